@@ -1,0 +1,220 @@
+//! The HTTP side of the agent: JSON in, JSON out, and problems (RFC 9457) as errors that a person can read.
+
+use std::{fmt, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+use ureq::{Agent, Body, http::Response};
+use url::Url;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+const USER_AGENT: &str = concat!("gather/", env!("CARGO_PKG_VERSION"));
+
+/// A server's API.
+pub(super) struct Client {
+    agent: Agent,
+    server: String,
+}
+
+/// What a server says about a failure.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    title: Option<String>,
+    detail: Option<String>,
+    code: Option<String>,
+    request_id: Option<String>,
+    errors: Vec<FieldError>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FieldError {
+    field: String,
+    detail: String,
+}
+
+/// Why a request failed.
+#[derive(Debug)]
+pub(super) enum Error {
+    /// No answer came.
+    Unanswered { server: String, cause: String },
+    /// The server refused or failed.
+    Refused { status: u16, text: String },
+}
+
+impl Error {
+    /// The answer's status, if there was an answer.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            Self::Unanswered { .. } => None,
+        }
+    }
+
+    /// Whether the server has surely not done what was asked for.
+    pub fn is_refusal(&self) -> bool {
+        self.status()
+            .is_some_and(|status| (400..500).contains(&status))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unanswered { server, cause } => {
+                write!(
+                    out,
+                    "{server} does not answer ({cause}); does it run, and is --server or GATHER_SERVER right?"
+                )
+            }
+            Self::Refused { text, .. } => out.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Client {
+    /// A client of the server at `server`, an `http` or `https` address.
+    pub fn new(server: &str) -> Result<Self> {
+        let url = Url::parse(server).with_context(|| {
+            format!("--server {server:?} is no address, try http://127.0.0.1:3000")
+        })?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            bail!("--server must be http://… or https://…, not {server:?}");
+        }
+        let tls = ureq::tls::TlsConfig::builder()
+            .root_certs(ureq::tls::RootCerts::PlatformVerifier)
+            .build();
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(TIMEOUT))
+            // A redirect would carry the token elsewhere.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(USER_AGENT)
+            .tls_config(tls)
+            .build()
+            .into();
+        Ok(Self {
+            agent,
+            server: url.as_str().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// The server's address.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// GET as the holder of `token`.
+    pub fn get(&self, path: &str, token: &str) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .get(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"));
+        self.read(request.call())
+    }
+
+    /// POST; `idempotency_key` makes a repetition harmless.
+    pub fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        idempotency_key: Option<&str>,
+    ) -> Result<Value, Error> {
+        let mut request = self.agent.post(format!("{}{path}", self.server));
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        self.read(request.send_json(body))
+    }
+
+    fn read(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Value, Error> {
+        let unanswered = |cause: ureq::Error| Error::Unanswered {
+            server: self.server.clone(),
+            cause: cause.to_string(),
+        };
+        let mut answer = answer.map_err(unanswered)?;
+        let status = answer.status().as_u16();
+        let header = answer
+            .headers()
+            .get("x-request-id")
+            .and_then(|id| id.to_str().ok())
+            .map(str::to_owned);
+        let text = answer.body_mut().read_to_string().map_err(unanswered)?;
+        if (200..300).contains(&status) {
+            let foreign = |_| Error::Refused {
+                status,
+                text: format!(
+                    "{} does not speak this API: its answer is no JSON",
+                    self.server
+                ),
+            };
+            return serde_json::from_str(&text).map_err(foreign);
+        }
+        let problem: Problem = serde_json::from_str(&text).unwrap_or_default();
+        Err(Error::Refused {
+            status,
+            text: explain(status, &problem, header.as_deref()),
+        })
+    }
+}
+
+fn explain(status: u16, problem: &Problem, request_id: Option<&str>) -> String {
+    let what = problem
+        .detail
+        .as_deref()
+        .or(problem.title.as_deref())
+        .unwrap_or("the server gave no reason");
+    let fields: String = problem
+        .errors
+        .iter()
+        .map(|error| format!("\n  {}: {}", error.field, error.detail))
+        .collect();
+    let code = problem
+        .code
+        .as_deref()
+        .map(|code| format!(" {code}"))
+        .unwrap_or_default();
+    let id = problem
+        .request_id
+        .as_deref()
+        .or(request_id)
+        .unwrap_or("none");
+    format!("{what} ({status}{code}, request {id}){fields}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_are_readable() {
+        let problem: Problem = serde_json::from_str(
+            r#"{"type": "about:blank", "title": "Unprocessable", "status": 422, "detail": "the input is invalid", "code": "invalid-input",
+                "request_id": "r-1", "errors": [{"field": "name", "detail": "too short"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            explain(422, &problem, Some("r-2")),
+            "the input is invalid (422 invalid-input, request r-1)\n  name: too short"
+        );
+        assert_eq!(
+            explain(502, &Problem::default(), Some("r-2")),
+            "the server gave no reason (502, request r-2)"
+        );
+    }
+
+    #[test]
+    fn addresses_are_checked() {
+        assert_eq!(
+            Client::new("http://127.0.0.1:3000/").unwrap().server(),
+            "http://127.0.0.1:3000"
+        );
+        for bad in ["127.0.0.1:3000", "ftp://x", "", "http://"] {
+            assert!(Client::new(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! `gather agent`: a real client of the HTTP API, with the agent's key in the user's configuration folder.
+
+mod client;
+mod profile;
+
+use anyhow::{Context, Result, bail};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use client::Client;
+use profile::{Key, Profile, Session, Store};
+
+/// What an agent can do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make a key, and an account for an agent that has it
+    #[command(
+        after_help = "Example:\n  gather agent register --name ada --description 'answers questions'"
+    )]
+    Register(Register),
+    /// Prove that we have the key, and get an access token
+    #[command(after_help = "Examples:\n  gather agent login\n  \
+                            curl -H \"Authorization: Bearer $(gather agent login --json | jq -r .access_token)\" http://127.0.0.1:3000/api/agents/me")]
+    Login(Common),
+    /// Ask the server who we are
+    #[command(after_help = "Example:\n  gather agent whoami --json")]
+    Whoami(Common),
+    /// Sign a text with the agent's key, for those who log in with curl
+    #[command(after_help = "Example:\n  gather agent sign \"$CHALLENGE\"")]
+    Sign(Sign),
+}
+
+/// Which server and which agent.
+#[derive(Args, Debug)]
+pub struct Common {
+    /// The server's address
+    #[arg(long, env = "GATHER_SERVER", default_value = "http://127.0.0.1:3000")]
+    pub server: String,
+    /// The agent, where there are several of one server
+    #[arg(long, env = "GATHER_AGENT")]
+    pub name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A new agent.
+#[derive(Args, Debug)]
+pub struct Register {
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would replace the command's own help"
+    )]
+    pub common: Common,
+    /// What the agent is for
+    #[arg(long)]
+    pub description: Option<String>,
+}
+
+/// A text to sign.
+#[derive(Args, Debug)]
+pub struct Sign {
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would replace the command's own help"
+    )]
+    pub common: Common,
+    /// The text; its bytes are signed as they are
+    pub text: String,
+}
+
+/// Runs one command.
+pub fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Register(options) => register(&options),
+        Command::Login(options) => login(&options),
+        Command::Whoami(options) => whoami(&options),
+        Command::Sign(options) => sign(&options),
+    }
+}
+
+fn register(options: &Register) -> Result<()> {
+    let name = options
+        .common
+        .name
+        .as_deref()
+        .context("an agent needs a name, for example: gather agent register --name ada")?;
+    let client = Client::new(&options.common.server)?;
+    let store = Store::open(client.server())?;
+    let _lock = store.lock(name)?;
+    // Of an earlier try whose answer was lost: that key may be registered.
+    let earlier = store.load(name)?;
+    if earlier.as_ref().is_some_and(|profile| profile.id.is_some()) {
+        bail!(
+            "{name} is registered at {} already, its key is in {}",
+            client.server(),
+            store.path(name).display()
+        );
+    }
+    let is_first = earlier.is_none();
+    let mut profile = earlier.unwrap_or_else(|| Profile::new(client.server(), name));
+    // The key is kept before the server hears of it, so that no answer that gets lost can lose the account.
+    store.save(&profile)?;
+    let mut body = json!({"name": name, "public_key": profile.key.public_base64()});
+    if let Some(description) = &options.description {
+        body["description"] = json!(description);
+    }
+    let agent = match client.post("/api/agents/register", &body, Some(&profile.registration)) {
+        Ok(agent) => agent,
+        Err(error) if !is_first && error.status() == Some(409) => {
+            match authorised(&client, &store, &mut profile) {
+                Ok(agent) => agent,
+                Err(_) => return Err(error.into()),
+            }
+        }
+        Err(error) => {
+            if is_first && error.is_refusal() {
+                store.remove(name)?;
+            }
+            return Err(error.into());
+        }
+    };
+    profile.id = agent["id"].as_str().map(str::to_owned);
+    store.save(&profile)?;
+    print(options.common.json, &agent, || {
+        format!(
+            "Registered {name} at {} (id {}).\nIts key is in {}: whoever has that file is {name}.\nNext: gather agent whoami --server {0}",
+            client.server(),
+            agent["id"].as_str().unwrap_or("?"),
+            store.path(name).display()
+        )
+    });
+    Ok(())
+}
+
+fn login(options: &Common) -> Result<()> {
+    let client = Client::new(&options.server)?;
+    let store = Store::open(client.server())?;
+    let (mut profile, _lock) = chosen(&store, options)?;
+    let session = authenticate(&client, &profile.key)?;
+    let answer = json!({"access_token": session.access_token, "token_type": "Bearer", "expires_at": session.expires_at});
+    profile.session = Some(session);
+    store.save(&profile)?;
+    print(options.json, &answer, || {
+        format!(
+            "Logged in to {} as {}.\nNext: gather agent whoami",
+            client.server(),
+            profile.name
+        )
+    });
+    Ok(())
+}
+
+fn whoami(options: &Common) -> Result<()> {
+    let client = Client::new(&options.server)?;
+    let store = Store::open(client.server())?;
+    let (mut profile, _lock) = chosen(&store, options)?;
+    let me = authorised(&client, &store, &mut profile)?;
+    if profile.id.is_none() {
+        profile.id = me["id"].as_str().map(str::to_owned);
+        store.save(&profile)?;
+    }
+    print(options.json, &me, || {
+        let field = |name: &str| me[name].as_str().unwrap_or("-").to_owned();
+        format!(
+            "{} ({}) at {}, {}, since {}",
+            field("name"),
+            field("id"),
+            client.server(),
+            field("status"),
+            field("created_at")
+        )
+    });
+    Ok(())
+}
+
+fn sign(options: &Sign) -> Result<()> {
+    let client = Client::new(&options.common.server)?;
+    let store = Store::open(client.server())?;
+    let (profile, _lock) = chosen(&store, &options.common)?;
+    let signature = profile.key.sign_base64(options.text.as_bytes());
+    let answer = json!({"public_key": profile.key.public_base64(), "signature": signature});
+    print(options.common.json, &answer, || signature.clone());
+    Ok(())
+}
+
+/// The named agent, or the only one. Locked: two commands that refreshed one session at once would look like its theft.
+fn chosen(store: &Store, options: &Common) -> Result<(Profile, std::fs::File)> {
+    let name = match &options.name {
+        Some(name) => name.clone(),
+        None => store.only()?,
+    };
+    let unknown = || {
+        format!(
+            "there is no key of an agent {name} at {}; run: gather agent register --name {name}",
+            options.server
+        )
+    };
+    // Looked for first: a lock leaves its file.
+    store.load(&name)?.with_context(unknown)?;
+    let lock = store.lock(&name)?;
+    Ok((store.load(&name)?.with_context(unknown)?, lock))
+}
+
+/// GET /api/agents/me with the session that we have, or its successor, or a new one.
+fn authorised(client: &Client, store: &Store, profile: &mut Profile) -> Result<Value> {
+    const PATH: &str = "/api/agents/me";
+    if let Some(session) = profile
+        .session
+        .as_ref()
+        .filter(|session| session.is_current())
+    {
+        match client.get(PATH, &session.access_token) {
+            Err(error) if error.status() == Some(401) => {}
+            other => return Ok(other?),
+        }
+    }
+    if let Some(session) = &profile.session {
+        // A token that may have been used up must not be tried again, even if the answer is lost.
+        let refreshed = client.post(
+            "/api/tokens/refresh",
+            &json!({"refresh_token": session.refresh_token}),
+            None,
+        );
+        profile.session = refreshed
+            .ok()
+            .and_then(|answer| Session::read(&answer).ok());
+        store.save(profile)?;
+        if let Some(session) = &profile.session {
+            match client.get(PATH, &session.access_token) {
+                Err(error) if error.status() == Some(401) => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+    let session = profile
+        .session
+        .insert(authenticate(client, &profile.key)?)
+        .access_token
+        .clone();
+    store.save(profile)?;
+    Ok(client.get(PATH, &session)?)
+}
+
+/// Challenge, signature, tokens.
+fn authenticate(client: &Client, key: &Key) -> Result<Session> {
+    let public_key = key.public_base64();
+    let answer = client.post(
+        "/api/agents/challenge",
+        &json!({"public_key": public_key}),
+        None,
+    )?;
+    let challenge = answer["challenge"]
+        .as_str()
+        .context("the server's answer holds no challenge")?;
+    check_challenge(challenge)?;
+    let signature = key.sign_base64(challenge.as_bytes());
+    let body = json!({"public_key": public_key, "challenge": challenge, "signature": signature});
+    Session::read(&client.post("/api/agents/authenticate", &body, None)?)
+}
+
+/// Signs nothing that could be anything but a challenge, whatever a server asks for.
+fn check_challenge(challenge: &str) -> Result<()> {
+    if challenge.is_empty()
+        || challenge.len() > 300
+        || !challenge.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+    {
+        bail!(
+            "the server's challenge is not a text of at most 300 ASCII characters; it was not signed"
+        );
+    }
+    Ok(())
+}
+
+fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
+    if json {
+        println!("{value}")
+    } else {
+        println!("{}", text())
+    }
+}
+
+fn decode(text: &str) -> Result<Vec<u8>> {
+    BASE64_STANDARD.decode(text).context("not base64")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_challenges_are_signed() {
+        assert!(check_challenge("gather-authenticate-v1 http://127.0.0.1:3000 nonce").is_ok());
+        for bad in ["", "a\nb", "ä", "\u{0}", &"a".repeat(301)] {
+            assert!(check_challenge(bad).is_err(), "{bad:?}");
+        }
+        assert!(check_challenge(&"a".repeat(300)).is_ok());
+    }
+}

@@ -1,0 +1,81 @@
+//! The command line: what there is, with an example each.
+
+use clap::{Parser, Subcommand};
+
+use crate::{agent, config::Settings};
+
+/// An agent-first collaboration platform: wasm functions over PostgreSQL.
+#[derive(Parser, Debug)]
+#[command(
+    name = "gather",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_help_heading = "Commands (without one: up)",
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  gather                                  build, start a database and serve on http://127.0.0.1:3000\n  \
+                  gather --listen 0.0.0.0:8080            the same, reachable from other machines\n  \
+                  gather agent register --name ada        make a key and an account for an agent"
+)]
+pub struct Cli {
+    /// The settings, where no command is named.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Build, start a database, migrate and serve: all that development needs (the default)
+    #[command(
+        after_help = "Examples:\n  gather up\n  gather up --listen 127.0.0.1:8080 --state-dir /var/lib/gather\n  \
+                            DATABASE_URL=postgres://me:secret@localhost/gather gather up"
+    )]
+    Up(Box<Settings>),
+    /// Build the components of spin.toml
+    #[command(after_help = "Example:\n  gather build")]
+    Build(Box<Settings>),
+    /// Apply the migrations, and give the functions' database roles their passwords
+    #[command(
+        after_help = "Example:\n  DATABASE_URL=postgres://admin:secret@db.internal/gather GATHER_MASTER_KEY=$(cat key) gather migrate"
+    )]
+    Migrate(Box<Settings>),
+    /// Serve what is built over a database that is migrated: production
+    #[command(
+        after_help = "Example:\n  gather serve --listen 0.0.0.0:3000 --metrics-listen 127.0.0.1:9000 \\\n    \
+                            --public-url https://gather.example --drain-delay 5s"
+    )]
+    Serve(Box<Settings>),
+    /// Check everything that serving needs, and say what to do
+    #[command(after_help = "Example:\n  gather doctor || echo 'not ready'")]
+    Doctor(Box<Settings>),
+    /// Print the variables that `spin up` needs, as shell commands
+    #[command(
+        after_help = "Example (while `gather up` runs in another terminal):\n  eval \"$(gather variables)\" && spin up --listen 127.0.0.1:3001"
+    )]
+    Variables(Box<Settings>),
+    /// Manage the keys that sign access tokens
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  gather keys rotate"
+    )]
+    Keys(Keys),
+    /// Be an agent: a client of a server's HTTP API
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather agent register --name ada\n  gather agent login\n  gather agent whoami"
+    )]
+    Agent(agent::Command),
+}
+
+/// What can be done with the signing keys.
+#[derive(Subcommand, Debug)]
+pub enum Keys {
+    /// Sign with a new key from now on; the old one verifies until its last token has expired
+    #[command(after_help = "Example:\n  gather keys rotate")]
+    Rotate(Box<Settings>),
+}

@@ -1,0 +1,309 @@
+//! What each command does.
+
+use std::{
+    io::IsTerminal,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use sqlx::{Connection, Executor};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    agent, build,
+    cli::{Cli, Command, Keys},
+    config::{LogFormat, LogSettings, Settings},
+    database::Database,
+    doctor, health,
+    manifest::Manifest,
+    migrate,
+    secrets::{self, MasterKey},
+    serve,
+};
+
+/// Runs the command; `false` is a failure that has been explained already.
+pub fn run(cli: Cli) -> Result<bool> {
+    match cli.command {
+        None => up(&cli.settings)?,
+        Some(Command::Up(settings)) => up(&settings)?,
+        Some(Command::Serve(settings)) => serve(&settings)?,
+        Some(Command::Build(settings)) => build::run(&settings.manifest()?)?,
+        Some(Command::Migrate(settings)) => migrate_only(&settings)?,
+        Some(Command::Doctor(settings)) => return runtime()?.block_on(doctor::run(&settings)),
+        Some(Command::Variables(settings)) => variables(&settings)?,
+        Some(Command::Keys(Keys::Rotate(settings))) => rotate(&settings)?,
+        Some(Command::Agent(command)) => agent::run(command)?,
+    }
+    Ok(true)
+}
+
+/// What every run that touches the database needs.
+struct Setup {
+    manifest: Manifest,
+    state: PathBuf,
+    key: MasterKey,
+}
+
+impl Setup {
+    fn new(settings: &Settings) -> Result<Self> {
+        let manifest = settings.manifest()?;
+        let state = settings.state_dir(&manifest)?;
+        let key = settings.master_key(&manifest)?;
+        Ok(Self {
+            manifest,
+            state,
+            key,
+        })
+    }
+}
+
+fn up(settings: &Settings) -> Result<()> {
+    start_logging(&settings.log)?;
+    let listen = reserve(settings.listen)?;
+    let setup = Setup::new(settings)?;
+    build::ensure_fresh(&setup.manifest)?;
+    runtime()?.block_on(serve_over_database(
+        settings,
+        &setup,
+        listen,
+        Schema::Migrate,
+    ))
+}
+
+fn serve(settings: &Settings) -> Result<()> {
+    start_logging(&settings.log)?;
+    let listen = reserve(settings.listen)?;
+    let setup = Setup::new(settings)?;
+    runtime()?.block_on(serve_over_database(settings, &setup, listen, Schema::Check))
+}
+
+/// What to do about the schema before serving.
+#[derive(Clone, Copy, PartialEq)]
+enum Schema {
+    Migrate,
+    Check,
+}
+
+/// Starts the database, serves until a signal comes, and stops the database last, whatever happened.
+async fn serve_over_database(
+    settings: &Settings,
+    setup: &Setup,
+    listen: SocketAddr,
+    schema: Schema,
+) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let database = Database::open(settings, &setup.state)?;
+    let started = tokio::select! {
+        host = start_serving(settings, setup, &database, listen, schema) => Some(host),
+        () = signals.next() => None,
+    };
+    let served = match started {
+        Some(Ok(host)) => {
+            let reporter = tokio::spawn(health::report_disk(
+                database.url.clone(),
+                setup.state.clone(),
+            ));
+            signals.next().await;
+            tokio::select! {
+                () = host.stop(settings.drain_delay, settings.grace) => {}
+                () = signals.next() => {
+                    database.request_stop();
+                    bail!("stopped at once: requests in flight were cut off");
+                }
+            }
+            reporter.abort();
+            Ok(())
+        }
+        Some(Err(error)) => Err(error),
+        None => Ok(()),
+    };
+    database.close()?;
+    served
+}
+
+async fn start_serving(
+    settings: &Settings,
+    setup: &Setup,
+    database: &Database,
+    listen: SocketAddr,
+    schema: Schema,
+) -> Result<serve::Serving> {
+    match schema {
+        Schema::Migrate => {
+            database.wait().await?;
+            migrate::run(&database.url, &setup.manifest, &setup.key).await?;
+        }
+        Schema::Check => match migrate::check(&database.url).await {
+            // Served all the same: readiness says so, and the database may come back.
+            Err(error) if error.is::<migrate::Unreachable>() => tracing::warn!("{error:#}"),
+            checked => checked?,
+        },
+    }
+    let public_url = settings.public_url(listen);
+    let variables =
+        secrets::function_variables(&setup.manifest, &database.url, &setup.key, &public_url)?;
+    let serving = serve::start(
+        settings,
+        setup.manifest.path.clone(),
+        setup.state.clone(),
+        listen,
+        variables,
+        schema == Schema::Migrate,
+    )
+    .await?;
+    match schema {
+        Schema::Migrate => greet(&settings.public_url(serving.address)),
+        Schema::Check => tracing::info!(address = %serving.address, public_url, "serving"),
+    }
+    Ok(serving)
+}
+
+fn greet(url: &str) {
+    println!(
+        "\nGather serves {url} (Ctrl-C stops it). Try next:\n\n  \
+         curl {url}/api/health/status\n  \
+         gather agent register --name ada --server {url}   (cargo run -- agent register …)\n  \
+         {url}/docs   the API\n"
+    );
+}
+
+/// Takes the port for a moment: to say at once, before a long build, that it is in use, and to choose one where 0 was asked for.
+fn reserve(address: SocketAddr) -> Result<SocketAddr> {
+    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow!(
+            "{address} is in use, perhaps by another `gather`; stop that one (`ss -ltnp 'sport = :{port}'` names it), \
+             or choose another address with --listen or GATHER_LISTEN, for example --listen {ip}:{next}",
+            port = address.port(),
+            ip = address.ip(),
+            next = address.port().checked_add(1).unwrap_or(3000),
+        ),
+        std::io::ErrorKind::PermissionDenied => anyhow!("{address} is reserved for root; choose a port from 1024 on with --listen"),
+        _ => anyhow!("can't listen on {address}: {error}; choose another address with --listen"),
+    })?;
+    Ok(listener.local_addr()?)
+}
+
+fn migrate_only(settings: &Settings) -> Result<()> {
+    start_logging(&settings.log)?;
+    let setup = Setup::new(settings)?;
+    runtime()?.block_on(async {
+        let database = Database::open(settings, &setup.state)?;
+        let outcome = async {
+            database.wait().await?;
+            migrate::run(&database.url, &setup.manifest, &setup.key).await
+        };
+        let outcome = outcome.await;
+        database.close()?;
+        outcome?;
+        println!("The database has the newest schema.");
+        Ok(())
+    })
+}
+
+fn variables(settings: &Settings) -> Result<()> {
+    let setup = Setup::new(settings)?;
+    let database = Database::find(settings, &setup.state)?;
+    let public_url = settings.public_url(settings.listen);
+    for (name, value) in
+        secrets::function_variables(&setup.manifest, &database, &setup.key, &public_url)?
+    {
+        println!(
+            "export SPIN_VARIABLE_{}='{}'",
+            name.to_uppercase(),
+            value.replace('\'', r"'\''")
+        );
+    }
+    if std::io::stdout().is_terminal() {
+        eprintln!("These are secrets, for: eval \"$(gather variables)\" && spin up");
+    }
+    Ok(())
+}
+
+fn rotate(settings: &Settings) -> Result<()> {
+    start_logging(&settings.log)?;
+    let manifest = settings.manifest()?;
+    let state = settings.state_dir(&manifest)?;
+    runtime()?.block_on(async {
+        let database = Database::open(settings, &state)?;
+        let outcome = async {
+            let mut connection = migrate::connect(&database.url).await?;
+            connection.execute("select identity.rotate_signing_key()").await.context("the keys could not be rotated; is the database migrated?")?;
+            connection.close().await.context("the connection broke")
+        };
+        let outcome = outcome.await;
+        database.close()?;
+        outcome?;
+        println!("New tokens are signed with a new key. The old one verifies until the last token that it signed has expired.");
+        Ok(())
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("can't start the runtime")
+}
+
+fn start_logging(settings: &LogSettings) -> Result<()> {
+    let filter = EnvFilter::try_new(&settings.log)
+        .with_context(|| format!("--log {:?} is no filter; try info,sqlx=warn", settings.log))?;
+    let terminal = std::io::stderr().is_terminal();
+    let format = settings.log_format.unwrap_or(if terminal {
+        LogFormat::Pretty
+    } else {
+        LogFormat::Json
+    });
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal);
+    let started = match format {
+        LogFormat::Pretty => log.with_target(false).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| anyhow!("can't start logging: {error}"))
+}
+
+/// The signals that end us.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_explained() {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = other.local_addr().unwrap();
+        let error = reserve(address).unwrap_err().to_string();
+        assert!(
+            error.contains("in use") && error.contains("--listen"),
+            "{error}"
+        );
+        drop(other);
+        assert_eq!(reserve(address).unwrap(), address);
+        assert_ne!(reserve("127.0.0.1:0".parse().unwrap()).unwrap().port(), 0);
+    }
+}

@@ -1,0 +1,209 @@
+//! Every setting, in one place: a flag, else an environment variable, else the default.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, anyhow};
+use clap::{Args, ValueEnum};
+use url::Url;
+
+use crate::{
+    manifest::{self, Manifest},
+    postgres,
+    secrets::MasterKey,
+};
+
+/// The settings of everything that builds, migrates or serves.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Configuration (flags over environment over defaults)")]
+pub struct Settings {
+    /// Address and port to serve on
+    #[arg(long, env = "GATHER_LISTEN", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+
+    /// Where clients reach this server; in links, tokens and challenges [default: http://<listen>]
+    #[arg(long, env = "GATHER_PUBLIC_URL", value_parser = http_url)]
+    pub public_url: Option<String>,
+
+    /// Separate address for GET /metrics [default: `gather up` answers it on the public one, `gather serve` nowhere]
+    #[arg(long, env = "GATHER_METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
+
+    /// PostgreSQL, as its administrator: postgres://user:password@host:port/name [default: a private cluster in the state folder]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// 32 bytes as base64 or hex, from which the functions' secrets are derived; prefer the variable, others can see flags
+    /// [default: master.key in the state folder]
+    #[arg(long, env = "GATHER_MASTER_KEY", hide_env_values = true)]
+    pub master_key: Option<String>,
+
+    /// Folder for the private cluster, the master key, key-value stores and compiled components [default: .gather beside spin.toml]
+    #[arg(long, env = "GATHER_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Router manifest [default: spin.toml here or in the nearest folder above]
+    #[arg(long, env = "GATHER_MANIFEST")]
+    pub manifest: Option<PathBuf>,
+
+    /// Redis or Valkey for key-value stores [default: a file in the state folder]
+    #[arg(long, env = "GATHER_KEY_VALUE_URL", hide_env_values = true)]
+    pub key_value_url: Option<String>,
+
+    /// How long to go on serving, unready, before draining, so that load balancers notice
+    #[arg(long, env = "GATHER_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
+    pub drain_delay: Duration,
+
+    /// How long requests in flight may take to finish when stopping
+    #[arg(long, env = "GATHER_GRACE", default_value = "20s", value_parser = duration)]
+    pub grace: Duration,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the heading")]
+    pub log: LogSettings,
+}
+
+/// How to log. Flattened everywhere.
+#[derive(Args, Debug, Clone)]
+pub struct LogSettings {
+    /// What to log, for example `info,sqlx=warn`
+    #[arg(
+        long,
+        env = "RUST_LOG",
+        default_value = "info,sqlx::postgres::notice=warn"
+    )]
+    pub log: String,
+
+    /// How to log [default: pretty on a terminal, else json]
+    #[arg(long, env = "GATHER_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// The forms of log lines.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One object a line.
+    Json,
+}
+
+impl Settings {
+    /// The manifest, read.
+    pub fn manifest(&self) -> Result<Manifest> {
+        match &self.manifest {
+            Some(path) => Manifest::load(path),
+            None => Manifest::load(&manifest::find()?),
+        }
+    }
+
+    /// The state folder, whether it exists or not.
+    pub fn state_dir(&self, manifest: &Manifest) -> Result<PathBuf> {
+        match &self.state_dir {
+            Some(folder) => Ok(std::path::absolute(folder)?),
+            None => Ok(manifest.folder().join(".gather")),
+        }
+    }
+
+    /// The given master key, or the one in the state folder, made there if need be.
+    pub fn master_key(&self, manifest: &Manifest) -> Result<MasterKey> {
+        match &self.master_key {
+            Some(key) => MasterKey::parse(key).context("GATHER_MASTER_KEY"),
+            None => {
+                let state = self.state_dir(manifest)?;
+                postgres::create_state_folder(&state)?;
+                MasterKey::load_or_create(&state)
+            }
+        }
+    }
+
+    /// The database that was given, if one was. Not parsed by the command line's parser, whose errors would quote the password.
+    pub fn database_url(&self) -> Result<Option<Url>> {
+        self.database_url
+            .as_deref()
+            .map(database_url)
+            .transpose()
+            .map_err(|error| anyhow!("DATABASE_URL: {error}"))
+    }
+
+    /// Where clients reach a server that listens on `address`.
+    pub fn public_url(&self, address: SocketAddr) -> String {
+        match &self.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None if address.ip().is_unspecified() => format!("http://127.0.0.1:{}", address.port()),
+            None => format!("http://{address}"),
+        }
+    }
+}
+
+/// `500ms`, `20s`, `2m`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "expected a duration such as 500ms, 20s or 2m")?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "" | "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        _ => Err("expected a duration such as 500ms, 20s or 2m".to_owned()),
+    }
+}
+
+fn http_url(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "http" | "https" if url.has_host() => Ok(text.to_owned()),
+        _ => Err("expected http://… or https://…".to_owned()),
+    }
+}
+
+fn database_url(text: &str) -> Result<Url, String> {
+    let expected = "expected postgres://user:password@host:port/name";
+    let url = Url::parse(text).map_err(|error| format!("{error}; {expected}"))?;
+    match url.scheme() {
+        "postgres" | "postgresql" if url.host_str().is_some_and(|host| !host.is_empty()) => Ok(url),
+        "postgres" | "postgresql" => Err(format!(
+            "a unix socket won't do, functions reach the database by TCP; {expected}"
+        )),
+        other => Err(format!(
+            "{other} is not supported, only PostgreSQL; {expected}"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("20s"), Ok(Duration::from_secs(20)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
+        for bad in ["", "s", "1h", "-1s", "1.5s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn database_addresses_need_tcp_and_postgresql() {
+        assert!(database_url("postgres://u:p@h/d").is_ok());
+        assert!(database_url("postgresql://u:p@h:1/d?sslmode=require").is_ok());
+        for bad in [
+            "mysql://u:secret@h/d",
+            "postgres:///d?host=/run",
+            "u:secret@h",
+        ] {
+            let error = database_url(bad).unwrap_err();
+            assert!(
+                error.contains("postgres://user:password@host:port/name"),
+                "{error}"
+            );
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The database of this run: the one that was given, or the private cluster.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+use url::Url;
+
+use crate::{
+    config::Settings,
+    postgres::{self, Cluster},
+    progress::Step,
+};
+
+/// How long a given server may take to come up, when everything is started at the same time.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// A database that is running.
+pub struct Database {
+    /// Its address, as administrator.
+    pub url: Url,
+    cluster: Option<Cluster>,
+}
+
+impl Database {
+    /// The given database, or the private cluster, which is started if it is not running.
+    pub fn open(settings: &Settings, state: &Path) -> Result<Self> {
+        if let Some(url) = settings.database_url()? {
+            return Ok(Self { url, cluster: None });
+        }
+        let step = Step::start(if state.join("postgres.port").exists() {
+            "starting PostgreSQL"
+        } else {
+            "making a private PostgreSQL cluster"
+        });
+        let cluster = Cluster::open(state)?;
+        step.done(&format!(
+            "PostgreSQL runs on 127.0.0.1:{}, its data is in {}",
+            cluster.url("").port().unwrap_or_default(),
+            cluster.data().display()
+        ));
+        Ok(Self {
+            url: cluster.url(postgres::ADMIN),
+            cluster: Some(cluster),
+        })
+    }
+
+    /// The database where it is running already; nothing is started.
+    pub fn find(settings: &Settings, state: &Path) -> Result<Url> {
+        match settings.database_url()? {
+            Some(url) => Ok(url),
+            None => Cluster::running(state)
+                .context("there is no database: DATABASE_URL is not set and the private cluster is not running; start `gather up` in another terminal"),
+        }
+    }
+
+    /// Waits for a given server that is just being started.
+    pub async fn wait(&self) -> Result<()> {
+        if self.cluster.is_some() {
+            return Ok(());
+        }
+        let place = format!(
+            "{}:{}",
+            self.url.host_str().unwrap_or_default(),
+            self.url.port().unwrap_or(5432)
+        );
+        let step = Step::start(format!("waiting for the database at {place}"));
+        let waited = postgres::wait_for(&self.url, WAIT).await;
+        drop(step);
+        waited.with_context(|| format!("the database at {place} does not answer; check DATABASE_URL and that the server runs"))
+    }
+
+    /// Asks the private cluster to stop, and does not wait.
+    pub fn request_stop(&self) {
+        if let Some(cluster) = &self.cluster {
+            cluster.request_stop();
+        }
+    }
+
+    /// Stops the private cluster, unless another process uses it.
+    pub fn close(self) -> Result<()> {
+        let Some(cluster) = self.cluster else {
+            return Ok(());
+        };
+        if cluster.close()? {
+            tracing::info!("the database has stopped");
+        } else {
+            tracing::info!("the database goes on running: another process uses it");
+        }
+        Ok(())
+    }
+}

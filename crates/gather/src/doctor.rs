@@ -1,0 +1,213 @@
+//! Checks what serving needs, one line each, and says what to do about what is wrong.
+
+use std::{net::TcpListener, path::Path};
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::{
+    build,
+    config::Settings,
+    health::Disk,
+    manifest::Manifest,
+    migrate,
+    postgres::{Account, Binaries, Cluster},
+    secrets::MasterKey,
+    toolchain::{TARGET, Toolchain},
+};
+
+/// What one check found.
+enum Finding {
+    /// All is well.
+    Good(String),
+    /// Not so yet, but `gather up` takes care of it.
+    Later(String),
+    /// Somebody has to do something.
+    Bad(String),
+}
+
+use Finding::{Bad, Good, Later};
+
+/// Checks everything and prints it. Whether nothing is bad.
+pub async fn run(settings: &Settings) -> Result<bool> {
+    let manifest = settings.manifest();
+    let state = manifest
+        .as_ref()
+        .map_err(|_| anyhow!("no manifest"))
+        .and_then(|manifest| settings.state_dir(manifest));
+    let mut findings = vec![
+        ("toolchain", toolchain()),
+        ("manifest", manifest.as_ref().map_or_else(bad, found)),
+    ];
+    if let (Ok(manifest), Ok(state)) = (&manifest, &state) {
+        findings.push(("components", components(manifest)));
+        findings.push(("master key", master_key(settings, state)));
+        findings.push(("database", database(settings, state).await));
+        findings.push(("disk", disk(state)));
+    }
+    findings.push(("port", port(settings)));
+    let mut good = true;
+    for (name, finding) in findings {
+        let (mark, text) = match finding {
+            Good(text) => ("✓", text),
+            Later(text) => ("·", text),
+            Bad(text) => {
+                good = false;
+                ("✗", text)
+            }
+        };
+        println!(
+            "{mark} {name:<10} {}",
+            text.replace('\n', "\n             ")
+        );
+    }
+    println!(
+        "{}",
+        if good {
+            "\nReady: `gather up`."
+        } else {
+            "\nSomething has to be done first: see the lines with ✗."
+        }
+    );
+    Ok(good)
+}
+
+fn bad(error: &anyhow::Error) -> Finding {
+    Bad(format!("{error:#}"))
+}
+
+fn found(manifest: &Manifest) -> Finding {
+    Good(format!(
+        "{} with {} components",
+        manifest.path.display(),
+        manifest.components.len()
+    ))
+}
+
+fn toolchain() -> Finding {
+    let check = || -> Result<Finding> {
+        let toolchain = Toolchain::find()?;
+        let version = toolchain.version()?;
+        Ok(match toolchain.standard_library() {
+            Some(_) => Good(format!("Rust {version} with {TARGET}")),
+            None => Later(format!(
+                "Rust {version}; {TARGET} is missing and is installed by `gather build`"
+            )),
+        })
+    };
+    check().unwrap_or_else(|error| bad(&error))
+}
+
+fn components(manifest: &Manifest) -> Finding {
+    let missing = manifest.components.iter().filter_map(|component| {
+        let source = component
+            .source
+            .as_ref()
+            .filter(|source| !source.is_file())?;
+        (!component.built_by_cargo).then(|| {
+            format!(
+                "[component.{}] source {} does not exist",
+                component.id,
+                source.display()
+            )
+        })
+    });
+    let missing: Vec<_> = missing.collect();
+    if !missing.is_empty() {
+        return Bad(missing.join("\n"));
+    }
+    match build::stale(manifest) {
+        None => Good("built and fresh".to_owned()),
+        Some(why) => Later(format!(
+            "to be built ({why}); `gather build` does it, and `gather up` by itself"
+        )),
+    }
+}
+
+fn master_key(settings: &Settings, state: &Path) -> Finding {
+    if let Some(key) = &settings.master_key {
+        return MasterKey::parse(key).map_or_else(
+            |error| bad(&error),
+            |_| Good("from the environment".to_owned()),
+        );
+    }
+    match MasterKey::load(state) {
+        Ok(Some(_)) => Good(format!(
+            "in {}, readable by its owner only",
+            state.display()
+        )),
+        Ok(None) => Later("made by the first start".to_owned()),
+        Err(error) => bad(&error),
+    }
+}
+
+async fn database(settings: &Settings, state: &Path) -> Finding {
+    let url = match settings.database_url() {
+        Err(error) => return bad(&error),
+        Ok(Some(url)) => Some(url),
+        Ok(None) => Cluster::running(state),
+    };
+    let Some(url) = url else {
+        return cluster_can_start(state);
+    };
+    match migrate::check(&url).await {
+        Ok(()) => Good(format!(
+            "answers at {}:{}, newest schema",
+            url.host_str().unwrap_or("?"),
+            url.port().unwrap_or(5432)
+        )),
+        Err(error) => bad(&error),
+    }
+}
+
+fn cluster_can_start(state: &Path) -> Finding {
+    let check = || -> Result<Finding> {
+        let binaries = Binaries::find()?;
+        Account::choose()?;
+        let version = binaries.version()?;
+        let when = if state.join("postgres.port").exists() {
+            "is started"
+        } else {
+            "is made and started"
+        };
+        Ok(Later(format!(
+            "not running; a private cluster (PostgreSQL {version} in {}) {when} by `gather up`",
+            binaries.folder().display()
+        )))
+    };
+    check().unwrap_or_else(|error| bad(&error))
+}
+
+fn disk(state: &Path) -> Finding {
+    let folder = state
+        .ancestors()
+        .find(|folder| folder.exists())
+        .unwrap_or(Path::new("/"));
+    let check = || Disk::of(folder).with_context(|| format!("can't look at {}", folder.display()));
+    match check() {
+        Err(error) => bad(&error),
+        Ok(disk) if disk.is_low() => Bad(format!(
+            "only {} MiB are free at {}; free some space, or move --state-dir",
+            disk.free_bytes >> 20,
+            folder.display()
+        )),
+        Ok(disk) => Good(format!(
+            "{} GiB free at {}",
+            disk.free_bytes >> 30,
+            folder.display()
+        )),
+    }
+}
+
+fn port(settings: &Settings) -> Finding {
+    match TcpListener::bind(settings.listen) {
+        Ok(_) => Good(format!("{} is free", settings.listen)),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Bad(format!(
+            "{} is in use; if that is not this server, choose another with --listen",
+            settings.listen
+        )),
+        Err(error) => Bad(format!(
+            "{} can't be used: {error}; choose another with --listen",
+            settings.listen
+        )),
+    }
+}

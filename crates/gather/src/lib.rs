@@ -1,0 +1,19 @@
+//! The `gather` command: builds the functions, gives them a database, and serves them with the host.
+//!
+//! [`commands`] holds what each command does; the rest are the parts that it puts together.
+
+pub mod agent;
+pub mod build;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod database;
+pub mod doctor;
+pub mod health;
+pub mod manifest;
+pub mod migrate;
+pub mod postgres;
+pub mod progress;
+pub mod secrets;
+mod serve;
+pub mod toolchain;

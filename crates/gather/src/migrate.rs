@@ -1,0 +1,191 @@
+//! Brings a database to the schema that this command was built with, and gives the functions' roles their passwords.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use sqlx::{
+    Connection, Executor, PgConnection,
+    migrate::{Migrate, MigrateDatabase, MigrateError, Migrator},
+    postgres::Postgres,
+};
+use url::Url;
+
+use crate::{manifest::Manifest, progress::Step, secrets::MasterKey};
+
+/// The migrations, embedded: a deployed command needs no source tree.
+pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// Makes the database if it is missing, applies what is not applied yet, and sets the roles' passwords.
+/// Any number of processes may do this at once.
+pub async fn run(database: &Url, manifest: &Manifest, key: &MasterKey) -> Result<()> {
+    let mut connection = connect_or_create(database).await?;
+    apply(&mut connection).await?;
+    set_passwords(&mut connection, manifest, key).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// Whether the database has exactly the schema that this command was built with; what to do if not.
+pub async fn check(database: &Url) -> Result<()> {
+    let mut connection = connect(database).await?;
+    let applied = match connection.list_applied_migrations().await {
+        Ok(applied) => applied,
+        Err(error) if is_missing_table(&error) => vec![],
+        Err(error) => return Err(error).context("can't read which migrations were applied"),
+    };
+    connection.close().await?;
+    let known: Vec<_> = known()
+        .map(|migration| (migration.version, &*migration.checksum))
+        .collect();
+    if let Some(newer) = applied
+        .iter()
+        .find(|one| known.iter().all(|(version, _)| *version != one.version))
+    {
+        bail!(newer_database(newer.version));
+    }
+    let missing = known
+        .iter()
+        .filter(|(version, _)| applied.iter().all(|one| one.version != *version))
+        .count();
+    if missing > 0 {
+        bail!("{missing} migrations are not applied to the database; run `gather migrate` first");
+    }
+    let differs = applied.iter().find(|one| {
+        known
+            .iter()
+            .any(|(version, sum)| *version == one.version && **sum != *one.checksum)
+    });
+    differs.map_or(Ok(()), |one| Err(anyhow!(changed_migration(one.version))))
+}
+
+/// Nobody answers at the database's address.
+#[derive(Debug)]
+pub struct Unreachable(String);
+
+impl std::fmt::Display for Unreachable {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unreachable {}
+
+/// Connects as administrator.
+pub async fn connect(database: &Url) -> Result<PgConnection> {
+    PgConnection::connect(database.as_str()).await.map_err(|error| {
+        let place = format!("{}:{}", database.host_str().unwrap_or("?"), database.port().unwrap_or(5432));
+        let text = format!("can't connect to the database at {place}: {error}; check DATABASE_URL and that the server runs");
+        match error {
+            sqlx::Error::Io(_) => Unreachable(text).into(),
+            _ => anyhow!(text),
+        }
+    })
+}
+
+async fn connect_or_create(database: &Url) -> Result<PgConnection> {
+    match PgConnection::connect(database.as_str()).await {
+        // 3D000: there is no such database. Another start may be making it at this moment.
+        Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == "3D000") => {
+            let made = Postgres::create_database(database.as_str()).await;
+            connect(database).await.map_err(|error| match made {
+                Err(made) => anyhow!(
+                    "can't make the database {}: {made}",
+                    database.path().trim_start_matches('/')
+                ),
+                Ok(()) => error,
+            })
+        }
+        Err(_) => connect(database).await,
+        Ok(connection) => Ok(connection),
+    }
+}
+
+fn known() -> impl Iterator<Item = &'static sqlx::migrate::Migration> {
+    MIGRATIONS
+        .iter()
+        .filter(|migration| !migration.migration_type.is_down_migration())
+}
+
+async fn apply(connection: &mut PgConnection) -> Result<()> {
+    let before = applied_count(connection).await;
+    let step = Step::start("migrating the database");
+    MIGRATIONS.run(&mut *connection).await.map_err(explain)?;
+    let new = known().count().saturating_sub(before);
+    match new {
+        0 => drop(step),
+        _ => step.done(&format!("{new} migrations applied")),
+    }
+    Ok(())
+}
+
+async fn applied_count(connection: &mut PgConnection) -> usize {
+    connection
+        .list_applied_migrations()
+        .await
+        .map_or(0, |applied| applied.len())
+}
+
+fn is_missing_table(error: &MigrateError) -> bool {
+    matches!(error, MigrateError::Execute(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == "42P01"))
+}
+
+fn explain(error: MigrateError) -> anyhow::Error {
+    match error {
+        MigrateError::VersionMissing(version) => anyhow!(newer_database(version)),
+        MigrateError::VersionMismatch(version) => anyhow!(changed_migration(version)),
+        MigrateError::Dirty(version) => anyhow!(
+            "migration {version} was begun and never finished; look at what it did, repair that, \
+             delete its row from _sqlx_migrations, and run `gather migrate` again"
+        ),
+        other => anyhow::Error::new(other)
+            .context("a migration failed; it was rolled back, nothing of it remains"),
+    }
+}
+
+fn newer_database(version: i64) -> String {
+    format!(
+        "the database is newer than this command: it has migration {version}, which is unknown here; use the newer version of gather"
+    )
+}
+
+fn changed_migration(version: i64) -> String {
+    format!(
+        "migration {version} was changed after it was applied; restore its file and write a new migration instead \
+         (in development, an empty database helps too: remove the state folder's cluster)"
+    )
+}
+
+/// PostgreSQL refuses two changes of one role at the same moment, which two starts at once can bring about.
+async fn set_passwords(
+    connection: &mut PgConnection,
+    manifest: &Manifest,
+    key: &MasterKey,
+) -> Result<()> {
+    for (id, role) in manifest.roles() {
+        let statement = format!(
+            "alter role \"{role}\" password '{}'",
+            key.role_password(role)
+        );
+        let mut tries = 0;
+        while let Err(error) = connection.execute(statement.as_str()).await {
+            let code = error
+                .as_database_error()
+                .and_then(|error| error.code())
+                .unwrap_or_default()
+                .into_owned();
+            match code.as_str() {
+                // Internal error: "tuple concurrently updated" has no code of its own.
+                "XX000" | "40001" if tries < 20 => tries += 1,
+                "42704" => bail!(
+                    "there is no role {role}, which [component.{id}.tool.gather] in spin.toml names; a migration has to create it"
+                ),
+                // The statement, which the error may quote, holds the password.
+                _ => bail!(
+                    "can't set the password of the role {role} (SQLSTATE {code}); the user in DATABASE_URL must be allowed to alter it"
+                ),
+            }
+            tokio::time::sleep(Duration::from_millis(10 * tries)).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,341 @@
+//! A PostgreSQL of our own, for those who have none: a private cluster in the state folder, and throw-away ones for tests.
+
+mod binaries;
+mod server;
+mod temporary;
+
+use std::{
+    fs::{self, File, Permissions},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use url::Url;
+
+pub use binaries::{Account, Binaries};
+use server::{Launch, Server};
+pub use temporary::create_database_from_template;
+
+use crate::secrets;
+
+/// The cluster's administrator, and the database that the platform lives in.
+pub const ADMIN: &str = "gather";
+const PASSWORD_FILE: &str = "gather.password";
+const LOG_LIMIT_BYTES: u64 = 16 << 20;
+
+const SETTINGS: &[&str] = &[
+    "fsync=on",
+    "max_connections=200",
+    "shared_buffers=256MB",
+    "password_encryption=scram-sha-256",
+    "log_min_messages=warning",
+    "log_min_error_statement=error",
+    "log_line_prefix=%m [%p] %q%u@%d ",
+    "logging_collector=off",
+    "log_destination=stderr",
+];
+
+/// A cluster that is running.
+pub struct Cluster {
+    server: Server,
+    password: String,
+    data: PathBuf,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Kept from run to run. The lock says that we use it; whoever is last stops it.
+    Private { user: File, folder: PathBuf },
+    /// Stopped, with its files, when dropped.
+    Temporary { _folder: temporary::Folder },
+}
+
+impl Cluster {
+    /// Starts the cluster of the state folder `state`, made there at the first time, or joins it where it is running.
+    pub fn open(state: &Path) -> Result<Self> {
+        create_state_folder(state)?;
+        let _starting = lock(state, "postgres.lock", true)?;
+        let user = lock(state, "postgres.users", false)?;
+        let binaries = Binaries::find()?;
+        let account = Account::choose()?;
+        let data = place(state, &account)?;
+        if !data.join("PG_VERSION").exists() {
+            initialise(&binaries, &account, &data, &[])?;
+        }
+        check_version(&binaries, &data)?;
+        let log = state.join("postgres.log");
+        rotate(&log);
+        let password = fs::read_to_string(data.join(PASSWORD_FILE)).with_context(|| {
+            format!("the password of the cluster in {} is lost; restore the file, or remove the folder to start anew", data.display())
+        })?;
+        let launch = Launch {
+            binaries: &binaries,
+            account: &account,
+            data: &data,
+            log: &log,
+            settings: SETTINGS,
+            dies_with_thread: false,
+        };
+        let last_port = fs::read_to_string(state.join("postgres.port"))
+            .ok()
+            .and_then(|port| port.trim().parse().ok());
+        let server = launch.start(last_port)?;
+        fs::write(state.join("postgres.port"), format!("{}\n", server.port))?;
+        Ok(Self {
+            server,
+            password,
+            data,
+            kind: Kind::Private {
+                user,
+                folder: state.to_owned(),
+            },
+        })
+    }
+
+    /// The address of the state folder's cluster, if it is running.
+    pub fn running(state: &Path) -> Option<Url> {
+        let data = remembered_place(state);
+        let server = Server::running(&data)?;
+        Some(address(
+            server.port,
+            &fs::read_to_string(data.join(PASSWORD_FILE)).ok()?,
+            ADMIN,
+        ))
+    }
+
+    /// The address of `database`, as administrator.
+    pub fn url(&self, database: &str) -> Url {
+        address(self.server.port, &self.password, database)
+    }
+
+    /// The folder that the data is in.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> i32 {
+        self.server.pid()
+    }
+
+    /// Asks the server to stop without waiting for it, for the hurried.
+    pub fn request_stop(&self) {
+        self.server.request_stop();
+    }
+
+    /// Stops the server cleanly, unless another process uses it. Says whether it was stopped.
+    pub fn close(mut self) -> Result<bool> {
+        if let Kind::Private { user, folder } = &self.kind {
+            let _starting = lock(folder, "postgres.lock", true)?;
+            user.unlock()?;
+            if user.try_lock().is_err() {
+                return Ok(false);
+            }
+            self.server.stop()?;
+        }
+        Ok(true)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Kind::Temporary { .. } = self.kind {
+            self.server.abort();
+        }
+    }
+}
+
+fn address(port: u16, password: &str, database: &str) -> Url {
+    let text = format!(
+        "postgres://{ADMIN}:{}@127.0.0.1:{port}/{database}",
+        password.trim()
+    );
+    Url::parse(&text).expect("a generated password and a database's name need no escapes")
+}
+
+/// Makes the state folder. The user who runs PostgreSQL has to get through it, so it can't be wholly private then.
+pub fn create_state_folder(state: &Path) -> Result<()> {
+    if state.is_dir() {
+        return Ok(());
+    }
+    let mode = if Account::choose().is_ok_and(|account| account.is_other()) {
+        0o711
+    } else {
+        0o700
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(state)
+        .with_context(|| format!("can't make {}", state.display()))
+}
+
+/// A lock file in `folder`, held until it is closed, however we end.
+fn lock(folder: &Path, name: &str, exclusive: bool) -> Result<File> {
+    let path = folder.join(name);
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("can't write {}", path.display()))?;
+    if exclusive {
+        file.lock()
+    } else {
+        file.lock_shared()
+    }
+    .with_context(|| format!("can't lock {}", path.display()))?;
+    Ok(file)
+}
+
+fn remembered_place(state: &Path) -> PathBuf {
+    match fs::read_to_string(state.join("postgres.place")) {
+        Ok(place) => PathBuf::from(place.trim()),
+        Err(_) => state.join("postgres"),
+    }
+}
+
+/// Where the data is: in the state folder, or outside when the user who runs PostgreSQL can't get there. Remembered.
+fn place(state: &Path, account: &Account) -> Result<PathBuf> {
+    let state = fs::canonicalize(state)?;
+    let place = remembered_place(&state);
+    if place != state.join("postgres") || account.reaches(&state) {
+        return Ok(place);
+    }
+    let name = format!("gather-{}", secrets::to_hex(&secrets::random::<8>()));
+    for parent in ["/var/lib", "/var/tmp"] {
+        let folder = Path::new(parent).join(&name);
+        if fs::DirBuilder::new().mode(0o711).create(&folder).is_ok() {
+            if account.reaches(&folder) {
+                let place = folder.join("postgres");
+                fs::write(
+                    state.join("postgres.place"),
+                    format!("{}\n", place.display()),
+                )?;
+                return Ok(place);
+            }
+            fs::remove_dir(&folder)?;
+        }
+    }
+    bail!(
+        "PostgreSQL does not run as root, and the user that it runs as gets neither to {} nor to /var/lib or /var/tmp; \
+         give --state-dir a folder that others may pass through, or set DATABASE_URL",
+        state.display()
+    )
+}
+
+/// Makes the cluster next to `data` and moves it there when it is complete, so a half-made one is never used.
+fn initialise(binaries: &Binaries, account: &Account, data: &Path, options: &[&str]) -> Result<()> {
+    let parent = data.parent().context("the data folder has a parent")?;
+    let draft = parent.join("postgres.new");
+    if draft.exists() {
+        fs::remove_dir_all(&draft).with_context(|| format!("can't remove {}", draft.display()))?;
+    }
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&draft)
+        .with_context(|| format!("can't make {}", draft.display()))?;
+    account.own(&draft)?;
+    let password = secrets::to_hex(&secrets::random::<24>());
+    let given = tempfile::Builder::new()
+        .prefix("password")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(parent)?;
+    fs::write(given.path(), &password)?;
+    account.own(given.path())?;
+
+    let output = binaries
+        .command("initdb", account)
+        .args([
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-instructions",
+            "--username",
+            ADMIN,
+        ])
+        .args(character_types())
+        .args(options)
+        .arg(format!("--pwfile={}", given.path().display()))
+        .arg("-D")
+        .arg(&draft)
+        .current_dir(&draft)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("can't run {}", binaries.folder().join("initdb").display()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "initdb could not make a cluster in {}: {}",
+            draft.display(),
+            said.trim()
+        );
+    }
+    let kept = draft.join(PASSWORD_FILE);
+    fs::write(&kept, &password)?;
+    fs::set_permissions(&kept, Permissions::from_mode(0o600))?;
+    account.own(&kept)?;
+    File::open(&kept)?.sync_all()?;
+    fs::rename(&draft, data)
+        .with_context(|| format!("can't move the new cluster to {}", data.display()))?;
+    File::open(parent)?.sync_all()?;
+    Ok(())
+}
+
+/// Sorting is by bytes, the same everywhere; what a letter is follows Unicode, so that search works in all languages.
+fn character_types() -> Option<&'static str> {
+    if cfg!(target_os = "linux") {
+        Some("--lc-ctype=C.UTF-8")
+    } else if cfg!(target_os = "macos") {
+        Some("--lc-ctype=en_US.UTF-8")
+    } else {
+        None
+    }
+}
+
+fn check_version(binaries: &Binaries, data: &Path) -> Result<()> {
+    let made_by = fs::read_to_string(data.join("PG_VERSION"))?;
+    let installed = binaries.version()?;
+    if installed.split('.').next() != Some(made_by.trim()) {
+        bail!(
+            "the cluster in {data} was made by PostgreSQL {made_by} and {installed} is installed; install {made_by} again, \
+             or keep its data with pg_dump and remove the folder to start anew",
+            made_by = made_by.trim(),
+            data = data.display()
+        );
+    }
+    Ok(())
+}
+
+/// Keeps one older file, so that the messages can't fill the disk. The file stays open in a server that is running.
+fn rotate(log: &Path) {
+    if fs::metadata(log).is_ok_and(|log| log.len() > LOG_LIMIT_BYTES) {
+        let _ = fs::rename(log, log.with_extension("log.old"));
+    }
+}
+
+/// Waits until a server answers at `url`, for those that are just being started by somebody else.
+pub async fn wait_for(url: &Url, limit: Duration) -> Result<()> {
+    use sqlx::{Connection, PgConnection};
+    let deadline = tokio::time::Instant::now() + limit;
+    loop {
+        match PgConnection::connect(url.as_str()).await {
+            Ok(connection) => return Ok(connection.close().await?),
+            Err(error) if tokio::time::Instant::now() > deadline || !is_passing(&error) => {
+                return Err(error.into());
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+/// Nobody listens there yet, or the server is starting.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code == "57P03"),
+        _ => false,
+    }
+}

@@ -1,0 +1,142 @@
+//! Throw-away clusters for tests: as fast as PostgreSQL can be, and gone with the process that made them.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow};
+use sqlx::PgConnection;
+use tempfile::TempDir;
+
+use super::{
+    Account, Binaries, Cluster, Kind, PASSWORD_FILE, initialise, lock,
+    server::{Launch, Server},
+};
+
+const PREFIX: &str = "gather-test-";
+
+const SETTINGS: &[&str] = &[
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "max_connections=300",
+    "shared_buffers=64MB",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "autovacuum=off",
+    "max_wal_size=4GB",
+    "checkpoint_timeout=1h",
+];
+
+/// The files of a throw-away cluster. Locked while its process lives, so that others can tell what was left behind.
+pub(super) struct Folder {
+    _files: TempDir,
+    _alive: File,
+}
+
+impl Cluster {
+    /// A cluster for tests. It keeps nothing, and it ends with this process even when that is killed.
+    pub fn temporary() -> Result<Self> {
+        sweep();
+        let binaries = Binaries::find()?;
+        let account = Account::choose()?;
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir()
+            .context("can't make a temporary folder")?;
+        let alive = lock(folder.path(), "alive", true)?;
+        account.own(folder.path())?;
+        let data = folder.path().join("postgres");
+        initialise(
+            &binaries,
+            &account,
+            &data,
+            &["--no-sync", "--wal-segsize=1"],
+        )?;
+        let password = fs::read_to_string(data.join(PASSWORD_FILE))?;
+        let server = start_for_process(binaries, account, data.clone())?;
+        Ok(Self {
+            server,
+            password,
+            data,
+            kind: Kind::Temporary {
+                _folder: Folder {
+                    _files: folder,
+                    _alive: alive,
+                },
+            },
+        })
+    }
+}
+
+/// The kernel ends the server with the *thread* that started it, so that has to be one that lives as long as the process.
+fn start_for_process(binaries: Binaries, account: Account, data: PathBuf) -> Result<Server> {
+    let (sender, receiver) = mpsc::channel();
+    thread::Builder::new()
+        .name("postgres".into())
+        .spawn(move || {
+            let log = data.with_extension("log");
+            let launch = Launch {
+                binaries: &binaries,
+                account: &account,
+                data: &data,
+                log: &log,
+                settings: SETTINGS,
+                dies_with_thread: true,
+            };
+            let _ = sender.send(launch.start(None));
+            loop {
+                thread::park();
+            }
+        })?;
+    receiver
+        .recv()
+        .map_err(|_| anyhow!("the thread that starts PostgreSQL panicked"))?
+}
+
+/// Removes what killed processes left. Their servers are dead; only the files remain.
+fn sweep() {
+    let folders = fs::read_dir(std::env::temp_dir())
+        .into_iter()
+        .flatten()
+        .flatten();
+    for entry in folders.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
+        let _ = remove_if_dead(&entry.path());
+    }
+}
+
+fn remove_if_dead(folder: &Path) -> Result<()> {
+    let alive = File::open(folder.join("alive"))?;
+    // The young ones may not be locked yet.
+    if alive.metadata()?.modified()?.elapsed()? < Duration::from_secs(60) {
+        return Ok(());
+    }
+    alive.try_lock()?;
+    if Server::running(&folder.join("postgres")).is_none() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(())
+}
+
+/// Makes the database `name` as a copy of `template`, which nobody may be connected to. Takes tens of milliseconds.
+pub async fn create_database_from_template(
+    admin: &mut PgConnection,
+    template: &str,
+    name: &str,
+) -> Result<()> {
+    let quote = |name: &str| name.replace('"', "\"\"");
+    let statement = format!(
+        "create database \"{}\" template \"{}\" strategy file_copy",
+        quote(name),
+        quote(template)
+    );
+    sqlx::query(&statement)
+        .execute(admin)
+        .await
+        .with_context(|| format!("can't copy the database {template}"))?;
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! What a person sees while something takes long: a moving line on a terminal, plain lines elsewhere.
+
+use std::{
+    borrow::Cow,
+    io::{IsTerminal, stderr},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// One step that is under way. Dropped before [`Step::done`], it leaves nothing on the terminal.
+pub struct Step {
+    bar: Option<ProgressBar>,
+    title: Cow<'static, str>,
+    started: Instant,
+}
+
+impl Step {
+    /// Begins a step whose length nobody knows.
+    pub fn start(title: impl Into<Cow<'static, str>>) -> Self {
+        let title = title.into();
+        let bar = stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner().with_style(style("{spinner} {msg} ({elapsed})"));
+            bar.set_message(title.to_string());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        if bar.is_none() {
+            eprintln!("{title} …");
+        }
+        Self {
+            bar,
+            title,
+            started: Instant::now(),
+        }
+    }
+
+    /// Begins a step during which another program shows its own progress.
+    pub fn plain(title: impl Into<Cow<'static, str>>) -> Self {
+        let title = title.into();
+        eprintln!("{title} …");
+        Self {
+            bar: None,
+            title,
+            started: Instant::now(),
+        }
+    }
+
+    /// Begins a step of `total` parts, shown as a bar.
+    pub fn counted(title: impl Into<Cow<'static, str>>, total: u64) -> Self {
+        let step = Self::start(title);
+        if let Some(bar) = &step.bar {
+            bar.set_length(total);
+            bar.set_style(style("{spinner} {msg} [{bar:30}] {pos}/{len}").progress_chars("=> "));
+        }
+        step
+    }
+
+    /// One part more is done, or one begins: `detail` says which.
+    pub fn advance(&self, detail: &str) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(format!("{}: {detail}", self.title));
+                bar.inc(1);
+            }
+            None => eprintln!("  {detail}"),
+        }
+    }
+
+    /// Says what is being done now, within the step.
+    pub fn detail(&self, detail: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(format!("{}: {detail}", self.title)),
+            None => eprintln!("  {detail}"),
+        }
+    }
+
+    /// Ends the step and leaves one line that says how it went.
+    pub fn done(self, outcome: &str) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        eprintln!(
+            "✓ {outcome} ({:.1} s)",
+            self.started.elapsed().as_secs_f64()
+        );
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates in this file are valid")
+}

@@ -1,0 +1,289 @@
+//! The master key, and all that is derived from it.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, Permissions},
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use url::Url;
+
+use crate::manifest::Manifest;
+
+/// The master key's file in the state folder.
+pub const FILE_NAME: &str = "master.key";
+
+/// The one secret from which the functions' secrets are derived. Losing it loses the token signing keys, no user data.
+#[derive(Clone)]
+pub struct MasterKey([u8; 32]);
+
+impl MasterKey {
+    /// Reads a key given as base64 or as 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let bytes = if text.len() == 64 {
+            from_hex(text)
+        } else {
+            BASE64_STANDARD.decode(text).ok()
+        };
+        let key = bytes.and_then(|bytes| bytes.try_into().ok());
+        key.map(Self).ok_or_else(|| {
+            anyhow!("the master key must be 32 bytes as base64 or as 64 hexadecimal digits; `openssl rand -hex 32` makes one")
+        })
+    }
+
+    /// The key in `folder`, made there if there is none yet.
+    pub fn load_or_create(folder: &Path) -> Result<Self> {
+        match Self::load(folder)? {
+            Some(key) => Ok(key),
+            None => Self::create(folder)
+                .with_context(|| format!("can't write {}", folder.join(FILE_NAME).display())),
+        }
+    }
+
+    /// The key in `folder`, if there is one. Refuses a file that others may read.
+    pub fn load(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join(FILE_NAME);
+        let mode = match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other
+                .with_context(|| format!("can't read {}", path.display()))?
+                .permissions()
+                .mode(),
+        };
+        if mode & 0o077 != 0 {
+            bail!(
+                "{path} can be read by others (mode {:o}); run: chmod 600 {path}",
+                mode & 0o777,
+                path = path.display()
+            );
+        }
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        Self::parse(&text)
+            .with_context(|| format!("{} is damaged", path.display()))
+            .map(Some)
+    }
+
+    /// Whoever links the finished file first wins, so that two first starts at once agree on one key.
+    fn create(folder: &Path) -> Result<Self> {
+        let path = folder.join(FILE_NAME);
+        let mut draft = tempfile::NamedTempFile::new_in(folder)?;
+        draft
+            .as_file()
+            .set_permissions(Permissions::from_mode(0o600))?;
+        writeln!(draft, "{}", to_hex(&random::<32>()))?;
+        draft.as_file().sync_all()?;
+        if let Err(failed) = draft.persist_noclobber(&path)
+            && failed.error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(failed.error.into());
+        }
+        File::open(folder)?.sync_all()?;
+        Self::load(folder)?.ok_or_else(|| anyhow!("it vanished"))
+    }
+
+    /// The secret for one purpose: HKDF-SHA256 with `label` as info, as 64 hexadecimal digits.
+    pub fn derive(&self, label: &str) -> String {
+        let mut secret = [0; 32];
+        Hkdf::<Sha256>::new(None, &self.0)
+            .expand(label.as_bytes(), &mut secret)
+            .expect("32 bytes is a valid length for HKDF-SHA256");
+        to_hex(&secret)
+    }
+
+    /// The password of a function's database role.
+    pub fn role_password(&self, role: &str) -> String {
+        self.derive(&format!("database-role:{role}"))
+    }
+}
+
+/// The application variables that the functions get: addresses and secrets.
+pub fn function_variables(
+    manifest: &Manifest,
+    database: &Url,
+    key: &MasterKey,
+    public_url: &str,
+) -> Result<BTreeMap<String, String>> {
+    let host = database.host_str().filter(|host| !host.is_empty()).ok_or_else(|| {
+        anyhow!("the database's address has no host; functions reach it by TCP only, so use postgres://user:password@host:port/name")
+    })?;
+    let mut variables = BTreeMap::from([
+        (
+            "pg_host".to_owned(),
+            format!("{host}:{}", database.port().unwrap_or(5432)),
+        ),
+        ("identity_key".to_owned(), key.derive("identity")),
+        (
+            "public_url".to_owned(),
+            public_url.trim_end_matches('/').to_owned(),
+        ),
+    ]);
+    for (id, role) in manifest.roles() {
+        let mut url = database.clone();
+        url.set_username(role).and_then(|()| url.set_password(Some(&key.role_password(role)))).map_err(|()| {
+            anyhow!("the database's address can't carry a user; use postgres://user:password@host:port/name")
+        })?;
+        variables.insert(
+            format!("{}_database_url", id.replace('-', "_")),
+            url.to_string(),
+        );
+    }
+    Ok(variables)
+}
+
+/// Random bytes from the operating system.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    text.bytes()
+        .all(|c| c.is_ascii_hexdigit())
+        .then(|| text.as_bytes().chunks(2).map(pair).collect())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 5869, appendix A: cases 1 to 3, the ones with SHA-256.
+    #[test]
+    fn hkdf_agrees_with_the_rfc() {
+        let long = |from: u8| (from..=from + 0x4f).collect::<Vec<u8>>();
+        let cases = [
+            (
+                vec![0x0b; 22],
+                (0..=0x0c).collect(),
+                (0xf0..=0xf9).collect(),
+                "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865",
+            ),
+            (
+                long(0),
+                long(0x60),
+                long(0xb0),
+                "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c59045a99cac7827271cb41c65e590e09da3275600c2f09b8367793a9aca3db71cc30c58179ec3e87c14c01d5c1f3434f1d87",
+            ),
+            (
+                vec![0x0b; 22],
+                vec![],
+                vec![],
+                "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8",
+            ),
+        ];
+        for (key, salt, info, expected) in cases {
+            let mut out = vec![0; expected.len() / 2];
+            Hkdf::<Sha256>::new(Some(&salt), &key)
+                .expand(&info, &mut out)
+                .unwrap();
+            assert_eq!(to_hex(&out), expected);
+        }
+    }
+
+    /// Fixed for good: another derivation would lock every deployment out of its own database.
+    #[test]
+    fn derived_secrets_never_change() {
+        let key = MasterKey::parse(&"0b".repeat(32)).unwrap();
+        assert_eq!(
+            key.derive("identity"),
+            "c436fa9a07893b3860c580018fe00535ef419c51d7280aa0ab888c08e0b46bc0"
+        );
+        assert_eq!(
+            key.role_password("gather_identity"),
+            "64e801b0739c78a0feca695553df0ca7aabec70cb8fcfa426b9fe5623f773312"
+        );
+        assert_ne!(
+            key.role_password("gather_site"),
+            key.role_password("gather_identity")
+        );
+    }
+
+    #[test]
+    fn accepts_both_ways_of_writing_a_key() {
+        let bytes = random::<32>();
+        let hex = MasterKey::parse(&format!("{}\n", to_hex(&bytes))).unwrap();
+        let base64 = MasterKey::parse(&BASE64_STANDARD.encode(bytes)).unwrap();
+        assert_eq!(hex.0, bytes);
+        assert_eq!(base64.0, bytes);
+        for bad in [
+            "",
+            "abc",
+            &"g".repeat(64),
+            &"a".repeat(62),
+            &format!("é{}", "a".repeat(62)),
+        ] {
+            assert!(MasterKey::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_file_is_made_once_and_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| MasterKey::load_or_create(folder.path()).unwrap().0))
+                .collect();
+            let keys: Vec<_> = starts
+                .into_iter()
+                .map(|start| start.join().unwrap())
+                .collect();
+            assert!(
+                keys.windows(2).all(|pair| pair[0] == pair[1]),
+                "starts at once agree on one key"
+            );
+            keys[0]
+        });
+        assert_eq!(MasterKey::load(folder.path()).unwrap().unwrap().0, first);
+
+        let path = folder.path().join(FILE_NAME);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let error = MasterKey::load(folder.path()).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn functions_get_the_database_under_their_own_role() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spin.toml");
+        fs::write(&path, "[component.skill-review.tool.gather]\nrole = \"gather_skill_review\"\n[component.none]\n").unwrap();
+        let manifest = Manifest::load(&path).unwrap();
+        let key = MasterKey::parse(&"0b".repeat(32)).unwrap();
+        let url =
+            Url::parse("postgres://admin:secret@db.example:5433/app?sslmode=require").unwrap();
+
+        let variables =
+            function_variables(&manifest, &url, &key, "https://gather.example/").unwrap();
+        let password = key.role_password("gather_skill_review");
+        assert_eq!(
+            variables["skill_review_database_url"],
+            format!(
+                "postgres://gather_skill_review:{password}@db.example:5433/app?sslmode=require"
+            )
+        );
+        assert_eq!(variables["pg_host"], "db.example:5433");
+        assert_eq!(variables["public_url"], "https://gather.example");
+        assert_eq!(variables["identity_key"].len(), 64);
+        assert_eq!(variables.len(), 4);
+
+        let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
+        assert!(function_variables(&manifest, &socket, &key, "x").is_err());
+    }
+}
