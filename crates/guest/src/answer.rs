@@ -1,0 +1,36 @@
+//! Answers that are more than a JSON body.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+/// 201 with the new thing and its `Location`.
+#[derive(Debug)]
+pub struct Created<T> {
+    /// Where the new thing is from now on, such as `/api/agents/…`.
+    pub location: String,
+    /// The new thing.
+    pub body: T,
+}
+
+impl<T> Created<T> {
+    /// A new thing at a place.
+    pub fn at(location: impl Into<String>, body: T) -> Self {
+        Self {
+            location: location.into(),
+            body,
+        }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        let mut response = (StatusCode::CREATED, Json(self.body)).into_response();
+        if let Ok(location) = HeaderValue::from_str(&self.location) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        response
+    }
+}

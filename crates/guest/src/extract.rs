@@ -1,0 +1,260 @@
+//! Path, query and JSON body as types; what doesn't fit is a problem.
+
+use axum::RequestPartsExt;
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use bytes::Bytes;
+use garde::Validate;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use crate::{Problem, Result};
+
+/// The largest body of a request, unless a route says otherwise.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// The parameters in the path. One that doesn't parse names nothing, so it is a 404.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let path = parts.extract::<axum::extract::Path<T>>().await;
+        path.map(|axum::extract::Path(value)| Self(value))
+            .map_err(|_| Problem::of_status(StatusCode::NOT_FOUND))
+    }
+}
+
+/// The query's parameters, validated; one that doesn't fit is a 422.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + Validate<Context = ()>, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let value: T = query(parts)?;
+        value.validate()?;
+        Ok(Self(value))
+    }
+}
+
+/// The query as a type, without validation.
+pub(crate) fn query<T: DeserializeOwned>(parts: &Parts) -> Result<T> {
+    let text = parts.uri.query().unwrap_or_default().as_bytes();
+    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(text));
+    serde_path_to_error::deserialize(pairs).map_err(|error| {
+        let field = field_of(&error.path().to_string());
+        refused(field, error.inner().to_string())
+    })
+}
+
+/// The JSON body, decoded and validated.
+///
+/// 413 `body-too-large`, 415 `unsupported-media-type`, 400 `malformed-json` with the place, or 422
+/// `invalid-input` with the fields.
+#[derive(Debug)]
+pub struct Input<T>(pub T);
+
+impl<T: DeserializeOwned + Validate<Context = ()>, S: Sync> FromRequest<S> for Input<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers) {
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The body must be JSON, with `Content-Type: application/json`.",
+            ));
+        }
+        let body = read(&parts.headers, body).await?;
+        let value: T = json(&body)?;
+        value.validate()?;
+        Ok(Self(value))
+    }
+}
+
+/// `application/json` or `application/…+json`, with any parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+    else {
+        return false;
+    };
+    let kind = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// The whole body, at most [`MAX_BODY_BYTES`] of it.
+pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes> {
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY_BYTES) {
+        return Err(too_large());
+    }
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "incomplete-body",
+            "The body ended before its end.",
+        )),
+    }
+}
+
+fn too_large() -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body-too-large",
+        "The body may have at most 1 MiB.",
+    )
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer);
+    let value = value.map_err(|error| {
+        let path = error.path().to_string();
+        refused_json(field_of(&path), error.into_inner())
+    })?;
+    deserializer
+        .end()
+        .map_err(|error| refused_json(String::new(), error))?;
+    Ok(value)
+}
+
+fn refused_json(field: String, error: serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    let place = format!(" at line {line} column {column}");
+    let text = error.to_string();
+    let what = text.strip_suffix(&place).unwrap_or(&text);
+    if error.is_data() {
+        return refused(field, what.to_owned());
+    }
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "malformed-json",
+        format!("The body is not JSON: {what}{place}."),
+    )
+}
+
+/// serde names a missing field only in its message, and not in the path.
+fn refused(path: String, what: String) -> Problem {
+    let missing = what
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'));
+    match missing {
+        Some(name) if path.is_empty() => Problem::invalid(name, "is missing"),
+        Some(name) => Problem::invalid(format!("{path}.{name}"), "is missing"),
+        None => Problem::invalid(path, what),
+    }
+}
+
+/// The root is `.` there, and empty here.
+fn field_of(path: &str) -> String {
+    if path == "." {
+        String::new()
+    } else {
+        path.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FieldError;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only decoding is tested")]
+    struct Outer {
+        name: String,
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only decoding is tested")]
+    struct Inner {
+        size: u8,
+    }
+
+    fn check(body: &str, code: &str, field: &str) {
+        let problem = json::<Outer>(body.as_bytes()).expect_err("refused");
+        assert_eq!(problem.code(), code, "{body}");
+        let fields: Vec<&str> = problem.errors().iter().map(|e| e.field.as_str()).collect();
+        let expected: &[&str] = if code == "invalid-input" {
+            &[field]
+        } else {
+            &[]
+        };
+        assert_eq!(fields, expected, "{body}: {problem}");
+    }
+
+    #[test]
+    fn each_malformed_body_is_named() {
+        check("{", "malformed-json", "");
+        check("", "malformed-json", "");
+        check(r#"{"name": "a"} x"#, "malformed-json", "");
+        check("{}", "invalid-input", "name");
+        check("[1]", "invalid-input", "[0]");
+        check(r#"{"name": 1}"#, "invalid-input", "name");
+        check(
+            r#"{"name": "a", "inner": {"size": 300}}"#,
+            "invalid-input",
+            "inner.size",
+        );
+        check(
+            r#"{"name": "a", "inner": {}}"#,
+            "invalid-input",
+            "inner.size",
+        );
+    }
+
+    #[test]
+    fn the_place_of_a_syntax_error_is_told() {
+        let problem = json::<Outer>(b"{\n \"name\": ,").expect_err("refused");
+        assert!(problem.to_string().contains("line 2 column"), "{problem}");
+    }
+
+    #[test]
+    fn a_missing_field_reads_well() {
+        let problem = json::<Outer>(b"{}").expect_err("refused");
+        let expected = FieldError {
+            field: "name".into(),
+            detail: "is missing".into(),
+        };
+        assert_eq!(problem.errors(), [expected]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_a_value_or_a_problem(body in ".*") {
+            if let Err(problem) = json::<Outer>(body.as_bytes()) {
+                prop_assert!(["malformed-json", "invalid-input"].contains(&problem.code()));
+            }
+        }
+
+        #[test]
+        fn content_types_are_parsed_safely(kind in "[ -~]*") {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, kind.parse().expect("printable"));
+            let json = is_json(&headers);
+            prop_assert_eq!(json, json && kind.to_ascii_lowercase().contains("json"));
+        }
+    }
+}

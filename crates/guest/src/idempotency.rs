@@ -1,0 +1,244 @@
+//! `Idempotency-Key`: a creating request that is sent twice has its effect once.
+//!
+//! The key, the change and the stored answer are one transaction. So a request that fails leaves
+//! nothing, and may be sent again with its key; only answers of success (2xx) are kept, for 24 h.
+//! A second request that comes while the first is under way waits for it in the database.
+//!
+//! Each schema with creating endpoints has a table `idempotency_key`, found by the role's
+//! `search_path`. Routes whose answers carry secrets must not use this: the answer is stored.
+
+use axum::RequestPartsExt;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, StatusCode};
+use http_body_util::BodyExt;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::{Caller, Db, Problem, Result, args, extract};
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const MAX_KEY_BYTES: usize = 255;
+
+/// The middleware for a creating route:
+/// `routes!(create).layer(axum::middleware::from_fn(guest::idempotent))`.
+///
+/// Without the header it does nothing.
+pub async fn idempotent(request: Request, next: Next) -> Response {
+    if !request.headers().contains_key(&KEY) {
+        return next.run(request).await;
+    }
+    once(request, next)
+        .await
+        .unwrap_or_else(Problem::into_response)
+}
+
+async fn once(request: Request, next: Next) -> Result<Response> {
+    let (mut parts, body) = request.into_parts();
+    let key = key(&parts)?;
+    let caller = parts.extract::<Option<Caller>>().await?;
+    let owner = caller.map_or_else(|| anonymous(&parts), |caller| caller.id.to_string());
+    let db = parts.extract::<Db>().await?;
+    let body = extract::read(&parts.headers, body).await?;
+    let fingerprint = fingerprint(&parts, &body);
+
+    db.begin()?;
+    let claimed = claim(&db, &owner, &key, &fingerprint).await;
+    if !matches!(claimed, Ok(true)) {
+        let stored = match claimed {
+            Ok(_) => stored(&db, &owner, &key, &fingerprint).await,
+            Err(problem) => Err(problem),
+        };
+        db.roll_back();
+        return stored;
+    }
+    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    if !response.status().is_success() {
+        db.roll_back();
+        return Ok(response);
+    }
+    let kept = keep(&db, &owner, &key, response).await;
+    match kept {
+        Ok(response) => db.commit().map(|()| response).map_err(Problem::from),
+        Err(problem) => {
+            db.roll_back();
+            Err(problem)
+        }
+    }
+}
+
+/// The key: 1 to 255 printable ASCII characters.
+fn key(parts: &Parts) -> Result<String> {
+    let mut values = parts.headers.get_all(&KEY).iter();
+    let key = match (
+        values.next().and_then(|value| value.to_str().ok()),
+        values.next(),
+    ) {
+        (Some(key), None) => key,
+        _ => "",
+    };
+    let printable = key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if key.is_empty() || key.len() > MAX_KEY_BYTES || !printable {
+        let detail = "must be one value of 1 to 255 printable ASCII characters";
+        return Err(Problem::invalid("Idempotency-Key", detail));
+    }
+    Ok(key.to_owned())
+}
+
+/// Who has no token is told apart by address.
+fn anonymous(parts: &Parts) -> String {
+    let address = parts.headers.get("spin-client-addr");
+    let address = address
+        .and_then(|address| address.to_str().ok())
+        .unwrap_or_default();
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    format!("anonymous@{host}")
+}
+
+fn fingerprint(parts: &Parts, body: &Bytes) -> String {
+    let mut hash = Sha256::new();
+    hash.update(parts.method.as_str());
+    hash.update([0]);
+    hash.update(parts.uri.path_and_query().map_or("", |path| path.as_str()));
+    hash.update([0]);
+    hash.update(body);
+    STANDARD.encode(hash.finalize())
+}
+
+/// Claims the key; `false` if it was used before. Waits while another request holds it. A few keys
+/// that have had their day are swept out on the way.
+async fn claim(db: &Db, owner: &str, key: &str, fingerprint: &str) -> Result<bool> {
+    let claimed = db
+        .execute(
+            "with expired as (
+                 delete from idempotency_key where (owner, key) in (
+                     select owner, key from idempotency_key
+                     where created_at < now() - interval '24 hours' and (owner, key) <> ($1, $2)
+                     order by created_at limit 10 for update skip locked)
+             )
+             insert into idempotency_key as k (owner, key, fingerprint) values ($1, $2, $3)
+             on conflict (owner, key) do update
+             set fingerprint = excluded.fingerprint, created_at = now()
+             where k.created_at < now() - interval '24 hours'",
+            args![owner, key, fingerprint],
+        )
+        .await?;
+    Ok(claimed == 1)
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    fingerprint: String,
+    status: Option<u16>,
+    headers: Option<Vec<(String, String)>>,
+    body: Option<String>,
+}
+
+async fn stored(db: &Db, owner: &str, key: &str, fingerprint: &str) -> Result<Response> {
+    let stored: Stored = db
+        .one(
+            "select fingerprint, status, headers, body from idempotency_key
+             where owner = $1 and key = $2",
+            args![owner, key],
+        )
+        .await?;
+    if stored.fingerprint != fingerprint {
+        let detail = "This Idempotency-Key was used with another request.";
+        return Err(Problem::conflict("idempotency-mismatch", detail));
+    }
+    let status = stored
+        .status
+        .and_then(|status| StatusCode::from_u16(status).ok());
+    let mut response = Response::new(Body::from(stored.body.unwrap_or_default()));
+    *response.status_mut() = status.ok_or_else(|| Problem::internal("an answer without status"))?;
+    for (name, value) in stored.headers.unwrap_or_default() {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+        .headers_mut()
+        .insert(REPLAYED, HeaderValue::from_static("true"));
+    Ok(response)
+}
+
+/// Stores the answer, and gives it back.
+async fn keep(db: &Db, owner: &str, key: &str, response: Response) -> Result<Response> {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.map_err(Problem::internal)?.to_bytes();
+    let text = std::str::from_utf8(&body).map_err(Problem::internal)?;
+    let headers: Vec<(&str, &str)> = parts
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect();
+    db.execute(
+        "update idempotency_key set status = $3, headers = $4, body = $5
+         where owner = $1 and key = $2",
+        args![
+            owner,
+            key,
+            i32::from(parts.status.as_u16()),
+            serde_json::json!(headers),
+            text
+        ],
+    )
+    .await?;
+    Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(headers: &[(&str, &str)]) -> Parts {
+        let mut request = http::Request::builder()
+            .method("POST")
+            .uri("/api/things?a=1");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).expect("a request").into_parts().0
+    }
+
+    #[test]
+    fn keys_are_short_and_printable() {
+        let long = "k".repeat(256);
+        for (value, accepted) in [
+            ("k", true),
+            (&long[..255], true),
+            (&long, false),
+            ("", false),
+        ] {
+            assert_eq!(
+                key(&parts(&[("idempotency-key", value)])).is_ok(),
+                accepted,
+                "{value}"
+            );
+        }
+        let twice = parts(&[("idempotency-key", "a"), ("idempotency-key", "b")]);
+        assert!(key(&twice).is_err());
+    }
+
+    #[test]
+    fn strangers_are_told_apart_by_address() {
+        let from = |address| anonymous(&parts(&[("spin-client-addr", address)]));
+        assert_eq!(from("10.0.0.1:5000"), from("10.0.0.1:6000"));
+        assert_ne!(from("10.0.0.1:5000"), from("10.0.0.2:5000"));
+        assert_eq!(from("[::1]:5000"), "anonymous@[::1]");
+    }
+
+    #[test]
+    fn the_fingerprint_covers_path_and_body() {
+        let one = fingerprint(&parts(&[]), &Bytes::from("{}"));
+        assert_eq!(one, fingerprint(&parts(&[]), &Bytes::from("{}")));
+        assert_ne!(one, fingerprint(&parts(&[]), &Bytes::from("{ }")));
+    }
+}

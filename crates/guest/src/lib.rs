@@ -1,0 +1,70 @@
+//! All that a function or component may use: the database, the caller, problems, pages, typed input.
+//!
+//! A function crate is a route list, types, and handlers with their SQL:
+//!
+//! ```ignore
+//! pub fn router() -> OpenApiRouter {
+//!     OpenApiRouter::new().routes(routes!(posts::list, posts::create))
+//! }
+//! guest::export!(router);
+//! ```
+
+mod answer;
+mod caller;
+pub mod db;
+mod extract;
+mod idempotency;
+pub mod log;
+pub mod openapi;
+mod page;
+mod problem;
+mod respond;
+mod serve;
+mod token;
+mod variable;
+
+pub use answer::Created;
+pub use caller::{Caller, Kind};
+pub use db::Db;
+pub use extract::{Input, MAX_BODY_BYTES, Path, Query};
+pub use idempotency::idempotent;
+pub use page::{Items, Page, PageParams};
+pub use problem::{FieldError, Problem, Result};
+pub use respond::respond;
+pub use serve::serve;
+pub use token::{AccessClaims, TOKEN_SECONDS, TOKEN_TYPE};
+pub use variable::{required_variable, variable};
+
+/// What [`export!`] needs of other crates.
+#[doc(hidden)]
+pub mod exported {
+    pub use axum::Router;
+    pub use spin_sdk::wasip3;
+}
+
+/// Exports the function: `guest::export!(router)`, where `router` is a function that returns an
+/// [`utoipa_axum::router::OpenApiRouter`]. It is called once an instance.
+///
+/// Natively this expands to nothing, so that the crate links into tests and the OpenAPI generator.
+#[macro_export]
+macro_rules! export {
+    ($router:path) => {
+        #[cfg(target_family = "wasm")]
+        mod exported {
+            use $crate::exported::wasip3::http::types::{ErrorCode, Request, Response};
+
+            std::thread_local! {
+                static ROUTER: $crate::exported::Router = $router().into();
+            }
+
+            struct Function;
+            $crate::exported::wasip3::http::service::export!(Function with_types_in $crate::exported::wasip3);
+
+            impl $crate::exported::wasip3::exports::http::handler::Guest for Function {
+                async fn handle(request: Request) -> Result<Response, ErrorCode> {
+                    $crate::serve(ROUTER.with(Clone::clone), request).await
+                }
+            }
+        }
+    };
+}

@@ -1,0 +1,113 @@
+//! The OpenAPI document: what all functions share, and how their documents become one.
+
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr,
+    Response, ResponseBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::problem::{FieldError, Rendered};
+
+/// Names the security scheme: `security(("token" = []))` in a handler's entry.
+pub const TOKEN: &str = "token";
+
+/// One document from those of all functions. Each error answer gets the problem as its content,
+/// and each operation those errors that any may have.
+pub fn merge(documents: impl IntoIterator<Item = OpenApi>) -> OpenApi {
+    let mut whole = base();
+    for document in documents {
+        whole.merge(document);
+    }
+    for item in whole.paths.paths.values_mut() {
+        for operation in operations(item) {
+            complete(operation);
+        }
+    }
+    whole
+}
+
+fn base() -> OpenApi {
+    let license = LicenseBuilder::new()
+        .name("Apache-2.0")
+        .identifier(Some("Apache-2.0"));
+    let info = InfoBuilder::new()
+        .title("Gather")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "An agent-first collaboration platform. Errors are RFC 9457 problems; match on `code`.",
+        ))
+        .license(Some(license.build()));
+    let mut scheme = Http::new(HttpAuthScheme::Bearer);
+    scheme.bearer_format = Some("JWT".to_owned());
+    let components = ComponentsBuilder::new()
+        .security_scheme(TOKEN, SecurityScheme::Http(scheme))
+        .schema("Problem", Rendered::schema())
+        .schema(FieldError::name(), FieldError::schema());
+    OpenApiBuilder::new()
+        .info(info.build())
+        .components(Some(components.build()))
+        .build()
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+        &mut item.options,
+        &mut item.head,
+        &mut item.patch,
+    ]
+    .into_iter()
+    .filter_map(Option::as_mut)
+}
+
+fn complete(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    if operation.security.is_some() {
+        responses
+            .entry("401".to_owned())
+            .or_insert_with(|| problem("`unauthenticated`"));
+    }
+    if operation.request_body.is_some() {
+        for (status, description) in [
+            ("400", "`malformed-json`"),
+            ("413", "`body-too-large`"),
+            ("415", "`unsupported-media-type`"),
+            ("422", "`invalid-input`, with the fields"),
+        ] {
+            responses
+                .entry(status.to_owned())
+                .or_insert_with(|| problem(description));
+        }
+    }
+    responses
+        .entry("default".to_owned())
+        .or_insert_with(|| problem("Any other problem"));
+    for (status, response) in responses {
+        if let RefOr::T(response) = response
+            && status.starts_with(['4', '5'])
+            && response.content.is_empty()
+        {
+            *response = with_problem(response.description.clone());
+        }
+    }
+}
+
+fn problem(description: &str) -> RefOr<Response> {
+    with_problem(description.to_owned()).into()
+}
+
+fn with_problem(description: String) -> Response {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .build();
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", content)
+        .build()
+}

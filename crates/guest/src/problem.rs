@@ -1,0 +1,269 @@
+//! Errors as clients see them: RFC 9457 `application/problem+json`.
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What a handler returns.
+pub type Result<T, E = Problem> = std::result::Result<T, E>;
+
+/// An error that is told to the client. What the log is told is another message.
+///
+/// Boxed, so that a `Result` with it stays as small as what it carries on success.
+#[derive(Debug, Clone)]
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
+    status: StatusCode,
+    code: &'static str,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    retry_after: Option<u32>,
+}
+
+/// One field of an input that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// Where: a path such as `name` or `items[0].title`; empty for the whole.
+    pub field: String,
+    /// Why.
+    pub detail: String,
+}
+
+/// The JSON of a problem, as every error of every endpoint has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Rendered<'a> {
+    /// Identifies the kind of problem: `/problems/` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind of problem in words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What happened here.
+    detail: &'a str,
+    /// A stable kebab-case word to match on.
+    code: &'a str,
+    /// Names this request in the logs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    /// The refused fields, where `code` is `invalid-input`.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
+    errors: &'a [FieldError],
+}
+
+impl Problem {
+    /// A problem of any kind. `code` is a stable kebab-case word.
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self(Box::new(Parts {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+        }))
+    }
+
+    /// 404 `not-found`: there is no such thing, or the caller may not see it.
+    pub fn not_found(what: &str) -> Self {
+        let detail = format!("There is no such {what}, or you may not see it.");
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
+    }
+
+    /// 409 with a code of its own.
+    pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// 401 `unauthenticated`: one and the same, whatever was wrong with the credentials.
+    pub fn unauthenticated() -> Self {
+        let detail = "This needs `Authorization: Bearer` with a valid access token.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+    }
+
+    /// 403 `forbidden`: known, but not enough.
+    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// 422 `invalid-input` for one field.
+    pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::invalid_fields(vec![FieldError {
+            field: field.into(),
+            detail: detail.into(),
+        }])
+    }
+
+    /// 422 `invalid-input` for several fields.
+    pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
+        let detail = "Some of the input can't be accepted; `errors` says what.";
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-input", detail);
+        problem.0.errors = errors;
+        problem
+    }
+
+    /// 500 `internal`: logs `cause` and tells the client nothing of it.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        crate::error!("internal error", cause = cause.to_string());
+        Self::blank_internal()
+    }
+
+    fn blank_internal() -> Self {
+        let detail = "Something went wrong on our side. The request id finds it in our logs.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+
+    /// 503 with `Retry-After`.
+    pub fn unavailable(
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+        seconds: u32,
+    ) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        problem.0.retry_after = Some(seconds);
+        problem
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// The stable word that clients match on.
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// The refused fields.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0.errors
+    }
+
+    /// The problem for an answer that has a status and nothing else, as the router gives for
+    /// unknown paths.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::new(status, "not-found", "There is nothing here."),
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(
+                status,
+                "method-not-allowed",
+                "This path has other methods; `Allow` lists them.",
+            ),
+            StatusCode::INTERNAL_SERVER_ERROR => Self::blank_internal(),
+            other => Self::new(other, "error", other.canonical_reason().unwrap_or("Error")),
+        }
+    }
+
+    /// The JSON of this problem, with the id of the request if that is known.
+    pub(crate) fn render(&self, request_id: Option<&str>) -> Vec<u8> {
+        let Parts {
+            status,
+            code,
+            detail,
+            errors,
+            ..
+        } = &*self.0;
+        let rendered = Rendered {
+            kind: format!("/problems/{code}"),
+            title: title(code),
+            status: status.as_u16(),
+            detail,
+            code,
+            request_id,
+            errors,
+        };
+        serde_json::to_vec(&rendered).unwrap_or_default()
+    }
+}
+
+/// `name-taken` → `Name taken`.
+fn title(code: &str) -> String {
+    let mut title = code.replace('-', " ");
+    if let Some(first) = title.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    title
+}
+
+impl IntoResponse for Problem {
+    /// The answer without a request id; [`crate::respond`] renders it again with one.
+    fn into_response(self) -> Response {
+        let body = self.render(None);
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.0.status;
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        if self.0.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.0.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        *response.body_mut() = Body::from(body);
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            out,
+            "{} {}: {}",
+            self.0.status.as_u16(),
+            self.0.code,
+            self.0.detail
+        )
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<garde::Report> for Problem {
+    fn from(report: garde::Report) -> Self {
+        let errors = report.iter().map(|(path, error)| FieldError {
+            field: path.to_string(),
+            detail: error.message().to_owned(),
+        });
+        Self::invalid_fields(errors.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renders_as_rfc_9457() {
+        let problem = Problem::conflict("name-taken", "Another agent has that name.");
+        let json: serde_json::Value =
+            serde_json::from_slice(&problem.render(Some("r-1"))).expect("JSON");
+        let expected = serde_json::json!({
+            "type": "/problems/name-taken", "title": "Name taken", "status": 409,
+            "detail": "Another agent has that name.", "code": "name-taken", "request_id": "r-1",
+        });
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn unauthenticated_names_the_scheme() {
+        let response = Problem::unauthenticated().into_response();
+        assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
+    }
+}

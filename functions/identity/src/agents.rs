@@ -1,0 +1,248 @@
+//! Agents: registering, reading and changing them.
+
+use axum::Json;
+use garde::Validate;
+use guest::db::OnConstraint;
+use guest::{Caller, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::ed25519;
+
+/// An agent.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Agent {
+    pub id: Uuid,
+    #[schema(example = "ada")]
+    pub name: String,
+    /// Ed25519, base64.
+    #[schema(example = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")]
+    pub public_key: String,
+    pub description: String,
+    /// `active`, or `suspended`.
+    pub status: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// A new agent.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+pub struct NewAgent {
+    /// 3 to 40 of a-z, 0-9 and `-`; not the form of an id, and not a reserved word.
+    #[garde(custom(valid_name))]
+    #[schema(example = "ada", pattern = "^[a-z0-9-]{3,40}$")]
+    name: String,
+    /// 32 bytes of Ed25519, base64; not a weak (small-order) point.
+    #[garde(custom(valid_key))]
+    #[schema(example = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")]
+    public_key: String,
+    #[garde(inner(length(chars, max = 1000), custom(printable)))]
+    #[schema(max_length = 1000)]
+    description: Option<String>,
+}
+
+/// What an agent changes of itself. What is absent stays.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+pub struct AgentChange {
+    #[garde(inner(length(chars, max = 1000), custom(printable)))]
+    #[schema(max_length = 1000)]
+    description: Option<String>,
+}
+
+/// Which agents to list.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Only those whose name begins like this.
+    #[garde(inner(length(max = 40)))]
+    query: Option<String>,
+}
+
+/// Registers an agent.
+///
+/// No token is needed. The agent then signs in with a challenge.
+#[utoipa::path(
+    post, path = "/api/agents/register", tag = "agents", request_body = NewAgent,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless")),
+    responses(
+        (status = 201, body = Agent, headers(("Location" = String))),
+        (status = 409, description = "`name-taken`, `key-taken`, `idempotency-mismatch`"),
+    )
+)]
+pub async fn register(db: Db, Input(new): Input<NewAgent>) -> Result<Created<Agent>> {
+    let key = checked_key(&new.public_key)?;
+    let agent: Agent = db
+        .one(
+            "with new_account as (
+                 insert into account (kind, name) values ('agent', $1)
+                 returning id, name, status, created_at
+             ), new_agent as (
+                 insert into agent (account_id, public_key, description)
+                 select id, $2, $3 from new_account
+                 returning public_key, description
+             )
+             select a.id, a.name, encode(g.public_key, 'base64') as public_key, g.description,
+                    a.status, a.created_at
+             from new_account a, new_agent g",
+            args![new.name, key, new.description.unwrap_or_default()],
+        )
+        .await
+        .on_constraint(
+            "account_name_key",
+            Problem::conflict("name-taken", "Another account has this name."),
+        )
+        .on_constraint("agent_public_key_key", key_taken())
+        .on_constraint("account_name_free", Problem::invalid("name", "is reserved"))?;
+    Ok(Created::at(format!("/api/agents/{}", agent.id), agent))
+}
+
+/// Lists agents by name.
+#[utoipa::path(
+    get, path = "/api/agents", tag = "agents", params(guest::PageParams, Filter),
+    responses((status = 200, body = Items<Agent>), (status = 422, description = "`invalid-input`")),
+    security(("token" = []))
+)]
+pub async fn list(
+    db: Db,
+    _: Caller,
+    page: Page<String>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Items<Agent>>> {
+    // A prefix is a range of names: `~` comes after all that a name may have.
+    let prefix = filter.query.unwrap_or_default().to_ascii_lowercase();
+    let agents: Vec<Agent> = db
+        .many(
+            "select p.* from agent_profile p
+             where p.name >= $1 and p.name <= $1 || '~' and ($2::text is null or p.name > $2)
+             order by p.name limit $3",
+            args![prefix, page.after.clone(), page.fetch()],
+        )
+        .await?;
+    Ok(Json(page.answer(agents, |agent| agent.name.clone())))
+}
+
+/// The calling agent.
+#[utoipa::path(
+    get, path = "/api/agents/me", tag = "agents",
+    responses((status = 200, body = Agent), (status = 404, description = "The caller is no agent")),
+    security(("token" = []))
+)]
+pub async fn me(db: Db, caller: Caller) -> Result<Json<Agent>> {
+    let agent = db
+        .optional(
+            "select * from agent_profile where id = $1",
+            args![caller.id],
+        )
+        .await?;
+    agent.map(Json).ok_or_else(|| Problem::not_found("agent"))
+}
+
+/// Changes the calling agent.
+#[utoipa::path(
+    patch, path = "/api/agents/me", tag = "agents", request_body = AgentChange,
+    responses((status = 200, body = Agent), (status = 404, description = "The caller is no agent")),
+    security(("token" = []))
+)]
+pub async fn change_me(
+    db: Db,
+    caller: Caller,
+    Input(change): Input<AgentChange>,
+) -> Result<Json<Agent>> {
+    let agent = db
+        .optional(
+            "update agent g set description = coalesce($2, g.description)
+             from account a where g.account_id = $1 and a.id = g.account_id
+             returning a.id, a.name, encode(g.public_key, 'base64') as public_key, g.description,
+                       a.status, a.created_at",
+            args![caller.id, change.description],
+        )
+        .await?;
+    agent.map(Json).ok_or_else(|| Problem::not_found("agent"))
+}
+
+/// One agent, by id or name.
+#[utoipa::path(
+    get, path = "/api/agents/{agent}", tag = "agents",
+    params(("agent" = String, Path, description = "Id or name")),
+    responses((status = 200, body = Agent), (status = 404, description = "`not-found`")),
+    security(("token" = []))
+)]
+pub async fn get(db: Db, _: Caller, Path(agent): Path<String>) -> Result<Json<Agent>> {
+    // No name has the form of an id, so one text is never both.
+    let found = match agent.parse::<Uuid>() {
+        Ok(id) => {
+            db.optional("select * from agent_profile where id = $1", args![id])
+                .await?
+        }
+        Err(_) => {
+            db.optional("select * from agent_profile where name = $1", args![agent])
+                .await?
+        }
+    };
+    found.map(Json).ok_or_else(|| Problem::not_found("agent"))
+}
+
+/// The bytes of a key that was validated, for the statement.
+pub fn checked_key(text: &str) -> Result<[u8; 32]> {
+    let key = ed25519::public_key(text);
+    key.map(|key| *key)
+        .ok_or_else(|| Problem::invalid("public_key", WEAK_KEY))
+}
+
+/// 409: the key belongs to an agent already.
+pub fn key_taken() -> Problem {
+    Problem::conflict("key-taken", "Another agent has this key.")
+}
+
+const WEAK_KEY: &str = "must be 32 bytes of Ed25519 in padded base64, and not a weak point";
+
+fn valid_name(text: &str, _: &()) -> garde::Result {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !(3..=40).contains(&text.len()) || !text.bytes().all(allowed) {
+        return Err(garde::Error::new("must be 3 to 40 of a-z, 0-9 and `-`"));
+    }
+    if text.parse::<Uuid>().is_ok() {
+        return Err(garde::Error::new("must not have the form of an id"));
+    }
+    Ok(())
+}
+
+/// A public key in an input.
+pub fn valid_key(text: &str, _: &()) -> garde::Result {
+    ed25519::public_key(text)
+        .map(|_| ())
+        .ok_or_else(|| garde::Error::new(WEAK_KEY))
+}
+
+/// PostgreSQL has no text with a zero in it.
+fn printable(text: &str, _: &()) -> garde::Result {
+    let zero = text.contains('\0');
+    if zero {
+        Err(garde::Error::new("must not contain a zero character"))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        let long = "a".repeat(40);
+        for good in ["abc", "a-b", "007", "---", &long] {
+            assert!(valid_name(good, &()).is_ok(), "{good}");
+        }
+        let id = Uuid::nil().to_string();
+        let plain_id = Uuid::nil().simple().to_string();
+        let longer = "a".repeat(41);
+        for bad in [
+            "ab", "Abc", "a_b", "a b", "äbc", "", &longer, &id, &plain_id,
+        ] {
+            assert!(valid_name(bad, &()).is_err(), "{bad}");
+        }
+    }
+}

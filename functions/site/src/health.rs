@@ -1,0 +1,158 @@
+//! How we are.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::response::IntoResponse;
+use guest::{Db, Result, args};
+use http::header::CACHE_CONTROL;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// How a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Works.
+    Healthy,
+    /// Works in part.
+    Degraded,
+    /// Does not work.
+    Unhealthy,
+    /// Has not reported for 30 seconds.
+    Unknown,
+}
+
+/// The whole and its parts.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Status {
+    /// `healthy` if every part is, else `degraded`.
+    status: State,
+    components: BTreeMap<String, Component>,
+}
+
+/// One part.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Component {
+    status: State,
+    /// What else it reports.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    detail: Map<String, Value>,
+}
+
+/// A process that answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Alive {
+    /// `live` or `ready`.
+    status: &'static str,
+}
+
+/// 200 while the process serves.
+#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, body = Alive)))]
+pub async fn live() -> impl IntoResponse {
+    fresh(Alive { status: "live" })
+}
+
+/// 200, or 503 while starting, draining or without its database.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "health",
+    responses((status = 200, body = Alive), (status = 503, description = "`database-unavailable`"))
+)]
+pub async fn ready(db: Db) -> Result<impl IntoResponse> {
+    db.execute("select", args![]).await?;
+    Ok(fresh(Alive { status: "ready" }))
+}
+
+/// How each part is: the database, the disk, later the queue, the workers and others.
+#[utoipa::path(
+    get, path = "/api/health/status", tag = "health", responses((status = 200, body = Status))
+)]
+pub async fn status(db: Db) -> impl IntoResponse {
+    let reported = db
+        .many(
+            "select component, detail, case
+                 when reported_at > now() - interval '30 seconds' then status else 'unknown'
+             end as status
+             from health order by component",
+            args![],
+        )
+        .await;
+    if let Err(error) = &reported {
+        guest::warn!("no health reports", cause = format!("{error:?}"));
+    }
+    fresh(summary(reported.ok()))
+}
+
+#[derive(Debug, Deserialize)]
+struct Report {
+    component: String,
+    status: State,
+    detail: Map<String, Value>,
+}
+
+/// Without reports it is the database that is not well.
+fn summary(reports: Option<Vec<Report>>) -> Status {
+    let database = if reports.is_some() {
+        State::Healthy
+    } else {
+        State::Unhealthy
+    };
+    let own = Component {
+        status: database,
+        detail: Map::new(),
+    };
+    let mut components = BTreeMap::from([("database".to_owned(), own)]);
+    for Report {
+        component,
+        status,
+        mut detail,
+    } in reports.unwrap_or_default()
+    {
+        detail.remove("status");
+        components.insert(component, Component { status, detail });
+    }
+    let well = components
+        .values()
+        .all(|component| component.status == State::Healthy);
+    let status = if well {
+        State::Healthy
+    } else {
+        State::Degraded
+    };
+    Status { status, components }
+}
+
+fn fresh(body: impl Serialize) -> impl IntoResponse {
+    ([(CACHE_CONTROL, "no-store")], Json(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(component: &str, status: State) -> Report {
+        Report {
+            component: component.to_owned(),
+            status,
+            detail: Map::new(),
+        }
+    }
+
+    #[test]
+    fn one_part_degrades_the_whole() {
+        assert_eq!(summary(Some(vec![])).status, State::Healthy);
+        assert_eq!(
+            summary(Some(vec![report("disk", State::Healthy)])).status,
+            State::Healthy
+        );
+        assert_eq!(
+            summary(Some(vec![report("disk", State::Unknown)])).status,
+            State::Degraded
+        );
+        let without = summary(None);
+        assert_eq!(without.status, State::Degraded);
+        assert_eq!(without.components["database"].status, State::Unhealthy);
+    }
+}

@@ -1,0 +1,77 @@
+//! Pages and files that are the same for everybody.
+
+use axum::response::{IntoResponse, Response};
+use guest::Problem;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::html;
+
+const FRONT: &str = include_str!("front.html");
+const STYLE: &str = include_str!("../../../static/site.css");
+const LLMS: &str = include_str!("../../../static/llms.txt");
+
+/// The document that describes every endpoint; written by a test, see CONTRIBUTING.md.
+pub const OPENAPI: &str = include_str!("../../../static/openapi.json");
+
+/// The front page.
+#[utoipa::path(
+    get, path = "/", tag = "site",
+    responses((status = 200, body = String, content_type = "text/html"))
+)]
+pub async fn front() -> Response {
+    html::answer(StatusCode::OK, html::document("Gather", FRONT))
+}
+
+/// The style sheet of all pages.
+#[utoipa::path(
+    get, path = "/static/site.css", tag = "site",
+    responses((status = 200, body = String, content_type = "text/css"))
+)]
+pub async fn stylesheet() -> Response {
+    file("text/css; charset=utf-8", STYLE)
+}
+
+/// What an agent reads first.
+#[utoipa::path(
+    get, path = "/llms.txt", tag = "site",
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
+pub async fn llms() -> Response {
+    file("text/plain; charset=utf-8", LLMS)
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "site",
+    responses((status = 200, body = Object, content_type = "application/json"))
+)]
+pub async fn openapi() -> Response {
+    file("application/json", OPENAPI)
+}
+
+fn file(kind: &'static str, content: &'static str) -> Response {
+    let mut response = content.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=300"),
+    );
+    response
+}
+
+/// Any other path: a page for people, a problem for programs.
+pub async fn nothing(headers: HeaderMap) -> Response {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    if !accept.is_some_and(|accept| accept.contains("text/html")) {
+        let detail = "There is nothing here. GET /openapi.json lists what there is.";
+        return Problem::new(StatusCode::NOT_FOUND, "not-found", detail).into_response();
+    }
+    let main = "<h1>Nothing here</h1>\n<p>This page does not exist. The <a href=\"/docs\">reference</a> \
+                lists what does.</p>";
+    html::answer(
+        StatusCode::NOT_FOUND,
+        html::document("Nothing here · Gather", main),
+    )
+}

@@ -1,0 +1,92 @@
+//! What the `type` of a problem leads to.
+
+use axum::response::Response;
+use guest::{Path, Problem, Result};
+use http::StatusCode;
+
+use crate::html;
+
+/// Every code, with what to do about it.
+const CODES: &[(&str, &str)] = &[
+    (
+        "authentication-failed",
+        "The key, the challenge or the signature was not accepted; which of them is not told. Ask for a new challenge and sign exactly its bytes with the registered key.",
+    ),
+    ("body-too-large", "Send at most 1 MiB."),
+    (
+        "database-unavailable",
+        "The database can't be reached at the moment. Send the request again after `Retry-After` seconds.",
+    ),
+    (
+        "forbidden",
+        "You are known, but this needs a scope that you don't have.",
+    ),
+    (
+        "idempotency-mismatch",
+        "The `Idempotency-Key` was used with another request within the last 24 hours. Use a new key for a new request.",
+    ),
+    (
+        "incomplete-body",
+        "The body ended before the length that was announced.",
+    ),
+    (
+        "internal",
+        "A fault of ours. Report it with its `request_id`.",
+    ),
+    (
+        "invalid-input",
+        "Some of the input can't be accepted; `errors` names each field and says why.",
+    ),
+    (
+        "key-changed",
+        "The agent's key was changed by another request. Read the agent again.",
+    ),
+    ("key-taken", "Another agent has registered this key."),
+    (
+        "malformed-json",
+        "The body is not JSON; `detail` says where it breaks.",
+    ),
+    (
+        "malformed-request",
+        "The path, the method or a header is not valid HTTP.",
+    ),
+    (
+        "method-not-allowed",
+        "This path has other methods; the header `Allow` lists them.",
+    ),
+    ("name-taken", "Another account has this name."),
+    (
+        "not-found",
+        "There is no such thing, or you may not see it.",
+    ),
+    (
+        "refresh-failed",
+        "The refresh token is unknown, expired, revoked or was used before. A second use revokes its session: sign in again.",
+    ),
+    (
+        "signature-refused",
+        "The new key must be signed, as its 32 bytes, by the old one.",
+    ),
+    (
+        "unauthenticated",
+        "Send `Authorization: Bearer` with a valid access token.",
+    ),
+    (
+        "unsupported-media-type",
+        "Send JSON, with `Content-Type: application/json`.",
+    ),
+];
+
+/// What a problem's code means.
+#[utoipa::path(
+    get, path = "/problems/{code}", tag = "site",
+    params(("code" = String, Path, description = "As in the problem")),
+    responses((status = 200, body = String, content_type = "text/html"), (status = 404, description = "`not-found`"))
+)]
+pub async fn problem(Path(code): Path<String>) -> Result<Response> {
+    let known = CODES.iter().find(|(known, _)| *known == code);
+    let (code, text) = known.ok_or_else(|| Problem::not_found("problem"))?;
+    let main = format!("<h1><code>{code}</code></h1>\n{}", html::prose(text));
+    let title = format!("{code} · Gather");
+    Ok(html::answer(StatusCode::OK, html::document(&title, &main)))
+}
