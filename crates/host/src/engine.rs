@@ -1,0 +1,167 @@
+//! The engine: wasmtime's settings, the linker, and compiled components cached on disk.
+
+use crate::{Limits, instance::State, interfaces, manifest::Manifest};
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    component::{Component, Linker},
+};
+
+/// How often a running guest is interrupted to let others run.
+const EPOCH_TICK: Duration = Duration::from_millis(2);
+/// Spin's own components have three core instances (the module and its adapters); room to spare.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 20;
+/// Kept warm between requests of different instances, so that a new one faults fewer pages.
+const KEEP_RESIDENT: usize = 256 << 10;
+
+/// Compiles components, and keeps the compiled ones.
+pub struct Compiler {
+    engine: Engine,
+    cache: PathBuf,
+    version: u64,
+}
+
+impl Compiler {
+    /// Makes the engine for all components of a manifest.
+    ///
+    /// # Errors
+    /// Settings that the machine cannot give (address space), or a cache folder that cannot be made.
+    pub fn new(manifest: &Manifest, limits: &Limits, cache: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&cache)
+            .with_context(|| format!("cannot create the cache folder {}", cache.display()))?;
+        let engine = Engine::new(&config(manifest, limits))
+            .map_err(anyhow::Error::from)
+            .context("cannot start the wasm engine")?;
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        tick(&engine)?;
+        Ok(Self {
+            version: hasher.finish(),
+            engine,
+            cache,
+        })
+    }
+
+    /// The linker with everything that a function may import.
+    ///
+    /// # Errors
+    /// Two definitions of one name: a mistake in this crate.
+    pub fn linker(&self) -> Result<Linker<State>> {
+        let mut linker = Linker::new(&self.engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+        interfaces::add_to_linker(&mut linker)?;
+        Ok(linker)
+    }
+
+    /// Loads a component, compiled at most once for its content and this engine.
+    ///
+    /// # Errors
+    /// The file is missing or is no component that this engine takes.
+    pub fn load(&self, source: &Path) -> Result<Component> {
+        let wasm = fs::read(source).with_context(|| {
+            format!(
+                "cannot read the component {}: build it first (`gather build`, or `spin build`)",
+                source.display()
+            )
+        })?;
+        let digest = Sha256::digest(&wasm);
+        let name = format!("{}-{:016x}.cwasm", hex(&digest), self.version);
+        let compiled = self.cache.join(name);
+        if compiled.exists() {
+            // SAFETY: the file was written by `store` below, in a folder that only we write to, and
+            // its name binds it to the component's content and the engine's version and settings.
+            match unsafe { Component::deserialize_file(&self.engine, &compiled) } {
+                Ok(component) => return Ok(component),
+                Err(error) => tracing::warn!(
+                    file = %compiled.display(), %error, "compiling again: the cached file is unusable"
+                ),
+            }
+        }
+        let component = Component::new(&self.engine, &wasm)
+            .map_err(anyhow::Error::from)
+            .with_context(|| format!("{} is no component that can run", source.display()))?;
+        if let Err(error) = self.store(&component, &compiled) {
+            tracing::warn!(file = %compiled.display(), %error, "cannot keep the compiled component");
+        }
+        Ok(component)
+    }
+
+    /// Writes beside the final name and renames, so that no half-written file is ever loaded.
+    fn store(&self, component: &Component, path: &Path) -> Result<()> {
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        let bytes = component.serialize()?;
+        fs::write(&temporary, bytes)?;
+        fs::rename(&temporary, path)?;
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn config(manifest: &Manifest, limits: &Limits) -> Config {
+    let components = manifest.components.values();
+    let instances: usize = components
+        .clone()
+        .map(|c| c.settings.concurrency.unwrap_or(limits.concurrency))
+        .sum();
+    let memory = components
+        .map(|c| c.settings.memory_bytes.unwrap_or(limits.memory_bytes))
+        .max()
+        .unwrap_or(limits.memory_bytes);
+    // Twice the bound on requests: an instance is still being torn down when the next one starts.
+    let instances = u32::try_from(instances * 2)
+        .unwrap_or(u32::MAX)
+        .clamp(16, 16_384);
+
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances * 4)
+        .total_memories(instances)
+        .total_tables(instances * 3)
+        .total_stacks(instances * 2)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(1)
+        .max_tables_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .table_elements(20_000)
+        .max_memory_size(memory)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_RESIDENT)
+        .max_unused_warm_slots(64);
+
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(true)
+        .wasm_component_model(true)
+        .wasm_component_model_async(true)
+        .memory_init_cow(true);
+    config
+}
+
+/// Ticks the engine's epoch for as long as the engine lives.
+fn tick(engine: &Engine) -> Result<()> {
+    let engine = engine.weak();
+    std::thread::Builder::new()
+        .name("gather-epoch".into())
+        .spawn(move || {
+            while let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(EPOCH_TICK);
+            }
+        })
+        .context("cannot start the epoch thread")?;
+    Ok(())
+}

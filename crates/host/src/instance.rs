@@ -1,0 +1,422 @@
+//! One function: its compiled component, its instances, and a request's run in one of them.
+
+use crate::{
+    Limits,
+    engine::Compiler,
+    guest_log::GuestLog,
+    interfaces::{http::Outbound, key_value, postgres},
+    manifest::{self, Manifest},
+    metrics::Metrics,
+    mount::{self, Mount},
+    outbound::AllowedHosts,
+};
+use anyhow::{Context as _, Result, bail};
+use std::{
+    collections::BTreeMap,
+    future::{pending, poll_fn},
+    path::Path,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant as Time},
+};
+use tokio::sync::Semaphore;
+use wasmtime::{
+    AsContextMut, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline,
+    component::{Linker, ResourceTable},
+};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    WasiHttpCtx, WasiHttpCtxView, WasiHttpView,
+    handler::{Prepared, Proxy, ProxyPre, Request, Response},
+    p2, p3,
+};
+
+/// Resources that a guest may hold at the same time: it leaks them itself, so it traps itself.
+const MAX_RESOURCES: usize = 10_000;
+/// CPU time of one request in ticks of 2 ms, after which a stream that never ends is cut.
+const EPOCHS_PER_TICK: u64 = 1;
+
+/// A loaded function, shared by all workers.
+pub struct Function {
+    /// The component's id in the manifest.
+    pub id: String,
+    /// What it may use.
+    pub limits: Limits,
+    /// Places for requests.
+    pub places: Arc<Semaphore>,
+    /// Requests that wait for a place.
+    pub queue: Arc<Semaphore>,
+    pre: ProxyPre<State>,
+    environment: Vec<(String, String)>,
+    mounts: Vec<Mount>,
+    rights: Arc<Rights>,
+    metrics: Arc<Metrics>,
+}
+
+/// What a component may see and reach: the same for all its instances.
+pub struct Rights {
+    /// The component's id.
+    pub component: String,
+    /// `spin:variables`.
+    pub variables: BTreeMap<String, String>,
+    /// `key_value_stores`.
+    pub key_value_stores: Vec<String>,
+    /// `allowed_outbound_hosts`.
+    pub allowed_hosts: AllowedHosts,
+    /// The key-value store behind every label.
+    pub key_value: Arc<key_value::Stores>,
+    /// For calls of other components: `http://<component>.spin.internal`.
+    pub app: std::sync::Weak<crate::handler::App>,
+    /// How many PostgreSQL connections one pool may hold, and how long to wait for one.
+    pub database: postgres::PoolLimits,
+}
+
+/// Everything that one instance's host functions work on.
+pub struct State {
+    /// The guest's resources.
+    pub table: ResourceTable,
+    /// What the component may reach.
+    pub rights: Arc<Rights>,
+    /// The PostgreSQL pools of the worker that the instance lives on.
+    pub pools: Arc<postgres::Pools>,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outbound: Outbound,
+    memory: StoreLimits,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.outbound,
+        }
+    }
+}
+
+/// What loading needs beside the manifest.
+pub struct Loader<'a> {
+    /// The checked manifest.
+    pub manifest: &'a Manifest,
+    /// Compiles components.
+    pub compiler: &'a Compiler,
+    /// Links their imports.
+    pub linker: &'a Linker<State>,
+    /// The application variables' values.
+    pub variables: &'a BTreeMap<String, String>,
+    /// Defaults for all components.
+    pub limits: &'a Limits,
+    /// The key-value store behind every label.
+    pub key_value: Arc<key_value::Stores>,
+    /// For calls of other components.
+    pub app: std::sync::Weak<crate::handler::App>,
+    /// Where files of `files` are copied to.
+    pub scratch: &'a Path,
+    /// How many threads serve.
+    pub workers: usize,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Loader<'_> {
+    /// Loads one component of the manifest.
+    ///
+    /// # Errors
+    /// A missing or broken file, an import that no host function satisfies, an unknown variable.
+    pub fn load(&self, component: &manifest::Component) -> Result<Function> {
+        let compiled = self.compiler.load(&component.source)?;
+        let pre = self
+            .linker
+            .instantiate_pre(&compiled)
+            .map_err(anyhow::Error::from)
+            .with_context(|| {
+                format!(
+                    "component `{}` imports what this host does not have",
+                    component.id
+                )
+            })?;
+        let pre = match p3::bindings::ServicePre::new(pre.clone()) {
+            Ok(pre) => ProxyPre::P3(pre),
+            Err(_) => match p2::bindings::ProxyPre::new(pre) {
+                Ok(pre) => ProxyPre::P2(pre),
+                Err(error) => bail!(
+                    "component `{}` exports neither wasi:http/handler@0.3 nor \
+                     wasi:http/incoming-handler@0.2: {error}",
+                    component.id
+                ),
+            },
+        };
+        let mut variables = BTreeMap::new();
+        for (name, template) in &component.variables {
+            let value = template
+                .resolve(self.variables)
+                .with_context(|| format!("variable `{name}` of component `{}`", component.id))?;
+            variables.insert(name.clone(), value);
+        }
+        let allowed_hosts =
+            AllowedHosts::resolve(&component.allowed_outbound_hosts, self.variables)
+                .with_context(|| format!("allowed_outbound_hosts of `{}`", component.id))?;
+        let settings = &component.settings;
+        let defaults = self.limits;
+        let limits = Limits {
+            deadline: settings
+                .deadline_ms
+                .map_or(defaults.deadline, Duration::from_millis),
+            memory_bytes: settings.memory_bytes.unwrap_or(defaults.memory_bytes),
+            max_body_bytes: settings.max_body_bytes.unwrap_or(defaults.max_body_bytes),
+            concurrency: settings.concurrency.unwrap_or(defaults.concurrency),
+            ..defaults.clone()
+        };
+        let rights = Rights {
+            component: component.id.clone(),
+            variables,
+            key_value_stores: component.key_value_stores.clone(),
+            allowed_hosts,
+            key_value: self.key_value.clone(),
+            app: self.app.clone(),
+            database: self.pool_limits(),
+        };
+        Ok(Function {
+            id: component.id.clone(),
+            places: Arc::new(Semaphore::new(limits.concurrency)),
+            queue: Arc::new(Semaphore::new(limits.queue)),
+            limits,
+            pre,
+            environment: component.environment.clone().into_iter().collect(),
+            mounts: mount::prepare(component, &self.manifest.folder, self.scratch)?,
+            rights: Arc::new(rights),
+            metrics: self.metrics.clone(),
+        })
+    }
+
+    /// The host's budget of connections, shared out over the pools: one a worker and role.
+    fn pool_limits(&self) -> postgres::PoolLimits {
+        let roles = self
+            .manifest
+            .components
+            .values()
+            .filter(|c| c.allowed_outbound_hosts.iter().any(manifest_postgres))
+            .count();
+        postgres::PoolLimits {
+            connections: (self.limits.database_connections / (roles.max(1) * self.workers)).max(2),
+            timeout: self.limits.database_timeout,
+        }
+    }
+}
+
+fn manifest_postgres(pattern: &crate::outbound::HostPattern) -> bool {
+    pattern.is_postgres()
+}
+
+impl Function {
+    /// Makes a fresh instance.
+    ///
+    /// # Errors
+    /// The pool has no room, or the guest traps while it starts.
+    async fn instantiate(self: &Arc<Self>, worker: &Arc<Instances>) -> Result<Instance> {
+        let mut wasi = WasiCtx::builder();
+        wasi.envs(&self.environment)
+            .stdout(GuestLog::new(&self.id, false))
+            .stderr(GuestLog::new(&self.id, true));
+        for mount in &self.mounts {
+            mount.add_to(&mut wasi)?;
+        }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        let state = State {
+            table,
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            outbound: Outbound::new(self.rights.clone(), worker),
+            rights: self.rights.clone(),
+            pools: worker.pools.clone(),
+            memory: StoreLimitsBuilder::new()
+                .memory_size(self.limits.memory_bytes)
+                .build(),
+        };
+        let mut store = Store::new(self.engine(), state);
+        store.limiter(|state| &mut state.memory);
+        store.set_epoch_deadline(EPOCHS_PER_TICK);
+        store.epoch_deadline_callback(|_| {
+            // `yield_now` lets the runtime poll its sockets and timers before the guest goes on.
+            Ok(UpdateDeadline::YieldCustom(
+                EPOCHS_PER_TICK,
+                Box::pin(tokio::task::yield_now()),
+            ))
+        });
+        let proxy = self.pre.instantiate_async(&mut store).await?;
+        self.metrics
+            .instances
+            .with_label_values(&[self.id.as_str(), "all"])
+            .inc();
+        Ok(Instance {
+            store,
+            proxy,
+            served: 0,
+            idle_since: Time::now(),
+            function: self.clone(),
+        })
+    }
+
+    /// Counts a guest that trapped.
+    pub fn trapped(&self) {
+        self.metrics
+            .traps
+            .with_label_values(&[self.id.as_str()])
+            .inc();
+    }
+
+    fn engine(&self) -> &wasmtime::Engine {
+        match &self.pre {
+            ProxyPre::P2(pre) => pre.engine(),
+            ProxyPre::P3(pre) => pre.engine(),
+        }
+    }
+}
+
+/// A living instance. It serves one request at a time, and is dropped when one traps in it.
+pub struct Instance {
+    store: Store<State>,
+    proxy: Proxy,
+    served: u32,
+    idle_since: Time,
+    function: Arc<Function>,
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.function
+            .metrics
+            .instances
+            .with_label_values(&[self.function.id.as_str(), "all"])
+            .dec();
+    }
+}
+
+/// The idle instances and database pools of one worker thread.
+pub struct Instances {
+    idle: Mutex<BTreeMap<String, Vec<Instance>>>,
+    pools: Arc<postgres::Pools>,
+}
+
+/// A guest's run: resolves when the guest has nothing left to do.
+pub type Run = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
+
+impl Instances {
+    /// The sizes of this worker's database pools and lists, for the metrics.
+    pub fn report(&self, metrics: &Metrics) {
+        self.pools.report();
+        for (id, list) in self.lock().iter() {
+            let idle = i64::try_from(list.len()).unwrap_or(i64::MAX);
+            metrics
+                .instances
+                .with_label_values(&[id.as_str(), "idle"])
+                .add(idle);
+        }
+    }
+
+    /// No instances yet.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            idle: Mutex::default(),
+            pools: Arc::new(postgres::Pools::new(metrics)),
+        }
+    }
+
+    /// Runs a request in an idle instance, or in a new one. The response comes through `answer`; the
+    /// run must be polled on, for as long as the response's body is read, and dropping it stops the
+    /// guest.
+    ///
+    /// # Errors
+    /// No instance could be made.
+    pub async fn run(
+        self: &Arc<Self>,
+        function: &Arc<Function>,
+        request: Request,
+        answer: futures::channel::oneshot::Sender<Result<Response, wasmtime::Error>>,
+    ) -> Result<Run> {
+        let instance = match self.take(function) {
+            Some(instance) => instance,
+            None => function.instantiate(self).await?,
+        };
+        let instances = self.clone();
+        Ok(Box::pin(async move {
+            let mut instance = instance;
+            instance.handle(request, answer).await?;
+            instances.put(instance);
+            Ok(())
+        }))
+    }
+
+    fn take(&self, function: &Function) -> Option<Instance> {
+        self.lock().get_mut(&function.id)?.pop()
+    }
+
+    fn put(&self, mut instance: Instance) {
+        if instance.served < instance.function.limits.instance_reuse {
+            instance.idle_since = Time::now();
+            let mut idle = self.lock();
+            match idle.get_mut(&instance.function.id) {
+                Some(list) => list.push(instance),
+                None => {
+                    idle.insert(instance.function.id.clone(), vec![instance]);
+                }
+            }
+        }
+    }
+
+    /// Drops the instances that nobody needed for a while.
+    pub fn trim(&self) {
+        let mut old = Vec::new();
+        for list in self.lock().values_mut() {
+            let fresh = list
+                .iter()
+                .position(|i| i.idle_since.elapsed() < i.function.limits.instance_idle)
+                .unwrap_or(list.len());
+            old.extend(list.drain(..fresh));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Vec<Instance>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Instance {
+    async fn handle(
+        &mut self,
+        request: Request,
+        answer: futures::channel::oneshot::Sender<Result<Response, wasmtime::Error>>,
+    ) -> wasmtime::Result<()> {
+        self.served += 1;
+        self.store.set_epoch_deadline(EPOCHS_PER_TICK);
+        let proxy = &self.proxy;
+        self.store
+            .run_concurrent(async |accessor| {
+                let prepared = accessor.with(|mut store| {
+                    Prepared::new(
+                        store.as_context_mut(),
+                        proxy,
+                        request,
+                        <State as WasiHttpView>::http,
+                        answer,
+                    )
+                })?;
+                prepared.run(accessor, pending()).await?;
+                poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+                Ok(())
+            })
+            .await?
+    }
+}

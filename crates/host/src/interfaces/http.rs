@@ -1,0 +1,129 @@
+//! Outgoing HTTP of functions: only to `allowed_outbound_hosts`; `http://<component>.spin.internal`
+//! is another component of the manifest.
+
+use crate::{
+    handler,
+    instance::{Instances, Rights},
+    outbound::Scheme,
+};
+use http::{HeaderName, header, uri};
+use http_body_util::BodyExt;
+use std::sync::{Arc, Weak};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request, handler::Request,
+};
+
+/// The domain of components that call each other, as in Spin.
+const INTERNAL_DOMAIN: &str = ".spin.internal";
+
+/// What wasmtime asks when a guest makes a request.
+pub struct Outbound {
+    rights: Arc<Rights>,
+    worker: Weak<Instances>,
+}
+
+type Finished = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Result<(http::Response<WasiBody>, Finished), Error>;
+
+impl Outbound {
+    /// For one instance of a component.
+    #[must_use]
+    pub fn new(rights: Arc<Rights>, worker: &Arc<Instances>) -> Self {
+        Self {
+            rights,
+            worker: Arc::downgrade(worker),
+        }
+    }
+
+    fn allows(&self, uri: &http::Uri) -> bool {
+        let scheme = match uri.scheme_str() {
+            Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            _ => return false,
+        };
+        let port = uri.port_u16().unwrap_or(match scheme {
+            Scheme::Https => 443,
+            _ => 80,
+        });
+        uri.host()
+            .is_some_and(|host| self.rights.allowed_hosts.allows(scheme, host, port))
+    }
+}
+
+impl WasiHttpHooks for Outbound {
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        is_forbidden(name)
+    }
+
+    fn forbidden_header_filter(&mut self) -> wasmtime_wasi_http::ForbiddenHeaderFilter {
+        Arc::new(is_forbidden)
+    }
+
+    fn is_supported_scheme(&mut self, scheme: &uri::Scheme) -> bool {
+        *scheme == uri::Scheme::HTTP || *scheme == uri::Scheme::HTTPS
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Finished,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        if !self.allows(request.uri()) {
+            tracing::warn!(
+                component = self.rights.component,
+                host = request.uri().host(),
+                "refused: add the host to allowed_outbound_hosts"
+            );
+            return Box::new(async { Err(Error::HttpRequestDenied) });
+        }
+        let host = request.uri().host().unwrap_or_default();
+        if let Some(component) = host.strip_suffix(INTERNAL_DOMAIN) {
+            let component = component.to_owned();
+            let app = self.rights.app.clone();
+            let worker = self.worker.clone();
+            return Box::new(async move { call(app, worker, &component, request).await });
+        }
+        Box::new(async move {
+            let (response, io) = default_send_request(request, options).await?;
+            Ok((
+                response.map(BodyExt::boxed_unsync),
+                Box::new(io) as Finished,
+            ))
+        })
+    }
+}
+
+/// The headers that belong to a connection (RFC 9110, section 7.6.1) are the host's own.
+fn is_forbidden(name: &HeaderName) -> bool {
+    *name == header::CONNECTION
+        || *name == header::HOST
+        || *name == header::TRANSFER_ENCODING
+        || *name == header::UPGRADE
+        || *name == header::PROXY_AUTHENTICATE
+        || *name == header::PROXY_AUTHORIZATION
+        || matches!(
+            name.as_str(),
+            "keep-alive" | "proxy-connection" | "http2-settings"
+        )
+}
+
+/// A call of another component: in this process, on this thread, with that component's limits.
+async fn call(
+    app: Weak<handler::App>,
+    worker: Weak<Instances>,
+    component: &str,
+    request: Request,
+) -> Sent {
+    let (Some(app), Some(worker)) = (app.upgrade(), worker.upgrade()) else {
+        return Err(Error::DestinationUnavailable);
+    };
+    let Some(function) = app.function(component) else {
+        return Err(Error::DestinationNotFound);
+    };
+    let response = handler::call(&worker, &function, request)
+        .await
+        .map_err(|_| Error::DestinationUnavailable)?;
+    let finished: Finished = Box::new(async { Ok(()) });
+    Ok((response.map(BodyExt::boxed_unsync), finished))
+}

@@ -1,0 +1,303 @@
+//! PostgreSQL connection pools: one for each worker thread and address, so that a query's bytes are
+//! read and written by the thread that waits for them.
+
+use crate::metrics::Metrics;
+use anyhow::{Context, Result};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolConfig, QueueMode, RecyclingMethod, Runtime, Timeouts,
+};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio_postgres::{Config, NoTls, Statement, config::SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// Prepared statements kept by one connection. A function has some dozens; one that builds its SQL
+/// from strings must not fill the server's memory.
+const MAX_STATEMENTS: usize = 256;
+
+/// Undoes what a guest may have left in a session, all but the prepared statements.
+const RESET: &str = "rollback; close all; set session authorization default; reset all; \
+                     unlisten *; select pg_advisory_unlock_all(); discard temp; discard sequences";
+
+/// Bounds of one pool.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolLimits {
+    /// Open connections.
+    pub connections: usize,
+    /// Wait for one, opening included.
+    pub timeout: Duration,
+}
+
+/// The pools of one worker thread by address and certificate authority.
+pub struct Pools {
+    pools: Mutex<HashMap<(String, Option<String>), RolePool>>,
+    metrics: Arc<Metrics>,
+}
+
+/// A pool and the role that it connects as, which the metrics name.
+struct RolePool {
+    role: String,
+    pool: Pool,
+}
+
+/// A connection that a guest holds. It goes back to its pool when it is dropped: at once if its
+/// session is as it was, after a rollback and reset if it may not be, and never if a statement was
+/// cut off in the middle.
+pub struct Session {
+    client: Option<Object>,
+    touched: AtomicBool,
+    running: AtomicUsize,
+}
+
+impl Pools {
+    /// No pools yet.
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            pools: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// A session at an address that has been allowed.
+    ///
+    /// # Errors
+    /// Nothing answers, the password is wrong, or no connection came free in time. The message
+    /// holds no password.
+    pub async fn get(
+        &self,
+        address: &str,
+        config: Config,
+        ca_root: Option<&str>,
+        limits: PoolLimits,
+    ) -> Result<Session> {
+        let pool = self.pool(address, config, ca_root, limits)?;
+        let client = pool.get().await?;
+        Ok(Session {
+            client: Some(client),
+            touched: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
+        })
+    }
+
+    fn pool(
+        &self,
+        address: &str,
+        config: Config,
+        ca_root: Option<&str>,
+        limits: PoolLimits,
+    ) -> Result<Pool> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (address.to_owned(), ca_root.map(str::to_owned));
+        if let Some(known) = pools.get(&key) {
+            return Ok(known.pool.clone());
+        }
+        let role = config.get_user().unwrap_or_default().to_owned();
+        let pool = open_pool(config, ca_root, limits)?;
+        let known = RolePool {
+            role,
+            pool: pool.clone(),
+        };
+        pools.insert(key, known);
+        Ok(pool)
+    }
+
+    /// Adds the pools' sizes to the metrics, which sum over the workers.
+    pub fn report(&self) {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        for RolePool { role, pool } in pools.values() {
+            let status = pool.status();
+            for (state, value) in [
+                ("open", status.size),
+                ("idle", status.available),
+                ("waiting", status.waiting),
+            ] {
+                self.metrics
+                    .database
+                    .with_label_values(&[role.as_str(), state])
+                    .add(i64::try_from(value).unwrap_or(i64::MAX));
+            }
+        }
+    }
+}
+
+fn open_pool(config: Config, ca_root: Option<&str>, limits: PoolLimits) -> Result<Pool> {
+    let recycling = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let manager = if config.get_ssl_mode() == SslMode::Disable {
+        Manager::from_config(config, NoTls, recycling)
+    } else {
+        Manager::from_config(config, tls(ca_root)?, recycling)
+    };
+    let timeout = Some(limits.timeout);
+    let pool = Pool::builder(manager)
+        .config(PoolConfig {
+            max_size: limits.connections,
+            timeouts: Timeouts {
+                wait: timeout,
+                create: timeout,
+                recycle: timeout,
+            },
+            queue_mode: QueueMode::Lifo,
+        })
+        .runtime(Runtime::Tokio1)
+        .build()?;
+    Ok(pool)
+}
+
+fn tls(ca_root: Option<&str>) -> Result<MakeRustlsConnect> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let mut roots = rustls::RootCertStore::empty();
+    match ca_root {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                roots
+                    .add(certificate.context("the certificate authority is no PEM certificate")?)?;
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+impl Session {
+    /// The connection.
+    #[must_use]
+    pub fn client(&self) -> &deadpool_postgres::ClientWrapper {
+        self.client.as_ref().expect("taken only on drop")
+    }
+
+    /// A prepared statement for this text, from the connection's cache where it has one.
+    ///
+    /// # Errors
+    /// The server refuses the statement.
+    pub async fn prepare(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        if !keeps_session(sql) {
+            self.touched.store(true, Ordering::Relaxed);
+        }
+        let client = self.client();
+        if client.statement_cache.size() > MAX_STATEMENTS {
+            client.statement_cache.clear();
+        }
+        client.prepare_cached(sql).await
+    }
+
+    /// Forgets a statement that the server says is stale.
+    pub fn forget(&self, sql: &str) {
+        drop(self.client().statement_cache.remove(sql, &[]));
+    }
+
+    /// A statement starts. A session that goes before the statement's `end` is closed, so that the
+    /// next guest does not wait behind what nobody wants any more.
+    pub fn begin(&self) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A statement has ended.
+    pub fn end(&self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether a transaction may be open.
+    #[must_use]
+    pub fn touched(&self) -> bool {
+        self.touched.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(client) = self.client.take() else {
+            return;
+        };
+        if self.running.load(Ordering::Relaxed) > 0 {
+            let cancel = client.cancel_token();
+            drop(Object::take(client));
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move { cancel.cancel_query(NoTls).await });
+            }
+        } else if self.touched.load(Ordering::Relaxed) {
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => {
+                    runtime.spawn(async move {
+                        if client.batch_execute(RESET).await.is_err() {
+                            drop(Object::take(client));
+                        }
+                    });
+                }
+                Err(_) => drop(Object::take(client)),
+            }
+        }
+    }
+}
+
+/// Whether a statement leaves the session as it was. Only one statement is sent at a time, so the
+/// first word tells; what it does not know counts as a change, which costs one reset.
+fn keeps_session(sql: &str) -> bool {
+    let mut text = sql.trim_start();
+    loop {
+        if let Some(rest) = text.strip_prefix("--") {
+            text = rest
+                .split_once('\n')
+                .map_or("", |(_, after)| after)
+                .trim_start();
+        } else if let Some(rest) = text.strip_prefix("/*") {
+            text = rest
+                .split_once("*/")
+                .map_or("", |(_, after)| after)
+                .trim_start();
+        } else {
+            break;
+        }
+    }
+    let word: String = text
+        .chars()
+        .take_while(char::is_ascii_alphabetic)
+        .take(8)
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    matches!(
+        word.as_str(),
+        "select" | "with" | "insert" | "update" | "delete" | "merge" | "values" | "table"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keeps_session;
+
+    #[test]
+    fn only_plain_statements_keep_the_session() {
+        for sql in [
+            "select 1",
+            "  WITH x as (select 1) select * from x",
+            "-- a\n/* b */ insert into t",
+        ] {
+            assert!(keeps_session(sql), "{sql}");
+        }
+        for sql in [
+            "begin",
+            "BEGIN;",
+            "start transaction",
+            "set role x",
+            "(select 1)",
+            "",
+            "--",
+            "/*",
+        ] {
+            assert!(!keeps_session(sql), "{sql}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The host: runs the wasm functions of a `spin.toml` as Spin does, with limits.
+//!
+//! A request comes in at [`server`], finds its component by [`route`], runs in a pooled instance
+//! ([`instance`]) and reaches the world only through the interfaces that [`interfaces`] implements.
+
+mod engine;
+mod guest_log;
+mod handler;
+mod instance;
+mod interfaces;
+mod limits;
+pub mod manifest;
+mod metrics;
+mod mount;
+mod outbound;
+mod problem;
+mod request_body;
+mod route;
+mod server;
+mod template;
+
+pub use limits::Limits;
+pub use manifest::Manifest;
+pub use server::{Host, Options};

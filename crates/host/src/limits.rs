@@ -1,0 +1,54 @@
+//! What one request, one component and the whole host may use.
+
+use std::time::Duration;
+
+/// Bounds of the host. A component's `[component.<id>.tool.gather]` overrides the ones marked so.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// From the request to the response's head (overridable). Default 30 s.
+    pub deadline: Duration,
+    /// Linear memory of an instance in bytes (overridable). Default 128 MiB.
+    pub memory_bytes: usize,
+    /// Largest request body in bytes (overridable). Default 1 MiB.
+    pub max_body_bytes: u64,
+    /// Requests that one component serves at the same time (overridable). Default 128.
+    pub concurrency: usize,
+    /// Requests that wait for a place, for each component; one more is a 503. Default 1,024.
+    pub queue: usize,
+    /// How long a request waits for a place before it is a 503. Default 5 s.
+    pub queue_timeout: Duration,
+    /// Open client connections. Default 20,000: each idle one costs about 10 kB.
+    pub connections: usize,
+    /// Time for a client to send a request's head, idle keep-alive included. Default 30 s.
+    pub head_timeout: Duration,
+    /// Longest pause of a client that sends a body or reads an answer. Default 15 s.
+    pub stall_timeout: Duration,
+    /// PostgreSQL connections of all components together. Default 96.
+    pub database_connections: usize,
+    /// Wait for a PostgreSQL connection, opening included. Default 5 s.
+    pub database_timeout: Duration,
+    /// Requests that an instance serves before it is replaced. Default 10,000.
+    pub instance_reuse: u32,
+    /// How long an unused instance is kept. Default 60 s.
+    pub instance_idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(30),
+            memory_bytes: 128 << 20,
+            max_body_bytes: 1 << 20,
+            concurrency: 128,
+            queue: 1024,
+            queue_timeout: Duration::from_secs(5),
+            connections: 20_000,
+            head_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(15),
+            database_connections: 96,
+            database_timeout: Duration::from_secs(5),
+            instance_reuse: 10_000,
+            instance_idle: Duration::from_secs(60),
+        }
+    }
+}

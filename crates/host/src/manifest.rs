@@ -1,0 +1,404 @@
+//! The router manifest: Spin's `spin.toml`, version 2
+//! (<https://spinframework.dev/manifest-reference>).
+//!
+//! A key that this host does not support is an error that names the line, never ignored.
+
+use crate::{
+    outbound::{HostPattern, Scheme},
+    route::Route,
+    template::Template,
+};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+use toml::Spanned;
+
+/// A checked manifest.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The folder that `source` and `files` are relative to.
+    pub folder: PathBuf,
+    /// `[application] name`.
+    pub name: String,
+    /// The application variables by name.
+    pub variables: BTreeMap<String, Variable>,
+    /// The HTTP routes in the order of the file.
+    pub routes: Vec<Trigger>,
+    /// The components by id.
+    pub components: BTreeMap<String, Component>,
+    /// `[application.tool]`: ours to use.
+    pub tool: toml::Table,
+}
+
+/// An application variable: `required`, or with a default.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variable {
+    /// Must be given from outside.
+    #[serde(default)]
+    pub required: bool,
+    /// The value where none is given.
+    pub default: Option<String>,
+    /// Never shown in a log or an error.
+    #[serde(default)]
+    pub secret: bool,
+}
+
+/// One `[[trigger.http]]` entry.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    /// Where it listens; `None` is a private route.
+    pub route: Option<Route>,
+    /// The component that answers.
+    pub component: String,
+}
+
+/// One `[component.<id>]` table.
+#[derive(Debug, Clone)]
+pub struct Component {
+    /// The component's id.
+    pub id: String,
+    /// The wasm file, absolute.
+    pub source: PathBuf,
+    /// Environment variables of the guest.
+    pub environment: BTreeMap<String, String>,
+    /// What `spin:variables` answers, by name.
+    pub variables: BTreeMap<String, Template>,
+    /// Files mounted read-only.
+    pub files: Vec<FileMount>,
+    /// The labels of the key-value stores that it may open.
+    pub key_value_stores: Vec<String>,
+    /// The addresses that it may reach.
+    pub allowed_outbound_hosts: Vec<HostPattern>,
+    /// How to build it.
+    pub build: Option<Build>,
+    /// `[component.<id>.tool.gather]`.
+    pub settings: Settings,
+}
+
+/// An entry of `files`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileMount {
+    /// A glob relative to the manifest, mounted under the same path.
+    Glob(String),
+    /// A folder or file mounted elsewhere.
+    Placed {
+        /// Relative to the manifest.
+        source: String,
+        /// An absolute path in the guest.
+        destination: String,
+    },
+}
+
+/// `[component.<id>.build]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    /// The shell command.
+    pub command: String,
+    /// Where it runs, relative to the manifest.
+    pub workdir: Option<String>,
+    /// Globs of sources.
+    #[serde(default)]
+    pub watch: Vec<String>,
+}
+
+/// `[component.<id>.tool.gather]`: limits and rights that Spin has no key for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The PostgreSQL role that the component connects as.
+    pub role: Option<String>,
+    /// Time to the response head, in ms.
+    pub deadline_ms: Option<u64>,
+    /// Linear memory of one instance.
+    pub memory_bytes: Option<usize>,
+    /// Largest request body.
+    pub max_body_bytes: Option<u64>,
+    /// Requests at the same time.
+    pub concurrency: Option<usize>,
+}
+
+impl Manifest {
+    /// Reads and checks a manifest file.
+    ///
+    /// # Errors
+    /// Names the file, the line and the key of what is wrong or not supported.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the manifest {}", path.display()))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = std::path::absolute(folder)?;
+        Self::parse(&text, &folder).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// Checks a manifest's text; `folder` is what its paths are relative to.
+    ///
+    /// # Errors
+    /// As [`Manifest::load`].
+    pub fn parse(text: &str, folder: &Path) -> Result<Self> {
+        let raw: raw::Manifest = toml::from_str(text)?;
+        let source = Source { text };
+        if *raw.spin_manifest_version.get_ref() != 2 {
+            return source.refuse(
+                raw.spin_manifest_version.span(),
+                "only spin_manifest_version = 2 is supported",
+            );
+        }
+        let mut components = BTreeMap::new();
+        for (id, component) in raw.component {
+            let component = source.component(&id, component, folder)?;
+            components.insert(id, component);
+        }
+        let routes = raw
+            .trigger
+            .http
+            .into_iter()
+            .map(|trigger| source.trigger(trigger, &components))
+            .collect::<Result<Vec<_>>>()?;
+        crate::route::check_distinct(routes.iter().filter_map(|t| t.route.as_ref()))?;
+        for (name, variable) in &raw.variables {
+            source.variable(name, variable)?;
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            name: raw.application.name,
+            variables: raw
+                .variables
+                .into_iter()
+                .map(|(name, variable)| (name, variable.into_inner()))
+                .collect(),
+            routes,
+            components,
+            tool: raw.application.tool,
+        })
+    }
+}
+
+/// The manifest's text, to turn a place in it into a line.
+struct Source<'a> {
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn refuse<T>(&self, span: Range<usize>, message: impl std::fmt::Display) -> Result<T> {
+        let line = self.text[..span.start.min(self.text.len())]
+            .matches('\n')
+            .count()
+            + 1;
+        bail!("line {line}: {message}")
+    }
+
+    fn variable(&self, name: &str, variable: &Spanned<Variable>) -> Result<()> {
+        let value = variable.get_ref();
+        if value.required && value.default.is_some() {
+            return self.refuse(
+                variable.span(),
+                format_args!("variable `{name}` has a default, so it cannot be required"),
+            );
+        }
+        if !value.required && value.default.is_none() {
+            return self.refuse(
+                variable.span(),
+                format_args!("variable `{name}` needs `required = true` or a `default`"),
+            );
+        }
+        Ok(())
+    }
+
+    fn trigger(
+        &self,
+        raw: raw::HttpTrigger,
+        components: &BTreeMap<String, Component>,
+    ) -> Result<Trigger> {
+        let span = raw.component.span();
+        let Some(component) = raw.component.get_ref().as_str() else {
+            return self.refuse(
+                span,
+                "declare the component as [component.<id>] and name it here",
+            );
+        };
+        if !components.contains_key(component) {
+            return self.refuse(span, format_args!("there is no [component.{component}]"));
+        }
+        let span = raw.route.span();
+        let route = match raw.route.into_inner() {
+            toml::Value::String(pattern) => match Route::parse(&pattern) {
+                Ok(route) => Some(route),
+                Err(error) => return self.refuse(span, format_args!("{error:#}")),
+            },
+            toml::Value::Table(table)
+                if table.len() == 1
+                    && table.get("private") == Some(&toml::Value::Boolean(true)) =>
+            {
+                None
+            }
+            _ => return self.refuse(span, "a route is a string or { private = true }"),
+        };
+        Ok(Trigger {
+            route,
+            component: component.to_owned(),
+        })
+    }
+
+    fn component(&self, id: &str, raw: raw::Component, folder: &Path) -> Result<Component> {
+        let span = raw.source.span();
+        let Some(source) = raw.source.get_ref().as_str() else {
+            return self.refuse(
+                span,
+                format_args!(
+                    "`source` of `{id}` must be the path of a file; this host fetches none"
+                ),
+            );
+        };
+        let mut allowed = Vec::new();
+        for host in raw.allowed_outbound_hosts {
+            match HostPattern::parse(host.get_ref()) {
+                Ok(pattern) => allowed.push(pattern),
+                Err(error) => return self.refuse(host.span(), format_args!("{error:#}")),
+            }
+        }
+        let mut variables = BTreeMap::new();
+        for (name, value) in raw.variables {
+            match Template::parse(value.get_ref()) {
+                Ok(template) => variables.insert(name, template),
+                Err(error) => return self.refuse(value.span(), format_args!("{error:#}")),
+            };
+        }
+        let mut files = Vec::new();
+        for entry in raw.files {
+            let span = entry.span();
+            files.push(match entry.into_inner() {
+                toml::Value::String(glob) => FileMount::Glob(glob),
+                value => match value.try_into::<raw::Placed>() {
+                    Ok(placed) => FileMount::Placed {
+                        source: placed.source,
+                        destination: placed.destination,
+                    },
+                    Err(error) => return self.refuse(span, error.message()),
+                },
+            });
+        }
+        let span = raw.tool.span();
+        let settings = match raw.tool.into_inner().remove("gather") {
+            None => Settings::default(),
+            Some(table) => match table.try_into::<Settings>() {
+                Ok(settings) => settings,
+                Err(error) => {
+                    return self.refuse(
+                        span,
+                        format_args!("[component.{id}.tool.gather]: {}", error.message()),
+                    );
+                }
+            },
+        };
+        Ok(Component {
+            id: id.to_owned(),
+            source: folder.join(source),
+            environment: raw.environment,
+            variables,
+            files,
+            key_value_stores: raw.key_value_stores,
+            allowed_outbound_hosts: allowed,
+            build: raw.build,
+            settings,
+        })
+    }
+}
+
+impl HostPattern {
+    /// Whether this entry may name a PostgreSQL server.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        self.scheme == Scheme::Postgres
+    }
+}
+
+/// The file as it is written. `deny_unknown_fields` makes TOML's own error name the line.
+mod raw {
+    use super::*;
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Manifest {
+        pub spin_manifest_version: Spanned<i64>,
+        pub application: Application,
+        #[serde(default)]
+        pub variables: BTreeMap<String, Spanned<Variable>>,
+        #[serde(default)]
+        pub trigger: Triggers,
+        #[serde(default)]
+        pub component: BTreeMap<String, Component>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(
+        dead_code,
+        reason = "read by other tools; listed so that a misspelt key is refused"
+    )]
+    pub struct Application {
+        pub name: String,
+        pub version: Option<String>,
+        pub description: Option<String>,
+        #[serde(default)]
+        pub authors: Vec<String>,
+        #[serde(default)]
+        pub tool: toml::Table,
+    }
+
+    #[derive(Deserialize, Default)]
+    #[serde(deny_unknown_fields)]
+    pub struct Triggers {
+        #[serde(default)]
+        pub http: Vec<HttpTrigger>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(
+        dead_code,
+        reason = "Spin's own name of a trigger; listed so that it is allowed"
+    )]
+    pub struct HttpTrigger {
+        pub id: Option<String>,
+        pub route: Spanned<toml::Value>,
+        pub component: Spanned<toml::Value>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "`description` is for readers of the manifest")]
+    pub struct Component {
+        pub source: Spanned<toml::Value>,
+        pub description: Option<String>,
+        #[serde(default)]
+        pub environment: BTreeMap<String, String>,
+        #[serde(default)]
+        pub variables: BTreeMap<String, Spanned<String>>,
+        #[serde(default)]
+        pub files: Vec<Spanned<toml::Value>>,
+        #[serde(default)]
+        pub key_value_stores: Vec<String>,
+        #[serde(default)]
+        pub allowed_outbound_hosts: Vec<Spanned<String>>,
+        pub build: Option<Build>,
+        #[serde(default = "empty_table")]
+        pub tool: Spanned<toml::Table>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Placed {
+        pub source: String,
+        pub destination: String,
+    }
+
+    fn empty_table() -> Spanned<toml::Table> {
+        Spanned::new(0..0, toml::Table::new())
+    }
+}

@@ -1,0 +1,127 @@
+//! Prometheus metrics (text format 0.0.4) of one host.
+
+use anyhow::Result;
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+use std::time::Duration;
+
+/// Latency buckets in seconds: from a warm function to its deadline.
+const BUCKETS: [f64; 14] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
+];
+
+/// The registry and what is counted in it.
+pub struct Metrics {
+    registry: Registry,
+    requests: HistogramVec,
+    /// Traps by component.
+    pub traps: IntCounterVec,
+    /// Requests turned away by component and reason.
+    pub refused: IntCounterVec,
+    /// Living instances by component and state (`all`, `idle`).
+    pub instances: IntGaugeVec,
+    /// Open client connections.
+    pub connections: IntGauge,
+    /// PostgreSQL connections by role and state (`open`, `idle`, `waiting`).
+    pub database: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Registers all metrics.
+    ///
+    /// # Errors
+    /// Two metrics of one name: a mistake in this crate.
+    pub fn new() -> Result<Self> {
+        let registry = Registry::new();
+        let requests = HistogramVec::new(
+            HistogramOpts::new(
+                "gather_http_request_duration_seconds",
+                "Time from a request's head to the end of its answer.",
+            )
+            .buckets(BUCKETS.to_vec()),
+            &["component", "route", "method", "status"],
+        )?;
+        let traps = counter(
+            "gather_function_traps_total",
+            "Guests that trapped.",
+            &["component"],
+        )?;
+        let refused = counter(
+            "gather_http_refused_total",
+            "Requests that the host refused.",
+            &["component", "reason"],
+        )?;
+        let instances = gauge(
+            "gather_function_instances",
+            "Living wasm instances.",
+            &["component", "state"],
+        )?;
+        let connections = IntGauge::new("gather_http_connections", "Open client connections.")?;
+        let database = gauge(
+            "gather_database_connections",
+            "PostgreSQL connections of the functions.",
+            &["role", "state"],
+        )?;
+        registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(traps.clone()))?;
+        registry.register(Box::new(refused.clone()))?;
+        registry.register(Box::new(instances.clone()))?;
+        registry.register(Box::new(connections.clone()))?;
+        registry.register(Box::new(database.clone()))?;
+        Ok(Self {
+            registry,
+            requests,
+            traps,
+            refused,
+            instances,
+            connections,
+            database,
+        })
+    }
+
+    /// Counts one finished request.
+    pub fn request(
+        &self,
+        component: &str,
+        route: &str,
+        method: &http::Method,
+        status: u16,
+        duration: Duration,
+    ) {
+        // An unknown method is the client's text, and must not make a new time series each.
+        let method = match method.as_str() {
+            m @ ("GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS") => m,
+            _ => "other",
+        };
+        let mut buffer = [0; 3];
+        self.requests
+            .with_label_values(&[component, route, method, status_text(status, &mut buffer)])
+            .observe(duration.as_secs_f64());
+    }
+
+    /// The text of `GET /metrics`.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "cannot render the metrics");
+        }
+        text
+    }
+}
+
+fn counter(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {
+    Ok(IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+fn gauge(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
+    Ok(IntGaugeVec::new(Opts::new(name, help), labels)?)
+}
+
+fn status_text(status: u16, buffer: &mut [u8; 3]) -> &str {
+    let digit = |value: u16| b'0' + u8::try_from(value % 10).unwrap_or(0);
+    *buffer = [digit(status / 100), digit(status / 10), digit(status)];
+    std::str::from_utf8(buffer).unwrap_or("000")
+}

@@ -1,0 +1,129 @@
+//! The host's own answers: RFC 9457 problems for what never reached a function, or broke one.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+
+/// An answer of the host itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: &'static str,
+    retry_after: Option<u32>,
+}
+
+const fn problem(
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: &'static str,
+) -> Problem {
+    Problem {
+        status,
+        code,
+        title,
+        detail,
+        retry_after: None,
+    }
+}
+
+/// No route matches the path.
+pub const NOT_FOUND: Problem = problem(
+    StatusCode::NOT_FOUND,
+    "not-found",
+    "Not found",
+    "Nothing answers at this path.",
+);
+/// The guest trapped, or answered nothing.
+pub const INTERNAL: Problem = problem(
+    StatusCode::INTERNAL_SERVER_ERROR,
+    "internal-error",
+    "Internal error",
+    "Something went wrong on our side. Give the request id when you report it.",
+);
+/// No response head within the component's deadline.
+pub const DEADLINE: Problem = problem(
+    StatusCode::GATEWAY_TIMEOUT,
+    "deadline-exceeded",
+    "Deadline exceeded",
+    "The request took longer than it may.",
+);
+/// The request's body is larger than the component takes.
+pub const BODY_TOO_LARGE: Problem = problem(
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "body-too-large",
+    "Body too large",
+    "The request's body is larger than this endpoint takes.",
+);
+/// The client stopped sending in the middle of the body.
+pub const BODY_TIMEOUT: Problem = problem(
+    StatusCode::REQUEST_TIMEOUT,
+    "body-timeout",
+    "Body not received",
+    "The request's body did not arrive in time.",
+);
+/// The body broke off, or its framing is wrong.
+pub const BODY_BROKEN: Problem = problem(
+    StatusCode::BAD_REQUEST,
+    "body-broken",
+    "Body not received",
+    "The request's body broke off.",
+);
+/// No authority: HTTP/1.1 wants a Host header (RFC 9112, section 3.2).
+pub const BAD_HOST: Problem = problem(
+    StatusCode::BAD_REQUEST,
+    "bad-host",
+    "Bad Host header",
+    "The request must carry exactly one valid Host header.",
+);
+/// Every place, and every place in the queue, is taken.
+pub const BUSY: Problem = Problem {
+    retry_after: Some(1),
+    ..problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "overloaded",
+        "Overloaded",
+        "Too many requests at this moment. Try again in a second.",
+    )
+};
+/// The host is about to stop.
+pub const DRAINING: Problem = Problem {
+    retry_after: Some(5),
+    ..problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "draining",
+        "Shutting down",
+        "This server is shutting down and takes no new work.",
+    )
+};
+
+impl Problem {
+    /// The answer with the request's id.
+    #[must_use]
+    pub fn response(&self, request_id: &str) -> Response<Full<Bytes>> {
+        let body = serde_json::json!({
+            "type": format!("/problems/{}", self.code),
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+        });
+        let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}

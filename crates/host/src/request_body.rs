@@ -1,0 +1,140 @@
+//! A request's body on its way to a guest: small ones arrive whole before an instance is taken, so
+//! that a slow client holds none; large ones stream, bounded in size and in pauses.
+
+use crate::problem::{self, Problem};
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::{Sleep, sleep, timeout};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// What is read before an instance is taken.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Says whether the client sent more than it may, after the body has been handed on.
+#[derive(Clone, Default)]
+pub struct Oversize(Arc<AtomicBool>);
+
+impl Oversize {
+    /// More came than is allowed.
+    #[must_use]
+    pub fn happened(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Takes in a body, whole if it is small.
+///
+/// # Errors
+/// The problem to answer: too large, too slow, broken off.
+pub async fn receive(
+    mut body: Incoming,
+    limit: u64,
+    stall: Duration,
+) -> Result<(WasiBody, Oversize), Problem> {
+    let oversize = Oversize::default();
+    if body.is_end_stream() {
+        return Ok((
+            Empty::new().map_err(|never| match never {}).boxed_unsync(),
+            oversize,
+        ));
+    }
+    if body.size_hint().lower() > limit {
+        return Err(problem::BODY_TOO_LARGE);
+    }
+    let mut start = BytesMut::new();
+    while start.len() < BUFFER_BYTES {
+        match timeout(stall, body.frame()).await {
+            Err(_) => return Err(problem::BODY_TIMEOUT),
+            Ok(Some(Err(_))) => return Err(problem::BODY_BROKEN),
+            Ok(Some(Ok(frame))) => {
+                // Trailers carry nothing that a function may use.
+                if let Ok(data) = frame.into_data() {
+                    start.extend_from_slice(&data);
+                    if start.len() as u64 > limit {
+                        return Err(problem::BODY_TOO_LARGE);
+                    }
+                }
+            }
+            Ok(None) => {
+                let whole = Full::new(start.freeze());
+                return Ok((
+                    whole.map_err(|never| match never {}).boxed_unsync(),
+                    oversize,
+                ));
+            }
+        }
+    }
+    let rest = Bounded {
+        left: limit.saturating_sub(start.len() as u64),
+        start: Some(start.freeze()),
+        body,
+        stall,
+        pause: Box::pin(sleep(stall)),
+        oversize: oversize.clone(),
+    };
+    Ok((rest.boxed_unsync(), oversize))
+}
+
+/// A large body: what was read already, then the rest.
+struct Bounded {
+    start: Option<Bytes>,
+    body: Incoming,
+    left: u64,
+    stall: Duration,
+    pause: Pin<Box<Sleep>>,
+    oversize: Oversize,
+}
+
+impl Body for Bounded {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = &mut *self;
+        if let Some(start) = this.start.take() {
+            this.pause
+                .as_mut()
+                .reset(tokio::time::Instant::now() + this.stall);
+            return Poll::Ready(Some(Ok(Frame::data(start))));
+        }
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            ready!(this.pause.as_mut().poll(cx));
+            return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
+        };
+        this.pause
+            .as_mut()
+            .reset(tokio::time::Instant::now() + this.stall);
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                let size = frame.data_ref().map_or(0, |data| data.len() as u64);
+                if size > this.left {
+                    this.oversize.0.store(true, Ordering::Relaxed);
+                    Some(Err(Error::HttpRequestBodySize(None)))
+                } else {
+                    this.left -= size;
+                    Some(Ok(frame))
+                }
+            }
+            Some(Err(_)) => Some(Err(Error::ConnectionTerminated)),
+            None => None,
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}

@@ -1,0 +1,222 @@
+//! Spin's HTTP routes: exact ones, `:name` segments, and a trailing `/...` wildcard.
+
+use anyhow::{Result, bail};
+use std::collections::HashSet;
+
+/// A parsed route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    pattern: String,
+    segments: Vec<Segment>,
+    wildcard: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Param(String),
+}
+
+/// What a path matched.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Match<'p> {
+    /// The `:name` segments' values.
+    pub params: Vec<(String, &'p str)>,
+    /// What the wildcard covers, with its leading slash; empty without one.
+    pub rest: &'p str,
+}
+
+impl Route {
+    /// Reads a route such as `/api/agents/:id` or `/api/...`.
+    ///
+    /// # Errors
+    /// Says what is wrong with the pattern.
+    pub fn parse(pattern: &str) -> Result<Self> {
+        if !pattern.starts_with('/') {
+            bail!("route {pattern:?} must start with `/`");
+        }
+        let (path, wildcard) = match pattern.strip_suffix("/...") {
+            Some(path) => (path, true),
+            None => (pattern.strip_suffix('/').unwrap_or(pattern), false),
+        };
+        let mut segments = Vec::new();
+        for segment in path.split('/').skip(1) {
+            segments.push(match segment.strip_prefix(':') {
+                Some("") => bail!("route {pattern:?} has a `:` without a name"),
+                Some(name) => Segment::Param(name.to_owned()),
+                None if segment == "..." => {
+                    bail!("route {pattern:?}: `/...` must be the last segment")
+                }
+                None => Segment::Literal(segment.to_owned()),
+            });
+        }
+        Ok(Self {
+            pattern: pattern.to_owned(),
+            segments,
+            wildcard,
+        })
+    }
+
+    /// The route as the manifest has it.
+    #[must_use]
+    pub fn pattern(&self) -> &str {
+        &self.pattern
+    }
+
+    /// The pattern without its wildcard: Spin's `spin-component-route`.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.pattern.strip_suffix("/...").unwrap_or(&self.pattern)
+    }
+
+    /// Matches a path; a wildcard also matches the bare prefix.
+    #[must_use]
+    pub fn matches<'p>(&self, path: &'p str) -> Option<Match<'p>> {
+        let mut rest = path
+            .strip_suffix('/')
+            .filter(|_| !self.wildcard)
+            .unwrap_or(path);
+        let mut params = Vec::new();
+        for segment in &self.segments {
+            let tail = rest.strip_prefix('/')?;
+            let end = tail.find('/').unwrap_or(tail.len());
+            let (value, after) = tail.split_at(end);
+            match segment {
+                Segment::Literal(literal) if literal == value => {}
+                Segment::Param(name) if !value.is_empty() => params.push((name.clone(), value)),
+                _ => return None,
+            }
+            rest = after;
+        }
+        (self.wildcard || rest.is_empty()).then_some(Match { params, rest })
+    }
+
+    /// Orders routes: the first that matches wins. Exact before wildcard, longer before shorter,
+    /// literal before parameter.
+    fn specificity(&self) -> (bool, usize, usize) {
+        let literals = self
+            .segments
+            .iter()
+            .filter(|s| matches!(s, Segment::Literal(_)))
+            .count();
+        (!self.wildcard, self.segments.len(), literals)
+    }
+
+    /// The pattern with its parameters' names left out: equal for routes that match the same paths.
+    fn shape(&self) -> (Vec<Option<&str>>, bool) {
+        let segments = self
+            .segments
+            .iter()
+            .map(|segment| match segment {
+                Segment::Literal(literal) => Some(literal.as_str()),
+                Segment::Param(_) => None,
+            })
+            .collect();
+        (segments, self.wildcard)
+    }
+}
+
+/// Refuses two routes that match the same paths.
+///
+/// # Errors
+/// Names the second of them.
+pub fn check_distinct<'a>(routes: impl Iterator<Item = &'a Route>) -> Result<()> {
+    let mut seen = HashSet::new();
+    for route in routes {
+        if !seen.insert(route.shape()) {
+            bail!("route {:?} is declared twice", route.pattern);
+        }
+    }
+    Ok(())
+}
+
+/// Routes with what they lead to, the most specific first.
+#[derive(Debug)]
+pub struct Router<T>(Vec<(Route, T)>);
+
+impl<T> Router<T> {
+    /// Orders the routes.
+    #[must_use]
+    pub fn new(mut routes: Vec<(Route, T)>) -> Self {
+        routes.sort_by_key(|(route, _)| std::cmp::Reverse(route.specificity()));
+        Self(routes)
+    }
+
+    /// The most specific route that matches the path.
+    #[must_use]
+    pub fn find<'p>(&self, path: &'p str) -> Option<(&Route, &T, Match<'p>)> {
+        self.0
+            .iter()
+            .find_map(|(route, target)| Some((route, target, route.matches(path)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_most_specific_route_wins() {
+        let patterns = [
+            "/...",
+            "/api/...",
+            "/api/agents/...",
+            "/api/agents/:id",
+            "/api/agents/me",
+            "/api",
+            "/",
+        ];
+        let routes = patterns
+            .iter()
+            .map(|p| (Route::parse(p).expect("valid"), *p))
+            .collect();
+        let router = Router::new(routes);
+        let check = |path: &str, expected: &str| {
+            assert_eq!(
+                router.find(path).map(|(_, p, _)| *p),
+                Some(expected),
+                "{path}"
+            );
+        };
+        check("/", "/");
+        check("/api", "/api");
+        check("/api/", "/api");
+        check("/api/x", "/api/...");
+        check("/api/agents", "/api/agents/...");
+        check("/api/agents/", "/api/agents/...");
+        check("/api/agents/me", "/api/agents/me");
+        check("/api/agents/7", "/api/agents/:id");
+        check("/api/agents/7/key", "/api/agents/...");
+        check("/elsewhere", "/...");
+        check("/apix", "/...");
+    }
+
+    #[test]
+    fn a_match_tells_parameters_and_rest() {
+        let route = Route::parse("/a/:x/b/...").expect("valid");
+        let found = route.matches("/a/1/b/c/d").expect("matches");
+        assert_eq!(found.params, [("x".to_owned(), "1")]);
+        assert_eq!(found.rest, "/c/d");
+        assert_eq!(route.matches("/a/1/b").expect("matches").rest, "");
+        assert_eq!(route.matches("/a//b"), None);
+    }
+
+    #[test]
+    fn bad_and_double_routes_are_refused() {
+        for pattern in ["", "api", "/a/.../b", "/:"] {
+            assert!(Route::parse(pattern).is_err(), "{pattern}");
+        }
+        let routes = ["/a/:x", "/a/:y"].map(|p| Route::parse(p).expect("valid"));
+        assert!(check_distinct(routes.iter()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_panics(path in "/[ -~/]{0,40}", pattern in "/[a-z:/]{0,12}(/\\.\\.\\.)?") {
+            if let Ok(route) = Route::parse(&pattern) {
+                let _ = route.matches(&path);
+            }
+        }
+    }
+}
