@@ -131,7 +131,8 @@ grant select, insert on identity.account to gather_identity;
 grant select, insert, update on
     identity.agent, identity.session, identity.refresh_token, identity.signing_key
     to gather_identity;
-grant select, insert, delete on identity.used_challenge to gather_identity;
+-- `update` is for locking the rows that are swept out.
+grant select, insert, update, delete on identity.used_challenge to gather_identity;
 grant select, insert, update, delete on identity.idempotency_key to gather_identity;
 grant select on identity.agent_profile, identity.verification_key, identity.revocation
     to gather_identity;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use sqlx::{
     Connection, Executor, PgConnection,
-    migrate::{Migrate, MigrateDatabase, MigrateError, Migrator},
+    migrate::{AppliedMigration, Migrate, MigrateDatabase, MigrateError, Migrator},
     postgres::Postgres,
 };
 use url::Url;
 
-use crate::{manifest::Manifest, progress::Step, secrets::MasterKey};
+use crate::{manifest::Manifest, progress::Step, secrets::{self, MasterKey}};
 
 /// The migrations, embedded: a deployed command needs no source tree.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
@@ -28,11 +28,7 @@ pub async fn run(database: &Url, manifest: &Manifest, key: &MasterKey) -> Result
 /// Whether the database has exactly the schema that this command was built with; what to do if not.
 pub async fn check(database: &Url) -> Result<()> {
     let mut connection = connect(database).await?;
-    let applied = match connection.list_applied_migrations().await {
-        Ok(applied) => applied,
-        Err(error) if is_missing_table(&error) => vec![],
-        Err(error) => return Err(error).context("can't read which migrations were applied"),
-    };
+    let applied = applied(&mut connection).await?;
     connection.close().await?;
     let known: Vec<_> = known()
         .map(|migration| (migration.version, &*migration.checksum))
@@ -107,7 +103,7 @@ fn known() -> impl Iterator<Item = &'static sqlx::migrate::Migration> {
 }
 
 async fn apply(connection: &mut PgConnection) -> Result<()> {
-    let before = applied_count(connection).await;
+    let before = applied(connection).await?.len();
     let step = Step::start("migrating the database");
     MIGRATIONS.run(&mut *connection).await.map_err(explain)?;
     let new = known().count().saturating_sub(before);
@@ -118,15 +114,13 @@ async fn apply(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-async fn applied_count(connection: &mut PgConnection) -> usize {
-    connection
-        .list_applied_migrations()
-        .await
-        .map_or(0, |applied| applied.len())
-}
-
-fn is_missing_table(error: &MigrateError) -> bool {
-    matches!(error, MigrateError::Execute(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == "42P01"))
+/// The versions that the database has, with their checksums; none where nothing was ever applied.
+async fn applied(connection: &mut PgConnection) -> Result<Vec<AppliedMigration>> {
+    let has_table: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *connection).await?;
+    if !has_table {
+        return Ok(vec![]);
+    }
+    connection.list_applied_migrations().await.context("can't read which migrations were applied")
 }
 
 fn explain(error: MigrateError) -> anyhow::Error {
@@ -162,10 +156,8 @@ async fn set_passwords(
     key: &MasterKey,
 ) -> Result<()> {
     for (id, role) in manifest.roles() {
-        let statement = format!(
-            "alter role \"{role}\" password '{}'",
-            key.role_password(role)
-        );
+        let verifier = secrets::password_verifier(&key.role_password(role), secrets::random());
+        let statement = format!("alter role \"{role}\" password '{verifier}'");
         let mut tries = 0;
         while let Err(error) = connection.execute(statement.as_str()).await {
             let code = error
@@ -179,7 +171,6 @@ async fn set_passwords(
                 "42704" => bail!(
                     "there is no role {role}, which [component.{id}.tool.gather] in spin.toml names; a migration has to create it"
                 ),
-                // The statement, which the error may quote, holds the password.
                 _ => bail!(
                     "can't set the password of the role {role} (SQLSTATE {code}); the user in DATABASE_URL must be allowed to alter it"
                 ),

@@ -11,7 +11,8 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hkdf::Hkdf;
-use sha2::Sha256;
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::manifest::Manifest;
@@ -102,6 +103,26 @@ impl MasterKey {
     pub fn role_password(&self, role: &str) -> String {
         self.derive(&format!("database-role:{role}"))
     }
+}
+
+/// What PostgreSQL keeps of a password (SCRAM-SHA-256, RFC 5803). Sent instead of the password, it keeps that out of the
+/// server's log, and makes the server's own choice of a hash irrelevant.
+pub fn password_verifier(password: &str, salt: [u8; 16]) -> String {
+    const ITERATIONS: u32 = 4096;
+    let mut block = hmac(password.as_bytes(), &[&salt[..], &1_u32.to_be_bytes()].concat());
+    let mut salted = block;
+    for _ in 1..ITERATIONS {
+        block = hmac(password.as_bytes(), &block);
+        salted.iter_mut().zip(block).for_each(|(sum, byte)| *sum ^= byte);
+    }
+    let stored: [u8; 32] = Sha256::digest(hmac(&salted, b"Client Key")).into();
+    let [salt, stored, server] = [&salt[..], &stored, &hmac(&salted, b"Server Key")].map(|bytes| BASE64_STANDARD.encode(bytes));
+    format!("SCRAM-SHA-256${ITERATIONS}:{salt}${stored}:{server}")
+}
+
+fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.chain_update(message).finalize().into_bytes().into()
 }
 
 /// The application variables that the functions get: addresses and secrets.
@@ -210,6 +231,20 @@ mod tests {
             key.role_password("gather_site"),
             key.role_password("gather_identity")
         );
+    }
+
+    /// The example of RFC 7677, in which the server proves with its key that it knows the password.
+    #[test]
+    fn password_verifiers_agree_with_the_rfc() {
+        let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let verifier = password_verifier("pencil", salt.try_into().unwrap());
+        assert!(verifier.starts_with("SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"));
+        let server_key = BASE64_STANDARD.decode(verifier.rsplit(':').next().unwrap()).unwrap();
+        let said = "n=user,r=rOprNGfwEbeRWgbNEkqO,\
+                    r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,\
+                    c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+        let proof = BASE64_STANDARD.encode(hmac(&server_key, said.as_bytes()));
+        assert_eq!(proof, "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
     }
 
     #[test]

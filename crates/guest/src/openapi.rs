@@ -66,7 +66,12 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     .filter_map(Option::as_mut)
 }
 
+/// Handlers' names are short because their files say the rest; here they must be unique.
 fn complete(operation: &mut Operation) {
+    if let (Some(id), Some(tag)) = (&mut operation.operation_id, operation.tags.iter().flatten().next())
+    {
+        *id = format!("{tag}_{id}");
+    }
     let responses = &mut operation.responses.responses;
     if operation.security.is_some() {
         responses

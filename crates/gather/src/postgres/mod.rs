@@ -33,6 +33,7 @@ const SETTINGS: &[&str] = &[
     "password_encryption=scram-sha-256",
     "log_min_messages=warning",
     "log_min_error_statement=error",
+    "log_checkpoints=off",
     "log_line_prefix=%m [%p] %q%u@%d ",
     "logging_collector=off",
     "log_destination=stderr",

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Seek, SeekFrom},
     net::{Ipv4Addr, TcpListener},
-    os::unix::process::CommandExt,
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::Path,
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -87,6 +87,7 @@ impl Launch<'_> {
             .create(true)
             .append(true)
             .read(true)
+            .mode(0o600)
             .open(self.log);
         let log = log.as_mut().map_err(|error| {
             other(anyhow::anyhow!(
