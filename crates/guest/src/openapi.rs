@@ -68,8 +68,10 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 
 /// Handlers' names are short because their files say the rest; here they must be unique.
 fn complete(operation: &mut Operation) {
-    if let (Some(id), Some(tag)) = (&mut operation.operation_id, operation.tags.iter().flatten().next())
-    {
+    if let (Some(id), Some(tag)) = (
+        &mut operation.operation_id,
+        operation.tags.iter().flatten().next(),
+    ) {
         *id = format!("{tag}_{id}");
     }
     let responses = &mut operation.responses.responses;

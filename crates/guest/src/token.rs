@@ -25,6 +25,7 @@ pub const TOKEN_TYPE: &str = "at+jwt";
 /// What servers' clocks may differ by.
 const LEEWAY_SECONDS: u64 = 2;
 const MAX_TOKEN_BYTES: usize = 4096;
+const MAX_RELOADS_A_SECOND: u32 = 10;
 /// Beyond this many the instance forgets them all: each costs one verification again.
 const MAX_REMEMBERED: usize = 10_000;
 
@@ -59,7 +60,7 @@ pub(crate) async fn verify(
     let Some(kid) = key_id(token) else {
         return Ok(None);
     };
-    if VERIFIER.with_borrow_mut(|verifier| verifier.should_reload_for(&kid, now)) {
+    if VERIFIER.with_borrow_mut(|verifier| verifier.should_reload_for(&kid)) {
         poll(db, now).await?;
     }
     Ok(VERIFIER.with_borrow_mut(|verifier| verifier.verify(server, token, &kid, now)))
@@ -114,7 +115,8 @@ struct Verifier {
     /// The database's time of the last poll.
     polled_to: Option<String>,
     polled_at: u64,
-    reloaded_at: u64,
+    /// How often in this second unknown keys made it poll again.
+    reloads: u32,
 }
 
 impl Verifier {
@@ -123,13 +125,11 @@ impl Verifier {
         self.polled_to.is_none() || self.polled_at != now
     }
 
-    /// An unknown key may be one that was made just now; a made-up one must not cost a statement
-    /// each time.
-    fn should_reload_for(&mut self, kid: &str, now: u64) -> bool {
-        let reload = !self.keys.contains_key(kid) && self.reloaded_at != now;
-        if reload {
-            self.reloaded_at = now;
-        }
+    /// An unknown key may be one that was made just now, on another instance. Made-up ones must
+    /// not cost a statement each, nor keep a new one from being found.
+    fn should_reload_for(&mut self, kid: &str) -> bool {
+        let reload = !self.keys.contains_key(kid) && self.reloads < MAX_RELOADS_A_SECOND;
+        self.reloads += u32::from(reload);
         reload
     }
 
@@ -143,6 +143,9 @@ impl Verifier {
         self.revoked
             .extend(news.revoked.into_iter().map(|session| (session, until)));
         self.polled_to = Some(news.now);
+        if self.polled_at != now {
+            self.reloads = 0;
+        }
         self.polled_at = now;
     }
 
@@ -219,4 +222,162 @@ fn unix_now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jwt_simple::prelude::{Claims, Ed25519KeyPair, EdDSAKeyPairLike, HeaderOptions};
+
+    const SERVER: &str = "https://gather.example";
+
+    fn verifier(pair: &Ed25519KeyPair) -> Verifier {
+        let mut verifier = Verifier::default();
+        verifier.learn(news(pair, vec![]), unix_now());
+        verifier
+    }
+
+    fn news(pair: &Ed25519KeyPair, revoked: Vec<Uuid>) -> News {
+        let key = Key {
+            kid: "k1".to_owned(),
+            public_key: STANDARD.encode(pair.public_key().to_bytes()),
+        };
+        News {
+            now: "2026-11-20T00:00:00Z".to_owned(),
+            keys: vec![key],
+            revoked,
+        }
+    }
+
+    /// A good token, changed by `change` before it is signed.
+    fn token(
+        pair: &Ed25519KeyPair,
+        kid: &str,
+        kind: &str,
+        change: impl FnOnce(JWTClaims<AccessClaims>) -> JWTClaims<AccessClaims>,
+    ) -> String {
+        let custom = AccessClaims {
+            kind: Kind::Agent,
+            scope: "agent".into(),
+            sid: Uuid::nil(),
+        };
+        let claims = Claims::with_custom_claims(custom, Duration::from_secs(TOKEN_SECONDS))
+            .with_subject(Uuid::nil())
+            .with_issuer(SERVER)
+            .with_audience(SERVER);
+        let header = HeaderOptions {
+            signature_type: Some(kind.to_owned()),
+            ..Default::default()
+        };
+        let pair = pair.clone().with_key_id(kid);
+        pair.sign_with_options(change(claims), &header)
+            .expect("signed")
+    }
+
+    fn verify(verifier: &mut Verifier, token: &str) -> Option<Caller> {
+        verifier.verify(SERVER, token, &key_id(token)?, unix_now())
+    }
+
+    #[test]
+    fn a_good_token_is_verified_and_remembered() {
+        let pair = Ed25519KeyPair::generate();
+        let mut verifier = verifier(&pair);
+        let token = token(&pair, "k1", TOKEN_TYPE, |claims| claims);
+        assert!(verifier.remembered(&token, unix_now()).is_none());
+        assert_eq!(
+            verify(&mut verifier, &token).expect("a caller").kind,
+            Kind::Agent
+        );
+        assert!(verifier.remembered(&token, unix_now()).is_some());
+        assert!(
+            verifier
+                .remembered(&token, unix_now() + TOKEN_SECONDS + 1)
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_revoked_session_is_refused_even_if_remembered() {
+        let pair = Ed25519KeyPair::generate();
+        let mut verifier = verifier(&pair);
+        let token = token(&pair, "k1", TOKEN_TYPE, |claims| claims);
+        assert!(verify(&mut verifier, &token).is_some());
+        verifier.learn(news(&pair, vec![Uuid::nil()]), unix_now());
+        assert!(verifier.remembered(&token, unix_now()).is_none());
+        assert!(verify(&mut verifier, &token).is_none());
+    }
+
+    #[test]
+    fn tokens_that_are_not_ours_or_not_now_are_refused() {
+        let pair = Ed25519KeyPair::generate();
+        let mut verifier = verifier(&pair);
+        let hour = Duration::from_hours(1);
+        let foreign = Ed25519KeyPair::generate();
+        let refused = [
+            token(&foreign, "k1", TOKEN_TYPE, |claims| claims),
+            token(&pair, "k2", TOKEN_TYPE, |claims| claims),
+            token(&pair, "k1", "JWT", |claims| claims),
+            token(&pair, "k1", TOKEN_TYPE, |claims| {
+                claims.with_issuer("https://other.example")
+            }),
+            token(&pair, "k1", TOKEN_TYPE, |claims| {
+                claims.with_audience("https://other.example")
+            }),
+            token(&pair, "k1", TOKEN_TYPE, |mut claims| {
+                claims.issuer = None;
+                claims
+            }),
+            token(&pair, "k1", TOKEN_TYPE, |mut claims| {
+                claims.expires_at = None;
+                claims
+            }),
+            token(&pair, "k1", TOKEN_TYPE, |mut claims| {
+                claims.expires_at = claims.issued_at.map(|at| at - hour);
+                claims
+            }),
+            token(&pair, "k1", TOKEN_TYPE, |mut claims| {
+                claims.invalid_before = claims.issued_at.map(|at| at + hour);
+                claims
+            }),
+            token(&pair, "k1", TOKEN_TYPE, |claims| {
+                claims.with_subject("somebody")
+            }),
+        ];
+        for (number, token) in refused.iter().enumerate() {
+            assert!(
+                verify(&mut verifier, token).is_none(),
+                "number {number}: {token}"
+            );
+        }
+        for text in ["", ".", "..", "a.b.c", &"x".repeat(5000)] {
+            assert!(verify(&mut verifier, text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_algorithm_is_not_the_tokens_to_choose() {
+        let pair = Ed25519KeyPair::generate();
+        let mut verifier = verifier(&pair);
+        let good = token(&pair, "k1", TOKEN_TYPE, |claims| claims);
+        let rest = good.split_once('.').expect("a header").1;
+        for algorithm in ["none", "None", "HS256", "ES256"] {
+            let header = format!(r#"{{"alg":"{algorithm}","kid":"k1","typ":"at+jwt"}}"#);
+            let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(header);
+            assert!(
+                verify(&mut verifier, &format!("{header}.{rest}")).is_none(),
+                "{algorithm}"
+            );
+            let unsigned = rest.split_once('.').expect("claims").0;
+            assert!(verify(&mut verifier, &format!("{header}.{unsigned}.")).is_none());
+        }
+    }
+
+    #[test]
+    fn made_up_keys_cost_few_statements() {
+        let mut verifier = Verifier::default();
+        let reloads = (0..100)
+            .filter(|_| verifier.should_reload_for("made-up"))
+            .count();
+        assert_eq!(reloads, MAX_RELOADS_A_SECOND as usize);
+    }
 }

@@ -65,12 +65,11 @@ struct Active {
     responses((status = 200, body = Jwks))
 )]
 pub async fn jwks(db: Db) -> Result<impl IntoResponse> {
-    let rows: Vec<Verification> = db
-        .many(
-            "select kid, public_key from verification_key order by expires_at desc nulls first",
-            args![],
-        )
-        .await?;
+    let mut rows = published(&db).await?;
+    if rows.is_empty() {
+        create(&db).await?;
+        rows = published(&db).await?;
+    }
     let keys = rows.into_iter().map(|row| {
         let bytes = STANDARD.decode(row.public_key).map_err(Problem::internal)?;
         Ok(Jwk {
@@ -88,6 +87,14 @@ pub async fn jwks(db: Db) -> Result<impl IntoResponse> {
         [(CACHE_CONTROL, "public, max-age=300")],
         Json(Jwks { keys }),
     ))
+}
+
+async fn published(db: &Db) -> Result<Vec<Verification>> {
+    let rows = db.many(
+        "select kid, public_key from verification_key order by expires_at desc nulls first",
+        args![],
+    );
+    Ok(rows.await?)
 }
 
 /// The key that this instance remembers, so that statements send another one only.
