@@ -10,7 +10,11 @@ use sqlx::{
 };
 use url::Url;
 
-use crate::{manifest::Manifest, progress::Step, secrets::{self, MasterKey}};
+use crate::{
+    manifest::Manifest,
+    progress::Step,
+    secrets::{self, MasterKey},
+};
 
 /// The migrations, embedded: a deployed command needs no source tree.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
@@ -116,11 +120,16 @@ async fn apply(connection: &mut PgConnection) -> Result<()> {
 
 /// The versions that the database has, with their checksums; none where nothing was ever applied.
 async fn applied(connection: &mut PgConnection) -> Result<Vec<AppliedMigration>> {
-    let has_table: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null").fetch_one(&mut *connection).await?;
+    let has_table: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
+        .fetch_one(&mut *connection)
+        .await?;
     if !has_table {
         return Ok(vec![]);
     }
-    connection.list_applied_migrations().await.context("can't read which migrations were applied")
+    connection
+        .list_applied_migrations()
+        .await
+        .context("can't read which migrations were applied")
 }
 
 fn explain(error: MigrateError) -> anyhow::Error {

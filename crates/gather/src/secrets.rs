@@ -109,14 +109,21 @@ impl MasterKey {
 /// server's log, and makes the server's own choice of a hash irrelevant.
 pub fn password_verifier(password: &str, salt: [u8; 16]) -> String {
     const ITERATIONS: u32 = 4096;
-    let mut block = hmac(password.as_bytes(), &[&salt[..], &1_u32.to_be_bytes()].concat());
+    let mut block = hmac(
+        password.as_bytes(),
+        &[&salt[..], &1_u32.to_be_bytes()].concat(),
+    );
     let mut salted = block;
     for _ in 1..ITERATIONS {
         block = hmac(password.as_bytes(), &block);
-        salted.iter_mut().zip(block).for_each(|(sum, byte)| *sum ^= byte);
+        salted
+            .iter_mut()
+            .zip(block)
+            .for_each(|(sum, byte)| *sum ^= byte);
     }
     let stored: [u8; 32] = Sha256::digest(hmac(&salted, b"Client Key")).into();
-    let [salt, stored, server] = [&salt[..], &stored, &hmac(&salted, b"Server Key")].map(|bytes| BASE64_STANDARD.encode(bytes));
+    let [salt, stored, server] = [&salt[..], &stored, &hmac(&salted, b"Server Key")]
+        .map(|bytes| BASE64_STANDARD.encode(bytes));
     format!("SCRAM-SHA-256${ITERATIONS}:{salt}${stored}:{server}")
 }
 
@@ -239,7 +246,9 @@ mod tests {
         let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let verifier = password_verifier("pencil", salt.try_into().unwrap());
         assert!(verifier.starts_with("SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"));
-        let server_key = BASE64_STANDARD.decode(verifier.rsplit(':').next().unwrap()).unwrap();
+        let server_key = BASE64_STANDARD
+            .decode(verifier.rsplit(':').next().unwrap())
+            .unwrap();
         let said = "n=user,r=rOprNGfwEbeRWgbNEkqO,\
                     r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,\
                     c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";

@@ -1,20 +1,54 @@
-//! Shim.
+//! The one place where the command meets the host.
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
 use anyhow::Result;
+use host::{Host, Limits, Options};
+
 use crate::config::Settings;
+
 /// A host that serves.
 pub struct Serving {
     /// Where it listens.
     pub address: SocketAddr,
+    host: Host,
 }
-/// Starts.
-pub async fn start(_: &Settings, _: PathBuf, _: PathBuf, listen: SocketAddr, _: BTreeMap<String, String>, _: bool) -> Result<Serving> {
-    Ok(Serving { address: listen })
+
+/// Starts the host over a manifest whose components are built.
+pub async fn start(
+    settings: &Settings,
+    manifest: PathBuf,
+    state_dir: PathBuf,
+    listen: SocketAddr,
+    variables: BTreeMap<String, String>,
+    public_metrics: bool,
+) -> Result<Serving> {
+    let options = Options {
+        manifest,
+        listen,
+        metrics_listen: settings.metrics_listen,
+        public_metrics,
+        variables,
+        state_dir,
+        key_value_url: settings.key_value_url.clone(),
+        limits: Limits::default(),
+        workers: None,
+    };
+    let host = Host::start(options).await?;
+    Ok(Serving {
+        address: host.address(),
+        host,
+    })
 }
+
 impl Serving {
-    /// Stops.
-    pub async fn stop(self, delay: Duration, _: Duration) {
-        tracing::info!("stopping; requests in flight are finished first, Ctrl-C again stops at once");
+    /// Stops: unready for `delay` so that load balancers notice, then finishes what is in flight for at most `grace`.
+    pub async fn stop(self, delay: Duration, grace: Duration) {
+        tracing::info!(
+            "stopping; requests in flight are finished first, Ctrl-C again stops at once"
+        );
+        self.host.announce_drain();
         tokio::time::sleep(delay).await;
+        self.host.shutdown(grace).await;
     }
 }

@@ -1,0 +1,478 @@
+//! The command as a user meets it: its help, its settings, its errors, and the agent against a server that speaks the real protocol.
+
+mod stand_in;
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use stand_in::Server;
+use tempfile::TempDir;
+
+/// The command in an empty environment, at home in `home`.
+fn gather(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gather"));
+    command
+        .args(arguments)
+        .current_dir(home)
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", std::env::var_os("PATH").unwrap());
+    command
+}
+
+fn run(home: &Path, arguments: &[&str]) -> Output {
+    gather(home, arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn succeed(home: &Path, arguments: &[&str]) -> String {
+    let output = run(home, arguments);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        stderr(&output)
+    );
+    stdout(&output)
+}
+
+fn fail(home: &Path, arguments: &[&str]) -> String {
+    let output = run(home, arguments);
+    assert!(
+        !output.status.success(),
+        "{arguments:?}: {}",
+        stdout(&output)
+    );
+    stderr(&output)
+}
+
+/// The names under "Commands" in a help text.
+fn subcommands(help: &str) -> Vec<String> {
+    let listed = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands"))
+        .skip(1)
+        .take_while(|line| line.starts_with("  "));
+    // Longer descriptions go on in lines that are indented further.
+    let first = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    first
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .collect()
+}
+
+fn check_help(home: &Path, path: &[&str], seen: &mut Vec<String>) {
+    let help = succeed(home, &[path, &["--help"]].concat());
+    assert!(
+        help.contains("Example") && help.contains("gather"),
+        "gather {} --help has no example:\n{help}",
+        path.join(" ")
+    );
+    seen.push(path.join(" "));
+    for name in subcommands(&help) {
+        check_help(home, &[path, &[&name]].concat(), seen);
+    }
+}
+
+#[test]
+fn every_help_has_an_example() {
+    let home = tempfile::tempdir().unwrap();
+    let mut seen = vec![];
+    check_help(home.path(), &[], &mut seen);
+    for expected in [
+        "up",
+        "build",
+        "migrate",
+        "serve",
+        "doctor",
+        "variables",
+        "keys rotate",
+        "agent register",
+        "agent login",
+        "agent whoami",
+    ] {
+        assert!(
+            seen.iter().any(|name| name == expected),
+            "{expected} is not in {seen:?}"
+        );
+    }
+}
+
+#[test]
+fn the_help_lists_every_setting_with_its_variable() {
+    let home = tempfile::tempdir().unwrap();
+    let help = succeed(home.path(), &["--help"]);
+    for (flag, variable) in [
+        ("--listen", "GATHER_LISTEN"),
+        ("--public-url", "GATHER_PUBLIC_URL"),
+        ("--metrics-listen", "GATHER_METRICS_LISTEN"),
+        ("--database-url", "DATABASE_URL"),
+        ("--master-key", "GATHER_MASTER_KEY"),
+        ("--state-dir", "GATHER_STATE_DIR"),
+        ("--key-value-url", "GATHER_KEY_VALUE_URL"),
+        ("--drain-delay", "GATHER_DRAIN_DELAY"),
+        ("--grace", "GATHER_GRACE"),
+        ("--log", "RUST_LOG"),
+    ] {
+        assert!(
+            help.contains(flag) && help.contains(&format!("[env: {variable}")),
+            "{flag} {variable}"
+        );
+    }
+    let mut command = gather(home.path(), &["--help"]);
+    let help = stdout(
+        &command
+            .env("DATABASE_URL", "postgres://u:hidden@h/d")
+            .env("GATHER_MASTER_KEY", "hidden")
+            .output()
+            .unwrap(),
+    );
+    assert!(!help.contains("hidden"));
+}
+
+/// A project whose components are built, so far as anyone looks.
+fn project() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("spin.toml"),
+        "[component.site]\nsource = \"site.wasm\"\ntool.gather.role = \"gather_site\"\n",
+    )
+    .unwrap();
+    fs::write(folder.path().join("site.wasm"), "").unwrap();
+    folder
+}
+
+#[test]
+fn flags_go_before_the_environment_and_that_before_defaults() {
+    let folder = project();
+    let variables = |flags: &[&str], environment: &[(&str, &str)]| {
+        let mut command = gather(folder.path(), &[&["variables"], flags].concat());
+        let output = command
+            .env("DATABASE_URL", "postgres://u:p@h/d")
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let listen = ("GATHER_LISTEN", "127.0.0.1:4001");
+    assert!(variables(&[], &[]).contains("SPIN_VARIABLE_PUBLIC_URL='http://127.0.0.1:3000'"));
+    assert!(variables(&[], &[listen]).contains("SPIN_VARIABLE_PUBLIC_URL='http://127.0.0.1:4001'"));
+    assert!(
+        variables(&["--listen", "127.0.0.1:4002"], &[listen])
+            .contains("SPIN_VARIABLE_PUBLIC_URL='http://127.0.0.1:4002'")
+    );
+    assert!(variables(&[], &[]).contains("export SPIN_VARIABLE_PG_HOST='h:5432'\n"));
+    assert!(
+        variables(&[], &[])
+            .contains("export SPIN_VARIABLE_SITE_DATABASE_URL='postgres://gather_site:")
+    );
+    let key = fs::metadata(folder.path().join(".gather/master.key")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn mistakes_are_answered_with_what_to_do() {
+    let folder = project();
+    let empty = tempfile::tempdir().unwrap();
+    assert!(fail(empty.path(), &["build"]).contains("no spin.toml"));
+    assert!(fail(folder.path(), &["variables"]).contains("gather up"));
+    assert!(
+        fail(folder.path(), &["variables", "--master-key", "short"])
+            .contains("openssl rand -hex 32")
+    );
+
+    let quoted = fail(
+        folder.path(),
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--database-url",
+            "mysql://u:hidden@h/d",
+        ],
+    );
+    assert!(
+        quoted.contains("postgres://user:password@host:port/name") && !quoted.contains("hidden"),
+        "{quoted}"
+    );
+
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    for command in ["up", "serve"] {
+        let error = fail(folder.path(), &[command, "--listen", &address]);
+        assert!(
+            error.contains("in use") && error.contains("--listen"),
+            "{error}"
+        );
+    }
+    assert!(
+        !folder.path().join(".gather/postgres").exists(),
+        "nothing was started for it"
+    );
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong_and_fails() {
+    let folder = project();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let output = run(folder.path(), &["doctor", "--listen", &address]);
+    assert!(!output.status.success());
+    let text = stdout(&output);
+    assert!(text.contains("✗ port"), "{text}");
+    assert!(
+        text.contains("✓ disk") && text.contains("✓ manifest"),
+        "{text}"
+    );
+
+    fs::create_dir_all(folder.path().join(".gather")).unwrap();
+    fs::write(folder.path().join(".gather/master.key"), "00".repeat(32)).unwrap();
+    fs::set_permissions(
+        folder.path().join(".gather/master.key"),
+        fs::Permissions::from_mode(0o644),
+    )
+    .unwrap();
+    let output = run(folder.path(), &["doctor", "--listen", "127.0.0.1:0"]);
+    assert!(!output.status.success());
+    assert!(stdout(&output).contains("chmod 600"), "{}", stdout(&output));
+    fs::remove_file(folder.path().join("site.wasm")).unwrap();
+    assert!(stdout(&run(folder.path(), &["doctor"])).contains("✗ components"));
+}
+
+#[test]
+fn an_agent_registers_logs_in_and_asks_who_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let address = server.address.as_str();
+    let json = |arguments: &[&str]| -> Value {
+        serde_json::from_str(&succeed(
+            home.path(),
+            &[arguments, &["--json", "--server", address]].concat(),
+        ))
+        .unwrap()
+    };
+    let agent = json(&["agent", "register", "--name", "ada"]);
+    assert_eq!(agent["name"], "ada");
+    assert_eq!(json(&["agent", "whoami"])["id"], agent["id"]);
+    assert_eq!(server.count("authenticate"), 1);
+    assert_eq!(json(&["agent", "whoami"])["id"], agent["id"]);
+    assert_eq!(server.count("authenticate"), 1, "the token is remembered");
+
+    server.forget_access_tokens();
+    assert_eq!(json(&["agent", "whoami"])["id"], agent["id"]);
+    assert_eq!(
+        (server.count("refresh"), server.count("authenticate")),
+        (1, 1),
+        "a refusal is answered with a refresh"
+    );
+    server.forget_access_tokens();
+    server.forget_refresh_tokens();
+    assert_eq!(json(&["agent", "whoami"])["id"], agent["id"]);
+    assert_eq!(
+        server.count("authenticate"),
+        2,
+        "and a lost session with a new one"
+    );
+
+    let token = json(&["agent", "login"]);
+    assert!(
+        token["access_token"]
+            .as_str()
+            .is_some_and(|token| !token.is_empty())
+    );
+    let signed = json(&["agent", "sign", "hello"]);
+    assert_eq!(signed["public_key"], agent["public_key"]);
+    let text = succeed(home.path(), &["agent", "whoami", "--server", address]);
+    assert!(text.starts_with("ada ("), "{text}");
+}
+
+#[test]
+fn an_agents_key_is_private() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    succeed(
+        home.path(),
+        &[
+            "agent",
+            "register",
+            "--name",
+            "ada",
+            "--server",
+            &server.address,
+        ],
+    );
+    let folder = home.path().join(".config/gather");
+    assert_eq!(
+        fs::metadata(&folder).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+    let mut profiles = fs::read_dir(folder.join("agents")).unwrap();
+    let profile = profiles.next().unwrap().unwrap().path().join("ada.json");
+    assert_eq!(
+        fs::metadata(&profile).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
+    let other = tempfile::tempdir().unwrap();
+    let elsewhere = gather(
+        home.path(),
+        &["agent", "whoami", "--server", &server.address],
+    )
+    .env("XDG_CONFIG_HOME", other.path())
+    .output()
+    .unwrap();
+    assert!(
+        stderr(&elsewhere).contains("gather agent register"),
+        "{}",
+        stderr(&elsewhere)
+    );
+}
+
+#[test]
+fn refusals_are_shown_with_their_reason_and_request() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let register = |name: &str| {
+        run(
+            home.path(),
+            &[
+                "agent",
+                "register",
+                "--name",
+                name,
+                "--server",
+                &server.address,
+            ],
+        )
+    };
+    assert!(register("taken").status.code() == Some(1));
+    let error = stderr(&register("taken"));
+    assert!(
+        error.contains("another agent has this name (409 name-taken, request r-"),
+        "{error}"
+    );
+    assert!(
+        fail(
+            home.path(),
+            &["agent", "whoami", "--server", &server.address]
+        )
+        .contains("no agent's key"),
+        "a refused key is not kept"
+    );
+
+    assert!(register("ada").status.success());
+    assert!(stderr(&register("ada")).contains("already"));
+    let error = fail(
+        home.path(),
+        &[
+            "agent",
+            "whoami",
+            "--server",
+            "http://127.0.0.1:9",
+            "--name",
+            "ada",
+        ],
+    );
+    assert!(error.contains("no key of an agent ada"), "{error}");
+    let error = fail(
+        home.path(),
+        &[
+            "agent",
+            "register",
+            "--server",
+            "http://127.0.0.1:9",
+            "--name",
+            "ada",
+        ],
+    );
+    assert!(error.contains("does not answer"), "{error}");
+}
+
+#[test]
+fn a_registration_whose_answer_was_lost_is_not_lost() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    server.lose_next_answer();
+    fail(
+        home.path(),
+        &[
+            "agent",
+            "register",
+            "--name",
+            "ada",
+            "--server",
+            &server.address,
+        ],
+    );
+    let text = succeed(
+        home.path(),
+        &[
+            "agent",
+            "register",
+            "--name",
+            "ada",
+            "--server",
+            &server.address,
+        ],
+    );
+    assert!(text.contains("Registered ada"), "{text}");
+    assert!(
+        succeed(
+            home.path(),
+            &["agent", "whoami", "--server", &server.address]
+        )
+        .starts_with("ada (")
+    );
+}
+
+#[test]
+fn commands_at_once_refresh_once() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    succeed(
+        home.path(),
+        &[
+            "agent",
+            "register",
+            "--name",
+            "ada",
+            "--server",
+            &server.address,
+        ],
+    );
+    succeed(
+        home.path(),
+        &["agent", "login", "--server", &server.address],
+    );
+    server.forget_access_tokens();
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            gather(
+                home.path(),
+                &["agent", "whoami", "--server", &server.address],
+            )
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(
+        (server.count("refresh"), server.count("authenticate")),
+        (1, 1)
+    );
+}
