@@ -1,1 +1,302 @@
-//! End-to-end tests.
+//! The tests' harness: the real host in this process, on a port of its own, over a real PostgreSQL
+//! database of its own, serving the real components.
+
+use anyhow::{Context, Result};
+use gather::{
+    build,
+    manifest::{Component, Manifest},
+    migrate,
+    postgres::{Cluster, create_database_from_template},
+    secrets::{self, MasterKey},
+};
+use host::{Host, Limits, Options};
+use sqlx::{Connection, PgConnection};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use url::Url;
+use uuid::Uuid;
+
+/// The migrated database that each test's own is a copy of.
+const TEMPLATE: &str = "template_gather";
+/// Any key will do; the same one, so that the roles' passwords fit every test's database.
+const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// The functions of the tests and of the benchmark.
+const FIXTURES: [&str; 2] = ["probe", "twin"];
+
+/// The repository's folder.
+#[must_use]
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the repository")
+}
+
+/// The test cluster, started once for this process. The kernel ends it with the process.
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::temporary().expect("a PostgreSQL server for the tests"))
+}
+
+/// The key that the tests' secrets are derived from.
+///
+/// # Panics
+/// Never: the key is a constant.
+#[must_use]
+pub fn master_key() -> MasterKey {
+    MasterKey::parse(MASTER_KEY).expect("a valid key")
+}
+
+/// The manifest as the `gather` command sees it.
+///
+/// # Errors
+/// It cannot be read.
+pub fn manifest() -> Result<Manifest> {
+    Manifest::load(&root().join("spin.toml"))
+}
+
+/// Where a built function lies.
+#[must_use]
+pub fn component_file(id: &str) -> PathBuf {
+    root().join(format!("target/wasm32-wasip2/function/{id}.wasm"))
+}
+
+/// Builds every function, and the fixtures, once for this process.
+fn build_components() -> Result<()> {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let build = || {
+            let mut manifest = manifest()?;
+            manifest.components.extend(FIXTURES.map(|id| Component {
+                id: id.into(),
+                source: Some(component_file(id)),
+                built_by_cargo: true,
+                role: None,
+            }));
+            build::ensure_fresh(&manifest)
+        };
+        build().map_err(|error| format!("{error:#}"))
+    });
+    built.clone().map_err(anyhow::Error::msg)
+}
+
+/// A database of a test's own.
+pub struct Database {
+    /// As its owner, who may do everything.
+    pub admin: Url,
+}
+
+impl Database {
+    /// A copy of the migrated template.
+    ///
+    /// # Errors
+    /// No server, or a migration that fails.
+    pub async fn create() -> Result<Self> {
+        static MIGRATED: OnceCell<()> = OnceCell::const_new();
+        let cluster = tokio::task::spawn_blocking(cluster).await?;
+        MIGRATED
+            .get_or_try_init(async || {
+                migrate::run(&cluster.url(TEMPLATE), &manifest()?, &master_key()).await
+            })
+            .await?;
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        let mut connection = PgConnection::connect(cluster.url("postgres").as_str()).await?;
+        create_database_from_template(&mut connection, TEMPLATE, &name).await?;
+        connection.close().await?;
+        Ok(Self {
+            admin: cluster.url(&name),
+        })
+    }
+
+    /// A connection as the owner.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub async fn connect(&self) -> Result<PgConnection> {
+        Ok(PgConnection::connect(self.admin.as_str()).await?)
+    }
+
+    /// Runs statements as the owner.
+    ///
+    /// # Errors
+    /// The server refuses one.
+    pub async fn execute(&self, sql: &str) -> Result<()> {
+        let mut connection = self.connect().await?;
+        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        Ok(())
+    }
+
+    /// The address for a function's role, as the function gets it.
+    ///
+    /// # Errors
+    /// The role is none of the manifest's.
+    pub fn url_of(&self, component: &str) -> Result<String> {
+        let variables =
+            secrets::function_variables(&manifest()?, &self.admin, &master_key(), "http://x")?;
+        let name = format!("{component}_database_url");
+        variables.get(&name).cloned().with_context(|| format!("no {name}"))
+    }
+}
+
+/// A host that serves in this process, and a client for it.
+pub struct Server {
+    /// `http://127.0.0.1:port`.
+    pub url: String,
+    /// The server's database.
+    pub database: Database,
+    /// An HTTP client that keeps its connections.
+    pub http: reqwest::Client,
+    host: Option<Host>,
+    _state: TempDir,
+}
+
+impl Server {
+    /// The platform: every function of `spin.toml`.
+    ///
+    /// # Errors
+    /// Whatever keeps the host from starting.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(Limits::default()).await
+    }
+
+    /// The platform with other limits.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_with(limits: Limits) -> Result<Self> {
+        tokio::task::spawn_blocking(build_components).await??;
+        let database = Database::create().await?;
+        let listen = free_address()?;
+        let url = format!("http://{listen}");
+        let variables =
+            secrets::function_variables(&manifest()?, &database.admin, &master_key(), &url)?;
+        Self::serve(root().join("spin.toml"), listen, database, variables, limits).await
+    }
+
+    /// The probe alone; `settings` are more lines of its `[component.probe]`, or tables after it.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn probe(settings: &str, limits: Limits) -> Result<Self> {
+        tokio::task::spawn_blocking(build_components).await??;
+        let database = Database::create().await?;
+        database
+            .execute(
+                "create table public.item (id int primary key, name text not null);
+                 insert into public.item select n, 'item ' || n from generate_series(1, 100) n",
+            )
+            .await?;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("spin.toml");
+        std::fs::write(folder.path().join("note.txt"), "mounted")?;
+        std::fs::write(&file, probe_manifest(&database.admin, settings))?;
+        let listen = free_address()?;
+        Self::serve(file, listen, database, BTreeMap::new(), limits).await
+    }
+
+    async fn serve(
+        manifest: PathBuf,
+        listen: std::net::SocketAddr,
+        database: Database,
+        variables: BTreeMap<String, String>,
+        limits: Limits,
+    ) -> Result<Self> {
+        let state = tempfile::tempdir()?;
+        let options = Options {
+            manifest,
+            listen,
+            metrics_listen: None,
+            public_metrics: true,
+            variables,
+            state_dir: state.path().to_owned(),
+            cache_dir: root().join("target/compiled"),
+            key_value_url: None,
+            limits,
+            workers: Some(2),
+        };
+        let host = Host::start(options).await?;
+        let url = format!("http://{}", host.address());
+        Ok(Self {
+            url,
+            database,
+            http: reqwest::Client::builder().no_proxy().build()?,
+            host: Some(host),
+            _state: state,
+        })
+    }
+
+    /// GET of a path.
+    ///
+    /// # Errors
+    /// The connection fails.
+    pub async fn get(&self, path: &str) -> Result<reqwest::Response> {
+        Ok(self.http.get(format!("{}{path}", self.url)).send().await?)
+    }
+
+    /// The text that a path answers.
+    ///
+    /// # Errors
+    /// The connection fails.
+    pub async fn text(&self, path: &str) -> Result<String> {
+        Ok(self.get(path).await?.text().await?)
+    }
+
+    /// POST of a JSON body.
+    ///
+    /// # Errors
+    /// The connection fails.
+    pub async fn post(&self, path: &str, body: &serde_json::Value) -> Result<reqwest::Response> {
+        let request = self.http.post(format!("{}{path}", self.url)).json(body);
+        Ok(request.send().await?)
+    }
+
+    /// The host, to drain it.
+    ///
+    /// # Panics
+    /// After [`Server::stop`].
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        self.host.as_ref().expect("not stopped yet")
+    }
+
+    /// Stops the host as a signal would.
+    pub async fn stop(mut self, grace: Duration) {
+        if let Some(host) = self.host.take() {
+            host.shutdown(grace).await;
+        }
+    }
+}
+
+/// A manifest with the probe, whose database is the given one.
+fn probe_manifest(database: &Url, settings: &str) -> String {
+    let component = component_file("probe");
+    let port = database.port().unwrap_or(5432);
+    format!(
+        r#"spin_manifest_version = 2
+[application]
+name = "probe"
+[[trigger.http]]
+route = "/..."
+component = "probe"
+[component.probe]
+source = {component:?}
+key_value_stores = ["default"]
+allowed_outbound_hosts = ["postgres://127.0.0.1:{port}"]
+files = ["*.txt"]
+environment = {{ COLOUR = "blue" }}
+variables = {{ database_url = "{database}?sslmode=disable", greeting = "hello" }}
+{settings}
+"#
+    )
+}
+
+/// A free port of this machine. Another program could take it before it is used; then the test says so.
+fn free_address() -> Result<std::net::SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}

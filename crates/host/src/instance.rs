@@ -224,6 +224,7 @@ impl Function {
     /// # Errors
     /// The pool has no room, or the guest traps while it starts.
     async fn instantiate(self: &Arc<Self>, worker: &Arc<Instances>) -> Result<Instance> {
+        let started = Time::now();
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.environment)
             .stdout(GuestLog::new(&self.id, false))
@@ -255,10 +256,10 @@ impl Function {
             ))
         });
         let proxy = self.pre.instantiate_async(&mut store).await?;
-        self.metrics
-            .instances
-            .with_label_values(&[self.id.as_str(), "all"])
-            .inc();
+        let id = self.id.as_str();
+        let took = started.elapsed().as_secs_f64();
+        self.metrics.instantiation.with_label_values(&[id]).observe(took);
+        self.metrics.instances.with_label_values(&[id, "all"]).inc();
         Ok(Instance {
             store,
             proxy,

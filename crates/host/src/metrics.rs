@@ -12,10 +12,17 @@ const BUCKETS: [f64; 14] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
 ];
 
+/// The same for new instances: around the 200 µs that they may take.
+const INSTANTIATION_BUCKETS: [f64; 9] = [
+    0.00002, 0.00005, 0.0001, 0.00015, 0.0002, 0.0005, 0.001, 0.01, 0.1,
+];
+
 /// The registry and what is counted in it.
 pub struct Metrics {
     registry: Registry,
     requests: HistogramVec,
+    /// Time to a new instance by component.
+    pub instantiation: HistogramVec,
     /// Traps by component.
     pub traps: IntCounterVec,
     /// Requests turned away by component and reason.
@@ -43,6 +50,14 @@ impl Metrics {
             .buckets(BUCKETS.to_vec()),
             &["component", "route", "method", "status"],
         )?;
+        let instantiation = HistogramVec::new(
+            HistogramOpts::new(
+                "gather_function_instantiation_seconds",
+                "Time to a new wasm instance.",
+            )
+            .buckets(INSTANTIATION_BUCKETS.to_vec()),
+            &["component"],
+        )?;
         let traps = counter(
             "gather_function_traps_total",
             "Guests that trapped.",
@@ -65,6 +80,7 @@ impl Metrics {
             &["role", "state"],
         )?;
         registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(instantiation.clone()))?;
         registry.register(Box::new(traps.clone()))?;
         registry.register(Box::new(refused.clone()))?;
         registry.register(Box::new(instances.clone()))?;
@@ -73,6 +89,7 @@ impl Metrics {
         Ok(Self {
             registry,
             requests,
+            instantiation,
             traps,
             refused,
             instances,

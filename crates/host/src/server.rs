@@ -57,8 +57,10 @@ pub struct Options {
     pub public_metrics: bool,
     /// Values of application variables, before the environment's.
     pub variables: BTreeMap<String, String>,
-    /// Where the key-value file and the compiled components are kept.
+    /// Where the key-value file and copies of mounted files are kept.
     pub state_dir: PathBuf,
+    /// Where compiled components are kept; hosts may share it.
+    pub cache_dir: PathBuf,
     /// Redis or Valkey instead of the key-value file.
     pub key_value_url: Option<String>,
     /// Bounds of requests, components and the host.
@@ -221,7 +223,7 @@ async fn load(
     let compiler = Compiler::new(
         &manifest,
         &options.limits,
-        options.state_dir.join("compiled"),
+        options.cache_dir.clone(),
     )?;
     let linker = compiler.linker()?;
     let scratch = options.state_dir.join("files");

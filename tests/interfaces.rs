@@ -1,0 +1,186 @@
+//! Spin's interfaces as a guest sees them: what is allowed works, all else is refused.
+
+use anyhow::Result;
+use e2e::Server;
+use host::Limits;
+use serde_json::Value;
+
+async fn probe() -> Result<Server> {
+    Server::probe("", Limits::default()).await
+}
+
+async fn sql(server: &Server, sql: &str) -> Result<String> {
+    let request = server.http.get(format!("{}/sql", server.url)).query(&[("sql", sql)]);
+    Ok(request.send().await?.text().await?)
+}
+
+#[tokio::test]
+async fn every_postgres_type_goes_there_and_back_both_ways() -> Result<()> {
+    let server = probe().await?;
+    let response = server.get("/types").await?;
+    let text = response.text().await?;
+    let rows: Vec<[String; 3]> = serde_json::from_str(&text).map_err(|_| anyhow::anyhow!(text))?;
+    let seen: Vec<_> = rows.iter().map(|[name, value, _]| format!("{name} = {value}")).collect();
+    let expected = include_str!("fixtures/postgres_types.txt");
+    assert_eq!(seen.join("\n"), expected.trim_end(), "the types as Spin publishes them");
+    for [name, called, streamed] in &rows {
+        assert_eq!(called, streamed, "{name}: query and query-async differ");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn nulls_and_unknown_types_are_told_apart() -> Result<()> {
+    let server = probe().await?;
+    let text = server.text("/nulls").await?;
+    assert!(text.contains("[DbValue::DbNull, DbValue::DbNull, DbValue::DbNull, DbValue::Unsupported("), "{text}");
+    assert!(text.contains(r#"DbDataType::Other("inet")"#), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_rows_stream() -> Result<()> {
+    let server = probe().await?;
+    assert_eq!(server.text("/rows/0").await?, "0");
+    assert_eq!(server.text("/rows/50000").await?, "50000");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_transaction_left_open_is_rolled_back_before_the_connection_is_used_again() -> Result<()> {
+    let server = probe().await?;
+    for _ in 0..5 {
+        assert_eq!(server.text("/leave-open").await?, "left open");
+        // The same worker's pool gives the same connection: last in, first out.
+        let left = sql(&server, "select count(*) from public.item where id = -1").await?;
+        assert_eq!(left, "[[DbValue::Int64(0)]]");
+        let state = sql(&server, "select now() = statement_timestamp()").await?;
+        assert_eq!(state, "[[DbValue::Boolean(true)]]", "still inside of the transaction");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn session_settings_do_not_leak_to_the_next_request() -> Result<()> {
+    let server = probe().await?;
+    for _ in 0..4 {
+        sql(&server, "set application_name = 'leaked'").await?;
+        let name = sql(&server, "select current_setting('application_name')").await?;
+        assert!(!name.contains("leaked"), "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_statement_survives_a_migration_that_changes_its_result() -> Result<()> {
+    let server = probe().await?;
+    let select = "select * from public.item where id = 1";
+    for _ in 0..4 {
+        assert!(sql(&server, select).await?.contains("item 1"));
+    }
+    server.database.execute("alter table public.item add column extra int default 7").await?;
+    for _ in 0..4 {
+        assert!(sql(&server, select).await?.contains("Int32(7)"));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_allowed_addresses_are_connected_and_no_password_is_told() -> Result<()> {
+    let server = probe().await?;
+    let open = async |address: &str| -> Result<String> {
+        let request = server.http.get(format!("{}/open", server.url)).query(&[("address", address)]);
+        Ok(request.send().await?.text().await?)
+    };
+    let port = server.database.admin.port().unwrap_or(5432);
+    assert_eq!(open(&format!("{}?sslmode=disable", server.database.admin)).await?, "open");
+    for address in [
+        "postgres://u:hunter2@10.0.0.1/x",
+        "postgres://u:hunter2@127.0.0.1:1/x",
+        "host=/var/run/postgresql user=u password=hunter2",
+        "host=127.0.0.1 hostaddr=10.0.0.1 user=u password=hunter2",
+        "postgres://u:hunter2@127.0.0.1:1,10.0.0.1/x",
+        "user=u password=hunter2",
+        "no connection string, hunter2",
+    ] {
+        let answer = open(address).await?;
+        assert!(answer.contains("ConnectionFailed"), "{address}: {answer}");
+        assert!(!answer.contains("hunter2"), "{address}: {answer}");
+    }
+    let wrong = open(&format!("postgres://postgres:hunter2@127.0.0.1:{port}/postgres")).await?;
+    assert!(wrong.contains("ConnectionFailed") && !wrong.contains("hunter2"), "{wrong}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn database_errors_carry_code_and_constraint() -> Result<()> {
+    let server = probe().await?;
+    let text = sql(&server, "insert into public.item values (1, 'again')").await?;
+    assert!(text.contains("23505") && text.contains("item_pkey"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_key_value_store_keeps_and_lists_and_refuses() -> Result<()> {
+    let server = probe().await?;
+    let url = |path: &str| format!("{}{path}", server.url);
+    let put = server.http.put(url("/kv/default/a")).body("one").send().await?;
+    assert_eq!(put.status(), 204);
+    server.http.put(url("/kv/default/a")).body("two").send().await?;
+    server.http.put(url("/kv/default/b")).body(vec![0, 255]).send().await?;
+    assert_eq!(server.text("/kv/default/a").await?, "two");
+    assert_eq!(server.text("/kv/default").await?, r#"["a","b"]"#);
+    server.http.delete(url("/kv/default/a")).send().await?;
+    server.http.delete(url("/kv/default/a")).send().await?;
+    assert_eq!(server.get("/kv/default/a").await?.status(), 404);
+    assert!(server.text("/kv/other/a").await?.contains("AccessDenied"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_component_sees_its_own_variables_environment_and_files() -> Result<()> {
+    let server = probe().await?;
+    assert_eq!(server.text("/variable/greeting").await?, "hello");
+    let missing = server.text("/variable/secret").await?;
+    assert!(missing.contains("Undefined"), "{missing}");
+    assert!(server.text("/variable/NOT-a-name").await?.contains("InvalidName"));
+    let environment: Value = server.get("/environment").await?.json().await?;
+    assert_eq!(environment, serde_json::json!({ "COLOUR": "blue" }));
+    assert_eq!(server.text("/file?path=/note.txt").await?, "mounted");
+    for path in ["/file?path=/spin.toml", "/file?path=/../note.txt", "/file?path=/etc/passwd", "/file?path=/note.txt&write=x"] {
+        assert_eq!(server.get(path).await?.status(), 403, "{path}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn outgoing_requests_reach_listed_hosts_and_private_routes_only() -> Result<()> {
+    let hidden = r#"
+[[trigger.http]]
+route = { private = true }
+component = "hidden"
+[component.hidden]
+source = "PROBE"
+"#
+    .replace("PROBE", &e2e::component_file("probe").to_string_lossy());
+    let server = Server::probe(&hidden, Limits::default()).await?;
+    let denied = server.text("/fetch?url=http://127.0.0.1:1/").await?;
+    assert!(denied.contains("HttpRequestDenied"), "{denied}");
+    let denied = server.text("/fetch?url=http://hidden.spin.internal/hello").await?;
+    assert!(denied.contains("HttpRequestDenied"), "{denied}");
+
+    let other = probe().await?;
+    let manifest = format!("{hidden}\n[component.caller]\nsource = {:?}\nallowed_outbound_hosts = [\"http://hidden.spin.internal\", \"{}\"]\n[[trigger.http]]\nroute = \"/caller/...\"\ncomponent = \"caller\"\n", e2e::component_file("probe"), other.url);
+    let server = Server::probe(&manifest, Limits::default()).await?;
+    // The probe does not know the prefix, so its own 404 says that the route led to it.
+    assert_eq!(server.get("/caller/hello").await?.status(), 404);
+    drop(server);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_guest_prints_does_not_reach_the_client() -> Result<()> {
+    let server = probe().await?;
+    assert_eq!(server.text("/log").await?, "logged");
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! The OpenAPI document: generated, committed and served are the same, and say what is served.
+
+use anyhow::{Context, Result};
+use e2e::{Server, root};
+use serde_json::{Value, json};
+
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+fn generated() -> Result<String> {
+    let document = guest::openapi::merge([
+        identity::router().into_openapi(),
+        site::router().into_openapi(),
+    ]);
+    Ok(document.to_pretty_json()? + "\n")
+}
+
+#[test]
+fn the_committed_document_is_the_generated_one() -> Result<()> {
+    let file = root().join("static/openapi.json");
+    let generated = generated()?;
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(&file, &generated)?;
+    }
+    let committed = std::fs::read_to_string(&file)?;
+    assert!(committed == generated, "run: UPDATE_OPENAPI=1 cargo test -p e2e openapi");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_served_document_is_the_committed_one_and_version_3_1() -> Result<()> {
+    let server = Server::start().await?;
+    let served: Value = server.get("/openapi.json").await?.json().await?;
+    let committed: Value = serde_json::from_str(&std::fs::read_to_string(root().join("static/openapi.json"))?)?;
+    assert_eq!(served, committed);
+    assert!(served["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_documented_route_is_served_and_no_other_method() -> Result<()> {
+    let server = Server::start().await?;
+    let document: Value = serde_json::from_str(&generated()?)?;
+    for (path, item) in document["paths"].as_object().context("paths")? {
+        let filled = path.replace(['{', '}'], "");
+        for method in METHODS {
+            let request = server.http.request(method.to_uppercase().parse()?, format!("{}{filled}", server.url));
+            let status = request.json(&json!({})).send().await?.status().as_u16();
+            let operation = &item[method];
+            if operation.is_null() {
+                // A literal path may be shadowed by none, and a parameter may stand for another's word.
+                assert!([404, 405, 401].contains(&status), "{method} {path} is served ({status}) but not documented");
+                continue;
+            }
+            assert!(status != 405 && status < 500, "{method} {path} is documented, but answers {status}");
+            let documented = operation["responses"].as_object().context("responses")?;
+            let class = format!("{}XX", status / 100);
+            assert!(
+                documented.contains_key(&status.to_string()) || documented.contains_key(&class),
+                "{method} {path} answers {status}, which is not among {:?}",
+                documented.keys().collect::<Vec<_>>()
+            );
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_needs_a_token_says_so_and_refuses_without() -> Result<()> {
+    let server = Server::start().await?;
+    let document: Value = serde_json::from_str(&generated()?)?;
+    let mut open = Vec::new();
+    for (path, item) in document["paths"].as_object().context("paths")? {
+        for method in METHODS.iter().filter(|m| !item[**m].is_null()) {
+            if item[*method]["security"].is_null() {
+                open.push(format!("{method} {path}"));
+                continue;
+            }
+            let filled = path.replace(['{', '}'], "");
+            let request = server.http.request(method.to_uppercase().parse()?, format!("{}{filled}", server.url));
+            let status = request.json(&json!({})).send().await?.status();
+            assert_eq!(status, 401, "{method} {path}");
+        }
+    }
+    // What anybody may call. This list should only grow on purpose.
+    open.sort();
+    assert_eq!(
+        open,
+        [
+            "get /",
+            "get /.well-known/jwks.json",
+            "get /api/health/status",
+            "get /docs",
+            "get /health/live",
+            "get /health/ready",
+            "get /llms.txt",
+            "get /openapi.json",
+            "get /problems/{code}",
+            "get /static/site.css",
+            "post /api/agents/authenticate",
+            "post /api/agents/challenge",
+            "post /api/agents/register",
+            "post /api/tokens/refresh",
+        ]
+    );
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Rules of the repository that no compiler checks.
+
+use anyhow::{Context, Result};
+use e2e::root;
+use serde_json::Value;
+use std::{collections::BTreeMap, fs, process::Command};
+
+fn metadata() -> Result<Value> {
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()?;
+    Ok(serde_json::from_slice(&metadata.stdout)?)
+}
+
+/// The workspace's packages with the names of what each depends on, tests aside.
+fn packages() -> Result<BTreeMap<String, (String, Vec<String>)>> {
+    let metadata = metadata()?;
+    let mut found = BTreeMap::new();
+    for package in metadata["packages"].as_array().context("packages")? {
+        let dependencies = package["dependencies"].as_array().context("dependencies")?;
+        let names = dependencies
+            .iter()
+            .filter(|d| d["kind"].is_null())
+            .filter_map(|d| Some(d["name"].as_str()?.to_owned()))
+            .collect();
+        let name = package["name"].as_str().context("name")?.to_owned();
+        let path = package["manifest_path"].as_str().context("path")?.to_owned();
+        found.insert(name, (path, names));
+    }
+    Ok(found)
+}
+
+#[test]
+fn arrows_point_one_way() -> Result<()> {
+    let packages = packages()?;
+    let ours: Vec<_> = packages.keys().cloned().collect();
+    for (name, (path, dependencies)) in &packages {
+        let allowed: &[&str] = match name.as_str() {
+            "gather" => &["host"],
+            "e2e" => &["gather", "host"],
+            _ if path.contains("/functions/") || path.contains("/components/") => &["guest"],
+            _ => &[],
+        };
+        for dependency in dependencies.iter().filter(|d| ours.contains(d)) {
+            assert!(allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_functions_folder_package_component_and_test_have_one_name() -> Result<()> {
+    let manifest = e2e::manifest()?;
+    let components: Vec<_> = manifest.components.iter().map(|c| c.id.clone()).collect();
+    for entry in fs::read_dir(root().join("functions"))? {
+        let folder = entry?.file_name().to_string_lossy().into_owned();
+        let (path, _) = &packages()?[&folder];
+        assert!(path.ends_with(&format!("functions/{folder}/Cargo.toml")), "{path}");
+        assert!(components.contains(&folder), "spin.toml has no [component.{folder}]");
+        assert!(root().join(format!("tests/{folder}.rs")).exists(), "tests/{folder}.rs");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_path_that_the_documents_name_exists() -> Result<()> {
+    for document in ["docs/architecture.md", "README.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root().join(document)).context(document)?;
+        let mut checked = 0;
+        for code in text.split('`').skip(1).step_by(2) {
+            let looks_like_path = code.contains('/')
+                && !code.starts_with(['/', '.', '<', '$', '-'])
+                && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
+                && !code.starts_with("target/");
+            if looks_like_path {
+                assert!(root().join(code).exists(), "{document} names {code}, which does not exist");
+                checked += 1;
+            }
+        }
+        assert!(checked > 0, "{document} names no path: this check sees nothing");
+    }
+    Ok(())
+}
