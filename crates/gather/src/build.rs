@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    manifest::{self, Manifest},
+    manifest::{self, Component, Manifest},
     progress::Step,
     toolchain::{TARGET, Toolchain},
 };
@@ -68,9 +68,9 @@ impl<'a> Build<'a> {
         self.target.join(TARGET).join(PROFILE)
     }
 
-    /// Its time is when the last build that succeeded began.
-    fn stamp(&self) -> PathBuf {
-        self.output().join(".gather-built")
+    /// Its time is when the component's last build that succeeded began. Each has its own: tests build more than `up` does.
+    fn stamp(&self, id: &str) -> PathBuf {
+        self.output().join(format!(".{id}.built"))
     }
 
     fn lock(&self) -> Result<File> {
@@ -83,51 +83,43 @@ impl<'a> Build<'a> {
         Ok(file)
     }
 
-    /// Compares times as cargo does, but only those of the sources that the last build listed: a twentieth of cargo's time.
     fn stale(&self) -> Option<String> {
-        let built = match fs::metadata(self.stamp()).and_then(|stamp| stamp.modified()) {
-            Ok(built) => built,
-            Err(_) => {
-                return self
-                    .manifest
-                    .packages()
-                    .next()
-                    .map(|_| "they were never built".to_owned());
-            }
+        self.manifest
+            .packages()
+            .find_map(|component| self.stale_component(component))
+    }
+
+    /// Compares times as cargo does, but only those of the sources that the last build listed: a fraction of cargo's time.
+    fn stale_component(&self, component: &Component) -> Option<String> {
+        let id = &component.id;
+        let stamp = fs::metadata(self.stamp(id)).and_then(|stamp| stamp.modified());
+        let Ok(built) = stamp else {
+            return Some(format!("{id} was never built"));
         };
-        let mut inputs = BTreeSet::new();
-        for component in self.manifest.packages() {
-            if component
-                .source
-                .as_ref()
-                .is_none_or(|source| !source.is_file())
-            {
-                return Some(format!("{} is missing", component.id));
-            }
-            let list = self
-                .output()
-                .join(format!("{}.d", component.id.replace('-', "_")));
-            match fs::read_to_string(&list) {
-                Ok(text) => inputs.extend(sources(&text)),
-                Err(_) => return Some(format!("{} is missing", list.display())),
-            }
+        if component
+            .source
+            .as_ref()
+            .is_none_or(|source| !source.is_file())
+        {
+            return Some(format!("{id} is missing"));
         }
-        let packages: BTreeSet<_> = inputs
+        let list = self.output().join(format!("{}.d", id.replace('-', "_")));
+        let Ok(list) = fs::read_to_string(&list) else {
+            return Some(format!("{} is missing", list.display()));
+        };
+        let root = self.manifest.folder();
+        let mut inputs: BTreeSet<_> = sources(&list).into_iter().collect();
+        let packages: Vec<_> = inputs
             .iter()
             .filter_map(|source| package_manifest(source))
             .collect();
         inputs.extend(packages);
-        let root = self.manifest.folder();
         inputs.extend(["Cargo.toml", "Cargo.lock"].map(|name| root.join(name)));
-        inputs
-            .iter()
-            .find(|input| changed_since(input, built))
-            .map(|input| {
-                format!(
-                    "{} has changed",
-                    input.strip_prefix(root).unwrap_or(input).display()
-                )
-            })
+        let changed = inputs.iter().find(|input| changed_since(input, built))?;
+        Some(format!(
+            "{} has changed",
+            changed.strip_prefix(root).unwrap_or(changed).display()
+        ))
     }
 
     fn run(&self) -> Result<()> {
@@ -162,7 +154,13 @@ impl<'a> Build<'a> {
                 );
             }
         }
-        fs::rename(&begun, self.stamp())?;
+        for package in &packages {
+            fs::copy(&begun, self.stamp(package))?;
+            File::options()
+                .write(true)
+                .open(self.stamp(package))?
+                .set_modified(fs::metadata(&begun)?.modified()?)?;
+        }
         step.done(&format!("{} built", packages.join(", ")));
         Ok(())
     }
@@ -268,11 +266,16 @@ mod tests {
         .unwrap();
         fs::write(
             folder.path().join("spin.toml"),
-            "[component.site]\nsource = \"target/wasm32-wasip2/function/site.wasm\"\nbuild.command = \"cargo build\"\n",
+            "spin_manifest_version = 2
+application.name = \"x\"
+[component.site]
+source = \"target/wasm32-wasip2/function/site.wasm\"
+build.command = \"cargo build\"
+",
         )
         .unwrap();
         let manifest = Manifest::load(&folder.path().join("spin.toml")).unwrap();
-        File::create(Build::new(&manifest).stamp()).unwrap();
+        File::create(Build::new(&manifest).stamp("site")).unwrap();
         (folder, manifest)
     }
 
@@ -305,7 +308,7 @@ mod tests {
         for missing in [
             "site/src/lib.rs",
             "target/wasm32-wasip2/function/site.wasm",
-            "target/wasm32-wasip2/function/.gather-built",
+            "target/wasm32-wasip2/function/.site.built",
         ] {
             let (folder, manifest) = built();
             fs::remove_file(folder.path().join(missing)).unwrap();

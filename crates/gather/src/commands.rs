@@ -262,7 +262,11 @@ fn start_logging(settings: &LogSettings) -> Result<()> {
         .with_ansi(terminal);
     let started = match format {
         LogFormat::Pretty => log.with_target(false).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Json => log
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .try_init(),
     };
     started.map_err(|error| anyhow!("can't start logging: {error}"))
 }

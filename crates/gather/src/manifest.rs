@@ -1,13 +1,8 @@
 //! The few fields of `spin.toml` that the command needs itself: what to build, and which database roles there are.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
-use serde::Deserialize;
+use anyhow::{Context, Result, anyhow, bail};
 
 /// Where the manifest is looked for, from the current folder upwards.
 pub const FILE_NAME: &str = "spin.toml";
@@ -34,42 +29,19 @@ pub struct Component {
     pub role: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    component: BTreeMap<String, Entry>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    source: Option<toml::Value>,
-    build: Option<Build>,
-    #[serde(default)]
-    tool: BTreeMap<String, toml::Value>,
-}
-
-#[derive(Deserialize)]
-struct Build {
-    command: toml::Value,
-}
-
 impl Manifest {
-    /// Reads the manifest at `path`.
+    /// Reads the manifest at `path`, as strictly as the host will.
     pub fn load(path: &Path) -> Result<Self> {
-        let text =
-            fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
         let path = std::path::absolute(path)?;
-        Self::parse(&text, &path)
-            .with_context(|| format!("{} is not a valid manifest", path.display()))
+        let manifest = host::Manifest::load(&path)?;
+        Self::of(manifest, &path).with_context(|| format!("in {}", path.display()))
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self> {
-        let document: Document = toml::from_str(text)?;
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        let components = document
-            .component
-            .into_iter()
-            .map(|(id, entry)| entry.read(id, folder))
+    fn of(manifest: host::Manifest, path: &Path) -> Result<Self> {
+        let components = manifest
+            .components
+            .into_values()
+            .map(Component::of)
             .collect::<Result<_>>()?;
         Ok(Self {
             path: path.to_owned(),
@@ -97,45 +69,31 @@ impl Manifest {
     }
 }
 
-impl Entry {
-    fn read(self, id: String, folder: &Path) -> Result<Component> {
-        let role = match self.tool.get("gather").and_then(|table| table.get("role")) {
-            None => None,
-            Some(role) => Some(
-                role_name(role).with_context(|| format!("[component.{id}.tool.gather] role"))?,
-            ),
-        };
-        let source = self
-            .source
-            .and_then(|source| source.as_str().map(|path| folder.join(path)));
-        let built_by_cargo = self.build.is_some_and(|build| is_cargo(&build.command));
-        Ok(Component {
+impl Component {
+    fn of(component: host::manifest::Component) -> Result<Self> {
+        let id = component.id;
+        if let Some(role) = &component.settings.role {
+            check_role(role).with_context(|| format!("[component.{id}.tool.gather] role"))?;
+        }
+        let built_by_cargo = component
+            .build
+            .is_some_and(|build| build.command.starts_with("cargo "));
+        Ok(Self {
             id,
-            source,
+            source: Some(component.source),
             built_by_cargo,
-            role,
+            role: component.settings.role,
         })
     }
 }
 
-fn is_cargo(command: &toml::Value) -> bool {
-    let first = match command {
-        toml::Value::Array(commands) => commands.first(),
-        other => Some(other),
-    };
-    first
-        .and_then(toml::Value::as_str)
-        .is_some_and(|command| command.starts_with("cargo "))
-}
-
 /// Role names go into statements that take no parameters, so they are kept plain.
-fn role_name(value: &toml::Value) -> Result<String> {
-    let name = value.as_str().ok_or_else(|| anyhow!("must be a string"))?;
+fn check_role(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
-        return Err(anyhow!("must be 1-63 of a-z 0-9 _, not {name:?}"));
+        bail!("must be 1-63 of a-z 0-9 _, not {name:?}");
     }
-    Ok(name.to_owned())
+    Ok(())
 }
 
 /// The manifest in the current folder or the nearest one above it.
@@ -158,30 +116,24 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Manifest> {
-        Manifest::parse(text, Path::new("/app/spin.toml"))
+        let text = format!("spin_manifest_version = 2\napplication.name = \"x\"\n{text}");
+        Manifest::of(
+            host::Manifest::parse(&text, Path::new("/app"))?,
+            Path::new("/app/spin.toml"),
+        )
     }
 
     #[test]
-    fn reads_what_is_needed_and_ignores_the_rest() {
+    fn says_what_is_to_be_built_and_which_roles_there_are() {
         let manifest = parse(
             r#"
-            spin_manifest_version = 2
-            [application]
-            name = "x"
-            [[trigger.http]]
-            route = "/..."
-            component = "site"
             [component.site]
             source = "target/site.wasm"
-            [component.site.build]
-            command = "cargo build -p site"
-            [component.site.tool.gather]
-            role = "gather_site"
-            [component.fetched]
-            source = { url = "https://example.com/a.wasm", digest = "sha256:00" }
+            build.command = "cargo build -p site"
+            tool.gather.role = "gather_site"
             [component.other]
             source = "other.wasm"
-            build.command = ["make", "cargo x"]
+            build.command = "make cargo"
             "#,
         )
         .unwrap();
@@ -197,13 +149,7 @@ mod tests {
             manifest.roles().collect::<Vec<_>>(),
             [("site", "gather_site")]
         );
-        let fetched = manifest
-            .components
-            .iter()
-            .find(|c| c.id == "fetched")
-            .unwrap();
-        assert_eq!(fetched.source, None);
-        let site = manifest.components.iter().find(|c| c.id == "site").unwrap();
+        let site = manifest.packages().next().unwrap();
         assert_eq!(
             site.source.as_deref(),
             Some(Path::new("/app/target/site.wasm"))
@@ -212,8 +158,9 @@ mod tests {
 
     #[test]
     fn refuses_role_names_that_would_need_quoting() {
-        for bad in ["\"\"", "\"Gather\"", "\"a; drop role b\"", "7"] {
-            let error = parse(&format!("[component.a.tool.gather]\nrole = {bad}")).unwrap_err();
+        for bad in ["", "Gather", "a; drop role b"] {
+            let text = format!("[component.a]\nsource = \"a.wasm\"\ntool.gather.role = {bad:?}");
+            let error = parse(&text).unwrap_err();
             assert!(
                 format!("{error:#}").contains("[component.a.tool.gather] role"),
                 "{error:#}"
@@ -225,8 +172,8 @@ mod tests {
     fn says_what_file_is_broken() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spin.toml");
-        fs::write(&path, "[component").unwrap();
+        std::fs::write(&path, "[component").unwrap();
         let error = Manifest::load(&path).unwrap_err();
-        assert!(format!("{error:#}").contains("spin.toml is not a valid manifest"));
+        assert!(format!("{error:#}").contains("spin.toml"), "{error:#}");
     }
 }

@@ -307,7 +307,7 @@ mod tests {
     fn functions_get_the_database_under_their_own_role() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spin.toml");
-        fs::write(&path, "[component.skill-review.tool.gather]\nrole = \"gather_skill_review\"\n[component.none]\n").unwrap();
+        fs::write(&path, "spin_manifest_version = 2\napplication.name = \"x\"\n[component.skill-review]\nsource = \"a.wasm\"\ntool.gather.role = \"gather_skill_review\"\n[component.none]\nsource = \"b.wasm\"\n").unwrap();
         let manifest = Manifest::load(&path).unwrap();
         let key = MasterKey::parse(&"0b".repeat(32)).unwrap();
         let url =

@@ -29,6 +29,7 @@ pub async fn start(
         metrics_listen: settings.metrics_listen,
         public_metrics,
         variables,
+        cache_dir: state_dir.join("compiled"),
         state_dir,
         key_value_url: settings.key_value_url.clone(),
         limits: Limits::default(),

@@ -196,7 +196,7 @@ async fn a_temporary_cluster_is_migrated_and_copied() {
     let path = folder.path().join("spin.toml");
     fs::write(
         &path,
-        "[component.site.tool.gather]\nrole = \"gather_site\"\n",
+        "spin_manifest_version = 2\napplication.name = \"x\"\n[component.site]\nsource = \"site.wasm\"\ntool.gather.role = \"gather_site\"\n",
     )
     .unwrap();
     let manifest = Manifest::load(&path).unwrap();

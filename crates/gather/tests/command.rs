@@ -146,7 +146,7 @@ fn project() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(
         folder.path().join("spin.toml"),
-        "[component.site]\nsource = \"site.wasm\"\ntool.gather.role = \"gather_site\"\n",
+        "spin_manifest_version = 2\napplication.name = \"x\"\n[component.site]\nsource = \"site.wasm\"\ntool.gather.role = \"gather_site\"\n",
     )
     .unwrap();
     fs::write(folder.path().join("site.wasm"), "").unwrap();

@@ -262,12 +262,18 @@ impl Sources {
         }
         apt.unpack("rust-src", Some(version))?;
         let unpacked = apt.root.join(format!("usr/src/rustc-{version}/library"));
+        // Moved into place when it is complete: half of it would be taken for all by the next run.
+        let draft = parent.join(".gather-library");
+        if draft.exists() {
+            fs::remove_dir_all(&draft)?;
+        }
         fs::create_dir_all(&parent)?;
-        let sources = Self {
-            remove: Some(place.clone()),
-        };
-        said(Command::new("cp").arg("-R").arg(&unpacked).arg(&place))
+        said(Command::new("cp").arg("-R").arg(&unpacked).arg(&draft))
             .context("can't copy Rust's sources into the sysroot")?;
+        fs::rename(&draft, &place)?;
+        let sources = Self {
+            remove: Some(place),
+        };
         Ok(sources)
     }
 }
