@@ -46,27 +46,6 @@ impl Step {
         }
     }
 
-    /// Begins a step of `total` parts, shown as a bar.
-    pub fn counted(title: impl Into<Cow<'static, str>>, total: u64) -> Self {
-        let step = Self::start(title);
-        if let Some(bar) = &step.bar {
-            bar.set_length(total);
-            bar.set_style(style("{spinner} {msg} [{bar:30}] {pos}/{len}").progress_chars("=> "));
-        }
-        step
-    }
-
-    /// One part more is done, or one begins: `detail` says which.
-    pub fn advance(&self, detail: &str) {
-        match &self.bar {
-            Some(bar) => {
-                bar.set_message(format!("{}: {detail}", self.title));
-                bar.inc(1);
-            }
-            None => eprintln!("  {detail}"),
-        }
-    }
-
     /// Says what is being done now, within the step.
     pub fn detail(&self, detail: &str) {
         match &self.bar {

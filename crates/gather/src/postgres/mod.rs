@@ -171,7 +171,12 @@ pub fn create_state_folder(state: &Path) -> Result<()> {
         .recursive(true)
         .mode(mode)
         .create(state)
-        .with_context(|| format!("can't make {}", state.display()))
+        .with_context(|| {
+            format!(
+                "can't make {}; choose another folder with --state-dir",
+                state.display()
+            )
+        })
 }
 
 /// A lock file in `folder`, held until it is closed, however we end.
