@@ -54,7 +54,7 @@ async fn a_transaction_left_open_is_rolled_back_before_the_connection_is_used_ag
         // The same worker's pool gives the same connection: last in, first out.
         let left = sql(&server, "select count(*) from public.item where id = -1").await?;
         assert_eq!(left, "[[DbValue::Int64(0)]]");
-        let state = sql(&server, "select now() = statement_timestamp()").await?;
+        let state = sql(&server, "select pg_current_xact_id_if_assigned() is null").await?;
         assert_eq!(state, "[[DbValue::Boolean(true)]]", "still inside of the transaction");
     }
     Ok(())
@@ -183,4 +183,48 @@ async fn what_a_guest_prints_does_not_reach_the_client() -> Result<()> {
     let server = probe().await?;
     assert_eq!(server.text("/log").await?, "logged");
     Ok(())
+}
+
+/// A Redis server of this test's own; `None` where the machine has none.
+fn redis() -> Result<Option<(std::process::Child, String)>> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let started = std::process::Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .stdout(std::process::Stdio::null())
+        .spawn();
+    match started {
+        Ok(child) => Ok(Some((child, format!("redis://127.0.0.1:{port}")))),
+        Err(error) if std::env::var_os("GATHER_TESTS_SKIP_NONE").is_some() => {
+            anyhow::bail!("redis-server is missing: {error}")
+        }
+        Err(error) => {
+            println!("skipped: no redis-server ({error}); install it to run this test");
+            Ok(None)
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_key_value_store_can_be_redis() -> Result<()> {
+    let Some((mut child, url)) = redis()? else {
+        return Ok(());
+    };
+    let served = async {
+        let server = Server::probe_with_redis(&url).await?;
+        let at = |path: &str| format!("{}{path}", server.url);
+        for (key, value) in [("a", "one"), ("b*", "two"), ("a", "three")] {
+            let put = server.http.put(at(&format!("/kv/default/{key}"))).body(value).send().await?;
+            assert_eq!(put.status(), 204);
+        }
+        assert_eq!(server.text("/kv/default/a").await?, "three");
+        assert_eq!(server.text("/kv/default").await?, r#"["a","b*"]"#);
+        server.http.delete(at("/kv/default/a")).send().await?;
+        assert_eq!(server.get("/kv/default/a").await?.status(), 404);
+        assert!(server.text("/kv/other/a").await?.contains("AccessDenied"));
+        anyhow::Ok(())
+    };
+    let served = served.await;
+    child.kill()?;
+    child.wait()?;
+    served
 }

@@ -176,7 +176,7 @@ impl Server {
         let url = format!("http://{listen}");
         let variables =
             secrets::function_variables(&manifest()?, &database.admin, &master_key(), &url)?;
-        Self::serve(root().join("spin.toml"), listen, database, variables, limits).await
+        Self::serve(root().join("spin.toml"), listen, database, variables, limits, None).await
     }
 
     /// The probe alone; `settings` are more lines of its `[component.probe]`, or tables after it.
@@ -197,7 +197,29 @@ impl Server {
         std::fs::write(folder.path().join("note.txt"), "mounted")?;
         std::fs::write(&file, probe_manifest(&database.admin, settings))?;
         let listen = free_address()?;
-        Self::serve(file, listen, database, BTreeMap::new(), limits).await
+        Self::serve(file, listen, database, BTreeMap::new(), limits, None).await
+    }
+
+    /// The probe with its key-value store in Redis. Waits until Redis answers.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn probe_with_redis(url: &str) -> Result<Self> {
+        let address = url.trim_start_matches("redis://").to_owned();
+        for _ in 0..100 {
+            if tokio::net::TcpStream::connect(&address).await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::task::spawn_blocking(build_components).await??;
+        let database = Database::create().await?;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("spin.toml");
+        std::fs::write(&file, probe_manifest(&database.admin, ""))?;
+        let variables = BTreeMap::new();
+        let key_value = Some(url.to_owned());
+        Self::serve(file, free_address()?, database, variables, Limits::default(), key_value).await
     }
 
     async fn serve(
@@ -206,6 +228,7 @@ impl Server {
         database: Database,
         variables: BTreeMap<String, String>,
         limits: Limits,
+        key_value_url: Option<String>,
     ) -> Result<Self> {
         let state = tempfile::tempdir()?;
         let options = Options {
@@ -216,7 +239,7 @@ impl Server {
             variables,
             state_dir: state.path().to_owned(),
             cache_dir: root().join("target/compiled"),
-            key_value_url: None,
+            key_value_url,
             limits,
             workers: Some(2),
         };

@@ -18,7 +18,7 @@ const NEWEST_WASI_0_2: u64 = 12;
 /// Every interface of the SDK's WITs with its functions' names.
 fn published() -> Result<BTreeMap<String, BTreeSet<String>>> {
     let metadata = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", "wasm32-wasip2"])
         .current_dir(e2e::root())
         .output()?;
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
@@ -101,7 +101,7 @@ fn what_is_not_published_is_found() -> Result<()> {
     let mut resolve = Resolve::default();
     let package = resolve.push_str(
         "x.wit",
-        "package x:y; interface own { f: func(); } world w { import own; import wasi:io/poll@0.2.99; }
+        "package x:y; interface ours { f: func(); } world w { import ours; import wasi:io/poll@0.2.99; }
          package wasi:io@0.2.99 { interface poll { g: func(); } }",
     )?;
     let world = resolve.select_world(&[package], Some("w"))?;
@@ -109,7 +109,7 @@ fn what_is_not_published_is_found() -> Result<()> {
     wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8)?;
     let wasm = wit_component::ComponentEncoder::default().module(&module)?.encode()?;
     let complaints = complaints(&wasm, &published()?)?.join("; ");
-    for expected in ["x:y/own", "wasi:io/poll@0.2.99", "instead of one HTTP handler"] {
+    for expected in ["x:y/ours", "wasi:io/poll@0.2.99", "instead of one HTTP handler"] {
         assert!(complaints.contains(expected), "{expected} is not in {complaints}");
     }
     Ok(())

@@ -39,7 +39,9 @@ fn arrows_point_one_way() -> Result<()> {
         let allowed: &[&str] = match name.as_str() {
             "gather" => &["host"],
             "e2e" => &["gather", "host"],
-            _ if path.contains("/functions/") || path.contains("/components/") => &["guest"],
+            _ if ["/functions/", "/components/", "/fixtures/"].iter().any(|f| path.contains(f)) => {
+                &["guest"]
+            }
             _ => &[],
         };
         for dependency in dependencies.iter().filter(|d| ours.contains(d)) {

@@ -149,8 +149,9 @@ async fn serve(
         let prepared = prepared?;
         let limits = &function.limits;
         let (mut parts, body) = request.into_parts();
-        let (body, oversize) =
-            request_body::receive(body, limits.max_body_bytes, limits.stall_timeout).await?;
+        let waits = parts.headers.contains_key(header::EXPECT);
+        let (max, stall) = (limits.max_body_bytes, limits.stall_timeout);
+        let (body, oversize) = request_body::receive(body, max, stall, waits).await?;
         prepared.apply(&mut parts);
         run(
             worker,

@@ -131,9 +131,9 @@ impl Manifest {
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the manifest {}", path.display()))?;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let folder = std::path::absolute(folder)?;
-        Self::parse(&text, &folder).with_context(|| format!("in {}", path.display()))
+        let path = std::path::absolute(path)?;
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        Self::parse(&text, folder).with_context(|| format!("in {}", path.display()))
     }
 
     /// Checks a manifest's text; `folder` is what its paths are relative to.

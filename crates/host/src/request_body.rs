@@ -21,6 +21,9 @@ use wasmtime_wasi_http::{Error, WasiBody};
 /// What is read before an instance is taken.
 const BUFFER_BYTES: usize = 64 << 10;
 
+/// What is read of a body that is too large, before it is refused.
+const DISCARD_BYTES: usize = 8 << 20;
+
 /// Says whether the client sent more than it may, after the body has been handed on.
 #[derive(Clone, Default)]
 pub struct Oversize(Arc<AtomicBool>);
@@ -33,7 +36,7 @@ impl Oversize {
     }
 }
 
-/// Takes in a body, whole if it is small.
+/// Takes in a body, whole if it is small. `waits` says that the client sent `Expect: 100-continue`.
 ///
 /// # Errors
 /// The problem to answer: too large, too slow, broken off.
@@ -41,6 +44,7 @@ pub async fn receive(
     mut body: Incoming,
     limit: u64,
     stall: Duration,
+    waits: bool,
 ) -> Result<(WasiBody, Oversize), Problem> {
     let oversize = Oversize::default();
     if body.is_end_stream() {
@@ -50,6 +54,10 @@ pub async fn receive(
         ));
     }
     if body.size_hint().lower() > limit {
+        // Who waits for a go-ahead (RFC 9110, section 10.1.1) has sent nothing yet.
+        if !waits {
+            discard(body, stall).await;
+        }
         return Err(problem::BODY_TOO_LARGE);
     }
     let mut start = BytesMut::new();
@@ -62,6 +70,7 @@ pub async fn receive(
                 if let Ok(data) = frame.into_data() {
                     start.extend_from_slice(&data);
                     if start.len() as u64 > limit {
+                        discard(body, stall).await;
                         return Err(problem::BODY_TOO_LARGE);
                     }
                 }
@@ -84,6 +93,22 @@ pub async fn receive(
         oversize: oversize.clone(),
     };
     Ok((rest.boxed_unsync(), oversize))
+}
+
+/// Reads on for a while: most clients look for an answer only when all is sent, and a closed
+/// connection would tell them nothing.
+async fn discard(mut body: Incoming, stall: Duration) {
+    let mut left = DISCARD_BYTES;
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // However it ends, the answer is the same.
+    drop(timeout(stall, reading).await);
 }
 
 /// A large body: what was read already, then the rest.

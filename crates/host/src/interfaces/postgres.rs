@@ -110,6 +110,7 @@ impl Opening {
 }
 
 impl Connection {
+    #[tracing::instrument(name = "sql", level = "debug", skip(self, params))]
     async fn query(&self, sql: &str, params: &[ParameterValue]) -> Result<RowSet, Error> {
         let (statement, rows) = self.start(sql, params).await?;
         self.0.begin();
@@ -132,6 +133,7 @@ impl Connection {
         outcome.map(|()| set)
     }
 
+    #[tracing::instrument(name = "sql", level = "debug", skip(self, params))]
     async fn execute(&self, sql: &str, params: &[ParameterValue]) -> Result<u64, Error> {
         let (_, rows) = self.start(sql, params).await?;
         self.0.begin();
@@ -158,7 +160,7 @@ impl Connection {
             // A migration changed what the statement means; outside of a transaction it is safe to
             // prepare it anew.
             Err(Error::QueryFailed(QueryError::DbError(error)))
-                if is_stale(&error.code) && !self.0.touched() =>
+                if is_stale(&error.code) && !self.0.in_transaction() =>
             {
                 self.0.forget(sql);
                 self.start_once(sql, params).await

@@ -22,8 +22,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const MAX_STATEMENTS: usize = 256;
 
 /// Undoes what a guest may have left in a session, all but the prepared statements.
-const RESET: &str = "rollback; close all; set session authorization default; reset all; \
-                     unlisten *; select pg_advisory_unlock_all(); discard temp; discard sequences";
+const RESET: &str = "close all; set session authorization default; reset all; unlisten *; \
+                     select pg_advisory_unlock_all(); discard temp; discard sequences";
 
 /// Bounds of one pool.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,10 @@ struct RolePool {
 /// cut off in the middle.
 pub struct Session {
     client: Option<Object>,
+    /// Something was changed that the next guest must not find.
     touched: AtomicBool,
+    /// A transaction is open.
+    transaction: AtomicBool,
     running: AtomicUsize,
 }
 
@@ -82,6 +85,7 @@ impl Pools {
         Ok(Session {
             client: Some(client),
             touched: AtomicBool::new(false),
+            transaction: AtomicBool::new(false),
             running: AtomicUsize::new(0),
         })
     }
@@ -184,8 +188,11 @@ impl Session {
     /// # Errors
     /// The server refuses the statement.
     pub async fn prepare(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
-        if !keeps_session(sql) {
-            self.touched.store(true, Ordering::Relaxed);
+        match Effect::of(sql) {
+            Effect::None => {}
+            Effect::Begin => self.transaction.store(true, Ordering::Relaxed),
+            Effect::End => self.transaction.store(false, Ordering::Relaxed),
+            Effect::Session => self.touched.store(true, Ordering::Relaxed),
         }
         let client = self.client();
         if client.statement_cache.size() > MAX_STATEMENTS {
@@ -210,10 +217,10 @@ impl Session {
         self.running.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether a transaction may be open.
+    /// Whether a transaction is open.
     #[must_use]
-    pub fn touched(&self) -> bool {
-        self.touched.load(Ordering::Relaxed)
+    pub fn in_transaction(&self) -> bool {
+        self.transaction.load(Ordering::Relaxed)
     }
 }
 
@@ -228,76 +235,91 @@ impl Drop for Session {
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                 runtime.spawn(async move { cancel.cancel_query(NoTls).await });
             }
-        } else if self.touched.load(Ordering::Relaxed) {
-            match tokio::runtime::Handle::try_current() {
-                Ok(runtime) => {
-                    runtime.spawn(async move {
-                        if client.batch_execute(RESET).await.is_err() {
-                            drop(Object::take(client));
-                        }
-                    });
-                }
-                Err(_) => drop(Object::take(client)),
+            return;
+        }
+        let touched = self.touched.load(Ordering::Relaxed);
+        let sql = match (self.in_transaction(), touched) {
+            (false, false) => return,
+            (true, false) => "rollback".to_owned(),
+            (false, true) => RESET.to_owned(),
+            (true, true) => format!("rollback; {RESET}"),
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(async move {
+                    if client.batch_execute(&sql).await.is_err() {
+                        drop(Object::take(client));
+                    }
+                });
             }
+            Err(_) => drop(Object::take(client)),
         }
     }
 }
 
-/// Whether a statement leaves the session as it was. Only one statement is sent at a time, so the
-/// first word tells; what it does not know counts as a change, which costs one reset.
-fn keeps_session(sql: &str) -> bool {
+/// What a statement does to its session. Only one statement is sent at a time, so its first words
+/// tell.
+#[derive(Debug, PartialEq, Eq)]
+enum Effect {
+    None,
+    Begin,
+    End,
+    /// Anything else, known or not: it costs one reset.
+    Session,
+}
+
+impl Effect {
+    fn of(sql: &str) -> Self {
+        let mut words = without_comments(sql)
+            .split(|c: char| !c.is_ascii_alphabetic())
+            .map(str::to_ascii_lowercase);
+        let first = words.next().unwrap_or_default();
+        match first.as_str() {
+            "select" | "with" | "insert" | "update" | "delete" | "merge" | "values" | "table" => {
+                Self::None
+            }
+            "begin" | "start" => Self::Begin,
+            "savepoint" | "release" => Self::None,
+            // `rollback to` a savepoint and `commit and chain` leave a transaction open.
+            "commit" | "rollback" | "end" | "abort" => {
+                if words.any(|word| word == "to" || word == "chain") {
+                    Self::Begin
+                } else {
+                    Self::End
+                }
+            }
+            _ => Self::Session,
+        }
+    }
+}
+
+fn without_comments(sql: &str) -> &str {
     let mut text = sql.trim_start();
     loop {
         if let Some(rest) = text.strip_prefix("--") {
-            text = rest
-                .split_once('\n')
-                .map_or("", |(_, after)| after)
-                .trim_start();
+            text = rest.split_once('\n').map_or("", |(_, after)| after).trim_start();
         } else if let Some(rest) = text.strip_prefix("/*") {
-            text = rest
-                .split_once("*/")
-                .map_or("", |(_, after)| after)
-                .trim_start();
+            text = rest.split_once("*/").map_or("", |(_, after)| after).trim_start();
         } else {
-            break;
+            return text;
         }
     }
-    let word: String = text
-        .chars()
-        .take_while(char::is_ascii_alphabetic)
-        .take(8)
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
-    matches!(
-        word.as_str(),
-        "select" | "with" | "insert" | "update" | "delete" | "merge" | "values" | "table"
-    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::keeps_session;
+    use super::Effect;
 
     #[test]
-    fn only_plain_statements_keep_the_session() {
-        for sql in [
-            "select 1",
-            "  WITH x as (select 1) select * from x",
-            "-- a\n/* b */ insert into t",
-        ] {
-            assert!(keeps_session(sql), "{sql}");
-        }
-        for sql in [
-            "begin",
-            "BEGIN;",
-            "start transaction",
-            "set role x",
-            "(select 1)",
-            "",
-            "--",
-            "/*",
-        ] {
-            assert!(!keeps_session(sql), "{sql}");
-        }
+    fn a_statements_first_words_tell_its_effect() {
+        let check = |effect: Effect, statements: &[&str]| {
+            for sql in statements {
+                assert_eq!(Effect::of(sql), effect, "{sql}");
+            }
+        };
+        check(Effect::None, &["select 1", "  WITH x as (select 1) table x", "-- a\n/* b */ insert into t", "savepoint x"]);
+        check(Effect::Begin, &["begin", "BEGIN;", "start transaction", "rollback to savepoint x", "commit and chain"]);
+        check(Effect::End, &["commit", "Rollback;", "end", "abort work"]);
+        check(Effect::Session, &["set role x", "(select 1)", "", "--", "/*", "call x()", "listen y"]);
     }
 }
