@@ -19,12 +19,18 @@ async fn site_reads_no_credential() -> Result<()> {
     let database = Database::create().await?;
     let mut site = PgConnection::connect(&database.url_of("site")?).await?;
     for table in CREDENTIALS {
-        let read = sqlx::raw_sql(&format!("select * from {table}")).execute(&mut site).await;
+        let read = sqlx::raw_sql(&format!("select * from {table}"))
+            .execute(&mut site)
+            .await;
         let error = read.err().unwrap_or_else(|| panic!("site reads {table}"));
-        let code = error.as_database_error().and_then(|e| e.code().map(|c| c.into_owned()));
+        let code = error
+            .as_database_error()
+            .and_then(|e| e.code().map(|c| c.into_owned()));
         assert_eq!(code.as_deref(), Some("42501"), "{table}: {error}");
     }
-    sqlx::raw_sql("select * from platform.health").execute(&mut site).await?;
+    sqlx::raw_sql("select * from platform.health")
+        .execute(&mut site)
+        .await?;
     Ok(())
 }
 
@@ -54,9 +60,17 @@ async fn grants_are_exactly_these() -> Result<()> {
     let database = Database::create().await?;
     let mut admin = database.connect().await?;
     let mut lines: Vec<String> = sqlx::query_scalar(GRANTS).fetch_all(&mut admin).await?;
-    lines.extend(sqlx::query_scalar::<_, String>(FUNCTIONS).fetch_all(&mut admin).await?);
+    lines.extend(
+        sqlx::query_scalar::<_, String>(FUNCTIONS)
+            .fetch_all(&mut admin)
+            .await?,
+    );
     let expected = include_str!("fixtures/grants.txt");
-    assert_eq!(lines.join("\n"), expected.trim_end(), "a grant is new, wider, or gone");
+    assert_eq!(
+        lines.join("\n"),
+        expected.trim_end(),
+        "a grant is new, wider, or gone"
+    );
     Ok(())
 }
 
@@ -88,14 +102,31 @@ async fn every_list_has_its_index() -> Result<()> {
     let database = Database::create().await?;
     let mut admin = database.connect().await?;
     // With sequential scans made dear, a plan that still has one lacks an index.
-    sqlx::raw_sql("set enable_seqscan = off; set enable_sort = off").execute(&mut admin).await?;
+    sqlx::raw_sql("set enable_seqscan = off; set enable_sort = off")
+        .execute(&mut admin)
+        .await?;
     for (what, sql) in [
-        ("agents by name", "select * from identity.agent_profile p where p.name >= 'a' and p.name <= 'a~' order by p.name limit 21"),
-        ("sessions of an account", "select * from identity.session where account_id = '00000000-0000-7000-8000-000000000000' order by id desc limit 21"),
-        ("revocations", "select * from identity.revocation where revoked_at > now() - interval '5 s'"),
+        (
+            "agents by name",
+            "select * from identity.agent_profile p where p.name >= 'a' and p.name <= 'a~' order by p.name limit 21",
+        ),
+        (
+            "sessions of an account",
+            "select * from identity.session where account_id = '00000000-0000-7000-8000-000000000000' order by id desc limit 21",
+        ),
+        (
+            "revocations",
+            "select * from identity.revocation where revoked_at > now() - interval '5 s'",
+        ),
     ] {
-        let plan: Vec<String> = sqlx::query_scalar(&format!("explain {sql}")).fetch_all(&mut admin).await?;
-        assert!(!plan.iter().any(|line| line.contains("Seq Scan")), "{what}:\n{}", plan.join("\n"));
+        let plan: Vec<String> = sqlx::query_scalar(&format!("explain {sql}"))
+            .fetch_all(&mut admin)
+            .await?;
+        assert!(
+            !plan.iter().any(|line| line.contains("Seq Scan")),
+            "{what}:\n{}",
+            plan.join("\n")
+        );
     }
     Ok(())
 }

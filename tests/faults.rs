@@ -22,16 +22,27 @@ async fn a_trap_is_a_problem_and_harms_no_other_request() -> Result<()> {
         let response = server.get("/trap").await?;
         assert_eq!(response.status(), 500);
         let id = response.headers()["x-request-id"].to_str()?.to_owned();
-        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
         let text = response.text().await?;
         let problem: Value = serde_json::from_str(&text)?;
         assert_eq!(problem["code"], "internal-error");
         assert_eq!(problem["request_id"], id.as_str());
-        assert!(!text.contains("as asked"), "the client was told what the log should say");
+        assert!(
+            !text.contains("as asked"),
+            "the client was told what the log should say"
+        );
         assert_eq!(server.text("/hello").await?, "hello");
     }
     assert_eq!(slow.await??.text().await?, "slept");
-    assert!(server.text("/metrics").await?.contains("gather_function_traps_total{component=\"probe\"} 5"));
+    assert!(
+        server
+            .text("/metrics")
+            .await?
+            .contains("gather_function_traps_total{component=\"probe\"} 5")
+    );
     Ok(())
 }
 
@@ -40,7 +51,10 @@ async fn a_trap_in_the_middle_of_a_body_breaks_the_answer_off() -> Result<()> {
     let server = Server::probe("", Limits::default()).await?;
     let response = server.get("/trap-late").await?;
     assert_eq!(response.status(), 200);
-    assert!(response.text().await.is_err(), "half an answer looked whole");
+    assert!(
+        response.text().await.is_err(),
+        "half an answer looked whole"
+    );
     assert_eq!(server.text("/hello").await?, "hello");
     Ok(())
 }
@@ -52,14 +66,19 @@ async fn a_loop_ends_at_its_deadline_and_starves_nobody() -> Result<()> {
         ..Limits::default()
     };
     let server = Server::probe("", limits).await?;
-    let loops = (0..4).map(|_| tokio::spawn(server.http.get(format!("{}/loop", server.url)).send()));
+    let loops =
+        (0..4).map(|_| tokio::spawn(server.http.get(format!("{}/loop", server.url)).send()));
     let loops: Vec<_> = loops.collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let started = Instant::now();
     for _ in 0..10 {
         assert_eq!(server.text("/hello").await?, "hello");
     }
-    assert!(started.elapsed() < Duration::from_secs(1), "starved for {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(1),
+        "starved for {:?}",
+        started.elapsed()
+    );
     for looped in loops {
         let response = looped.await??;
         assert_eq!(response.status(), 504);
@@ -136,7 +155,9 @@ async fn a_client_that_stops_reading_is_let_go() -> Result<()> {
     };
     let server = Server::probe("", limits).await?;
     let mut reader = TcpStream::connect(server.host().address()).await?;
-    reader.write_all(b"GET /large/60000000 HTTP/1.1\r\nHost: x\r\n\r\n").await?;
+    reader
+        .write_all(b"GET /large/60000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(server.text("/hello").await?, "hello");
     Ok(())
@@ -155,8 +176,13 @@ async fn ten_thousand_idle_connections_leave_room_for_requests() -> Result<()> {
     }
     assert_eq!(server.text("/hello").await?, "hello");
     let metrics = server.text("/metrics").await?;
-    let open = metrics.lines().find_map(|l| l.strip_prefix("gather_http_connections "));
-    assert!(open.is_some_and(|n| n.parse::<usize>().is_ok_and(|n| n >= count)), "{open:?}");
+    let open = metrics
+        .lines()
+        .find_map(|l| l.strip_prefix("gather_http_connections "));
+    assert!(
+        open.is_some_and(|n| n.parse::<usize>().is_ok_and(|n| n >= count)),
+        "{open:?}"
+    );
     Ok(())
 }
 
@@ -174,7 +200,11 @@ async fn one_connection_too_many_is_closed_and_the_rest_are_served() -> Result<(
     }
     let mut refused = TcpStream::connect(address).await?;
     let mut byte = [0];
-    assert_eq!(refused.read(&mut byte).await?, 0, "the sixth connection was taken");
+    assert_eq!(
+        refused.read(&mut byte).await?,
+        0,
+        "the sixth connection was taken"
+    );
     held.pop();
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(server.text("/hello").await?, "hello");
@@ -244,17 +274,53 @@ const HEAD: &str = "spin_manifest_version = 2\n[application]\nname = \"x\"\n";
 async fn a_wrong_manifest_is_refused_by_line() -> Result<()> {
     let with = |rest: &str| format!("{HEAD}{rest}");
     refused("not toml", "line 1").await?;
-    refused("spin_manifest_version = 1\n[application]\nname = \"x\"", "line 1").await?;
-    refused(&with("[component.a]\nsource = \"a.wasm\"\nsqlite_databases = [\"x\"]"), "sqlite_databases").await?;
-    refused(&with("[component.a]\nsource = \"a.wasm\"\nsqlite_databases = [\"x\"]"), "line 6").await?;
-    refused(&with("[component.a]\nsource = { url = \"http://x\" }"), "line 5").await?;
-    refused(&with("[[trigger.http]]\nroute = \"/\"\ncomponent = \"b\""), "[component.b]").await?;
-    refused(&with("[[trigger.http]]\nroute = \"x\"\ncomponent = \"a\"\n[component.a]\nsource = \"a\""), "line 5").await?;
+    refused(
+        "spin_manifest_version = 1\n[application]\nname = \"x\"",
+        "line 1",
+    )
+    .await?;
+    refused(
+        &with("[component.a]\nsource = \"a.wasm\"\nsqlite_databases = [\"x\"]"),
+        "sqlite_databases",
+    )
+    .await?;
+    refused(
+        &with("[component.a]\nsource = \"a.wasm\"\nsqlite_databases = [\"x\"]"),
+        "line 6",
+    )
+    .await?;
+    refused(
+        &with("[component.a]\nsource = { url = \"http://x\" }"),
+        "line 5",
+    )
+    .await?;
+    refused(
+        &with("[[trigger.http]]\nroute = \"/\"\ncomponent = \"b\""),
+        "[component.b]",
+    )
+    .await?;
+    refused(
+        &with("[[trigger.http]]\nroute = \"x\"\ncomponent = \"a\"\n[component.a]\nsource = \"a\""),
+        "line 5",
+    )
+    .await?;
     refused(&with("[[trigger.redis]]\nchannel = \"x\""), "redis").await?;
-    refused(&with("[component.a]\nsource = \"a\"\nallowed_outbound_hosts = [\"mysql://x\"]"), "line 6").await?;
+    refused(
+        &with("[component.a]\nsource = \"a\"\nallowed_outbound_hosts = [\"mysql://x\"]"),
+        "line 6",
+    )
+    .await?;
     refused(&with("[variables]\nx = {}"), "line 5").await?;
-    refused(&with("[variables]\nsecret_thing = { required = true }"), "SPIN_VARIABLE_SECRET_THING").await?;
-    refused(&with("[component.a]\nsource = \"a\"\n[component.a.tool.gather]\ndeadlin_ms = 1"), "deadlin_ms").await?;
+    refused(
+        &with("[variables]\nsecret_thing = { required = true }"),
+        "SPIN_VARIABLE_SECRET_THING",
+    )
+    .await?;
+    refused(
+        &with("[component.a]\nsource = \"a\"\n[component.a.tool.gather]\ndeadlin_ms = 1"),
+        "deadlin_ms",
+    )
+    .await?;
     Ok(())
 }
 
@@ -275,7 +341,10 @@ async fn a_port_in_use_is_said() -> Result<()> {
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let mut options = options(HEAD, folder.path())?;
     options.listen = taken.local_addr()?;
-    let error = format!("{:#}", Host::start(options).await.err().expect("the port was free"));
+    let error = format!(
+        "{:#}",
+        Host::start(options).await.err().expect("the port was free")
+    );
     assert!(error.contains("choose another with --listen"), "{error}");
     Ok(())
 }
@@ -286,7 +355,13 @@ async fn a_full_or_read_only_disk_is_said_and_costs_only_the_cache() -> Result<(
     // A device file as the folder: nothing can be written below it, whoever we are.
     let mut unwritable = options(HEAD, folder.path())?;
     unwritable.state_dir = "/dev/null/state".into();
-    let error = format!("{:#}", Host::start(unwritable).await.err().expect("it started"));
-    assert!(error.contains("cannot make the folder /dev/null/state"), "{error}");
+    let error = format!(
+        "{:#}",
+        Host::start(unwritable).await.err().expect("it started")
+    );
+    assert!(
+        error.contains("cannot make the folder /dev/null/state"),
+        "{error}"
+    );
     Ok(())
 }

@@ -29,7 +29,9 @@ impl Agent {
             name: format!("agent-{number}"),
             pair: key(number),
         };
-        let response = server.post("/api/agents/register", &agent.registration()).await?;
+        let response = server
+            .post("/api/agents/register", &agent.registration())
+            .await?;
         anyhow::ensure!(response.status() == 201, "{}", response.text().await?);
         Ok(agent)
     }
@@ -44,8 +46,15 @@ impl Agent {
 
     async fn challenge(&self, server: &Server) -> Result<String> {
         let body = json!({ "public_key": self.public_key() });
-        let answer: Value = server.post("/api/agents/challenge", &body).await?.json().await?;
-        Ok(answer["challenge"].as_str().context("no challenge")?.to_owned())
+        let answer: Value = server
+            .post("/api/agents/challenge", &body)
+            .await?
+            .json()
+            .await?;
+        Ok(answer["challenge"]
+            .as_str()
+            .context("no challenge")?
+            .to_owned())
     }
 
     fn answer(&self, challenge: &str) -> Value {
@@ -74,27 +83,44 @@ async fn tokens(response: Response) -> Result<Tokens> {
     assert_eq!(body["token_type"], "Bearer");
     assert_eq!(body["expires_in"], 900);
     Ok(Tokens {
-        access: body["access_token"].as_str().context("access_token")?.to_owned(),
-        refresh: body["refresh_token"].as_str().context("refresh_token")?.to_owned(),
+        access: body["access_token"]
+            .as_str()
+            .context("access_token")?
+            .to_owned(),
+        refresh: body["refresh_token"]
+            .as_str()
+            .context("refresh_token")?
+            .to_owned(),
     })
 }
 
 async fn me(server: &Server, token: &str) -> Result<Response> {
-    let request = server.http.get(format!("{}/api/agents/me", server.url)).bearer_auth(token);
+    let request = server
+        .http
+        .get(format!("{}/api/agents/me", server.url))
+        .bearer_auth(token);
     Ok(request.send().await?)
 }
 
 async fn refresh(server: &Server, token: &str) -> Result<Response> {
-    server.post("/api/tokens/refresh", &json!({ "refresh_token": token })).await
+    server
+        .post("/api/tokens/refresh", &json!({ "refresh_token": token }))
+        .await
 }
 
 /// The problem's code, with the checks that hold for every problem.
 async fn problem(response: Response, status: u16) -> Result<String> {
     assert_eq!(response.status(), status);
-    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json"
+    );
     let id = response.headers()["x-request-id"].to_str()?.to_owned();
     if status == 401 {
-        let scheme = response.headers().get("www-authenticate").context("WWW-Authenticate")?;
+        let scheme = response
+            .headers()
+            .get("www-authenticate")
+            .context("WWW-Authenticate")?;
         assert!(scheme.to_str()?.starts_with("Bearer"));
     }
     let body: Value = response.json().await?;
@@ -120,15 +146,30 @@ async fn an_agent_registers_signs_in_and_reads_itself() -> Result<()> {
     assert_eq!(location, format!("/api/agents/{id}"));
     assert_eq!(agent["name"], "ada");
     assert_eq!(agent["status"], "active");
-    assert!(agent["created_at"].as_str().is_some_and(|t| t.ends_with('Z')), "{agent}");
+    assert!(
+        agent["created_at"]
+            .as_str()
+            .is_some_and(|t| t.ends_with('Z')),
+        "{agent}"
+    );
 
-    let ada = Agent { name: "ada".into(), pair };
+    let ada = Agent {
+        name: "ada".into(),
+        pair,
+    };
     let tokens = ada.sign_in(&server).await?;
     let me: Value = me(&server, &tokens.access).await?.json().await?;
     assert_eq!(me, agent);
     for reference in [id.to_string(), "ada".into()] {
-        let request = server.http.get(format!("{}/api/agents/{reference}", server.url));
-        let found: Value = request.bearer_auth(&tokens.access).send().await?.json().await?;
+        let request = server
+            .http
+            .get(format!("{}/api/agents/{reference}", server.url));
+        let found: Value = request
+            .bearer_auth(&tokens.access)
+            .send()
+            .await?
+            .json()
+            .await?;
         assert_eq!(found, agent);
     }
     Ok(())
@@ -139,9 +180,15 @@ async fn names_and_keys_are_taken_once_and_weak_keys_never() -> Result<()> {
     let server = Server::start().await?;
     Agent::register(&server, 1).await?;
     let again = json!({ "name": "agent-1", "public_key": BASE64_STANDARD.encode(*key(2).pk) });
-    assert_eq!(problem(server.post("/api/agents/register", &again).await?, 409).await?, "name-taken");
+    assert_eq!(
+        problem(server.post("/api/agents/register", &again).await?, 409).await?,
+        "name-taken"
+    );
     let again = json!({ "name": "other", "public_key": BASE64_STANDARD.encode(*key(1).pk) });
-    assert_eq!(problem(server.post("/api/agents/register", &again).await?, 409).await?, "key-taken");
+    assert_eq!(
+        problem(server.post("/api/agents/register", &again).await?, 409).await?,
+        "key-taken"
+    );
     let zero = [0; 32];
     let mut one = [0; 32];
     one[0] = 1;
@@ -167,15 +214,46 @@ async fn malformed_bodies_are_told_what_is_wrong() -> Result<()> {
     let server = Server::start().await?;
     let url = format!("{}/api/agents/register", server.url);
     let send = async |content_type: &str, body: Vec<u8>| {
-        let request = server.http.post(&url).header("content-type", content_type).body(body);
+        let request = server
+            .http
+            .post(&url)
+            .header("content-type", content_type)
+            .body(body);
         request.send().await
     };
     assert_eq!(send("text/plain", b"{}".to_vec()).await?.status(), 415);
-    assert_eq!(problem(send("application/json", b"{\"name\": ".to_vec()).await?, 400).await?, "malformed-json");
-    assert_eq!(problem(send("application/json", b"{}".to_vec()).await?, 422).await?, "invalid-input");
-    assert_eq!(problem(send("application/json", b"[1]".to_vec()).await?, 422).await?, "invalid-input");
-    assert_eq!(problem(send("application/json", vec![b' '; (1 << 20) + 1]).await?, 413).await?, "body-too-large");
-    assert_eq!(send("application/json", vec![b'['; 200_000]).await?.status().as_u16() / 100, 4);
+    assert_eq!(
+        problem(
+            send("application/json", b"{\"name\": ".to_vec()).await?,
+            400
+        )
+        .await?,
+        "malformed-json"
+    );
+    assert_eq!(
+        problem(send("application/json", b"{}".to_vec()).await?, 422).await?,
+        "invalid-input"
+    );
+    assert_eq!(
+        problem(send("application/json", b"[1]".to_vec()).await?, 422).await?,
+        "invalid-input"
+    );
+    assert_eq!(
+        problem(
+            send("application/json", vec![b' '; (1 << 20) + 1]).await?,
+            413
+        )
+        .await?,
+        "body-too-large"
+    );
+    assert_eq!(
+        send("application/json", vec![b'['; 200_000])
+            .await?
+            .status()
+            .as_u16()
+            / 100,
+        4
+    );
     let wrong = server.http.put(&url).send().await?;
     assert_eq!(wrong.headers()["allow"], "POST");
     assert_eq!(problem(wrong, 405).await?, "method-not-allowed");
@@ -189,13 +267,26 @@ async fn a_challenge_works_once_for_its_key_and_nothing_tells_why_not() -> Resul
     let server = Server::start().await?;
     let ada = Agent::register(&server, 1).await?;
     let bob = Agent::register(&server, 2).await?;
-    let stranger = Agent { name: "nobody".into(), pair: key(9) };
+    let stranger = Agent {
+        name: "nobody".into(),
+        pair: key(9),
+    };
 
     let challenge = ada.challenge(&server).await?;
-    assert!(challenge.len() <= 300 && challenge.is_ascii(), "{challenge}");
-    assert!(challenge.contains(&server.url), "{challenge} does not name the server");
+    assert!(
+        challenge.len() <= 300 && challenge.is_ascii(),
+        "{challenge}"
+    );
+    assert!(
+        challenge.contains(&server.url),
+        "{challenge} does not name the server"
+    );
     let unknown = stranger.challenge(&server).await?;
-    assert_eq!(unknown.len(), challenge.len(), "an unknown key is told from a known one");
+    assert_eq!(
+        unknown.len(),
+        challenge.len(),
+        "an unknown key is told from a known one"
+    );
 
     let good = ada.answer(&challenge);
     let mut flipped = good.clone();
@@ -218,7 +309,11 @@ async fn a_challenge_works_once_for_its_key_and_nothing_tells_why_not() -> Resul
         json!({ "public_key": "!", "challenge": challenge, "signature": "?" }),
     ] {
         let response = server.post("/api/agents/authenticate", &wrong).await?;
-        assert_eq!(problem(response, 401).await?, "authentication-failed", "{wrong}");
+        assert_eq!(
+            problem(response, 401).await?,
+            "authentication-failed",
+            "{wrong}"
+        );
     }
     // None of them used the challenge up.
     let response = server.post("/api/agents/authenticate", &good).await?;
@@ -254,7 +349,10 @@ async fn a_challenge_of_another_server_is_refused() -> Result<()> {
     let response = here.post("/api/agents/authenticate", &foreign).await?;
     assert_eq!(problem(response, 401).await?, "authentication-failed");
     let token = ada.sign_in(&there).await?.access;
-    assert_eq!(problem(me(&here, &token).await?, 401).await?, "unauthenticated");
+    assert_eq!(
+        problem(me(&here, &token).await?, 401).await?,
+        "unauthenticated"
+    );
     Ok(())
 }
 
@@ -268,14 +366,19 @@ async fn forged_tokens_are_refused_alike() -> Result<()> {
         panic!("no JWT: {token}");
     };
     let decode = |part: &str| -> Result<Value> {
-        Ok(serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part)?)?)
+        Ok(serde_json::from_slice(
+            &BASE64_URL_SAFE_NO_PAD.decode(part)?,
+        )?)
     };
     let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     let good_claims = decode(claims)?;
     let good_header = decode(header)?;
     assert_eq!(good_header["alg"], "EdDSA");
     for claim in ["sub", "kind", "scope", "jti", "sid", "iss", "exp", "iat"] {
-        assert!(!good_claims[claim].is_null(), "{claim} is missing from {good_claims}");
+        assert!(
+            !good_claims[claim].is_null(),
+            "{claim} is missing from {good_claims}"
+        );
     }
     let with = |value: &Value, key: &str, new: Value| {
         let mut changed = value.clone();
@@ -289,17 +392,27 @@ async fn forged_tokens_are_refused_alike() -> Result<()> {
         format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(*signature))
     };
     let none = with(&good_header, "alg", "none".into());
-    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": BASE64_URL_SAFE_NO_PAD.encode(*forger.pk) });
+    let jwk =
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": BASE64_URL_SAFE_NO_PAD.encode(*forger.pk) });
     let forged = [
         format!("{none}.{claims}."),
         format!("{none}.{claims}.{signature}"),
         format!("{header}.{claims}."),
         format!("{header}.{claims}"),
-        format!("{header}.{}.{signature}", with(&good_claims, "sub", Uuid::now_v7().to_string().into())),
-        format!("{header}.{}.{signature}", with(&good_claims, "exp", json!(4_000_000_000_u64))),
+        format!(
+            "{header}.{}.{signature}",
+            with(&good_claims, "sub", Uuid::now_v7().to_string().into())
+        ),
+        format!(
+            "{header}.{}.{signature}",
+            with(&good_claims, "exp", json!(4_000_000_000_u64))
+        ),
         forge(header, claims),
         forge(&with(&good_header, "kid", "' or true --".into()), claims),
-        forge(&with(&good_header, "kid", "../../etc/passwd".into()), claims),
+        forge(
+            &with(&good_header, "kid", "../../etc/passwd".into()),
+            claims,
+        ),
         forge(&with(&good_header, "jwk", jwk), claims),
         forge(&with(&good_header, "alg", "HS256".into()), claims),
         format!("{token}x"),
@@ -308,10 +421,20 @@ async fn forged_tokens_are_refused_alike() -> Result<()> {
         "x".repeat(20_000),
     ];
     for token in forged {
-        assert_eq!(problem(me(&server, &token).await?, 401).await?, "unauthenticated", "{token}");
+        assert_eq!(
+            problem(me(&server, &token).await?, 401).await?,
+            "unauthenticated",
+            "{token}"
+        );
     }
-    assert_eq!(problem(server.get("/api/agents/me").await?, 401).await?, "unauthenticated");
-    let basic = server.http.get(format!("{}/api/agents/me", server.url)).basic_auth("a", Some(&token));
+    assert_eq!(
+        problem(server.get("/api/agents/me").await?, 401).await?,
+        "unauthenticated"
+    );
+    let basic = server
+        .http
+        .get(format!("{}/api/agents/me", server.url))
+        .basic_auth("a", Some(&token));
     assert_eq!(problem(basic.send().await?, 401).await?, "unauthenticated");
     assert_eq!(me(&server, &token).await?.status(), 200);
     Ok(())
@@ -326,7 +449,11 @@ async fn a_refresh_token_works_once_and_its_reuse_ends_the_session() -> Result<(
     assert_eq!(me(&server, &second.access).await?.status(), 200);
     let reuse = refresh(&server, &first.refresh).await?;
     assert_eq!(reuse.status(), 401);
-    assert_eq!(refresh(&server, &second.refresh).await?.status(), 401, "the family lives on");
+    assert_eq!(
+        refresh(&server, &second.refresh).await?.status(),
+        401,
+        "the family lives on"
+    );
     revoked_within_two_seconds(&server, &second.access).await?;
     assert_eq!(refresh(&server, "made up").await?.status(), 401);
     Ok(())
@@ -349,7 +476,10 @@ async fn of_two_refreshes_at_once_one_wins() -> Result<()> {
 async fn revoked_within_two_seconds(server: &Server, token: &str) -> Result<()> {
     let started = Instant::now();
     while me(server, token).await?.status() == StatusCode::OK {
-        anyhow::ensure!(started.elapsed() < Duration::from_secs(2), "still accepted after 2 s");
+        anyhow::ensure!(
+            started.elapsed() < Duration::from_secs(2),
+            "still accepted after 2 s"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())
@@ -360,9 +490,16 @@ async fn sessions_are_listed_and_ended() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::register(&server, 1).await?;
     let bob = Agent::register(&server, 2).await?;
-    let [here, there, other] = [ada.sign_in(&server).await?, ada.sign_in(&server).await?, bob.sign_in(&server).await?];
+    let [here, there, other] = [
+        ada.sign_in(&server).await?,
+        ada.sign_in(&server).await?,
+        bob.sign_in(&server).await?,
+    ];
     let list = async |token: &str| -> Result<Vec<Value>> {
-        let request = server.http.get(format!("{}/api/sessions", server.url)).bearer_auth(token);
+        let request = server
+            .http
+            .get(format!("{}/api/sessions", server.url))
+            .bearer_auth(token);
         let body: Value = request.send().await?.json().await?;
         Ok(body["items"].as_array().context("items")?.clone())
     };
@@ -397,7 +534,9 @@ async fn a_new_key_needs_the_old_one_and_ends_every_session() -> Result<()> {
             "public_key": BASE64_STANDARD.encode(*new.pk),
             "signature": BASE64_STANDARD.encode(*signer.sk.sign(*new.pk, None)),
         });
-        let request = server.http.post(format!("{}/api/agents/me/key", server.url));
+        let request = server
+            .http
+            .post(format!("{}/api/agents/me/key", server.url));
         request.bearer_auth(&tokens.access).json(&body).send().await
     };
     let by_new = rotate(&new, &new).await?;
@@ -407,9 +546,23 @@ async fn a_new_key_needs_the_old_one_and_ends_every_session() -> Result<()> {
     revoked_within_two_seconds(&server, &tokens.access).await?;
     assert_eq!(refresh(&server, &tokens.refresh).await?.status(), 401);
     let old = ada.answer(&ada.challenge(&server).await?);
-    assert_eq!(server.post("/api/agents/authenticate", &old).await?.status(), 401);
-    let renewed = Agent { name: ada.name, pair: new };
-    assert_eq!(me(&server, &renewed.sign_in(&server).await?.access).await?.status(), 200);
+    assert_eq!(
+        server
+            .post("/api/agents/authenticate", &old)
+            .await?
+            .status(),
+        401
+    );
+    let renewed = Agent {
+        name: ada.name,
+        pair: new,
+    };
+    assert_eq!(
+        me(&server, &renewed.sign_in(&server).await?.access)
+            .await?
+            .status(),
+        200
+    );
     Ok(())
 }
 
@@ -422,15 +575,29 @@ async fn signing_keys_rotate_without_a_logout() -> Result<()> {
         let body: Value = server.get("/.well-known/jwks.json").await?.json().await?;
         let keys = body["keys"].as_array().context("keys")?;
         for key in keys {
-            assert_eq!((&key["kty"], &key["crv"]), (&json!("OKP"), &json!("Ed25519")), "{key}");
+            assert_eq!(
+                (&key["kty"], &key["crv"]),
+                (&json!("OKP"), &json!("Ed25519")),
+                "{key}"
+            );
             assert_eq!(key.get("d"), None, "a private key in public");
         }
-        Ok(keys.iter().filter_map(|k| Some(k["kid"].as_str()?.to_owned())).collect())
+        Ok(keys
+            .iter()
+            .filter_map(|k| Some(k["kid"].as_str()?.to_owned()))
+            .collect())
     };
     assert_eq!(jwks().await?.len(), 1);
-    server.database.execute("select identity.rotate_signing_key()").await?;
+    server
+        .database
+        .execute("select identity.rotate_signing_key()")
+        .await?;
     let after = ada.sign_in(&server).await?;
-    assert_eq!(jwks().await?.len(), 2, "the outgoing key must stay while it may be in use");
+    assert_eq!(
+        jwks().await?.len(),
+        2,
+        "the outgoing key must stay while it may be in use"
+    );
     let kid = |token: &str| token.split('.').next().map(str::to_owned);
     assert_ne!(kid(&before.access), kid(&after.access));
     for token in [&before.access, &after.access] {
@@ -438,10 +605,11 @@ async fn signing_keys_rotate_without_a_logout() -> Result<()> {
     }
     // The private half is nowhere to be read in the clear, and gone when the key retires.
     let mut connection = server.database.connect().await?;
-    let sealed: Vec<(Option<Vec<u8>>, bool)> =
-        sqlx::query_as("select sealed, retired_at is null from identity.signing_key order by created_at")
-            .fetch_all(&mut connection)
-            .await?;
+    let sealed: Vec<(Option<Vec<u8>>, bool)> = sqlx::query_as(
+        "select sealed, retired_at is null from identity.signing_key order by created_at",
+    )
+    .fetch_all(&mut connection)
+    .await?;
     assert_eq!(sealed[0].0, None);
     assert!(sealed[1].1 && sealed[1].0.as_ref().is_some_and(|s| s.len() > 32));
     Ok(())
@@ -451,8 +619,14 @@ async fn signing_keys_rotate_without_a_logout() -> Result<()> {
 async fn a_repeated_registration_gets_the_first_answer_again() -> Result<()> {
     let server = Server::start().await?;
     let send = async |idempotency_key: &str, body: &Value| {
-        let request = server.http.post(format!("{}/api/agents/register", server.url)).json(body);
-        request.header("idempotency-key", idempotency_key).send().await
+        let request = server
+            .http
+            .post(format!("{}/api/agents/register", server.url))
+            .json(body);
+        request
+            .header("idempotency-key", idempotency_key)
+            .send()
+            .await
     };
     let body = json!({ "name": "ada", "public_key": BASE64_STANDARD.encode(*key(1).pk) });
     let other = json!({ "name": "bob", "public_key": BASE64_STANDARD.encode(*key(2).pk) });
@@ -465,7 +639,10 @@ async fn a_repeated_registration_gets_the_first_answer_again() -> Result<()> {
         seen.push(answer.json::<Value>().await?);
     }
     assert!(seen.iter().all(|answer| *answer == seen[0]), "{seen:?}");
-    assert_eq!(problem(send("k1", &other).await?, 409).await?, "idempotency-mismatch");
+    assert_eq!(
+        problem(send("k1", &other).await?, 409).await?,
+        "idempotency-mismatch"
+    );
     assert_eq!(send("k2", &other).await?.status(), 201);
     assert_eq!(problem(send("k3", &body).await?, 409).await?, "name-taken");
     assert!(send("", &body).await?.status().is_client_error());
@@ -481,7 +658,9 @@ async fn lists_are_paged_and_bounded() -> Result<()> {
     }
     let token = ada.sign_in(&server).await?.access;
     let get = async |query: &str| {
-        let request = server.http.get(format!("{}/api/agents?{query}", server.url));
+        let request = server
+            .http
+            .get(format!("{}/api/agents?{query}", server.url));
         request.bearer_auth(&token).send().await
     };
     let mut names = Vec::new();
@@ -490,15 +669,26 @@ async fn lists_are_paged_and_bounded() -> Result<()> {
         let page: Value = get(&format!("limit=2{after}")).await?.json().await?;
         let items = page["items"].as_array().context("items")?;
         assert!(items.len() <= 2);
-        names.extend(items.iter().map(|item| item["name"].as_str().unwrap_or_default().to_owned()));
+        names.extend(
+            items
+                .iter()
+                .map(|item| item["name"].as_str().unwrap_or_default().to_owned()),
+        );
         match page["next"].as_str() {
             Some(next) => after = format!("&after={next}"),
             None => break,
         }
     }
-    assert_eq!(names, ["agent-1", "agent-2", "agent-3", "agent-4", "agent-5"]);
+    assert_eq!(
+        names,
+        ["agent-1", "agent-2", "agent-3", "agent-4", "agent-5"]
+    );
     for bad in ["limit=0", "limit=101", "limit=x", "after=!", "after=AAAA"] {
-        assert_eq!(problem(get(bad).await?, 422).await?, "invalid-input", "{bad}");
+        assert_eq!(
+            problem(get(bad).await?, 422).await?,
+            "invalid-input",
+            "{bad}"
+        );
     }
     Ok(())
 }
@@ -509,13 +699,27 @@ async fn what_an_agent_changes_is_its_own() -> Result<()> {
     let ada = Agent::register(&server, 1).await?;
     Agent::register(&server, 2).await?;
     let token = ada.sign_in(&server).await?.access;
-    let request = server.http.patch(format!("{}/api/agents/me", server.url)).bearer_auth(&token);
-    let changed: Value = request.json(&json!({ "description": "né" })).send().await?.json().await?;
+    let request = server
+        .http
+        .patch(format!("{}/api/agents/me", server.url))
+        .bearer_auth(&token);
+    let changed: Value = request
+        .json(&json!({ "description": "né" }))
+        .send()
+        .await?
+        .json()
+        .await?;
     assert_eq!(changed["description"], "né");
-    let request = server.http.get(format!("{}/api/agents/agent-2", server.url)).bearer_auth(&token);
+    let request = server
+        .http
+        .get(format!("{}/api/agents/agent-2", server.url))
+        .bearer_auth(&token);
     let other: Value = request.send().await?.json().await?;
     assert_eq!(other["description"], "a test");
-    let request = server.http.get(format!("{}/api/agents/unknown", server.url)).bearer_auth(&token);
+    let request = server
+        .http
+        .get(format!("{}/api/agents/unknown", server.url))
+        .bearer_auth(&token);
     assert_eq!(problem(request.send().await?, 404).await?, "not-found");
     Ok(())
 }

@@ -10,7 +10,10 @@ async fn probe() -> Result<Server> {
 }
 
 async fn sql(server: &Server, sql: &str) -> Result<String> {
-    let request = server.http.get(format!("{}/sql", server.url)).query(&[("sql", sql)]);
+    let request = server
+        .http
+        .get(format!("{}/sql", server.url))
+        .query(&[("sql", sql)]);
     Ok(request.send().await?.text().await?)
 }
 
@@ -20,9 +23,16 @@ async fn every_postgres_type_goes_there_and_back_both_ways() -> Result<()> {
     let response = server.get("/types").await?;
     let text = response.text().await?;
     let rows: Vec<[String; 3]> = serde_json::from_str(&text).map_err(|_| anyhow::anyhow!(text))?;
-    let seen: Vec<_> = rows.iter().map(|[name, value, _]| format!("{name} = {value}")).collect();
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|[name, value, _]| format!("{name} = {value}"))
+        .collect();
     let expected = include_str!("fixtures/postgres_types.txt");
-    assert_eq!(seen.join("\n"), expected.trim_end(), "the types as Spin publishes them");
+    assert_eq!(
+        seen.join("\n"),
+        expected.trim_end(),
+        "the types as Spin publishes them"
+    );
     for [name, called, streamed] in &rows {
         assert_eq!(called, streamed, "{name}: query and query-async differ");
     }
@@ -33,7 +43,10 @@ async fn every_postgres_type_goes_there_and_back_both_ways() -> Result<()> {
 async fn nulls_and_unknown_types_are_told_apart() -> Result<()> {
     let server = probe().await?;
     let text = server.text("/nulls").await?;
-    assert!(text.contains("[DbValue::DbNull, DbValue::DbNull, DbValue::DbNull, DbValue::Unsupported("), "{text}");
+    assert!(
+        text.contains("[DbValue::DbNull, DbValue::DbNull, DbValue::DbNull, DbValue::Unsupported("),
+        "{text}"
+    );
     assert!(text.contains(r#"DbDataType::Other("inet")"#), "{text}");
     Ok(())
 }
@@ -47,7 +60,8 @@ async fn many_rows_stream() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_transaction_left_open_is_rolled_back_before_the_connection_is_used_again() -> Result<()> {
+async fn a_transaction_left_open_is_rolled_back_before_the_connection_is_used_again() -> Result<()>
+{
     let server = probe().await?;
     for _ in 0..5 {
         assert_eq!(server.text("/leave-open").await?, "left open");
@@ -55,7 +69,10 @@ async fn a_transaction_left_open_is_rolled_back_before_the_connection_is_used_ag
         let left = sql(&server, "select count(*) from public.item where id = -1").await?;
         assert_eq!(left, "[[DbValue::Int64(0)]]");
         let state = sql(&server, "select pg_current_xact_id_if_assigned() is null").await?;
-        assert_eq!(state, "[[DbValue::Boolean(true)]]", "still inside of the transaction");
+        assert_eq!(
+            state, "[[DbValue::Boolean(true)]]",
+            "still inside of the transaction"
+        );
     }
     Ok(())
 }
@@ -78,7 +95,10 @@ async fn a_statement_survives_a_migration_that_changes_its_result() -> Result<()
     for _ in 0..4 {
         assert!(sql(&server, select).await?.contains("item 1"));
     }
-    server.database.execute("alter table public.item add column extra int default 7").await?;
+    server
+        .database
+        .execute("alter table public.item add column extra int default 7")
+        .await?;
     for _ in 0..4 {
         assert!(sql(&server, select).await?.contains("Int32(7)"));
     }
@@ -89,11 +109,17 @@ async fn a_statement_survives_a_migration_that_changes_its_result() -> Result<()
 async fn only_allowed_addresses_are_connected_and_no_password_is_told() -> Result<()> {
     let server = probe().await?;
     let open = async |address: &str| -> Result<String> {
-        let request = server.http.get(format!("{}/open", server.url)).query(&[("address", address)]);
+        let request = server
+            .http
+            .get(format!("{}/open", server.url))
+            .query(&[("address", address)]);
         Ok(request.send().await?.text().await?)
     };
     let port = server.database.admin.port().unwrap_or(5432);
-    assert_eq!(open(&format!("{}?sslmode=disable", server.database.admin)).await?, "open");
+    assert_eq!(
+        open(&format!("{}?sslmode=disable", server.database.admin)).await?,
+        "open"
+    );
     for address in [
         "postgres://u:hunter2@10.0.0.1/x",
         "postgres://u:hunter2@127.0.0.1:1/x",
@@ -107,8 +133,14 @@ async fn only_allowed_addresses_are_connected_and_no_password_is_told() -> Resul
         assert!(answer.contains("ConnectionFailed"), "{address}: {answer}");
         assert!(!answer.contains("hunter2"), "{address}: {answer}");
     }
-    let wrong = open(&format!("postgres://postgres:hunter2@127.0.0.1:{port}/postgres")).await?;
-    assert!(wrong.contains("ConnectionFailed") && !wrong.contains("hunter2"), "{wrong}");
+    let wrong = open(&format!(
+        "postgres://postgres:hunter2@127.0.0.1:{port}/postgres"
+    ))
+    .await?;
+    assert!(
+        wrong.contains("ConnectionFailed") && !wrong.contains("hunter2"),
+        "{wrong}"
+    );
     Ok(())
 }
 
@@ -116,7 +148,10 @@ async fn only_allowed_addresses_are_connected_and_no_password_is_told() -> Resul
 async fn database_errors_carry_code_and_constraint() -> Result<()> {
     let server = probe().await?;
     let text = sql(&server, "insert into public.item values (1, 'again')").await?;
-    assert!(text.contains("23505") && text.contains("item_pkey"), "{text}");
+    assert!(
+        text.contains("23505") && text.contains("item_pkey"),
+        "{text}"
+    );
     Ok(())
 }
 
@@ -124,10 +159,25 @@ async fn database_errors_carry_code_and_constraint() -> Result<()> {
 async fn the_key_value_store_keeps_and_lists_and_refuses() -> Result<()> {
     let server = probe().await?;
     let url = |path: &str| format!("{}{path}", server.url);
-    let put = server.http.put(url("/kv/default/a")).body("one").send().await?;
+    let put = server
+        .http
+        .put(url("/kv/default/a"))
+        .body("one")
+        .send()
+        .await?;
     assert_eq!(put.status(), 204);
-    server.http.put(url("/kv/default/a")).body("two").send().await?;
-    server.http.put(url("/kv/default/b")).body(vec![0, 255]).send().await?;
+    server
+        .http
+        .put(url("/kv/default/a"))
+        .body("two")
+        .send()
+        .await?;
+    server
+        .http
+        .put(url("/kv/default/b"))
+        .body(vec![0, 255])
+        .send()
+        .await?;
     assert_eq!(server.text("/kv/default/a").await?, "two");
     assert_eq!(server.text("/kv/default").await?, r#"["a","b"]"#);
     server.http.delete(url("/kv/default/a")).send().await?;
@@ -143,11 +193,21 @@ async fn a_component_sees_its_own_variables_environment_and_files() -> Result<()
     assert_eq!(server.text("/variable/greeting").await?, "hello");
     let missing = server.text("/variable/secret").await?;
     assert!(missing.contains("Undefined"), "{missing}");
-    assert!(server.text("/variable/NOT-a-name").await?.contains("InvalidName"));
+    assert!(
+        server
+            .text("/variable/NOT-a-name")
+            .await?
+            .contains("InvalidName")
+    );
     let environment: Value = server.get("/environment").await?.json().await?;
     assert_eq!(environment, serde_json::json!({ "COLOUR": "blue" }));
     assert_eq!(server.text("/file?path=/note.txt").await?, "mounted");
-    for path in ["/file?path=/spin.toml", "/file?path=/../note.txt", "/file?path=/etc/passwd", "/file?path=/note.txt&write=x"] {
+    for path in [
+        "/file?path=/spin.toml",
+        "/file?path=/../note.txt",
+        "/file?path=/etc/passwd",
+        "/file?path=/note.txt&write=x",
+    ] {
         assert_eq!(server.get(path).await?.status(), 403, "{path}");
     }
     Ok(())
@@ -166,11 +226,17 @@ source = "PROBE"
     let server = Server::probe(&hidden, Limits::default()).await?;
     let denied = server.text("/fetch?url=http://127.0.0.1:1/").await?;
     assert!(denied.contains("HttpRequestDenied"), "{denied}");
-    let denied = server.text("/fetch?url=http://hidden.spin.internal/hello").await?;
+    let denied = server
+        .text("/fetch?url=http://hidden.spin.internal/hello")
+        .await?;
     assert!(denied.contains("HttpRequestDenied"), "{denied}");
 
     let other = probe().await?;
-    let manifest = format!("{hidden}\n[component.caller]\nsource = {:?}\nallowed_outbound_hosts = [\"http://hidden.spin.internal\", \"{}\"]\n[[trigger.http]]\nroute = \"/caller/...\"\ncomponent = \"caller\"\n", e2e::component_file("probe"), other.url);
+    let manifest = format!(
+        "{hidden}\n[component.caller]\nsource = {:?}\nallowed_outbound_hosts = [\"http://hidden.spin.internal\", \"{}\"]\n[[trigger.http]]\nroute = \"/caller/...\"\ncomponent = \"caller\"\n",
+        e2e::component_file("probe"),
+        other.url
+    );
     let server = Server::probe(&manifest, Limits::default()).await?;
     // The probe does not know the prefix, so its own 404 says that the route led to it.
     assert_eq!(server.get("/caller/hello").await?.status(), 404);
@@ -187,9 +253,20 @@ async fn what_a_guest_prints_does_not_reach_the_client() -> Result<()> {
 
 /// A Redis server of this test's own; `None` where the machine has none.
 fn redis() -> Result<Option<(std::process::Child, String)>> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port();
     let started = std::process::Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ])
         .stdout(std::process::Stdio::null())
         .spawn();
     match started {
@@ -213,7 +290,12 @@ async fn the_key_value_store_can_be_redis() -> Result<()> {
         let server = Server::probe_with_redis(&url).await?;
         let at = |path: &str| format!("{}{path}", server.url);
         for (key, value) in [("a", "one"), ("b*", "two"), ("a", "three")] {
-            let put = server.http.put(at(&format!("/kv/default/{key}"))).body(value).send().await?;
+            let put = server
+                .http
+                .put(at(&format!("/kv/default/{key}")))
+                .body(value)
+                .send()
+                .await?;
             assert_eq!(put.status(), 204);
         }
         assert_eq!(server.text("/kv/default/a").await?, "three");

@@ -140,7 +140,10 @@ impl Database {
         let variables =
             secrets::function_variables(&manifest()?, &self.admin, &master_key(), "http://x")?;
         let name = format!("{component}_database_url");
-        variables.get(&name).cloned().with_context(|| format!("no {name}"))
+        variables
+            .get(&name)
+            .cloned()
+            .with_context(|| format!("no {name}"))
     }
 }
 
@@ -176,7 +179,15 @@ impl Server {
         let url = format!("http://{listen}");
         let variables =
             secrets::function_variables(&manifest()?, &database.admin, &master_key(), &url)?;
-        Self::serve(root().join("spin.toml"), listen, database, variables, limits, None).await
+        Self::serve(
+            root().join("spin.toml"),
+            listen,
+            database,
+            variables,
+            limits,
+            None,
+        )
+        .await
     }
 
     /// The probe alone; `settings` are more lines of its `[component.probe]`, or tables after it.
@@ -219,7 +230,15 @@ impl Server {
         std::fs::write(&file, probe_manifest(&database.admin, ""))?;
         let variables = BTreeMap::new();
         let key_value = Some(url.to_owned());
-        Self::serve(file, free_address()?, database, variables, Limits::default(), key_value).await
+        Self::serve(
+            file,
+            free_address()?,
+            database,
+            variables,
+            Limits::default(),
+            key_value,
+        )
+        .await
     }
 
     async fn serve(

@@ -22,7 +22,10 @@ fn the_committed_document_is_the_generated_one() -> Result<()> {
         std::fs::write(&file, &generated)?;
     }
     let committed = std::fs::read_to_string(&file)?;
-    assert!(committed == generated, "run: UPDATE_OPENAPI=1 cargo test -p e2e openapi");
+    assert!(
+        committed == generated,
+        "run: UPDATE_OPENAPI=1 cargo test -p e2e openapi"
+    );
     Ok(())
 }
 
@@ -30,9 +33,15 @@ fn the_committed_document_is_the_generated_one() -> Result<()> {
 async fn the_served_document_is_the_committed_one_and_version_3_1() -> Result<()> {
     let server = Server::start().await?;
     let served: Value = server.get("/openapi.json").await?.json().await?;
-    let committed: Value = serde_json::from_str(&std::fs::read_to_string(root().join("static/openapi.json"))?)?;
+    let committed: Value = serde_json::from_str(&std::fs::read_to_string(
+        root().join("static/openapi.json"),
+    )?)?;
     assert_eq!(served, committed);
-    assert!(served["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")));
+    assert!(
+        served["openapi"]
+            .as_str()
+            .is_some_and(|v| v.starts_with("3.1"))
+    );
     Ok(())
 }
 
@@ -43,15 +52,24 @@ async fn every_documented_route_is_served_and_no_other_method() -> Result<()> {
     for (path, item) in document["paths"].as_object().context("paths")? {
         let filled = path.replace(['{', '}'], "");
         for method in METHODS {
-            let request = server.http.request(method.to_uppercase().parse()?, format!("{}{filled}", server.url));
+            let request = server.http.request(
+                method.to_uppercase().parse()?,
+                format!("{}{filled}", server.url),
+            );
             let status = request.json(&json!({})).send().await?.status().as_u16();
             let operation = &item[method];
             if operation.is_null() {
                 // A literal path may be shadowed by none, and a parameter may stand for another's word.
-                assert!([404, 405, 401].contains(&status), "{method} {path} is served ({status}) but not documented");
+                assert!(
+                    [404, 405, 401].contains(&status),
+                    "{method} {path} is served ({status}) but not documented"
+                );
                 continue;
             }
-            assert!(status != 405 && status < 500, "{method} {path} is documented, but answers {status}");
+            assert!(
+                status != 405 && status < 500,
+                "{method} {path} is documented, but answers {status}"
+            );
             let documented = operation["responses"].as_object().context("responses")?;
             let class = format!("{}XX", status / 100);
             assert!(
@@ -76,7 +94,10 @@ async fn what_needs_a_token_says_so_and_refuses_without() -> Result<()> {
                 continue;
             }
             let filled = path.replace(['{', '}'], "");
-            let request = server.http.request(method.to_uppercase().parse()?, format!("{}{filled}", server.url));
+            let request = server.http.request(
+                method.to_uppercase().parse()?,
+                format!("{}{filled}", server.url),
+            );
             let status = request.json(&json!({})).send().await?.status();
             assert_eq!(status, 401, "{method} {path}");
         }

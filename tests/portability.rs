@@ -12,21 +12,41 @@ use wit_parser::{Resolve, WorldItem};
 
 /// WASI 0.2 as Spin 4 links it, beside the WITs that its SDK carries: what Rust's standard library
 /// for wasm32-wasip2 imports.
-const WASI_0_2: [&str; 7] = ["cli", "clocks", "filesystem", "http", "io", "random", "sockets"];
+const WASI_0_2: [&str; 7] = [
+    "cli",
+    "clocks",
+    "filesystem",
+    "http",
+    "io",
+    "random",
+    "sockets",
+];
 const NEWEST_WASI_0_2: u64 = 12;
 
 /// Every interface of the SDK's WITs with its functions' names.
 fn published() -> Result<BTreeMap<String, BTreeSet<String>>> {
     let metadata = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", "wasm32-wasip2"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--filter-platform",
+            "wasm32-wasip2",
+        ])
         .current_dir(e2e::root())
         .output()?;
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
     let packages = metadata["packages"].as_array().context("packages")?;
-    let sdk = packages.iter().find(|p| p["name"] == "spin-sdk").context("spin-sdk")?;
+    let sdk = packages
+        .iter()
+        .find(|p| p["name"] == "spin-sdk")
+        .context("spin-sdk")?;
     let file = PathBuf::from(sdk["manifest_path"].as_str().context("manifest_path")?);
-    let mut resolve = Resolve::default();
-    resolve.all_features = true;
+    let mut resolve = Resolve {
+        all_features: true,
+        ..Resolve::default()
+    };
     resolve.push_dir(file.with_file_name("wit"))?;
     Ok(interfaces(&resolve))
 }
@@ -41,11 +61,14 @@ fn interfaces(resolve: &Resolve) -> BTreeMap<String, BTreeSet<String>> {
 
 /// Whether a name such as `wasi:io/poll@0.2.6` is of a WASI 0.2 that Spin links.
 fn is_wasi_0_2(name: &str) -> bool {
-    let Some((package, version)) = name.strip_prefix("wasi:").and_then(|n| n.split_once('@')) else {
+    let Some((package, version)) = name.strip_prefix("wasi:").and_then(|n| n.split_once('@'))
+    else {
         return false;
     };
     let package = package.split('/').next().unwrap_or_default();
-    let patch = version.strip_prefix("0.2.").and_then(|patch| patch.parse::<u64>().ok());
+    let patch = version
+        .strip_prefix("0.2.")
+        .and_then(|patch| patch.parse::<u64>().ok());
     WASI_0_2.contains(&package) && patch.is_some_and(|patch| patch <= NEWEST_WASI_0_2)
 }
 
@@ -68,14 +91,18 @@ fn complaints(wasm: &[u8], published: &BTreeMap<String, BTreeSet<String>>) -> Re
         }
         match published.get(&name) {
             None => complaints.push(format!("imports {name}, which Spin does not publish")),
-            Some(functions) => complaints.extend(
-                own[&name]
-                    .difference(functions)
-                    .map(|function| format!("imports {function} of {name}, which Spin does not publish")),
-            ),
+            Some(functions) => {
+                complaints.extend(own[&name].difference(functions).map(|function| {
+                    format!("imports {function} of {name}, which Spin does not publish")
+                }))
+            }
         }
     }
-    let exports: Vec<_> = world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
+    let exports: Vec<_> = world
+        .exports
+        .keys()
+        .map(|key| resolve.name_world_key(key))
+        .collect();
     if exports != ["wasi:http/handler@0.3.0"] {
         complaints.push(format!("exports {exports:?} instead of one HTTP handler"));
     }
@@ -87,11 +114,20 @@ async fn every_function_runs_under_spin_unchanged() -> Result<()> {
     // Starting a server builds what is not fresh.
     e2e::Server::start().await?;
     let published = published()?;
-    assert!(published.contains_key("spin:postgres/postgres@4.2.0"), "{:?}", published.keys());
+    assert!(
+        published.contains_key("spin:postgres/postgres@4.2.0"),
+        "{:?}",
+        published.keys()
+    );
     for component in manifest()?.components {
         let wasm = std::fs::read(component_file(&component.id))?;
         let complaints = complaints(&wasm, &published)?;
-        assert!(complaints.is_empty(), "{}: {}", component.id, complaints.join("; "));
+        assert!(
+            complaints.is_empty(),
+            "{}: {}",
+            component.id,
+            complaints.join("; ")
+        );
     }
     Ok(())
 }
@@ -105,12 +141,27 @@ fn what_is_not_published_is_found() -> Result<()> {
          package wasi:io@0.2.99 { interface poll { g: func(); } }",
     )?;
     let world = resolve.select_world(&[package], Some("w"))?;
-    let mut module = wit_component::dummy_module(&resolve, world, wit_parser::ManglingAndAbi::Standard32);
-    wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8)?;
-    let wasm = wit_component::ComponentEncoder::default().module(&module)?.encode()?;
+    let mut module =
+        wit_component::dummy_module(&resolve, world, wit_parser::ManglingAndAbi::Standard32);
+    wit_component::embed_component_metadata(
+        &mut module,
+        &resolve,
+        world,
+        wit_component::StringEncoding::UTF8,
+    )?;
+    let wasm = wit_component::ComponentEncoder::default()
+        .module(&module)?
+        .encode()?;
     let complaints = complaints(&wasm, &published()?)?.join("; ");
-    for expected in ["x:y/ours", "wasi:io/poll@0.2.99", "instead of one HTTP handler"] {
-        assert!(complaints.contains(expected), "{expected} is not in {complaints}");
+    for expected in [
+        "x:y/ours",
+        "wasi:io/poll@0.2.99",
+        "instead of one HTTP handler",
+    ] {
+        assert!(
+            complaints.contains(expected),
+            "{expected} is not in {complaints}"
+        );
     }
     Ok(())
 }

@@ -7,7 +7,13 @@ use std::{collections::BTreeMap, fs, process::Command};
 
 fn metadata() -> Result<Value> {
     let metadata = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .current_dir(root())
         .output()?;
     Ok(serde_json::from_slice(&metadata.stdout)?)
@@ -25,7 +31,10 @@ fn packages() -> Result<BTreeMap<String, (String, Vec<String>)>> {
             .filter_map(|d| Some(d["name"].as_str()?.to_owned()))
             .collect();
         let name = package["name"].as_str().context("name")?.to_owned();
-        let path = package["manifest_path"].as_str().context("path")?.to_owned();
+        let path = package["manifest_path"]
+            .as_str()
+            .context("path")?
+            .to_owned();
         found.insert(name, (path, names));
     }
     Ok(found)
@@ -39,13 +48,19 @@ fn arrows_point_one_way() -> Result<()> {
         let allowed: &[&str] = match name.as_str() {
             "gather" => &["host"],
             "e2e" => &["gather", "host"],
-            _ if ["/functions/", "/components/", "/fixtures/"].iter().any(|f| path.contains(f)) => {
+            _ if ["/functions/", "/components/", "/fixtures/"]
+                .iter()
+                .any(|f| path.contains(f)) =>
+            {
                 &["guest"]
             }
             _ => &[],
         };
         for dependency in dependencies.iter().filter(|d| ours.contains(d)) {
-            assert!(allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{name} must not depend on {dependency}"
+            );
         }
     }
     Ok(())
@@ -58,9 +73,18 @@ fn a_functions_folder_package_component_and_test_have_one_name() -> Result<()> {
     for entry in fs::read_dir(root().join("functions"))? {
         let folder = entry?.file_name().to_string_lossy().into_owned();
         let (path, _) = &packages()?[&folder];
-        assert!(path.ends_with(&format!("functions/{folder}/Cargo.toml")), "{path}");
-        assert!(components.contains(&folder), "spin.toml has no [component.{folder}]");
-        assert!(root().join(format!("tests/{folder}.rs")).exists(), "tests/{folder}.rs");
+        assert!(
+            path.ends_with(&format!("functions/{folder}/Cargo.toml")),
+            "{path}"
+        );
+        assert!(
+            components.contains(&folder),
+            "spin.toml has no [component.{folder}]"
+        );
+        assert!(
+            root().join(format!("tests/{folder}.rs")).exists(),
+            "tests/{folder}.rs"
+        );
     }
     Ok(())
 }
@@ -73,14 +97,22 @@ fn every_path_that_the_documents_name_exists() -> Result<()> {
         for code in text.split('`').skip(1).step_by(2) {
             let looks_like_path = code.contains('/')
                 && !code.starts_with(['/', '.', '<', '$', '-'])
-                && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
+                && code
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
                 && !code.starts_with("target/");
             if looks_like_path {
-                assert!(root().join(code).exists(), "{document} names {code}, which does not exist");
+                assert!(
+                    root().join(code).exists(),
+                    "{document} names {code}, which does not exist"
+                );
                 checked += 1;
             }
         }
-        assert!(checked > 0, "{document} names no path: this check sees nothing");
+        assert!(
+            checked > 0,
+            "{document} names no path: this check sees nothing"
+        );
     }
     Ok(())
 }

@@ -49,7 +49,11 @@ async fn the_host_adds_spins_headers_and_nobody_else_can() -> Result<()> {
     assert_eq!(headers["spin-component-route"], "");
     assert_eq!(headers["spin-base-path"], "/");
     assert_eq!(headers["x-request-id"], "mine-1");
-    assert!(headers["spin-client-addr"].as_str().is_some_and(|a| a.starts_with("127.0.0.1:")));
+    assert!(
+        headers["spin-client-addr"]
+            .as_str()
+            .is_some_and(|a| a.starts_with("127.0.0.1:"))
+    );
     assert_eq!(headers.get("spin-forged"), None);
     Ok(())
 }
@@ -61,7 +65,11 @@ async fn an_insane_request_id_is_replaced() -> Result<()> {
         let request = server.http.get(format!("{}/hello", server.url));
         let response = request.header("x-request-id", id).send().await?;
         let answered = response.headers()["x-request-id"].to_str()?.to_owned();
-        assert_eq!(uuid::Uuid::parse_str(&answered)?.get_version_num(), 7, "{id}");
+        assert_eq!(
+            uuid::Uuid::parse_str(&answered)?.get_version_num(),
+            7,
+            "{id}"
+        );
     }
     Ok(())
 }
@@ -75,7 +83,12 @@ async fn a_path_without_a_route_is_a_problem() -> Result<()> {
     .await?;
     // The wildcard of the probe's manifest answers all else, with the probe's own 404.
     assert_eq!(server.get("/nothing").await?.status(), 404);
-    let told: Value = server.get("/x/seven").await?.json().await.unwrap_or_default();
+    let told: Value = server
+        .get("/x/seven")
+        .await?
+        .json()
+        .await
+        .unwrap_or_default();
     assert_eq!(told, Value::Null);
     Ok(())
 }
@@ -89,7 +102,10 @@ async fn bodies_stream_both_ways() -> Result<()> {
     let server = Server::probe("", limits).await?;
     for size in [0, 1, 100_000, 5 << 20] {
         let body = vec![b'z'; size];
-        let request = server.http.post(format!("{}/echo", server.url)).body(body.clone());
+        let request = server
+            .http
+            .post(format!("{}/echo", server.url))
+            .body(body.clone());
         let answer = request.send().await?.bytes().await?;
         assert!(answer == body, "{size} bytes came back as {}", answer.len());
     }
@@ -115,25 +131,43 @@ async fn server_sent_events_come_one_by_one_and_stop_with_the_client() -> Result
     let started = Instant::now();
     for n in 0..3 {
         let event = events.next().await.expect("an event")?;
-        assert!(event.starts_with(format!("id: {n}\n").as_bytes()), "{event:?}");
+        assert!(
+            event.starts_with(format!("id: {n}\n").as_bytes()),
+            "{event:?}"
+        );
     }
-    assert!(started.elapsed() < Duration::from_secs(2), "the events were held back");
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "the events were held back"
+    );
     drop(events);
     tokio::time::sleep(Duration::from_millis(300)).await;
     let after = server.text("/kv/default/last-event").await?;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(server.text("/kv/default/last-event").await?, after, "the guest went on");
+    assert_eq!(
+        server.text("/kv/default/last-event").await?,
+        after,
+        "the guest went on"
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn http2_and_http1_are_both_spoken() -> Result<()> {
     let server = probe().await?;
-    let http2 = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build()?;
+    let http2 = reqwest::Client::builder()
+        .no_proxy()
+        .http2_prior_knowledge()
+        .build()?;
     let response = http2.get(format!("{}/hello", server.url)).send().await?;
     assert_eq!(response.version(), reqwest::Version::HTTP_2);
     assert_eq!(response.text().await?, "hello");
-    let old = raw(&server, b"GET /hello HTTP/1.0\r\nHost: x\r\n\r\n", Duration::from_secs(5)).await?;
+    let old = raw(
+        &server,
+        b"GET /hello HTTP/1.0\r\nHost: x\r\n\r\n",
+        Duration::from_secs(5),
+    )
+    .await?;
     assert!(old.starts_with("HTTP/1.0 200"), "{old}");
     assert!(old.ends_with("hello"), "{old}");
     Ok(())
@@ -163,7 +197,10 @@ async fn a_body_over_the_limit_is_413_with_and_without_a_length() -> Result<()> 
     let problem: Value = declared.json().await?;
     assert_eq!(problem["code"], "body-too-large");
     let chunks = futures::stream::iter(0..30).map(|_| Ok::<_, std::io::Error>(vec![0; 10_000]));
-    let request = server.http.post(&url).body(reqwest::Body::wrap_stream(chunks));
+    let request = server
+        .http
+        .post(&url)
+        .body(reqwest::Body::wrap_stream(chunks));
     assert_eq!(request.send().await?.status(), 413);
     let fits = server.http.post(&url).body(vec![0; 200_000]).send().await?;
     assert_eq!(fits.text().await?, "200000");
@@ -193,7 +230,10 @@ async fn instances_are_reused() -> Result<()> {
     for _ in 0..20 {
         highest = highest.max(server.text("/memory").await?.parse::<u32>()?);
     }
-    assert!(highest >= 10, "20 requests in a row, at most {highest} in one instance");
+    assert!(
+        highest >= 10,
+        "20 requests in a row, at most {highest} in one instance"
+    );
     Ok(())
 }
 
@@ -205,16 +245,27 @@ async fn draining_finishes_what_is_in_flight_and_takes_nothing_new() -> Result<(
     tokio::time::sleep(Duration::from_millis(200)).await;
     let started = Instant::now();
     server.stop(Duration::from_secs(10)).await;
-    assert!(started.elapsed() < Duration::from_secs(5), "idle connections held the drain");
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "idle connections held the drain"
+    );
     assert_eq!(slow.await??.text().await?, "slept");
-    assert!(TcpStream::connect(address).await.is_err(), "the listener is still open");
+    assert!(
+        TcpStream::connect(address).await.is_err(),
+        "the listener is still open"
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn the_grace_period_ends() -> Result<()> {
     let server = probe().await?;
-    let stuck = tokio::spawn(server.http.get(format!("{}/sleep/60000", server.url)).send());
+    let stuck = tokio::spawn(
+        server
+            .http
+            .get(format!("{}/sleep/60000", server.url))
+            .send(),
+    );
     tokio::time::sleep(Duration::from_millis(200)).await;
     let started = Instant::now();
     server.stop(Duration::from_millis(500)).await;

@@ -10,20 +10,29 @@ async fn health_tells_alive_ready_and_what_of() -> Result<()> {
     assert_eq!(server.get("/health/live").await?.status(), 200);
     assert_eq!(server.get("/health/ready").await?.status(), 200);
     let status: Value = server.get("/api/health/status").await?.json().await?;
-    assert_eq!(status["components"]["database"]["status"], "healthy", "{status}");
+    assert_eq!(
+        status["components"]["database"]["status"], "healthy",
+        "{status}"
+    );
     server
         .database
         .execute("select platform.report_health('disk', 'healthy', '{\"free_bytes\": 7}')")
         .await?;
     let status: Value = server.get("/api/health/status").await?.json().await?;
     assert_eq!(status["status"], "healthy", "{status}");
-    assert_eq!(status["components"]["disk"]["status"], "healthy", "{status}");
+    assert_eq!(
+        status["components"]["disk"]["status"], "healthy",
+        "{status}"
+    );
     server
         .database
         .execute("update platform.health set reported_at = now() - interval '1 minute'")
         .await?;
     let status: Value = server.get("/api/health/status").await?.json().await?;
-    assert_eq!(status["status"], "degraded", "an old report counts as unknown: {status}");
+    assert_eq!(
+        status["status"], "degraded",
+        "an old report counts as unknown: {status}"
+    );
     Ok(())
 }
 
@@ -38,7 +47,10 @@ async fn without_its_database_it_is_alive_but_not_ready() -> Result<()> {
     let ready = server.get("/health/ready").await?;
     assert_eq!(ready.status(), 503);
     let text = ready.text().await?;
-    assert!(!text.contains("postgres") && !text.contains("gather_site"), "{text}");
+    assert!(
+        !text.contains("postgres") && !text.contains("gather_site"),
+        "{text}"
+    );
     Ok(())
 }
 
@@ -60,13 +72,24 @@ async fn pages_carry_security_headers_and_no_inline_script() -> Result<()> {
         let headers = response.headers().clone();
         let policy = headers["content-security-policy"].to_str()?;
         assert!(!policy.contains("unsafe"), "{policy}");
-        assert!(policy.contains("default-src 'none'") || policy.contains("default-src 'self'"), "{policy}");
+        assert!(
+            policy.contains("default-src 'none'") || policy.contains("default-src 'self'"),
+            "{policy}"
+        );
         assert_eq!(headers["x-content-type-options"], "nosniff");
         let html = response.text().await?;
         assert!(html.contains("Gather"), "{page}");
-        assert!(!html.contains("<script>") && !html.contains("style=\""), "{page} has inline code");
+        assert!(
+            !html.contains("<script>") && !html.contains("style=\""),
+            "{page} has inline code"
+        );
     }
-    assert!(server.text("/llms.txt").await?.contains("/api/agents/register"));
+    assert!(
+        server
+            .text("/llms.txt")
+            .await?
+            .contains("/api/agents/register")
+    );
     Ok(())
 }
 
@@ -75,9 +98,16 @@ async fn unknown_paths_are_problems_or_pages() -> Result<()> {
     let server = Server::start().await?;
     let response = server.get("/no/such/path").await?;
     assert_eq!(response.status(), 404);
-    let request = server.http.get(format!("{}/no/such/path", server.url)).header("accept", "text/html");
+    let request = server
+        .http
+        .get(format!("{}/no/such/path", server.url))
+        .header("accept", "text/html");
     let page = request.send().await?;
     assert_eq!(page.status(), 404);
-    assert!(page.headers()["content-type"].to_str()?.starts_with("text/html"));
+    assert!(
+        page.headers()["content-type"]
+            .to_str()?
+            .starts_with("text/html")
+    );
     Ok(())
 }

@@ -64,7 +64,10 @@ impl Connection {
         loop {
             let read = self.socket.read(&mut self.buffer[filled..]).await?;
             if read == 0 {
-                bail!("the server closed: {}", String::from_utf8_lossy(&self.buffer[..filled]));
+                bail!(
+                    "the server closed: {}",
+                    String::from_utf8_lossy(&self.buffer[..filled])
+                );
             }
             filled += read;
             if let Some((start, length)) = framing(&self.buffer[..filled])?
@@ -75,12 +78,19 @@ impl Connection {
         }
     }
 
-    async fn post(&mut self, address: SocketAddr, path: &str, body: &str) -> Result<serde_json::Value> {
+    async fn post(
+        &mut self,
+        address: SocketAddr,
+        path: &str,
+        body: &str,
+    ) -> Result<serde_json::Value> {
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        Ok(serde_json::from_slice(self.send(request.as_bytes()).await?)?)
+        Ok(serde_json::from_slice(
+            self.send(request.as_bytes()).await?,
+        )?)
     }
 }
 
@@ -121,20 +131,32 @@ pub async fn run(target: &Target, time: Duration, connections: usize) -> Result<
 }
 
 /// Signs in again and again: a challenge, its signature, the tokens.
-pub async fn authenticate(address: SocketAddr, pair: &KeyPair, time: Duration, connections: usize) -> Result<Figures> {
+pub async fn authenticate(
+    address: SocketAddr,
+    pair: &KeyPair,
+    time: Duration,
+    connections: usize,
+) -> Result<Figures> {
     let pair = pair.clone();
     on_own_thread(time, connections, move |end| {
         let pair = pair.clone();
         async move {
             let mut connection = Connection::open(address).await?;
-            let wanted = format!("{{\"public_key\":\"{}\"}}", BASE64_STANDARD.encode(*pair.pk));
+            let wanted = format!(
+                "{{\"public_key\":\"{}\"}}",
+                BASE64_STANDARD.encode(*pair.pk)
+            );
             let mut latencies = Vec::new();
             while Instant::now() < end {
                 let started = Instant::now();
-                let given = connection.post(address, "/api/agents/challenge", &wanted).await?;
+                let given = connection
+                    .post(address, "/api/agents/challenge", &wanted)
+                    .await?;
                 let challenge = given["challenge"].as_str().context("no challenge")?;
                 let body = signed(&pair, challenge).to_string();
-                let tokens = connection.post(address, "/api/agents/authenticate", &body).await?;
+                let tokens = connection
+                    .post(address, "/api/agents/authenticate", &body)
+                    .await?;
                 tokens["access_token"].as_str().context("no token")?;
                 latencies.push(started.elapsed());
             }
@@ -153,7 +175,9 @@ where
     F: Future<Output = Result<Vec<Duration>>> + 'static,
 {
     tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime, async {
             clients(time / 5, connections, &client).await?;
@@ -163,7 +187,11 @@ where
     .await?
 }
 
-async fn clients<F>(time: Duration, connections: usize, client: &impl Fn(Instant) -> F) -> Result<Figures>
+async fn clients<F>(
+    time: Duration,
+    connections: usize,
+    client: &impl Fn(Instant) -> F,
+) -> Result<Figures>
 where
     F: Future<Output = Result<Vec<Duration>>> + 'static,
 {

@@ -11,7 +11,10 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use ed25519_compact::{PublicKey, Signature};
 use hmac::{Hmac, Mac};
-use jwt_simple::prelude::{Claims, Duration as TokenTime, Ed25519KeyPair, EdDSAKeyPairLike, EdDSAPublicKeyLike, NoCustomClaims};
+use jwt_simple::prelude::{
+    Claims, Duration as TokenTime, Ed25519KeyPair, EdDSAKeyPairLike, EdDSAPublicKeyLike,
+    NoCustomClaims,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -57,7 +60,11 @@ pub async fn serve(database: &str) -> Result<()> {
         .with_state(Arc::new(app));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
-    axum::serve(axum::serve::ListenerExt::tap_io(listener, |io| drop(io.set_nodelay(true))), router).await?;
+    axum::serve(
+        axum::serve::ListenerExt::tap_io(listener, |io| drop(io.set_nodelay(true))),
+        router,
+    )
+    .await?;
     Ok(())
 }
 
@@ -97,15 +104,24 @@ async fn me(State(app): Shared, headers: HeaderMap) -> Answer<Json<Value>> {
                 .public_key()
                 .verify_token::<NoCustomClaims>(token, None)
                 .map_err(|_| StatusCode::UNAUTHORIZED)?;
-            let account: Uuid = claims.subject.and_then(|s| s.parse().ok()).ok_or(StatusCode::UNAUTHORIZED)?;
-            app.verified.lock().map_err(internal)?.insert(token.to_owned(), account);
+            let account: Uuid = claims
+                .subject
+                .and_then(|s| s.parse().ok())
+                .ok_or(StatusCode::UNAUTHORIZED)?;
+            app.verified
+                .lock()
+                .map_err(internal)?
+                .insert(token.to_owned(), account);
             account
         }
     };
     let db = app.pool.get().await.map_err(internal)?;
     let sql = "select id, name, public_key, description, status, created_at::text from identity.agent_profile where id = $1";
     let statement = db.prepare_cached(sql).await.map_err(internal)?;
-    let row = db.query_opt(&statement, &[&account]).await.map_err(internal)?;
+    let row = db
+        .query_opt(&statement, &[&account])
+        .await
+        .map_err(internal)?;
     let row = row.ok_or(StatusCode::NOT_FOUND)?;
     Ok(Json(json!({
         "id": row.get::<_, Uuid>(0), "name": row.get::<_, String>(1), "public_key": row.get::<_, String>(2),
@@ -121,7 +137,10 @@ fn mac(text: &str) -> String {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 #[derive(Deserialize)]
@@ -131,7 +150,12 @@ struct ChallengeFor {
 
 async fn challenge(Json(wanted): Json<ChallengeFor>) -> Json<Value> {
     let digest = Sha256::digest(wanted.public_key.as_bytes());
-    let text = format!("native agent-authentication {} {} {}", Uuid::new_v4().simple(), now() + 60, BASE64_STANDARD.encode(digest));
+    let text = format!(
+        "native agent-authentication {} {} {}",
+        Uuid::now_v7().simple(),
+        now() + 60,
+        BASE64_STANDARD.encode(digest)
+    );
     Json(json!({ "challenge": format!("{text} {}", mac(&text)), "expires_at": now() + 60 }))
 }
 
@@ -144,17 +168,34 @@ struct Signed {
 
 async fn authenticate(State(app): Shared, Json(signed): Json<Signed>) -> Answer<Json<Value>> {
     let refused = |_| StatusCode::UNAUTHORIZED;
-    let (text, given) = signed.challenge.rsplit_once(' ').ok_or(StatusCode::UNAUTHORIZED)?;
+    let (text, given) = signed
+        .challenge
+        .rsplit_once(' ')
+        .ok_or(StatusCode::UNAUTHORIZED)?;
     if mac(text) != given {
         return Err(StatusCode::UNAUTHORIZED);
     }
-    let nonce = text.split(' ').nth(2).unwrap_or_default().as_bytes().to_vec();
-    let key = BASE64_STANDARD.decode(&signed.public_key).map_err(|_| StatusCode::UNAUTHORIZED)?;
-    let signature = BASE64_STANDARD.decode(&signed.signature).map_err(|_| StatusCode::UNAUTHORIZED)?;
+    let nonce = text
+        .split(' ')
+        .nth(2)
+        .unwrap_or_default()
+        .as_bytes()
+        .to_vec();
+    let key = BASE64_STANDARD
+        .decode(&signed.public_key)
+        .map_err(|_| StatusCode::UNAUTHORIZED)?;
+    let signature = BASE64_STANDARD
+        .decode(&signed.signature)
+        .map_err(|_| StatusCode::UNAUTHORIZED)?;
     PublicKey::from_slice(&key)
-        .and_then(|public| public.verify(signed.challenge.as_bytes(), &Signature::from_slice(&signature)?))
+        .and_then(|public| {
+            public.verify(
+                signed.challenge.as_bytes(),
+                &Signature::from_slice(&signature)?,
+            )
+        })
         .map_err(refused)?;
-    let refresh = Uuid::new_v4().simple().to_string();
+    let refresh = Uuid::now_v7().simple().to_string();
     let hash = Sha256::digest(&refresh).to_vec();
     let db = app.pool.get().await.map_err(internal)?;
     let sql = "with known as (
@@ -172,9 +213,15 @@ async fn authenticate(State(app): Shared, Json(signed): Json<Signed>) -> Answer<
                )
                select id, account_id from opened";
     let statement = db.prepare_cached(sql).await.map_err(internal)?;
-    let row = db.query_opt(&statement, &[&key, &nonce, &hash]).await.map_err(internal)?;
+    let row = db
+        .query_opt(&statement, &[&key, &nonce, &hash])
+        .await
+        .map_err(internal)?;
     let row = row.ok_or(StatusCode::UNAUTHORIZED)?;
-    let claims = Claims::create(TokenTime::from(Duration::from_secs(900))).with_subject(row.get::<_, Uuid>(1));
+    let claims = Claims::create(TokenTime::from(Duration::from_secs(900)))
+        .with_subject(row.get::<_, Uuid>(1));
     let token = app.signer.sign(claims).map_err(internal)?;
-    Ok(Json(json!({ "access_token": token, "token_type": "Bearer", "expires_in": 900, "refresh_token": refresh })))
+    Ok(Json(
+        json!({ "access_token": token, "token_type": "Bearer", "expires_in": 900, "refresh_token": refresh }),
+    ))
 }

@@ -63,9 +63,15 @@ impl Server {
 
     /// Resident memory in MB.
     pub fn memory(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().context("ended")?))?;
+        let status = std::fs::read_to_string(format!(
+            "/proc/{}/status",
+            self.child.id().context("ended")?
+        ))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes: u64 = line.and_then(|l| l.split_whitespace().next()).context("VmRSS")?.parse()?;
+        let kilobytes: u64 = line
+            .and_then(|l| l.split_whitespace().next())
+            .context("VmRSS")?
+            .parse()?;
         Ok(kilobytes / 1000)
     }
 
@@ -74,14 +80,23 @@ impl Server {
         let key = BASE64_STANDARD.encode(*pair.pk);
         let http = reqwest::Client::new();
         let post = async |path: &str, body: Value| -> Result<Value> {
-            let request = http.post(format!("http://{}{path}", self.address)).json(&body);
+            let request = http
+                .post(format!("http://{}{path}", self.address))
+                .json(&body);
             Ok(request.send().await?.json().await?)
         };
-        post("/api/agents/register", json!({ "name": "bench", "public_key": key })).await?;
+        post(
+            "/api/agents/register",
+            json!({ "name": "bench", "public_key": key }),
+        )
+        .await?;
         let given = post("/api/agents/challenge", json!({ "public_key": key })).await?;
         let challenge = given["challenge"].as_str().context("challenge")?;
         let tokens = post("/api/agents/authenticate", signed(pair, challenge)).await?;
-        Ok(tokens["access_token"].as_str().context("access_token")?.to_owned())
+        Ok(tokens["access_token"]
+            .as_str()
+            .context("access_token")?
+            .to_owned())
     }
 }
 
@@ -89,7 +104,10 @@ impl Server {
 pub async fn serve_host(arguments: &[String]) -> Result<()> {
     let database = arguments[1].parse()?;
     let mut limits = Limits::default();
-    if arguments.iter().any(|argument| argument == "--instance-reuse=1") {
+    if arguments
+        .iter()
+        .any(|argument| argument == "--instance-reuse=1")
+    {
         limits.instance_reuse = 1;
     }
     let state = tempfile::tempdir()?;
@@ -98,7 +116,12 @@ pub async fn serve_host(arguments: &[String]) -> Result<()> {
         listen: "127.0.0.1:0".parse()?,
         metrics_listen: None,
         public_metrics: true,
-        variables: secrets::function_variables(&manifest()?, &database, &master_key(), "http://bench")?,
+        variables: secrets::function_variables(
+            &manifest()?,
+            &database,
+            &master_key(),
+            "http://bench",
+        )?,
         state_dir: state.path().to_owned(),
         cache_dir: root().join("target/compiled"),
         key_value_url: None,

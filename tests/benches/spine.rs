@@ -9,7 +9,7 @@ mod process;
 
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use e2e::{Database, component_file, master_key};
+use e2e::{Database, component_file};
 use ed25519_compact::{KeyPair, Seed};
 use load::{Figures, Target, authenticate, run};
 use process::{Server, serve_host};
@@ -50,30 +50,62 @@ async fn bench() -> Result<()> {
     let host = Server::host(&manifest, &database, &[]).await?;
     let native = Server::native(&database).await?;
 
-    println!("{CONNECTIONS} connections, {SECONDS:?} a case; servers, PostgreSQL and the load on the same cores\n");
-    println!("{:<34} {:>10} {:>9} {:>9} {:>10} {:>9} {:>9} {:>6}", "", "functions", "p50 µs", "p99 µs", "native", "p50 µs", "p99 µs", "ratio");
+    println!(
+        "{CONNECTIONS} connections, {SECONDS:?} a case; servers, PostgreSQL and the load on the same cores\n"
+    );
+    println!(
+        "{:<34} {:>10} {:>9} {:>9} {:>10} {:>9} {:>9} {:>6}",
+        "", "functions", "p50 µs", "p99 µs", "native", "p50 µs", "p99 µs", "ratio"
+    );
     let idle = host.memory()?;
     for (name, function, twin) in [
         ("hello", "/hello", "/hello"),
         ("hello, Spin SDK as it is", "/sdk/hello", "/hello"),
         ("one indexed SELECT", "/item/77", "/item/77"),
     ] {
-        let ours = run(&Target::get(host.address, function, None), SECONDS, CONNECTIONS).await?;
-        let theirs = run(&Target::get(native.address, twin, None), SECONDS, CONNECTIONS).await?;
+        let ours = run(
+            &Target::get(host.address, function, None),
+            SECONDS,
+            CONNECTIONS,
+        )
+        .await?;
+        let theirs = run(
+            &Target::get(native.address, twin, None),
+            SECONDS,
+            CONNECTIONS,
+        )
+        .await?;
         print(name, &ours, &theirs);
     }
     let pair = KeyPair::from_seed(Seed::new([7; 32]));
     let ours = host.sign_in(&pair).await?;
     let theirs = native.sign_in(&pair).await?;
-    let ours = run(&Target::get(host.address, "/api/agents/me", Some(&ours)), SECONDS, CONNECTIONS).await?;
-    let theirs = run(&Target::get(native.address, "/api/agents/me", Some(&theirs)), SECONDS, CONNECTIONS).await?;
+    let ours = run(
+        &Target::get(host.address, "/api/agents/me", Some(&ours)),
+        SECONDS,
+        CONNECTIONS,
+    )
+    .await?;
+    let theirs = run(
+        &Target::get(native.address, "/api/agents/me", Some(&theirs)),
+        SECONDS,
+        CONNECTIONS,
+    )
+    .await?;
     print("GET /api/agents/me with a token", &ours, &theirs);
     let ours = authenticate(host.address, &pair, SECONDS, CONNECTIONS).await?;
     let theirs = authenticate(native.address, &pair, SECONDS, CONNECTIONS).await?;
     print("challenge + authenticate", &ours, &theirs);
 
-    println!("\nmemory of the host: {idle} MB idle, {} MB after load; native {} MB", host.memory()?, native.memory()?);
-    println!("start to ready: {:?}, components compiled before", host.ready);
+    println!(
+        "\nmemory of the host: {idle} MB idle, {} MB after load; native {} MB",
+        host.memory()?,
+        native.memory()?
+    );
+    println!(
+        "start to ready: {:?}, components compiled before",
+        host.ready
+    );
     let cold = Server::host(&manifest, &database, &["--instance-reuse=1"]).await?;
     run(&Target::get(cold.address, "/hello", None), SECONDS, 1).await?;
     println!("cold instantiation: {}", instantiation(&cold).await?);
@@ -83,30 +115,52 @@ async fn bench() -> Result<()> {
 fn print(name: &str, ours: &Figures, theirs: &Figures) {
     println!(
         "{name:<34} {:>8.0}/s {:>9.0} {:>9.0} {:>8.0}/s {:>9.0} {:>9.0} {:>6.2}",
-        ours.throughput, ours.p50_us, ours.p99_us, theirs.throughput, theirs.p50_us, theirs.p99_us,
+        ours.throughput,
+        ours.p50_us,
+        ours.p99_us,
+        theirs.throughput,
+        theirs.p50_us,
+        theirs.p99_us,
         ours.throughput / theirs.throughput
     );
 }
 
 /// What the host's own histogram says of new instances.
 async fn instantiation(server: &Server) -> Result<String> {
-    let metrics = reqwest::get(format!("http://{}/metrics", server.address)).await?.text().await?;
+    let metrics = reqwest::get(format!("http://{}/metrics", server.address))
+        .await?
+        .text()
+        .await?;
     let value = |name: &str| -> Result<f64> {
         let prefix = format!("gather_function_instantiation_seconds_{name}");
-        let line = metrics.lines().find(|line| line.starts_with(&prefix) && line.contains("twin"));
-        Ok(line.and_then(|line| line.rsplit(' ').next()).context("no histogram")?.parse()?)
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with(&prefix) && line.contains("twin"));
+        Ok(line
+            .and_then(|line| line.rsplit(' ').next())
+            .context("no histogram")?
+            .parse()?)
     };
     let (sum, count) = (value("sum")?, value("count")?);
     let mut median = "more than all buckets".to_owned();
-    for line in metrics.lines().filter(|l| l.starts_with("gather_function_instantiation_seconds_bucket") && l.contains("twin")) {
-        let at_most = line.split("le=\"").nth(1).and_then(|rest| rest.split('"').next()).context("le")?;
+    for line in metrics.lines().filter(|l| {
+        l.starts_with("gather_function_instantiation_seconds_bucket") && l.contains("twin")
+    }) {
+        let at_most = line
+            .split("le=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next())
+            .context("le")?;
         let below: f64 = line.rsplit(' ').next().context("a value")?.parse()?;
         if below >= count / 2.0 {
             median = format!("at most {:.0} µs", at_most.parse::<f64>()? * 1e6);
             break;
         }
     }
-    Ok(format!("mean {:.0} µs, median {median} ({count} instances)", sum / count * 1e6))
+    Ok(format!(
+        "mean {:.0} µs, median {median} ({count} instances)",
+        sum / count * 1e6
+    ))
 }
 
 /// The platform's functions, the twin's, and the probe (which uses the Spin SDK alone).
@@ -116,7 +170,11 @@ fn bench_manifest(database: &Database) -> Result<String> {
         let relative = format!("target/wasm32-wasip2/function/{id}.wasm");
         text = text.replace(&relative, &component_file(id).to_string_lossy());
     }
-    for (id, route) in [("twin", "/hello"), ("twin", "/item/..."), ("probe", "/sdk/hello")] {
+    for (id, route) in [
+        ("twin", "/hello"),
+        ("twin", "/item/..."),
+        ("probe", "/sdk/hello"),
+    ] {
         text += &format!("\n[[trigger.http]]\nroute = {route:?}\ncomponent = {id:?}\n");
     }
     for id in ["twin", "probe"] {

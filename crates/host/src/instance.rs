@@ -258,7 +258,10 @@ impl Function {
         let proxy = self.pre.instantiate_async(&mut store).await?;
         let id = self.id.as_str();
         let took = started.elapsed().as_secs_f64();
-        self.metrics.instantiation.with_label_values(&[id]).observe(took);
+        self.metrics
+            .instantiation
+            .with_label_values(&[id])
+            .observe(took);
         self.metrics.instances.with_label_values(&[id, "all"]).inc();
         Ok(Instance {
             store,

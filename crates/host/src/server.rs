@@ -220,11 +220,7 @@ async fn load(
         Some(url) => key_value::Stores::redis(url).await?,
         None => key_value::Stores::sqlite(&options.state_dir.join("key-value.sqlite"))?,
     });
-    let compiler = Compiler::new(
-        &manifest,
-        &options.limits,
-        options.cache_dir.clone(),
-    )?;
+    let compiler = Compiler::new(&manifest, &options.limits, options.cache_dir.clone())?;
     let linker = compiler.linker()?;
     let scratch = options.state_dir.join("files");
     let mut failed = None;

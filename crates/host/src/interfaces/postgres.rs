@@ -1,5 +1,10 @@
 //! `spin:postgres@4.2.0`.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "the interface's own error is large, and these are not hot when they fail"
+)]
+
 pub use super::postgres_pool::{PoolLimits, Pools};
 use super::{
     Host,

@@ -297,9 +297,15 @@ fn without_comments(sql: &str) -> &str {
     let mut text = sql.trim_start();
     loop {
         if let Some(rest) = text.strip_prefix("--") {
-            text = rest.split_once('\n').map_or("", |(_, after)| after).trim_start();
+            text = rest
+                .split_once('\n')
+                .map_or("", |(_, after)| after)
+                .trim_start();
         } else if let Some(rest) = text.strip_prefix("/*") {
-            text = rest.split_once("*/").map_or("", |(_, after)| after).trim_start();
+            text = rest
+                .split_once("*/")
+                .map_or("", |(_, after)| after)
+                .trim_start();
         } else {
             return text;
         }
@@ -317,9 +323,37 @@ mod tests {
                 assert_eq!(Effect::of(sql), effect, "{sql}");
             }
         };
-        check(Effect::None, &["select 1", "  WITH x as (select 1) table x", "-- a\n/* b */ insert into t", "savepoint x"]);
-        check(Effect::Begin, &["begin", "BEGIN;", "start transaction", "rollback to savepoint x", "commit and chain"]);
+        check(
+            Effect::None,
+            &[
+                "select 1",
+                "  WITH x as (select 1) table x",
+                "-- a\n/* b */ insert into t",
+                "savepoint x",
+            ],
+        );
+        check(
+            Effect::Begin,
+            &[
+                "begin",
+                "BEGIN;",
+                "start transaction",
+                "rollback to savepoint x",
+                "commit and chain",
+            ],
+        );
         check(Effect::End, &["commit", "Rollback;", "end", "abort work"]);
-        check(Effect::Session, &["set role x", "(select 1)", "", "--", "/*", "call x()", "listen y"]);
+        check(
+            Effect::Session,
+            &[
+                "set role x",
+                "(select 1)",
+                "",
+                "--",
+                "/*",
+                "call x()",
+                "listen y",
+            ],
+        );
     }
 }

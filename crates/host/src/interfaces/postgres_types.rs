@@ -194,10 +194,13 @@ fn to_decimal(text: impl AsRef<str>) -> Result<Decimal> {
     Decimal::from_str_exact(text.as_ref()).context("invalid decimal number")
 }
 
+/// One end of a range, as the interface has it.
+type Bound<W> = (W, RangeBoundKind);
+
 fn bounds<T: Normalizable + PartialOrd, W>(
     range: &Range<T>,
     convert: impl Fn(&T) -> W,
-) -> (Option<(W, RangeBoundKind)>, Option<(W, RangeBoundKind)>) {
+) -> (Option<Bound<W>>, Option<Bound<W>>) {
     let kind = |bound| match bound {
         BoundType::Inclusive => RangeBoundKind::Inclusive,
         BoundType::Exclusive => RangeBoundKind::Exclusive,
