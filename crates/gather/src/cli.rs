@@ -53,7 +53,7 @@ pub enum Command {
     Doctor(Box<Settings>),
     /// Print the variables that `spin up` needs, as shell commands
     #[command(
-        after_help = "Example (while `gather up` runs in another terminal):\n  eval \"$(gather variables)\" && spin up --listen 127.0.0.1:3001"
+        after_help = "Example (while `gather up` runs in another terminal):\n  eval \"$(gather variables --public-url http://127.0.0.1:3001)\" && spin up --listen 127.0.0.1:3001"
     )]
     Variables(Box<Settings>),
     /// Manage the keys that sign access tokens

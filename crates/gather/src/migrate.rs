@@ -58,6 +58,11 @@ pub async fn check(database: &Url) -> Result<()> {
     differs.map_or(Ok(()), |one| Err(anyhow!(changed_migration(one.version))))
 }
 
+/// SQLSTATE 3D000, `invalid_catalog_name`.
+const NO_SUCH_DATABASE: &str = "3D000";
+/// SQLSTATE 57P03, `cannot_connect_now`.
+const STARTING_UP: &str = "57P03";
+
 /// Nobody answers at the database's address.
 #[derive(Debug)]
 pub struct Unreachable(String);
@@ -72,20 +77,35 @@ impl std::error::Error for Unreachable {}
 
 /// Connects as administrator.
 pub async fn connect(database: &Url) -> Result<PgConnection> {
-    PgConnection::connect(database.as_str()).await.map_err(|error| {
-        let place = format!("{}:{}", database.host_str().unwrap_or("?"), database.port().unwrap_or(5432));
-        let text = format!("can't connect to the database at {place}: {error}; check DATABASE_URL and that the server runs");
-        match error {
-            sqlx::Error::Io(_) => Unreachable(text).into(),
-            _ => anyhow!(text),
-        }
-    })
+    PgConnection::connect(database.as_str())
+        .await
+        .map_err(|error| {
+            let place = format!(
+                "{}:{}",
+                database.host_str().unwrap_or("?"),
+                database.port().unwrap_or(5432)
+            );
+            let code = error.as_database_error().and_then(|error| error.code());
+            let code = code.as_deref().unwrap_or_default();
+            let advice = match code {
+                NO_SUCH_DATABASE => "run `gather migrate`, which makes it",
+                _ => "check DATABASE_URL and that the server runs",
+            };
+            let text = format!("can't connect to the database at {place}: {error}; {advice}");
+            match error {
+                sqlx::Error::Io(_) => Unreachable(text).into(),
+                _ if code == STARTING_UP => Unreachable(text).into(),
+                _ => anyhow!(text),
+            }
+        })
 }
 
 async fn connect_or_create(database: &Url) -> Result<PgConnection> {
     match PgConnection::connect(database.as_str()).await {
-        // 3D000: there is no such database. Another start may be making it at this moment.
-        Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == "3D000") => {
+        // Another start may be making it at this moment.
+        Err(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| code == NO_SUCH_DATABASE) =>
+        {
             let made = Postgres::create_database(database.as_str()).await;
             connect(database).await.map_err(|error| match made {
                 Err(made) => anyhow!(

@@ -27,7 +27,8 @@ pub async fn start(
         manifest,
         listen,
         metrics_listen: settings.metrics_listen,
-        public_metrics,
+        // A listener of their own takes them off the public one.
+        public_metrics: public_metrics && settings.metrics_listen.is_none(),
         variables,
         cache_dir: state_dir.join("compiled"),
         state_dir,

@@ -476,3 +476,18 @@ fn commands_at_once_refresh_once() {
         (1, 1)
     );
 }
+
+#[test]
+fn a_challenge_that_another_server_gave_is_not_signed() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let address = server.address.as_str();
+    succeed(
+        home.path(),
+        &["agent", "register", "--name", "ada", "--server", address],
+    );
+    server.pass_on_challenges_of("https://bank.example");
+    let error = fail(home.path(), &["agent", "login", "--server", address]);
+    assert!(error.contains("for another server"), "{error}");
+    assert_eq!(server.count("authenticate"), 0);
+}

@@ -256,20 +256,32 @@ fn authenticate(client: &Client, key: &Key) -> Result<Session> {
     let challenge = answer["challenge"]
         .as_str()
         .context("the server's answer holds no challenge")?;
-    check_challenge(challenge)?;
+    check_challenge(challenge, client.server())?;
     let signature = key.sign_base64(challenge.as_bytes());
     let body = json!({"public_key": public_key, "challenge": challenge, "signature": signature});
     Session::read(&client.post("/api/agents/authenticate", &body, None)?)
 }
 
-/// Signs nothing that could be anything but a challenge, whatever a server asks for.
-fn check_challenge(challenge: &str) -> Result<()> {
+/// Signs nothing but a challenge of the very server that is asked: another one could pass on a challenge of
+/// this one, and sign in as us with our answer.
+fn check_challenge(challenge: &str, server: &str) -> Result<()> {
     if challenge.is_empty()
         || challenge.len() > 300
         || !challenge.bytes().all(|byte| (b' '..=b'~').contains(&byte))
     {
         bail!(
             "the server's challenge is not a text of at most 300 ASCII characters; it was not signed"
+        );
+    }
+    let Some(named) = challenge.strip_prefix("gather-authenticate-v1:") else {
+        bail!("the server's challenge is not one for signing in; it was not signed");
+    };
+    let server = server.trim_end_matches('/');
+    // Nonce, expiry, key and MAC follow the address, which has colons of its own.
+    if named.rsplitn(5, ':').nth(4) != Some(server) {
+        bail!(
+            "the challenge is for another server than {server}, so it was not signed; if the server's own address \
+             (its --public-url) is another, use that one with --server"
         );
     }
     Ok(())
@@ -292,11 +304,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_challenges_are_signed() {
-        assert!(check_challenge("gather-authenticate-v1 http://127.0.0.1:3000 nonce").is_ok());
-        for bad in ["", "a\nb", "ä", "\u{0}", &"a".repeat(301)] {
-            assert!(check_challenge(bad).is_err(), "{bad:?}");
+    fn only_challenges_of_the_server_are_signed() {
+        const SERVER: &str = "http://127.0.0.1:3000";
+        let good = format!("gather-authenticate-v1:{SERVER}:nonce:1:key:mac");
+        assert!(check_challenge(&good, SERVER).is_ok());
+        assert!(check_challenge(&good, "http://127.0.0.1:3000/").is_ok());
+        let long = format!("{good}{}", "a".repeat(300));
+        for bad in [
+            "",
+            "a\nb",
+            "ä",
+            "\u{0}",
+            &long,
+            "http://127.0.0.1:3000",
+            "pay:http://127.0.0.1:3000:x",
+        ] {
+            assert!(check_challenge(bad, SERVER).is_err(), "{bad:?}");
         }
-        assert!(check_challenge(&"a".repeat(300)).is_ok());
+        for other in [
+            "http://127.0.0.1:300",
+            "http://127.0.0.1",
+            "https://127.0.0.1:3000",
+            "http://evil.example",
+        ] {
+            assert!(check_challenge(&good, other).is_err(), "{other}");
+        }
     }
 }

@@ -329,6 +329,10 @@ pub async fn wait_for(url: &Url, limit: Duration) -> Result<()> {
     loop {
         match PgConnection::connect(url.as_str()).await {
             Ok(connection) => return Ok(connection.close().await?),
+            // The server answers; the database may still have to be made.
+            Err(sqlx::Error::Database(error)) if error.code().is_some_and(|c| c == "3D000") => {
+                return Ok(());
+            }
             Err(error) if tokio::time::Instant::now() > deadline || !is_passing(&error) => {
                 return Err(error.into());
             }

@@ -21,6 +21,8 @@ struct State {
     refresh: BTreeMap<String, String>,
     calls: BTreeMap<String, usize>,
     requests: usize,
+    /// What challenges name as the server.
+    address: String,
     loses_answer: bool,
 }
 
@@ -34,7 +36,10 @@ impl Server {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::<Mutex<State>>::default();
+        let state = Arc::new(Mutex::new(State {
+            address: address.clone(),
+            ..State::default()
+        }));
         let shared = state.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -43,6 +48,11 @@ impl Server {
             }
         });
         Self { address, state }
+    }
+
+    /// Gives out the challenges of another server from now on, as one that wants to sign in there as the agent.
+    pub fn pass_on_challenges_of(&self, other: &str) {
+        self.state.lock().unwrap().address = other.to_owned();
     }
 
     /// How often the path that ends in `name` was asked for.
@@ -131,7 +141,10 @@ impl State {
                 (201, self.agent(&text("public_key")))
             }
             "/api/agents/challenge" => {
-                let challenge = format!("gather agent authentication {}", self.requests);
+                let challenge = format!(
+                    "gather-authenticate-v1:{}:{}:0:key:mac",
+                    self.address, self.requests
+                );
                 self.challenges.insert(challenge.clone());
                 (
                     200,
