@@ -88,6 +88,28 @@ async fn a_loop_ends_at_its_deadline_and_starves_nobody() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_loop_after_the_head_ends_too_while_slow_streams_go_on() -> Result<()> {
+    let limits = Limits {
+        deadline: Duration::from_millis(700),
+        ..Limits::default()
+    };
+    let server = Server::probe("", limits).await?;
+    let stream = tokio::spawn(server.http.get(format!("{}/stream/80", server.url)).send());
+    let started = Instant::now();
+    let looped = server.get("/loop-late").await?;
+    assert_eq!(looped.status(), 200);
+    assert!(looped.text().await.is_err(), "half an answer looked whole");
+    assert!(started.elapsed() < Duration::from_secs(10));
+    let events = stream.await??.text().await?;
+    assert_eq!(
+        events.matches("data: tick").count(),
+        80,
+        "a stream was cut that only waited"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn memory_is_bounded() -> Result<()> {
     let server = Server::probe("", Limits::default()).await?;
     assert_eq!(server.get("/grow").await?.status(), 500);
@@ -141,8 +163,15 @@ async fn a_client_that_sends_slowly_is_let_go_and_holds_no_instance() -> Result<
     let mut answer = String::new();
     tokio::time::timeout(Duration::from_secs(5), no_body.read_to_string(&mut answer)).await??;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
-    let mut answer = Vec::new();
-    tokio::time::timeout(Duration::from_secs(5), no_head.read_to_end(&mut answer)).await??;
+    // Not even a whole word, or nothing at all.
+    let mut half_preface = TcpStream::connect(address).await?;
+    half_preface.write_all(b"PRI * HT").await?;
+    let silent = TcpStream::connect(address).await?;
+    for mut socket in [no_head, half_preface, silent] {
+        let mut answer = Vec::new();
+        // With an answer, without one, or by a reset: it ends.
+        drop(tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut answer)).await?);
+    }
     Ok(())
 }
 

@@ -158,8 +158,12 @@ async fn an_agent_registers_signs_in_and_reads_itself() -> Result<()> {
         pair,
     };
     let tokens = ada.sign_in(&server).await?;
-    let me: Value = me(&server, &tokens.access).await?.json().await?;
-    assert_eq!(me, agent);
+    let response = me(&server, &tokens.access).await?;
+    assert!(
+        !response.headers().contains_key("gather-caller"),
+        "this one is for the log"
+    );
+    assert_eq!(response.json::<Value>().await?, agent);
     for reference in [id.to_string(), "ada".into()] {
         let request = server
             .http
@@ -683,7 +687,19 @@ async fn lists_are_paged_and_bounded() -> Result<()> {
         names,
         ["agent-1", "agent-2", "agent-3", "agent-4", "agent-5"]
     );
-    for bad in ["limit=0", "limit=101", "limit=x", "after=!", "after=AAAA"] {
+    let zero = server
+        .http
+        .get(format!("{}/api/agents/%00", server.url))
+        .bearer_auth(&token);
+    assert!(zero.send().await?.status().is_client_error());
+    for bad in [
+        "query=%00",
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "after=!",
+        "after=AAAA",
+    ] {
         assert_eq!(
             problem(get(bad).await?, 422).await?,
             "invalid-input",

@@ -214,33 +214,50 @@ async fn a_component_sees_its_own_variables_environment_and_files() -> Result<()
 }
 
 #[tokio::test]
-async fn outgoing_requests_reach_listed_hosts_and_private_routes_only() -> Result<()> {
-    let hidden = r#"
-[[trigger.http]]
-route = { private = true }
-component = "hidden"
-[component.hidden]
-source = "PROBE"
-"#
-    .replace("PROBE", &e2e::component_file("probe").to_string_lossy());
-    let server = Server::probe(&hidden, Limits::default()).await?;
-    let denied = server.text("/fetch?url=http://127.0.0.1:1/").await?;
-    assert!(denied.contains("HttpRequestDenied"), "{denied}");
-    let denied = server
-        .text("/fetch?url=http://hidden.spin.internal/hello")
-        .await?;
-    assert!(denied.contains("HttpRequestDenied"), "{denied}");
-
-    let other = probe().await?;
-    let manifest = format!(
-        "{hidden}\n[component.caller]\nsource = {:?}\nallowed_outbound_hosts = [\"http://hidden.spin.internal\", \"{}\"]\n[[trigger.http]]\nroute = \"/caller/...\"\ncomponent = \"caller\"\n",
-        e2e::component_file("probe"),
-        other.url
+async fn outgoing_requests_reach_listed_hosts_and_components_only() -> Result<()> {
+    let hidden = format!(
+        "[[trigger.http]]\nroute = {{ private = true }}\ncomponent = \"hidden\"\n\
+         [component.hidden]\nsource = {:?}\n",
+        e2e::component_file("probe")
     );
-    let server = Server::probe(&manifest, Limits::default()).await?;
-    // The probe does not know the prefix, so its own 404 says that the route led to it.
-    assert_eq!(server.get("/caller/hello").await?.status(), 404);
-    drop(server);
+    let other = probe().await?;
+    let hosts = [
+        "http://hidden.spin.internal",
+        "http://gone.spin.internal",
+        &other.url,
+    ];
+    let server = Server::probe_reaching(&hosts, &hidden, Limits::default()).await?;
+    let fetch = async |url: &str| -> Result<(u16, String)> {
+        let response = server.get(&format!("/fetch?url={url}")).await?;
+        Ok((response.status().as_u16(), response.text().await?))
+    };
+    let there = format!("{}/hello", other.url);
+    assert_eq!(fetch(&there).await?, (200, "hello".into()));
+    assert_eq!(
+        fetch("http://hidden.spin.internal/hello").await?,
+        (200, "hello".into())
+    );
+    let (status, error) = fetch("http://gone.spin.internal/").await?;
+    assert!(
+        status == 502 && error.contains("DestinationNotFound"),
+        "{error}"
+    );
+    // The server itself, another port, another scheme, and metadata addresses are not listed.
+    for url in [
+        format!("{}/hello", server.url),
+        "http://127.0.0.1:1/".into(),
+        there.replace("http:", "https:"),
+        "http://169.254.169.254/latest/meta-data/".into(),
+        "http://probe.spin.internal/hello".into(),
+    ] {
+        let (status, error) = fetch(&url).await?;
+        assert!(
+            status == 502 && error.contains("HttpRequestDenied"),
+            "{url}: {error}"
+        );
+    }
+    // A private route is no public one.
+    assert_eq!(server.get("/hidden/hello").await?.status(), 404);
     Ok(())
 }
 

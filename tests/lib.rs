@@ -195,6 +195,14 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub async fn probe(settings: &str, limits: Limits) -> Result<Self> {
+        Self::probe_reaching(&[], settings, limits).await
+    }
+
+    /// The probe with more `allowed_outbound_hosts`.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn probe_reaching(hosts: &[&str], settings: &str, limits: Limits) -> Result<Self> {
         tokio::task::spawn_blocking(build_components).await??;
         let database = Database::create().await?;
         database
@@ -206,7 +214,7 @@ impl Server {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("spin.toml");
         std::fs::write(folder.path().join("note.txt"), "mounted")?;
-        std::fs::write(&file, probe_manifest(&database.admin, settings))?;
+        std::fs::write(&file, probe_manifest(&database.admin, hosts, settings))?;
         let listen = free_address()?;
         Self::serve(file, listen, database, BTreeMap::new(), limits, None).await
     }
@@ -227,7 +235,7 @@ impl Server {
         let database = Database::create().await?;
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("spin.toml");
-        std::fs::write(&file, probe_manifest(&database.admin, ""))?;
+        std::fs::write(&file, probe_manifest(&database.admin, &[], ""))?;
         let variables = BTreeMap::new();
         let key_value = Some(url.to_owned());
         Self::serve(
@@ -316,9 +324,10 @@ impl Server {
 }
 
 /// A manifest with the probe, whose database is the given one.
-fn probe_manifest(database: &Url, settings: &str) -> String {
+fn probe_manifest(database: &Url, hosts: &[&str], settings: &str) -> String {
     let component = component_file("probe");
-    let port = database.port().unwrap_or(5432);
+    let postgres = format!("postgres://127.0.0.1:{}", database.port().unwrap_or(5432));
+    let hosts: Vec<_> = hosts.iter().copied().chain([postgres.as_str()]).collect();
     format!(
         r#"spin_manifest_version = 2
 [application]
@@ -329,7 +338,7 @@ component = "probe"
 [component.probe]
 source = {component:?}
 key_value_stores = ["default"]
-allowed_outbound_hosts = ["postgres://127.0.0.1:{port}"]
+allowed_outbound_hosts = {hosts:?}
 files = ["*.txt"]
 environment = {{ COLOUR = "blue" }}
 variables = {{ database_url = "{database}?sslmode=disable", greeting = "hello" }}

@@ -23,7 +23,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tracing::{Instrument, Span};
@@ -97,7 +97,7 @@ impl App {
             return self.render_metrics().map(Answer::whole);
         }
         if self.readiness.as_deref() == Some(path) && self.draining.load(Ordering::Relaxed) {
-            return problem::DRAINING.response(&id).map(Answer::whole);
+            return with_id(problem::DRAINING.response(&id), &id).map(Answer::whole);
         }
         let Some((route, function, found)) = self.router.find(path) else {
             return with_id(problem::NOT_FOUND.response(&id), &id).map(Answer::whole);
@@ -270,6 +270,8 @@ struct Guest {
     run: Option<Run>,
     place: Option<OwnedSemaphorePermit>,
     function: Arc<Function>,
+    /// Time at work since the client last got something.
+    busy: Duration,
 }
 
 impl Guest {
@@ -278,6 +280,7 @@ impl Guest {
             run: Some(run),
             place: Some(place),
             function,
+            busy: Duration::ZERO,
         }
     }
 
@@ -286,7 +289,17 @@ impl Guest {
         let Some(run) = &mut self.run else {
             return Poll::Ready(Ok(()));
         };
+        let started = Instant::now();
         let Poll::Ready(result) = run.as_mut().poll(cx) else {
+            self.busy += started.elapsed();
+            if self.busy > self.function.limits.deadline {
+                tracing::error!(
+                    "the function was stopped: it computed for longer than its deadline"
+                );
+                self.run = None;
+                self.place = None;
+                return Poll::Ready(Err(problem::DEADLINE));
+            }
             return Poll::Pending;
         };
         self.run = None;
@@ -328,6 +341,10 @@ impl Guest {
         let mut frames = Frames::default();
         let whole = poll_fn(|cx| {
             loop {
+                let ended = match self.poll(cx) {
+                    Poll::Ready(Err(problem)) => return Poll::Ready(Err(problem)),
+                    ended => ended.is_ready(),
+                };
                 match body.as_mut().poll_frame(cx) {
                     Poll::Ready(None) => return Poll::Ready(Ok(true)),
                     Poll::Ready(Some(Ok(frame))) => {
@@ -339,23 +356,11 @@ impl Guest {
                         tracing::error!(%error, "the function's body broke off");
                         return Poll::Ready(Err(problem::INTERNAL));
                     }
-                    Poll::Pending => match self.poll(cx) {
-                        Poll::Ready(Err(problem)) => return Poll::Ready(Err(problem)),
-                        Poll::Ready(Ok(())) => {}
-                        // What the guest did just now may have filled the body.
-                        Poll::Pending => match body.as_mut().poll_frame(cx) {
-                            Poll::Pending => return Poll::Ready(Ok(false)),
-                            Poll::Ready(Some(Ok(frame))) => {
-                                if !frames.add(frame) {
-                                    return Poll::Ready(Ok(false));
-                                }
-                            }
-                            Poll::Ready(None) => return Poll::Ready(Ok(true)),
-                            Poll::Ready(Some(Err(_))) => {
-                                return Poll::Ready(Err(problem::INTERNAL));
-                            }
-                        },
-                    },
+                    Poll::Pending if ended => {
+                        tracing::error!("the function ended before its body did");
+                        return Poll::Ready(Err(problem::INTERNAL));
+                    }
+                    Poll::Pending => return Poll::Ready(Ok(false)),
                 }
             }
         })
@@ -470,13 +475,18 @@ impl Streamed {
         if !self.start.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.start)))));
         }
-        let frame = self.body.as_mut().poll_frame(cx);
-        if frame.is_ready() {
-            return frame;
-        }
-        match self.guest.poll(cx) {
-            Poll::Ready(Err(_)) => Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
-            _ => self.body.as_mut().poll_frame(cx),
+        let ended = match self.guest.poll(cx) {
+            Poll::Ready(Err(_)) => return Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
+            ended => ended.is_ready(),
+        };
+        match self.body.as_mut().poll_frame(cx) {
+            Poll::Pending if ended => Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
+            frame => {
+                if frame.is_ready() {
+                    self.guest.busy = Duration::ZERO;
+                }
+                frame
+            }
         }
     }
 }

@@ -33,7 +33,7 @@ use wasmtime_wasi_http::{
 
 /// Resources that a guest may hold at the same time: it leaks them itself, so it traps itself.
 const MAX_RESOURCES: usize = 10_000;
-/// CPU time of one request in ticks of 2 ms, after which a stream that never ends is cut.
+/// A running guest lets others run at each tick of the epoch.
 const EPOCHS_PER_TICK: u64 = 1;
 
 /// A loaded function, shared by all workers.

@@ -380,6 +380,14 @@ impl Worker {
         mut phase: watch::Receiver<Phase>,
     ) {
         let _open = Open::new(&self);
+        // What tells HTTP/1 from HTTP/2 waits for the first bytes without end; a client may not.
+        let begun = tokio::select! {
+            begun = timeout(self.limits.head_timeout, begins(&socket)) => matches!(begun, Ok(Ok(()))),
+            () = leaving(&mut phase) => false,
+        };
+        if !begun {
+            return;
+        }
         let mut stream = TimeoutStream::new(socket);
         stream.set_write_timeout(Some(self.limits.stall_timeout));
         let stream = Box::pin(stream);
@@ -422,6 +430,20 @@ impl Worker {
 async fn leaving(phase: &mut watch::Receiver<Phase>) {
     // The borrow that `wait_for` returns must not live on; an error means that the host is gone.
     drop(phase.wait_for(|phase| *phase != Phase::Serve).await);
+}
+
+/// Resolves when the client has sent enough to tell which HTTP it speaks.
+async fn begins(socket: &TcpStream) -> std::io::Result<()> {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"; // RFC 9113, section 3.4
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let read = socket.peek(&mut start).await?;
+        if read == 0 || read == PREFACE.len() || start[..read] != PREFACE[..read] {
+            return Ok(());
+        }
+        // The socket stays readable, so it cannot be waited for.
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Registers a socket with this thread's runtime.

@@ -7,14 +7,18 @@ use crate::{
     outbound::Scheme,
 };
 use http::{HeaderName, header, uri};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full, Limited};
 use std::sync::{Arc, Weak};
+use tokio::task::JoinSet;
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request, handler::Request,
 };
 
 /// The domain of components that call each other, as in Spin.
 const INTERNAL_DOMAIN: &str = ".spin.internal";
+
+/// The largest answer of one component to another; it is handed over whole.
+const MAX_INTERNAL_BYTES: usize = 16 << 20;
 
 /// What wasmtime asks when a guest makes a request.
 pub struct Outbound {
@@ -121,9 +125,28 @@ async fn call(
     let Some(function) = app.function(component) else {
         return Err(Error::DestinationNotFound);
     };
-    let response = handler::call(&worker, &function, request)
-        .await
-        .map_err(|_| Error::DestinationUnavailable)?;
+    // A task of its own: a guest cannot run inside of another one's run. Dropped, it ends.
+    let mut task = JoinSet::<Result<_, Error>>::new();
+    task.spawn(async move {
+        let response = handler::call(&worker, &function, request)
+            .await
+            .map_err(|_| Error::DestinationUnavailable)?;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, MAX_INTERNAL_BYTES).collect().await;
+        let body = body
+            .map_err(|_| Error::HttpResponseBodySize(None))?
+            .to_bytes();
+        Ok(http::Response::from_parts(parts, body))
+    });
+    let response = match task.join_next().await {
+        Some(Ok(response)) => response?,
+        _ => return Err(Error::DestinationUnavailable),
+    };
     let finished: Finished = Box::new(async { Ok(()) });
-    Ok((response.map(BodyExt::boxed_unsync), finished))
+    let whole = response.map(|body| {
+        Full::new(body)
+            .map_err(|never| match never {})
+            .boxed_unsync()
+    });
+    Ok((whole, finished))
 }
