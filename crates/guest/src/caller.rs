@@ -1,6 +1,6 @@
 //! Who is calling.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -53,6 +53,22 @@ impl Caller {
     }
 }
 
+/// Who a request turned out to be from, for the host's log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Recorded(Arc<OnceLock<Uuid>>);
+
+impl Recorded {
+    fn record(&self, caller: Uuid) {
+        // Verified twice, it is the same one.
+        self.0.get_or_init(|| caller);
+    }
+
+    /// The account, if one was verified.
+    pub(crate) fn caller(&self) -> Option<Uuid> {
+        self.0.get().copied()
+    }
+}
+
 /// The token of `Authorization: Bearer <token>`; another scheme or a malformed header is `None`.
 fn bearer(parts: &Parts) -> Option<&str> {
     let mut values = parts.headers.get_all(AUTHORIZATION).iter();
@@ -77,7 +93,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         let server = required_variable("public_url").await?;
         let token = bearer(parts).unwrap_or_default();
         let caller = token::verify(&db, &server, token).await?;
-        caller.ok_or_else(Problem::unauthenticated)
+        let caller = caller.ok_or_else(Problem::unauthenticated)?;
+        if let Some(recorded) = parts.extensions.get::<Recorded>() {
+            recorded.record(caller.id);
+        }
+        Ok(caller)
     }
 }
 

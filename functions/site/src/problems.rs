@@ -12,10 +12,27 @@ const CODES: &[(&str, &str)] = &[
         "authentication-failed",
         "The key, the challenge or the signature was not accepted; which of them is not told. Ask for a new challenge and sign exactly its bytes with the registered key.",
     ),
+    ("bad-host", "Send exactly one valid `Host` header."),
+    (
+        "body-broken",
+        "The connection broke in the middle of the body. Send the request again.",
+    ),
+    (
+        "body-timeout",
+        "The body came too slowly. Send the request again, without long pauses.",
+    ),
     ("body-too-large", "Send at most 1 MiB."),
     (
         "database-unavailable",
         "The database can't be reached at the moment. Send the request again after `Retry-After` seconds.",
+    ),
+    (
+        "deadline-exceeded",
+        "The request took longer than it may. Ask for less at once.",
+    ),
+    (
+        "draining",
+        "The server is about to stop. Send the request again after `Retry-After` seconds.",
     ),
     (
         "forbidden",
@@ -31,6 +48,10 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "internal",
+        "A fault of ours. Report it with its `request_id`.",
+    ),
+    (
+        "internal-error",
         "A fault of ours. Report it with its `request_id`.",
     ),
     (
@@ -58,6 +79,10 @@ const CODES: &[(&str, &str)] = &[
     (
         "not-found",
         "There is no such thing, or you may not see it.",
+    ),
+    (
+        "overloaded",
+        "Too many requests at this moment. Send the request again after `Retry-After` seconds.",
     ),
     (
         "refresh-failed",
