@@ -1,13 +1,14 @@
 //! A request's way through the host: route, place, instance, answer.
 
 use crate::{
-    instance::{Function, Instances, Run},
+    guest_run::{Content, Guest},
+    instance::{Function, Instances},
     metrics::Metrics,
     problem::{self, Problem},
     request_body::{self, Oversize},
     route::{Match, Route, Router},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::channel::oneshot;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, uri};
 use http_body::{Body, Frame, SizeHint};
@@ -15,7 +16,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{
     collections::BTreeMap,
-    future::poll_fn,
     net::SocketAddr,
     pin::Pin,
     sync::{
@@ -23,15 +23,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
-use wasmtime_wasi_http::{Error, WasiBody};
+use wasmtime_wasi_http::Error;
 
-/// An answer up to this size leaves its instance before the client has read it.
-const WHOLE_BYTES: usize = 256 << 10;
 /// The request's id, for logs, problems and support.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How a function tells the log who called; it is taken off before the client sees the answer.
@@ -262,232 +260,6 @@ async fn place(function: &Function) -> Result<OwnedSemaphorePermit, Problem> {
     {
         Ok(Ok(place)) => Ok(place),
         _ => Err(problem::BUSY),
-    }
-}
-
-/// A guest at work on a request. Dropping it stops the guest.
-struct Guest {
-    run: Option<Run>,
-    place: Option<OwnedSemaphorePermit>,
-    function: Arc<Function>,
-    /// Time at work since the client last got something.
-    busy: Duration,
-}
-
-impl Guest {
-    fn new(run: Run, place: OwnedSemaphorePermit, function: Arc<Function>) -> Self {
-        Self {
-            run: Some(run),
-            place: Some(place),
-            function,
-            busy: Duration::ZERO,
-        }
-    }
-
-    /// Lets the guest go on. Ready when it has ended; an error is a trap.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Problem>> {
-        let Some(run) = &mut self.run else {
-            return Poll::Ready(Ok(()));
-        };
-        let started = Instant::now();
-        let Poll::Ready(result) = run.as_mut().poll(cx) else {
-            self.busy += started.elapsed();
-            if self.busy > self.function.limits.deadline {
-                tracing::error!(
-                    "the function was stopped: it computed for longer than its deadline"
-                );
-                self.run = None;
-                self.place = None;
-                return Poll::Ready(Err(problem::DEADLINE));
-            }
-            return Poll::Pending;
-        };
-        self.run = None;
-        self.place = None;
-        Poll::Ready(result.map_err(|trap| {
-            tracing::error!(trap = format!("{trap:?}"), "the function trapped");
-            self.function.trapped();
-            problem::INTERNAL
-        }))
-    }
-
-    async fn head(
-        &mut self,
-        response: oneshot::Receiver<Result<wasmtime_wasi_http::handler::Response, wasmtime::Error>>,
-    ) -> Result<wasmtime_wasi_http::handler::Response, Problem> {
-        let mut response = std::pin::pin!(response);
-        poll_fn(|cx| {
-            let ended = self.poll(cx);
-            match (response.as_mut().poll(cx), ended) {
-                (Poll::Ready(Ok(Ok(response))), _) => Poll::Ready(Ok(response)),
-                (Poll::Ready(Ok(Err(error))), _) => {
-                    tracing::error!(error = format!("{error:#}"), "the function gave no answer");
-                    Poll::Ready(Err(problem::INTERNAL))
-                }
-                (_, Poll::Ready(Err(problem))) => Poll::Ready(Err(problem)),
-                (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Ok(()))) => {
-                    tracing::error!("the function ended without an answer");
-                    Poll::Ready(Err(problem::INTERNAL))
-                }
-                (Poll::Pending, Poll::Pending) => Poll::Pending,
-            }
-        })
-        .await
-    }
-
-    /// Takes the body whole if the guest has it ready and it is not large, as a stream otherwise.
-    async fn collect(mut self, body: WasiBody) -> Result<Content, Problem> {
-        let mut body = Box::pin(body);
-        let mut frames = Frames::default();
-        let whole = poll_fn(|cx| {
-            loop {
-                let ended = match self.poll(cx) {
-                    Poll::Ready(Err(problem)) => return Poll::Ready(Err(problem)),
-                    ended => ended.is_ready(),
-                };
-                match body.as_mut().poll_frame(cx) {
-                    Poll::Ready(None) => return Poll::Ready(Ok(true)),
-                    Poll::Ready(Some(Ok(frame))) => {
-                        if !frames.add(frame) {
-                            return Poll::Ready(Ok(false));
-                        }
-                    }
-                    Poll::Ready(Some(Err(error))) => {
-                        tracing::error!(%error, "the function's body broke off");
-                        return Poll::Ready(Err(problem::INTERNAL));
-                    }
-                    Poll::Pending if ended => {
-                        tracing::error!("the function ended before its body did");
-                        return Poll::Ready(Err(problem::INTERNAL));
-                    }
-                    Poll::Pending => return Poll::Ready(Ok(false)),
-                }
-            }
-        })
-        .await?;
-        if !whole {
-            return Ok(Content::Stream(Box::new(Streamed {
-                start: frames.bytes(),
-                body,
-                guest: self,
-                span: Span::current(),
-            })));
-        }
-        self.finish();
-        Ok(Content::Whole(Full::new(frames.bytes())))
-    }
-
-    /// The answer is whole; what the guest still does, it does without the client waiting.
-    fn finish(mut self) {
-        let ended = self.poll(&mut Context::from_waker(std::task::Waker::noop()));
-        if ended.is_pending() {
-            let deadline = self.function.limits.deadline;
-            let rest = poll_fn(move |cx| self.poll(cx));
-            tokio::spawn(timeout(deadline, rest).in_current_span());
-        }
-    }
-}
-
-/// The frames of a small answer: mostly one, which is not copied.
-#[derive(Default)]
-struct Frames {
-    first: Bytes,
-    rest: BytesMut,
-}
-
-impl Frames {
-    /// Adds a frame; false when that is enough for an answer to count as small.
-    fn add(&mut self, frame: Frame<Bytes>) -> bool {
-        // Trailers are not sent on: no function of ours makes any.
-        let Ok(data) = frame.into_data() else {
-            return true;
-        };
-        if self.first.is_empty() {
-            self.first = data;
-        } else {
-            if self.rest.is_empty() {
-                self.rest.extend_from_slice(&self.first);
-            }
-            self.rest.extend_from_slice(&data);
-        }
-        self.first.len().max(self.rest.len()) <= WHOLE_BYTES
-    }
-
-    fn bytes(self) -> Bytes {
-        if self.rest.is_empty() {
-            self.first
-        } else {
-            self.rest.freeze()
-        }
-    }
-}
-
-/// The content of a function's answer.
-pub enum Content {
-    /// All of it.
-    Whole(Full<Bytes>),
-    /// A beginning, and a guest that makes the rest.
-    Stream(Box<Streamed>),
-}
-
-/// A body whose guest runs on while the client reads. When the client goes away the guest stops.
-pub struct Streamed {
-    start: Bytes,
-    body: Pin<Box<WasiBody>>,
-    guest: Guest,
-    span: Span,
-}
-
-impl Body for Content {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match self.get_mut() {
-            Self::Whole(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map_err(|never| match never {}),
-            Self::Stream(streamed) => streamed.poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(body) => body.is_end_stream(),
-            Self::Stream(_) => false,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(body) => body.size_hint(),
-            Self::Stream(_) => SizeHint::default(),
-        }
-    }
-}
-
-impl Streamed {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let _entered = self.span.enter();
-        if !self.start.is_empty() {
-            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.start)))));
-        }
-        let ended = match self.guest.poll(cx) {
-            Poll::Ready(Err(_)) => return Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
-            ended => ended.is_ready(),
-        };
-        match self.body.as_mut().poll_frame(cx) {
-            Poll::Pending if ended => Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
-            frame => {
-                if frame.is_ready() {
-                    self.guest.busy = Duration::ZERO;
-                }
-                frame
-            }
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod engine;
 mod guest_log;
+mod guest_run;
 mod handler;
 mod instance;
 mod interfaces;
