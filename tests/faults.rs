@@ -365,6 +365,20 @@ async fn a_missing_or_broken_component_is_named() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_path_without_a_route_is_a_problem_of_the_host() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let host = Host::start(options(HEAD, folder.path())?).await?;
+    let response = reqwest::get(format!("http://{}/nothing", host.address())).await?;
+    assert_eq!(response.status(), 404);
+    let id = response.headers()["x-request-id"].to_str()?.to_owned();
+    let problem: Value = response.json().await?;
+    assert_eq!(problem["code"], "not-found");
+    assert_eq!(problem["request_id"], id.as_str());
+    host.shutdown(Duration::from_secs(5)).await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_said() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;

@@ -741,11 +741,11 @@ async fn what_an_agent_changes_is_its_own() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_refused() -> Result<()> {
+async fn an_ended_session_gives_no_new_tokens() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::register(&server, 1).await?;
     let session = ada.sign_in(&server).await?;
-    // The clock of the database, not of the token: a session that has ended gives no new tokens.
+    // The database's clock decides here; that of access tokens is tested in the guest library.
     server
         .database
         .execute("update identity.session set expires_at = now() - interval '1 s'; update identity.refresh_token set expires_at = now() - interval '1 s'")

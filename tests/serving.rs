@@ -75,7 +75,7 @@ async fn an_insane_request_id_is_replaced() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_path_without_a_route_is_a_problem() -> Result<()> {
+async fn a_longer_route_goes_before_the_wildcard_and_both_reach_the_guest() -> Result<()> {
     let server = Server::probe(
         "[[trigger.http]]\nroute = \"/x/:id\"\ncomponent = \"probe\"",
         Limits::default(),
