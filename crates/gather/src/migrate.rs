@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::{
     manifest::Manifest,
+    postgres::{NO_SUCH_DATABASE, STARTING_UP},
     progress::Step,
     secrets::{self, MasterKey},
 };
@@ -57,11 +58,6 @@ pub async fn check(database: &Url) -> Result<()> {
     });
     differs.map_or(Ok(()), |one| Err(anyhow!(changed_migration(one.version))))
 }
-
-/// SQLSTATE 3D000, `invalid_catalog_name`.
-const NO_SUCH_DATABASE: &str = "3D000";
-/// SQLSTATE 57P03, `cannot_connect_now`.
-const STARTING_UP: &str = "57P03";
 
 /// Nobody answers at the database's address.
 #[derive(Debug)]

@@ -322,6 +322,11 @@ fn rotate(log: &Path) {
     }
 }
 
+/// SQLSTATE 3D000, `invalid_catalog_name`.
+pub(crate) const NO_SUCH_DATABASE: &str = "3D000";
+/// SQLSTATE 57P03, `cannot_connect_now`.
+pub(crate) const STARTING_UP: &str = "57P03";
+
 /// Waits until a server answers at `url`, for those that are just being started by somebody else.
 pub async fn wait_for(url: &Url, limit: Duration) -> Result<()> {
     use sqlx::{Connection, PgConnection};
@@ -330,7 +335,9 @@ pub async fn wait_for(url: &Url, limit: Duration) -> Result<()> {
         match PgConnection::connect(url.as_str()).await {
             Ok(connection) => return Ok(connection.close().await?),
             // The server answers; the database may still have to be made.
-            Err(sqlx::Error::Database(error)) if error.code().is_some_and(|c| c == "3D000") => {
+            Err(sqlx::Error::Database(error))
+                if error.code().is_some_and(|c| c == NO_SUCH_DATABASE) =>
+            {
                 return Ok(());
             }
             Err(error) if tokio::time::Instant::now() > deadline || !is_passing(&error) => {
@@ -345,7 +352,7 @@ pub async fn wait_for(url: &Url, limit: Duration) -> Result<()> {
 fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| code == "57P03"),
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code == STARTING_UP),
         _ => false,
     }
 }
