@@ -1,6 +1,8 @@
 //! The tests' harness: the real host in this process, on a port of its own, over a real PostgreSQL
 //! database of its own, serving the real components.
 
+pub mod errands;
+
 use anyhow::{Context, Result};
 use gather::{
     build,
@@ -10,7 +12,7 @@ use gather::{
     secrets::{self, MasterKey},
 };
 use host::{Host, Limits, Options};
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -28,7 +30,7 @@ const TEMPLATE: &str = "template_gather";
 const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// The functions of the tests and of the benchmark.
-const FIXTURES: [&str; 2] = ["probe", "twin"];
+const FIXTURES: [&str; 3] = ["errand", "probe", "twin"];
 
 /// The repository's folder.
 #[must_use]
@@ -78,6 +80,7 @@ fn build_components() -> Result<()> {
                 source: Some(component_file(id)),
                 built_by_cargo: true,
                 role: None,
+                attempts: None,
             }));
             build::ensure_fresh(&manifest)
         };
@@ -128,7 +131,9 @@ impl Database {
     /// The server refuses one.
     pub async fn execute(&self, sql: &str) -> Result<()> {
         let mut connection = self.connect().await?;
-        sqlx::raw_sql(sql).execute(&mut connection).await?;
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await?;
         Ok(())
     }
 

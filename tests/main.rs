@@ -1,9 +1,13 @@
 //! The end-to-end tests: one program, a module for each subject.
 
+mod account_purge;
 mod database;
 mod faults;
 mod identity;
 mod interfaces;
+mod job_faults;
+mod jobs;
+mod jobs_run;
 mod openapi;
 mod portability;
 mod repository;

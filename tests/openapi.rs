@@ -9,6 +9,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 fn generated() -> Result<String> {
     let document = guest::openapi::merge([
         identity::router().into_openapi(),
+        jobs::router().into_openapi(),
         site::router().into_openapi(),
     ]);
     Ok(document.to_pretty_json()? + "\n")
@@ -110,6 +111,7 @@ async fn what_needs_a_token_says_so_and_refuses_without() -> Result<()> {
             "get /",
             "get /.well-known/jwks.json",
             "get /api/health/status",
+            "get /api/status",
             "get /docs",
             "get /health/live",
             "get /health/ready",

@@ -69,22 +69,23 @@ fn arrows_point_one_way() -> Result<()> {
 #[test]
 fn a_functions_folder_package_component_and_test_have_one_name() -> Result<()> {
     let manifest = e2e::manifest()?;
-    let components: Vec<_> = manifest.components.iter().map(|c| c.id.clone()).collect();
-    for entry in fs::read_dir(root().join("functions"))? {
-        let folder = entry?.file_name().to_string_lossy().into_owned();
-        let (path, _) = &packages()?[&folder];
-        assert!(
-            path.ends_with(&format!("functions/{folder}/Cargo.toml")),
-            "{path}"
-        );
-        assert!(
-            components.contains(&folder),
-            "spin.toml has no [component.{folder}]"
-        );
-        assert!(
-            root().join(format!("tests/{folder}.rs")).exists(),
-            "tests/{folder}.rs"
-        );
+    for (parent, queued) in [("functions", false), ("components", true)] {
+        for entry in fs::read_dir(root().join(parent))? {
+            let folder = entry?.file_name().to_string_lossy().into_owned();
+            let (path, _) = &packages()?[&folder];
+            assert!(
+                path.ends_with(&format!("{parent}/{folder}/Cargo.toml")),
+                "{path}"
+            );
+            let component = manifest.components.iter().find(|c| c.id == folder);
+            assert_eq!(
+                component.map(|c| c.attempts.is_some()),
+                Some(queued),
+                "[component.{folder}] of spin.toml, and its tool.gather.job"
+            );
+            let test = format!("tests/{}.rs", folder.replace('-', "_"));
+            assert!(root().join(&test).exists(), "{test}");
+        }
     }
     Ok(())
 }

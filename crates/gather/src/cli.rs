@@ -48,6 +48,11 @@ pub enum Command {
                             --public-url https://gather.example --drain-delay 5s"
     )]
     Serve(Box<Settings>),
+    /// Run queued jobs over a database that is migrated; as many workers as you like
+    #[command(
+        after_help = "Examples (`gather up` has a worker within it):\n  gather worker\n  gather worker --jobs 4 --worker-lease 30s"
+    )]
+    Worker(Box<Settings>),
     /// Check everything that serving needs, and say what to do
     #[command(after_help = "Example:\n  gather doctor || echo 'not ready'")]
     Doctor(Box<Settings>),

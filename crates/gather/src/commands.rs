@@ -1,15 +1,18 @@
 //! What each command does.
 
 use std::{
+    collections::BTreeMap,
     io::IsTerminal,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use host::jobs::JobWorker;
 use sqlx::{Connection, Executor};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 use crate::{
     agent, build,
@@ -31,6 +34,7 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Serve(settings)) => serve(&settings)?,
         Some(Command::Build(settings)) => build::run(&settings.manifest()?)?,
         Some(Command::Migrate(settings)) => migrate_only(&settings)?,
+        Some(Command::Worker(settings)) => worker(&settings)?,
         Some(Command::Doctor(settings)) => return runtime()?.block_on(doctor::run(&settings)),
         Some(Command::Variables(settings)) => variables(&settings)?,
         Some(Command::Keys(Keys::Rotate(settings))) => rotate(&settings)?,
@@ -100,17 +104,25 @@ async fn serve_over_database(
         () = signals.next() => None,
     };
     let served = match started {
-        Some(Ok(host)) => {
+        Some(Ok((host, worker))) => {
             let reporter = tokio::spawn(health::report_disk(
                 database.url.clone(),
                 setup.state.clone(),
             ));
             signals.next().await;
+            let stop = async {
+                let jobs = async {
+                    if let Some(worker) = worker {
+                        worker.shutdown(settings.grace).await;
+                    }
+                };
+                tokio::join!(host.stop(settings.drain_delay, settings.grace), jobs);
+            };
             tokio::select! {
-                () = host.stop(settings.drain_delay, settings.grace) => {}
+                () = stop => {}
                 () = signals.next() => {
                     database.request_stop();
-                    bail!("stopped at once: requests in flight were cut off");
+                    bail!("stopped at once: requests and jobs in flight were cut off");
                 }
             }
             reporter.abort();
@@ -129,7 +141,7 @@ async fn start_serving(
     database: &Database,
     listen: SocketAddr,
     schema: Schema,
-) -> Result<serve::Serving> {
+) -> Result<(serve::Serving, Option<JobWorker>)> {
     match schema {
         Schema::Migrate => {
             database.wait().await?;
@@ -149,15 +161,59 @@ async fn start_serving(
         setup.manifest.path.clone(),
         setup.state.clone(),
         listen,
-        variables,
+        variables.clone(),
         schema == Schema::Migrate,
     )
     .await?;
-    match schema {
-        Schema::Migrate => greet(&settings.public_url(serving.address)),
-        Schema::Check => tracing::info!(address = %serving.address, public_url, "serving"),
+    if schema == Schema::Check {
+        tracing::info!(address = %serving.address, public_url, "serving");
+        return Ok((serving, None));
     }
-    Ok(serving)
+    let worker = start_worker(settings, setup, &database.url, variables).await?;
+    greet(&settings.public_url(serving.address));
+    Ok((serving, Some(worker)))
+}
+
+async fn start_worker(
+    settings: &Settings,
+    setup: &Setup,
+    database: &Url,
+    variables: BTreeMap<String, String>,
+) -> Result<JobWorker> {
+    serve::start_worker(
+        settings,
+        setup.manifest.path.clone(),
+        &setup.state,
+        database,
+        &setup.key,
+        variables,
+    )
+    .await
+}
+
+/// Runs jobs until a signal comes.
+fn worker(settings: &Settings) -> Result<()> {
+    start_logging(&settings.log)?;
+    let setup = Setup::new(settings)?;
+    runtime()?.block_on(async {
+        let mut signals = Signals::new()?;
+        let database = Database::find(settings, &setup.state)?;
+        match migrate::check(&database).await {
+            // It goes on trying: the database may come back.
+            Err(error) if error.is::<migrate::Unreachable>() => tracing::warn!("{error:#}"),
+            checked => checked?,
+        }
+        let public_url = settings.public_url(settings.listen);
+        let variables =
+            secrets::function_variables(&setup.manifest, &database, &setup.key, &public_url)?;
+        let worker = start_worker(settings, &setup, &database, variables).await?;
+        signals.next().await;
+        tracing::info!("stopping; running jobs are finished first, Ctrl-C again stops at once");
+        tokio::select! {
+            () = worker.shutdown(settings.grace) => Ok(()),
+            () = signals.next() => bail!("stopped at once: other workers take the running jobs over"),
+        }
+    })
 }
 
 fn greet(url: &str) {

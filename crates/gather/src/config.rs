@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
+use host::jobs::JobTimes;
 use url::Url;
 
 use crate::{
@@ -49,11 +50,23 @@ pub struct Settings {
     #[arg(long, env = "GATHER_KEY_VALUE_URL", hide_env_values = true)]
     pub key_value_url: Option<String>,
 
+    /// Jobs that a worker runs at the same time
+    #[arg(long, env = "GATHER_JOBS", default_value_t = JobTimes::default().concurrency)]
+    pub jobs: usize,
+
+    /// Silence of a worker after which others take its jobs over
+    #[arg(long, env = "GATHER_WORKER_LEASE", default_value = "15s", value_parser = lease)]
+    pub worker_lease: Duration,
+
+    /// How long finished jobs are kept; dead ones four times as long
+    #[arg(long, env = "GATHER_KEEP_JOBS", default_value = "7d", value_parser = duration)]
+    pub keep_jobs: Duration,
+
     /// How long to go on serving, unready, before draining, so that load balancers notice
     #[arg(long, env = "GATHER_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
     pub drain_delay: Duration,
 
-    /// How long requests in flight may take to finish when stopping
+    /// How long requests and jobs in flight may take to finish when stopping
     #[arg(long, env = "GATHER_GRACE", default_value = "20s", value_parser = duration)]
     pub grace: Duration,
 
@@ -125,6 +138,17 @@ impl Settings {
             .map_err(|error| anyhow!("DATABASE_URL: {error}"))
     }
 
+    /// How a worker works.
+    pub fn job_times(&self) -> JobTimes {
+        JobTimes {
+            concurrency: self.jobs,
+            lease: self.worker_lease,
+            keep: self.keep_jobs,
+            keep_dead: self.keep_jobs.saturating_mul(4),
+            ..JobTimes::default()
+        }
+    }
+
     /// Where clients reach a server that listens on `address`.
     pub fn public_url(&self, address: SocketAddr) -> String {
         match &self.public_url {
@@ -135,22 +159,33 @@ impl Settings {
     }
 }
 
-/// `500ms`, `20s`, `2m`; a bare number is seconds.
+/// Long enough for several heartbeats.
+fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration(text)?;
+    if lease < Duration::from_secs(1) {
+        return Err("must be at least 1s".to_owned());
+    }
+    Ok(lease)
+}
+
+/// `500ms`, `20s`, `2m`, `7d`; a bare number is seconds.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let number: u64 = number
-        .parse()
-        .map_err(|_| "expected a duration such as 500ms, 20s or 2m")?;
+    let number: u64 = number.parse().map_err(|_| EXPECTED)?;
     match unit {
         "ms" => Ok(Duration::from_millis(number)),
         "" | "s" => Ok(Duration::from_secs(number)),
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        _ => Err("expected a duration such as 500ms, 20s or 2m".to_owned()),
+        "h" => Ok(Duration::from_secs(number.saturating_mul(60 * 60))),
+        "d" => Ok(Duration::from_secs(number.saturating_mul(24 * 60 * 60))),
+        _ => Err(EXPECTED.to_owned()),
     }
 }
+
+const EXPECTED: &str = "expected a duration such as 500ms, 20s, 2m, 1h or 7d";
 
 fn http_url(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
@@ -184,7 +219,9 @@ mod tests {
         assert_eq!(duration("20s"), Ok(Duration::from_secs(20)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
-        for bad in ["", "s", "1h", "-1s", "1.5s"] {
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
+        assert!(lease("500ms").is_err());
+        for bad in ["", "s", "1w", "-1s", "1.5s"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

@@ -7,6 +7,9 @@ use anyhow::{Context, Result, anyhow, bail};
 /// Where the manifest is looked for, from the current folder upwards.
 pub const FILE_NAME: &str = "spin.toml";
 
+/// The database role of workers, which claim jobs; the components that they run have their own.
+pub const WORKER_ROLE: &str = "gather_worker";
+
 /// The components of a manifest.
 #[derive(Debug)]
 pub struct Manifest {
@@ -27,6 +30,8 @@ pub struct Component {
     pub built_by_cargo: bool,
     /// The database role that it connects as.
     pub role: Option<String>,
+    /// How often its jobs are tried, if it does queued work.
+    pub attempts: Option<u32>,
 }
 
 impl Manifest {
@@ -61,6 +66,13 @@ impl Manifest {
             .filter(|component| component.built_by_cargo)
     }
 
+    /// The kinds of queued work, and how often a job of each is tried.
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.components
+            .iter()
+            .filter_map(|component| Some((component.id.as_str(), component.attempts?)))
+    }
+
     /// The components that have a database role, with its name.
     pub fn roles(&self) -> impl Iterator<Item = (&str, &str)> {
         self.components
@@ -83,6 +95,7 @@ impl Component {
             source: Some(component.source),
             built_by_cargo,
             role: component.settings.role,
+            attempts: component.settings.job.map(|job| job.attempts),
         })
     }
 }

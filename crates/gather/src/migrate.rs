@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use sqlx::{
-    Connection, Executor, PgConnection,
+    AssertSqlSafe, Connection, Executor, PgConnection,
     migrate::{AppliedMigration, Migrate, MigrateDatabase, MigrateError, Migrator},
-    postgres::Postgres,
+    postgres::{PgPoolOptions, Postgres},
 };
 use url::Url;
 
 use crate::{
-    manifest::Manifest,
+    manifest::{Manifest, WORKER_ROLE},
     postgres::{NO_SUCH_DATABASE, STARTING_UP},
     progress::Step,
     secrets::{self, MasterKey},
@@ -24,7 +24,13 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 /// Any number of processes may do this at once.
 pub async fn run(database: &Url, manifest: &Manifest, key: &MasterKey) -> Result<()> {
     let mut connection = connect_or_create(database).await?;
+    // The queue library's migrations take turns badly.
+    sqlx::query("select pg_advisory_lock(hashtext('gather.migrate'))")
+        .execute(&mut connection)
+        .await?;
+    install_queue(database).await?;
     apply(&mut connection).await?;
+    register_kinds(&mut connection, manifest).await?;
     set_passwords(&mut connection, manifest, key).await?;
     connection.close().await?;
     Ok(())
@@ -116,6 +122,30 @@ async fn connect_or_create(database: &Url) -> Result<PgConnection> {
     }
 }
 
+/// The queue library's own schema, `graphile_worker`.
+async fn install_queue(database: &Url) -> Result<()> {
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect(database.as_str())
+        .await?;
+    let schema = graphile_worker_database::Schema::default();
+    let installed = graphile_worker_migrations::migrate(pool.clone(), schema).await;
+    pool.close().await;
+    installed.context("the queue's schema can't be installed")
+}
+
+/// So that jobs can be asked for before a worker has ever run.
+async fn register_kinds(connection: &mut PgConnection, manifest: &Manifest) -> Result<()> {
+    for (kind, attempts) in manifest.kinds() {
+        sqlx::query("select jobs.register_kind($1, $2)")
+            .bind(kind)
+            .bind(i32::try_from(attempts)?)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
 fn known() -> impl Iterator<Item = &'static sqlx::migrate::Migration> {
     MIGRATIONS
         .iter()
@@ -143,7 +173,7 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<AppliedMigration>>
         return Ok(vec![]);
     }
     connection
-        .list_applied_migrations()
+        .list_applied_migrations(&MIGRATIONS.table_name)
         .await
         .context("can't read which migrations were applied")
 }
@@ -180,11 +210,12 @@ async fn set_passwords(
     manifest: &Manifest,
     key: &MasterKey,
 ) -> Result<()> {
-    for (id, role) in manifest.roles() {
+    let roles = manifest.roles().chain([("worker", WORKER_ROLE)]);
+    for (id, role) in roles {
         let verifier = secrets::password_verifier(&key.role_password(role), secrets::random());
         let statement = format!("alter role \"{role}\" password '{verifier}'");
         let mut tries = 0;
-        while let Err(error) = connection.execute(statement.as_str()).await {
+        while let Err(error) = connection.execute(AssertSqlSafe(statement.as_str())).await {
             let code = error
                 .as_database_error()
                 .and_then(|error| error.code())

@@ -154,16 +154,21 @@ pub fn function_variables(
         ),
     ]);
     for (id, role) in manifest.roles() {
-        let mut url = database.clone();
-        url.set_username(role).and_then(|()| url.set_password(Some(&key.role_password(role)))).map_err(|()| {
-            anyhow!("the database's address can't carry a user; use postgres://user:password@host:port/name")
-        })?;
         variables.insert(
             format!("{}_database_url", id.replace('-', "_")),
-            url.to_string(),
+            role_url(database, key, role)?.to_string(),
         );
     }
     Ok(variables)
+}
+
+/// The database's address for one role.
+pub fn role_url(database: &Url, key: &MasterKey, role: &str) -> Result<Url> {
+    let mut url = database.clone();
+    url.set_username(role).and_then(|()| url.set_password(Some(&key.role_password(role)))).map_err(|()| {
+        anyhow!("the database's address can't carry a user; use postgres://user:password@host:port/name")
+    })?;
+    Ok(url)
 }
 
 /// Random bytes from the operating system.

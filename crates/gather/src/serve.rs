@@ -1,11 +1,24 @@
 //! The one place where the command meets the host.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Result;
-use host::{Host, Limits, Options};
+use host::{
+    Host, Limits, Options,
+    jobs::{JobOptions, JobWorker},
+};
+use url::Url;
 
-use crate::config::Settings;
+use crate::{
+    config::Settings,
+    manifest::WORKER_ROLE,
+    secrets::{self, MasterKey},
+};
 
 /// A host that serves.
 pub struct Serving {
@@ -41,6 +54,28 @@ pub async fn start(
         address: host.address(),
         host,
     })
+}
+
+/// Starts a worker over a manifest whose components are built.
+pub async fn start_worker(
+    settings: &Settings,
+    manifest: PathBuf,
+    state_dir: &Path,
+    database: &Url,
+    key: &MasterKey,
+    variables: BTreeMap<String, String>,
+) -> Result<JobWorker> {
+    JobWorker::start(JobOptions {
+        manifest,
+        variables,
+        database_url: secrets::role_url(database, key, WORKER_ROLE)?.to_string(),
+        state_dir: state_dir.to_owned(),
+        cache_dir: state_dir.join("compiled"),
+        key_value_url: settings.key_value_url.clone(),
+        limits: Limits::default(),
+        settings: settings.job_times(),
+    })
+    .await
 }
 
 impl Serving {

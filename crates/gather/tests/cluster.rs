@@ -49,7 +49,7 @@ fn ends_within(pid: i32, limit: Duration) -> bool {
     true
 }
 
-async fn number(url: &Url, query: &str) -> i64 {
+async fn number(url: &Url, query: &'static str) -> i64 {
     let mut connection = PgConnection::connect(url.as_str()).await.unwrap();
     sqlx::query_scalar(query)
         .fetch_one(&mut connection)
@@ -57,7 +57,7 @@ async fn number(url: &Url, query: &str) -> i64 {
         .unwrap()
 }
 
-async fn execute(url: &Url, statement: &str) {
+async fn execute(url: &Url, statement: &'static str) {
     PgConnection::connect(url.as_str())
         .await
         .unwrap()

@@ -9,11 +9,15 @@
 //! guest::export!(router);
 //! ```
 
+// Generated bindings name this crate as its users do.
+extern crate self as guest;
+
 mod answer;
 mod caller;
 pub mod db;
 mod extract;
 mod idempotency;
+pub mod job;
 pub mod log;
 pub mod openapi;
 mod page;
@@ -28,6 +32,7 @@ pub use caller::{Caller, Kind};
 pub use db::Db;
 pub use extract::{Input, MAX_BODY_BYTES, Path, Query};
 pub use idempotency::idempotent;
+pub use job::{Failure, Job};
 pub use page::{Items, Page, PageParams};
 pub use problem::{FieldError, Problem, Result};
 pub use respond::respond;
@@ -40,6 +45,7 @@ pub use variable::{required_variable, variable};
 pub mod exported {
     pub use axum::Router;
     pub use spin_sdk::wasip3;
+    pub use spin_sdk::wit_bindgen;
 }
 
 /// Exports the function: `guest::export!(router)`, where `router` is a function that returns an

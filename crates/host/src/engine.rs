@@ -1,6 +1,6 @@
 //! The engine: wasmtime's settings, the linker, and compiled components cached on disk.
 
-use crate::{Limits, instance::State, interfaces, manifest::Manifest};
+use crate::{Limits, interfaces, manifest::Manifest, state::State};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use std::{

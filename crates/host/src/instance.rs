@@ -3,12 +3,12 @@
 use crate::{
     Limits,
     engine::Compiler,
-    guest_log::GuestLog,
-    interfaces::{http::Outbound, key_value, postgres},
+    interfaces::{self, key_value, postgres},
     manifest::{self, Manifest},
     metrics::Metrics,
-    mount::{self, Mount},
+    mount,
     outbound::AllowedHosts,
+    state::{Blueprint, EPOCHS_PER_TICK, Rights, State},
 };
 use anyhow::{Context as _, Result, bail};
 use std::{
@@ -21,20 +21,14 @@ use std::{
 };
 use tokio::sync::Semaphore;
 use wasmtime::{
-    AsContextMut, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline,
-    component::{Linker, ResourceTable},
+    AsContextMut, Store,
+    component::{InstancePre, Linker},
 };
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
-    WasiHttpCtx, WasiHttpCtxView, WasiHttpView,
+    WasiHttpView,
     handler::{Prepared, Proxy, ProxyPre, Request, Response},
     p2, p3,
 };
-
-/// Resources that a guest may hold at the same time: it leaks them itself, so it traps itself.
-const MAX_RESOURCES: usize = 10_000;
-/// A running guest lets others run at each tick of the epoch.
-const EPOCHS_PER_TICK: u64 = 1;
 
 /// A loaded function, shared by all workers.
 pub struct Function {
@@ -47,61 +41,8 @@ pub struct Function {
     /// Requests that wait for a place.
     pub queue: Arc<Semaphore>,
     pre: ProxyPre<State>,
-    environment: Vec<(String, String)>,
-    mounts: Vec<Mount>,
-    rights: Arc<Rights>,
+    blueprint: Blueprint,
     metrics: Arc<Metrics>,
-}
-
-/// What a component may see and reach: the same for all its instances.
-pub struct Rights {
-    /// The component's id.
-    pub component: String,
-    /// `spin:variables`.
-    pub variables: BTreeMap<String, String>,
-    /// `key_value_stores`.
-    pub key_value_stores: Vec<String>,
-    /// `allowed_outbound_hosts`.
-    pub allowed_hosts: AllowedHosts,
-    /// The key-value store behind every label.
-    pub key_value: Arc<key_value::Stores>,
-    /// For calls of other components: `http://<component>.spin.internal`.
-    pub app: std::sync::Weak<crate::handler::App>,
-    /// How many PostgreSQL connections one pool may hold, and how long to wait for one.
-    pub database: postgres::PoolLimits,
-}
-
-/// Everything that one instance's host functions work on.
-pub struct State {
-    /// The guest's resources.
-    pub table: ResourceTable,
-    /// What the component may reach.
-    pub rights: Arc<Rights>,
-    /// The PostgreSQL pools of the worker that the instance lives on.
-    pub pools: Arc<postgres::Pools>,
-    wasi: WasiCtx,
-    http: WasiHttpCtx,
-    outbound: Outbound,
-    memory: StoreLimits,
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
-    }
-}
-
-impl WasiHttpView for State {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            ctx: &mut self.http,
-            table: &mut self.table,
-            hooks: &mut self.outbound,
-        }
-    }
 }
 
 /// What loading needs beside the manifest.
@@ -134,17 +75,7 @@ impl Loader<'_> {
     /// # Errors
     /// A missing or broken file, an import that no host function satisfies, an unknown variable.
     pub fn load(&self, component: &manifest::Component) -> Result<Function> {
-        let compiled = self.compiler.load(&component.source)?;
-        let pre = self
-            .linker
-            .instantiate_pre(&compiled)
-            .map_err(anyhow::Error::from)
-            .with_context(|| {
-                format!(
-                    "component `{}` imports what this host does not have",
-                    component.id
-                )
-            })?;
+        let pre = self.prepare(component)?;
         let pre = match p3::bindings::ServicePre::new(pre.clone()) {
             Ok(pre) => ProxyPre::P3(pre),
             Err(_) => match p2::bindings::ProxyPre::new(pre) {
@@ -156,6 +87,41 @@ impl Loader<'_> {
                 ),
             },
         };
+        let blueprint = self.blueprint(component)?;
+        let limits = blueprint.limits.clone();
+        Ok(Function {
+            id: component.id.clone(),
+            places: Arc::new(Semaphore::new(limits.concurrency)),
+            queue: Arc::new(Semaphore::new(limits.queue)),
+            limits,
+            pre,
+            blueprint,
+            metrics: self.metrics.clone(),
+        })
+    }
+
+    /// The component, compiled, its imports checked.
+    ///
+    /// # Errors
+    /// A missing or broken file, an import that no host function satisfies.
+    pub fn prepare(&self, component: &manifest::Component) -> Result<InstancePre<State>> {
+        let compiled = self.compiler.load(&component.source)?;
+        self.linker
+            .instantiate_pre(&compiled)
+            .map_err(anyhow::Error::from)
+            .with_context(|| {
+                format!(
+                    "component `{}` imports what this host does not have",
+                    component.id
+                )
+            })
+    }
+
+    /// What each instance of the component is made with.
+    ///
+    /// # Errors
+    /// An unknown variable, a file that cannot be mounted.
+    pub fn blueprint(&self, component: &manifest::Component) -> Result<Blueprint> {
         let mut variables = BTreeMap::new();
         for (name, template) in &component.variables {
             let value = template
@@ -186,16 +152,11 @@ impl Loader<'_> {
             app: self.app.clone(),
             database: self.pool_limits(),
         };
-        Ok(Function {
-            id: component.id.clone(),
-            places: Arc::new(Semaphore::new(limits.concurrency)),
-            queue: Arc::new(Semaphore::new(limits.queue)),
+        Ok(Blueprint {
             limits,
-            pre,
             environment: component.environment.clone().into_iter().collect(),
             mounts: mount::prepare(component, &self.manifest.folder, self.scratch)?,
             rights: Arc::new(rights),
-            metrics: self.metrics.clone(),
         })
     }
 
@@ -205,17 +166,17 @@ impl Loader<'_> {
             .manifest
             .components
             .values()
-            .filter(|c| c.allowed_outbound_hosts.iter().any(manifest_postgres))
+            .filter(|c| {
+                c.allowed_outbound_hosts
+                    .iter()
+                    .any(|pattern| pattern.is_postgres())
+            })
             .count();
         postgres::PoolLimits {
             connections: (self.limits.database_connections / (roles.max(1) * self.workers)).max(2),
             timeout: self.limits.database_timeout,
         }
     }
-}
-
-fn manifest_postgres(pattern: &crate::outbound::HostPattern) -> bool {
-    pattern.is_postgres()
 }
 
 impl Function {
@@ -225,36 +186,9 @@ impl Function {
     /// The pool has no room, or the guest traps while it starts.
     async fn instantiate(self: &Arc<Self>, worker: &Arc<Instances>) -> Result<Instance> {
         let started = Time::now();
-        let mut wasi = WasiCtx::builder();
-        wasi.envs(&self.environment)
-            .stdout(GuestLog::new(&self.id, false))
-            .stderr(GuestLog::new(&self.id, true));
-        for mount in &self.mounts {
-            mount.add_to(&mut wasi)?;
-        }
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_RESOURCES);
-        let state = State {
-            table,
-            wasi: wasi.build(),
-            http: WasiHttpCtx::new(),
-            outbound: Outbound::new(self.rights.clone(), worker),
-            rights: self.rights.clone(),
-            pools: worker.pools.clone(),
-            memory: StoreLimitsBuilder::new()
-                .memory_size(self.limits.memory_bytes)
-                .build(),
-        };
-        let mut store = Store::new(self.engine(), state);
-        store.limiter(|state| &mut state.memory);
-        store.set_epoch_deadline(EPOCHS_PER_TICK);
-        store.epoch_deadline_callback(|_| {
-            // `yield_now` lets the runtime poll its sockets and timers before the guest goes on.
-            Ok(UpdateDeadline::YieldCustom(
-                EPOCHS_PER_TICK,
-                Box::pin(tokio::task::yield_now()),
-            ))
-        });
+        let mut store = self
+            .blueprint
+            .store(self.engine(), worker, interfaces::jobs::none())?;
         let proxy = self.pre.instantiate_async(&mut store).await?;
         let id = self.id.as_str();
         let took = started.elapsed().as_secs_f64();
@@ -310,7 +244,8 @@ impl Drop for Instance {
 /// The idle instances and database pools of one worker thread.
 pub struct Instances {
     idle: Mutex<BTreeMap<String, Vec<Instance>>>,
-    pools: Arc<postgres::Pools>,
+    /// The database pools.
+    pub pools: Arc<postgres::Pools>,
 }
 
 /// A guest's run: resolves when the guest has nothing left to do.

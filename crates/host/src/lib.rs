@@ -9,6 +9,7 @@ mod guest_run;
 mod handler;
 mod instance;
 mod interfaces;
+pub mod jobs;
 mod limits;
 pub mod manifest;
 mod metrics;
@@ -18,6 +19,7 @@ mod problem;
 mod request_body;
 mod route;
 mod server;
+mod state;
 mod template;
 
 pub use limits::Limits;

@@ -119,8 +119,32 @@ pub struct Settings {
     pub memory_bytes: Option<usize>,
     /// Largest request body.
     pub max_body_bytes: Option<u64>,
-    /// Requests at the same time.
+    /// Requests at the same time; for queued work: jobs at the same time in one worker.
     pub concurrency: Option<usize>,
+    /// Present where the component does queued work instead of answering requests.
+    pub job: Option<JobSettings>,
+}
+
+/// `[component.<id>.tool.gather.job]`: the component does queued work; its id is the kind of its jobs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSettings {
+    /// How often a job is tried before it is dead.
+    #[serde(default = "default_attempts")]
+    pub attempts: u32,
+    /// When a job of its own begins, as a crontab's five fields in UTC.
+    pub schedule: Option<String>,
+    /// How far back missed times are made up for after a stop of all workers, in ms.
+    #[serde(default = "default_catch_up")]
+    pub catch_up_ms: u64,
+}
+
+fn default_attempts() -> u32 {
+    5
+}
+
+fn default_catch_up() -> u64 {
+    24 * 60 * 60 * 1000
 }
 
 impl Manifest {
@@ -226,6 +250,14 @@ impl Source<'_> {
             return self.refuse(span, format_args!("there is no [component.{component}]"));
         }
         let span = raw.route.span();
+        if components[component].settings.job.is_some() {
+            return self.refuse(
+                raw.component.span(),
+                format_args!(
+                    "`{component}` does queued work ([component.{component}.tool.gather.job]), so it has no route"
+                ),
+            );
+        }
         let route = match raw.route.into_inner() {
             toml::Value::String(pattern) => match Route::parse(&pattern) {
                 Ok(route) => Some(route),
@@ -296,6 +328,14 @@ impl Source<'_> {
                 }
             },
         };
+        if let Some(job) = &settings.job
+            && let Err(error) = crate::jobs::check(id, job)
+        {
+            return self.refuse(
+                span,
+                format_args!("[component.{id}.tool.gather.job]: {error:#}"),
+            );
+        }
         Ok(Component {
             id: id.to_owned(),
             source: folder.join(source),

@@ -240,6 +240,7 @@ async fn load(
         let functions: Result<BTreeMap<_, _>> = manifest
             .components
             .iter()
+            .filter(|(_, component)| component.settings.job.is_none())
             .map(|(id, component)| Ok((id.clone(), Arc::new(loader.load(component)?))))
             .collect();
         let functions = functions.unwrap_or_else(|error| {

@@ -4,6 +4,7 @@ use axum::Json;
 use chacha20poly1305::aead::OsRng;
 use chacha20poly1305::aead::rand_core::RngCore;
 use garde::Validate;
+use guest::db::OnConstraint;
 use guest::{Db, Input, Problem, Result, args, required_variable};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -111,6 +112,9 @@ pub async fn authenticate(db: Db, Input(signed): Input<SignedChallenge>) -> Resu
                  insert into session (account_id, expires_at)
                  select known.id, now() + interval '30 days' from known, used
                  returning id, account_id, expires_at
+             ), came as (
+                 update account a set authenticated_at = now() from opened
+                 where a.id = opened.account_id and a.authenticated_at is null
              ), token as (
                  insert into refresh_token (hash, account_id, session_id, expires_at)
                  select $4, account_id, id, expires_at from opened
@@ -121,7 +125,9 @@ pub async fn authenticate(db: Db, Input(signed): Input<SignedChallenge>) -> Resu
              left join signing_key k on k.retired_at is null",
             args![*key, nonce, expires, refresh.hash(), keys::remembered_kid()],
         )
-        .await?;
+        .await
+        // Forgotten at this very moment: it registered a day ago and never came.
+        .on_constraint("session_account_id_fkey", failed())?;
     let granted = granted.ok_or_else(failed)?;
     tokens::grant(&db, &server, granted, refresh)
         .await

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use tempfile::TempDir;
 
 use super::{
@@ -134,7 +134,7 @@ pub async fn create_database_from_template(
         quote(name),
         quote(template)
     );
-    sqlx::query(&statement)
+    sqlx::query(AssertSqlSafe(statement))
         .execute(admin)
         .await
         .with_context(|| format!("can't copy the database {template}"))?;

@@ -1,11 +1,7 @@
 //! Outgoing HTTP of functions: only to `allowed_outbound_hosts`; `http://<component>.spin.internal`
 //! is another component of the manifest.
 
-use crate::{
-    handler,
-    instance::{Instances, Rights},
-    outbound::Scheme,
-};
+use crate::{handler, instance::Instances, outbound::Scheme, state::Rights};
 use http::{HeaderName, header, uri};
 use http_body_util::{BodyExt, Full, Limited};
 use std::sync::{Arc, Weak};

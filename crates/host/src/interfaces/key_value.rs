@@ -1,7 +1,7 @@
 //! `spin:key-value@3.0.0`: one SQLite file by default, as in Spin; Redis or Valkey by URL.
 
 use super::{Host, spin::key_value::key_value};
-use crate::instance::State;
+use crate::state::State;
 use anyhow::{Context as _, Result};
 use redis::AsyncCommands;
 use rusqlite::{OptionalExtension, params};

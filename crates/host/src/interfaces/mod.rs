@@ -1,13 +1,14 @@
 //! What functions import beside WASI: Spin's published interfaces, with Spin's semantics.
 
 pub mod http;
+pub mod jobs;
 pub mod key_value;
 pub mod postgres;
 mod postgres_pool;
 mod postgres_types;
 mod variables;
 
-use crate::instance::State;
+use crate::state::State;
 use wasmtime::component::{HasData, Linker};
 
 mod generated {

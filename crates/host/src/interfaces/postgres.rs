@@ -14,7 +14,7 @@ use super::{
         self as wit, Column, DbError, DbValue, Error, ParameterValue, QueryError, RowSet,
     },
 };
-use crate::{instance::State, outbound::Scheme};
+use crate::{outbound::Scheme, state::State};
 use futures::{Stream, StreamExt};
 use std::{
     pin::Pin,

@@ -1,7 +1,7 @@
 //! `spin:variables@3.0.0`: a component sees what its own `variables` table maps, and nothing else.
 
 use super::{Host, spin::variables::variables};
-use crate::instance::State;
+use crate::state::State;
 use wasmtime::component::Accessor;
 
 impl variables::Host for &mut State {}

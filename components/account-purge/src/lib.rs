@@ -1,0 +1,91 @@
+//! Forgets agents that registered and never signed in, and credentials that have expired. Runs by
+//! itself every few minutes; running twice does no harm.
+
+use guest::{Db, Failure, Job, args};
+use serde::{Deserialize, Serialize};
+
+/// Rows that one statement deletes: its locks are short, whatever has piled up.
+const BATCH: i32 = 1000;
+
+/// It needs no arguments; the queue adds when it was due.
+#[derive(Debug, Deserialize)]
+pub struct Arguments {}
+
+/// What was forgotten.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Purged {
+    /// Agents that never signed in within a day of registering.
+    pub agents: u64,
+    /// Sessions that ended more than a day ago, with their refresh tokens.
+    pub sessions: u64,
+    /// Refresh tokens that expired more than a day ago.
+    pub refresh_tokens: u64,
+    /// Answers kept for repeated requests, older than a day.
+    pub idempotency_keys: u64,
+    /// Used challenges that have expired.
+    pub challenges: u64,
+}
+
+impl Purged {
+    fn add(&mut self, more: &Self) {
+        self.agents += more.agents;
+        self.sessions += more.sessions;
+        self.refresh_tokens += more.refresh_tokens;
+        self.idempotency_keys += more.idempotency_keys;
+        self.challenges += more.challenges;
+    }
+
+    /// Whether a batch was full, so that there may be more.
+    fn is_full(&self) -> bool {
+        let counts = [
+            self.agents,
+            self.sessions,
+            self.refresh_tokens,
+            self.idempotency_keys,
+            self.challenges,
+        ];
+        counts
+            .iter()
+            .any(|count| *count >= BATCH.unsigned_abs().into())
+    }
+}
+
+/// Deletes batch after batch until nothing is left, or somebody wants it to stop.
+///
+/// # Errors
+/// The database failed; what was deleted by then is deleted.
+pub async fn run(db: Db, job: Job<Arguments>) -> Result<Purged, Failure> {
+    let mut purged = Purged::default();
+    let mut batches = 0_u32;
+    loop {
+        let batch: Purged = db
+            .one("select * from identity.purge($1)", args![BATCH])
+            .await?;
+        purged.add(&batch);
+        batches += 1;
+        if !batch.is_full() || job.is_cancelled() {
+            return Ok(purged);
+        }
+        // How much is left is not known: halfway there, and again.
+        let percent = 100 - 100 / (batches + 1);
+        job.progress(u8::try_from(percent).unwrap_or(99), "purging");
+    }
+}
+
+guest::export_job!(super::run);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_batch_means_that_there_may_be_more() {
+        let mut purged = Purged::default();
+        assert!(!purged.is_full());
+        purged.add(&Purged {
+            sessions: 1000,
+            ..Purged::default()
+        });
+        assert!(purged.is_full());
+    }
+}

@@ -1,0 +1,196 @@
+//! Queued work, from inside the component that does it: the contract is `gather:jobs/worker` in
+//! `wit/`.
+//!
+//! ```ignore
+//! async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> { … }
+//! guest::export_job!(run);
+//! ```
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::{Db, Problem, db, required_variable};
+
+/// One attempt at a job. It may not be the first, and an earlier one may have got anywhere: with the
+/// job's id as its key, work that is done twice does no harm.
+#[derive(Debug, Clone)]
+pub struct Job<P> {
+    /// The same in every attempt.
+    pub id: Uuid,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// After this one the job is dead.
+    pub max_attempts: u32,
+    /// The account that it is done for; `None`: the platform's own.
+    pub owner: Option<Uuid>,
+    /// What it was asked with.
+    pub payload: P,
+}
+
+/// Why an attempt failed, for the job's owner to read: no secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Again, after the host's growing delay.
+    Retry(String),
+    /// Again, after this long.
+    RetryAfter(Duration, String),
+    /// Never again.
+    Final(String),
+}
+
+impl<P> Job<P> {
+    /// Tells how far the job is: 0 to 100, and a few words.
+    pub fn progress(&self, percent: u8, note: &str) {
+        #[cfg(target_family = "wasm")]
+        bindings::gather::jobs::control::progress(percent, note);
+        #[cfg(not(target_family = "wasm"))]
+        let _ = (percent, note);
+    }
+
+    /// Whether somebody wants it to stop: then it has a few seconds to end in good order.
+    pub fn is_cancelled(&self) -> bool {
+        #[cfg(target_family = "wasm")]
+        return bindings::gather::jobs::control::cancelled();
+        #[cfg(not(target_family = "wasm"))]
+        false
+    }
+}
+
+impl From<db::Error> for Failure {
+    /// The log is told what happened, the owner only that it did.
+    fn from(error: db::Error) -> Self {
+        let problem = Problem::from(error);
+        Self::Retry(format!("The database failed ({}).", problem.code()))
+    }
+}
+
+/// Runs a component's work for the host. [`crate::export_job!`] calls this.
+///
+/// # Errors
+/// The work's own failure; arguments that do not fit or a result that is no JSON are final.
+pub async fn run<P, R, W>(
+    id: &str,
+    attempt: (u32, u32),
+    owner: Option<&str>,
+    payload: &str,
+    work: W,
+) -> Result<String, Failure>
+where
+    P: DeserializeOwned,
+    R: Serialize,
+    W: AsyncFnOnce(Db, Job<P>) -> Result<R, Failure>,
+{
+    let unfit = |what: &str| Failure::Final(format!("The {what} do not fit this kind of job."));
+    let payload = {
+        let mut json = serde_json::Deserializer::from_str(payload);
+        serde_path_to_error::deserialize(&mut json)
+            // The error's text could quote the payload: only the place is told.
+            .map_err(|error| unfit(&format!("arguments (at `{}`)", error.path())))?
+    };
+    let job = Job {
+        id: id.parse().map_err(|_| unfit("ids"))?,
+        attempt: attempt.0,
+        max_attempts: attempt.1,
+        owner: owner
+            .map(str::parse)
+            .transpose()
+            .map_err(|_| unfit("ids"))?,
+        payload,
+    };
+    let url = required_variable("database_url")
+        .await
+        .map_err(|problem| Failure::Retry(format!("Not configured ({}).", problem.code())))?;
+    let result = work(Db::at(url), job).await?;
+    serde_json::to_string(&result)
+        .map_err(|error| Failure::Final(format!("The result is no JSON: {error}.")))
+}
+
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod bindings {
+    //! Generated from `wit/`.
+    #![allow(missing_docs, reason = "generated")]
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../wit",
+        world: "gather:jobs/core",
+        runtime_path: "guest::exported::wit_bindgen::rt",
+        pub_export_macro: true,
+        export_macro_name: "export_core",
+        default_bindings_module: "guest::job::bindings",
+    });
+}
+
+/// Exports queued work: `guest::export_job!(run)`, where `run` is
+/// `async fn(Db, Job<Arguments>) -> Result<Summary, Failure>`.
+///
+/// Natively this expands to nothing, so that the crate links into tests.
+#[macro_export]
+macro_rules! export_job {
+    ($run:path) => {
+        #[cfg(target_family = "wasm")]
+        mod exported {
+            use $crate::job::{
+                Failure,
+                bindings::{
+                    Guest,
+                    gather::jobs::types::{self, Retry},
+                },
+            };
+
+            struct Component;
+            $crate::job::bindings::export_core!(Component with_types_in $crate::job::bindings);
+
+            impl Guest for Component {
+                async fn run(job: types::Job) -> Result<String, types::Failure> {
+                    let attempt = (job.attempt, job.max_attempts);
+                    let owner = job.owner.as_deref();
+                    $crate::job::run(&job.id, attempt, owner, &job.payload, $run)
+                        .await
+                        .map_err(|failure| match failure {
+                            Failure::Retry(message) => types::Failure {
+                                message,
+                                retry: Retry::Later,
+                            },
+                            Failure::RetryAfter(after, message) => types::Failure {
+                                message,
+                                retry: Retry::AfterMs(
+                                    u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+                                ),
+                            },
+                            Failure::Final(message) => types::Failure {
+                                message,
+                                retry: Retry::Never,
+                            },
+                        })
+                }
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_that_do_not_fit_are_final_and_not_quoted() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Arguments {
+            #[expect(dead_code, reason = "only its type matters here")]
+            count: u32,
+        }
+        let id = Uuid::nil().to_string();
+        let work = async |_, _: Job<Arguments>| Ok(());
+        let run = run(&id, (1, 5), None, r#"{"count": "s3cret"}"#, work);
+        let Err(Failure::Final(message)) = futures::executor::block_on(run) else {
+            panic!("not final");
+        };
+        assert!(
+            message.contains("count") && !message.contains("s3cret"),
+            "{message}"
+        );
+    }
+}

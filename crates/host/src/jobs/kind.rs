@@ -1,0 +1,256 @@
+//! One kind of queued work: its component, and a job's run in a fresh instance of it.
+
+use super::{
+    queue::{Begun, Ended, Outcome},
+    schedule,
+};
+use crate::{
+    instance::{Instances, Loader},
+    interfaces::jobs::{Control, CorePre, Failure, Job, Retry},
+    manifest,
+    state::{Blueprint, State},
+};
+use anyhow::{Context, Result};
+use graphile_worker_crontab_types::Crontab;
+use serde_json::value::RawValue;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::oneshot, time::sleep};
+use wasmtime::Store;
+
+/// Results are kept in the database and sent to clients whole.
+const MAX_RESULT_BYTES: usize = 1 << 20;
+/// Longer errors are cut.
+const MAX_ERROR_CHARS: usize = 2000;
+/// A component's own wish for its next attempt counts up to this.
+const MAX_DELAY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The longest of our own growing delays.
+const MAX_BACKOFF: Duration = Duration::from_secs(60 * 60);
+
+/// A kind of work that this worker can do.
+pub struct Kind {
+    /// The component's id.
+    pub name: String,
+    /// How often a job is tried.
+    pub attempts: u32,
+    /// Jobs at the same time in this worker; `None`: as many as it has places.
+    pub concurrency: Option<usize>,
+    /// When it begins by itself.
+    pub crontab: Option<Crontab>,
+    pre: CorePre<State>,
+    blueprint: Blueprint,
+    deadline: Duration,
+}
+
+/// Why a run is to end before it does by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Its owner wants so, and it did not stop when asked.
+    Cancelled,
+    /// The worker stops, or has lost touch with the database.
+    Returned,
+    /// It is no longer this worker's: nothing may be written of it.
+    Lost,
+}
+
+impl Kind {
+    /// Loads the component of a queued kind.
+    ///
+    /// # Errors
+    /// A component that cannot be loaded or does not export `gather:jobs/core`'s `run`.
+    pub fn load(
+        loader: &Loader<'_>,
+        component: &manifest::Component,
+        settings: &manifest::JobSettings,
+        deadline: Duration,
+    ) -> Result<Self> {
+        let id = &component.id;
+        let pre = CorePre::new(loader.prepare(component)?)
+            .map_err(anyhow::Error::from)
+            .with_context(|| {
+                format!(
+                    "component `{id}` does queued work, so it must export `run` of gather:jobs/worker"
+                )
+            })?;
+        Ok(Self {
+            name: id.clone(),
+            attempts: settings.attempts,
+            concurrency: component.settings.concurrency,
+            crontab: schedule::crontab(id, settings)?,
+            pre,
+            blueprint: loader.blueprint(component)?,
+            deadline: component
+                .settings
+                .deadline_ms
+                .map_or(deadline, Duration::from_millis),
+        })
+    }
+
+    /// Runs one attempt; `None` if it was lost on the way.
+    pub async fn run(
+        &self,
+        worker: &Arc<Instances>,
+        job: &Begun,
+        control: Arc<Control>,
+        stop: oneshot::Receiver<Stop>,
+        backoff: Duration,
+    ) -> Option<Ended> {
+        let run = self.call(worker, job, control.clone());
+        // The guest comes last: the others are looked at whenever it lets others run.
+        let result = tokio::select! {
+            biased;
+            Ok(stop) = stop => match stop {
+                Stop::Cancelled => return Some(ended(job, Outcome::Cancelled, None)),
+                Stop::Returned => return Some(ended(job, Outcome::Returned, None)),
+                Stop::Lost => return None,
+            },
+            () = sleep(self.deadline) => {
+                let error = format!("It was stopped: it took longer than its deadline of {} ms.", self.deadline.as_millis());
+                Err(failure(error))
+            }
+            result = run => result,
+        };
+        Some(match result {
+            Ok(result) => Ended {
+                result: Some(result),
+                ..ended(job, Outcome::Succeeded, None)
+            },
+            Err(failed) if control.is_cancelled() => {
+                ended(job, Outcome::Cancelled, Some(failed.message))
+            }
+            Err(failed) => {
+                let delay = match failed.retry {
+                    Retry::Never => None,
+                    Retry::Later => Some(delay(backoff, job.attempt, fastrand::f64())),
+                    Retry::AfterMs(ms) => Some(Duration::from_millis(ms).min(MAX_DELAY)),
+                };
+                let outcome = delay.map_or(Outcome::Dead, |_| Outcome::Failed);
+                Ended {
+                    delay_ms: delay.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+                    ..ended(job, outcome, Some(failed.message))
+                }
+            }
+        })
+    }
+
+    async fn call(
+        &self,
+        worker: &Arc<Instances>,
+        job: &Begun,
+        control: Arc<Control>,
+    ) -> Result<Box<RawValue>, Failure> {
+        let engine = self.pre.engine();
+        let store = self.blueprint.store(engine, worker, control);
+        let mut store = store.map_err(|error| {
+            tracing::error!(error = format!("{error:#}"), "no instance could be made");
+            failure("The worker could not make an instance.".to_owned())
+        })?;
+        let given = Job {
+            id: job.id.to_string(),
+            kind: job.kind.clone(),
+            attempt: job.attempt,
+            max_attempts: job.max_attempts,
+            owner: job.owner.map(|owner| owner.to_string()),
+            payload: job.payload.to_string(),
+        };
+        let called = self.call_in(&mut store, given).await;
+        let text = called.map_err(|trap| {
+            tracing::error!(trap = format!("{trap:?}"), "the component trapped");
+            let error = if store.data().was_refused_memory() {
+                format!(
+                    "It needed more memory than its limit of {} bytes.",
+                    self.blueprint.limits.memory_bytes
+                )
+            } else {
+                "The component trapped; the worker's log says where.".to_owned()
+            };
+            failure(error)
+        })??;
+        if text.len() > MAX_RESULT_BYTES {
+            let error = format!(
+                "Its result has {} bytes; {MAX_RESULT_BYTES} are allowed.",
+                text.len()
+            );
+            return Err(failure(error));
+        }
+        RawValue::from_string(text)
+            .map_err(|error| failure(format!("Its result is no JSON: {error}.")))
+    }
+
+    async fn call_in(
+        &self,
+        store: &mut Store<State>,
+        job: Job,
+    ) -> wasmtime::Result<Result<String, Failure>> {
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        store
+            .run_concurrent(async |accessor| instance.call_run(accessor, job).await)
+            .await?
+    }
+}
+
+/// An end without result.
+fn ended(job: &Begun, outcome: Outcome, error: Option<String>) -> Ended {
+    // PostgreSQL's text has no zero character.
+    let clean = |text: String| {
+        text.chars()
+            .filter(|c| *c != '\0')
+            .take(MAX_ERROR_CHARS)
+            .collect()
+    };
+    Ended {
+        id: job.id,
+        queue_id: job.queue_id,
+        attempt: job.attempt,
+        outcome,
+        result: None,
+        error: error.map(clean),
+        delay_ms: None,
+    }
+}
+
+/// An attempt that failed for the database's reasons after it had run: the result is unusable.
+pub fn unusable(job: &Ended, backoff: Duration) -> Ended {
+    let delay = delay(backoff, job.attempt, fastrand::f64());
+    Ended {
+        id: job.id,
+        queue_id: job.queue_id,
+        attempt: job.attempt,
+        outcome: Outcome::Failed,
+        result: None,
+        error: Some("Its result can't be stored as JSON in the database.".to_owned()),
+        delay_ms: u64::try_from(delay.as_millis()).ok(),
+    }
+}
+
+fn failure(message: String) -> Failure {
+    Failure {
+        message,
+        retry: Retry::Later,
+    }
+}
+
+/// Twice as long after each attempt, an hour at most, a quarter more or less by chance, so that what
+/// failed together does not come back together. `chance` is from 0 to 1.
+fn delay(first: Duration, attempt: u32, chance: f64) -> Duration {
+    let doublings = attempt.saturating_sub(1).min(30);
+    let delay = first.saturating_mul(1 << doublings).min(MAX_BACKOFF);
+    delay.mul_f64(0.75 + 0.5 * chance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_an_hour() {
+        let second = Duration::from_secs(1);
+        let middle = |attempt| delay(second, attempt, 0.5);
+        assert_eq!(middle(1), second);
+        assert_eq!(middle(2), 2 * second);
+        assert_eq!(middle(5), 16 * second);
+        assert_eq!(middle(13), MAX_BACKOFF);
+        assert_eq!(middle(u32::MAX), MAX_BACKOFF);
+        assert_eq!(delay(second, 1, 0.0), Duration::from_millis(750));
+        assert_eq!(delay(second, 1, 1.0), Duration::from_millis(1250));
+    }
+}

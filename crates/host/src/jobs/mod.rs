@@ -1,0 +1,15 @@
+//! Queued work: a worker claims jobs in the database and runs each in a fresh instance of its
+//! component.
+//!
+//! The queue (order, locks, named queues, wake-ups, heartbeats, recurring jobs) is Graphile Worker's,
+//! through its Rust port's statements; its own loop knows its tasks at compile time, so ours
+//! ([`worker`]) stands in for it. What a job is, and every change of its state, is a function in the
+//! schema `jobs` ([`queue`] calls them): only who still holds a job can end it.
+
+mod kind;
+mod queue;
+mod schedule;
+mod worker;
+
+pub use schedule::check;
+pub use worker::{JobOptions, JobTimes, JobWorker};

@@ -1,0 +1,66 @@
+-- The outbox: the statement that changes something also writes here what happened, so that both
+-- are there or neither is. Who listens is woken by NOTIFY and reads; nothing is told by NOTIFY alone.
+
+create schema events;
+
+create table events.event (
+    id uuid not null default platform.uuid_v7(),
+    -- Whom it concerns: `job:<id>`, `account:<id>`, …
+    topic text not null,
+    -- What happened: `job.progress`, …
+    type text not null,
+    data jsonb not null,
+    created_at timestamptz not null default now(),
+    primary key (created_at, id),
+    constraint event_topic_form check (topic ~ '^[a-z]+:[a-zA-Z0-9-]{1,100}$'),
+    constraint event_type_form check (type ~ '^[a-z]+([.-][a-z]+)*$')
+) partition by range (created_at);
+create index event_topic on events.event (topic, created_at, id);
+
+-- For events outside of all partitions: a clock that jumped must not stop the platform.
+create table events.event_default partition of events.event default;
+
+create function events.wake() returns trigger
+language plpgsql
+as $$
+begin
+    perform pg_notify('events', '');
+    return null;
+end
+$$;
+create trigger event_wake after insert on events.event
+for each statement execute function events.wake();
+
+-- Makes the partitions of the next days, and drops those older than `keep`. Any worker may call it,
+-- at any time; two at once take turns.
+create function events.maintain(keep interval) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    day date;
+    name text;
+begin
+    perform pg_advisory_xact_lock(hashtext('events.maintain'));
+    for day in select generate_series(current_date, current_date + 3, interval '1 day')::date loop
+        name := 'event_' || to_char(day, 'YYYYMMDD');
+        if to_regclass('events.' || name) is null then
+            begin
+                execute format('create table events.%I partition of events.event for values from (%L) to (%L)',
+                    name, day, day + 1);
+            exception when check_violation then
+                -- The default partition holds rows of that day; they stay there.
+                raise notice 'events of % stay in the default partition', day;
+            end;
+        end if;
+    end loop;
+    for name in
+        select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'events.event'::regclass and c.relname ~ '^event_[0-9]{8}$'
+        and to_date(right(c.relname, 8), 'YYYYMMDD') < current_date - keep
+    loop
+        execute format('drop table events.%I', name);
+    end loop;
+    delete from events.event_default where created_at < now() - keep;
+end
+$$;
+select events.maintain('7 days');

@@ -1,0 +1,79 @@
+//! The platform's own recurring work: agents that never came and credentials that have expired go.
+
+use anyhow::Result;
+use e2e::{Server, errands::quick};
+use gather::{manifest::WORKER_ROLE, secrets};
+use host::{
+    Limits,
+    jobs::{JobOptions, JobWorker},
+};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// A worker of the platform's own manifest.
+async fn worker(server: &Server, state: &std::path::Path) -> Result<JobWorker> {
+    let admin = &server.database.admin;
+    let key = e2e::master_key();
+    JobWorker::start(JobOptions {
+        manifest: e2e::root().join("spin.toml"),
+        variables: secrets::function_variables(&e2e::manifest()?, admin, &key, &server.url)?,
+        database_url: secrets::role_url(admin, &key, WORKER_ROLE)?.to_string(),
+        state_dir: state.to_owned(),
+        cache_dir: e2e::root().join("target/compiled"),
+        key_value_url: None,
+        limits: Limits::default(),
+        settings: quick(),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_has_expired_is_purged_and_nothing_else() -> Result<()> {
+    let server = Server::start().await?;
+    server
+        .database
+        .execute(
+            "insert into identity.account (kind, name, created_at, authenticated_at)
+             select 'agent', 'old-' || n, now() - interval '25 hours', null::timestamptz from generate_series(1, 2500) n
+             union all select 'agent', 'young', now() - interval '23 hours', null
+             union all select 'agent', 'came', now() - interval '90 days', now() - interval '80 days'
+             union all select 'user', 'person', now() - interval '90 days', null;
+             insert into identity.session (account_id, expires_at)
+             select id, now() - interval '2 days' from identity.account where name = 'came'
+             union all select id, now() - interval '1 hour' from identity.account where name = 'came';
+             insert into identity.refresh_token (hash, account_id, session_id, expires_at)
+             select sha256((s.id::text || n)::bytea), s.account_id, s.id, s.expires_at - n * interval '1 day'
+             from identity.session s, generate_series(0, 2) n;
+             insert into identity.used_challenge values ('\\x01', now() - interval '1 second'), ('\\x02', now() + interval '50 seconds');
+             insert into identity.idempotency_key (owner, key, fingerprint, created_at)
+             values ('a', 'old', '', now() - interval '25 hours'), ('a', 'new', '', now())",
+        )
+        .await?;
+    let state = tempfile::tempdir()?;
+    let _worker = worker(&server, state.path()).await?;
+    let mut admin = server.database.connect().await?;
+    let id: uuid::Uuid = sqlx::query_scalar("select jobs.enqueue('account-purge')")
+        .fetch_one(&mut admin)
+        .await?;
+    let started = Instant::now();
+    let job: Value = loop {
+        let job: Value = sqlx::query_scalar("select to_jsonb(j) from jobs.job j where id = $1")
+            .bind(id)
+            .fetch_one(&mut admin)
+            .await?;
+        if !job["finished_at"].is_null() {
+            break job;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{job:#}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(job["status"], "succeeded", "{job:#}");
+    // A token of the purged session goes with it; of the other's, those that expired more than a day ago.
+    let expected = json!({ "agents": 2500, "sessions": 1, "refresh_tokens": 2, "idempotency_keys": 1, "challenges": 1 });
+    assert_eq!(job["result"], expected);
+    let names: Vec<String> = sqlx::query_scalar("select name from identity.account order by name")
+        .fetch_all(&mut admin)
+        .await?;
+    assert_eq!(names, ["came", "person", "young"]);
+    Ok(())
+}
