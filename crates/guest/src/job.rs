@@ -28,6 +28,7 @@ pub struct Job<P> {
     pub owner: Option<Uuid>,
     /// What it was asked with.
     pub payload: P,
+    control: Control,
 }
 
 /// Why an attempt failed, for the job's owner to read: no secrets.
@@ -41,21 +42,35 @@ pub enum Failure {
     Final(String),
 }
 
+/// What a job can tell and ask the host.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Control {
+    pub progress: fn(u8, &str),
+    pub cancelled: fn() -> bool,
+}
+
+/// A job as the host gives it.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    pub id: &'a str,
+    pub attempt: u32,
+    pub max_attempts: u32,
+    pub owner: Option<&'a str>,
+    pub payload: &'a str,
+    pub control: Control,
+}
+
 impl<P> Job<P> {
     /// Tells how far the job is: 0 to 100, and a few words.
     pub fn progress(&self, percent: u8, note: &str) {
-        #[cfg(target_family = "wasm")]
-        bindings::gather::jobs::control::progress(percent, note);
-        #[cfg(not(target_family = "wasm"))]
-        let _ = (percent, note);
+        (self.control.progress)(percent, note);
     }
 
     /// Whether somebody wants it to stop: then it has a few seconds to end in good order.
     pub fn is_cancelled(&self) -> bool {
-        #[cfg(target_family = "wasm")]
-        return bindings::gather::jobs::control::cancelled();
-        #[cfg(not(target_family = "wasm"))]
-        false
+        (self.control.cancelled)()
     }
 }
 
@@ -71,13 +86,7 @@ impl From<db::Error> for Failure {
 ///
 /// # Errors
 /// The work's own failure; arguments that do not fit or a result that is no JSON are final.
-pub async fn run<P, R, W>(
-    id: &str,
-    attempt: (u32, u32),
-    owner: Option<&str>,
-    payload: &str,
-    work: W,
-) -> Result<String, Failure>
+pub async fn run<P, R, W>(given: Given<'_>, work: W) -> Result<String, Failure>
 where
     P: DeserializeOwned,
     R: Serialize,
@@ -85,20 +94,19 @@ where
 {
     let unfit = |what: &str| Failure::Final(format!("The {what} do not fit this kind of job."));
     let payload = {
-        let mut json = serde_json::Deserializer::from_str(payload);
+        let mut json = serde_json::Deserializer::from_str(given.payload);
         serde_path_to_error::deserialize(&mut json)
             // The error's text could quote the payload: only the place is told.
             .map_err(|error| unfit(&format!("arguments (at `{}`)", error.path())))?
     };
+    let owner = given.owner.map(str::parse).transpose();
     let job = Job {
-        id: id.parse().map_err(|_| unfit("ids"))?,
-        attempt: attempt.0,
-        max_attempts: attempt.1,
-        owner: owner
-            .map(str::parse)
-            .transpose()
-            .map_err(|_| unfit("ids"))?,
+        id: given.id.parse().map_err(|_| unfit("ids"))?,
+        attempt: given.attempt,
+        max_attempts: given.max_attempts,
+        owner: owner.map_err(|_| unfit("ids"))?,
         payload,
+        control: given.control,
     };
     let url = required_variable("database_url")
         .await
@@ -108,63 +116,55 @@ where
         .map_err(|error| Failure::Final(format!("The result is no JSON: {error}.")))
 }
 
-#[cfg(target_family = "wasm")]
-#[doc(hidden)]
-pub mod bindings {
-    //! Generated from `wit/`.
-    #![allow(missing_docs, reason = "generated")]
-    spin_sdk::wit_bindgen::generate!({
-        path: "../../wit",
-        world: "gather:jobs/core",
-        runtime_path: "guest::exported::wit_bindgen::rt",
-        pub_export_macro: true,
-        export_macro_name: "export_core",
-        default_bindings_module: "guest::job::bindings",
-    });
-}
-
 /// Exports queued work: `guest::export_job!(run)`, where `run` is
-/// `async fn(Db, Job<Arguments>) -> Result<Summary, Failure>`.
+/// `async fn(Db, Job<Arguments>) -> Result<Summary, Failure>`. For a crate in `components/`.
 ///
 /// Natively this expands to nothing, so that the crate links into tests.
+// The bindings are made where the component is: made here, they would be in every function, too.
 #[macro_export]
 macro_rules! export_job {
     ($run:path) => {
         #[cfg(target_family = "wasm")]
         mod exported {
-            use $crate::job::{
-                Failure,
-                bindings::{
-                    Guest,
-                    gather::jobs::types::{self, Retry},
-                },
-            };
+            mod bindings {
+                #![allow(missing_docs, reason = "generated")]
+                $crate::exported::wit_bindgen::generate!({
+                    path: "../../wit",
+                    world: "gather:jobs/core",
+                    runtime_path: "guest::exported::wit_bindgen::rt",
+                });
+            }
+            use bindings::gather::jobs::{control, types};
+            use $crate::job::{Control, Failure};
 
             struct Component;
-            $crate::job::bindings::export_core!(Component with_types_in $crate::job::bindings);
+            bindings::export!(Component with_types_in bindings);
 
-            impl Guest for Component {
+            impl bindings::Guest for Component {
                 async fn run(job: types::Job) -> Result<String, types::Failure> {
-                    let attempt = (job.attempt, job.max_attempts);
-                    let owner = job.owner.as_deref();
-                    $crate::job::run(&job.id, attempt, owner, &job.payload, $run)
-                        .await
-                        .map_err(|failure| match failure {
-                            Failure::Retry(message) => types::Failure {
-                                message,
-                                retry: Retry::Later,
-                            },
-                            Failure::RetryAfter(after, message) => types::Failure {
-                                message,
-                                retry: Retry::AfterMs(
-                                    u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
-                                ),
-                            },
-                            Failure::Final(message) => types::Failure {
-                                message,
-                                retry: Retry::Never,
-                            },
-                        })
+                    let given = $crate::job::Given {
+                        id: &job.id,
+                        attempt: job.attempt,
+                        max_attempts: job.max_attempts,
+                        owner: job.owner.as_deref(),
+                        payload: &job.payload,
+                        control: Control {
+                            progress: control::progress,
+                            cancelled: control::cancelled,
+                        },
+                    };
+                    let done = $crate::job::run(given, $run).await;
+                    done.map_err(|failure| {
+                        let (message, retry) = match failure {
+                            Failure::Retry(message) => (message, types::Retry::Later),
+                            Failure::RetryAfter(after, message) => {
+                                let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                                (message, types::Retry::AfterMs(ms))
+                            }
+                            Failure::Final(message) => (message, types::Retry::Never),
+                        };
+                        types::Failure { message, retry }
+                    })
                 }
             }
         }
@@ -184,7 +184,18 @@ mod tests {
         }
         let id = Uuid::nil().to_string();
         let work = async |_, _: Job<Arguments>| Ok(());
-        let run = run(&id, (1, 5), None, r#"{"count": "s3cret"}"#, work);
+        let given = Given {
+            id: &id,
+            attempt: 1,
+            max_attempts: 5,
+            owner: None,
+            payload: r#"{"count": "s3cret"}"#,
+            control: Control {
+                progress: |_, _| (),
+                cancelled: || false,
+            },
+        };
+        let run = run(given, work);
         let Err(Failure::Final(message)) = futures::executor::block_on(run) else {
             panic!("not final");
         };

@@ -9,9 +9,6 @@
 //! guest::export!(router);
 //! ```
 
-// Generated bindings name this crate as its users do.
-extern crate self as guest;
-
 mod answer;
 mod caller;
 pub mod db;
