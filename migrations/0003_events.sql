@@ -24,12 +24,14 @@ create function events.wake() returns trigger
 language plpgsql
 as $$
 begin
-    perform pg_notify('events', '');
+    if exists (select from added) then
+        perform pg_notify('events', '');
+    end if;
     return null;
 end
 $$;
 create trigger event_wake after insert on events.event
-for each statement execute function events.wake();
+referencing new table as added for each statement execute function events.wake();
 
 -- Makes the partitions of the next days, and drops those older than `keep`. Any worker may call it,
 -- at any time; two at once take turns.

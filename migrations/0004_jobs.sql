@@ -231,71 +231,7 @@ as $$
     where k.max_attempts <> excluded.max_attempts
 $$;
 
--- What a worker has claimed in the queue begins: `claimed` is [{"queue_id", "kind", "payload"}].
--- Answers those to run, one object each; the others had been cancelled, or had lost their last
--- worker once too often, and are ended here. A row that came into the queue by another way (a
--- recurring one) gets its job now.
-create function jobs.begin(worker text, claimed jsonb) returns setof jsonb
-language plpgsql security definer set search_path = pg_catalog, pg_temp
-as $$
-begin
-    -- If the server loses this in a crash, the job is queued still: nothing happened yet.
-    perform set_config('synchronous_commit', 'off', true);
-    insert into jobs.job (kind, payload, max_attempts, queue_id)
-    select c.kind, coalesce(c.payload, '{}'), jobs.max_attempts(c.kind), c.queue_id
-    from jsonb_to_recordset(claimed) as c (queue_id bigint, kind text, payload jsonb)
-    where not coalesce(c.payload, '{}') ? 'job'
-    on conflict (queue_id) where queue_id is not null do nothing;
-
-    return query
-    with found as materialized (
-        select j.* from jobs.job j
-        where j.queue_id in (select c.queue_id from jsonb_to_recordset(claimed) as c (queue_id bigint))
-        order by j.id for update
-    ), lost as (
-        insert into jobs.attempt (job_id, number, worker, started_at, outcome, error)
-        select f.id, f.attempts, f.worker, f.started_at, 'lost', 'The worker that ran it was lost.'
-        from found f where f.status = 'running'
-        on conflict do nothing
-    ), begun as (
-        update jobs.job j
-        set status = 'running', attempts = j.attempts + 1, worker = begin.worker, percent = 0, note = '',
-            started_at = clock_timestamp(),
-            -- It may have been asked for before any worker told how often to try.
-            max_attempts = case j.attempts when 0 then jobs.max_attempts(j.kind) else j.max_attempts end
-        from found f
-        where j.id = f.id and f.cancel_requested_at is null
-        and (f.status <> 'running' or f.attempts < f.max_attempts)
-        returning j.*
-    ), ended as (
-        update jobs.job j
-        set status = case when f.cancel_requested_at is null then 'dead' else 'cancelled' end,
-            error = case when f.cancel_requested_at is null then 'The worker that ran it was lost.' end,
-            finished_at = now(), queue_id = null
-        from found f
-        where j.id = f.id and not (f.cancel_requested_at is null
-            and (f.status <> 'running' or f.attempts < f.max_attempts))
-        returning j.*
-    ), told as (
-        insert into events.event (topic, type, data)
-        select 'job:' || e.id, 'job.' || e.status, jobs.event_data(e.id, e.kind, e.status, e.percent, e.note)
-        from ended e where e.owner_id is not null
-    ), dropped as (
-        delete from graphile_worker._private_jobs q
-        where q.id in (select c.queue_id from jsonb_to_recordset(claimed) as c (queue_id bigint))
-        and q.locked_by = begin.worker
-        and q.id not in (select b.queue_id from begun b)
-        returning q.job_queue_id
-    ), freed as (
-        update graphile_worker._private_job_queues q set locked_by = null, locked_at = null
-        where q.id in (select d.job_queue_id from dropped d) and q.locked_by = begin.worker
-    )
-    select jsonb_build_object('id', b.id, 'queue_id', b.queue_id, 'kind', b.kind, 'attempt', b.attempts,
-        'max_attempts', b.max_attempts, 'owner', b.owner_id, 'payload', b.payload)
-    from begun b;
-end
-$$;
-
+-- What events say of a job.
 create function jobs.event_data(id uuid, kind text, status text, percent smallint, note text) returns jsonb
 language sql immutable
 as $$
@@ -303,68 +239,148 @@ as $$
         'progress', jsonb_build_object('percent', percent, 'note', note))
 $$;
 
--- Ends attempts: `outcomes` is [{"id", "queue_id", "attempt", "outcome", "result", "error",
--- "delay_ms"}], with the outcomes succeeded, failed (again after the delay, while attempts are left),
--- dead, cancelled, and returned (it never happened: run it again at once).
---
--- Only who still holds the job may end it. A worker that was taken for dead finds its jobs held by
--- others, or by nobody: for those nothing happens, and they are not in the answer.
-create function jobs.finish(worker text, outcomes jsonb) returns setof uuid
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+-- What a worker has claimed in the queue begins: `claimed` is [{"queue_id", "kind", "payload"}].
+-- Answers those to run, one object each; the others had been cancelled, or had lost their last
+-- worker once too often, and are ended here. A row that came into the queue by another way (a
+-- recurring one) gets its job now.
+create function jobs.begin(worker text, claimed jsonb) returns setof jsonb
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
+declare
+    ids bigint[] := array(select (c ->> 'queue_id')::bigint from jsonb_array_elements(claimed) c);
+    number integer;
 begin
+    if exists (select from jsonb_array_elements(claimed) c where not coalesce(c -> 'payload' ? 'job', false)) then
+        insert into jobs.job (kind, payload, max_attempts, queue_id)
+        select c.kind, coalesce(c.payload, '{}'), jobs.max_attempts(c.kind), c.queue_id
+        from jsonb_to_recordset(claimed) as c (queue_id bigint, kind text, payload jsonb)
+        where not coalesce(c.payload ? 'job', false)
+        on conflict (queue_id) where queue_id is not null do nothing;
+    end if;
+
     return query
-    with held as materialized (
-        select j.id, j.queue_id, j.attempts, j.started_at, q.job_queue_id, o.result, o.error, o.delay_ms,
-            case
-                when o.outcome in ('failed', 'returned') and j.cancel_requested_at is not null then 'cancelled'
-                when o.outcome = 'failed' and j.attempts >= j.max_attempts then 'dead'
-                when o.outcome = 'returned' then 'queued'
-                else o.outcome
-            end as status
-        from jsonb_to_recordset(outcomes) as o (id uuid, queue_id bigint, attempt integer,
-            outcome text, result jsonb, error text, delay_ms bigint)
-        join jobs.job j on j.id = o.id
-        join graphile_worker._private_jobs q on q.id = o.queue_id
-        where j.queue_id = o.queue_id and j.status = 'running' and j.attempts = o.attempt
-        and q.locked_by = finish.worker
-        order by j.id for update of j, q
+    with lost as (
+        insert into jobs.attempt (job_id, number, worker, started_at, outcome, error)
+        select j.id, j.attempts, j.worker, j.started_at, 'lost', 'The worker that ran it was lost.'
+        from jobs.job j where j.queue_id = any (ids) and j.status = 'running'
+        on conflict do nothing
+    )
+    update jobs.job j
+    set status = 'running', attempts = j.attempts + 1, worker = begin.worker, percent = 0, note = '',
+        started_at = clock_timestamp(),
+        -- It may have been asked for before any worker told how often to try.
+        max_attempts = case j.attempts when 0 then jobs.max_attempts(j.kind) else j.max_attempts end
+    where j.queue_id = any (ids) and j.cancel_requested_at is null
+    and (j.status <> 'running' or j.attempts < j.max_attempts)
+    returning jsonb_build_object('id', j.id, 'queue_id', j.queue_id, 'kind', j.kind, 'attempt', j.attempts,
+        'max_attempts', j.max_attempts, 'owner', j.owner_id, 'payload', j.payload);
+    get diagnostics number = row_count;
+    if number < cardinality(ids) then
+        perform jobs.end_unfit(worker, ids);
+    end if;
+end
+$$;
+
+-- Of what a worker has claimed, ends what is not to run: jobs that were cancelled or have lost their
+-- last worker once too often, and the queue's rows of jobs that have ended already.
+create function jobs.end_unfit(worker text, ids bigint[]) returns void
+language sql
+as $$
+    with unfit as (
+        select q.id, q.job_queue_id from graphile_worker._private_jobs q
+        where q.id = any (ids) and q.locked_by = $1
+        and not exists (select from jobs.job j
+            where j.queue_id = q.id and j.status = 'running' and j.worker = $1
+            and j.started_at >= now() and j.cancel_requested_at is null)
     ), ended as (
         update jobs.job j
-        set status = h.status,
-            attempts = j.attempts - (h.status = 'queued')::integer,
-            percent = case h.status when 'succeeded' then 100 when 'queued' then 0 else j.percent end,
-            result = h.result,
-            error = h.error,
-            run_at = case when h.status = 'failed'
-                then now() + h.delay_ms * interval '1 millisecond' else j.run_at end,
-            queue_id = case when h.status in ('failed', 'queued') then j.queue_id end,
-            finished_at = case when h.status not in ('failed', 'queued') then clock_timestamp() end
-        from held h where j.id = h.id
+        set status = case when j.cancel_requested_at is null then 'dead' else 'cancelled' end,
+            error = case when j.cancel_requested_at is null then 'The worker that ran it was lost.' end,
+            finished_at = now(), queue_id = null
+        from unfit u where j.queue_id = u.id
         returning j.*
-    ), noted as (
-        insert into jobs.attempt (job_id, number, worker, started_at, outcome, error)
-        select h.id, h.attempts, finish.worker, h.started_at, 'failed', coalesce(h.error, '')
-        from held h where h.status in ('failed', 'dead')
-        on conflict do nothing
-    ), dropped as (
-        delete from graphile_worker._private_jobs q using held h
-        where q.id = h.queue_id and h.status not in ('failed', 'queued')
-    ), again as (
-        update graphile_worker._private_jobs q
-        set locked_by = null, locked_at = null, updated_at = now(), last_error = h.error,
-            run_at = case when h.status = 'failed'
-                then now() + h.delay_ms * interval '1 millisecond' else q.run_at end
-        from held h where q.id = h.queue_id and h.status in ('failed', 'queued')
-    ), freed as (
-        update graphile_worker._private_job_queues q set locked_by = null, locked_at = null
-        where q.id in (select h.job_queue_id from held h) and q.locked_by = finish.worker
     ), told as (
         insert into events.event (topic, type, data)
         select 'job:' || e.id, 'job.' || e.status, jobs.event_data(e.id, e.kind, e.status, e.percent, e.note)
         from ended e where e.owner_id is not null
+    ), dropped as (
+        delete from graphile_worker._private_jobs q using unfit u where q.id = u.id
     )
-    select h.id from held h;
+    update graphile_worker._private_job_queues q set locked_by = null, locked_at = null
+    from unfit u where q.id = u.job_queue_id and q.locked_by = $1
+$$;
+
+-- What an attempt's outcome makes of its job.
+create function jobs.next_status(outcome text, job jobs.job) returns text
+language sql immutable
+as $$
+    select case
+        when outcome in ('failed', 'returned') and job.cancel_requested_at is not null then 'cancelled'
+        when outcome = 'failed' and job.attempts >= job.max_attempts then 'dead'
+        when outcome = 'returned' then 'queued'
+        else outcome
+    end
+$$;
+
+-- Ends attempts: `outcomes` is [{"id", "queue_id", "attempt", "outcome", "result", "error",
+-- "delay_ms"}], with the outcomes succeeded, failed (again after the delay, while attempts are left),
+-- dead, cancelled, and returned (it never happened: run it again at once).
+--
+-- Only the attempt that runs can be ended, by its number: a worker that was taken for dead finds that
+-- its jobs are at another one, or over. For those nothing happens, and they are not in the answer.
+create function jobs.finish(worker text, outcomes jsonb) returns setof uuid
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
+as $$
+declare
+    done uuid[];
+begin
+    -- Unlike all else that a worker writes, see its role.
+    perform set_config('synchronous_commit', 'on', true);
+    with given as (
+        select o.*, coalesce(o.delay_ms, 0) * interval '1 millisecond' as delay
+        from jsonb_to_recordset(outcomes) as o (id uuid, queue_id bigint, attempt integer,
+            outcome text, result jsonb, error text, delay_ms bigint)
+    ), ended as (
+        update jobs.job j
+        set status = jobs.next_status(o.outcome, j),
+            attempts = j.attempts - (o.outcome = 'returned')::integer,
+            percent = case o.outcome when 'succeeded' then 100 when 'returned' then 0 else j.percent end,
+            result = o.result,
+            error = o.error,
+            run_at = case o.outcome when 'failed' then now() + o.delay else j.run_at end,
+            queue_id = case when jobs.next_status(o.outcome, j) in ('failed', 'queued') then j.queue_id end,
+            finished_at = case when jobs.next_status(o.outcome, j) not in ('failed', 'queued')
+                then clock_timestamp() end
+        from given o
+        where j.id = o.id and j.queue_id = o.queue_id and j.status = 'running' and j.attempts = o.attempt
+        and j.worker = finish.worker
+        returning j.id, j.status, j.started_at, o.queue_id, o.attempt, o.error, o.delay
+    ), noted as (
+        insert into jobs.attempt (job_id, number, worker, started_at, outcome, error)
+        select e.id, e.attempt, finish.worker, e.started_at, 'failed', coalesce(e.error, '')
+        from ended e where e.status in ('failed', 'dead')
+        on conflict do nothing
+    ), dropped as (
+        delete from graphile_worker._private_jobs q using ended e
+        where q.id = e.queue_id and e.status not in ('failed', 'queued')
+        returning q.job_queue_id
+    ), again as (
+        update graphile_worker._private_jobs q
+        set locked_by = null, locked_at = null, updated_at = now(), last_error = e.error,
+            run_at = case e.status when 'failed' then now() + e.delay else q.run_at end
+        from ended e where q.id = e.queue_id and e.status in ('failed', 'queued')
+        returning q.job_queue_id
+    ), freed as (
+        update graphile_worker._private_job_queues q set locked_by = null, locked_at = null
+        from (select job_queue_id from dropped union all select job_queue_id from again) e
+        where q.id = e.job_queue_id and q.locked_by = finish.worker
+    )
+    select array_agg(e.id) into done from ended e;
+
+    insert into events.event (topic, type, data)
+    select 'job:' || j.id, 'job.' || j.status, jobs.event_data(j.id, j.kind, j.status, j.percent, j.note)
+    from jobs.job j where j.id = any (done) and j.owner_id is not null;
+    return query select unnest(done);
 end
 $$;
 
@@ -571,6 +587,8 @@ begin
     create role gather_worker login nosuperuser nocreatedb nocreaterole noinherit;
     alter role gather_worker set search_path = jobs;
     alter role gather_worker set timezone = 'UTC';
+    -- A claim or a heartbeat that a crash of the server forgets did not happen: the job is queued still.
+    alter role gather_worker set synchronous_commit = off;
 exception when duplicate_object or unique_violation then null;
 end
 $$;

@@ -4,11 +4,14 @@ use anyhow::Result;
 use e2e::{Server, errands::quick};
 use gather::{manifest::WORKER_ROLE, secrets};
 use host::{
-    Limits,
+    Limits, Metrics,
     jobs::{JobOptions, JobWorker},
 };
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// A worker of the platform's own manifest.
 async fn worker(server: &Server, state: &std::path::Path) -> Result<JobWorker> {
@@ -23,6 +26,8 @@ async fn worker(server: &Server, state: &std::path::Path) -> Result<JobWorker> {
         key_value_url: None,
         limits: Limits::default(),
         settings: quick(),
+        metrics: Arc::new(Metrics::new()?),
+        metrics_listen: None,
     })
     .await
 }

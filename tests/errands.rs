@@ -4,7 +4,7 @@ use crate::{Database, build_components, component_file, master_key, root};
 use anyhow::{Context, Result, bail};
 use gather::{manifest::WORKER_ROLE, secrets};
 use host::{
-    Limits,
+    Limits, Metrics,
     jobs::{JobOptions, JobTimes, JobWorker},
 };
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -99,6 +100,8 @@ impl Errands {
             key_value_url: None,
             limits: Limits::default(),
             settings,
+            metrics: Arc::new(Metrics::new()?),
+            metrics_listen: None,
         })
         .await
     }

@@ -385,7 +385,7 @@ async fn random_kills_lose_nothing_and_do_nothing_twice() -> Result<()> {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let errands = Errands::new("job = { attempts = 100 }").await?;
     let mut asked = 0;
-    let mut workers = vec![errands.process(&LEASE)?, errands.process(&LEASE)?];
+    let mut workers = [errands.process(&LEASE)?, errands.process(&LEASE)?];
     let started = Instant::now();
     for kill in 0..kills {
         let steps = json!({ "steps": ["note", { "sleep_ms": random.below(60) }, "effect", { "sleep_ms": random.below(60) }] });

@@ -169,7 +169,7 @@ async fn start_serving(
         tracing::info!(address = %serving.address, public_url, "serving");
         return Ok((serving, None));
     }
-    let worker = start_worker(settings, setup, &database.url, variables).await?;
+    let worker = start_worker(settings, setup, &database.url, variables, Some(&serving)).await?;
     greet(&settings.public_url(serving.address));
     Ok((serving, Some(worker)))
 }
@@ -179,6 +179,7 @@ async fn start_worker(
     setup: &Setup,
     database: &Url,
     variables: BTreeMap<String, String>,
+    host: Option<&serve::Serving>,
 ) -> Result<JobWorker> {
     serve::start_worker(
         settings,
@@ -187,6 +188,7 @@ async fn start_worker(
         database,
         &setup.key,
         variables,
+        host,
     )
     .await
 }
@@ -206,7 +208,7 @@ fn worker(settings: &Settings) -> Result<()> {
         let public_url = settings.public_url(settings.listen);
         let variables =
             secrets::function_variables(&setup.manifest, &database, &setup.key, &public_url)?;
-        let worker = start_worker(settings, &setup, &database, variables).await?;
+        let worker = start_worker(settings, &setup, &database, variables, None).await?;
         signals.next().await;
         tracing::info!("stopping; running jobs are finished first, Ctrl-C again stops at once");
         tokio::select! {

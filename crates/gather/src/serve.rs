@@ -4,12 +4,13 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::Result;
 use host::{
-    Host, Limits, Options,
+    Host, Limits, Metrics, Options,
     jobs::{JobOptions, JobWorker},
 };
 use url::Url;
@@ -56,7 +57,7 @@ pub async fn start(
     })
 }
 
-/// Starts a worker over a manifest whose components are built.
+/// Starts a worker over a manifest whose components are built: within a host, or alone.
 pub async fn start_worker(
     settings: &Settings,
     manifest: PathBuf,
@@ -64,7 +65,12 @@ pub async fn start_worker(
     database: &Url,
     key: &MasterKey,
     variables: BTreeMap<String, String>,
+    host: Option<&Serving>,
 ) -> Result<JobWorker> {
+    let (metrics, metrics_listen) = match host {
+        Some(serving) => (serving.host.metrics(), None),
+        None => (Arc::new(Metrics::new()?), settings.metrics_listen),
+    };
     JobWorker::start(JobOptions {
         manifest,
         variables,
@@ -74,6 +80,8 @@ pub async fn start_worker(
         key_value_url: settings.key_value_url.clone(),
         limits: Limits::default(),
         settings: settings.job_times(),
+        metrics,
+        metrics_listen,
     })
     .await
 }

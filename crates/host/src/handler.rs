@@ -74,12 +74,7 @@ impl App {
         for worker in &self.workers {
             worker.report(&self.metrics);
         }
-        let mut response = Response::new(Full::new(self.metrics.render().into()));
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; version=0.0.4"),
-        );
-        response
+        self.metrics.response()
     }
 
     /// Answers one request of a client.

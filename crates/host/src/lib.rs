@@ -13,6 +13,7 @@ pub mod jobs;
 mod limits;
 pub mod manifest;
 mod metrics;
+mod metrics_listener;
 mod mount;
 mod outbound;
 mod problem;
@@ -24,4 +25,5 @@ mod template;
 
 pub use limits::Limits;
 pub use manifest::Manifest;
+pub use metrics::Metrics;
 pub use server::{Host, Options};

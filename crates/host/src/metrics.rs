@@ -1,6 +1,9 @@
 //! Prometheus metrics (text format 0.0.4) of one host.
 
 use anyhow::Result;
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use http_body_util::Full;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -15,6 +18,11 @@ const BUCKETS: [f64; 14] = [
 /// The same for new instances: around the 200 µs that they may take.
 const INSTANTIATION_BUCKETS: [f64; 9] = [
     0.00002, 0.00005, 0.0001, 0.00015, 0.0002, 0.0005, 0.001, 0.01, 0.1,
+];
+
+/// The same for jobs: from an empty one to an hour.
+const JOB_BUCKETS: [f64; 12] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0,
 ];
 
 /// The registry and what is counted in it.
@@ -33,6 +41,10 @@ pub struct Metrics {
     pub connections: IntGauge,
     /// PostgreSQL connections by role and state (`open`, `idle`, `waiting`).
     pub database: IntGaugeVec,
+    /// Time of one attempt at a job by kind and outcome.
+    pub jobs: HistogramVec,
+    /// Jobs that run at the moment by kind.
+    pub jobs_running: IntGaugeVec,
 }
 
 impl Metrics {
@@ -79,6 +91,17 @@ impl Metrics {
             "PostgreSQL connections of the functions.",
             &["role", "state"],
         )?;
+        let jobs = HistogramVec::new(
+            HistogramOpts::new(
+                "gather_job_duration_seconds",
+                "Time of one attempt at a job.",
+            )
+            .buckets(JOB_BUCKETS.to_vec()),
+            &["kind", "outcome"],
+        )?;
+        let jobs_running = gauge("gather_jobs_running", "Jobs that run.", &["kind"])?;
+        registry.register(Box::new(jobs.clone()))?;
+        registry.register(Box::new(jobs_running.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(instantiation.clone()))?;
         registry.register(Box::new(traps.clone()))?;
@@ -95,6 +118,8 @@ impl Metrics {
             instances,
             connections,
             database,
+            jobs,
+            jobs_running,
         })
     }
 
@@ -118,7 +143,18 @@ impl Metrics {
             .observe(duration.as_secs_f64());
     }
 
-    /// The text of `GET /metrics`.
+    /// The answer to `GET /metrics`.
+    #[must_use]
+    pub fn response(&self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.render().into()));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; version=0.0.4"),
+        );
+        response
+    }
+
+    /// Its text.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
         let mut text = Vec::new();

@@ -8,6 +8,7 @@ use crate::{
     instance::{Instances, Loader},
     interfaces::key_value,
     metrics::Metrics,
+    metrics_listener,
     route::Router,
     template,
 };
@@ -140,7 +141,11 @@ impl Host {
         let connections = connection_limit(options.limits.connections);
         tokio::spawn(accept(listener, queues, connections, accepting.clone()));
         let metrics_address = match options.metrics_listen {
-            Some(listen) => Some(serve_metrics(listen, app.clone(), accepting).await?),
+            Some(listen) => {
+                let app = app.clone();
+                let render = move || app.render_metrics();
+                Some(metrics_listener::serve(listen, render, accepting).await?)
+            }
             None => None,
         };
         Ok(Self {
@@ -151,6 +156,12 @@ impl Host {
             stop_workers,
             workers,
         })
+    }
+
+    /// What is counted; a worker in the same process may count there, too.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        self.app.metrics.clone()
     }
 
     /// Where clients connect.
@@ -193,7 +204,7 @@ impl Host {
     }
 }
 
-async fn bind(listen: SocketAddr) -> Result<TcpListener> {
+pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on {listen}: if another program has the port, stop it or choose another with --listen")
     })
@@ -469,44 +480,4 @@ impl Drop for Open {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
         self.0.app.metrics.connections.dec();
     }
-}
-
-/// The metrics' own listener: HTTP/1.1 for the operator's scraper alone.
-async fn serve_metrics(
-    listen: SocketAddr,
-    app: Arc<App>,
-    mut stop: watch::Receiver<bool>,
-) -> Result<SocketAddr> {
-    let listener = bind(listen).await?;
-    let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = stop.wait_for(|stop| *stop) => return,
-            };
-            let Ok((socket, _)) = accepted else {
-                sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            let app = app.clone();
-            tokio::spawn(async move {
-                let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
-                    let response = if request.uri().path() == "/metrics" {
-                        app.render_metrics()
-                    } else {
-                        crate::problem::NOT_FOUND.response("")
-                    };
-                    async move { Ok::<_, std::convert::Infallible>(response) }
-                });
-                let served = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .serve_connection(TokioIo::new(socket), service);
-                if let Err(error) = served.await {
-                    tracing::debug!(%error, "a metrics connection ended");
-                }
-            });
-        }
-    });
-    Ok(address)
 }

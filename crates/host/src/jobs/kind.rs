@@ -8,12 +8,16 @@ use crate::{
     instance::{Instances, Loader},
     interfaces::jobs::{Control, CorePre, Failure, Job, Retry},
     manifest,
+    metrics::Metrics,
     state::{Blueprint, State},
 };
 use anyhow::{Context, Result};
 use graphile_worker_crontab_types::Crontab;
 use serde_json::value::RawValue;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{sync::oneshot, time::sleep};
 use wasmtime::Store;
 
@@ -39,6 +43,7 @@ pub struct Kind {
     pre: CorePre<State>,
     blueprint: Blueprint,
     deadline: Duration,
+    metrics: Arc<Metrics>,
 }
 
 /// Why a run is to end before it does by itself.
@@ -82,6 +87,7 @@ impl Kind {
                 .settings
                 .deadline_ms
                 .map_or(deadline, Duration::from_millis),
+            metrics: loader.metrics.clone(),
         })
     }
 
@@ -138,6 +144,7 @@ impl Kind {
         job: &Begun,
         control: Arc<Control>,
     ) -> Result<Box<RawValue>, Failure> {
+        let started = Instant::now();
         let engine = self.pre.engine();
         let store = self.blueprint.store(engine, worker, control);
         let mut store = store.map_err(|error| {
@@ -152,9 +159,13 @@ impl Kind {
             owner: job.owner.map(|owner| owner.to_string()),
             payload: job.payload.to_string(),
         };
-        let called = self.call_in(&mut store, given).await;
+        let called = self.call_in(&mut store, given, started).await;
         let text = called.map_err(|trap| {
             tracing::error!(trap = format!("{trap:?}"), "the component trapped");
+            self.metrics
+                .traps
+                .with_label_values(&[self.name.as_str()])
+                .inc();
             let error = if store.data().was_refused_memory() {
                 format!(
                     "It needed more memory than its limit of {} bytes.",
@@ -180,8 +191,13 @@ impl Kind {
         &self,
         store: &mut Store<State>,
         job: Job,
+        started: Instant,
     ) -> wasmtime::Result<Result<String, Failure>> {
         let instance = self.pre.instantiate_async(&mut *store).await?;
+        self.metrics
+            .instantiation
+            .with_label_values(&[self.name.as_str()])
+            .observe(started.elapsed().as_secs_f64());
         store
             .run_concurrent(async |accessor| instance.call_run(accessor, job).await)
             .await?
@@ -208,7 +224,7 @@ fn ended(job: &Begun, outcome: Outcome, error: Option<String>) -> Ended {
     }
 }
 
-/// An attempt that failed for the database's reasons after it had run: the result is unusable.
+/// An attempt that failed after it had run: the database does not take its result.
 pub fn unusable(job: &Ended, backoff: Duration) -> Ended {
     let delay = delay(backoff, job.attempt, fastrand::f64());
     Ended {
@@ -219,6 +235,16 @@ pub fn unusable(job: &Ended, backoff: Duration) -> Ended {
         result: None,
         error: Some("Its result can't be stored as JSON in the database.".to_owned()),
         delay_ms: u64::try_from(delay.as_millis()).ok(),
+    }
+}
+
+/// An attempt that ended by a fault of the host's own.
+pub fn broken(job: &Begun, backoff: Duration) -> Ended {
+    let delay = delay(backoff, job.attempt, fastrand::f64());
+    let error = "The worker failed; its log says why.".to_owned();
+    Ended {
+        delay_ms: u64::try_from(delay.as_millis()).ok(),
+        ..ended(job, Outcome::Failed, Some(error))
     }
 }
 

@@ -121,6 +121,19 @@ struct Claimed<'a> {
     payload: &'a Value,
 }
 
+impl Outcome {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Returned => "returned",
+        }
+    }
+}
+
 impl Queue {
     /// A way to the database at `url`; nothing is connected yet.
     ///

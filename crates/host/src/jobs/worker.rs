@@ -4,7 +4,7 @@
 //! take it for dead, it stops its jobs itself; where others did, what it did counts for nothing.
 
 use super::{
-    kind::{Kind, Stop, unusable},
+    kind::{self, Kind, Stop, unusable},
     queue::{Begun, CANCEL, Ended, Outcome, Queue, Report},
     schedule,
 };
@@ -14,14 +14,20 @@ use crate::{
     instance::{Instances, Loader},
     interfaces::{self, jobs::Control, key_value},
     metrics::Metrics,
-    template,
+    metrics_listener, template,
 };
 use anyhow::{Context, Result, ensure};
+use futures::FutureExt;
 use graphile_worker_queries::task_identifiers::TaskDetails;
 use std::{
     collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{
@@ -37,15 +43,18 @@ use uuid::Uuid;
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 /// How soon a database that failed is asked again, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// No more jobs are claimed while so many times the places wait for their end to be written down.
+const MOST_UNWRITTEN: usize = 4;
 /// Ends written down in one statement.
 const MOST_ENDS: usize = 64;
+/// Under load it pays to wait this long for more places or ends, and have one statement for all of them.
+const GATHER: Duration = Duration::from_millis(1);
 /// Heartbeats in a lease: some may fail.
 const BEATS: u32 = 5;
 /// Time for the last words to the database.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What a worker is started with.
-#[derive(Debug, Clone)]
 pub struct JobOptions {
     /// The manifest's file.
     pub manifest: PathBuf,
@@ -63,12 +72,16 @@ pub struct JobOptions {
     pub limits: Limits,
     /// How it works.
     pub settings: JobTimes,
+    /// Where it counts.
+    pub metrics: Arc<Metrics>,
+    /// Where GET /metrics is answered, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// How a worker works.
 #[derive(Debug, Clone)]
 pub struct JobTimes {
-    /// Jobs at the same time. Default 16.
+    /// Jobs at the same time. Default 32.
     pub concurrency: usize,
     /// Silence after which others take this worker's jobs over. Default 15 s.
     pub lease: Duration,
@@ -94,7 +107,7 @@ impl Default for JobTimes {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self {
-            concurrency: 16,
+            concurrency: 32,
             lease: Duration::from_secs(15),
             poll: Duration::from_secs(1),
             listen: true,
@@ -128,10 +141,15 @@ impl JobWorker {
             .enable_all()
             .build()
             .context("can't start the worker's threads")?;
+        let (draining, drain) = watch::channel(false);
+        if let Some(listen) = options.metrics_listen {
+            let metrics = options.metrics.clone();
+            let serve = metrics_listener::serve(listen, move || metrics.response(), drain.clone());
+            runtime.spawn(serve).await??;
+        }
         // The pool's own tasks must live on the worker's threads, too.
         let started = runtime.spawn(load(options)).await;
         let worker = Arc::new(started.context("the worker can't start")??);
-        let (draining, drain) = watch::channel(false);
         let main = runtime.spawn(worker.clone().run(drain));
         Ok(Self {
             worker,
@@ -145,6 +163,12 @@ impl JobWorker {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.worker.queue.worker
+    }
+
+    /// Where it counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.worker.metrics
     }
 
     /// Takes no more jobs, lets the running ones finish for `grace`, and gives the others back.
@@ -180,7 +204,7 @@ async fn load(options: JobOptions) -> Result<Worker> {
     let compiler = Compiler::new(&manifest, &options.limits, options.cache_dir.clone())?;
     let mut linker = compiler.linker()?;
     interfaces::jobs::add_to_linker(&mut linker)?;
-    let metrics = Arc::new(Metrics::new()?);
+    let metrics = options.metrics;
     let loader = Loader {
         manifest: &manifest,
         compiler: &compiler,
@@ -206,12 +230,14 @@ async fn load(options: JobOptions) -> Result<Worker> {
     Ok(Worker {
         queue: Queue::new(&options.database_url)?,
         kinds,
-        instances: Arc::new(Instances::new(metrics)),
+        instances: Arc::new(Instances::new(metrics.clone())),
+        metrics,
         running: Mutex::default(),
         changed: Notify::new(),
         wake: Notify::new(),
         ends,
         ended: Mutex::new(Some(ended)),
+        unsure: AtomicBool::new(false),
         last_beat: Mutex::new(None),
         settings,
     })
@@ -221,6 +247,7 @@ struct Worker {
     queue: Queue,
     kinds: BTreeMap<String, Arc<Kind>>,
     instances: Arc<Instances>,
+    metrics: Arc<Metrics>,
     running: Mutex<HashMap<Uuid, Running>>,
     /// A job has left `running`.
     changed: Notify,
@@ -228,6 +255,8 @@ struct Worker {
     wake: Notify,
     ends: mpsc::UnboundedSender<Ended>,
     ended: Mutex<Option<mpsc::UnboundedReceiver<Ended>>>,
+    /// The database may hold jobs for us that we don't know of.
+    unsure: AtomicBool,
     /// When the lease was renewed; `None` while it may have run out.
     last_beat: Mutex<Option<Instant>>,
     settings: JobTimes,
@@ -240,6 +269,8 @@ struct Running {
     attempt: u32,
     control: Arc<Control>,
     stop: Option<oneshot::Sender<Stop>>,
+    /// It runs no more; only its end is not written down yet.
+    ended: bool,
 }
 
 /// The kinds that one statement claims: those that have a bound of their own are claimed alone.
@@ -335,7 +366,7 @@ impl Worker {
         let mut polls = interval(self.settings.poll);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut retry = Retry::default();
-        let mut unsure = false;
+        let mut saturated = false;
         loop {
             tokio::select! {
                 () = &mut drained => return,
@@ -345,23 +376,23 @@ impl Worker {
             if !self.has_lease() {
                 continue;
             }
-            if unsure {
-                let known = self
-                    .lock()
-                    .values()
-                    .map(|job| job.queue_id)
-                    .collect::<Vec<_>>();
-                if let Err(error) = self.queue.give_back_unknown(&known).await {
-                    retry.after(&error, "the database does not answer").await;
-                    self.wake.notify_one();
-                    continue;
-                }
-                unsure = false;
+            if saturated && self.places(None) * 2 < self.settings.concurrency {
+                sleep(GATHER).await;
+            }
+            if self.unsure.load(Ordering::Relaxed)
+                && let Err(error) = self.give_back_unknown().await
+            {
+                retry.after(&error, "the database does not answer").await;
+                self.wake.notify_one();
+                continue;
             }
             match self.claim_all(&groups).await {
-                Ok(()) => retry = Retry::default(),
+                Ok(full) => {
+                    saturated = full;
+                    retry = Retry::default();
+                }
                 Err(error) => {
-                    unsure = true;
+                    self.unsure.store(true, Ordering::Relaxed);
                     retry.after(&error, "can't claim jobs").await;
                     self.wake.notify_one();
                 }
@@ -369,11 +400,21 @@ impl Worker {
         }
     }
 
-    async fn claim_all(self: &Arc<Self>, groups: &[Group]) -> Result<()> {
+    async fn give_back_unknown(&self) -> Result<()> {
+        let known: Vec<_> = self.lock().values().map(|job| job.queue_id).collect();
+        self.queue.give_back_unknown(&known).await?;
+        self.unsure.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Fills the places; true if there may be more to do than places.
+    async fn claim_all(self: &Arc<Self>, groups: &[Group]) -> Result<bool> {
+        let mut full = false;
         for group in groups {
             loop {
                 let places = self.places(group.kind.as_deref());
                 if places == 0 {
+                    full = true;
                     break;
                 }
                 let claim = self.queue.claim(&group.tasks, places).await?;
@@ -385,17 +426,24 @@ impl Worker {
                 }
             }
         }
-        Ok(())
+        Ok(full)
     }
 
     /// How many more jobs may begin, of this kind if it has a bound of its own.
     fn places(&self, kind: Option<&Kind>) -> usize {
         let running = self.lock();
-        let free = self.settings.concurrency.saturating_sub(running.len());
+        if running.len() >= self.settings.concurrency * MOST_UNWRITTEN {
+            return 0;
+        }
+        let busy = running.values().filter(|job| !job.ended).count();
+        let free = self.settings.concurrency.saturating_sub(busy);
         let Some((kind, bound)) = kind.and_then(|kind| Some((kind, kind.concurrency?))) else {
             return free;
         };
-        let busy = running.values().filter(|job| job.kind == kind.name).count();
+        let busy = running
+            .values()
+            .filter(|job| !job.ended && job.kind == kind.name)
+            .count();
         free.min(bound.saturating_sub(busy))
     }
 
@@ -403,6 +451,7 @@ impl Worker {
         let Some(kind) = self.kinds.get(&job.kind).cloned() else {
             // Claims name kinds, so this is a row whose job says otherwise.
             tracing::error!(job = %job.id, kind = job.kind, "claimed a job of an unknown kind");
+            self.unsure.store(true, Ordering::Relaxed);
             return;
         };
         let control = Arc::<Control>::default();
@@ -415,19 +464,36 @@ impl Worker {
                 attempt: job.attempt,
                 control: control.clone(),
                 stop: Some(stop),
+                ended: false,
             },
         );
         let span = tracing::info_span!("job", id = %job.id, kind = job.kind, attempt = job.attempt);
         let run = async move {
+            let running = self
+                .metrics
+                .jobs_running
+                .with_label_values(&[kind.name.as_str()]);
+            running.inc();
             let started = Instant::now();
             let backoff = self.settings.backoff;
             let ended = kind
                 .run(&self.instances, &job, control, stopped, backoff)
                 .await;
-            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            running.dec();
+            let duration = started.elapsed();
+            let outcome = ended.as_ref().map_or("lost", |ended| ended.outcome.name());
+            self.metrics
+                .jobs
+                .with_label_values(&[kind.name.as_str(), outcome])
+                .observe(duration.as_secs_f64());
+            let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
             match ended {
                 Some(ended) => {
                     log(&ended, duration_ms);
+                    if let Some(running) = self.lock().get_mut(&job.id) {
+                        running.ended = true;
+                    }
+                    self.wake.notify_one();
                     // The channel lives as long as the worker does.
                     _ = self.ends.send(ended);
                 }
@@ -450,6 +516,14 @@ impl Worker {
         let Some(mut ended) = taken else { return };
         let mut batch = Vec::new();
         while ended.recv_many(&mut batch, MOST_ENDS).await > 0 {
+            if self.lock().len() > batch.len() {
+                sleep(GATHER).await;
+                while batch.len() < MOST_ENDS
+                    && let Ok(more) = ended.try_recv()
+                {
+                    batch.push(more);
+                }
+            }
             self.write_down(&batch).await;
             for job in batch.drain(..) {
                 self.forget(job.id, job.attempt);
@@ -469,10 +543,15 @@ impl Worker {
                 }
                 // The database has read it and refuses: one of them can't be stored.
                 Err(sqlx::Error::Database(error)) if is_data(&*error) => match batch {
-                    [one] => {
+                    [one] if one.result.is_some() => {
                         tracing::warn!(job = %one.id, %error, "the job's result can't be stored");
                         let replacement = unusable(one, self.settings.backoff);
                         return Box::pin(self.write_down(&[replacement])).await;
+                    }
+                    [one] => {
+                        tracing::error!(job = %one.id, %error, "the job's end can't be written down; it goes back into the queue");
+                        self.unsure.store(true, Ordering::Relaxed);
+                        return;
                     }
                     many => {
                         for one in many {
@@ -525,15 +604,10 @@ impl Worker {
                     }
                 }
                 failed => {
-                    let why = failed.map_or_else(
-                        |late| late.to_string(),
-                        |answer| {
-                            format!(
-                                "{:#}",
-                                answer.map_or_else(|e| e, |_| anyhow::anyhow!("no answer"))
-                            )
-                        },
-                    );
+                    let why = match failed {
+                        Ok(Err(error)) => format!("{error:#}"),
+                        _ => "the database did not answer in time".to_owned(),
+                    };
                     tracing::warn!(why, "a heartbeat failed");
                     self.check_lease();
                 }
@@ -723,7 +797,7 @@ fn log(ended: &Ended, duration_ms: u64) {
     let error = ended.error.as_deref();
     match ended.outcome {
         Outcome::Succeeded | Outcome::Returned | Outcome::Cancelled => {
-            tracing::info!(outcome = ?ended.outcome, duration_ms, error, "job");
+            tracing::info!(outcome = ended.outcome.name(), duration_ms, error, "job");
         }
         Outcome::Failed => {
             tracing::warn!(duration_ms, error, retry_ms = ended.delay_ms, "job failed")
