@@ -28,7 +28,7 @@ async fn a_trap_is_a_problem_and_harms_no_other_request() -> Result<()> {
         );
         let text = response.text().await?;
         let problem: Value = serde_json::from_str(&text)?;
-        assert_eq!(problem["code"], "internal-error");
+        assert_eq!(problem["code"], "internal");
         assert_eq!(problem["request_id"], id.as_str());
         assert!(
             !text.contains("as asked"),

@@ -143,7 +143,7 @@ impl Database {
     /// The role is none of the manifest's.
     pub fn url_of(&self, component: &str) -> Result<String> {
         let variables =
-            secrets::function_variables(&manifest()?, &self.admin, &master_key(), "http://x")?;
+            secrets::function_variables(&manifest()?, &self.admin, &master_key(), "http://x", "")?;
         let name = format!("{component}_database_url");
         variables
             .get(&name)
@@ -183,7 +183,7 @@ impl Server {
         let listen = free_address()?;
         let url = format!("http://{listen}");
         let variables =
-            secrets::function_variables(&manifest()?, &database.admin, &master_key(), &url)?;
+            secrets::function_variables(&manifest()?, &database.admin, &master_key(), &url, "")?;
         Self::serve(
             root().join("spin.toml"),
             listen,

@@ -109,6 +109,7 @@ async fn what_needs_a_token_says_so_and_refuses_without() -> Result<()> {
         open,
         [
             "get /",
+            "get /.well-known/agent-card.json",
             "get /.well-known/jwks.json",
             "get /api/health/status",
             "get /api/status",

@@ -111,3 +111,26 @@ async fn unknown_paths_are_problems_or_pages() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn the_agent_card_says_where_and_how() -> Result<()> {
+    let server = Server::start().await?;
+    let response = server.get("/.well-known/agent-card.json").await?;
+    assert_eq!(response.headers()["content-type"], "application/json");
+    let card: serde_json::Value = response.json().await?;
+    assert_eq!(card["url"], server.url.as_str());
+    assert_eq!(card["documentationUrl"], format!("{}/llms.txt", server.url));
+    // Each of its skills names endpoints that are there.
+    let document: serde_json::Value = server.get("/openapi.json").await?.json().await?;
+    for skill in card["skills"].as_array().into_iter().flatten() {
+        let example = skill["examples"][0].as_str().unwrap_or_default();
+        for path in example
+            .split_whitespace()
+            .filter(|word| word.starts_with('/'))
+        {
+            let path = path.trim_end_matches(',');
+            assert!(!document["paths"][path]["post"].is_null(), "{path}");
+        }
+    }
+    Ok(())
+}

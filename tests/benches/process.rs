@@ -121,6 +121,7 @@ pub async fn serve_host(arguments: &[String]) -> Result<()> {
             &database,
             &master_key(),
             "http://bench",
+            "",
         )?,
         state_dir: state.path().to_owned(),
         cache_dir: root().join("target/compiled"),

@@ -154,8 +154,13 @@ async fn start_serving(
         },
     }
     let public_url = settings.public_url(listen);
-    let variables =
-        secrets::function_variables(&setup.manifest, &database.url, &setup.key, &public_url)?;
+    let variables = secrets::function_variables(
+        &setup.manifest,
+        &database.url,
+        &setup.key,
+        &public_url,
+        &settings.cors_origins,
+    )?;
     let serving = serve::start(
         settings,
         setup.manifest.path.clone(),
@@ -207,7 +212,7 @@ fn worker(settings: &Settings) -> Result<()> {
         }
         let public_url = settings.public_url(settings.listen);
         let variables =
-            secrets::function_variables(&setup.manifest, &database, &setup.key, &public_url)?;
+            secrets::function_variables(&setup.manifest, &database, &setup.key, &public_url, &settings.cors_origins)?;
         let worker = start_worker(settings, &setup, &database, variables, None).await?;
         signals.next().await;
         tracing::info!("stopping; running jobs are finished first, Ctrl-C again stops at once");
@@ -264,9 +269,13 @@ fn variables(settings: &Settings) -> Result<()> {
     let setup = Setup::new(settings)?;
     let database = Database::find(settings, &setup.state)?;
     let public_url = settings.public_url(settings.listen);
-    for (name, value) in
-        secrets::function_variables(&setup.manifest, &database, &setup.key, &public_url)?
-    {
+    for (name, value) in secrets::function_variables(
+        &setup.manifest,
+        &database,
+        &setup.key,
+        &public_url,
+        &settings.cors_origins,
+    )? {
         println!(
             "export SPIN_VARIABLE_{}='{}'",
             name.to_uppercase(),

@@ -25,6 +25,15 @@ pub struct Settings {
     #[arg(long, env = "GATHER_PUBLIC_URL", value_parser = http_url)]
     pub public_url: Option<String>,
 
+    /// Origins whose pages may call the API from a browser: a list with commas, or `*` [default: none]
+    #[arg(
+        long,
+        env = "CORS_ORIGINS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub cors_origins: String,
+
     /// Separate address for GET /metrics [default: `gather up` answers it on the public one, `gather serve` nowhere]
     #[arg(long, env = "GATHER_METRICS_LISTEN")]
     pub metrics_listen: Option<SocketAddr>,

@@ -138,6 +138,7 @@ pub fn function_variables(
     database: &Url,
     key: &MasterKey,
     public_url: &str,
+    cors_origins: &str,
 ) -> Result<BTreeMap<String, String>> {
     let host = database.host_str().filter(|host| !host.is_empty()).ok_or_else(|| {
         anyhow!("the database's address has no host; functions reach it by TCP only, so use postgres://user:password@host:port/name")
@@ -148,6 +149,7 @@ pub fn function_variables(
             format!("{host}:{}", database.port().unwrap_or(5432)),
         ),
         ("identity_key".to_owned(), key.derive("identity")),
+        ("cors_origins".to_owned(), cors_origins.to_owned()),
         (
             "public_url".to_owned(),
             public_url.trim_end_matches('/').to_owned(),
@@ -318,8 +320,14 @@ mod tests {
         let url =
             Url::parse("postgres://admin:secret@db.example:5433/app?sslmode=require").unwrap();
 
-        let variables =
-            function_variables(&manifest, &url, &key, "https://gather.example/").unwrap();
+        let variables = function_variables(
+            &manifest,
+            &url,
+            &key,
+            "https://gather.example/",
+            "https://a.example",
+        )
+        .unwrap();
         let password = key.role_password("gather_skill_review");
         assert_eq!(
             variables["skill_review_database_url"],
@@ -330,9 +338,10 @@ mod tests {
         assert_eq!(variables["pg_host"], "db.example:5433");
         assert_eq!(variables["public_url"], "https://gather.example");
         assert_eq!(variables["identity_key"].len(), 64);
-        assert_eq!(variables.len(), 4);
+        assert_eq!(variables["cors_origins"], "https://a.example");
+        assert_eq!(variables.len(), 5);
 
         let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
-        assert!(function_variables(&manifest, &socket, &key, "x").is_err());
+        assert!(function_variables(&manifest, &socket, &key, "x", "").is_err());
     }
 }

@@ -214,6 +214,8 @@ async fn a_temporary_cluster_is_migrated_and_copied() {
         outcome.unwrap();
     }
     migrate::check(&template).await.unwrap();
+    let may = "select has_database_privilege('gather_site', current_database(), 'temporary')::int::bigint";
+    assert_eq!(number(&template, may).await, 0);
 
     let mut admin = PgConnection::connect(cluster.url("postgres").as_str())
         .await
@@ -222,7 +224,8 @@ async fn a_temporary_cluster_is_migrated_and_copied() {
         .await
         .unwrap();
     migrate::check(&cluster.url("copy")).await.unwrap();
-    let variables = function_variables(&manifest, &cluster.url("copy"), &key, "http://x").unwrap();
+    let variables =
+        function_variables(&manifest, &cluster.url("copy"), &key, "http://x", "").unwrap();
     let site = Url::parse(&variables["site_database_url"]).unwrap();
     assert_eq!(
         number(&site, "select 1::bigint where current_user = 'gather_site'").await,

@@ -90,10 +90,10 @@ impl App {
             return self.render_metrics().map(Answer::whole);
         }
         if self.readiness.as_deref() == Some(path) && self.draining.load(Ordering::Relaxed) {
-            return with_id(problem::DRAINING.response(&id), &id).map(Answer::whole);
+            return own(problem::DRAINING, &request, &id);
         }
         let Some((route, function, found)) = self.router.find(path) else {
-            return with_id(problem::NOT_FOUND.response(&id), &id).map(Answer::whole);
+            return own(problem::NOT_FOUND, &request, &id);
         };
         let span = tracing::info_span!(
             "request",
@@ -439,6 +439,20 @@ fn trace_id(headers: &HeaderMap) -> Option<&str> {
     let mut fields = parent.split('-');
     let (_version, trace) = (fields.next()?, fields.next()?);
     (trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit())).then_some(trace)
+}
+
+/// An answer that no function had a part in, with its line in the log.
+fn own(problem: Problem, request: &Request<Incoming>, id: &str) -> Response<Answer> {
+    let response = with_id(problem.response(id), id);
+    let status = response.status().as_u16();
+    tracing::info!(
+        id,
+        method = %request.method(),
+        path = request.uri().path(),
+        status,
+        "request"
+    );
+    response.map(Answer::whole)
 }
 
 fn with_id(mut response: Response<Full<Bytes>>, id: &str) -> Response<Full<Bytes>> {

@@ -39,7 +39,7 @@ pub const NOT_FOUND: Problem = problem(
 /// The guest trapped, or answered nothing.
 pub const INTERNAL: Problem = problem(
     StatusCode::INTERNAL_SERVER_ERROR,
-    "internal-error",
+    "internal",
     "Internal error",
     "Something went wrong on our side. Give the request id when you report it.",
 );

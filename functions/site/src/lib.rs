@@ -16,6 +16,7 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(pages::stylesheet))
         .routes(routes!(pages::llms))
         .routes(routes!(pages::openapi))
+        .routes(routes!(pages::agent_card))
         .routes(routes!(docs::docs))
         .routes(routes!(problems::problem))
         .routes(routes!(health::live))

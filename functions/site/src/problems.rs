@@ -51,10 +51,6 @@ const CODES: &[(&str, &str)] = &[
         "A fault of ours. Report it with its `request_id`.",
     ),
     (
-        "internal-error",
-        "A fault of ours. Report it with its `request_id`.",
-    ),
-    (
         "invalid-input",
         "Some of the input can't be accepted; `errors` names each field and says why.",
     ),

@@ -4,7 +4,7 @@
 //! take it for dead, it stops its jobs itself; where others did, what it did counts for nothing.
 
 use super::{
-    kind::{self, Kind, Stop, unusable},
+    kind::{Kind, Stop, broken, unusable},
     queue::{Begun, CANCEL, Ended, Outcome, Queue, Report},
     schedule,
 };
@@ -476,9 +476,9 @@ impl Worker {
             running.inc();
             let started = Instant::now();
             let backoff = self.settings.backoff;
-            let ended = kind
-                .run(&self.instances, &job, control, stopped, backoff)
-                .await;
+            let attempt = kind.run(&self.instances, &job, control, stopped, backoff);
+            let ended = AssertUnwindSafe(attempt).catch_unwind().await;
+            let ended = ended.unwrap_or_else(|_| Some(broken(&job, backoff)));
             running.dec();
             let duration = started.elapsed();
             let outcome = ended.as_ref().map_or("lost", |ended| ended.outcome.name());
