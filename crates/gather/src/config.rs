@@ -91,7 +91,7 @@ pub struct LogSettings {
     #[arg(
         long,
         env = "RUST_LOG",
-        default_value = "info,sqlx::postgres::notice=warn"
+        default_value = "info,sqlx::postgres::notice=warn,graphile_worker_migrations=warn"
     )]
     pub log: String,
 

@@ -6,10 +6,13 @@
 //! ([`worker`]) stands in for it. What a job is, and every change of its state, is a function in the
 //! schema `jobs` ([`queue`] calls them): only who still holds a job can end it.
 
+mod ends;
 mod kind;
+mod lease;
 mod queue;
 mod schedule;
+mod start;
 mod worker;
 
 pub use schedule::check;
-pub use worker::{JobOptions, JobTimes, JobWorker};
+pub use start::{JobOptions, JobTimes, JobWorker};

@@ -1,0 +1,131 @@
+//! A worker's hold on its jobs: heartbeats renew it, and what they answer stops jobs.
+
+use super::{kind::Stop, worker::Worker};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use uuid::Uuid;
+
+/// Heartbeats in a lease: some may fail.
+const BEATS: u32 = 5;
+
+impl Worker {
+    /// Renews the lease, hears of jobs to cancel, and takes over from workers that are silent.
+    pub(super) async fn beat(self: Arc<Self>) {
+        let mut beats = interval(self.settings.lease / BEATS);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beats.tick().await;
+            let passed: Vec<_> = self
+                .lock()
+                .iter()
+                .map(|(id, job)| (*id, job.queue_id, job.attempt))
+                .collect();
+            let ids: Vec<_> = passed.iter().map(|(_, queue_id, _)| *queue_id).collect();
+            let sent = Instant::now();
+            match timeout(self.settings.lease / 2, self.queue.heartbeat(&ids)).await {
+                Ok(Ok(held)) => {
+                    let was_away = self.renew(sent);
+                    let held: HashMap<_, _> = held
+                        .into_iter()
+                        .map(|held| (held.queue_id, held.cancel))
+                        .collect();
+                    for (id, queue_id, attempt) in passed {
+                        match held.get(&queue_id) {
+                            Some(true) => self.cancel(id),
+                            Some(false) => {}
+                            None => self.stop(id, attempt, Stop::Lost),
+                        }
+                    }
+                    if was_away {
+                        self.wake.notify_one();
+                    }
+                    if let Err(error) = self.queue.sweep(self.settings.lease).await {
+                        tracing::warn!(%error, "can't look after other workers");
+                    }
+                }
+                failed => {
+                    let why = match failed {
+                        Ok(Err(error)) => format!("{error:#}"),
+                        _ => "the database did not answer in time".to_owned(),
+                    };
+                    tracing::warn!(why, "a heartbeat failed");
+                    self.check_lease();
+                }
+            }
+        }
+    }
+
+    /// Notes that the lease was renewed; true if it may have run out before.
+    fn renew(&self, at: Instant) -> bool {
+        let mut last = self
+            .last_beat
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        last.replace(at).is_none()
+    }
+
+    pub(super) fn has_lease(&self) -> bool {
+        let last = *self
+            .last_beat
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|at| at.elapsed() < self.settings.lease)
+    }
+
+    /// Stops the jobs when others may take them over at any moment.
+    fn check_lease(&self) {
+        let mut last = self
+            .last_beat
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let margin = self.settings.lease / BEATS;
+        if last.is_some_and(|at| at.elapsed() + margin >= self.settings.lease) {
+            *last = None;
+            drop(last);
+            tracing::error!(
+                "the lease runs out: the running jobs are stopped, others may take them over"
+            );
+            self.stop_all(Stop::Returned);
+        }
+    }
+
+    /// Asks a job to stop, and stops it if it doesn't.
+    pub(super) fn cancel(self: &Arc<Self>, id: Uuid) {
+        let Some((control, attempt)) = self
+            .lock()
+            .get(&id)
+            .map(|job| (job.control.clone(), job.attempt))
+        else {
+            return;
+        };
+        if control.is_cancelled() {
+            return;
+        }
+        control.cancel();
+        let worker = self.clone();
+        tokio::spawn(async move {
+            sleep(worker.settings.cancel_grace).await;
+            worker.stop(id, attempt, Stop::Cancelled);
+        });
+    }
+
+    fn stop(&self, id: Uuid, attempt: u32, how: Stop) {
+        let mut running = self.lock();
+        let stop = running
+            .get_mut(&id)
+            .filter(|job| job.attempt == attempt)
+            .and_then(|job| job.stop.take());
+        // An error means that the run has just ended.
+        _ = stop.map(|stop| stop.send(how));
+    }
+
+    pub(super) fn stop_all(&self, how: Stop) {
+        for job in self.lock().values_mut() {
+            _ = job.stop.take().map(|stop| stop.send(how));
+        }
+    }
+}
