@@ -44,6 +44,8 @@ impl Worker {
                 Ok(done) => {
                     for lost in batch.iter().filter(|job| !done.contains(&job.id)) {
                         tracing::warn!(job = %lost.id, "the job was taken over by others; its end here counts for nothing");
+                        // Or a crash of the database forgot that it began: then we hold it still.
+                        self.unsure.store(true, Ordering::Relaxed);
                     }
                     return;
                 }

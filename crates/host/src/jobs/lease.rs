@@ -3,7 +3,7 @@
 use super::{kind::Stop, worker::Worker};
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Instant,
 };
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -17,8 +17,12 @@ impl Worker {
     pub(super) async fn beat(self: Arc<Self>) {
         let mut beats = interval(self.settings.lease / BEATS);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        for beat in 1_u64.. {
             beats.tick().await;
+            if beat.is_multiple_of(u64::from(BEATS)) {
+                // A crash of the database may have forgotten that we gave something back.
+                self.unsure.store(true, Ordering::Relaxed);
+            }
             let passed: Vec<_> = self
                 .lock()
                 .iter()

@@ -325,7 +325,12 @@ impl Worker {
                                     self.cancel(id);
                                 }
                             }
-                            Ok(_) => self.wake.notify_one(),
+                            Ok(Some(_)) => self.wake.notify_one(),
+                            // The connection broke and was made again.
+                            Ok(None) => {
+                                self.unsure.store(true, Ordering::Relaxed);
+                                self.wake.notify_one();
+                            }
                             Err(error) => break error.into(),
                         }
                     }
