@@ -290,8 +290,8 @@ as $$
         select q.id, q.job_queue_id from graphile_worker._private_jobs q
         where q.id = any (ids) and q.locked_by = $1
         and not exists (select from jobs.job j
-            where j.queue_id = q.id and j.status = 'running' and j.worker = $1
-            and j.started_at >= now() and j.cancel_requested_at is null)
+            -- Begun in this transaction, that is.
+            where j.queue_id = q.id and j.status = 'running' and j.xmin = pg_current_xact_id()::xid)
     ), ended as (
         update jobs.job j
         set status = case when j.cancel_requested_at is null then 'dead' else 'cancelled' end,
@@ -512,7 +512,7 @@ as $$
 $$;
 
 -- What the workers do beside the jobs, now and then, one of them at a time: adds up the counters,
--- forgets finished jobs (`keep`; dead ones longer: `keep_dead`) a few thousand at a time, drops
+-- forgets finished jobs (`keep`; dead ones longer: `keep_dead`) ten thousand at a time, drops
 -- queues that nothing waits in, keeps the events' partitions, and reports how the queue does.
 create function jobs.maintain(keep interval, keep_dead interval, lease interval) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -534,7 +534,7 @@ begin
     delete from jobs.job j where j.id in (
         select f.id from jobs.job f
         where f.finished_at < now() - case f.status when 'dead' then keep_dead else keep end
-        order by f.finished_at limit 5000);
+        order by f.finished_at limit 10000);
 
     perform jobs.drop_idle_queues();
     perform events.maintain('7 days');
