@@ -56,10 +56,10 @@ struct Active {
     sealed: String,
 }
 
-/// The keys that verify access tokens.
+/// The keys that verify access tokens, and those that verify receipts and attestations of skills.
 ///
 /// A retired key stays as long as a token that it signed may be valid. Fetch again when a token
-/// names a key that is not here.
+/// names a key that is not here. Keys of attestations stay for good.
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", tag = "authentication",
     responses((status = 200, body = Jwks))
@@ -91,7 +91,7 @@ pub async fn jwks(db: Db) -> Result<impl IntoResponse> {
 
 async fn published(db: &Db) -> Result<Vec<Verification>> {
     let rows = db.many(
-        "select kid, public_key from verification_key order by expires_at desc nulls first",
+        "select kid, public_key from published_key order by expires_at desc nulls first",
         args![],
     );
     Ok(rows.await?)

@@ -144,7 +144,7 @@ pub async fn grant(db: &Db, server: &str, granted: Granted, refresh: Refresh) ->
 /// What an account may do before roles are given to it.
 fn scope(kind: Kind) -> &'static str {
     match kind {
-        Kind::Agent => "agent",
+        Kind::Agent => "agent skills:publish",
         Kind::User => "user",
     }
 }

@@ -1,0 +1,76 @@
+//! Outgoing HTTP: to the hosts in the function's `allowed_outbound_hosts` only.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+/// Why no whole answer came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchError {
+    /// The host can't be reached, or the connection broke; says how. For the log.
+    Failed(String),
+    /// The answer is larger than the caller takes.
+    TooLarge,
+}
+
+impl std::fmt::Display for FetchError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed(why) => out.write_str(why),
+            Self::TooLarge => out.write_str("the answer is too large"),
+        }
+    }
+}
+
+impl std::error::Error for FetchError {}
+
+/// Sends a request, and answers as soon as the answer's head is there. Redirects are not followed.
+///
+/// # Errors
+/// The host is not allowed, can't be reached, or breaks off.
+#[cfg(target_family = "wasm")]
+pub async fn fetch(request: Request<Body>) -> Result<Response<Body>, FetchError> {
+    let failed =
+        |error: spin_sdk::wasip3::http::types::ErrorCode| FetchError::Failed(format!("{error:?}"));
+    let request = spin_sdk::wasip3::http_compat::http_into_wasi_request(request).map_err(failed)?;
+    let response = spin_sdk::wasip3::http::client::send(request)
+        .await
+        .map_err(failed)?;
+    let response =
+        spin_sdk::wasip3::http_compat::http_from_wasi_response(response).map_err(failed)?;
+    Ok(response.map(Body::new))
+}
+
+/// Natively there is no host to send it.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_family = "wasm"))]
+pub async fn fetch(_: Request<Body>) -> Result<Response<Body>, FetchError> {
+    Err(FetchError::Failed(
+        "only a host can send requests".to_owned(),
+    ))
+}
+
+/// As [`fetch`], with the answer's whole body, of at most `max_bytes`.
+///
+/// # Errors
+/// As [`fetch`]; an answer that is larger.
+pub async fn fetch_whole(
+    request: Request<Body>,
+    max_bytes: usize,
+) -> Result<Response<Bytes>, FetchError> {
+    let (parts, body) = fetch(request).await?.into_parts();
+    let body = Limited::new(body, max_bytes)
+        .collect()
+        .await
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                FetchError::TooLarge
+            } else {
+                FetchError::Failed(error.to_string())
+            }
+        })?;
+    Ok(Response::from_parts(parts, body.to_bytes()))
+}
