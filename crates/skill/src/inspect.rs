@@ -1,0 +1,403 @@
+//! What a component offers and is made of, without running it.
+
+use crate::{
+    docs::{self, PackageDocs},
+    imports::{self, Wasi},
+    names::{Export, short, tool_names},
+    schema::{DIALECT, Schemas},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+use wit_parser::{Function, FunctionKind, Resolve, Type, TypeDefKind, WorldId, WorldItem, decoding::DecodedWasm};
+
+/// More tools than this are no skill.
+const MAX_TOOLS: usize = 200;
+/// Custom sections that are listed.
+const MAX_SECTIONS: usize = 100;
+
+/// A function that agents can call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tool {
+    /// The function's WIT name, or `interface.function` where two have that name.
+    pub name: String,
+    /// What it does: the WIT doc comment, or the manifest's words.
+    pub description: String,
+    /// JSON Schema of the arguments: an object by parameter name.
+    pub input_schema: Value,
+    /// JSON Schema of what it answers.
+    pub output_schema: Value,
+    /// JSON Schema of the error of a function that returns a `result`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_schema: Option<Value>,
+}
+
+/// What a component is made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// What it imports, such as `wasi:io/poll@0.2.3`.
+    pub imports: Vec<String>,
+    /// Interfaces and functions that it exports.
+    pub exports: Vec<String>,
+    /// Exported functions that can't be tools.
+    pub refused: Vec<Refused>,
+    /// What made it, by kind (`language`, `processed-by`, `sdk`), each with its version.
+    pub producers: BTreeMap<String, Vec<String>>,
+    /// Its custom sections, the first hundred.
+    pub custom_sections: Vec<Section>,
+    /// Core modules within it.
+    pub core_modules: usize,
+    /// Its size.
+    pub size_bytes: usize,
+    /// Which WASI it speaks: `0.2`, `0.3`, `both` or `none`.
+    pub wasi: String,
+}
+
+/// An exported function that can't be a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Which.
+    pub export: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A custom section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// Its name.
+    pub name: String,
+    /// The size of its content.
+    pub size_bytes: usize,
+}
+
+/// What [`inspect`] finds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// The digest of the bytes.
+    pub digest: String,
+    /// What agents can call: at least one.
+    pub tools: Vec<Tool>,
+    /// What it is made of.
+    pub facts: Facts,
+}
+
+/// Why a file can be no skill.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "code", content = "detail", rename_all = "kebab-case")]
+pub enum Refusal {
+    /// No component, or not a valid one.
+    #[error("{0}")]
+    NotAComponent(String),
+    /// It imports what the sandbox does not have.
+    #[error("{0}")]
+    ImportRefused(String),
+    /// No exported function can be a tool.
+    #[error("{0}")]
+    NothingCallable(String),
+}
+
+/// Looks into a component. Validates it whole, so that what is taken can be compiled.
+///
+/// # Errors
+/// Why it can be no skill.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
+    check_kind(bytes)?;
+    Validator::new_with_features(features())
+        .validate_all(bytes)
+        .map_err(|error| Refusal::NotAComponent(format!("The component is not valid: {error}.")))?;
+    let anatomy = Anatomy::of(bytes)?;
+    let decoded = wit_parser::decoding::decode(bytes)
+        .map_err(|error| Refusal::NotAComponent(format!("The component's types can't be read: {error:#}.")))?;
+    let DecodedWasm::Component(resolve, world) = decoded else {
+        return Err(Refusal::NotAComponent(
+            "This is a WIT package: types without code. Compile a component that exports them.".to_owned(),
+        ));
+    };
+    let imports = imported(&resolve, world)?;
+    let (tools, exports, refused) = offered(&resolve, world, &anatomy.docs)?;
+    let has = |wasi| imports.iter().any(|import| imports::allowed(import) == Some(wasi));
+    let wasi = match (has(Wasi::P2), has(Wasi::P3)) {
+        (true, true) => "both",
+        (true, false) => "0.2",
+        (false, true) => "0.3",
+        (false, false) => "none",
+    };
+    Ok(Inspection {
+        digest: crate::digest::of_bytes(bytes),
+        tools,
+        facts: Facts {
+            imports,
+            exports,
+            refused,
+            producers: anatomy.producers,
+            custom_sections: anatomy.custom_sections,
+            core_modules: anatomy.core_modules,
+            size_bytes: bytes.len(),
+            wasi: wasi.to_owned(),
+        },
+    })
+}
+
+/// What the sandbox's engine runs: the standard's features, and components with asynchronous functions.
+fn features() -> WasmFeatures {
+    WasmFeatures::WASM3.union(WasmFeatures::COMPONENT_MODEL).union(WasmFeatures::CM_ASYNC)
+        .difference(WasmFeatures::MEMORY64)
+        .difference(WasmFeatures::GC)
+        .difference(WasmFeatures::EXCEPTIONS)
+}
+
+fn check_kind(bytes: &[u8]) -> Result<(), Refusal> {
+    if Parser::is_component(bytes) {
+        return Ok(());
+    }
+    let detail = if Parser::is_core_wasm(bytes) {
+        "This is a core module, not a component. Wrap it: `wasm-tools component new skill.wasm -o component.wasm` (with `--adapt wasi_snapshot_preview1.reactor.wasm` if it was built for wasip1), or build for `wasm32-wasip2`."
+    } else if bytes.starts_with(b"(") {
+        "This is WebAssembly text. Assemble it: `wasm-tools parse skill.wat -o skill.wasm`."
+    } else {
+        "This is no WebAssembly component: it does not begin like one."
+    };
+    Err(Refusal::NotAComponent(detail.to_owned()))
+}
+
+/// What stands in the file beside its types.
+#[derive(Default)]
+struct Anatomy {
+    docs: PackageDocs,
+    producers: BTreeMap<String, Vec<String>>,
+    custom_sections: Vec<Section>,
+    core_modules: usize,
+}
+
+impl Anatomy {
+    fn of(bytes: &[u8]) -> Result<Self, Refusal> {
+        let broken = |error: wasmparser::BinaryReaderError| {
+            Refusal::NotAComponent(format!("The component is not valid: {error}."))
+        };
+        let mut anatomy = Self::default();
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload.map_err(broken)? {
+                Payload::Version { encoding, .. } => {
+                    depth += 1;
+                    anatomy.core_modules += usize::from(encoding == Encoding::Module);
+                }
+                Payload::End(_) => depth -= 1,
+                Payload::CustomSection(section) => anatomy.note(&section, depth),
+                _ => {}
+            }
+        }
+        Ok(anatomy)
+    }
+
+    fn note(&mut self, section: &wasmparser::CustomSectionReader<'_>, depth: usize) {
+        if self.custom_sections.len() < MAX_SECTIONS {
+            let name: String = section.name().chars().take(200).collect();
+            self.custom_sections.push(Section { name, size_bytes: section.data().len() });
+        }
+        if depth == 1 && section.name() == docs::SECTION {
+            self.docs = PackageDocs::read(section.data());
+        }
+        if section.name() == "producers"
+            && let Ok(producers) = wasm_metadata::Producers::from_bytes(section.data(), section.data_offset())
+        {
+            for (field, values) in producers.iter() {
+                let known = self.producers.entry(field.clone()).or_default();
+                for (name, version) in values.iter() {
+                    let text: String = format!("{name} {version}").trim_end().chars().take(200).collect();
+                    if !known.contains(&text) && known.len() < MAX_SECTIONS {
+                        known.push(text);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn imported(resolve: &Resolve, world: WorldId) -> Result<Vec<String>, Refusal> {
+    let mut imports = Vec::new();
+    let mut refused = Vec::new();
+    for (key, item) in &resolve.worlds[world].imports {
+        let name = resolve.name_world_key(key);
+        match item {
+            WorldItem::Type { .. } => continue,
+            WorldItem::Interface { .. } if imports::allowed(&name).is_some() => {}
+            WorldItem::Interface { .. } | WorldItem::Function(_) => refused.push(name.clone()),
+        }
+        imports.push(name);
+    }
+    if refused.is_empty() {
+        return Ok(imports);
+    }
+    Err(Refusal::ImportRefused(format!(
+        "The component imports what the sandbox does not have: {}. It has WASI 0.2 and 0.3 (io, cli, clocks, filesystem, random, sockets, http) and wasi:keyvalue@0.2.0-draft2.",
+        refused.join(", ")
+    )))
+}
+
+type Offered = (Vec<Tool>, Vec<String>, Vec<Refused>);
+
+fn offered(resolve: &Resolve, world: WorldId, docs: &PackageDocs) -> Result<Offered, Refusal> {
+    let mut exports = Vec::new();
+    let mut functions: Vec<(Export, &Function)> = Vec::new();
+    let mut refused = Vec::new();
+    for (key, item) in &resolve.worlds[world].exports {
+        let name = resolve.name_world_key(key);
+        match item {
+            WorldItem::Function(function) => {
+                functions.push((Export { interface: None, function: function.name.clone() }, function));
+            }
+            WorldItem::Interface { id, .. } => {
+                for function in resolve.interfaces[*id].functions.values() {
+                    let export = Export { interface: Some(name.clone()), function: function.name.clone() };
+                    functions.push((export, function));
+                }
+            }
+            WorldItem::Type { .. } => continue,
+        }
+        exports.push(name);
+    }
+    let paths: Vec<Export> = functions.iter().map(|(export, _)| export.clone()).collect();
+    let mut tools = Vec::new();
+    for ((export, function), name) in functions.iter().zip(tool_names(&paths)) {
+        let tool = match name {
+            Some(name) => tool(resolve, docs, export, function, name),
+            None => Err("another exported function has the same name".to_owned()),
+        };
+        match tool {
+            Ok(tool) => tools.push(tool),
+            Err(reason) => refused.push(Refused { export: export.path(), reason }),
+        }
+    }
+    if tools.len() > MAX_TOOLS {
+        return Err(Refusal::NothingCallable(format!("A skill has at most {MAX_TOOLS} tools; this one exports {}.", tools.len())));
+    }
+    if !tools.is_empty() {
+        return Ok((tools, exports, refused));
+    }
+    let reasons: Vec<_> = refused.iter().take(10).map(|r| format!("{} ({})", r.export, r.reason)).collect();
+    Err(Refusal::NothingCallable(if reasons.is_empty() {
+        "The component exports no function. Export at least one, in an interface or in the world itself.".to_owned()
+    } else {
+        format!("No exported function can be a tool: {}.", reasons.join("; "))
+    }))
+}
+
+fn tool(resolve: &Resolve, docs: &PackageDocs, export: &Export, function: &Function, name: String) -> Result<Tool, String> {
+    if !matches!(function.kind, FunctionKind::Freestanding | FunctionKind::AsyncFreestanding) {
+        return Err("it belongs to a resource, which JSON can't carry".to_owned());
+    }
+    let mut schemas = Schemas { resolve, docs, types: 0 };
+    let parameters: Vec<_> = function.params.iter().map(|p| (p.name.clone(), p.ty, None)).collect();
+    let mut input_schema = schemas.of_fields(&parameters, 0)?;
+    input_schema["$schema"] = json!(DIALECT);
+    let (output, error) = outcome(resolve, function);
+    let mut output_schema = match output {
+        Some(ty) => schemas.of(&ty, 0)?,
+        None => json!({"type": "null"}),
+    };
+    output_schema["$schema"] = json!(DIALECT);
+    let error_schema = error.map(|ty| schemas.of(&ty, 0)).transpose()?;
+    let interface = export.interface.as_deref().map(short);
+    let description = docs
+        .function(interface, &export.function)
+        .or_else(|| function.docs.contents.clone())
+        .unwrap_or_default();
+    Ok(Tool { name, description: description.trim().to_owned(), input_schema, output_schema, error_schema })
+}
+
+/// What a function answers, and its error where it returns a `result`.
+fn outcome(resolve: &Resolve, function: &Function) -> (Option<Type>, Option<Type>) {
+    let mut ty = function.result;
+    while let Some(Type::Id(id)) = ty {
+        match &resolve.types[id].kind {
+            TypeDefKind::Type(alias) => ty = Some(*alias),
+            TypeDefKind::Result(result) => return (result.ok, result.err),
+            _ => break,
+        }
+    }
+    (function.result, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(wat: &str) -> Result<Inspection, Refusal> {
+        inspect(&wat::parse_str(wat).expect("valid text"))
+    }
+
+    /// A component that exports one function of this type, whose code does nothing.
+    fn exporting(types: &str, params: &str, result: &str) -> String {
+        format!(
+            r#"(component
+                {types}
+                (core module $m
+                    (memory (export "memory") 1)
+                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 0)
+                    (func (export "f") {}))
+                (core instance $i (instantiate $m))
+                (func (export "do-it") {params} {result}
+                    (canon lift (core func $i "f") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#,
+            if result.is_empty() { "(param i32 i32)" } else { "(result i32) i32.const 0" },
+        )
+    }
+
+    #[test]
+    fn parameters_become_properties() {
+        let found = look(&exporting("", "(param \"text\" string)", "")).unwrap();
+        assert_eq!(found.tools.len(), 1);
+        assert_eq!(found.tools[0].name, "do-it");
+        assert_eq!(found.tools[0].input_schema["properties"]["text"], json!({"type": "string"}));
+        assert_eq!(found.tools[0].output_schema["type"], "null");
+        assert_eq!((found.facts.wasi.as_str(), found.facts.core_modules), ("none", 1));
+    }
+
+    #[test]
+    fn what_is_no_component_is_told_what_to_do() {
+        let refusal = inspect(&wat::parse_str("(module)").unwrap()).unwrap_err();
+        assert!(matches!(&refusal, Refusal::NotAComponent(why) if why.contains("component new")), "{refusal}");
+        assert!(matches!(inspect(b"GIF89a"), Err(Refusal::NotAComponent(_))));
+        let mut whole = wat::parse_str(exporting("", "(param \"text\" string)", "")).unwrap();
+        whole.truncate(whole.len() - 9);
+        assert!(matches!(inspect(&whole), Err(Refusal::NotAComponent(_))));
+    }
+
+    #[test]
+    fn imports_that_the_sandbox_lacks_are_named() {
+        let refusal = look(r#"(component (import "evil:corp/root@1.0.0" (instance (export "f" (func)))))"#).unwrap_err();
+        assert!(matches!(&refusal, Refusal::ImportRefused(why) if why.contains("evil:corp/root@1.0.0")), "{refusal}");
+    }
+
+    #[test]
+    fn a_component_without_functions_offers_nothing() {
+        assert!(matches!(look("(component)"), Err(Refusal::NothingCallable(_))));
+    }
+
+    #[test]
+    fn types_that_double_with_each_level_are_too_large() {
+        let mut types = String::from("(type $t0' (record (field \"a\" u32) (field \"b\" u32))) (export $t0 \"t0\" (type $t0'))");
+        for level in 1..40 {
+            let below = level - 1;
+            types += &format!("(type $t{level}' (tuple $t{below} $t{below})) (export $t{level} \"t{level}\" (type $t{level}'))");
+        }
+        let wat = exporting(&types, "(param \"x\" (list $t39))", "");
+        match look(&wat) {
+            Err(Refusal::NothingCallable(why)) => assert!(why.contains("too large"), "{why}"),
+            Err(Refusal::NotAComponent(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_inspected(bytes: Vec<u8>) {
+            assert!(inspect(&bytes).is_err());
+            let mut begun = b"\0asm\x0d\0\x01\0".to_vec();
+            begun.extend(&bytes);
+            drop(inspect(&begun));
+        }
+    }
+}

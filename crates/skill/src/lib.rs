@@ -1,0 +1,17 @@
+//! What a skill is, without running it: its manifest ([`Manifest`]), what its component offers and is made of
+//! ([`inspect`]), and the signed statements about it ([`statement`]).
+
+pub mod digest;
+mod docs;
+pub mod imports;
+mod inspect;
+pub mod manifest;
+pub mod names;
+mod schema;
+pub mod statement;
+
+pub use inspect::{Facts, Inspection, Refusal, Refused, Section, Tool, inspect};
+pub use manifest::{Example, Expected, FieldError, KeyValue, Limits, Manifest, Permissions};
+
+/// The largest component that is taken, in bytes.
+pub const MAX_COMPONENT_BYTES: usize = 32 << 20;

@@ -1,0 +1,409 @@
+//! The manifest that is published with a component.
+
+use crate::Tool;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use url::{Host, Url};
+
+/// The largest manifest, in bytes.
+pub const MAX_BYTES: usize = 256 << 10;
+/// The most memory that a skill may ask for, in bytes.
+pub const MAX_MEMORY_BYTES: u64 = 256 << 20;
+/// The most time that a call may take, in milliseconds.
+pub const MAX_DEADLINE_MS: u64 = 30_000;
+/// The most fuel that a call may use: about an instruction each.
+pub const MAX_FUEL: u64 = 100_000_000_000;
+/// The largest key-value store of a skill, in bytes.
+pub const MAX_KEY_VALUE_BYTES: u64 = 10 << 20;
+const MAX_ORIGINS: usize = 20;
+const MAX_EXAMPLES: usize = 100;
+
+/// What an author says about a version of a skill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// 2 to 60 of a-z, 0-9 and single hyphens.
+    pub name: String,
+    /// Semantic Versioning 2.0.0, without build metadata.
+    pub version: String,
+    /// One sentence or two, 1,000 characters at most.
+    pub description: String,
+    /// An SPDX expression.
+    #[serde(default)]
+    pub license: Option<String>,
+    /// 10 at most, of a-z, 0-9 and hyphens.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Markdown, 100,000 characters at most.
+    #[serde(default)]
+    pub readme: Option<String>,
+    /// Words about tools, where they shall differ from those in the component.
+    #[serde(default)]
+    pub tools: BTreeMap<String, ToolText>,
+    /// What it may do beyond computing.
+    #[serde(default)]
+    pub permissions: Permissions,
+    /// What a call may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Calls with their answers: the review makes each of them.
+    #[serde(default)]
+    pub examples: Vec<Example>,
+}
+
+/// Words about a tool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolText {
+    /// What it does.
+    pub description: String,
+}
+
+/// What a skill may do beyond computing: nothing, unless it is named here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Permissions {
+    /// Origins that it may send requests to, such as `https://api.example.org`.
+    pub http: Vec<String>,
+    /// A key-value store of its own.
+    pub kv: Option<KeyValue>,
+    /// The real time. Otherwise it is always the first second of 2026.
+    pub clock: bool,
+    /// Real randomness. Otherwise it is a sequence that follows from the call's arguments.
+    pub random: bool,
+}
+
+/// A skill's key-value store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyValue {
+    /// Keys and values together.
+    pub max_bytes: u64,
+}
+
+/// What one call may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Linear memory.
+    pub memory_bytes: u64,
+    /// Fuel: about an instruction each.
+    pub fuel: u64,
+    /// Wall-clock time.
+    pub deadline_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory_bytes: 128 << 20, fuel: 5_000_000_000, deadline_ms: 5_000 }
+    }
+}
+
+/// A call with its answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Example {
+    /// Which tool.
+    pub tool: String,
+    /// The arguments, by parameter name.
+    #[serde(default)]
+    pub arguments: Map<String, Value>,
+    /// What it answers.
+    #[serde(flatten)]
+    pub expected: Expected,
+}
+
+/// What an example's call answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expected {
+    /// A result.
+    Result(Value),
+    /// The skill's own error.
+    Error(Value),
+}
+
+/// A field that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// Where, such as `permissions.http[0]`.
+    pub field: String,
+    /// Why.
+    pub detail: String,
+}
+
+impl Manifest {
+    /// Reads and checks a manifest. `memory_bytes`, `fuel` and `deadline_ms` may stand in `permissions` too.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(json: &[u8]) -> Result<Self, Vec<FieldError>> {
+        let one = |field: String, detail: String| vec![FieldError { field, detail }];
+        if json.len() > MAX_BYTES {
+            return Err(one("manifest".to_owned(), format!("may have at most {MAX_BYTES} bytes")));
+        }
+        let mut value: Value = serde_json::from_slice(json)
+            .map_err(|error| one("manifest".to_owned(), format!("is not JSON: {error}")))?;
+        lift_limits(&mut value);
+        let manifest: Self = serde_path_to_error::deserialize(value).map_err(|error| {
+            let path = error.path().to_string();
+            let field = if path == "." { "manifest".to_owned() } else { format!("manifest.{path}") };
+            one(field, error.into_inner().to_string())
+        })?;
+        let errors = manifest.check();
+        if errors.is_empty() { Ok(manifest) } else { Err(errors) }
+    }
+
+    fn check(&self) -> Vec<FieldError> {
+        let mut errors = Checks::default();
+        errors.require(is_name(&self.name), "name", "must be 2-60 of a-z, 0-9 and single hyphens between them");
+        errors.require(self.semver().is_some(), "version", "must be a semantic version such as 1.2.3 or 1.2.3-beta.1, without build metadata, 60 characters at most");
+        errors.length(&self.description, 1, 1_000, "description");
+        if let Some(license) = &self.license {
+            errors.length(license, 1, 200, "license");
+        }
+        errors.require(self.tags.len() <= 10, "tags", "may be 10 at most");
+        for (at, tag) in self.tags.iter().enumerate() {
+            let plain = (1..=30).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            errors.require(plain, &format!("tags[{at}]"), "must be 1-30 of a-z, 0-9 and hyphens");
+        }
+        if let Some(readme) = &self.readme {
+            errors.length(readme, 0, 100_000, "readme");
+        }
+        for (name, tool) in &self.tools {
+            errors.length(&tool.description, 1, 2_000, &format!("tools.{name}.description"));
+        }
+        errors.require(self.examples.len() <= MAX_EXAMPLES, "examples", "may be 100 at most");
+        self.check_permissions(&mut errors);
+        errors.0
+    }
+
+    fn check_permissions(&self, errors: &mut Checks) {
+        let permissions = &self.permissions;
+        errors.require(permissions.http.len() <= MAX_ORIGINS, "permissions.http", "may be 20 origins at most");
+        for (at, origin) in permissions.http.iter().enumerate() {
+            if let Err(detail) = check_origin(origin) {
+                errors.require(false, &format!("permissions.http[{at}]"), detail);
+            }
+        }
+        if let Some(kv) = permissions.kv {
+            errors.require((1..=MAX_KEY_VALUE_BYTES).contains(&kv.max_bytes), "permissions.kv.max_bytes", "must be between 1 and 10485760");
+        }
+        let limits = self.limits;
+        errors.require((65_536..=MAX_MEMORY_BYTES).contains(&limits.memory_bytes), "limits.memory_bytes", "must be between 65536 and 268435456");
+        errors.require((1..=MAX_FUEL).contains(&limits.fuel), "limits.fuel", "must be between 1 and 100000000000");
+        errors.require((1..=MAX_DEADLINE_MS).contains(&limits.deadline_ms), "limits.deadline_ms", "must be between 1 and 30000");
+    }
+
+    /// What speaks against publishing this manifest with these tools.
+    #[must_use]
+    pub fn check_against(&self, tools: &[Tool]) -> Vec<FieldError> {
+        let known = |name: &str| tools.iter().any(|tool| tool.name == name);
+        let names = || tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>().join(", ");
+        let mut errors = Checks::default();
+        for name in self.tools.keys().filter(|name| !known(name)) {
+            errors.require(false, &format!("tools.{name}"), &format!("is no tool of the component, which has: {}", names()));
+        }
+        for (at, example) in self.examples.iter().enumerate() {
+            if !known(&example.tool) {
+                errors.require(false, &format!("examples[{at}].tool"), &format!("is no tool of the component, which has: {}", names()));
+            }
+        }
+        errors.0
+    }
+
+    /// The tools with the manifest's words over the component's.
+    pub fn describe(&self, tools: &mut [Tool]) {
+        for tool in tools {
+            if let Some(text) = self.tools.get(&tool.name) {
+                tool.description.clone_from(&text.description);
+            }
+        }
+    }
+
+    /// The version, if it is one.
+    #[must_use]
+    pub fn semver(&self) -> Option<semver::Version> {
+        let version = semver::Version::parse(&self.version).ok()?;
+        (version.build.is_empty() && self.version.len() <= 60).then_some(version)
+    }
+}
+
+/// A text whose order, byte by byte, is the order of versions (SemVer 2.0.0, section 11).
+#[must_use]
+pub fn precedence(version: &semver::Version) -> String {
+    let mut text = format!("{:020}.{:020}.{:020}", version.major, version.minor, version.patch);
+    if version.pre.is_empty() {
+        text.push('~');
+        return text;
+    }
+    text.push('-');
+    for (at, identifier) in version.pre.split('.').enumerate() {
+        if at > 0 {
+            text.push(' ');
+        }
+        // Numbers are lower than words.
+        if identifier.bytes().all(|byte| byte.is_ascii_digit()) {
+            text.push_str(&format!("0{identifier:0>60}"));
+        } else {
+            text.push('1');
+            text.push_str(identifier);
+        }
+    }
+    text
+}
+
+#[derive(Default)]
+struct Checks(Vec<FieldError>);
+
+impl Checks {
+    fn require(&mut self, holds: bool, field: &str, detail: &str) {
+        if !holds {
+            self.0.push(FieldError { field: format!("manifest.{field}"), detail: detail.to_owned() });
+        }
+    }
+
+    fn length(&mut self, text: &str, least: usize, most: usize, field: &str) {
+        let holds = (least..=most).contains(&text.chars().count()) && !text.contains('\0');
+        self.require(holds, field, &format!("must have {least} to {most} characters, none of them zero"));
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (2..=60).contains(&name.len())
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+        && !name.contains("--")
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// An origin: scheme, host, perhaps a port, and nothing else.
+fn check_origin(origin: &str) -> Result<(), &'static str> {
+    let form = "must be an origin such as https://api.example.org or https://api.example.org:8443, without path and wildcard";
+    let url = Url::parse(origin).map_err(|_| form)?;
+    let is_http = matches!(url.scheme(), "http" | "https");
+    if !is_http || url.origin().ascii_serialization() != origin || origin.contains('*') {
+        return Err(form);
+    }
+    match url.host() {
+        Some(Host::Domain(name)) if name == "localhost" || name.ends_with(".localhost") || !name.contains('.') => {
+            Err("names a machine of a private network, which no skill may reach")
+        }
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => Err("must name a host, not an address"),
+        Some(Host::Domain(_)) => Ok(()),
+        None => Err(form),
+    }
+}
+
+/// `permissions` may hold the limits, flat or as `limits`: they are put where they belong.
+fn lift_limits(manifest: &mut Value) {
+    let Some(permissions) = manifest.get_mut("permissions").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let mut lifted = match permissions.remove("limits") {
+        Some(Value::Object(limits)) => limits,
+        Some(other) => {
+            permissions.insert("limits".to_owned(), other);
+            return;
+        }
+        None => Map::new(),
+    };
+    for name in ["memory_bytes", "fuel", "deadline_ms"] {
+        if let Some(value) = permissions.remove(name) {
+            lifted.insert(name.to_owned(), value);
+        }
+    }
+    if permissions.get("http").is_some_and(Value::is_null) {
+        permissions.remove("http");
+    }
+    if lifted.is_empty() {
+        return;
+    }
+    if let Some(manifest) = manifest.as_object_mut() {
+        let limits = manifest.entry("limits").or_insert_with(|| Value::Object(Map::new()));
+        if let Some(limits) = limits.as_object_mut() {
+            for (name, value) in lifted {
+                limits.entry(name).or_insert(value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn parse(change: impl FnOnce(&mut Value)) -> Result<Manifest, Vec<FieldError>> {
+        let mut manifest = json!({"name": "word-count", "version": "1.0.0", "description": "Counts words.",
+            "permissions": {}, "examples": [{"tool": "count", "arguments": {"text": "a b"}, "result": 2}]});
+        change(&mut manifest);
+        Manifest::parse(manifest.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_small_manifest_is_enough() {
+        let manifest = parse(|_| ()).unwrap();
+        assert_eq!(manifest.limits, Limits::default());
+        assert_eq!(manifest.examples[0].expected, Expected::Result(json!(2)));
+        let again = Manifest::parse(&serde_json::to_vec(&manifest).unwrap()).unwrap();
+        assert_eq!(again, manifest, "what is written is read");
+    }
+
+    #[test]
+    fn limits_may_stand_in_the_permissions() {
+        let flat = parse(|m| m["permissions"] = json!({"deadline_ms": 100, "clock": true})).unwrap();
+        let nested = parse(|m| m["permissions"] = json!({"limits": {"deadline_ms": 100}, "clock": true})).unwrap();
+        assert_eq!(flat, nested);
+        assert_eq!(flat.limits.deadline_ms, 100);
+    }
+
+    #[test]
+    fn each_fault_is_named() {
+        type Change = (&'static str, fn(&mut Value));
+        let changes: [Change; 14] = [
+            ("name", |m| m["name"] = json!("A--b")),
+            ("name", |m| m["name"] = json!("a--b")),
+            ("version", |m| m["version"] = json!("1.0")),
+            ("version", |m| m["version"] = json!("1.0.0+build")),
+            ("description", |m| m["description"] = json!("")),
+            ("tags[0]", |m| m["tags"] = json!(["A"])),
+            ("permissions.http[0]", |m| m["permissions"]["http"] = json!(["https://a.org/path"])),
+            ("permissions.http[0]", |m| m["permissions"]["http"] = json!(["https://*.a.org"])),
+            ("permissions.http[0]", |m| m["permissions"]["http"] = json!(["http://169.254.169.254"])),
+            ("permissions.http[0]", |m| m["permissions"]["http"] = json!(["http://localhost"])),
+            ("permissions.http[0]", |m| m["permissions"]["http"] = json!(["ftp://a.org"])),
+            ("limits.memory_bytes", |m| m["permissions"]["memory_bytes"] = json!(257 << 20)),
+            ("limits.deadline_ms", |m| m["limits"] = json!({"deadline_ms": 30_001})),
+            ("permissions.kv.max_bytes", |m| m["permissions"]["kv"] = json!({"max_bytes": 0})),
+        ];
+        for (field, change) in changes {
+            let errors = parse(change).expect_err(field);
+            assert_eq!(errors[0].field, format!("manifest.{field}"), "{errors:?}");
+        }
+        let errors = parse(|m| m["permissions"]["root"] = json!(true)).expect_err("unknown");
+        assert!(errors[0].field.contains("permissions"), "{errors:?}");
+    }
+
+    /// The chain of SemVer 2.0.0, section 11.4.
+    #[test]
+    fn precedence_orders_as_the_specification_does() {
+        let chain = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "2.0.0", "2.1.0", "10.0.0"];
+        let keys: Vec<_> = chain.iter().map(|v| precedence(&semver::Version::parse(v).unwrap())).collect();
+        assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "{keys:#?}");
+    }
+
+    proptest! {
+        #[test]
+        fn precedence_agrees_with_semver(a in "[0-9]{1,3}\\.[0-9]\\.[0-9](-[a-z0-9]{1,4}(\\.[a-z0-9-]{1,4}){0,2})?", b in "[0-9]{1,3}\\.[0-9]\\.[0-9](-[a-z0-9]{1,4}(\\.[a-z0-9-]{1,4}){0,2})?") {
+            let (Ok(a), Ok(b)) = (semver::Version::parse(&a), semver::Version::parse(&b)) else { return Ok(()) };
+            prop_assert_eq!(precedence(&a).cmp(&precedence(&b)), a.cmp(&b), "{} {}", a, b);
+        }
+
+        #[test]
+        fn any_bytes_are_a_manifest_or_errors(json: Vec<u8>) {
+            prop_assert!(Manifest::parse(&json).is_err());
+        }
+    }
+}
