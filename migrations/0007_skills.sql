@@ -404,6 +404,30 @@ begin
 end
 $$;
 
+-- Replaces a value that is still the one that was seen (wasi:keyvalue/atomics). Answers `done`, `changed`
+-- or `full`.
+create function skills.kv_swap(
+    skill uuid, bucket text, key text, seen bytea, value bytea, max_bytes bigint
+) returns text
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    current bytea;
+begin
+    insert into skills.kv_total (skill_id) values (kv_swap.skill) on conflict do nothing;
+    perform from skills.kv_total t where t.skill_id = kv_swap.skill for update;
+    select k.value into current from skills.kv k
+    where k.skill_id = kv_swap.skill and k.bucket = kv_swap.bucket and k.key = kv_swap.key;
+    if current is distinct from kv_swap.seen then
+        return 'changed';
+    end if;
+    if not skills.kv_put(kv_swap.skill, kv_swap.bucket, kv_swap.key, kv_swap.value, kv_swap.max_bytes) then
+        return 'full';
+    end if;
+    return 'done';
+end
+$$;
+
 -- Keys that sign receipts and attestations. What they signed is kept for good, so they are, too.
 create table identity.attestation_key (
     kid text primary key,
@@ -475,7 +499,8 @@ grant usage on schema platform, skills, identity to gather_sandbox;
 grant select, insert on skills.component to gather_sandbox;
 grant select on skills.kv to gather_sandbox;
 grant execute on function skills.record_usage(jsonb), skills.kv_put(uuid, text, text, bytea, bigint),
-    skills.kv_increment(uuid, text, text, bigint, bigint), skills.sweep() to gather_sandbox;
+    skills.kv_increment(uuid, text, text, bigint, bigint),
+    skills.kv_swap(uuid, text, text, bytea, bytea, bigint), skills.sweep() to gather_sandbox;
 grant select, insert on identity.attestation_key to gather_sandbox;
 grant select, insert, update on platform.health to gather_sandbox;
 grant execute on function platform.report_health(text, text, jsonb) to gather_sandbox;

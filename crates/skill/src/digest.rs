@@ -37,12 +37,17 @@ mod tests {
     #[test]
     fn the_order_of_fields_and_the_form_of_numbers_do_not_matter() {
         let one = of_json(&json!({"b": 1.0, "a": "é"})).unwrap();
-        let two = of_json(&serde_json::from_str::<serde_json::Value>(r#"{"a":"\u00e9","b":1}"#).unwrap()).unwrap();
+        let two =
+            of_json(&serde_json::from_str::<serde_json::Value>(r#"{"a":"\u00e9","b":1}"#).unwrap())
+                .unwrap();
         assert_eq!(one, two);
     }
 
     #[test]
     fn the_empty_digest_is_the_published_one() {
-        assert_eq!(of_bytes(b""), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            of_bytes(b""),
+            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
     }
 }

@@ -59,14 +59,18 @@ impl PackageDocs {
     pub fn function(&self, interface: Option<&str>, function: &str) -> Option<String> {
         let docs = match interface {
             Some(interface) => self.interface(interface)?.funcs.get(function),
-            None => self
-                .worlds
-                .values()
-                .find_map(|world| world.func_exports.get(function).or_else(|| world.funcs.get(function))),
+            None => self.worlds.values().find_map(|world| {
+                world
+                    .func_exports
+                    .get(function)
+                    .or_else(|| world.funcs.get(function))
+            }),
         };
         // A bare string in the first version of the format, an object since.
         let docs = docs?;
-        docs.as_str().or_else(|| docs["docs"].as_str()).map(str::to_owned)
+        docs.as_str()
+            .or_else(|| docs["docs"].as_str())
+            .map(str::to_owned)
     }
 
     /// What is said of a field or a case of a type.
@@ -80,9 +84,11 @@ impl PackageDocs {
     }
 
     fn interface(&self, name: &str) -> Option<&Interface> {
-        self.interfaces
-            .get(name)
-            .or_else(|| self.worlds.values().find_map(|world| world.interface_exports.get(name)))
+        self.interfaces.get(name).or_else(|| {
+            self.worlds
+                .values()
+                .find_map(|world| world.interface_exports.get(name))
+        })
     }
 }
 
@@ -98,7 +104,10 @@ mod tests {
         let new = PackageDocs::read(&[&[1], &new[..]].concat());
         assert_eq!(old.function(None, "add").as_deref(), Some("Adds."));
         assert_eq!(new.function(None, "add").as_deref(), Some("Adds."));
-        assert_eq!(new.function(Some("words"), "count").as_deref(), Some("Counts."));
+        assert_eq!(
+            new.function(Some("words"), "count").as_deref(),
+            Some("Counts.")
+        );
         assert_eq!(new.item(Some("words"), "r", "x").as_deref(), Some("An x."));
         assert_eq!(new.function(None, "count"), None);
     }

@@ -7,8 +7,16 @@ const WASI_0_2: &[(&str, &[&str])] = &[
     (
         "wasi:cli",
         &[
-            "environment", "exit", "stdin", "stdout", "stderr", "terminal-input", "terminal-output",
-            "terminal-stdin", "terminal-stdout", "terminal-stderr",
+            "environment",
+            "exit",
+            "stdin",
+            "stdout",
+            "stderr",
+            "terminal-input",
+            "terminal-output",
+            "terminal-stdin",
+            "terminal-stdout",
+            "terminal-stderr",
         ],
     ),
     ("wasi:clocks", &["monotonic-clock", "wall-clock"]),
@@ -16,7 +24,15 @@ const WASI_0_2: &[(&str, &[&str])] = &[
     ("wasi:random", &["random", "insecure", "insecure-seed"]),
     (
         "wasi:sockets",
-        &["network", "instance-network", "tcp", "tcp-create-socket", "udp", "udp-create-socket", "ip-name-lookup"],
+        &[
+            "network",
+            "instance-network",
+            "tcp",
+            "tcp-create-socket",
+            "udp",
+            "udp-create-socket",
+            "ip-name-lookup",
+        ],
     ),
     ("wasi:http", &["types", "outgoing-handler"]),
 ];
@@ -26,8 +42,17 @@ const WASI_0_3: &[(&str, &[&str])] = &[
     (
         "wasi:cli",
         &[
-            "types", "environment", "exit", "stdin", "stdout", "stderr", "terminal-input", "terminal-output",
-            "terminal-stdin", "terminal-stdout", "terminal-stderr",
+            "types",
+            "environment",
+            "exit",
+            "stdin",
+            "stdout",
+            "stderr",
+            "terminal-input",
+            "terminal-output",
+            "terminal-stdin",
+            "terminal-stdout",
+            "terminal-stderr",
         ],
     ),
     ("wasi:clocks", &["types", "monotonic-clock", "system-clock"]),
@@ -57,7 +82,8 @@ pub fn allowed(import: &str) -> Option<Wasi> {
     let (path, version) = import.split_once('@')?;
     let (package, interface) = path.split_once('/')?;
     if package == KEY_VALUE.0 {
-        return (version == KEY_VALUE_VERSION && KEY_VALUE.1.contains(&interface)).then_some(Wasi::P2);
+        return (version == KEY_VALUE_VERSION && KEY_VALUE.1.contains(&interface))
+            .then_some(Wasi::P2);
     }
     let version = semver::Version::parse(version).ok()?;
     let (list, wasi) = match (version.major, version.minor) {
@@ -75,13 +101,25 @@ mod tests {
 
     #[test]
     fn only_what_the_sandbox_has_is_allowed() {
-        for import in ["wasi:io/poll@0.2.0", "wasi:io/poll@0.2.12", "wasi:http/outgoing-handler@0.2.4", "wasi:keyvalue/store@0.2.0-draft2"] {
+        for import in [
+            "wasi:io/poll@0.2.0",
+            "wasi:io/poll@0.2.12",
+            "wasi:http/outgoing-handler@0.2.4",
+            "wasi:keyvalue/store@0.2.0-draft2",
+        ] {
             assert_eq!(allowed(import), Some(Wasi::P2), "{import}");
         }
         assert_eq!(allowed("wasi:cli/types@0.3.0"), Some(Wasi::P3));
         for import in [
-            "evil:corp/root", "evil:corp/root@0.2.0", "wasi:io/poll", "wasi:io/poll@0.4.0", "wasi:http/incoming-handler@0.2.0",
-            "wasi:io/poll@0.2.0-rc-2023-11-10", "wasi:nn/tensor@0.2.0", "poll", "wasi:keyvalue/store@0.2.0",
+            "evil:corp/root",
+            "evil:corp/root@0.2.0",
+            "wasi:io/poll",
+            "wasi:io/poll@0.4.0",
+            "wasi:http/incoming-handler@0.2.0",
+            "wasi:io/poll@0.2.0-rc-2023-11-10",
+            "wasi:nn/tensor@0.2.0",
+            "poll",
+            "wasi:keyvalue/store@0.2.0",
         ] {
             assert_eq!(allowed(import), None, "{import}");
         }

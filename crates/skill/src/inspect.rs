@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
-use wit_parser::{Function, FunctionKind, Resolve, Type, TypeDefKind, WorldId, WorldItem, decoding::DecodedWasm};
+use wit_parser::{
+    Function, FunctionKind, Resolve, Type, TypeDefKind, WorldId, WorldItem, decoding::DecodedWasm,
+};
 
 /// More tools than this are no skill.
 const MAX_TOOLS: usize = 200;
@@ -108,16 +110,22 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
         .validate_all(bytes)
         .map_err(|error| Refusal::NotAComponent(format!("The component is not valid: {error}.")))?;
     let anatomy = Anatomy::of(bytes)?;
-    let decoded = wit_parser::decoding::decode(bytes)
-        .map_err(|error| Refusal::NotAComponent(format!("The component's types can't be read: {error:#}.")))?;
+    let decoded = wit_parser::decoding::decode(bytes).map_err(|error| {
+        Refusal::NotAComponent(format!("The component's types can't be read: {error:#}."))
+    })?;
     let DecodedWasm::Component(resolve, world) = decoded else {
         return Err(Refusal::NotAComponent(
-            "This is a WIT package: types without code. Compile a component that exports them.".to_owned(),
+            "This is a WIT package: types without code. Compile a component that exports them."
+                .to_owned(),
         ));
     };
     let imports = imported(&resolve, world)?;
     let (tools, exports, refused) = offered(&resolve, world, &anatomy.docs)?;
-    let has = |wasi| imports.iter().any(|import| imports::allowed(import) == Some(wasi));
+    let has = |wasi| {
+        imports
+            .iter()
+            .any(|import| imports::allowed(import) == Some(wasi))
+    };
     let wasi = match (has(Wasi::P2), has(Wasi::P3)) {
         (true, true) => "both",
         (true, false) => "0.2",
@@ -142,7 +150,9 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
 
 /// What the sandbox's engine runs: the standard's features, and components with asynchronous functions.
 fn features() -> WasmFeatures {
-    WasmFeatures::WASM3.union(WasmFeatures::COMPONENT_MODEL).union(WasmFeatures::CM_ASYNC)
+    WasmFeatures::WASM3
+        .union(WasmFeatures::COMPONENT_MODEL)
+        .union(WasmFeatures::CM_ASYNC)
         .difference(WasmFeatures::MEMORY64)
         .difference(WasmFeatures::GC)
         .difference(WasmFeatures::EXCEPTIONS)
@@ -195,18 +205,26 @@ impl Anatomy {
     fn note(&mut self, section: &wasmparser::CustomSectionReader<'_>, depth: usize) {
         if self.custom_sections.len() < MAX_SECTIONS {
             let name: String = section.name().chars().take(200).collect();
-            self.custom_sections.push(Section { name, size_bytes: section.data().len() });
+            self.custom_sections.push(Section {
+                name,
+                size_bytes: section.data().len(),
+            });
         }
         if depth == 1 && section.name() == docs::SECTION {
             self.docs = PackageDocs::read(section.data());
         }
         if section.name() == "producers"
-            && let Ok(producers) = wasm_metadata::Producers::from_bytes(section.data(), section.data_offset())
+            && let Ok(producers) =
+                wasm_metadata::Producers::from_bytes(section.data(), section.data_offset())
         {
             for (field, values) in producers.iter() {
                 let known = self.producers.entry(field.clone()).or_default();
                 for (name, version) in values.iter() {
-                    let text: String = format!("{name} {version}").trim_end().chars().take(200).collect();
+                    let text: String = format!("{name} {version}")
+                        .trim_end()
+                        .chars()
+                        .take(200)
+                        .collect();
                     if !known.contains(&text) && known.len() < MAX_SECTIONS {
                         known.push(text);
                     }
@@ -247,11 +265,20 @@ fn offered(resolve: &Resolve, world: WorldId, docs: &PackageDocs) -> Result<Offe
         let name = resolve.name_world_key(key);
         match item {
             WorldItem::Function(function) => {
-                functions.push((Export { interface: None, function: function.name.clone() }, function));
+                functions.push((
+                    Export {
+                        interface: None,
+                        function: function.name.clone(),
+                    },
+                    function,
+                ));
             }
             WorldItem::Interface { id, .. } => {
                 for function in resolve.interfaces[*id].functions.values() {
-                    let export = Export { interface: Some(name.clone()), function: function.name.clone() };
+                    let export = Export {
+                        interface: Some(name.clone()),
+                        function: function.name.clone(),
+                    };
                     functions.push((export, function));
                 }
             }
@@ -268,29 +295,59 @@ fn offered(resolve: &Resolve, world: WorldId, docs: &PackageDocs) -> Result<Offe
         };
         match tool {
             Ok(tool) => tools.push(tool),
-            Err(reason) => refused.push(Refused { export: export.path(), reason }),
+            Err(reason) => refused.push(Refused {
+                export: export.path(),
+                reason,
+            }),
         }
     }
     if tools.len() > MAX_TOOLS {
-        return Err(Refusal::NothingCallable(format!("A skill has at most {MAX_TOOLS} tools; this one exports {}.", tools.len())));
+        return Err(Refusal::NothingCallable(format!(
+            "A skill has at most {MAX_TOOLS} tools; this one exports {}.",
+            tools.len()
+        )));
     }
     if !tools.is_empty() {
         return Ok((tools, exports, refused));
     }
-    let reasons: Vec<_> = refused.iter().take(10).map(|r| format!("{} ({})", r.export, r.reason)).collect();
+    let reasons: Vec<_> = refused
+        .iter()
+        .take(10)
+        .map(|r| format!("{} ({})", r.export, r.reason))
+        .collect();
     Err(Refusal::NothingCallable(if reasons.is_empty() {
         "The component exports no function. Export at least one, in an interface or in the world itself.".to_owned()
     } else {
-        format!("No exported function can be a tool: {}.", reasons.join("; "))
+        format!(
+            "No exported function can be a tool: {}.",
+            reasons.join("; ")
+        )
     }))
 }
 
-fn tool(resolve: &Resolve, docs: &PackageDocs, export: &Export, function: &Function, name: String) -> Result<Tool, String> {
-    if !matches!(function.kind, FunctionKind::Freestanding | FunctionKind::AsyncFreestanding) {
+fn tool(
+    resolve: &Resolve,
+    docs: &PackageDocs,
+    export: &Export,
+    function: &Function,
+    name: String,
+) -> Result<Tool, String> {
+    if !matches!(
+        function.kind,
+        FunctionKind::Freestanding | FunctionKind::AsyncFreestanding
+    ) {
         return Err("it belongs to a resource, which JSON can't carry".to_owned());
     }
-    let mut schemas = Schemas { resolve, docs, types: 0 };
-    let parameters: Vec<_> = function.params.iter().map(|p| (p.name.clone(), p.ty, None)).collect();
+    let mut schemas = Schemas {
+        resolve,
+        docs,
+        types: 0,
+    };
+    let parameters: Vec<_> = function
+        .params
+        .iter()
+        .map(|p| (p.name.clone(), p.ty, None))
+        .collect();
     let mut input_schema = schemas.of_fields(&parameters, 0)?;
     input_schema["$schema"] = json!(DIALECT);
     let (output, error) = outcome(resolve, function);
@@ -305,7 +362,13 @@ fn tool(resolve: &Resolve, docs: &PackageDocs, export: &Export, function: &Funct
         .function(interface, &export.function)
         .or_else(|| function.docs.contents.clone())
         .unwrap_or_default();
-    Ok(Tool { name, description: description.trim().to_owned(), input_schema, output_schema, error_schema })
+    Ok(Tool {
+        name,
+        description: description.trim().to_owned(),
+        input_schema,
+        output_schema,
+        error_schema,
+    })
 }
 
 /// What a function answers, and its error where it returns a `result`.
@@ -341,7 +404,11 @@ mod tests {
                 (core instance $i (instantiate $m))
                 (func (export "do-it") {params} {result}
                     (canon lift (core func $i "f") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#,
-            if result.is_empty() { "(param i32 i32)" } else { "(result i32) i32.const 0" },
+            if result.is_empty() {
+                "(param i32 i32)"
+            } else {
+                "(result i32) i32.const 0"
+            },
         )
     }
 
@@ -350,15 +417,24 @@ mod tests {
         let found = look(&exporting("", "(param \"text\" string)", "")).unwrap();
         assert_eq!(found.tools.len(), 1);
         assert_eq!(found.tools[0].name, "do-it");
-        assert_eq!(found.tools[0].input_schema["properties"]["text"], json!({"type": "string"}));
+        assert_eq!(
+            found.tools[0].input_schema["properties"]["text"],
+            json!({"type": "string"})
+        );
         assert_eq!(found.tools[0].output_schema["type"], "null");
-        assert_eq!((found.facts.wasi.as_str(), found.facts.core_modules), ("none", 1));
+        assert_eq!(
+            (found.facts.wasi.as_str(), found.facts.core_modules),
+            ("none", 1)
+        );
     }
 
     #[test]
     fn what_is_no_component_is_told_what_to_do() {
         let refusal = inspect(&wat::parse_str("(module)").unwrap()).unwrap_err();
-        assert!(matches!(&refusal, Refusal::NotAComponent(why) if why.contains("component new")), "{refusal}");
+        assert!(
+            matches!(&refusal, Refusal::NotAComponent(why) if why.contains("component new")),
+            "{refusal}"
+        );
         assert!(matches!(inspect(b"GIF89a"), Err(Refusal::NotAComponent(_))));
         let mut whole = wat::parse_str(exporting("", "(param \"text\" string)", "")).unwrap();
         whole.truncate(whole.len() - 9);
@@ -367,21 +443,33 @@ mod tests {
 
     #[test]
     fn imports_that_the_sandbox_lacks_are_named() {
-        let refusal = look(r#"(component (import "evil:corp/root@1.0.0" (instance (export "f" (func)))))"#).unwrap_err();
-        assert!(matches!(&refusal, Refusal::ImportRefused(why) if why.contains("evil:corp/root@1.0.0")), "{refusal}");
+        let refusal =
+            look(r#"(component (import "evil:corp/root@1.0.0" (instance (export "f" (func)))))"#)
+                .unwrap_err();
+        assert!(
+            matches!(&refusal, Refusal::ImportRefused(why) if why.contains("evil:corp/root@1.0.0")),
+            "{refusal}"
+        );
     }
 
     #[test]
     fn a_component_without_functions_offers_nothing() {
-        assert!(matches!(look("(component)"), Err(Refusal::NothingCallable(_))));
+        assert!(matches!(
+            look("(component)"),
+            Err(Refusal::NothingCallable(_))
+        ));
     }
 
     #[test]
     fn types_that_double_with_each_level_are_too_large() {
-        let mut types = String::from("(type $t0' (record (field \"a\" u32) (field \"b\" u32))) (export $t0 \"t0\" (type $t0'))");
+        let mut types = String::from(
+            "(type $t0' (record (field \"a\" u32) (field \"b\" u32))) (export $t0 \"t0\" (type $t0'))",
+        );
         for level in 1..40 {
             let below = level - 1;
-            types += &format!("(type $t{level}' (tuple $t{below} $t{below})) (export $t{level} \"t{level}\" (type $t{level}'))");
+            types += &format!(
+                "(type $t{level}' (tuple $t{below} $t{below})) (export $t{level} \"t{level}\" (type $t{level}'))"
+            );
         }
         let wat = exporting(&types, "(param \"x\" (list $t39))", "");
         match look(&wat) {

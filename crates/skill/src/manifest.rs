@@ -96,7 +96,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory_bytes: 128 << 20, fuel: 5_000_000_000, deadline_ms: 5_000 }
+        Self {
+            memory_bytes: 128 << 20,
+            fuel: 5_000_000_000,
+            deadline_ms: 5_000,
+        }
     }
 }
 
@@ -140,23 +144,38 @@ impl Manifest {
     pub fn parse(json: &[u8]) -> Result<Self, Vec<FieldError>> {
         let one = |field: String, detail: String| vec![FieldError { field, detail }];
         if json.len() > MAX_BYTES {
-            return Err(one("manifest".to_owned(), format!("may have at most {MAX_BYTES} bytes")));
+            return Err(one(
+                "manifest".to_owned(),
+                format!("may have at most {MAX_BYTES} bytes"),
+            ));
         }
         let mut value: Value = serde_json::from_slice(json)
             .map_err(|error| one("manifest".to_owned(), format!("is not JSON: {error}")))?;
         lift_limits(&mut value);
         let manifest: Self = serde_path_to_error::deserialize(value).map_err(|error| {
             let path = error.path().to_string();
-            let field = if path == "." { "manifest".to_owned() } else { format!("manifest.{path}") };
+            let field = if path == "." {
+                "manifest".to_owned()
+            } else {
+                format!("manifest.{path}")
+            };
             one(field, error.into_inner().to_string())
         })?;
         let errors = manifest.check();
-        if errors.is_empty() { Ok(manifest) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(manifest)
+        } else {
+            Err(errors)
+        }
     }
 
     fn check(&self) -> Vec<FieldError> {
         let mut errors = Checks::default();
-        errors.require(is_name(&self.name), "name", "must be 2-60 of a-z, 0-9 and single hyphens between them");
+        errors.require(
+            is_name(&self.name),
+            "name",
+            "must be 2-60 of a-z, 0-9 and single hyphens between them",
+        );
         errors.require(self.semver().is_some(), "version", "must be a semantic version such as 1.2.3 or 1.2.3-beta.1, without build metadata, 60 characters at most");
         errors.length(&self.description, 1, 1_000, "description");
         if let Some(license) = &self.license {
@@ -164,49 +183,99 @@ impl Manifest {
         }
         errors.require(self.tags.len() <= 10, "tags", "may be 10 at most");
         for (at, tag) in self.tags.iter().enumerate() {
-            let plain = (1..=30).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-            errors.require(plain, &format!("tags[{at}]"), "must be 1-30 of a-z, 0-9 and hyphens");
+            let plain = (1..=30).contains(&tag.len())
+                && tag
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            errors.require(
+                plain,
+                &format!("tags[{at}]"),
+                "must be 1-30 of a-z, 0-9 and hyphens",
+            );
         }
         if let Some(readme) = &self.readme {
             errors.length(readme, 0, 100_000, "readme");
         }
         for (name, tool) in &self.tools {
-            errors.length(&tool.description, 1, 2_000, &format!("tools.{name}.description"));
+            errors.length(
+                &tool.description,
+                1,
+                2_000,
+                &format!("tools.{name}.description"),
+            );
         }
-        errors.require(self.examples.len() <= MAX_EXAMPLES, "examples", "may be 100 at most");
+        errors.require(
+            self.examples.len() <= MAX_EXAMPLES,
+            "examples",
+            "may be 100 at most",
+        );
         self.check_permissions(&mut errors);
         errors.0
     }
 
     fn check_permissions(&self, errors: &mut Checks) {
         let permissions = &self.permissions;
-        errors.require(permissions.http.len() <= MAX_ORIGINS, "permissions.http", "may be 20 origins at most");
+        errors.require(
+            permissions.http.len() <= MAX_ORIGINS,
+            "permissions.http",
+            "may be 20 origins at most",
+        );
         for (at, origin) in permissions.http.iter().enumerate() {
             if let Err(detail) = check_origin(origin) {
                 errors.require(false, &format!("permissions.http[{at}]"), detail);
             }
         }
         if let Some(kv) = permissions.kv {
-            errors.require((1..=MAX_KEY_VALUE_BYTES).contains(&kv.max_bytes), "permissions.kv.max_bytes", "must be between 1 and 10485760");
+            errors.require(
+                (1..=MAX_KEY_VALUE_BYTES).contains(&kv.max_bytes),
+                "permissions.kv.max_bytes",
+                "must be between 1 and 10485760",
+            );
         }
         let limits = self.limits;
-        errors.require((65_536..=MAX_MEMORY_BYTES).contains(&limits.memory_bytes), "limits.memory_bytes", "must be between 65536 and 268435456");
-        errors.require((1..=MAX_FUEL).contains(&limits.fuel), "limits.fuel", "must be between 1 and 100000000000");
-        errors.require((1..=MAX_DEADLINE_MS).contains(&limits.deadline_ms), "limits.deadline_ms", "must be between 1 and 30000");
+        errors.require(
+            (65_536..=MAX_MEMORY_BYTES).contains(&limits.memory_bytes),
+            "limits.memory_bytes",
+            "must be between 65536 and 268435456",
+        );
+        errors.require(
+            (1..=MAX_FUEL).contains(&limits.fuel),
+            "limits.fuel",
+            "must be between 1 and 100000000000",
+        );
+        errors.require(
+            (1..=MAX_DEADLINE_MS).contains(&limits.deadline_ms),
+            "limits.deadline_ms",
+            "must be between 1 and 30000",
+        );
     }
 
     /// What speaks against publishing this manifest with these tools.
     #[must_use]
     pub fn check_against(&self, tools: &[Tool]) -> Vec<FieldError> {
         let known = |name: &str| tools.iter().any(|tool| tool.name == name);
-        let names = || tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>().join(", ");
+        let names = || {
+            tools
+                .iter()
+                .map(|tool| tool.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let mut errors = Checks::default();
         for name in self.tools.keys().filter(|name| !known(name)) {
-            errors.require(false, &format!("tools.{name}"), &format!("is no tool of the component, which has: {}", names()));
+            errors.require(
+                false,
+                &format!("tools.{name}"),
+                &format!("is no tool of the component, which has: {}", names()),
+            );
         }
         for (at, example) in self.examples.iter().enumerate() {
             if !known(&example.tool) {
-                errors.require(false, &format!("examples[{at}].tool"), &format!("is no tool of the component, which has: {}", names()));
+                errors.require(
+                    false,
+                    &format!("examples[{at}].tool"),
+                    &format!("is no tool of the component, which has: {}", names()),
+                );
             }
         }
         errors.0
@@ -232,7 +301,10 @@ impl Manifest {
 /// A text whose order, byte by byte, is the order of versions (SemVer 2.0.0, section 11).
 #[must_use]
 pub fn precedence(version: &semver::Version) -> String {
-    let mut text = format!("{:020}.{:020}.{:020}", version.major, version.minor, version.patch);
+    let mut text = format!(
+        "{:020}.{:020}.{:020}",
+        version.major, version.minor, version.patch
+    );
     if version.pre.is_empty() {
         text.push('~');
         return text;
@@ -259,13 +331,20 @@ struct Checks(Vec<FieldError>);
 impl Checks {
     fn require(&mut self, holds: bool, field: &str, detail: &str) {
         if !holds {
-            self.0.push(FieldError { field: format!("manifest.{field}"), detail: detail.to_owned() });
+            self.0.push(FieldError {
+                field: format!("manifest.{field}"),
+                detail: detail.to_owned(),
+            });
         }
     }
 
     fn length(&mut self, text: &str, least: usize, most: usize, field: &str) {
         let holds = (least..=most).contains(&text.chars().count()) && !text.contains('\0');
-        self.require(holds, field, &format!("must have {least} to {most} characters, none of them zero"));
+        self.require(
+            holds,
+            field,
+            &format!("must have {least} to {most} characters, none of them zero"),
+        );
     }
 }
 
@@ -274,7 +353,9 @@ fn is_name(name: &str) -> bool {
         && !name.starts_with('-')
         && !name.ends_with('-')
         && !name.contains("--")
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// An origin: scheme, host, perhaps a port, and nothing else.
@@ -286,7 +367,9 @@ fn check_origin(origin: &str) -> Result<(), &'static str> {
         return Err(form);
     }
     match url.host() {
-        Some(Host::Domain(name)) if name == "localhost" || name.ends_with(".localhost") || !name.contains('.') => {
+        Some(Host::Domain(name))
+            if name == "localhost" || name.ends_with(".localhost") || !name.contains('.') =>
+        {
             Err("names a machine of a private network, which no skill may reach")
         }
         Some(Host::Ipv4(_) | Host::Ipv6(_)) => Err("must name a host, not an address"),
@@ -297,7 +380,10 @@ fn check_origin(origin: &str) -> Result<(), &'static str> {
 
 /// `permissions` may hold the limits, flat or as `limits`: they are put where they belong.
 fn lift_limits(manifest: &mut Value) {
-    let Some(permissions) = manifest.get_mut("permissions").and_then(Value::as_object_mut) else {
+    let Some(permissions) = manifest
+        .get_mut("permissions")
+        .and_then(Value::as_object_mut)
+    else {
         return;
     };
     let mut lifted = match permissions.remove("limits") {
@@ -320,7 +406,9 @@ fn lift_limits(manifest: &mut Value) {
         return;
     }
     if let Some(manifest) = manifest.as_object_mut() {
-        let limits = manifest.entry("limits").or_insert_with(|| Value::Object(Map::new()));
+        let limits = manifest
+            .entry("limits")
+            .or_insert_with(|| Value::Object(Map::new()));
         if let Some(limits) = limits.as_object_mut() {
             for (name, value) in lifted {
                 limits.entry(name).or_insert(value);
@@ -353,8 +441,11 @@ mod tests {
 
     #[test]
     fn limits_may_stand_in_the_permissions() {
-        let flat = parse(|m| m["permissions"] = json!({"deadline_ms": 100, "clock": true})).unwrap();
-        let nested = parse(|m| m["permissions"] = json!({"limits": {"deadline_ms": 100}, "clock": true})).unwrap();
+        let flat =
+            parse(|m| m["permissions"] = json!({"deadline_ms": 100, "clock": true})).unwrap();
+        let nested =
+            parse(|m| m["permissions"] = json!({"limits": {"deadline_ms": 100}, "clock": true}))
+                .unwrap();
         assert_eq!(flat, nested);
         assert_eq!(flat.limits.deadline_ms, 100);
     }
@@ -369,14 +460,30 @@ mod tests {
             ("version", |m| m["version"] = json!("1.0.0+build")),
             ("description", |m| m["description"] = json!("")),
             ("tags[0]", |m| m["tags"] = json!(["A"])),
-            ("permissions.http[0]", |m| m["permissions"]["http"] = json!(["https://a.org/path"])),
-            ("permissions.http[0]", |m| m["permissions"]["http"] = json!(["https://*.a.org"])),
-            ("permissions.http[0]", |m| m["permissions"]["http"] = json!(["http://169.254.169.254"])),
-            ("permissions.http[0]", |m| m["permissions"]["http"] = json!(["http://localhost"])),
-            ("permissions.http[0]", |m| m["permissions"]["http"] = json!(["ftp://a.org"])),
-            ("limits.memory_bytes", |m| m["permissions"]["memory_bytes"] = json!(257 << 20)),
-            ("limits.deadline_ms", |m| m["limits"] = json!({"deadline_ms": 30_001})),
-            ("permissions.kv.max_bytes", |m| m["permissions"]["kv"] = json!({"max_bytes": 0})),
+            ("permissions.http[0]", |m| {
+                m["permissions"]["http"] = json!(["https://a.org/path"])
+            }),
+            ("permissions.http[0]", |m| {
+                m["permissions"]["http"] = json!(["https://*.a.org"])
+            }),
+            ("permissions.http[0]", |m| {
+                m["permissions"]["http"] = json!(["http://169.254.169.254"])
+            }),
+            ("permissions.http[0]", |m| {
+                m["permissions"]["http"] = json!(["http://localhost"])
+            }),
+            ("permissions.http[0]", |m| {
+                m["permissions"]["http"] = json!(["ftp://a.org"])
+            }),
+            ("limits.memory_bytes", |m| {
+                m["permissions"]["memory_bytes"] = json!(257 << 20)
+            }),
+            ("limits.deadline_ms", |m| {
+                m["limits"] = json!({"deadline_ms": 30_001})
+            }),
+            ("permissions.kv.max_bytes", |m| {
+                m["permissions"]["kv"] = json!({"max_bytes": 0})
+            }),
         ];
         for (field, change) in changes {
             let errors = parse(change).expect_err(field);
@@ -389,8 +496,23 @@ mod tests {
     /// The chain of SemVer 2.0.0, section 11.4.
     #[test]
     fn precedence_orders_as_the_specification_does() {
-        let chain = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "2.0.0", "2.1.0", "10.0.0"];
-        let keys: Vec<_> = chain.iter().map(|v| precedence(&semver::Version::parse(v).unwrap())).collect();
+        let chain = [
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.beta",
+            "1.0.0-beta",
+            "1.0.0-beta.2",
+            "1.0.0-beta.11",
+            "1.0.0-rc.1",
+            "1.0.0",
+            "2.0.0",
+            "2.1.0",
+            "10.0.0",
+        ];
+        let keys: Vec<_> = chain
+            .iter()
+            .map(|v| precedence(&semver::Version::parse(v).unwrap()))
+            .collect();
         assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "{keys:#?}");
     }
 

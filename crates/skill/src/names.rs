@@ -43,7 +43,10 @@ pub fn tool_names(exports: &[Export]) -> Vec<Option<String>> {
     for name in &names {
         *taken.entry(name.clone()).or_insert(0) += 1;
     }
-    names.into_iter().map(|name| (taken[&name] == 1).then_some(name)).collect()
+    names
+        .into_iter()
+        .map(|name| (taken[&name] == 1).then_some(name))
+        .collect()
 }
 
 /// `acme:text/words@1.0.0` → `words`.
@@ -60,7 +63,10 @@ mod tests {
     fn names(exports: &[(Option<&str>, &str)]) -> Vec<Option<String>> {
         let exports: Vec<_> = exports
             .iter()
-            .map(|(interface, function)| Export { interface: interface.map(str::to_owned), function: (*function).to_owned() })
+            .map(|(interface, function)| Export {
+                interface: interface.map(str::to_owned),
+                function: (*function).to_owned(),
+            })
             .collect();
         tool_names(&exports)
     }
@@ -68,13 +74,29 @@ mod tests {
     #[test]
     fn a_function_has_its_own_name_unless_it_is_shared() {
         assert_eq!(
-            names(&[(None, "add"), (Some("a:b/words@1.0.0"), "count"), (Some("a:b/lines"), "count"), (Some("a:b/x"), "add")]),
-            [Some("add".into()), Some("words.count".into()), Some("lines.count".into()), Some("x.add".into())]
+            names(&[
+                (None, "add"),
+                (Some("a:b/words@1.0.0"), "count"),
+                (Some("a:b/lines"), "count"),
+                (Some("a:b/x"), "add")
+            ]),
+            [
+                Some("add".into()),
+                Some("words.count".into()),
+                Some("lines.count".into()),
+                Some("x.add".into())
+            ]
         );
     }
 
     #[test]
     fn what_cannot_be_told_apart_cannot_be_called() {
-        assert_eq!(names(&[(Some("a:b/words@1.0.0"), "count"), (Some("a:c/words"), "count")]), [None, None]);
+        assert_eq!(
+            names(&[
+                (Some("a:b/words@1.0.0"), "count"),
+                (Some("a:c/words"), "count")
+            ]),
+            [None, None]
+        );
     }
 }

@@ -31,7 +31,9 @@ impl Schemas<'_> {
     pub fn of(&mut self, ty: &Type, depth: usize) -> Result<Value, String> {
         self.types += 1;
         if self.types > MAX_TYPES || depth > MAX_DEPTH {
-            return Err(format!("its types are too large: more than {MAX_TYPES}, or {MAX_DEPTH} levels"));
+            return Err(format!(
+                "its types are too large: more than {MAX_TYPES}, or {MAX_DEPTH} levels"
+            ));
         }
         Ok(match ty {
             Type::Bool => json!({"type": "boolean"}),
@@ -56,7 +58,9 @@ impl Schemas<'_> {
     fn of_definition(&mut self, definition: &TypeDef, depth: usize) -> Result<Value, String> {
         let mut schema = self.of_kind(definition, depth + 1)?;
         if let (Some(docs), Some(object)) = (&definition.docs.contents, schema.as_object_mut()) {
-            object.entry("description").or_insert_with(|| json!(docs.trim()));
+            object
+                .entry("description")
+                .or_insert_with(|| json!(docs.trim()));
         }
         Ok(schema)
     }
@@ -88,8 +92,11 @@ impl Schemas<'_> {
                 json!({"type": "array", "items": {"enum": flags}, "uniqueItems": true})
             }
             TypeDefKind::Tuple(tuple) => {
-                let items: Vec<_> =
-                    tuple.types.iter().map(|ty| self.of(ty, depth)).collect::<Result<_, _>>()?;
+                let items: Vec<_> = tuple
+                    .types
+                    .iter()
+                    .map(|ty| self.of(ty, depth))
+                    .collect::<Result<_, _>>()?;
                 let count = items.len();
                 json!({"type": "array", "prefixItems": items, "items": false, "minItems": count, "maxItems": count})
             }
@@ -120,13 +127,20 @@ impl Schemas<'_> {
                 return Err("it has a future or a stream in it, which JSON can't carry".to_owned());
             }
             TypeDefKind::Map(..) | TypeDefKind::FixedLengthList(..) | TypeDefKind::Unknown => {
-                return Err(format!("it has a {} in it, which is not supported", definition.kind.as_str()));
+                return Err(format!(
+                    "it has a {} in it, which is not supported",
+                    definition.kind.as_str()
+                ));
             }
         })
     }
 
     /// The schema of a record, or of a function's parameters: an option may be left out.
-    pub fn of_fields(&mut self, fields: &[(String, Type, Option<String>)], depth: usize) -> Result<Value, String> {
+    pub fn of_fields(
+        &mut self,
+        fields: &[(String, Type, Option<String>)],
+        depth: usize,
+    ) -> Result<Value, String> {
         let mut properties = Map::new();
         let mut required = Vec::new();
         for (name, ty, docs) in fields {
@@ -139,10 +153,18 @@ impl Schemas<'_> {
                 required.push(name);
             }
         }
-        Ok(json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false}))
+        Ok(
+            json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false}),
+        )
     }
 
-    fn of_case(&mut self, name: &str, payload: Option<&Type>, docs: Option<String>, depth: usize) -> Result<Value, String> {
+    fn of_case(
+        &mut self,
+        name: &str,
+        payload: Option<&Type>,
+        docs: Option<String>,
+        depth: usize,
+    ) -> Result<Value, String> {
         let mut schema = match payload {
             None => json!({"const": name}),
             Some(ty) => {
@@ -158,7 +180,12 @@ impl Schemas<'_> {
 
     fn item_docs(&self, definition: &TypeDef, item: &str) -> Option<String> {
         let interface = match definition.owner {
-            TypeOwner::Interface(id) => Some(self.resolve.interfaces[id].name.as_deref().map(names::short)?),
+            TypeOwner::Interface(id) => Some(
+                self.resolve.interfaces[id]
+                    .name
+                    .as_deref()
+                    .map(names::short)?,
+            ),
             TypeOwner::World(_) | TypeOwner::None => None,
         };
         self.docs.item(interface, definition.name.as_deref()?, item)

@@ -112,7 +112,10 @@ impl Signer {
     #[must_use]
     pub fn new(secret: [u8; 32]) -> Self {
         let pair = KeyPair::from_seed(Seed::new(secret));
-        let kid = format!("attest-{}", URL_SAFE_NO_PAD.encode(&Sha256::digest(*pair.pk)[..12]));
+        let kid = format!(
+            "attest-{}",
+            URL_SAFE_NO_PAD.encode(&Sha256::digest(*pair.pk)[..12])
+        );
         Self { pair, kid }
     }
 
@@ -128,11 +131,17 @@ impl Signer {
     /// A statement that has no JSON.
     pub fn sign(&self, statement: &impl Serialize) -> serde_json::Result<Envelope> {
         let payload = serde_json::to_vec(statement)?;
-        let signature = self.pair.sk.sign(pre_authentication(PAYLOAD_TYPE, &payload), None);
+        let signature = self
+            .pair
+            .sk
+            .sign(pre_authentication(PAYLOAD_TYPE, &payload), None);
         Ok(Envelope {
             payload_type: PAYLOAD_TYPE.to_owned(),
             payload: BASE64_STANDARD.encode(payload),
-            signatures: vec![EnvelopeSignature { keyid: self.kid.clone(), sig: BASE64_STANDARD.encode(*signature) }],
+            signatures: vec![EnvelopeSignature {
+                keyid: self.kid.clone(),
+                sig: BASE64_STANDARD.encode(*signature),
+            }],
         })
     }
 }
@@ -153,20 +162,32 @@ impl Envelope {
         if self.payload_type != PAYLOAD_TYPE {
             return Err(malformed("another payloadType"));
         }
-        let payload = BASE64_STANDARD.decode(&self.payload).map_err(|_| malformed("payload"))?;
-        let signature = self.signatures.first().ok_or_else(|| malformed("no signature"))?;
+        let payload = BASE64_STANDARD
+            .decode(&self.payload)
+            .map_err(|_| malformed("payload"))?;
+        let signature = self
+            .signatures
+            .first()
+            .ok_or_else(|| malformed("no signature"))?;
         let key = keys
             .keys
             .iter()
             .find(|key| key.kid == signature.keyid && key.kty == "OKP" && key.crv == "Ed25519")
             .ok_or_else(|| Unbelievable::UnknownKey(signature.keyid.clone()))?;
-        let key = URL_SAFE_NO_PAD.decode(&key.x).ok().and_then(|bytes| PublicKey::from_slice(&bytes).ok());
+        let key = URL_SAFE_NO_PAD
+            .decode(&key.x)
+            .ok()
+            .and_then(|bytes| PublicKey::from_slice(&bytes).ok());
         let key = key.ok_or_else(|| malformed("a key of the JWKS"))?;
-        let sig = BASE64_STANDARD.decode(&signature.sig).ok().and_then(|bytes| Signature::from_slice(&bytes).ok());
+        let sig = BASE64_STANDARD
+            .decode(&signature.sig)
+            .ok()
+            .and_then(|bytes| Signature::from_slice(&bytes).ok());
         let sig = sig.ok_or(Unbelievable::BadSignature)?;
-        key.verify(pre_authentication(&self.payload_type, &payload), &sig).map_err(|_| Unbelievable::BadSignature)?;
-        let statement: Statement =
-            serde_json::from_slice(&payload).map_err(|error| Unbelievable::Malformed(error.to_string()))?;
+        key.verify(pre_authentication(&self.payload_type, &payload), &sig)
+            .map_err(|_| Unbelievable::BadSignature)?;
+        let statement: Statement = serde_json::from_slice(&payload)
+            .map_err(|error| Unbelievable::Malformed(error.to_string()))?;
         if statement.kind != STATEMENT_TYPE {
             return Err(malformed("another _type"));
         }
@@ -184,7 +205,10 @@ mod tests {
         let statement = json!({"_type": STATEMENT_TYPE, "subject": [{"name": "a@1.0.0", "digest": {"sha256": "00"}}],
             "predicateType": RECEIPT, "predicate": {"tool": "add"}});
         let jwks = json!({"keys": [{"kid": signer.kid, "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(signer.public_key())}]});
-        (signer.sign(&statement).unwrap(), serde_json::from_value(jwks).unwrap())
+        (
+            signer.sign(&statement).unwrap(),
+            serde_json::from_value(jwks).unwrap(),
+        )
     }
 
     #[test]
@@ -194,16 +218,23 @@ mod tests {
 
         let mut changed = envelope.clone();
         let payload = BASE64_STANDARD.decode(&changed.payload).unwrap();
-        changed.payload = BASE64_STANDARD.encode(String::from_utf8(payload).unwrap().replace("add", "sub"));
+        changed.payload =
+            BASE64_STANDARD.encode(String::from_utf8(payload).unwrap().replace("add", "sub"));
         assert_eq!(changed.verify(&keys), Err(Unbelievable::BadSignature));
 
         let mut stranger = envelope.clone();
         stranger.signatures[0].keyid = "other".to_owned();
-        assert_eq!(stranger.verify(&keys), Err(Unbelievable::UnknownKey("other".to_owned())));
+        assert_eq!(
+            stranger.verify(&keys),
+            Err(Unbelievable::UnknownKey("other".to_owned()))
+        );
 
         let mut retyped = envelope.clone();
         retyped.payload_type = "text/plain".to_owned();
-        assert!(matches!(retyped.verify(&keys), Err(Unbelievable::Malformed(_))));
+        assert!(matches!(
+            retyped.verify(&keys),
+            Err(Unbelievable::Malformed(_))
+        ));
 
         let mut unsigned = envelope;
         unsigned.signatures.clear();

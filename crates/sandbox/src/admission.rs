@@ -1,0 +1,269 @@
+//! Who is served next: so many calls at the same time in all, so many of one account, and who waits is
+//! served in turns by account, so that nobody who asks a lot keeps the others waiting.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// How many calls there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// At the same time.
+    pub calls: usize,
+    /// At the same time, of one account.
+    pub calls_of_one: usize,
+    /// That wait.
+    pub waiting: usize,
+    /// That wait, of one account.
+    pub waiting_of_one: usize,
+    /// How long one waits.
+    pub wait: Duration,
+}
+
+/// There is no place, and none came free in time.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Busy;
+
+/// Gives out places.
+pub struct Admission {
+    bounds: Bounds,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    running: usize,
+    of: HashMap<Uuid, usize>,
+    /// Accounts that wait, in the order of their turns, each with its own callers in order.
+    turns: VecDeque<Uuid>,
+    waiting: HashMap<Uuid, VecDeque<oneshot::Sender<Place>>>,
+    waiters: usize,
+}
+
+/// A place; it is free again when this is dropped.
+pub struct Place {
+    /// None: it was never taken.
+    admission: Option<Arc<Admission>>,
+    account: Uuid,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(admission) = self.admission.take() {
+            let mut inner = admission.lock();
+            inner.leave(self.account);
+            admission.admit(&mut inner);
+        }
+    }
+}
+
+impl Inner {
+    fn leave(&mut self, account: Uuid) {
+        self.running -= 1;
+        if let Some(count) = self.of.get_mut(&account) {
+            *count -= 1;
+            if *count == 0 {
+                self.of.remove(&account);
+            }
+        }
+    }
+
+    fn enter(&mut self, account: Uuid) {
+        self.running += 1;
+        *self.of.entry(account).or_default() += 1;
+    }
+}
+
+impl Admission {
+    /// With these bounds.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self {
+            bounds,
+            inner: Mutex::default(),
+        })
+    }
+
+    /// Waits for a place.
+    ///
+    /// # Errors
+    /// Too many wait already, or it takes too long.
+    pub async fn enter(self: &Arc<Self>, account: Uuid) -> Result<Place, Busy> {
+        let receiver = {
+            let mut inner = self.lock();
+            if inner.turns.is_empty() && self.has_room(&inner, account) {
+                inner.enter(account);
+                return Ok(self.place(account));
+            }
+            let own = inner.waiting.get(&account).map_or(0, VecDeque::len);
+            if inner.waiters >= self.bounds.waiting || own >= self.bounds.waiting_of_one {
+                return Err(Busy);
+            }
+            let (sender, receiver) = oneshot::channel();
+            inner.waiters += 1;
+            if own == 0 {
+                inner.turns.push_back(account);
+            }
+            inner.waiting.entry(account).or_default().push_back(sender);
+            // Others may wait for their own bound only.
+            self.admit(&mut inner);
+            receiver
+        };
+        match tokio::time::timeout(self.bounds.wait, receiver).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(Busy),
+        }
+    }
+
+    fn place(self: &Arc<Self>, account: Uuid) -> Place {
+        Place {
+            admission: Some(self.clone()),
+            account,
+        }
+    }
+
+    fn has_room(&self, inner: &Inner, account: Uuid) -> bool {
+        inner.running < self.bounds.calls
+            && inner
+                .of
+                .get(&account)
+                .is_none_or(|count| *count < self.bounds.calls_of_one)
+    }
+
+    /// Gives free places to those who wait: one to each account in turn.
+    fn admit(self: &Arc<Self>, inner: &mut Inner) {
+        let mut skipped = 0;
+        while inner.running < self.bounds.calls && skipped < inner.turns.len() {
+            let Some(account) = inner.turns.pop_front() else {
+                return;
+            };
+            if !self.has_room(inner, account) {
+                inner.turns.push_back(account);
+                skipped += 1;
+                continue;
+            }
+            let queue = inner.waiting.get_mut(&account);
+            let sender = queue.and_then(VecDeque::pop_front);
+            if inner.waiting.get(&account).is_none_or(VecDeque::is_empty) {
+                inner.waiting.remove(&account);
+            } else {
+                inner.turns.push_back(account);
+            }
+            let Some(sender) = sender else { continue };
+            inner.waiters -= 1;
+            // One who has gone away leaves the place to the next.
+            if sender.is_closed() {
+                continue;
+            }
+            skipped = 0;
+            inner.enter(account);
+            if let Err(mut place) = sender.send(self.place(account)) {
+                // Gone at this very moment. Dropped as it is, the place would lock again.
+                place.admission = None;
+                inner.leave(account);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::future::join_all;
+
+    fn admission(calls: usize, calls_of_one: usize, waiting: usize) -> Arc<Admission> {
+        Admission::new(Bounds {
+            calls,
+            calls_of_one,
+            waiting,
+            waiting_of_one: waiting,
+            wait: Duration::from_secs(5),
+        })
+    }
+
+    fn account(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    #[tokio::test]
+    async fn one_account_leaves_room_for_others() {
+        let admission = admission(4, 2, 10);
+        let _one = admission.enter(account(1)).await.unwrap();
+        let _two = admission.enter(account(1)).await.unwrap();
+        let third = admission.enter(account(1));
+        tokio::pin!(third);
+        assert!(
+            futures::poll!(&mut third).is_pending(),
+            "the account has its share"
+        );
+        let _other = admission.enter(account(2)).await.unwrap();
+        drop(_one);
+        assert!(third.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_served_in_turns_by_account() {
+        let admission = admission(1, 1, 100);
+        let first = admission.enter(account(0)).await.unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut calls = Vec::new();
+        for number in [1, 1, 1, 2, 3] {
+            let (admission, order) = (admission.clone(), order.clone());
+            calls.push(tokio::spawn(async move {
+                let _place = admission.enter(account(number)).await.unwrap();
+                order.lock().unwrap().push(number);
+                tokio::task::yield_now().await;
+            }));
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        join_all(calls).await;
+        assert_eq!(*order.lock().unwrap(), [1, 2, 3, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn too_many_are_refused_and_nothing_is_lost() {
+        let admission = admission(1, 1, 2);
+        let place = admission.enter(account(1)).await.unwrap();
+        let (a, b) = (admission.clone(), admission.clone());
+        let waiting = [
+            tokio::spawn(async move { a.enter(account(2)).await.is_ok() }),
+            tokio::spawn(async move { b.enter(account(3)).await.is_ok() }),
+        ];
+        tokio::task::yield_now().await;
+        assert_eq!(admission.enter(account(4)).await.err(), Some(Busy));
+        drop(place);
+        for done in join_all(waiting).await {
+            assert!(done.unwrap());
+        }
+        let inner = admission.lock();
+        assert_eq!(
+            (
+                inner.running,
+                inner.waiters,
+                inner.of.len(),
+                inner.turns.len()
+            ),
+            (0, 0, 0, 0)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_too_long_goes_and_leaves_nothing() {
+        let admission = admission(1, 1, 5);
+        let place = admission.enter(account(1)).await.unwrap();
+        assert_eq!(admission.enter(account(2)).await.err(), Some(Busy));
+        drop(place);
+        drop(admission.enter(account(3)).await.unwrap());
+        let inner = admission.lock();
+        assert_eq!((inner.running, inner.waiters), (0, 0));
+    }
+}

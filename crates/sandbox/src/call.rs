@@ -1,0 +1,390 @@
+//! One call of a tool: a fresh instance, metered, ended on time.
+
+use crate::{key_value, network::Network, state, state::State, value};
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use skill::{
+    FieldError, Limits, Permissions,
+    names::{Export, tool_names},
+};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use wasmtime::{
+    Engine, Store, Trap,
+    component::{
+        Component, ComponentExportIndex, InstancePre, Linker, Type, Val,
+        types::{ComponentFunc, ComponentItem},
+    },
+};
+use wasmtime_wasi::I32Exit;
+
+/// The largest result, in bytes of JSON.
+const MAX_RESULT_BYTES: usize = 4 << 20;
+/// What a call may take beyond its deadline before it is cut off from outside: a skill that waits and
+/// does not run is not seen by the engine's clock.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// A loaded component, ready to be called.
+pub struct Skill {
+    /// `sha256:…`.
+    pub digest: String,
+    /// What it takes in memory, about.
+    pub bytes: usize,
+    pre: InstancePre<State>,
+    tools: HashMap<String, Tool>,
+}
+
+struct Tool {
+    index: ComponentExportIndex,
+    params: Vec<(String, Type)>,
+    result: Option<Type>,
+}
+
+/// What a call may do and use.
+#[derive(Clone)]
+pub struct Grant {
+    /// What it may do beyond computing.
+    pub permissions: Permissions,
+    /// What it may use.
+    pub limits: Limits,
+    /// Its key-value store, where it has one.
+    pub key_value: Option<key_value::Granted>,
+}
+
+/// What a call used.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Fuel: the same for the same input, unless the skill was granted something that differs.
+    pub fuel: u64,
+    /// The most linear memory that it had.
+    pub memory_bytes: u64,
+    /// Wall-clock time, with a fresh instance and both conversions.
+    pub duration_ms: f64,
+}
+
+/// What a call used of what can be granted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedPermissions {
+    /// Origins that it sent requests to.
+    pub http: Vec<String>,
+    /// It opened its key-value store.
+    pub kv: bool,
+    /// It asked for the time, real or not.
+    pub clock: bool,
+    /// It asked for random numbers, real or not.
+    pub random: bool,
+}
+
+/// How a call went.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its end.
+    pub end: End,
+    /// What it used.
+    pub usage: Usage,
+    /// What it used of what can be granted.
+    pub used: UsedPermissions,
+    /// What it wrote to stdout and stderr.
+    pub log: String,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// With a result.
+    Answered(Value),
+    /// With the skill's own error.
+    Failed(Value),
+    /// Not by itself.
+    Ended(Fault),
+}
+
+/// Why a call gave no answer of the skill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The skill has no such tool.
+    UnknownTool(String),
+    /// The arguments do not fit the tool.
+    InvalidArguments(Vec<FieldError>),
+    /// The skill reached for what it was not granted.
+    Denied(String),
+    /// It trapped, or exited.
+    Trapped(String),
+    /// Its time was up.
+    Deadline,
+    /// Its fuel was used up.
+    Fuel,
+    /// It needs more memory than it may have.
+    Memory,
+    /// Its result or its log is too large.
+    Output(String),
+    /// The sandbox itself failed.
+    Internal(String),
+}
+
+impl Skill {
+    /// Makes a component ready.
+    ///
+    /// # Errors
+    /// It imports what the sandbox does not have, or is larger than the pool's slots.
+    pub fn new(
+        linker: &Linker<State>,
+        component: &Component,
+        digest: String,
+        bytes: usize,
+    ) -> Result<Self> {
+        let tools = tools(component);
+        let pre = linker.instantiate_pre(component)?;
+        Ok(Self {
+            digest,
+            bytes,
+            pre,
+            tools,
+        })
+    }
+
+    /// The types of a tool's arguments and result.
+    #[must_use]
+    pub fn types(&self, tool: &str) -> Option<(&[(String, Type)], Option<&Type>)> {
+        self.tools
+            .get(tool)
+            .map(|tool| (tool.params.as_slice(), tool.result.as_ref()))
+    }
+
+    /// Calls a tool.
+    pub async fn call(
+        &self,
+        network: &Arc<Network>,
+        tool: &str,
+        arguments: Map<String, Value>,
+        grant: &Grant,
+        seed: [u8; 32],
+    ) -> Outcome {
+        let began = Instant::now();
+        let deadline = began + Duration::from_millis(grant.limits.deadline_ms);
+        let ready = self.prepare(tool, arguments);
+        let ready = ready.and_then(|ready| {
+            let store = state::store(self.pre.engine(), network, grant, seed, deadline);
+            store
+                .map(|store| (ready, store))
+                .map_err(|error| Fault::Internal(format!("{error:#}")))
+        });
+        let ((tool, params), mut store) = match ready {
+            Ok(ready) => ready,
+            Err(fault) => return Outcome::without_running(fault, began),
+        };
+        let running = self.run(&mut store, tool, &params);
+        let end = match tokio::time::timeout_at((deadline + GRACE).into(), running).await {
+            Ok(Ok(end)) => end,
+            Ok(Err(error)) => End::Ended(fault_of(&error, &store)),
+            Err(_) => End::Ended(Fault::Deadline),
+        };
+        let state = store.data();
+        let end = match state.denied() {
+            Some(what) => End::Ended(Fault::Denied(what)),
+            None if state.log.has_overflowed() => End::Ended(Fault::Output(
+                "It wrote more than 64 KiB to stdout and stderr.".to_owned(),
+            )),
+            None => end,
+        };
+        Outcome {
+            end,
+            usage: Usage {
+                fuel: grant
+                    .limits
+                    .fuel
+                    .saturating_sub(store.get_fuel().unwrap_or_default()),
+                memory_bytes: state.memory.peak as u64,
+                duration_ms: milliseconds(began),
+            },
+            used: state.used(),
+            log: state.log.text(),
+        }
+    }
+
+    fn prepare(
+        &self,
+        tool: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<(&Tool, Vec<Val>), Fault> {
+        let found = self.tools.get(tool).ok_or_else(|| {
+            let mut names: Vec<_> = self.tools.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            Fault::UnknownTool(names.join(", "))
+        })?;
+        let params = value::arguments(&found.params, arguments).map_err(Fault::InvalidArguments)?;
+        Ok((found, params))
+    }
+
+    async fn run(
+        &self,
+        store: &mut Store<State>,
+        tool: &Tool,
+        params: &[Val],
+    ) -> wasmtime::Result<End> {
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        let func = instance
+            .get_func(&mut *store, tool.index)
+            .ok_or_else(|| wasmtime::format_err!("the export is no function"))?;
+        let mut results = [Val::Bool(false)];
+        let results = &mut results[..usize::from(tool.result.is_some())];
+        func.call_async(&mut *store, params, results).await?;
+        let Some(ty) = &tool.result else {
+            return Ok(End::Answered(Value::Null));
+        };
+        let value = std::mem::replace(&mut results[0], Val::Bool(false));
+        let end = match (ty, value) {
+            (Type::Result(result), Val::Result(outcome)) => {
+                let (ty, payload, failed) = match outcome {
+                    Ok(payload) => (result.ok(), payload, false),
+                    Err(payload) => (result.err(), payload, true),
+                };
+                let value = match (ty, payload) {
+                    (Some(ty), Some(payload)) => value::lift(&ty, *payload)?,
+                    _ => Value::Null,
+                };
+                if failed {
+                    End::Failed(value)
+                } else {
+                    End::Answered(value)
+                }
+            }
+            (ty, value) => End::Answered(value::lift(ty, value)?),
+        };
+        Ok(bounded(end))
+    }
+}
+
+impl Outcome {
+    fn without_running(fault: Fault, began: Instant) -> Self {
+        Self {
+            end: End::Ended(fault),
+            usage: Usage {
+                fuel: 0,
+                memory_bytes: 0,
+                duration_ms: milliseconds(began),
+            },
+            used: UsedPermissions::default(),
+            log: String::new(),
+        }
+    }
+}
+
+/// To the microsecond.
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_micros() as f64 / 1000.0
+}
+
+/// The exported functions by the names that they have as tools. The same names as `skill::inspect` gives:
+/// both go by `skill::names`.
+fn tools(component: &Component) -> HashMap<String, Tool> {
+    let ty = component.component_type();
+    let engine: &Engine = component.engine();
+    let mut exports: Vec<(Export, ComponentExportIndex, ComponentFunc)> = Vec::new();
+    for (name, item) in ty.exports(engine) {
+        match item.ty {
+            ComponentItem::ComponentFunc(func) => {
+                if let Some(index) = component.get_export_index(None, name) {
+                    exports.push((
+                        Export {
+                            interface: None,
+                            function: name.to_owned(),
+                        },
+                        index,
+                        func,
+                    ));
+                }
+            }
+            ComponentItem::ComponentInstance(instance) => {
+                let Some(outer) = component.get_export_index(None, name) else {
+                    continue;
+                };
+                for (function, item) in instance.exports(engine) {
+                    let ComponentItem::ComponentFunc(func) = item.ty else {
+                        continue;
+                    };
+                    if let Some(index) = component.get_export_index(Some(&outer), function) {
+                        let export = Export {
+                            interface: Some(name.to_owned()),
+                            function: function.to_owned(),
+                        };
+                        exports.push((export, index, func));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let paths: Vec<Export> = exports.iter().map(|(export, ..)| export.clone()).collect();
+    let named = tool_names(&paths).into_iter().zip(exports);
+    named
+        .filter_map(|(name, (_, index, func))| {
+            let params = func
+                .params()
+                .map(|(name, ty)| (name.to_owned(), ty))
+                .collect();
+            let result = func.results().next();
+            Some((
+                name?,
+                Tool {
+                    index,
+                    params,
+                    result,
+                },
+            ))
+        })
+        .collect()
+}
+
+fn bounded(end: End) -> End {
+    let (End::Answered(value) | End::Failed(value)) = &end else {
+        return end;
+    };
+    let mut size = Counter(0);
+    match serde_json::to_writer(&mut size, value) {
+        Ok(()) => end,
+        Err(_) => End::Ended(Fault::Output(
+            "Its result is larger than 4 MiB of JSON.".to_owned(),
+        )),
+    }
+}
+
+/// Counts what is written, and refuses more than a result may have.
+struct Counter(usize);
+
+impl std::io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        if self.0 > MAX_RESULT_BYTES {
+            return Err(std::io::Error::other("too large"));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn fault_of(error: &wasmtime::Error, store: &Store<State>) -> Fault {
+    let trap = error.downcast_ref::<Trap>();
+    match trap {
+        Some(Trap::Interrupt) => return Fault::Deadline,
+        Some(Trap::OutOfFuel) => return Fault::Fuel,
+        _ if store.data().memory.refused => return Fault::Memory,
+        _ => {}
+    }
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return Fault::Trapped(format!("It exited with status {}.", exit.0));
+    }
+    let text = error.root_cause().to_string();
+    // The library gives this error no type of its own.
+    if text.contains("hostcalls has been exhausted") {
+        return Fault::Output("It handed over more than 64 MiB at once.".to_owned());
+    }
+    Fault::Trapped(format!("{}.", text.trim_start_matches("wasm trap: ")))
+}

@@ -1,0 +1,277 @@
+//! Looking into components and compiling them, in a process of its own with limits on time and memory: what
+//! a compiler does with hostile code is not bounded otherwise. What was compiled is kept on disk, sealed, so
+//! that nobody can slip native code in.
+
+use crate::engine;
+use anyhow::{Context, Result, bail};
+use skill::{Inspection, MAX_COMPONENT_BYTES, Refusal};
+use std::{
+    ffi::OsString,
+    fs,
+    io::{Read, Write},
+    path::PathBuf,
+    process::Stdio,
+    time::Duration,
+};
+use tokio::{io::AsyncWriteExt, process::Command, sync::Semaphore};
+use wasmtime::{Engine, component::Component};
+
+/// CPU time of a child, in seconds.
+const CPU_SECONDS: u64 = 90;
+/// Wall-clock time of a child.
+const TIMEOUT: Duration = Duration::from_secs(90);
+/// Address space of a child.
+const ADDRESS_SPACE_BYTES: u64 = 4 << 30;
+/// A compiled component may be so many times as large as its source, and a megabyte.
+const GROWTH: usize = 40;
+/// Bytes of a seal.
+const SEAL_BYTES: usize = 32;
+/// Children at the same time: each may take the whole address space.
+const CHILDREN: usize = 2;
+
+/// What a child does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// [`skill::inspect`].
+    Inspect,
+    /// To native code.
+    Compile,
+}
+
+impl Work {
+    /// As the child's command line names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inspect => "inspect",
+            Self::Compile => "compile",
+        }
+    }
+}
+
+/// Why a component could not be compiled.
+#[derive(Debug, Clone)]
+pub enum CompileError {
+    /// The compiler refuses it, or it needs more than the limits: the component's own fault.
+    Refused(String),
+    /// The machine's.
+    Failed(String),
+}
+
+impl std::fmt::Display for CompileError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(why) | Self::Failed(why) => out.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for CompileError {}
+
+/// Compiles in children, and keeps what was compiled.
+pub struct Compiler {
+    /// The child's command line; `inspect` or `compile` is added.
+    child: Vec<OsString>,
+    cache: PathBuf,
+    key: [u8; 32],
+    version: u64,
+    children: Semaphore,
+}
+
+impl Compiler {
+    /// For the code of an engine. `key` seals the files in `cache`.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn new(
+        engine: &Engine,
+        child: Vec<OsString>,
+        cache: PathBuf,
+        key: [u8; 32],
+    ) -> Result<Self> {
+        fs::create_dir_all(&cache)
+            .with_context(|| format!("cannot create the cache folder {}", cache.display()))?;
+        Ok(Self {
+            child,
+            cache,
+            key,
+            version: engine::version(engine),
+            children: Semaphore::new(CHILDREN),
+        })
+    }
+
+    /// Looks into a component.
+    ///
+    /// # Errors
+    /// The machine failed; that a component is refused is an answer.
+    pub async fn inspect(&self, wasm: &[u8]) -> Result<Result<Inspection, Refusal>, CompileError> {
+        match self.run(Work::Inspect, wasm).await {
+            Ok(answer) => serde_json::from_slice(&answer)
+                .map_err(|error| CompileError::Failed(error.to_string())),
+            Err(CompileError::Refused(why)) => Ok(Err(Refusal::NotAComponent(why))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The compiled component, if it is on disk and its seal is ours.
+    pub async fn cached(&self, digest: &str) -> Option<Vec<u8>> {
+        let file = self.file(digest);
+        let key = self.seal_key(digest);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut bytes = fs::read(&file).ok()?;
+            if bytes.len() < SEAL_BYTES {
+                return None;
+            }
+            let code = bytes.split_off(SEAL_BYTES);
+            // `Hash` compares in constant time.
+            let seal: [u8; SEAL_BYTES] = bytes.try_into().ok()?;
+            if blake3::keyed_hash(&key, &code) == seal {
+                return Some(code);
+            }
+            tracing::error!(file = %file.display(), "not ours: a compiled component has another seal; compiling again");
+            None
+        });
+        read.await.ok().flatten()
+    }
+
+    /// Compiles, and keeps the result on disk.
+    ///
+    /// # Errors
+    /// The compiler refuses it, it needs more than the limits, or the machine failed.
+    pub async fn compile(&self, digest: &str, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
+        let code = self.run(Work::Compile, wasm).await?;
+        let file = self.file(digest);
+        let key = self.seal_key(digest);
+        let kept = tokio::task::spawn_blocking(move || {
+            let seal = blake3::keyed_hash(&key, &code);
+            // Beside the final name, so that no half-written file is ever read.
+            let draft = file.with_extension(format!("{}.tmp", uuid::Uuid::new_v4().simple()));
+            let write = || -> std::io::Result<()> {
+                let mut out = fs::File::create(&draft)?;
+                out.write_all(seal.as_bytes())?;
+                out.write_all(&code)?;
+                fs::rename(&draft, &file)
+            };
+            if let Err(error) = write() {
+                drop(fs::remove_file(&draft));
+                tracing::warn!(file = %file.display(), %error, "cannot keep a compiled component");
+            }
+            code
+        });
+        kept.await
+            .map_err(|error| CompileError::Failed(error.to_string()))
+    }
+
+    fn file(&self, digest: &str) -> PathBuf {
+        let hex = digest.trim_start_matches("sha256:");
+        self.cache
+            .join(format!("{hex}-{:016x}.skill", self.version))
+    }
+
+    /// Bound to the component and the engine, so that a file can't stand in for another.
+    fn seal_key(&self, digest: &str) -> [u8; 32] {
+        let name = format!("{digest} {:016x}", self.version);
+        *blake3::keyed_hash(&self.key, name.as_bytes()).as_bytes()
+    }
+
+    async fn run(&self, work: Work, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
+        let failed = |what: &str| {
+            let what = what.to_owned();
+            move |error: std::io::Error| CompileError::Failed(format!("{what}: {error}"))
+        };
+        let _place = self
+            .children
+            .acquire()
+            .await
+            .map_err(|error| CompileError::Failed(error.to_string()))?;
+        let [program, arguments @ ..] = self.child.as_slice() else {
+            return Err(CompileError::Failed("no command for compiling".to_owned()));
+        };
+        let mut child = Command::new(program)
+            .args(arguments)
+            .arg(work.name())
+            // No secret of ours is in its environment.
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed("the compiling process does not start"))?;
+        let mut stdin = child.stdin.take();
+        let feed = async {
+            if let Some(stdin) = &mut stdin {
+                // A child that dies says why itself.
+                drop(stdin.write_all(wasm).await);
+            }
+            drop(stdin);
+        };
+        let both = async { tokio::join!(feed, child.wait_with_output()).1 };
+        let output = match tokio::time::timeout(TIMEOUT, both).await {
+            Ok(output) => output.map_err(failed("the compiling process"))?,
+            Err(_) => {
+                return Err(CompileError::Refused(format!(
+                    "It takes longer than {} s to compile.",
+                    TIMEOUT.as_secs()
+                )));
+            }
+        };
+        if output.status.success() && output.stdout.len() <= wasm.len() * GROWTH + (1 << 20) {
+            return Ok(output.stdout);
+        }
+        let why: String = String::from_utf8_lossy(&output.stderr)
+            .trim()
+            .chars()
+            .take(500)
+            .collect();
+        Err(CompileError::Refused(match output.status.code() {
+            Some(0) => "It grows too much when it is compiled.".to_owned(),
+            Some(REFUSED) => why,
+            _ => format!(
+                "Compiling it takes more time or memory than there is ({}).",
+                output.status
+            ),
+        }))
+    }
+}
+
+/// The exit status of a child that refuses a component and says why.
+const REFUSED: i32 = 3;
+
+/// What a child process does: reads a component from stdin, writes what it made of it to stdout. Answers
+/// the process's exit status.
+///
+/// # Errors
+/// Limits that cannot be set; stdin or stdout that break.
+pub fn child(work: Work) -> Result<i32> {
+    rlimit::Resource::AS
+        .set(ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES)
+        .context("limiting memory")?;
+    rlimit::Resource::CPU
+        .set(CPU_SECONDS, CPU_SECONDS)
+        .context("limiting time")?;
+    rlimit::Resource::CORE.set(0, 0).context("no core files")?;
+    rlimit::Resource::FSIZE.set(0, 0).context("no files")?;
+    let mut wasm = Vec::new();
+    std::io::stdin()
+        .take(MAX_COMPONENT_BYTES as u64 + 1)
+        .read_to_end(&mut wasm)?;
+    if wasm.len() > MAX_COMPONENT_BYTES {
+        bail!("larger than {MAX_COMPONENT_BYTES} bytes");
+    }
+    let answer = match work {
+        Work::Inspect => serde_json::to_vec(&skill::inspect(&wasm))?,
+        Work::Compile => match Component::new(&engine::for_compiling()?, &wasm)
+            .and_then(|component| component.serialize())
+        {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("{}", error.root_cause());
+                return Ok(REFUSED);
+            }
+        },
+    };
+    std::io::stdout().write_all(&answer)?;
+    std::io::stdout().flush()?;
+    Ok(0)
+}

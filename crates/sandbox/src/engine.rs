@@ -1,0 +1,121 @@
+//! The engine that strangers' code runs in: its own, so that nothing of the platform's functions shares
+//! memory slots or settings with it.
+
+use crate::{key_value, state::State};
+use anyhow::{Context, Result};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker,
+};
+
+/// How often a running skill is interrupted, to let others run and to see whether its time is up.
+pub const EPOCH_TICK: Duration = Duration::from_millis(5);
+/// The stack of a skill, in bytes: deeper recursion traps.
+const STACK_BYTES: usize = 512 << 10;
+/// Python's runtime has 16 MiB of instance data and 100 core instances and tables; room for that.
+const CORE_INSTANCE_BYTES: usize = 16 << 20;
+const CORE_INSTANCES: u32 = 100;
+const TABLE_ELEMENTS: usize = 40_000;
+/// Kept warm between calls, so that a small skill's instance faults no pages.
+const KEEP_RESIDENT: usize = 128 << 10;
+
+/// What compiled code depends on: the same in the process that compiles and in the one that runs.
+fn code_settings() -> Config {
+    let mut config = Config::new();
+    config
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK_BYTES)
+        .async_stack_size(2 << 20)
+        .wasm_component_model(true)
+        .wasm_component_model_async(true)
+        // Not needed by any toolchain for skills, and each is attack surface.
+        .wasm_memory64(false)
+        .wasm_multi_memory(true)
+        .memory_init_cow(true);
+    config
+}
+
+/// The engine of the compiling process: no pool.
+///
+/// # Errors
+/// Settings that the machine cannot give.
+pub fn for_compiling() -> Result<Engine> {
+    Engine::new(&code_settings())
+        .map_err(anyhow::Error::from)
+        .context("cannot start the compiler")
+}
+
+/// The engine that runs skills: a pool of slots for `calls` at the same time, each of at most
+/// `memory_bytes`; its clock ticks for as long as it lives.
+///
+/// # Errors
+/// Settings that the machine cannot give (address space).
+pub fn for_running(calls: usize, memory_bytes: usize) -> Result<Engine> {
+    // An instance is still being torn down when the next call starts.
+    let slots = u32::try_from(calls * 2).unwrap_or(u32::MAX).clamp(8, 1_000);
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(slots)
+        .total_core_instances(slots * 20)
+        .total_memories(slots * 2)
+        .total_tables(slots * 20)
+        .total_stacks(slots)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(2)
+        .max_tables_per_component(CORE_INSTANCES)
+        .max_core_instance_size(CORE_INSTANCE_BYTES)
+        .max_component_instance_size(CORE_INSTANCE_BYTES)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size(memory_bytes)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_RESIDENT)
+        .max_unused_warm_slots(32);
+    let mut config = code_settings();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    let engine = Engine::new(&config)
+        .map_err(anyhow::Error::from)
+        .context("cannot start the sandbox's engine")?;
+    tick(&engine)?;
+    Ok(engine)
+}
+
+/// Names everything that compiled code depends on.
+#[must_use]
+pub fn version(engine: &Engine) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Everything that a skill may import. What it was not granted is inert, or refused when it is used.
+///
+/// # Errors
+/// Two definitions of one name: a mistake in this crate.
+pub fn linker(engine: &Engine) -> Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    key_value::add_to_linker(&mut linker)?;
+    Ok(linker)
+}
+
+/// Ticks the engine's epoch for as long as the engine lives.
+fn tick(engine: &Engine) -> Result<()> {
+    let engine = engine.weak();
+    std::thread::Builder::new()
+        .name("sandbox-epoch".into())
+        .spawn(move || {
+            while let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(EPOCH_TICK);
+            }
+        })
+        .context("cannot start the epoch thread")?;
+    Ok(())
+}

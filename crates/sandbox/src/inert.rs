@@ -1,0 +1,169 @@
+//! What stands in for the world where a skill was granted none of it: a clock that stands still, random
+//! numbers that follow from the call, and output that is kept up to a bound.
+
+use rand::{SeedableRng, TryRng, rngs::StdRng};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::{
+    HostMonotonicClock, HostWallClock,
+    cli::{IsTerminal, StdoutStream},
+};
+
+/// What a clock that stands still says: 2026-01-01T00:00:00Z.
+const FIXED_TIME: Duration = Duration::from_secs(1_767_225_600);
+/// Bytes of output (stdout and stderr together) that a call may write: beyond, it is ended.
+pub const MAX_LOG_BYTES: usize = 64 << 10;
+
+/// A flag that is set when something was used.
+pub type Used = Arc<AtomicBool>;
+
+/// Both clocks: real where that was granted.
+#[derive(Clone)]
+pub struct Clock {
+    /// When the call began; `None`: the clock stands still.
+    pub since: Option<Instant>,
+    /// Whether the skill asked for the time.
+    pub used: Used,
+}
+
+impl HostWallClock for Clock {
+    fn resolution(&self) -> Duration {
+        Duration::from_micros(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.used.store(true, Relaxed);
+        match self.since {
+            Some(_) => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default(),
+            None => FIXED_TIME,
+        }
+    }
+}
+
+impl HostMonotonicClock for Clock {
+    fn resolution(&self) -> u64 {
+        1_000
+    }
+
+    fn now(&self) -> u64 {
+        self.used.store(true, Relaxed);
+        self.since.map_or(0, |since| {
+            u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        })
+    }
+}
+
+/// Random numbers: a sequence that follows from the seed.
+pub struct Random {
+    numbers: StdRng,
+    used: Used,
+}
+
+impl Random {
+    /// From 32 bytes.
+    pub fn new(seed: [u8; 32], used: Used) -> Self {
+        Self {
+            numbers: StdRng::from_seed(seed),
+            used,
+        }
+    }
+}
+
+impl TryRng for Random {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.used.store(true, Relaxed);
+        self.numbers.try_next_u32()
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.used.store(true, Relaxed);
+        self.numbers.try_next_u64()
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.used.store(true, Relaxed);
+        self.numbers.try_fill_bytes(bytes)
+    }
+}
+
+/// What a skill writes to stdout and stderr, together.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Written>>);
+
+#[derive(Default)]
+struct Written {
+    bytes: Vec<u8>,
+    overflowed: bool,
+}
+
+impl Log {
+    /// What was written, as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&written.bytes).into_owned()
+    }
+
+    /// Whether it wanted to write more than it may.
+    #[must_use]
+    pub fn has_overflowed(&self) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .overflowed
+    }
+}
+
+impl IsTerminal for Log {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Log {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+impl AsyncWrite for Log {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MAX_LOG_BYTES - written.bytes.len();
+        written
+            .bytes
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if bytes.len() > room {
+            written.overflowed = true;
+            return Poll::Ready(Err(std::io::Error::other(
+                "more output than a call may write",
+            )));
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

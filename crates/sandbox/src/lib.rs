@@ -1,0 +1,30 @@
+//! The sandbox: runs components that strangers uploaded.
+//!
+//! [`Runner`] compiles them in child processes, keeps what was compiled, and makes calls: each in a fresh
+//! instance with fuel, memory and time, and nothing of the world that was not granted. [`service`] is the
+//! same over HTTP, for the platform's own functions; it stores components and signs what happened.
+
+mod admission;
+mod call;
+mod compile;
+mod engine;
+mod inert;
+mod key_value;
+mod network;
+mod probe;
+mod problem;
+mod runner;
+pub mod service;
+mod state;
+mod storage;
+mod usage;
+mod value;
+
+pub use admission::{Bounds, Busy};
+pub use call::{End, Fault, Grant, Outcome, Skill, Usage, UsedPermissions};
+pub use compile::{CompileError, Work, child};
+pub use key_value::{Backing, Granted};
+pub use network::Resolve;
+pub use probe::{Finding, Probe, ProbeReport};
+pub use runner::{LoadError, Options, Runner};
+pub use storage::Storage;

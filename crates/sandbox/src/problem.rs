@@ -1,0 +1,176 @@
+//! Errors as clients see them (RFC 9457). The functions pass them on as they are.
+
+use crate::{call::Fault, runner::LoadError};
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use serde::Serialize;
+use serde_json::Value;
+use skill::{FieldError, Refusal, statement::Envelope};
+
+/// A problem.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: String,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    /// Names the request in the logs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    /// The skill's own error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Value>,
+    /// What is signed of a call that ended with the skill's own error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Envelope>,
+}
+
+impl Problem {
+    /// A problem of any kind.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let mut title = code.replace('-', " ");
+        if let Some(first) = title.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        Self {
+            kind: format!("/problems/{code}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            code,
+            request_id: None,
+            errors: Vec::new(),
+            error: None,
+            receipt: None,
+        }
+    }
+
+    /// 422 with the fields.
+    pub fn invalid(code: &'static str, errors: Vec<FieldError>) -> Self {
+        let detail = "Some of the input can't be accepted; `errors` says what.";
+        Self {
+            errors,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+        }
+    }
+
+    /// 500: the log is told what happened, the client only that something did.
+    pub fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "the sandbox failed");
+        let detail = "Something went wrong on our side. The request id finds it in our logs.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+
+    /// 503.
+    pub fn busy() -> Self {
+        let detail =
+            "Too many calls at this moment. Send the call again after `Retry-After` seconds.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "sandbox-busy", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if self.status == 503 {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl Fault {
+    /// The problem's code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownTool(_) => "unknown-tool",
+            Self::InvalidArguments(_) => "invalid-arguments",
+            Self::Denied(_) => "permission-denied",
+            Self::Trapped(_) => "skill-trapped",
+            Self::Deadline => "skill-deadline",
+            Self::Fuel => "skill-fuel",
+            Self::Memory => "skill-memory",
+            Self::Output(_) => "skill-output",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// What happened, for people.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::UnknownTool(names) => format!("The skill has no such tool; it has: {names}."),
+            Self::InvalidArguments(_) => {
+                "The arguments do not fit the tool; `errors` says what.".to_owned()
+            }
+            Self::Denied(what) => format!("The skill reached for {what}."),
+            Self::Trapped(what) => format!("The skill broke off: {what}"),
+            Self::Deadline => "The skill did not answer within its time.".to_owned(),
+            Self::Fuel => "The skill used up its fuel.".to_owned(),
+            Self::Memory => "The skill needs more memory than it may have.".to_owned(),
+            Self::Output(what) => format!("The skill gave out too much: {what}"),
+            Self::Internal(_) => "The sandbox failed.".to_owned(),
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        let status = match &fault {
+            Fault::InvalidArguments(errors) => return Self::invalid(fault.code(), errors.clone()),
+            Fault::Internal(cause) => return Self::internal(cause),
+            Fault::UnknownTool(_) => StatusCode::NOT_FOUND,
+            Fault::Denied(_) => StatusCode::FORBIDDEN,
+            Fault::Trapped(_) => StatusCode::BAD_GATEWAY,
+            Fault::Deadline => StatusCode::GATEWAY_TIMEOUT,
+            Fault::Fuel => StatusCode::UNPROCESSABLE_ENTITY,
+            Fault::Memory | Fault::Output(_) => StatusCode::INSUFFICIENT_STORAGE,
+        };
+        Self::new(status, fault.code(), fault.detail())
+    }
+}
+
+impl From<LoadError> for Problem {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::NotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                "not-found",
+                "There is no such component.",
+            ),
+            LoadError::Unusable(why) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "skill-unusable",
+                format!("The skill can't be loaded: {why}"),
+            ),
+            LoadError::Failed(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let code = match &refusal {
+            Refusal::NotAComponent(_) => "not-a-component",
+            Refusal::ImportRefused(_) => "import-refused",
+            Refusal::NothingCallable(_) => "nothing-callable",
+        };
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, refusal.to_string())
+    }
+}

@@ -1,0 +1,201 @@
+//! What a call's host functions work on, and how its store is made: nothing that was not granted.
+
+use crate::{
+    call::Grant,
+    inert::{Clock, Log, Random, Used},
+    key_value::KeyValue,
+    network::{Network, Outbound},
+};
+use anyhow::Result;
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
+use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline, component::ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// Resources that a skill may hold at the same time.
+const MAX_RESOURCES: usize = 1_000;
+/// The most that a skill may hand to the host at once, in bytes as the host holds them: a list of a
+/// million strings that all lie at one place is small in the skill, and not in the host.
+const MAX_HANDED_OVER: usize = 64 << 20;
+/// Bytes of randomness that a skill may take at once.
+const MAX_RANDOM_BYTES: u64 = 1 << 20;
+
+/// Everything that one call's host functions work on.
+pub struct State {
+    /// The skill's resources.
+    pub table: ResourceTable,
+    /// Its key-value store, and what was used of it.
+    pub key_value: KeyValue,
+    /// Its requests, and what was refused of them.
+    pub outbound: Outbound,
+    /// What it wrote.
+    pub log: Log,
+    /// Whether it asked for the time.
+    pub clock_used: Used,
+    /// Whether it asked for random numbers.
+    pub random_used: Used,
+    /// Its memory.
+    pub memory: Memory,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+}
+
+/// The bound on linear memory and tables.
+pub struct Memory {
+    limit: usize,
+    /// What the memories have now, together.
+    current: usize,
+    /// The most that they had.
+    pub peak: usize,
+    /// Whether the skill has met the bound.
+    pub refused: bool,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let after = self.current - current.min(self.current) + desired;
+        if after > self.limit {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.current = after;
+        self.peak = self.peak.max(after);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(maximum.is_none_or(|maximum| desired <= maximum))
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.outbound,
+        }
+    }
+}
+
+impl State {
+    /// Everything that the skill used of what can be granted.
+    #[must_use]
+    pub fn used(&self) -> crate::call::UsedPermissions {
+        crate::call::UsedPermissions {
+            http: self.outbound.reached().to_vec(),
+            kv: self.key_value.was_used(),
+            clock: self.clock_used.load(Relaxed),
+            random: self.random_used.load(Relaxed),
+        }
+    }
+
+    /// What the skill reached for without having been granted it.
+    #[must_use]
+    pub fn denied(&self) -> Option<String> {
+        self.outbound.denied().or_else(|| self.key_value.denied())
+    }
+}
+
+/// The store of one call: its fuel, its memory, its time, and what it was granted.
+///
+/// # Errors
+/// Settings that the engine refuses.
+pub fn store(
+    engine: &Engine,
+    network: &Arc<Network>,
+    grant: &Grant,
+    seed: [u8; 32],
+    deadline: Instant,
+) -> Result<Store<State>> {
+    let permissions = &grant.permissions;
+    let log = Log::default();
+    let (clock_used, random_used) = (Used::default(), Used::default());
+    let clock = Clock {
+        since: permissions.clock.then(Instant::now),
+        used: clock_used.clone(),
+    };
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(log.clone())
+        .stderr(log.clone())
+        .wall_clock(clock.clone())
+        .monotonic_clock(clock)
+        .max_random_size(MAX_RANDOM_BYTES)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false);
+    let seed = if permissions.random {
+        rand_seed()
+    } else {
+        seed
+    };
+    let mut other = seed;
+    other[0] ^= 1;
+    wasi.secure_random(Random::new(seed, random_used.clone()))
+        .insecure_random(Random::new(other, random_used.clone()))
+        .insecure_random_seed(u128::from_le_bytes(*seed.first_chunk().unwrap_or(&[0; 16])));
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(MAX_RESOURCES);
+    let state = State {
+        table,
+        key_value: KeyValue::new(grant.key_value.clone()),
+        outbound: Outbound::new(network.clone(), permissions.http.clone()),
+        log,
+        clock_used,
+        random_used,
+        memory: Memory {
+            limit: usize::try_from(grant.limits.memory_bytes).unwrap_or(usize::MAX),
+            current: 0,
+            peak: 0,
+            refused: false,
+        },
+        wasi: wasi.build(),
+        http: WasiHttpCtx::new(),
+    };
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.memory);
+    store.set_fuel(grant.limits.fuel)?;
+    store.set_hostcall_fuel(MAX_HANDED_OVER);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        if Instant::now() >= deadline {
+            return Ok(UpdateDeadline::Interrupt);
+        }
+        Ok(UpdateDeadline::YieldCustom(
+            1,
+            Box::pin(tokio::task::yield_now()),
+        ))
+    });
+    Ok(store)
+}
+
+/// Real randomness, from the operating system.
+fn rand_seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    for half in seed.chunks_mut(16) {
+        half.copy_from_slice(uuid::Uuid::new_v4().as_bytes());
+    }
+    seed
+}

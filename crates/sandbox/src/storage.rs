@@ -1,0 +1,111 @@
+//! Where components are: in PostgreSQL, or in an object store. Each once, by digest; what is read is
+//! compared with its digest by whoever uses it.
+
+use anyhow::{Context, Result};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, path::Path};
+use sqlx::PgPool;
+use std::sync::Arc;
+use url::Url;
+
+/// Stores components.
+pub struct Storage {
+    pool: PgPool,
+    objects: Option<(Arc<dyn ObjectStore>, Path)>,
+}
+
+impl Storage {
+    /// In the database, or in the object store at `url`: `s3://bucket/folder`, with its credentials, region
+    /// and endpoint in the usual `AWS_…` variables.
+    ///
+    /// # Errors
+    /// An address that names no object store.
+    pub fn new(pool: PgPool, url: Option<&Url>) -> Result<Self> {
+        let environment = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
+        let objects = match url {
+            Some(url) => {
+                let (store, path) =
+                    object_store::parse_url_opts(url, environment).with_context(|| {
+                        format!("{}://… is no object store that can be used", url.scheme())
+                    })?;
+                Some((Arc::from(store), path))
+            }
+            None => None,
+        };
+        Ok(Self { pool, objects })
+    }
+
+    /// Keeps a component, unless it is there already.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn put(&self, digest: &str, wasm: &[u8]) -> Result<()> {
+        let size = i64::try_from(wasm.len())?;
+        let known: bool =
+            sqlx::query_scalar("select exists (select from skills.component where digest = $1)")
+                .bind(digest)
+                .fetch_one(&self.pool)
+                .await?;
+        if known {
+            return Ok(());
+        }
+        // The object first: a row without one would be a promise that is not kept.
+        if let Some((store, folder)) = &self.objects {
+            store
+                .put(&object(folder, digest), PutPayload::from(wasm.to_vec()))
+                .await?;
+        }
+        let bytes = self.objects.is_none().then_some(wasm);
+        sqlx::query("insert into skills.component (digest, size_bytes, bytes) values ($1, $2, $3) on conflict do nothing")
+            .bind(digest)
+            .bind(size)
+            .bind(bytes)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// A component, if there is one.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn get(&self, digest: &str) -> Result<Option<Vec<u8>>> {
+        let row: Option<(Option<Vec<u8>>,)> =
+            sqlx::query_as("select bytes from skills.component where digest = $1")
+                .bind(digest)
+                .fetch_optional(&self.pool)
+                .await?;
+        match (row, &self.objects) {
+            (None, _) => Ok(None),
+            (Some((Some(bytes),)), _) => Ok(Some(bytes)),
+            (Some((None,)), Some((store, folder))) => {
+                let object = store.get(&object(folder, digest)).await?;
+                Ok(Some(object.bytes().await?.to_vec()))
+            }
+            (Some((None,)), None) => {
+                anyhow::bail!("{digest} is in an object store, and none is configured")
+            }
+        }
+    }
+
+    /// Forgets components that nothing refers to for a day. Answers how many.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn sweep(&self) -> Result<usize> {
+        let forgotten: Vec<String> = sqlx::query_scalar("select skills.sweep()")
+            .fetch_all(&self.pool)
+            .await?;
+        if let Some((store, folder)) = &self.objects {
+            for digest in &forgotten {
+                store.delete(&object(folder, digest)).await?;
+            }
+        }
+        Ok(forgotten.len())
+    }
+}
+
+fn object(folder: &Path, digest: &str) -> Path {
+    folder
+        .clone()
+        .join(format!("{}.wasm", digest.trim_start_matches("sha256:")))
+}
