@@ -212,6 +212,24 @@ as $$
     where s.id = choose_latest.skill
 $$;
 
+-- The skills that a query finds, the 1,000 that fit best: by their words in any form, or by words that
+-- look alike. The threshold is lower than the extension's own, so that two letters may be wrong.
+create function skills.matching(query text) returns table (id uuid, relevance double precision)
+language sql stable security definer
+set search_path = pg_catalog, trigram, pg_temp
+set pg_trgm.word_similarity_threshold = '0.45'
+as $$
+    select s.id, round((
+        ts_rank(s.document, q.query) + word_similarity(lower(matching.query), s.words)
+        + case when s.name = lower(matching.query) then 1 else 0 end)::numeric, 4)::double precision as relevance
+    from skills.skill s,
+        lateral (select websearch_to_tsquery('english', matching.query)
+            || websearch_to_tsquery('simple', matching.query) as query) q
+    where s.latest_id is not null
+    and (s.document @@ q.query or lower(matching.query) <% s.words)
+    order by relevance desc, s.rank desc, s.id desc limit 1000
+$$;
+
 -- Ends a review. `verdict`: approve, reject or hold. A null `by` is the review itself, which decides
 -- only once; a person (`by`) decides about what is held. Answers whether it was there to decide.
 create function skills.decide(
@@ -246,6 +264,21 @@ begin
     return true;
 end
 $$;
+
+-- Takes an approved version back; the skill then stands for the next one.
+create function skills.yank(version uuid) returns void
+language sql
+as $$
+    update skills.version v set status = 'yanked', yanked_at = now()
+    where v.id = yank.version and v.status = 'approved';
+    select skills.choose_latest(v.skill_id) from skills.version v where v.id = yank.version;
+$$;
+
+-- Versions as lists show them. `is_public`: anybody may see it.
+create view skills.version_view as
+select v.id, v.skill_id, v.version, v.precedence, v.status, v.held, v.digest, c.size_bytes, v.created_at,
+    v.decided_at, v.status in ('approved', 'yanked') as is_public
+from skills.version v join skills.component c on c.digest = v.digest;
 
 -- What the review works on.
 create function skills.under_review(version uuid) returns jsonb
@@ -466,7 +499,7 @@ begin
     ] loop
         begin
             execute format('create role %I login nosuperuser nocreatedb nocreaterole noinherit', role);
-            execute format('alter role %I set search_path = skills, trigram', role);
+            execute format('alter role %I set search_path = skills', role);
             execute format('alter role %I set timezone = ''UTC''', role);
             execute format('alter role %I set statement_timeout = ''25s''', role);
             execute format('alter role %I set idle_in_transaction_session_timeout = ''60s''', role);
@@ -476,15 +509,14 @@ begin
 end
 $$;
 
-grant usage on schema platform, skills, trigram, identity, jobs to gather_skills;
+grant usage on schema platform, skills, identity, jobs to gather_skills;
 grant execute on function platform.uuid_v7() to gather_skills;
-grant execute on all functions in schema trigram to gather_skills;
 grant select, insert, update on skills.skill, skills.version, skills.rating to gather_skills;
 grant delete on skills.rating to gather_skills;
-grant select on skills.attestation, skills.callable_tool to gather_skills;
+grant select on skills.attestation, skills.version_view to gather_skills;
 grant select (digest, size_bytes, created_at) on skills.component to gather_skills;
 grant select, insert, update, delete on skills.idempotency_key to gather_skills;
-grant execute on function skills.publish(uuid, jsonb), skills.choose_latest(uuid),
+grant execute on function skills.publish(uuid, jsonb), skills.choose_latest(uuid), skills.matching(text), skills.yank(uuid),
     skills.decide(uuid, text, jsonb, double precision, jsonb, uuid) to gather_skills;
 grant execute on function jobs.enqueue(text, jsonb, uuid, text, timestamptz, text, integer) to gather_skills;
 grant select on identity.verification_key, identity.revocation, identity.account_name to gather_skills;

@@ -19,7 +19,7 @@ async fn worker(server: &Server, state: &std::path::Path) -> Result<JobWorker> {
     let key = e2e::master_key();
     JobWorker::start(JobOptions {
         manifest: e2e::root().join("spin.toml"),
-        variables: secrets::function_variables(&e2e::manifest()?, admin, &key, &server.url, "")?,
+        variables: e2e::variables(admin, &server.url, "http://x")?,
         database_url: secrets::role_url(admin, &key, WORKER_ROLE)?.to_string(),
         state_dir: state.to_owned(),
         cache_dir: e2e::root().join("target/compiled"),

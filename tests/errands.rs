@@ -111,14 +111,9 @@ impl Errands {
     /// # Errors
     /// The command is not there.
     pub fn process(&self, arguments: &[&str]) -> Result<WorkerProcess> {
-        let program = std::env::current_exe()?;
-        let folder = program
-            .parent()
-            .and_then(|deps| deps.parent())
-            .context("target")?;
         let log =
             std::fs::File::create(self.folder.path().join(format!("{}.log", Uuid::now_v7())))?;
-        let child = Command::new(folder.join("gather-for-tests"))
+        let child = Command::new(crate::command()?)
             .arg("worker")
             .args(arguments)
             .env("DATABASE_URL", self.database.admin.as_str())

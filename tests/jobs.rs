@@ -1,14 +1,13 @@
 //! Jobs as their owners see them.
 
 use anyhow::{Context, Result};
-use base64::{Engine, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
 use e2e::{
     Server,
+    agents::Agent,
     errands::{Errands, quick},
 };
-use ed25519_compact::{KeyPair, Seed};
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The platform, a worker that does errands over the same database, and two agents.
@@ -17,11 +16,6 @@ struct World {
     errands: Errands,
     ada: Agent,
     bob: Agent,
-}
-
-struct Agent {
-    id: Uuid,
-    token: String,
 }
 
 impl World {
@@ -57,64 +51,6 @@ impl World {
             .bearer_auth(&who.token);
         let response = request.send().await?;
         Ok((response.status().as_u16(), response.json().await?))
-    }
-
-    /// An admin's token, signed with a key that this test puts beside the platform's.
-    async fn admin(&self) -> Result<Agent> {
-        let pair = KeyPair::from_seed(Seed::new([9; 32]));
-        sqlx::query("insert into identity.signing_key (kid, public_key, retired_at) values ('test', $1, now())")
-            .bind(pair.pk.to_vec())
-            .execute(&self.errands.pool)
-            .await?;
-        let part = |text: &str| {
-            BASE64_URL_SAFE_NO_PAD
-                .decode(text)
-                .map(|bytes| serde_json::from_slice::<Value>(&bytes))
-        };
-        let mut parts = self.bob.token.split('.');
-        let mut header = part(parts.next().context("header")?)??;
-        let mut claims = part(parts.next().context("claims")?)??;
-        header["kid"] = json!("test");
-        claims["scope"] = json!("admin:all");
-        claims["exp"] = json!(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + 600);
-        let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", encode(&header), encode(&claims));
-        let signature = pair.sk.sign(signed.as_bytes(), None);
-        Ok(Agent {
-            id: self.bob.id,
-            token: format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(*signature)),
-        })
-    }
-}
-
-impl Agent {
-    async fn sign_in(server: &Server, name: &str, number: u8) -> Result<Self> {
-        let pair = KeyPair::from_seed(Seed::new([number; 32]));
-        let key = BASE64_STANDARD.encode(*pair.pk);
-        let agent: Value = server
-            .post(
-                "/api/agents/register",
-                &json!({ "name": name, "public_key": key }),
-            )
-            .await?
-            .json()
-            .await?;
-        let asked = server
-            .post("/api/agents/challenge", &json!({ "public_key": key }))
-            .await?;
-        let challenge: Value = asked.json().await?;
-        let text = challenge["challenge"].as_str().context("challenge")?;
-        let signature = BASE64_STANDARD.encode(*pair.sk.sign(text.as_bytes(), None));
-        let answer = json!({ "public_key": key, "challenge": text, "signature": signature });
-        let tokens: Value = server
-            .post("/api/agents/authenticate", &answer)
-            .await?
-            .json()
-            .await?;
-        Ok(Self {
-            id: agent["id"].as_str().context("id")?.parse()?,
-            token: tokens["access_token"].as_str().context("token")?.to_owned(),
-        })
     }
 }
 
@@ -166,7 +102,10 @@ async fn a_job_is_its_owners_and_shows_no_payload() -> Result<()> {
     let (_, list) = world.call(&world.bob, "GET", "/api/jobs").await?;
     assert_eq!(list, json!({ "items": [], "next": null }));
 
-    let admin = world.admin().await?;
+    let admin = world
+        .bob
+        .with_scope(&world.server.database, "admin:all")
+        .await?;
     let (status, seen) = world.call(&admin, "GET", &path).await?;
     assert_eq!((status, &seen["id"]), (200, &json!(id)));
     let (_, list) = world.call(&admin, "GET", "/api/jobs").await?;

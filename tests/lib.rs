@@ -1,22 +1,31 @@
 //! The tests' harness: the real host in this process, on a port of its own, over a real PostgreSQL
 //! database of its own, serving the real components.
 
+pub mod agents;
 pub mod errands;
+pub mod publishing;
 
+use ::sandbox::service::Service as Sandbox;
 use anyhow::{Context, Result};
 use gather::{
     build,
-    manifest::{Component, Manifest},
+    manifest::{Component, Manifest, WORKER_ROLE},
     migrate,
     postgres::{Cluster, create_database_from_template},
-    secrets::{self, MasterKey},
+    sandbox,
+    secrets::{self, Addresses, MasterKey},
 };
-use host::{Host, Limits, Options};
+use host::{
+    Host, Limits, Metrics, Options,
+    jobs::{JobOptions, JobTimes, JobWorker},
+};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -30,7 +39,7 @@ const TEMPLATE: &str = "template_gather";
 const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// The functions of the tests and of the benchmark.
-const FIXTURES: [&str; 3] = ["errand", "probe", "twin"];
+const FIXTURES: [&str; 5] = ["adder", "errand", "probe", "probe-skill", "twin"];
 
 /// The repository's folder.
 #[must_use]
@@ -66,7 +75,8 @@ pub fn manifest() -> Result<Manifest> {
 /// Where a built function lies.
 #[must_use]
 pub fn component_file(id: &str) -> PathBuf {
-    root().join(format!("target/wasm32-wasip2/function/{id}.wasm"))
+    let name = id.replace('-', "_");
+    root().join(format!("target/wasm32-wasip2/function/{name}.wasm"))
 }
 
 /// Builds every function, and the fixtures, once for this process.
@@ -142,8 +152,7 @@ impl Database {
     /// # Errors
     /// The role is none of the manifest's.
     pub fn url_of(&self, component: &str) -> Result<String> {
-        let variables =
-            secrets::function_variables(&manifest()?, &self.admin, &master_key(), "http://x", "")?;
+        let variables = variables(&self.admin, "http://x", "http://x")?;
         let name = format!("{component}_database_url");
         variables
             .get(&name)
@@ -160,7 +169,10 @@ pub struct Server {
     pub database: Database,
     /// An HTTP client that keeps its connections.
     pub http: reqwest::Client,
+    /// What the components are told.
+    pub variables: BTreeMap<String, String>,
     host: Option<Host>,
+    sandbox: Option<Sandbox>,
     _state: TempDir,
 }
 
@@ -178,20 +190,48 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub async fn start_with(limits: Limits) -> Result<Self> {
+        Self::start_trusting(limits, BTreeMap::new()).await
+    }
+
+    /// The platform, whose operator vouches for some hosts that skills may be granted.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_trusting(
+        limits: Limits,
+        trusted_hosts: BTreeMap<String, SocketAddr>,
+    ) -> Result<Self> {
         tokio::task::spawn_blocking(build_components).await??;
         let database = Database::create().await?;
         let listen = free_address()?;
         let url = format!("http://{listen}");
-        let variables =
-            secrets::function_variables(&manifest()?, &database.admin, &master_key(), &url, "")?;
-        Self::serve(
-            root().join("spin.toml"),
-            listen,
-            database,
-            variables,
-            limits,
-            None,
-        )
+        let sandbox = start_sandbox(&database, &url, trusted_hosts).await?;
+        let sandbox_url = format!("http://{}", sandbox.address());
+        let variables = variables(&database.admin, &url, &sandbox_url)?;
+        let manifest = root().join("spin.toml");
+        let mut server = Self::serve(manifest, listen, database, variables, limits, None).await?;
+        server.sandbox = Some(sandbox);
+        Ok(server)
+    }
+
+    /// A worker beside the server, in this process: it does all kinds of queued work of `spin.toml`.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub async fn worker(&self, times: JobTimes) -> Result<JobWorker> {
+        let database_url = secrets::role_url(&self.database.admin, &master_key(), WORKER_ROLE)?;
+        JobWorker::start(JobOptions {
+            manifest: root().join("spin.toml"),
+            variables: self.variables.clone(),
+            database_url: database_url.to_string(),
+            state_dir: self._state.path().join("worker"),
+            cache_dir: root().join("target/compiled"),
+            key_value_url: None,
+            limits: Limits::default(),
+            settings: times,
+            metrics: Arc::new(Metrics::new()?),
+            metrics_listen: None,
+        })
         .await
     }
 
@@ -268,7 +308,7 @@ impl Server {
             listen,
             metrics_listen: None,
             public_metrics: true,
-            variables,
+            variables: variables.clone(),
             state_dir: state.path().to_owned(),
             cache_dir: root().join("target/compiled"),
             key_value_url,
@@ -281,7 +321,9 @@ impl Server {
             url,
             database,
             http: reqwest::Client::builder().no_proxy().build()?,
+            variables,
             host: Some(host),
+            sandbox: None,
             _state: state,
         })
     }
@@ -325,7 +367,60 @@ impl Server {
         if let Some(host) = self.host.take() {
             host.shutdown(grace).await;
         }
+        if let Some(sandbox) = self.sandbox.take() {
+            sandbox.shutdown(grace).await;
+        }
     }
+}
+
+/// What the components are told about a database, the platform's address and the sandbox's.
+///
+/// # Errors
+/// The manifest can't be read.
+pub fn variables(database: &Url, url: &str, sandbox_url: &str) -> Result<BTreeMap<String, String>> {
+    let addresses = Addresses {
+        public_url: url,
+        sandbox_url,
+        cors_origins: "",
+    };
+    secrets::function_variables(&manifest()?, database, &master_key(), addresses)
+}
+
+/// The `gather` command that is built with the tests.
+///
+/// # Errors
+/// This program is nowhere.
+pub fn command() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let folder = program.parent().and_then(Path::parent);
+    Ok(folder.context("target")?.join("gather-for-tests"))
+}
+
+/// The command that compiles skills.
+///
+/// # Errors
+/// As [`command`].
+pub fn sandbox_child() -> Result<Vec<OsString>> {
+    Ok(vec![command()?.into_os_string(), "sandbox-child".into()])
+}
+
+async fn start_sandbox(
+    database: &Database,
+    server: &str,
+    trusted_hosts: BTreeMap<String, SocketAddr>,
+) -> Result<Sandbox> {
+    sandbox::start(sandbox::Start {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        database: &database.admin,
+        key: &master_key(),
+        cache_dir: root().join("target/compiled-skills"),
+        child: sandbox_child()?,
+        server: server.to_owned(),
+        components: None,
+        calls: None,
+        trusted_hosts,
+    })
+    .await
 }
 
 /// A manifest with the probe, whose database is the given one.

@@ -3,6 +3,7 @@
 mod account_purge;
 mod database;
 mod faults;
+mod hostile;
 mod identity;
 mod interfaces;
 mod job_faults;
@@ -11,5 +12,7 @@ mod jobs_run;
 mod openapi;
 mod portability;
 mod repository;
+mod sandbox;
 mod serving;
 mod site;
+mod skills;

@@ -10,6 +10,7 @@ fn generated() -> Result<String> {
     let document = guest::openapi::merge([
         identity::router().into_openapi(),
         jobs::router().into_openapi(),
+        skills::router().into_openapi(),
         site::router().into_openapi(),
     ]);
     Ok(document.to_pretty_json()? + "\n")

@@ -3,9 +3,8 @@
 use crate::signed;
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use e2e::{Database, manifest, master_key, root};
+use e2e::{Database, root, variables};
 use ed25519_compact::KeyPair;
-use gather::secrets;
 use host::{Host, Limits, Options};
 use serde_json::{Value, json};
 use std::{
@@ -116,13 +115,7 @@ pub async fn serve_host(arguments: &[String]) -> Result<()> {
         listen: "127.0.0.1:0".parse()?,
         metrics_listen: None,
         public_metrics: true,
-        variables: secrets::function_variables(
-            &manifest()?,
-            &database,
-            &master_key(),
-            "http://bench",
-            "",
-        )?,
+        variables: variables(&database, "http://bench", "http://bench")?,
         state_dir: state.path().to_owned(),
         cache_dir: root().join("target/compiled"),
         key_value_url: None,

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{agent, config::Settings};
+use crate::{agent, config::Settings, sandbox::ChildWork};
 
 /// An agent-first collaboration platform: wasm functions over PostgreSQL.
 #[derive(Parser, Debug)]
@@ -53,6 +53,17 @@ pub enum Command {
         after_help = "Examples (`gather up` has a worker within it):\n  gather worker\n  gather worker --jobs 4 --worker-lease 30s"
     )]
     Worker(Box<Settings>),
+    /// Run skills for the functions, apart from them: compiles, limits and meters strangers' code
+    #[command(
+        after_help = "Example (`gather up` has a sandbox within it):\n  gather sandbox --sandbox-listen 10.0.0.7:3002 --public-url https://gather.example"
+    )]
+    Sandbox(Box<Settings>),
+    /// The process that looks into components and compiles them; the sandbox starts it
+    #[command(hide = true)]
+    SandboxChild {
+        /// What to do with the component on stdin
+        work: ChildWork,
+    },
     /// Check everything that serving needs, and say what to do
     #[command(after_help = "Example:\n  gather doctor || echo 'not ready'")]
     Doctor(Box<Settings>),

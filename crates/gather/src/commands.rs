@@ -7,6 +7,7 @@ use std::{
     path::PathBuf,
 };
 
+use ::sandbox::service::Service as Sandbox;
 use anyhow::{Context, Result, anyhow, bail};
 use host::jobs::JobWorker;
 use sqlx::{Connection, Executor};
@@ -21,8 +22,8 @@ use crate::{
     database::Database,
     doctor, health,
     manifest::Manifest,
-    migrate,
-    secrets::{self, MasterKey},
+    migrate, sandbox,
+    secrets::{self, Addresses, MasterKey},
     serve,
 };
 
@@ -35,6 +36,8 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Build(settings)) => build::run(&settings.manifest()?)?,
         Some(Command::Migrate(settings)) => migrate_only(&settings)?,
         Some(Command::Worker(settings)) => worker(&settings)?,
+        Some(Command::Sandbox(settings)) => sandbox(&settings)?,
+        Some(Command::SandboxChild { work }) => sandbox::child(work)?,
         Some(Command::Doctor(settings)) => return runtime()?.block_on(doctor::run(&settings)),
         Some(Command::Variables(settings)) => variables(&settings)?,
         Some(Command::Keys(Keys::Rotate(settings))) => rotate(&settings)?,
@@ -104,7 +107,11 @@ async fn serve_over_database(
         () = signals.next() => None,
     };
     let served = match started {
-        Some(Ok((host, worker))) => {
+        Some(Ok(Started {
+            host,
+            worker,
+            sandbox,
+        })) => {
             let reporter = tokio::spawn(health::report_disk(
                 database.url.clone(),
                 setup.state.clone(),
@@ -117,6 +124,10 @@ async fn serve_over_database(
                     }
                 };
                 tokio::join!(host.stop(settings.drain_delay, settings.grace), jobs);
+                // Last: requests and jobs in flight may still call skills.
+                if let Some(sandbox) = sandbox {
+                    sandbox.shutdown(settings.grace).await;
+                }
             };
             tokio::select! {
                 () = stop => {}
@@ -135,13 +146,20 @@ async fn serve_over_database(
     served
 }
 
+/// What runs in this process.
+struct Started {
+    host: serve::Serving,
+    worker: Option<JobWorker>,
+    sandbox: Option<Sandbox>,
+}
+
 async fn start_serving(
     settings: &Settings,
     setup: &Setup,
     database: &Database,
     listen: SocketAddr,
     schema: Schema,
-) -> Result<(serve::Serving, Option<JobWorker>)> {
+) -> Result<Started> {
     match schema {
         Schema::Migrate => {
             database.wait().await?;
@@ -154,13 +172,17 @@ async fn start_serving(
         },
     }
     let public_url = settings.public_url(listen);
-    let variables = secrets::function_variables(
-        &setup.manifest,
-        &database.url,
-        &setup.key,
-        &public_url,
-        &settings.cors_origins,
-    )?;
+    let sandbox = if schema == Schema::Migrate && settings.sandbox_url.is_none() {
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        Some(start_sandbox(settings, setup, &database.url, any_port, &public_url).await?)
+    } else {
+        None
+    };
+    let sandbox_url = match &sandbox {
+        Some(sandbox) => format!("http://{}", sandbox.address()),
+        None => settings.sandbox_url().to_owned(),
+    };
+    let variables = function_variables(settings, setup, &database.url, &public_url, &sandbox_url)?;
     let serving = serve::start(
         settings,
         setup.manifest.path.clone(),
@@ -172,11 +194,76 @@ async fn start_serving(
     .await?;
     if schema == Schema::Check {
         tracing::info!(address = %serving.address, public_url, "serving");
-        return Ok((serving, None));
+        return Ok(Started {
+            host: serving,
+            worker: None,
+            sandbox,
+        });
     }
     let worker = start_worker(settings, setup, &database.url, variables, Some(&serving)).await?;
     greet(&settings.public_url(serving.address));
-    Ok((serving, Some(worker)))
+    Ok(Started {
+        host: serving,
+        worker: Some(worker),
+        sandbox,
+    })
+}
+
+fn function_variables(
+    settings: &Settings,
+    setup: &Setup,
+    database: &Url,
+    public_url: &str,
+    sandbox_url: &str,
+) -> Result<BTreeMap<String, String>> {
+    let addresses = Addresses {
+        public_url,
+        sandbox_url,
+        cors_origins: &settings.cors_origins,
+    };
+    secrets::function_variables(&setup.manifest, database, &setup.key, addresses)
+}
+
+async fn start_sandbox(
+    settings: &Settings,
+    setup: &Setup,
+    database: &Url,
+    listen: SocketAddr,
+    server: &str,
+) -> Result<Sandbox> {
+    let server = server.to_owned();
+    sandbox::start_as_configured(settings, &setup.state, database, &setup.key, listen, server).await
+}
+
+/// Runs skills until a signal comes.
+fn sandbox(settings: &Settings) -> Result<()> {
+    start_logging(&settings.log)?;
+    let setup = Setup::new(settings)?;
+    runtime()?.block_on(async {
+        let mut signals = Signals::new()?;
+        let database = Database::find(settings, &setup.state)?;
+        match migrate::check(&database).await {
+            // It goes on trying: the database may come back.
+            Err(error) if error.is::<migrate::Unreachable>() => tracing::warn!("{error:#}"),
+            checked => checked?,
+        }
+        let public_url = settings.public_url(settings.listen);
+        let sandbox = start_sandbox(
+            settings,
+            &setup,
+            &database,
+            settings.sandbox_listen,
+            &public_url,
+        )
+        .await?;
+        tracing::info!(address = %sandbox.address(), "running skills");
+        signals.next().await;
+        tracing::info!("stopping; calls in flight are finished first, Ctrl-C again stops at once");
+        tokio::select! {
+            () = sandbox.shutdown(settings.grace) => Ok(()),
+            () = signals.next() => bail!("stopped at once: calls in flight were cut off"),
+        }
+    })
 }
 
 async fn start_worker(
@@ -211,8 +298,7 @@ fn worker(settings: &Settings) -> Result<()> {
             checked => checked?,
         }
         let public_url = settings.public_url(settings.listen);
-        let variables =
-            secrets::function_variables(&setup.manifest, &database, &setup.key, &public_url, &settings.cors_origins)?;
+        let variables = function_variables(settings, &setup, &database, &public_url, settings.sandbox_url())?;
         let worker = start_worker(settings, &setup, &database, variables, None).await?;
         signals.next().await;
         tracing::info!("stopping; running jobs are finished first, Ctrl-C again stops at once");
@@ -269,13 +355,9 @@ fn variables(settings: &Settings) -> Result<()> {
     let setup = Setup::new(settings)?;
     let database = Database::find(settings, &setup.state)?;
     let public_url = settings.public_url(settings.listen);
-    for (name, value) in secrets::function_variables(
-        &setup.manifest,
-        &database,
-        &setup.key,
-        &public_url,
-        &settings.cors_origins,
-    )? {
+    let sandbox_url = settings.sandbox_url();
+    for (name, value) in function_variables(settings, &setup, &database, &public_url, sandbox_url)?
+    {
         println!(
             "export SPIN_VARIABLE_{}='{}'",
             name.to_uppercase(),

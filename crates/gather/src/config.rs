@@ -71,6 +71,26 @@ pub struct Settings {
     #[arg(long, env = "GATHER_KEEP_JOBS", default_value = "7d", value_parser = duration)]
     pub keep_jobs: Duration,
 
+    /// Where the functions reach the sandbox, which runs the skills [default: `gather up` has one within it; elsewhere http://127.0.0.1:3002]
+    #[arg(long, env = "GATHER_SANDBOX_URL", value_parser = http_url)]
+    pub sandbox_url: Option<String>,
+
+    /// Where `gather sandbox` listens
+    #[arg(long, env = "GATHER_SANDBOX_LISTEN", default_value = "127.0.0.1:3002")]
+    pub sandbox_listen: SocketAddr,
+
+    /// Skills that a sandbox runs at the same time [default: eight for each core]
+    #[arg(long, env = "GATHER_SANDBOX_CALLS")]
+    pub sandbox_calls: Option<usize>,
+
+    /// A host that skills may be granted though it is in a private network: name=address:port; may be given several times
+    #[arg(long = "sandbox-host", env = "GATHER_SANDBOX_HOSTS", value_delimiter = ',', value_parser = trusted_host)]
+    pub sandbox_hosts: Vec<(String, SocketAddr)>,
+
+    /// Object store for skills' components, such as s3://bucket/folder with the usual AWS_… variables [default: the database]
+    #[arg(long, env = "GATHER_COMPONENTS_URL", hide_env_values = true)]
+    pub components_url: Option<String>,
+
     /// How long to go on serving, unready, before draining, so that load balancers notice
     #[arg(long, env = "GATHER_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
     pub drain_delay: Duration,
@@ -147,6 +167,19 @@ impl Settings {
             .map_err(|error| anyhow!("DATABASE_URL: {error}"))
     }
 
+    /// The object store that was given, if one was.
+    pub fn components_url(&self) -> Result<Option<Url>> {
+        let url = self.components_url.as_deref().map(Url::parse).transpose();
+        url.context("GATHER_COMPONENTS_URL is no address, try s3://bucket/folder")
+    }
+
+    /// Where the functions reach a sandbox that runs elsewhere.
+    pub fn sandbox_url(&self) -> &str {
+        self.sandbox_url
+            .as_deref()
+            .unwrap_or("http://127.0.0.1:3002")
+    }
+
     /// How a worker works.
     pub fn job_times(&self) -> JobTimes {
         JobTimes {
@@ -195,6 +228,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 const EXPECTED: &str = "expected a duration such as 500ms, 20s, 2m, 1h or 7d";
+
+fn trusted_host(text: &str) -> Result<(String, SocketAddr), String> {
+    let expected = "expected name=address:port, such as api.internal.example=10.0.0.5:443";
+    let (name, address) = text.split_once('=').ok_or(expected)?;
+    let address = address.parse().map_err(|_| expected)?;
+    Ok((name.to_ascii_lowercase(), address))
+}
 
 fn http_url(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;

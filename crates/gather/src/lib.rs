@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod migrate;
 pub mod postgres;
 pub mod progress;
+pub mod sandbox;
 pub mod secrets;
 mod serve;
 pub mod toolchain;

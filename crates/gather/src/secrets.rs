@@ -15,7 +15,7 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::manifest::Manifest;
+use crate::{manifest::Manifest, sandbox::CALLERS};
 
 /// The master key's file in the state folder.
 pub const FILE_NAME: &str = "master.key";
@@ -92,11 +92,16 @@ impl MasterKey {
 
     /// The secret for one purpose: HKDF-SHA256 with `label` as info, as 64 hexadecimal digits.
     pub fn derive(&self, label: &str) -> String {
+        to_hex(&self.derive_bytes(label))
+    }
+
+    /// As [`MasterKey::derive`], as bytes.
+    pub fn derive_bytes(&self, label: &str) -> [u8; 32] {
         let mut secret = [0; 32];
         Hkdf::<Sha256>::new(None, &self.0)
             .expand(label.as_bytes(), &mut secret)
             .expect("32 bytes is a valid length for HKDF-SHA256");
-        to_hex(&secret)
+        secret
     }
 
     /// The password of a function's database role.
@@ -132,13 +137,28 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     mac.chain_update(message).finalize().into_bytes().into()
 }
 
+/// What a component of ours proves to the sandbox that it is.
+pub fn sandbox_key(key: &MasterKey, component: &str) -> String {
+    key.derive(&format!("sandbox:{component}"))
+}
+
+/// Where things are, as the functions are told.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses<'a> {
+    /// Where clients reach the platform.
+    pub public_url: &'a str,
+    /// Where the functions reach the sandbox.
+    pub sandbox_url: &'a str,
+    /// Whose pages may call the API.
+    pub cors_origins: &'a str,
+}
+
 /// The application variables that the functions get: addresses and secrets.
 pub fn function_variables(
     manifest: &Manifest,
     database: &Url,
     key: &MasterKey,
-    public_url: &str,
-    cors_origins: &str,
+    addresses: Addresses<'_>,
 ) -> Result<BTreeMap<String, String>> {
     let host = database.host_str().filter(|host| !host.is_empty()).ok_or_else(|| {
         anyhow!("the database's address has no host; functions reach it by TCP only, so use postgres://user:password@host:port/name")
@@ -149,12 +169,22 @@ pub fn function_variables(
             format!("{host}:{}", database.port().unwrap_or(5432)),
         ),
         ("identity_key".to_owned(), key.derive("identity")),
-        ("cors_origins".to_owned(), cors_origins.to_owned()),
+        ("cors_origins".to_owned(), addresses.cors_origins.to_owned()),
         (
             "public_url".to_owned(),
-            public_url.trim_end_matches('/').to_owned(),
+            addresses.public_url.trim_end_matches('/').to_owned(),
+        ),
+        (
+            "sandbox_url".to_owned(),
+            addresses.sandbox_url.trim_end_matches('/').to_owned(),
         ),
     ]);
+    for component in CALLERS {
+        variables.insert(
+            format!("{}_sandbox_key", component.replace('-', "_")),
+            sandbox_key(key, component),
+        );
+    }
     for (id, role) in manifest.roles() {
         variables.insert(
             format!("{}_database_url", id.replace('-', "_")),
@@ -324,8 +354,11 @@ mod tests {
             &manifest,
             &url,
             &key,
-            "https://gather.example/",
-            "https://a.example",
+            Addresses {
+                public_url: "https://gather.example/",
+                sandbox_url: "http://sandbox.example:3002",
+                cors_origins: "https://a.example",
+            },
         )
         .unwrap();
         let password = key.role_password("gather_skill_review");
@@ -339,9 +372,19 @@ mod tests {
         assert_eq!(variables["public_url"], "https://gather.example");
         assert_eq!(variables["identity_key"].len(), 64);
         assert_eq!(variables["cors_origins"], "https://a.example");
-        assert_eq!(variables.len(), 5);
+        assert_eq!(variables["sandbox_url"], "http://sandbox.example:3002");
+        assert_ne!(
+            variables["skills_sandbox_key"],
+            variables["skill_review_sandbox_key"]
+        );
+        assert_eq!(variables.len(), 8);
 
         let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
-        assert!(function_variables(&manifest, &socket, &key, "x", "").is_err());
+        let nowhere = Addresses {
+            public_url: "x",
+            sandbox_url: "x",
+            cors_origins: "",
+        };
+        assert!(function_variables(&manifest, &socket, &key, nowhere).is_err());
     }
 }

@@ -14,7 +14,7 @@ use gather::{
     manifest::Manifest,
     migrate,
     postgres::{Account, Cluster, create_database_from_template},
-    secrets::{MasterKey, function_variables},
+    secrets::{Addresses, MasterKey, function_variables},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -224,8 +224,7 @@ async fn a_temporary_cluster_is_migrated_and_copied() {
         .await
         .unwrap();
     migrate::check(&cluster.url("copy")).await.unwrap();
-    let variables =
-        function_variables(&manifest, &cluster.url("copy"), &key, "http://x", "").unwrap();
+    let variables = function_variables(&manifest, &cluster.url("copy"), &key, NOWHERE).unwrap();
     let site = Url::parse(&variables["site_database_url"]).unwrap();
     assert_eq!(
         number(&site, "select 1::bigint where current_user = 'gather_site'").await,
@@ -260,6 +259,12 @@ async fn a_temporary_cluster_is_migrated_and_copied() {
         );
     }
 }
+
+const NOWHERE: Addresses<'_> = Addresses {
+    public_url: "http://x",
+    sandbox_url: "http://x",
+    cors_origins: "",
+};
 
 #[test]
 fn a_temporary_cluster_ends_when_it_is_dropped() {

@@ -73,7 +73,7 @@ impl<T: DeserializeOwned + Validate<Context = ()>, S: Sync> FromRequest<S> for I
                 "The body must be JSON, with `Content-Type: application/json`.",
             ));
         }
-        let body = read(&parts.headers, body).await?;
+        let body = read(&parts.headers, body, MAX_BODY_BYTES).await?;
         let value: T = json(&body)?;
         value.validate()?;
         Ok(Self(value))
@@ -97,17 +97,17 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-/// The whole body, at most [`MAX_BODY_BYTES`] of it.
-pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes> {
+/// The whole body, of at most `max_bytes`.
+pub(crate) async fn read(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes> {
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY_BYTES) {
-        return Err(too_large());
+    if announced.is_some_and(|length| length > max_bytes) {
+        return Err(too_large(max_bytes));
     }
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+    match Limited::new(body, max_bytes).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(max_bytes)),
         Err(_) => Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "incomplete-body",
@@ -116,11 +116,12 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes> {
     }
 }
 
-fn too_large() -> Problem {
+fn too_large(max_bytes: usize) -> Problem {
+    let mib = max_bytes >> 20;
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "body-too-large",
-        "The body may have at most 1 MiB.",
+        format!("The body may have at most {mib} MiB."),
     )
 }
 

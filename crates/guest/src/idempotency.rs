@@ -32,21 +32,27 @@ const MAX_KEY_BYTES: usize = 255;
 ///
 /// Without the header it does nothing.
 pub async fn idempotent(request: Request, next: Next) -> Response {
+    idempotent_up_to(extract::MAX_BODY_BYTES, request, next).await
+}
+
+/// As [`idempotent`], for a route whose bodies may be larger: with the header, the whole body is held
+/// in memory.
+pub async fn idempotent_up_to(max_bytes: usize, request: Request, next: Next) -> Response {
     if !request.headers().contains_key(&KEY) {
         return next.run(request).await;
     }
-    once(request, next)
+    once(max_bytes, request, next)
         .await
         .unwrap_or_else(Problem::into_response)
 }
 
-async fn once(request: Request, next: Next) -> Result<Response> {
+async fn once(max_bytes: usize, request: Request, next: Next) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
     let key = key(&parts)?;
     let caller = parts.extract::<Option<Caller>>().await?;
     let owner = caller.map_or_else(|| anonymous(&parts), |caller| caller.id.to_string());
     let db = parts.extract::<Db>().await?;
-    let body = extract::read(&parts.headers, body).await?;
+    let body = extract::read(&parts.headers, body, max_bytes).await?;
     let fingerprint = fingerprint(&parts, &body);
 
     db.begin()?;

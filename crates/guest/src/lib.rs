@@ -31,7 +31,7 @@ pub use caller::{Caller, Kind};
 pub use db::Db;
 pub use extract::{Input, MAX_BODY_BYTES, Path, Query};
 pub use fetch::{FetchError, fetch, fetch_whole};
-pub use idempotency::idempotent;
+pub use idempotency::{idempotent, idempotent_up_to};
 pub use job::{Failure, Job};
 pub use page::{Items, Page, PageParams};
 pub use problem::{FieldError, Problem, Result};

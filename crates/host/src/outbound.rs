@@ -19,10 +19,16 @@ pub enum Scheme {
 
 /// One entry as it is written.
 #[derive(Debug, Clone)]
-pub struct HostPattern {
-    /// What protocol it is for.
-    pub scheme: Scheme,
-    authority: Template,
+pub enum HostPattern {
+    /// The scheme stands there; the rest may have variables.
+    Written {
+        /// What protocol it is for.
+        scheme: Scheme,
+        /// Host and port.
+        authority: Template,
+    },
+    /// A variable holds all of it.
+    Variable(Template),
 }
 
 /// One entry with its variables resolved.
@@ -45,11 +51,15 @@ enum Port {
 pub struct AllowedHosts(Vec<Entry>);
 
 impl HostPattern {
-    /// Reads `scheme://host[:port]`; the host may be `*`, `*.example.org` or a template.
+    /// Reads `scheme://host[:port]`; the host may be `*`, `*.example.org` or a template. All of it may be
+    /// one variable, `{{ url }}`; where that is empty, it allows nothing.
     ///
     /// # Errors
     /// Says what is wrong, and names a scheme that this host has no interface for.
     pub fn parse(text: &str) -> Result<Self> {
+        if text.starts_with("{{") && text.ends_with("}}") && !text.contains("://") {
+            return Ok(Self::Variable(Template::parse(text)?));
+        }
         let Some((scheme, authority)) = text.split_once("://") else {
             bail!("{text:?} is not `scheme://host[:port]`");
         };
@@ -68,14 +78,27 @@ impl HostPattern {
         if outside_templates.contains(['/', '@', '?', '#']) {
             bail!("{text:?} must have no path and no user: `scheme://host[:port]`");
         }
-        Ok(Self {
+        Ok(Self::Written {
             scheme,
             authority: Template::parse(authority)?,
         })
     }
 
-    fn resolve(&self, variables: &BTreeMap<String, String>) -> Result<Entry> {
-        let authority = self.authority.resolve(variables)?;
+    /// `None`: the variable is empty.
+    fn resolve(&self, variables: &BTreeMap<String, String>) -> Result<Option<Entry>> {
+        let (scheme, authority) = match self {
+            Self::Written { scheme, authority } => (*scheme, authority.resolve(variables)?),
+            Self::Variable(template) => {
+                let text = template.resolve(variables)?;
+                if text.is_empty() {
+                    return Ok(None);
+                }
+                return match Self::parse(&text)? {
+                    written @ Self::Written { .. } => written.resolve(&BTreeMap::new()),
+                    Self::Variable(_) => bail!("{text:?} is not `scheme://host[:port]`"),
+                };
+            }
+        };
         let (host, port) = split_port(&authority);
         let port = match port {
             None => Port::Default,
@@ -88,11 +111,11 @@ impl HostPattern {
         if host.is_empty() {
             bail!("an allowed host is empty");
         }
-        Ok(Entry {
-            scheme: self.scheme,
+        Ok(Some(Entry {
+            scheme,
             host: host.to_ascii_lowercase(),
             port,
-        })
+        }))
     }
 }
 
@@ -110,7 +133,9 @@ impl AllowedHosts {
     /// # Errors
     /// An unknown variable, an empty host or a bad port.
     pub fn resolve(patterns: &[HostPattern], variables: &BTreeMap<String, String>) -> Result<Self> {
-        let entries = patterns.iter().map(|pattern| pattern.resolve(variables));
+        let entries = patterns
+            .iter()
+            .filter_map(|pattern| pattern.resolve(variables).transpose());
         entries.collect::<Result<_>>().map(Self)
     }
 
@@ -150,7 +175,11 @@ mod tests {
     #[test]
     fn an_entry_allows_what_it_says_and_nothing_else() {
         let check = |entry: &str, scheme, host: &str, port, expected: bool| {
-            let variables = BTreeMap::from([("pg".to_owned(), "127.0.0.1:6000".to_owned())]);
+            let variables = BTreeMap::from([
+                ("pg".to_owned(), "127.0.0.1:6000".to_owned()),
+                ("url".to_owned(), "http://127.0.0.1:3002".to_owned()),
+                ("none".to_owned(), String::new()),
+            ]);
             let pattern = HostPattern::parse(entry).expect("valid");
             let allowed = AllowedHosts::resolve(&[pattern], &variables).expect("resolves");
             assert_eq!(
@@ -183,6 +212,10 @@ mod tests {
             5432,
             false,
         );
+        check("{{ url }}", Scheme::Http, "127.0.0.1", 3002, true);
+        check("{{ url }}", Scheme::Http, "127.0.0.1", 80, false);
+        check("{{ url }}", Scheme::Https, "127.0.0.1", 3002, false);
+        check("{{ none }}", Scheme::Http, "", 80, false);
         check("postgres://db", Scheme::Postgres, "db", 5432, true);
         check("http://[::1]:80", Scheme::Http, "[::1]", 80, true);
     }

@@ -1,0 +1,139 @@
+//! The sandbox: within `gather up`, or as a process of its own, `gather sandbox`.
+
+use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use sandbox::{
+    Options, Runner, Storage, Work,
+    service::{Service, ServiceOptions},
+};
+use sqlx::postgres::PgPoolOptions;
+use url::Url;
+
+use crate::{
+    config::Settings,
+    manifest::SANDBOX_ROLE,
+    secrets::{self, MasterKey},
+};
+
+/// The components that may ask the sandbox, each with a key of its own and the rights that its name has there.
+pub const CALLERS: [&str; 2] = ["skills", "skill-review"];
+/// Connections of a sandbox to the database.
+const CONNECTIONS: u32 = 8;
+/// How long a call waits for one.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a sandbox is started with.
+pub struct Start<'a> {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The database, as its administrator.
+    pub database: &'a Url,
+    /// What its secrets are derived from.
+    pub key: &'a MasterKey,
+    /// Folder for compiled components.
+    pub cache_dir: PathBuf,
+    /// The command that compiles; `inspect` or `compile` is added.
+    pub child: Vec<OsString>,
+    /// The platform's address, which receipts name.
+    pub server: String,
+    /// An object store for components; none: the database.
+    pub components: Option<&'a Url>,
+    /// Calls at the same time; none: what suits the machine.
+    pub calls: Option<usize>,
+    /// Hosts that skills may be granted though their addresses be private.
+    pub trusted_hosts: BTreeMap<String, SocketAddr>,
+}
+
+/// Starts a sandbox.
+pub async fn start(options: Start<'_>) -> Result<Service> {
+    let mut runner = runner_options(options.cache_dir, options.key, options.child)?;
+    runner.trusted_hosts = options.trusted_hosts;
+    if let Some(calls) = options.calls {
+        runner.bounds.calls = calls;
+        runner.bounds.calls_of_one = calls.div_ceil(2);
+    }
+    let url = secrets::role_url(options.database, options.key, SANDBOX_ROLE)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(CONNECTION_TIMEOUT)
+        // The database may come later.
+        .connect_lazy(url.as_str())
+        .context("the database's address")?;
+    let callers = CALLERS.map(|name| (name.to_owned(), secrets::sandbox_key(options.key, name)));
+    Service::start(ServiceOptions {
+        listen: options.listen,
+        runner: Runner::new(runner)?,
+        storage: Storage::new(pool.clone(), options.components)?,
+        pool,
+        callers: callers.into(),
+        signing_secret: options.key.derive_bytes("attestation"),
+        server: options.server,
+    })
+    .await
+}
+
+/// How to run skills on this machine, sealed with this key.
+pub fn runner_options(
+    cache_dir: PathBuf,
+    key: &MasterKey,
+    child: Vec<OsString>,
+) -> Result<Options> {
+    Ok(Options::new(
+        cache_dir,
+        key.derive_bytes("compiled-skills"),
+        child,
+    ))
+}
+
+/// The command that compiles: this very program.
+pub fn own_child() -> Result<Vec<OsString>> {
+    let program = std::env::current_exe().context("this program's own path")?;
+    Ok(vec![program.into_os_string(), "sandbox-child".into()])
+}
+
+/// Starts the sandbox that the settings describe.
+pub async fn start_as_configured(
+    settings: &Settings,
+    state: &std::path::Path,
+    database: &Url,
+    key: &MasterKey,
+    listen: SocketAddr,
+    server: String,
+) -> Result<Service> {
+    let components = settings.components_url()?;
+    start(Start {
+        listen,
+        database,
+        key,
+        cache_dir: state.join("compiled-skills"),
+        child: own_child()?,
+        server,
+        components: components.as_ref(),
+        calls: settings.sandbox_calls,
+        trusted_hosts: settings.sandbox_hosts.iter().cloned().collect(),
+    })
+    .await
+}
+
+/// What the compiling process is asked for, on its command line.
+#[derive(ValueEnum, Debug, Clone, Copy)]
+pub enum ChildWork {
+    /// What a component offers and is made of.
+    Inspect,
+    /// Native code.
+    Compile,
+}
+
+/// The compiling process. Ends the process where the component is refused.
+pub fn child(work: ChildWork) -> Result<()> {
+    let status = sandbox::child(match work {
+        ChildWork::Inspect => Work::Inspect,
+        ChildWork::Compile => Work::Compile,
+    })?;
+    if status != 0 {
+        std::process::exit(status);
+    }
+    Ok(())
+}

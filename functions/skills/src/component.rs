@@ -1,0 +1,120 @@
+//! The component itself, for anybody who wants to check it against what was signed.
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use guest::{Caller, Db, Path, Problem, Result, args};
+use serde::Deserialize;
+
+use crate::{SANDBOX, is_reviewer};
+
+#[derive(Debug, Deserialize)]
+struct Stored {
+    digest: String,
+}
+
+/// Downloads a version's component.
+#[utoipa::path(
+    get, path = "/api/skills/{name}/versions/{version}/component", tag = "skills",
+    params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Semantic version")),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = "application/wasm", headers(("Repr-Digest", description = "RFC 9530"), ("ETag", description = "The digest"))),
+        (status = 304, description = "`If-None-Match` names it"),
+        (status = 401, description = "`unauthenticated`: a token that is not valid"),
+        (status = 404, description = "`not-found`"),
+    )
+)]
+pub async fn download(
+    db: Db,
+    caller: Option<Caller>,
+    Path((name, version)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response<Body>> {
+    let stored: Option<Stored> = db
+        .optional(
+            "select w.digest from skill s join version_view w on w.skill_id = s.id
+             where s.name = $1 and w.version = $2 and (w.is_public or s.owner_id = $3 or $4)",
+            args![
+                &name,
+                &version,
+                caller.as_ref().map(|caller| caller.id),
+                is_reviewer(caller.as_ref())
+            ],
+        )
+        .await?;
+    let digest = stored.ok_or_else(|| Problem::not_found("version"))?.digest;
+    let tag = format!("\"{digest}\"");
+    let known = headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let is_known = known
+        .flat_map(|list| list.split(','))
+        .any(|one| one.trim().trim_start_matches("W/") == tag);
+    let mut response = if is_known {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        let stored = SANDBOX.get(&format!("/components/{digest}")).await?;
+        if stored.status() != StatusCode::OK {
+            return Err(Problem::internal(format_args!(
+                "the component {digest}: {}",
+                stored.status()
+            )));
+        }
+        Response::new(stored.into_body())
+    };
+    let binary = from_hex(&digest)
+        .map(|bytes| STANDARD.encode(bytes))
+        .unwrap_or_default();
+    let lines = [
+        (CONTENT_TYPE, "application/wasm".to_owned()),
+        (ETAG, tag),
+        // A version never changes.
+        (
+            CACHE_CONTROL,
+            "public, max-age=31536000, immutable".to_owned(),
+        ),
+        (
+            HeaderName::from_static("repr-digest"),
+            format!("sha-256=:{binary}:"),
+        ),
+        (
+            HeaderName::from_static("digest"),
+            format!("sha-256={binary}"),
+        ),
+        (
+            CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}-{version}.wasm\""),
+        ),
+    ];
+    for (name, value) in lines {
+        let value = HeaderValue::try_from(value).map_err(Problem::internal)?;
+        response.headers_mut().insert(name, value);
+    }
+    Ok(response)
+}
+
+/// The bytes of `sha256:…`.
+fn from_hex(digest: &str) -> Option<Vec<u8>> {
+    let digits = digest.strip_prefix("sha256:")?.as_bytes();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_read() {
+        assert_eq!(from_hex("sha256:00ff"), Some(vec![0, 255]));
+        assert_eq!(from_hex("00ff"), None);
+        assert_eq!(from_hex("sha256:xy"), None);
+    }
+}

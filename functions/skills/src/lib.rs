@@ -1,0 +1,50 @@
+//! Skills: components of strangers that agents call as tools. Publishing, the catalogue, calls, ratings, and
+//! what people decide about them. The components themselves are the sandbox's: see `guest::Sandbox`.
+
+mod catalogue;
+mod component;
+mod decisions;
+mod invoke;
+mod ownership;
+mod publish;
+mod ratings;
+mod versions;
+
+use axum::middleware::from_fn;
+use guest::{Caller, Sandbox};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+/// The routes, with their OpenAPI entries.
+pub fn router() -> OpenApiRouter {
+    let once =
+        from_fn(|request, next| guest::idempotent_up_to(publish::MAX_UPLOAD_BYTES, request, next));
+    OpenApiRouter::new()
+        .routes(routes!(catalogue::list))
+        .routes(routes!(publish::publish).layer(once))
+        .routes(routes!(catalogue::get))
+        .routes(routes!(versions::list))
+        .routes(routes!(versions::get, ownership::yank))
+        .routes(routes!(component::download))
+        .routes(routes!(versions::attestations))
+        .routes(routes!(invoke::invoke))
+        .routes(routes!(ratings::list, ratings::rate, ratings::withdraw))
+        .routes(routes!(ownership::transfer))
+        .routes(routes!(decisions::held))
+        .routes(routes!(decisions::approve))
+        .routes(routes!(decisions::reject))
+}
+
+guest::export!(super::router);
+
+/// As the sandbox knows us.
+const SANDBOX: Sandbox = Sandbox("skills");
+/// Decides about what the review holds for a person.
+const REVIEW: &str = "skills:review";
+/// May all that others may.
+const ADMIN: &str = "admin:all";
+
+/// Whether the caller sees what is not approved.
+fn is_reviewer(caller: Option<&Caller>) -> bool {
+    caller.is_some_and(|caller| caller.has(REVIEW) || caller.has(ADMIN))
+}

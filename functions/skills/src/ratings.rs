@@ -1,0 +1,156 @@
+//! What accounts think of a skill.
+
+use axum::Json;
+use axum::http::StatusCode;
+use garde::Validate;
+use guest::{Caller, Db, Input, Items, Page, Path, Problem, Result, args};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::catalogue::Account;
+
+/// An opinion.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(as = NewRating)]
+pub struct NewRating {
+    /// 5 is best.
+    #[garde(range(min = 1, max = 5))]
+    #[schema(minimum = 1, maximum = 5)]
+    rating: i32,
+    #[garde(length(chars, max = 4000))]
+    #[serde(default)]
+    text: String,
+}
+
+/// An account's opinion of a skill.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Rating {
+    account: Account,
+    rating: u8,
+    text: String,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    updated_at: OffsetDateTime,
+}
+
+/// Where a page ends.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Place {
+    #[serde(with = "time::serde::rfc3339")]
+    updated_at: OffsetDateTime,
+    account: Uuid,
+}
+
+/// What a change met.
+#[derive(Debug, Deserialize)]
+struct Met {
+    is_own: bool,
+    rating: Option<Rating>,
+}
+
+/// Rates a skill; a second time replaces the first. Its owner can't.
+///
+/// In the ranking, only ratings by accounts that have called the skill count.
+#[utoipa::path(
+    put, path = "/api/skills/{name}/reviews", tag = "skills",
+    params(("name" = String, Path, description = "Name")),
+    request_body = NewRating,
+    responses(
+        (status = 200, body = Rating),
+        (status = 403, description = "`own-skill`"),
+        (status = 404, description = "`not-found`"),
+        (status = 422, description = "`invalid-input`"),
+    ),
+    security(("token" = []))
+)]
+pub async fn rate(
+    db: Db,
+    caller: Caller,
+    Path(name): Path<String>,
+    Input(new): Input<NewRating>,
+) -> Result<Json<Rating>> {
+    let met: Option<Met> = db
+        .optional(
+            "with target as (
+                 select s.id, s.owner_id = $2 as is_own from skill s where s.name = $1 and s.latest_id is not null
+             ), rated as (
+                 insert into rating as r (skill_id, account_id, rating, text)
+                 select t.id, $2, $3, $4 from target t where not t.is_own
+                 on conflict (skill_id, account_id) do update
+                 set rating = excluded.rating, text = excluded.text, updated_at = now()
+                 returning r.*
+             )
+             select t.is_own, (
+                 select jsonb_build_object('account', jsonb_build_object('id', o.id, 'name', o.name), 'rating', r.rating,
+                     'text', r.text, 'created_at', r.created_at, 'updated_at', r.updated_at)
+                 from rated r join identity.account_name o on o.id = r.account_id
+             ) as rating
+             from target t",
+            args![name, caller.id, new.rating, new.text],
+        )
+        .await?;
+    let met = met.ok_or_else(|| Problem::not_found("skill"))?;
+    match met.rating {
+        Some(rating) => Ok(Json(rating)),
+        None if met.is_own => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "own-skill",
+            "The owner of a skill can't rate it.",
+        )),
+        None => Err(Problem::not_found("skill")),
+    }
+}
+
+/// Takes one's rating back.
+#[utoipa::path(
+    delete, path = "/api/skills/{name}/reviews", tag = "skills",
+    params(("name" = String, Path, description = "Name")),
+    responses((status = 204, description = "It is not there (any more)")),
+    security(("token" = []))
+)]
+pub async fn withdraw(db: Db, caller: Caller, Path(name): Path<String>) -> Result<StatusCode> {
+    db.execute(
+        "delete from rating r using skill s where s.name = $1 and r.skill_id = s.id and r.account_id = $2",
+        args![name, caller.id],
+    )
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What accounts think of a skill, the newest first.
+#[utoipa::path(
+    get, path = "/api/skills/{name}/reviews", tag = "skills",
+    params(("name" = String, Path, description = "Name"), guest::PageParams),
+    responses((status = 200, body = Items<Rating>), (status = 422, description = "`invalid-input`"))
+)]
+pub async fn list(
+    db: Db,
+    page: Page<Place>,
+    Path(name): Path<String>,
+) -> Result<Json<Items<Rating>>> {
+    let after = page.after.as_ref();
+    let at = after.and_then(|place| {
+        place
+            .updated_at
+            .format(&time::format_description::well_known::Rfc3339)
+            .ok()
+    });
+    let rows: Vec<Rating> = db
+        .many(
+            "select jsonb_build_object('id', o.id, 'name', o.name) as account, r.rating, r.text, r.created_at, r.updated_at
+             from skill s join rating r on r.skill_id = s.id join identity.account_name o on o.id = r.account_id
+             where s.name = $1 and s.latest_id is not null
+             and ($2::text is null or (r.updated_at, r.account_id) < ($2::text::timestamptz, $3::uuid))
+             order by r.updated_at desc, r.account_id desc limit $4",
+            args![name, at, after.map(|place| place.account), page.fetch()],
+        )
+        .await?;
+    let answer = page.answer(rows, |rating| Place {
+        updated_at: rating.updated_at,
+        account: rating.account.id,
+    });
+    Ok(Json(answer))
+}

@@ -1,0 +1,215 @@
+//! Versions: what they offer, what they ask for, what the review found, and what was signed of it.
+
+use axum::Json;
+use guest::{Caller, Db, Items, Page, Path, Problem, Result, args};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{catalogue::Tool, is_reviewer};
+
+/// How a version is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The review, or a person, has not decided.
+    InReview,
+    /// Anybody may call it.
+    Approved,
+    /// Nobody may call it.
+    Rejected,
+    /// Its owner took it back: those who name it can go on.
+    Yanked,
+}
+
+/// A version as lists show it.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct VersionSummary {
+    pub version: String,
+    pub status: Status,
+    /// The review left it to a person.
+    pub held: bool,
+    #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    pub digest: String,
+    pub size_bytes: u64,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub decided_at: Option<OffsetDateTime>,
+}
+
+/// A version.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Version {
+    pub id: Uuid,
+    /// The skill's name.
+    pub skill: String,
+    #[serde(flatten)]
+    pub summary: VersionSummary,
+    pub description: String,
+    pub license: Option<String>,
+    pub tags: Vec<String>,
+    pub readme: Option<String>,
+    pub tools: Vec<Tool>,
+    /// What it may do beyond computing: `http`, `kv`, `clock`, `random`.
+    #[schema(value_type = Object)]
+    pub permissions: Value,
+    /// What a call may use: `memory_bytes`, `fuel`, `deadline_ms`.
+    #[schema(value_type = Object)]
+    pub limits: Value,
+    /// Calls with their answers, as the author published them.
+    #[schema(value_type = Vec<Object>)]
+    pub examples: Value,
+    /// What the component is made of.
+    #[schema(value_type = Object)]
+    pub facts: Value,
+    /// What the review found, and why it decided as it did; null until it has ended.
+    #[schema(value_type = Object, nullable)]
+    pub review: Value,
+    /// 0 to 1, of the review.
+    pub quality: Option<f64>,
+    /// The job of the review.
+    pub job_id: Option<Uuid>,
+    pub published_by: Uuid,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub yanked_at: Option<OffsetDateTime>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    #[serde(flatten)]
+    version: VersionSummary,
+    precedence: String,
+}
+
+/// Lists the versions of a skill that the caller may see, the highest first.
+#[utoipa::path(
+    get, path = "/api/skills/{name}/versions", tag = "skills",
+    params(("name" = String, Path, description = "Name"), guest::PageParams),
+    responses((status = 200, body = Items<VersionSummary>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 422, description = "`invalid-input`"))
+)]
+pub async fn list(
+    db: Db,
+    caller: Option<Caller>,
+    page: Page<String>,
+    Path(name): Path<String>,
+) -> Result<Json<Items<VersionSummary>>> {
+    let rows: Vec<Row> = db
+        .many(
+            "select w.* from skill s join version_view w on w.skill_id = s.id
+             where s.name = $1 and (w.is_public or s.owner_id = $2 or $3)
+             and ($4::text is null or w.precedence < $4)
+             order by w.precedence desc limit $5",
+            args![
+                name,
+                caller.as_ref().map(|caller| caller.id),
+                is_reviewer(caller.as_ref()),
+                page.after.clone(),
+                page.fetch(),
+            ],
+        )
+        .await?;
+    let answer = page.answer(rows, |row| row.precedence.clone());
+    let items = answer.items.into_iter().map(|row| row.version).collect();
+    Ok(Json(Items {
+        items,
+        next: answer.next,
+    }))
+}
+
+/// One version: its tools with their schemas, what it asks for, and the evidence of its review.
+#[utoipa::path(
+    get, path = "/api/skills/{name}/versions/{version}", tag = "skills",
+    params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Semantic version")),
+    responses((status = 200, body = Version), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"))
+)]
+pub async fn get(
+    db: Db,
+    caller: Option<Caller>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<Version>> {
+    let version: Option<Version> = db
+        .optional(
+            "select w.*, s.name as skill, v.manifest ->> 'description' as description, v.manifest ->> 'license' as license,
+                    coalesce(v.manifest -> 'tags', '[]') as tags, v.manifest ->> 'readme' as readme, v.tools,
+                    v.manifest -> 'permissions' as permissions, v.manifest -> 'limits' as limits,
+                    coalesce(v.manifest -> 'examples', '[]') as examples, v.facts, v.review, v.quality, v.job_id,
+                    v.published_by, v.yanked_at
+             from skill s join version_view w on w.skill_id = s.id join version v on v.id = w.id
+             where s.name = $1 and w.version = $2 and (w.is_public or s.owner_id = $3 or $4)",
+            args![name, version, caller.as_ref().map(|caller| caller.id), is_reviewer(caller.as_ref())],
+        )
+        .await?;
+    version
+        .map(Json)
+        .ok_or_else(|| Problem::not_found("version"))
+}
+
+/// A statement that was signed: a DSSE envelope.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope {
+    /// `application/vnd.in-toto+json`.
+    payload_type: String,
+    /// The in-toto statement, base64.
+    payload: String,
+    #[schema(value_type = Vec<Object>)]
+    signatures: Value,
+}
+
+#[derive(Debug, Deserialize)]
+struct Signed {
+    /// None: the version has no statement.
+    id: Option<Uuid>,
+    envelope: Option<Envelope>,
+}
+
+/// What was signed about a version, the oldest first: check it with the keys of `/.well-known/jwks.json`.
+#[utoipa::path(
+    get, path = "/api/skills/{name}/versions/{version}/attestations", tag = "skills",
+    params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Semantic version"), guest::PageParams),
+    responses((status = 200, body = Items<Envelope>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`"))
+)]
+pub async fn attestations(
+    db: Db,
+    caller: Option<Caller>,
+    page: Page<Uuid>,
+    Path((name, version)): Path<(String, String)>,
+) -> Result<Json<Items<Envelope>>> {
+    let rows: Vec<Signed> = db
+        .many(
+            "select a.id, a.envelope
+             from skill s join version_view w on w.skill_id = s.id
+             left join attestation a on a.version_id = w.id and ($5::uuid is null or a.id > $5)
+             where s.name = $1 and w.version = $2 and (w.is_public or s.owner_id = $3 or $4)
+             order by a.id limit $6",
+            args![
+                name,
+                version,
+                caller.as_ref().map(|caller| caller.id),
+                is_reviewer(caller.as_ref()),
+                page.after,
+                page.fetch(),
+            ],
+        )
+        .await?;
+    if rows.is_empty() {
+        return Err(Problem::not_found("version"));
+    }
+    let rows: Vec<(Uuid, Envelope)> = rows
+        .into_iter()
+        .filter_map(|row| Some((row.id?, row.envelope?)))
+        .collect();
+    let answer = page.answer(rows, |(id, _)| *id);
+    let items = answer
+        .items
+        .into_iter()
+        .map(|(_, envelope)| envelope)
+        .collect();
+    Ok(Json(Items {
+        items,
+        next: answer.next,
+    }))
+}

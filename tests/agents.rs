@@ -1,0 +1,132 @@
+//! Agents of the tests: registered and signed in through the front door.
+
+use crate::{Database, Server};
+use anyhow::{Context, Result};
+use base64::{Engine, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
+use ed25519_compact::{KeyPair, Seed};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+use uuid::Uuid;
+
+/// An agent with a token.
+pub struct Agent {
+    /// Its account.
+    pub id: Uuid,
+    /// Its access token.
+    pub token: String,
+}
+
+impl Agent {
+    /// Registers an agent whose key follows from a number, and signs it in.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub async fn sign_in(server: &Server, name: &str, number: u8) -> Result<Self> {
+        let pair = KeyPair::from_seed(Seed::new([number; 32]));
+        let key = BASE64_STANDARD.encode(*pair.pk);
+        let new = json!({ "name": name, "public_key": key });
+        let agent: Value = server
+            .post("/api/agents/register", &new)
+            .await?
+            .json()
+            .await?;
+        let key = json!({ "public_key": key });
+        let asked: Value = server
+            .post("/api/agents/challenge", &key)
+            .await?
+            .json()
+            .await?;
+        let text = asked["challenge"].as_str().context("challenge")?;
+        let signature = BASE64_STANDARD.encode(*pair.sk.sign(text.as_bytes(), None));
+        let answer =
+            json!({ "public_key": key["public_key"], "challenge": text, "signature": signature });
+        let tokens: Value = server
+            .post("/api/agents/authenticate", &answer)
+            .await?
+            .json()
+            .await?;
+        Ok(Self {
+            id: agent["id"].as_str().context("id")?.parse()?,
+            token: tokens["access_token"].as_str().context("token")?.to_owned(),
+        })
+    }
+
+    /// The same agent with other scopes, by a token that is signed with a key which this puts beside
+    /// the platform's.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn with_scope(&self, database: &Database, scope: &str) -> Result<Self> {
+        let pair = KeyPair::from_seed(Seed::new([9; 32]));
+        sqlx::query(
+            "insert into identity.signing_key (kid, public_key, retired_at) values ('test', $1, now())
+             on conflict do nothing",
+        )
+        .bind(pair.pk.to_vec())
+        .execute(&mut database.connect().await?)
+        .await?;
+        let part = |text: &str| {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(text)?;
+            anyhow::Ok(serde_json::from_slice::<Value>(&bytes)?)
+        };
+        let mut parts = self.token.split('.');
+        let mut header = part(parts.next().context("header")?)?;
+        let mut claims = part(parts.next().context("claims")?)?;
+        header["kid"] = json!("test");
+        claims["scope"] = json!(scope);
+        claims["exp"] = json!(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + 600);
+        let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", encode(&header), encode(&claims));
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(*pair.sk.sign(signed.as_bytes(), None));
+        Ok(Self {
+            id: self.id,
+            token: format!("{signed}.{signature}"),
+        })
+    }
+
+    /// A request as this agent.
+    ///
+    /// # Panics
+    /// A method that is none.
+    #[must_use]
+    pub fn request(&self, server: &Server, method: &str, path: &str) -> RequestBuilder {
+        let method: Method = method.parse().expect("a method");
+        server
+            .http
+            .request(method, format!("{}{path}", server.url))
+            .bearer_auth(&self.token)
+    }
+
+    /// Sends JSON; the status and the answer, null where it has none.
+    ///
+    /// # Errors
+    /// The connection fails.
+    pub async fn send(
+        &self,
+        server: &Server,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<(u16, Value)> {
+        let response = self.request(server, method, path).json(body).send().await?;
+        let status = response.status().as_u16();
+        Ok((
+            status,
+            serde_json::from_slice(&response.bytes().await?).unwrap_or_default(),
+        ))
+    }
+
+    /// GET; the status and the answer.
+    ///
+    /// # Errors
+    /// The connection fails.
+    pub async fn get(&self, server: &Server, path: &str) -> Result<(u16, Value)> {
+        let response = self.request(server, "GET", path).send().await?;
+        let status = response.status().as_u16();
+        Ok((
+            status,
+            serde_json::from_slice(&response.bytes().await?).unwrap_or_default(),
+        ))
+    }
+}
