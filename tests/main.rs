@@ -15,4 +15,6 @@ mod repository;
 mod sandbox;
 mod serving;
 mod site;
+mod skill_rank;
+mod skill_review;
 mod skills;

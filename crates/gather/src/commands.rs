@@ -221,7 +221,10 @@ fn function_variables(
         sandbox_url,
         cors_origins: &settings.cors_origins,
     };
-    secrets::function_variables(&setup.manifest, database, &setup.key, addresses)
+    let mut variables =
+        secrets::function_variables(&setup.manifest, database, &setup.key, addresses)?;
+    variables.extend(settings.llm_variables()?);
+    Ok(variables)
 }
 
 async fn start_sandbox(

@@ -1,8 +1,8 @@
 //! Every setting, in one place: a flag, else an environment variable, else the default.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use host::jobs::JobTimes;
 use url::Url;
@@ -91,6 +91,22 @@ pub struct Settings {
     #[arg(long, env = "GATHER_COMPONENTS_URL", hide_env_values = true)]
     pub components_url: Option<String>,
 
+    /// A language model that reads skills in their review: `openai` or `anthropic`, the protocol [default: none]
+    #[arg(long, env = "GATHER_LLM_PROVIDER", value_parser = ["openai", "anthropic"])]
+    pub llm_provider: Option<String>,
+
+    /// Its address up to the version, such as https://api.openai.com/v1
+    #[arg(long, env = "GATHER_LLM_URL", value_parser = http_url)]
+    pub llm_url: Option<String>,
+
+    /// Its name
+    #[arg(long, env = "GATHER_LLM_MODEL")]
+    pub llm_model: Option<String>,
+
+    /// Its key; prefer the variable, others can see flags
+    #[arg(long, env = "GATHER_LLM_API_KEY", hide_env_values = true)]
+    pub llm_api_key: Option<String>,
+
     /// How long to go on serving, unready, before draining, so that load balancers notice
     #[arg(long, env = "GATHER_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
     pub drain_delay: Duration,
@@ -178,6 +194,30 @@ impl Settings {
         self.sandbox_url
             .as_deref()
             .unwrap_or("http://127.0.0.1:3002")
+    }
+
+    /// What the review is told about the language model.
+    pub fn llm_variables(&self) -> Result<BTreeMap<String, String>> {
+        let Some(provider) = &self.llm_provider else {
+            return Ok(BTreeMap::new());
+        };
+        let (Some(url), Some(model)) = (&self.llm_url, &self.llm_model) else {
+            bail!(
+                "--llm-provider needs --llm-url and --llm-model, for example https://api.openai.com/v1 and gpt-5"
+            );
+        };
+        let origin = Url::parse(url)?.origin().ascii_serialization();
+        let key = self.llm_api_key.clone().unwrap_or_default();
+        let variables = [
+            ("llm_provider", provider.clone()),
+            ("llm_url", url.clone()),
+            ("llm_origin", origin),
+            ("llm_model", model.clone()),
+            ("llm_api_key", key),
+        ];
+        Ok(variables
+            .map(|(name, value)| (name.to_owned(), value))
+            .into())
     }
 
     /// How a worker works.

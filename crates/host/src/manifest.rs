@@ -354,7 +354,13 @@ impl HostPattern {
     /// Whether this entry may name a PostgreSQL server.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
-        self.scheme == Scheme::Postgres
+        matches!(
+            self,
+            Self::Written {
+                scheme: Scheme::Postgres,
+                ..
+            }
+        )
     }
 }
 

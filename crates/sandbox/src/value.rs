@@ -104,8 +104,8 @@ fn lower(ty: &Type, value: Value) -> Result<Val, Fault> {
         Type::U16 => Val::U16(integer(&value)?),
         Type::S32 => Val::S32(integer(&value)?),
         Type::U32 => Val::U32(integer(&value)?),
-        Type::S64 => Val::S64(integer(&value)?),
-        Type::U64 => Val::U64(integer(&value)?),
+        Type::S64 => Val::S64(wide_integer(&value)?),
+        Type::U64 => Val::U64(wide_integer(&value)?),
         Type::Float32 => Val::Float32(float(&value)? as f32),
         Type::Float64 => Val::Float64(float(&value)?),
         Type::Char => Val::Char(character(&value)?),
@@ -152,26 +152,38 @@ fn lower(ty: &Type, value: Value) -> Result<Val, Fault> {
     })
 }
 
-/// A whole number, or a string of one, within the type.
+/// A whole number within the type.
 fn integer<T: TryFrom<i128>>(value: &Value) -> Result<T, Fault> {
-    let number: Option<i128> = match value {
-        Value::Number(number) => number
-            .as_i128()
-            // 1e3 and 5.0 are whole numbers too.
-            .or_else(|| {
-                number
-                    .as_f64()
-                    .filter(|f| f.fract() == 0.0 && f.abs() <= MAX_SAFE_INTEGER as f64)
-                    .map(|f| f as i128)
-            }),
-        Value::String(text) => text.parse().ok(),
+    let number = match value {
+        Value::Number(number) => whole(number),
         _ => None,
     };
-    let fits = number.and_then(|number| T::try_from(number).ok());
-    match fits {
+    fitting(number)
+}
+
+/// As [`integer`], or a string of one.
+fn wide_integer<T: TryFrom<i128>>(value: &Value) -> Result<T, Fault> {
+    match value {
+        Value::String(text) => fitting(text.parse().ok()),
+        other => integer(other),
+    }
+}
+
+fn fitting<T: TryFrom<i128>>(number: Option<i128>) -> Result<T, Fault> {
+    match number.and_then(|number| T::try_from(number).ok()) {
         Some(value) => Ok(value),
         None => expected("a whole number within its type's range"),
     }
+}
+
+/// 1e3 and 5.0 are whole numbers too.
+fn whole(number: &Number) -> Option<i128> {
+    let of_float = || {
+        let float = number.as_f64()?;
+        let is_exact = float.fract() == 0.0 && float.abs() <= MAX_SAFE_INTEGER as f64;
+        is_exact.then_some(float as i128)
+    };
+    number.as_i128().or_else(of_float)
 }
 
 fn float(value: &Value) -> Result<f64, Fault> {

@@ -21,7 +21,10 @@ const CODES: &[(&str, &str)] = &[
         "body-timeout",
         "The body came too slowly. Send the request again, without long pauses.",
     ),
-    ("body-too-large", "Send at most 1 MiB."),
+    (
+        "body-too-large",
+        "Send at most 1 MiB; a component may have 32 MiB.",
+    ),
     (
         "database-unavailable",
         "The database can't be reached at the moment. Send the request again after `Retry-After` seconds.",
@@ -83,7 +86,10 @@ const CODES: &[(&str, &str)] = &[
         "method-not-allowed",
         "This path has other methods; the header `Allow` lists them.",
     ),
-    ("name-taken", "Another account has this name."),
+    (
+        "name-taken",
+        "Another account has this name, or another publisher's skill.",
+    ),
     (
         "not-found",
         "There is no such thing, or you may not see it.",
@@ -107,6 +113,86 @@ const CODES: &[(&str, &str)] = &[
     (
         "unsupported-media-type",
         "Send JSON, with `Content-Type: application/json`.",
+    ),
+    (
+        "import-refused",
+        "The component imports something that the sandbox does not have; `detail` names it. It has WASI 0.2 and 0.3, and wasi:keyvalue.",
+    ),
+    (
+        "invalid-arguments",
+        "The arguments do not fit the tool's input schema; `errors` names each.",
+    ),
+    (
+        "malformed-multipart",
+        "The upload is no valid `multipart/form-data`, or it ended before its end.",
+    ),
+    (
+        "not-a-component",
+        "The file is no WebAssembly component that can be run; `detail` says why, and what makes it one.",
+    ),
+    (
+        "not-held",
+        "Only a version that the review has left to a person can be decided about.",
+    ),
+    (
+        "nothing-callable",
+        "The component exports no function that can be a tool; `detail` says why not.",
+    ),
+    (
+        "own-skill",
+        "Nobody rates a skill of their own, or decides about it.",
+    ),
+    (
+        "permission-denied",
+        "The skill reached for something that its manifest does not ask for. Its author can publish a version that does.",
+    ),
+    (
+        "sandbox-busy",
+        "Too many skills run at this moment. Send the call again after `Retry-After` seconds.",
+    ),
+    (
+        "sandbox-unavailable",
+        "The sandbox can't be reached at the moment. Send the request again after `Retry-After` seconds.",
+    ),
+    (
+        "skill-deadline",
+        "The skill did not answer within its time. Ask for less at once, or tell its author.",
+    ),
+    (
+        "skill-failed",
+        "The skill answered with an error of its own, under `error`.",
+    ),
+    (
+        "skill-fuel",
+        "The skill used up its fuel. Ask for less at once, or tell its author.",
+    ),
+    (
+        "skill-memory",
+        "The skill needs more memory than it may have. Ask for less at once, or tell its author.",
+    ),
+    (
+        "skill-output",
+        "The skill's result or its log is larger than it may be. Ask for less at once.",
+    ),
+    (
+        "skill-trapped",
+        "The skill broke off; `detail` says how. Tell its author, with the arguments.",
+    ),
+    (
+        "skill-unusable",
+        "The component can't be compiled or loaded; `detail` says why.",
+    ),
+    (
+        "unknown-tool",
+        "The skill has no tool of this name; `detail` lists those that it has.",
+    ),
+    (
+        "version-exists",
+        "A version never changes. Publish the next one.",
+    ),
+    (
+        "version-not-approved",
+        "Only an approved version can be taken back.",
     ),
 ];
 

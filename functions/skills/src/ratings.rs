@@ -78,7 +78,7 @@ pub async fn rate(
                  select s.id, s.owner_id = $2 as is_own from skill s where s.name = $1 and s.latest_id is not null
              ), rated as (
                  insert into rating as r (skill_id, account_id, rating, text)
-                 select t.id, $2, $3, $4 from target t where not t.is_own
+                 select t.id, $2, $3::integer, $4 from target t where not t.is_own
                  on conflict (skill_id, account_id) do update
                  set rating = excluded.rating, text = excluded.text, updated_at = now()
                  returning r.*
