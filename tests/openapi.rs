@@ -10,6 +10,7 @@ fn generated() -> Result<String> {
     let document = guest::openapi::merge([
         identity::router().into_openapi(),
         jobs::router().into_openapi(),
+        mcp::router().into_openapi(),
         skills::router().into_openapi(),
         site::router().into_openapi(),
     ]);
@@ -112,6 +113,8 @@ async fn what_needs_a_token_says_so_and_refuses_without() -> Result<()> {
             "get /",
             "get /.well-known/agent-card.json",
             "get /.well-known/jwks.json",
+            "get /.well-known/oauth-protected-resource",
+            "get /.well-known/oauth-protected-resource/mcp",
             "get /api/health/status",
             "get /api/skills",
             "get /api/skills/{name}",

@@ -286,6 +286,7 @@ async fn run_example(
     let log: String = body["log"]
         .as_str()
         .unwrap_or_default()
+        .replace('\0', "\u{fffd}")
         .chars()
         .take(MAX_LOG)
         .collect();
@@ -356,10 +357,11 @@ pub fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// A value that is too long to be kept becomes the beginning of its text.
+/// A value that is too long to be kept, or has what PostgreSQL's JSON can't hold (zero characters), becomes
+/// the beginning of its text.
 fn bounded(value: Value) -> Value {
-    let text = value.to_string();
-    if text.len() <= MAX_VALUE {
+    let text = value.to_string().replace("\\u0000", "\\\\u0000");
+    if text.len() <= MAX_VALUE && !text.contains("\\\\u0000") {
         return value;
     }
     let beginning: String = text.chars().take(MAX_VALUE).collect();
@@ -388,6 +390,7 @@ mod tests {
         assert!(kept.to_string().len() < 2 * MAX_VALUE);
         assert_eq!(kept["bytes"], 1_000_002);
         assert_eq!(bounded(json!([1])), json!([1]));
+        assert!(!bounded(json!(["a\0b"])).to_string().contains("[\"a\\u0000"));
     }
 
     #[test]

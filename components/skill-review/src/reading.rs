@@ -120,7 +120,7 @@ fn judge(answer: Value) -> Result<Answer, String> {
 fn cut(lines: Vec<String>) -> Vec<String> {
     let lines = lines.into_iter().take(MAX_LINES);
     lines
-        .map(|line| line.chars().take(MAX_LINE).collect())
+        .map(|line| line.replace('\0', " ").chars().take(MAX_LINE).collect())
         .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{agent, config::Settings, sandbox::ChildWork};
+use crate::{agent, config::Settings, sandbox::ChildWork, skill};
 
 /// An agent-first collaboration platform: wasm functions over PostgreSQL.
 #[derive(Parser, Debug)]
@@ -86,6 +86,13 @@ pub enum Command {
         after_help = "Examples:\n  gather agent register --name ada\n  gather agent login\n  gather agent whoami"
     )]
     Agent(agent::Command),
+    /// Be an author of skills: build, test, publish, verify
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "From nothing to a published skill:\n  gather skill new my-words --lang python && cd my-words\n  gather skill build && gather skill test\n  gather skill publish"
+    )]
+    Skill(skill::Command),
 }
 
 /// What can be done with the signing keys.

@@ -24,7 +24,7 @@ use crate::{
     manifest::Manifest,
     migrate, sandbox,
     secrets::{self, Addresses, MasterKey},
-    serve,
+    serve, skill,
 };
 
 /// Runs the command; `false` is a failure that has been explained already.
@@ -42,6 +42,7 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Variables(settings)) => variables(&settings)?,
         Some(Command::Keys(Keys::Rotate(settings))) => rotate(&settings)?,
         Some(Command::Agent(command)) => agent::run(command)?,
+        Some(Command::Skill(command)) => return skill::run(command),
     }
     Ok(true)
 }

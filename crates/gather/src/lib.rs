@@ -17,4 +17,5 @@ pub mod progress;
 pub mod sandbox;
 pub mod secrets;
 mod serve;
+pub mod skill;
 pub mod toolchain;

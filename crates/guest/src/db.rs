@@ -271,10 +271,9 @@ impl Error {
         match (constraint, error.code.get(..2)) {
             (Some((_, name)), _) => Self::Constraint { name, message },
             // PostgreSQL has no text with a zero character: what the client sent cannot be there.
-            (None, _) if error.code == "22021" => Self::Problem(Problem::invalid(
-                "input",
-                "must not contain a zero character",
-            )),
+            (None, _) if ["22021", "22P05"].contains(&error.code.as_str()) => Self::Problem(
+                Problem::invalid("input", "must not contain a zero character"),
+            ),
             // Connection exceptions, resources used up, operator's intervention.
             (None, Some("08" | "53" | "57")) => Self::Unavailable(message),
             _ => Self::Fault(message),

@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, VARY,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, VARY, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -107,7 +107,10 @@ fn normalise_problem(response: &mut Response<Body>, id: &HeaderValue) {
     let blank = problem.into_response();
     let headers = response.headers_mut();
     for (name, value) in blank.headers() {
-        headers.insert(name, value.clone());
+        // A handler may have more to say about how to authenticate.
+        if name != WWW_AUTHENTICATE || !headers.contains_key(WWW_AUTHENTICATE) {
+            headers.insert(name, value.clone());
+        }
     }
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     *response.body_mut() = Body::from(body);

@@ -204,7 +204,10 @@ impl Anatomy {
 
     fn note(&mut self, section: &wasmparser::CustomSectionReader<'_>, depth: usize) {
         if self.custom_sections.len() < MAX_SECTIONS {
-            let name: String = section.name().chars().take(200).collect();
+            let name: String = crate::without_zeros(section.name())
+                .chars()
+                .take(200)
+                .collect();
             self.custom_sections.push(Section {
                 name,
                 size_bytes: section.data().len(),
@@ -218,13 +221,13 @@ impl Anatomy {
                 wasm_metadata::Producers::from_bytes(section.data(), section.data_offset())
         {
             for (field, values) in producers.iter() {
-                let known = self.producers.entry(field.clone()).or_default();
+                let known = self
+                    .producers
+                    .entry(crate::without_zeros(field))
+                    .or_default();
                 for (name, version) in values.iter() {
-                    let text: String = format!("{name} {version}")
-                        .trim_end()
-                        .chars()
-                        .take(200)
-                        .collect();
+                    let text = crate::without_zeros(&format!("{name} {version}"));
+                    let text: String = text.trim_end().chars().take(200).collect();
                     if !known.contains(&text) && known.len() < MAX_SECTIONS {
                         known.push(text);
                     }

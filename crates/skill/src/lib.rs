@@ -3,6 +3,7 @@
 
 pub mod digest;
 mod docs;
+mod embed;
 pub mod imports;
 mod inspect;
 pub mod manifest;
@@ -10,8 +11,14 @@ pub mod names;
 mod schema;
 pub mod statement;
 
+pub use embed::embed_docs;
 pub use inspect::{Facts, Inspection, Refusal, Refused, Section, Tool, inspect};
 pub use manifest::{Example, Expected, FieldError, KeyValue, Limits, Manifest, Permissions};
+
+/// A text that PostgreSQL takes: it has no zero characters.
+fn without_zeros(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
 
 /// The largest component that is taken, in bytes.
 pub const MAX_COMPONENT_BYTES: usize = 32 << 20;

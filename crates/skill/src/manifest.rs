@@ -151,6 +151,10 @@ impl Manifest {
         }
         let mut value: Value = serde_json::from_slice(json)
             .map_err(|error| one("manifest".to_owned(), format!("is not JSON: {error}")))?;
+        if has_zeros(&value) {
+            let detail = "must not contain a zero character".to_owned();
+            return Err(one("manifest".to_owned(), detail));
+        }
         lift_limits(&mut value);
         let manifest: Self = serde_path_to_error::deserialize(value).map_err(|error| {
             let path = error.path().to_string();
@@ -343,7 +347,7 @@ impl Checks {
         self.require(
             holds,
             field,
-            &format!("must have {least} to {most} characters, none of them zero"),
+            &format!("must have {least} to {most} characters"),
         );
     }
 }
@@ -375,6 +379,18 @@ fn check_origin(origin: &str) -> Result<(), &'static str> {
         Some(Host::Ipv4(_) | Host::Ipv6(_)) => Err("must name a host, not an address"),
         Some(Host::Domain(_)) => Ok(()),
         None => Err(form),
+    }
+}
+
+/// PostgreSQL has no text with a zero character.
+fn has_zeros(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_zeros),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| name.contains('\0') || has_zeros(value)),
+        _ => false,
     }
 }
 
@@ -489,6 +505,9 @@ mod tests {
             let errors = parse(change).expect_err(field);
             assert_eq!(errors[0].field, format!("manifest.{field}"), "{errors:?}");
         }
+        let errors =
+            parse(|m| m["examples"][0]["arguments"]["text"] = json!("\0")).expect_err("zero");
+        assert!(errors[0].detail.contains("zero character"), "{errors:?}");
         let errors = parse(|m| m["permissions"]["root"] = json!(true)).expect_err("unknown");
         assert!(errors[0].field.contains("permissions"), "{errors:?}");
     }

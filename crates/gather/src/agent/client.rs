@@ -12,7 +12,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const USER_AGENT: &str = concat!("gather/", env!("CARGO_PKG_VERSION"));
 
 /// A server's API.
-pub(super) struct Client {
+pub(crate) struct Client {
     agent: Agent,
     server: String,
 }
@@ -36,7 +36,7 @@ struct FieldError {
 
 /// Why a request failed.
 #[derive(Debug)]
-pub(super) enum Error {
+pub(crate) enum Error {
     /// No answer came.
     Unanswered { server: String, cause: String },
     /// The server refused or failed.
@@ -115,6 +115,29 @@ impl Client {
             .get(format!("{}{path}", self.server))
             .header("authorization", format!("Bearer {token}"));
         self.read(request.call())
+    }
+
+    /// GET of what anybody may read.
+    pub fn get_openly(&self, path: &str) -> Result<Value, Error> {
+        self.read(self.agent.get(format!("{}{path}", self.server)).call())
+    }
+
+    /// POST of bytes of some type, as the holder of `token`.
+    pub fn upload(
+        &self,
+        path: &str,
+        kind: &str,
+        body: &[u8],
+        token: &str,
+        idempotency_key: &str,
+    ) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", kind)
+            .header("idempotency-key", idempotency_key);
+        self.read(request.send(body))
     }
 
     /// POST; `idempotency_key` makes a repetition harmless.

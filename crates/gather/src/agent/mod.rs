@@ -8,7 +8,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use client::Client;
+pub(crate) use client::Client;
 use profile::{Key, Profile, Session, Store};
 
 /// What an agent can do.
@@ -185,6 +185,16 @@ fn sign(options: &Sign) -> Result<()> {
     let answer = json!({"public_key": profile.key.public_base64(), "signature": signature});
     print(options.common.json, &answer, || signature.clone());
     Ok(())
+}
+
+/// A client, and an access token of the chosen agent that is good now.
+pub(crate) fn signed_in(options: &Common) -> Result<(Client, String)> {
+    let client = Client::new(&options.server)?;
+    let store = Store::open(client.server())?;
+    let (mut profile, _lock) = chosen(&store, options)?;
+    authorised(&client, &store, &mut profile)?;
+    let session = profile.session.context("the server gave no session")?;
+    Ok((client, session.access_token))
 }
 
 /// The named agent, or the only one. Locked: two commands that refreshed one session at once would look like its theft.

@@ -1,0 +1,223 @@
+//! Calls tools on this machine, in the very sandbox that the platform has: the same engine, limits and grants.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use sandbox::{Backing, End, Grant, Granted, LoadError, Outcome, Runner, Skill};
+use serde_json::{Map, Value, json};
+use skill::{Expected, Manifest, digest};
+
+use super::{
+    Run, build,
+    project::{Project, explain},
+};
+use crate::{postgres, sandbox as service, secrets::MasterKey};
+
+/// How often the folder is looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(300);
+/// Folders that builds write to.
+const NOT_WATCHED: [&str; 6] = [
+    "target",
+    "node_modules",
+    ".venv",
+    ".gather",
+    ".git",
+    "__pycache__",
+];
+
+/// A skill that is ready to be called here.
+struct Local {
+    manifest: Manifest,
+    runner: Runner,
+    skill: Arc<Skill>,
+    grant: Grant,
+}
+
+impl Local {
+    async fn load(project: &Project) -> Result<Self> {
+        let manifest = project.manifest()?;
+        let wasm = project.read_component()?;
+        // What was compiled is kept beside the skill, sealed with a key of its own.
+        let state = project.folder.join(".gather");
+        postgres::create_state_folder(&state)?;
+        let key = MasterKey::load_or_create(&state)?;
+        let runner = Runner::new(service::runner_options(
+            state.join("compiled-skills"),
+            &key,
+            service::own_child()?,
+        )?)?;
+        let inspection = runner
+            .inspect(&wasm)
+            .await?
+            .map_err(|refusal| anyhow!("{refusal}"))?;
+        let errors = manifest.check_against(&inspection.tools);
+        if !errors.is_empty() {
+            return Err(explain(errors));
+        }
+        let skill = runner
+            .load(&inspection.digest, async { Ok(Some(wasm)) })
+            .await
+            .map_err(|error| match error {
+                LoadError::NotFound => anyhow!("the component is gone"),
+                LoadError::Unusable(why) | LoadError::Failed(why) => {
+                    anyhow!("the component can't be loaded: {why}")
+                }
+            })?;
+        let key_value = manifest.permissions.kv.map(|kv| Granted {
+            backing: Backing::Memory(Arc::new(Mutex::default())),
+            max_bytes: kv.max_bytes,
+        });
+        let grant = Grant {
+            permissions: manifest.permissions.clone(),
+            limits: manifest.limits,
+            key_value,
+        };
+        Ok(Self {
+            manifest,
+            runner,
+            skill,
+            grant,
+        })
+    }
+
+    async fn call(&self, tool: &str, arguments: Map<String, Value>) -> Outcome {
+        self.runner
+            .call(&self.skill, tool, arguments, &self.grant)
+            .await
+    }
+}
+
+/// Calls one tool, and with `--watch` again and again.
+pub fn run(options: &Run) -> Result<bool> {
+    let arguments: Value = serde_json::from_str(&options.args).context("--args is not JSON")?;
+    let Value::Object(arguments) = arguments else {
+        bail!("--args must be an object by parameter name, such as '{{\"text\": \"a\"}}'");
+    };
+    let project = Project::open(&options.folder)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let once = || -> Result<bool> {
+        let outcome = runtime.block_on(async {
+            let local = Local::load(&project).await?;
+            anyhow::Ok(local.call(&options.tool, arguments.clone()).await)
+        })?;
+        Ok(show(&outcome))
+    };
+    if !options.watch {
+        return once();
+    }
+    let mut seen = newest(&project.folder);
+    loop {
+        if let Err(error) = once() {
+            eprintln!("error: {error:#}");
+        }
+        eprintln!("— waiting for a change, Ctrl-C ends —");
+        while newest(&project.folder) == seen {
+            std::thread::sleep(WATCH_EVERY);
+        }
+        seen = newest(&project.folder);
+        if project.language().is_ok()
+            && let Err(error) = build::build(&project.folder)
+        {
+            eprintln!("error: {error:#}");
+        }
+        // What the build wrote is no change.
+        seen = seen.max(newest(&project.folder));
+    }
+}
+
+/// The result on stdout, what else there is to say on stderr. Whether it was an answer.
+fn show(outcome: &Outcome) -> bool {
+    if !outcome.log.is_empty() {
+        eprintln!("{}", outcome.log.trim_end());
+    }
+    let usage = outcome.usage;
+    let good = match &outcome.end {
+        End::Answered(value) => {
+            println!(
+                "{}",
+                serde_json::to_string_pretty(value).unwrap_or_default()
+            );
+            true
+        }
+        End::Failed(error) => {
+            eprintln!("the skill's own error: {error}");
+            false
+        }
+        End::Ended(fault) => {
+            eprintln!("{}: {}", fault.code(), fault.detail());
+            if let sandbox::Fault::InvalidArguments(errors) = fault {
+                errors
+                    .iter()
+                    .for_each(|error| eprintln!("  {}: {}", error.field, error.detail));
+            }
+            false
+        }
+    };
+    eprintln!(
+        "fuel {}, memory {} kB, {} ms",
+        usage.fuel,
+        usage.memory_bytes / 1000,
+        usage.duration_ms
+    );
+    good
+}
+
+/// When the newest file of the folder was changed.
+fn newest(folder: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(folder).ok()?;
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| !NOT_WATCHED.iter().any(|name| entry.file_name() == *name))
+        .filter_map(|entry| match entry.file_type().ok()?.is_dir() {
+            true => newest(&entry.path()),
+            false => entry.metadata().ok()?.modified().ok(),
+        })
+        .max()
+}
+
+/// Makes the examples of the manifest; whether all are true.
+pub fn test(folder: &Path) -> Result<bool> {
+    let project = Project::open(folder)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let local = Local::load(&project).await?;
+        if local.manifest.examples.is_empty() {
+            bail!("skill.json has no examples; the review wants one for each tool");
+        }
+        let mut failures = 0;
+        for example in &local.manifest.examples {
+            let outcome = local.call(&example.tool, example.arguments.clone()).await;
+            let call = format!(
+                "{}({})",
+                example.tool,
+                Value::Object(example.arguments.clone())
+            );
+            let expected = match &example.expected {
+                Expected::Result(value) => json!({"result": value}),
+                Expected::Error(value) => json!({"error": value}),
+            };
+            let actual = match &outcome.end {
+                End::Answered(value) => json!({"result": value}),
+                End::Failed(value) => json!({"error": value}),
+                End::Ended(fault) => json!({fault.code(): fault.detail()}),
+            };
+            // The same value has the same canonical JSON, whatever the form of its numbers.
+            if digest::of_json(&expected)? == digest::of_json(&actual)? {
+                println!("✓ {call}");
+            } else {
+                failures += 1;
+                println!("✗ {call}\n    expected {expected}\n    got      {actual}");
+            }
+        }
+        println!(
+            "{} of {} examples are true.",
+            local.manifest.examples.len() - failures,
+            local.manifest.examples.len()
+        );
+        Ok(failures == 0)
+    })
+}

@@ -1,0 +1,95 @@
+//! A skill's folder.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use skill::Manifest;
+
+use super::Language;
+
+/// The folder of a skill.
+pub struct Project {
+    /// Where it is.
+    pub folder: PathBuf,
+}
+
+impl Project {
+    /// The skill in a folder.
+    pub fn open(folder: &Path) -> Result<Self> {
+        if !folder.join("skill.json").is_file() {
+            bail!(
+                "there is no skill.json in {}; make a skill with: gather skill new my-words",
+                folder.display()
+            );
+        }
+        Ok(Self {
+            folder: std::path::absolute(folder)?,
+        })
+    }
+
+    /// The manifest as it will be published: README.md is its readme, unless it has one.
+    pub fn manifest_json(&self) -> Result<Value> {
+        let path = self.folder.join("skill.json");
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        let mut manifest: Value = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not JSON", path.display()))?;
+        let readme = fs::read_to_string(self.folder.join("README.md"));
+        if let (Some(object), Ok(readme)) = (manifest.as_object_mut(), readme) {
+            object.entry("readme").or_insert(json!(readme));
+        }
+        Ok(manifest)
+    }
+
+    /// The manifest, checked as the platform will.
+    pub fn manifest(&self) -> Result<Manifest> {
+        Manifest::parse(&serde_json::to_vec(&self.manifest_json()?)?).map_err(explain)
+    }
+
+    /// Where the built component is.
+    pub fn component(&self) -> PathBuf {
+        self.folder.join("skill.wasm")
+    }
+
+    /// The built component.
+    pub fn read_component(&self) -> Result<Vec<u8>> {
+        let path = self.component();
+        fs::read(&path).with_context(|| {
+            format!(
+                "can't read {}; build it first: gather skill build",
+                path.display()
+            )
+        })
+    }
+
+    /// What it is written in, by its files.
+    pub fn language(&self) -> Result<Language> {
+        let has = |name: &str| self.folder.join(name).is_file();
+        if has("Cargo.toml") {
+            return Ok(Language::Rust);
+        }
+        if has("package.json") {
+            return Ok(Language::Js);
+        }
+        if has("app.py") {
+            return Ok(Language::Python);
+        }
+        bail!(
+            "{} has no Cargo.toml, package.json or app.py, so it is not known how to build it; put the component of another toolchain there as skill.wasm",
+            self.folder.display()
+        )
+    }
+}
+
+/// All faults of a manifest, a line each.
+pub fn explain(errors: Vec<skill::FieldError>) -> anyhow::Error {
+    let lines: Vec<_> = errors
+        .iter()
+        .map(|error| format!("  {}: {}", error.field, error.detail))
+        .collect();
+    anyhow::anyhow!("skill.json is not as it must be:\n{}", lines.join("\n"))
+}

@@ -1,0 +1,145 @@
+//! Publishes a skill as an agent, and waits for the verdict.
+
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    Publish,
+    project::{Project, explain},
+};
+use crate::agent;
+
+/// How often the review is asked how far it is.
+const POLL_EVERY: Duration = Duration::from_millis(500);
+/// How long a review may take before this command goes its way.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// Uploads; whether it was approved.
+pub fn publish(options: &Publish) -> Result<bool> {
+    let project = Project::open(&options.folder)?;
+    let manifest = project.manifest()?;
+    let component = project.read_component()?;
+    let inspection = skill::inspect(&component)?;
+    let errors = manifest.check_against(&inspection.tools);
+    if !errors.is_empty() {
+        return Err(explain(errors));
+    }
+    let (client, token) = agent::signed_in(&options.common)?;
+    let (kind, body) = multipart(&serde_json::to_vec(&project.manifest_json()?)?, &component);
+    // The same upload, sent again, is one: its digest is its key.
+    let key = format!("publish-{}", skill::digest::hex(&body));
+    let published = client.upload("/api/skills", &kind, &body, &token, &key)?;
+    let job = published["job"]["id"]
+        .as_str()
+        .context("the server's answer names no job")?
+        .to_owned();
+    println!(
+        "Published {} {} to {}; it is being reviewed (job {job}).",
+        manifest.name,
+        manifest.version,
+        client.server()
+    );
+    if options.no_wait {
+        return Ok(true);
+    }
+    wait(&client, &token, &job)?;
+    let path = format!(
+        "/api/skills/{}/versions/{}",
+        manifest.name, manifest.version
+    );
+    let version = client.get(&path, &token)?;
+    if options.common.json {
+        println!("{version}");
+    }
+    Ok(conclude(&version))
+}
+
+fn wait(client: &agent::Client, token: &str, job: &str) -> Result<()> {
+    let began = Instant::now();
+    let mut shown = String::new();
+    loop {
+        let state = client.get(&format!("/api/jobs/{job}"), token)?;
+        let note = format!(
+            "{} % {}",
+            state["progress"]["percent"],
+            state["progress"]["note"].as_str().unwrap_or_default()
+        );
+        if note != shown {
+            eprint!("\r\x1b[K{note}");
+            std::io::stderr().flush()?;
+            shown = note;
+        }
+        match state["status"].as_str() {
+            Some("succeeded") => {
+                eprintln!();
+                return Ok(());
+            }
+            Some(status @ ("dead" | "cancelled")) => {
+                eprintln!();
+                bail!(
+                    "the review is {status}: {}",
+                    state["error"].as_str().unwrap_or("no reason was given")
+                );
+            }
+            _ if began.elapsed() > PATIENCE => {
+                bail!("the review still runs; ask later: GET /api/jobs/{job}")
+            }
+            _ => std::thread::sleep(POLL_EVERY),
+        }
+    }
+}
+
+/// The verdict with its reasons; whether it is an approval.
+fn conclude(version: &Value) -> bool {
+    let reasons = version["review"]["reasons"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    let reasons: String = reasons.map(|reason| format!("\n  - {reason}")).collect();
+    match (version["status"].as_str(), version["held"].as_bool()) {
+        (Some("approved"), _) => {
+            println!(
+                "Approved, quality {}. Agents can call it now.",
+                version["quality"]
+            );
+            true
+        }
+        (_, Some(true)) => {
+            println!("A person will look at it:{reasons}");
+            false
+        }
+        _ => {
+            println!("Rejected:{reasons}\nCorrect it, and publish the next version.");
+            false
+        }
+    }
+}
+
+/// `multipart/form-data` (RFC 7578) with the two fields: its type, and its bytes.
+fn multipart(manifest: &[u8], component: &[u8]) -> (String, Vec<u8>) {
+    // The same for the same content, so that a repeated upload is the same request.
+    let boundary = format!("gather-{}", Uuid::from_bytes(first_16(component)).simple());
+    let part = |name: &str, kind: &str| {
+        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n").into_bytes()
+    };
+    let mut body = part("manifest", "application/json");
+    body.extend_from_slice(manifest);
+    body.extend_from_slice(b"\r\n");
+    body.extend(part("component", "application/wasm"));
+    body.extend_from_slice(component);
+    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    (format!("multipart/form-data; boundary={boundary}"), body)
+}
+
+fn first_16(bytes: &[u8]) -> [u8; 16] {
+    let digest = skill::digest::hex(bytes);
+    let number = u128::from_str_radix(&digest[..32], 16).unwrap_or_default();
+    number.to_be_bytes()
+}

@@ -1,0 +1,95 @@
+//! Checks signed statements offline, with the platform's keys.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use skill::statement::{Envelope, Jwks, Statement};
+
+use super::Verify;
+use crate::agent::Client;
+
+/// Checks every statement in a file, and says what they state.
+pub fn verify(options: &Verify) -> Result<()> {
+    let text = fs::read_to_string(&options.file)
+        .with_context(|| format!("can't read {}", options.file.display()))?;
+    let value: Value = serde_json::from_str(&text)
+        .with_context(|| format!("{} is not JSON", options.file.display()))?;
+    let envelopes = envelopes(&value);
+    if envelopes.is_empty() {
+        bail!(
+            "{} holds no signed statement: a DSSE envelope, or an answer with a `receipt` or `items` of them",
+            options.file.display()
+        );
+    }
+    let keys = keys(options)?;
+    let digest = match &options.component {
+        Some(path) => Some(skill::digest::of_bytes(
+            &fs::read(path).with_context(|| format!("can't read {}", path.display()))?,
+        )),
+        None => None,
+    };
+    for envelope in envelopes {
+        let statement = envelope.verify(&keys)?;
+        let about = &statement
+            .subject
+            .first()
+            .context("the statement is about nothing")?
+            .digest
+            .sha256;
+        if digest
+            .as_ref()
+            .is_some_and(|digest| digest.trim_start_matches("sha256:") != about)
+        {
+            bail!("the statement holds, but it is about another component: sha256:{about}");
+        }
+        describe(&statement);
+    }
+    Ok(())
+}
+
+fn keys(options: &Verify) -> Result<Jwks> {
+    let value = match (&options.keys, &options.server) {
+        (Some(path), _) => {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("can't read {}", path.display()))?;
+            serde_json::from_str(&text)
+                .with_context(|| format!("{} is not JSON", path.display()))?
+        }
+        (None, Some(server)) => Client::new(server)?.get_openly("/.well-known/jwks.json")?,
+        (None, None) => bail!(
+            "give the platform's keys: --keys FILE (what its /.well-known/jwks.json answers), or --server to fetch them"
+        ),
+    };
+    serde_json::from_value(value).context("these are no keys: a JWKS was expected")
+}
+
+/// An envelope itself, the receipt of an answer, or the items of a list.
+fn envelopes(value: &Value) -> Vec<Envelope> {
+    let read = |value: &Value| serde_json::from_value::<Envelope>(value.clone()).ok();
+    let items = value["items"].as_array().into_iter().flatten();
+    let receipt = std::iter::once(&value["receipt"]);
+    std::iter::once(value)
+        .chain(receipt)
+        .chain(items)
+        .filter_map(read)
+        .collect()
+}
+
+fn describe(statement: &Statement) {
+    let kind = statement
+        .predicate_type
+        .rsplit('/')
+        .nth(1)
+        .unwrap_or_default();
+    for subject in &statement.subject {
+        println!(
+            "✓ {kind} of {} (sha256:{})",
+            subject.name, subject.digest.sha256
+        );
+    }
+    let text = serde_json::to_string_pretty(&statement.predicate).unwrap_or_default();
+    for line in text.lines() {
+        println!("    {line}");
+    }
+}

@@ -1,0 +1,285 @@
+//! The platform's own endpoints as tools: a line each. Their input schemas are those of the OpenAPI document,
+//! and they are called with the caller's own token, so that the rights are the caller's.
+
+use axum::http::Method;
+use serde_json::{Map, Value, json};
+use std::sync::OnceLock;
+
+const OPENAPI: &str = include_str!("../../../static/openapi.json");
+/// References that are followed, one within another.
+const MAX_DEPTH: usize = 8;
+
+/// An endpoint that is a tool.
+pub struct Endpoint {
+    /// The tool's name.
+    pub name: &'static str,
+    /// The method.
+    pub method: Method,
+    /// The path, as the OpenAPI document has it.
+    pub path: &'static str,
+    /// The component that answers it.
+    pub component: &'static str,
+    /// Only for callers with this scope.
+    pub scope: Option<&'static str>,
+}
+
+const fn endpoint(
+    name: &'static str,
+    method: Method,
+    path: &'static str,
+    component: &'static str,
+    scope: Option<&'static str>,
+) -> Endpoint {
+    Endpoint {
+        name,
+        method,
+        path,
+        component,
+        scope,
+    }
+}
+
+/// All of them.
+pub static ENDPOINTS: [Endpoint; 8] = [
+    endpoint("search_skills", Method::GET, "/api/skills", "skills", None),
+    endpoint(
+        "read_skill",
+        Method::GET,
+        "/api/skills/{name}",
+        "skills",
+        None,
+    ),
+    endpoint(
+        "rate_skill",
+        Method::PUT,
+        "/api/skills/{name}/reviews",
+        "skills",
+        None,
+    ),
+    endpoint(
+        "held_skills",
+        Method::GET,
+        "/api/skill-reviews",
+        "skills",
+        Some("skills:review"),
+    ),
+    endpoint("list_jobs", Method::GET, "/api/jobs", "jobs", None),
+    endpoint("read_job", Method::GET, "/api/jobs/{job}", "jobs", None),
+    endpoint(
+        "cancel_job",
+        Method::POST,
+        "/api/jobs/{job}/cancel",
+        "jobs",
+        None,
+    ),
+    endpoint("who_am_i", Method::GET, "/api/agents/me", "identity", None),
+];
+
+fn document() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(|| serde_json::from_str(OPENAPI).unwrap_or_default())
+}
+
+impl Endpoint {
+    fn operation(&self) -> &'static Value {
+        &document()["paths"][self.path][self.method.as_str().to_lowercase()]
+    }
+
+    /// As MCP lists it.
+    pub fn listed(&self) -> Value {
+        let operation = self.operation();
+        let words = [&operation["summary"], &operation["description"]];
+        let words: Vec<&str> = words.into_iter().filter_map(Value::as_str).collect();
+        json!({"name": self.name, "description": words.join("\n\n"), "inputSchema": self.input_schema()})
+    }
+
+    /// The parameters and the fields of the body, in one object.
+    fn input_schema(&self) -> Value {
+        let operation = self.operation();
+        let (mut properties, mut required) = (Map::new(), Vec::new());
+        for parameter in parameters(operation) {
+            let Some(name) = parameter["name"].as_str() else {
+                continue;
+            };
+            let mut schema = resolved(&parameter["schema"], 0);
+            if let (Some(schema), Some(text)) =
+                (schema.as_object_mut(), parameter["description"].as_str())
+            {
+                schema.entry("description").or_insert_with(|| json!(text));
+            }
+            properties.insert(name.to_owned(), schema);
+            if parameter["required"] == true {
+                required.push(json!(name));
+            }
+        }
+        let body = resolved(
+            &operation["requestBody"]["content"]["application/json"]["schema"],
+            0,
+        );
+        for (name, schema) in body["properties"].as_object().into_iter().flatten() {
+            properties.insert(name.clone(), schema.clone());
+        }
+        required.extend(body["required"].as_array().into_iter().flatten().cloned());
+        json!({"type": "object", "properties": properties, "required": required})
+    }
+
+    /// Path with query, and body, of a call. The first argument that is no parameter and no field is an error.
+    pub fn request(
+        &self,
+        mut arguments: Map<String, Value>,
+    ) -> Result<(String, Option<Value>), String> {
+        let operation = self.operation();
+        let mut path = self.path.to_owned();
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for parameter in parameters(operation) {
+            let Some(name) = parameter["name"].as_str() else {
+                continue;
+            };
+            let value = match arguments.remove(name) {
+                Some(Value::Null) | None if parameter["required"] == true => {
+                    return Err(format!("`{name}` is missing."));
+                }
+                Some(Value::Null) | None => continue,
+                Some(Value::String(text)) => text,
+                Some(other) => other.to_string(),
+            };
+            if parameter["in"] == "path" {
+                path = path.replace(&format!("{{{name}}}"), &segment(&value));
+            } else {
+                query.append_pair(name, &value);
+            }
+        }
+        let body = resolved(
+            &operation["requestBody"]["content"]["application/json"]["schema"],
+            0,
+        );
+        let has_body = !body.is_null();
+        let stranger = arguments
+            .keys()
+            .find(|name| !has_body || body["properties"].get(name.as_str()).is_none());
+        if let Some(name) = stranger {
+            return Err(format!("`{name}` is no parameter of {}.", self.name));
+        }
+        let query = query.finish();
+        if !query.is_empty() {
+            path = format!("{path}?{query}");
+        }
+        Ok((path, has_body.then_some(Value::Object(arguments))))
+    }
+}
+
+/// Those that an agent can give: headers are ours.
+fn parameters(operation: &Value) -> impl Iterator<Item = &Value> {
+    let all = operation["parameters"].as_array().into_iter().flatten();
+    all.filter(|parameter| parameter["in"] == "path" || parameter["in"] == "query")
+}
+
+/// A schema with its references in place.
+fn resolved(schema: &Value, depth: usize) -> Value {
+    if depth > MAX_DEPTH {
+        return json!({});
+    }
+    match schema {
+        Value::Object(object) => match object.get("$ref").and_then(Value::as_str) {
+            Some(reference) => {
+                let name = reference.rsplit('/').next().unwrap_or_default();
+                resolved(&document()["components"]["schemas"][name], depth + 1)
+            }
+            None => object
+                .iter()
+                .map(|(key, value)| (key.clone(), resolved(value, depth)))
+                .collect(),
+        },
+        Value::Array(items) => items.iter().map(|item| resolved(item, depth)).collect(),
+        other => other.clone(),
+    }
+}
+
+/// A path segment: all but RFC 3986's unreserved characters is encoded, so that no value leaves its place.
+fn segment(value: &str) -> String {
+    let mut encoded = String::new();
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric()
+            || b"-_~".contains(&byte)
+            || byte == b'.' && value != "." && value != ".."
+        {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_endpoint_is_in_the_document_with_words_and_a_schema() {
+        for endpoint in &ENDPOINTS {
+            let listed = endpoint.listed();
+            assert!(
+                listed["description"]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty()),
+                "{}",
+                endpoint.name
+            );
+            assert_eq!(listed["inputSchema"]["type"], "object", "{}", endpoint.name);
+            assert!(!listed.to_string().contains("$ref"), "{}", endpoint.name);
+        }
+        let search = ENDPOINTS[0].listed();
+        assert!(
+            search["inputSchema"]["properties"]["query"].is_object(),
+            "{search:#}"
+        );
+        let rate = ENDPOINTS[2].listed();
+        assert_eq!(
+            rate["inputSchema"]["required"],
+            json!(["name", "rating"]),
+            "{rate:#}"
+        );
+    }
+
+    #[test]
+    fn arguments_stay_in_their_place() {
+        let read = &ENDPOINTS[1];
+        let call =
+            |arguments: Value| read.request(arguments.as_object().cloned().unwrap_or_default());
+        assert_eq!(
+            call(json!({"name": "a/../../x?y#z"})),
+            Ok(("/api/skills/a%2F..%2F..%2Fx%3Fy%23z".into(), None))
+        );
+        assert_eq!(
+            call(json!({"name": ".."})),
+            Ok(("/api/skills/%2E%2E".into(), None))
+        );
+        assert!(call(json!({})).is_err());
+        assert!(call(json!({"name": "a", "other": 1})).is_err());
+        let (path, _) = ENDPOINTS[0]
+            .request(
+                json!({"query": "a b&c", "limit": 5})
+                    .as_object()
+                    .cloned()
+                    .unwrap_or_default(),
+            )
+            .expect("a request");
+        assert!(
+            path.contains("limit=5") && path.contains("query=a+b%26c"),
+            "{path}"
+        );
+        let (path, body) = ENDPOINTS[2]
+            .request(
+                json!({"name": "a", "rating": 5})
+                    .as_object()
+                    .cloned()
+                    .unwrap_or_default(),
+            )
+            .expect("a request");
+        assert_eq!(
+            (path.as_str(), body),
+            ("/api/skills/a/reviews", Some(json!({"rating": 5})))
+        );
+    }
+}

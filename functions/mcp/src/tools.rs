@@ -1,0 +1,378 @@
+//! Listing and calling tools.
+
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use guest::{Caller, Db, Problem, args, fetch_whole};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::platform::ENDPOINTS;
+use crate::rpc::{Error, Revision};
+
+/// Tools of one page, the platform's own aside.
+const PAGE: i64 = 100;
+/// Between a skill's name and its tool's.
+const SEPARATOR: &str = "__";
+/// MCP's tool names have at most so many characters.
+const MAX_NAME: usize = 128;
+/// The largest answer of an endpoint.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
+
+/// A tool of a skill.
+#[derive(Debug, Deserialize)]
+struct SkillTool {
+    skill: String,
+    tool: String,
+    description: String,
+    skill_description: String,
+    input_schema: Value,
+    output_schema: Value,
+}
+
+/// Where a page ends.
+#[derive(Debug, Serialize, Deserialize)]
+struct Place(String, String);
+
+impl SkillTool {
+    fn name(&self) -> String {
+        format!("{}{SEPARATOR}{}", self.skill, self.tool)
+    }
+
+    fn listed(&self) -> Value {
+        let description = if self.description.is_empty() {
+            &self.skill_description
+        } else {
+            &self.description
+        };
+        json!({
+            "name": self.name(),
+            "title": format!("{}: {}", self.skill, self.tool),
+            "description": description,
+            "inputSchema": self.input_schema,
+            "outputSchema": output_schema(&self.output_schema),
+        })
+    }
+}
+
+/// MCP wants an object: what is none becomes the field `result` of one.
+fn output_schema(schema: &Value) -> Value {
+    if schema["type"] == "object" {
+        return schema.clone();
+    }
+    let mut inner = schema.clone();
+    let dialect = inner
+        .as_object_mut()
+        .and_then(|inner| inner.remove("$schema"));
+    let mut outer =
+        json!({"type": "object", "properties": {"result": inner}, "required": ["result"]});
+    if let Some(dialect) = dialect {
+        outer["$schema"] = dialect;
+    }
+    outer
+}
+
+/// One page of tools: the platform's own first, then those of the skills by name.
+pub async fn list(
+    db: &Db,
+    caller: &Caller,
+    revision: Revision,
+    params: &Map<String, Value>,
+) -> Result<Value, Error> {
+    let place = match params.get("cursor") {
+        None | Some(Value::Null) => None,
+        Some(cursor) => Some(decode(cursor).ok_or_else(|| {
+            Error::invalid_params(revision, "`cursor` is not the `nextCursor` of a page.")
+        })?),
+    };
+    let mut tools: Vec<Value> = Vec::new();
+    if place.is_none() {
+        let own = ENDPOINTS
+            .iter()
+            .filter(|endpoint| endpoint.scope.is_none_or(|scope| caller.has(scope)));
+        tools.extend(own.map(|endpoint| endpoint.listed()));
+    }
+    let (skill, tool) = place.map(|Place(skill, tool)| (skill, tool)).unzip();
+    let mut rows: Vec<SkillTool> = db
+        .many(
+            "select skill, tool, description, skill_description, input_schema, output_schema
+             from skills.callable_tool
+             where $1::text is null or (skill, tool) > ($1, $2)
+             order by skill, tool limit $3",
+            args![skill, tool, PAGE + 1],
+        )
+        .await
+        .map_err(unavailable)?;
+    let more = rows.len() > PAGE as usize;
+    rows.truncate(PAGE as usize);
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|last| encode(&Place(last.skill.clone(), last.tool.clone())));
+    tools.extend(
+        rows.iter()
+            .filter(|row| row.name().len() <= MAX_NAME)
+            .map(SkillTool::listed),
+    );
+    let mut result = json!({"tools": tools});
+    if let Some(next) = next {
+        result["nextCursor"] = json!(next);
+    }
+    if revision == Revision::Modern {
+        // New skills appear within a minute; what is listed depends on the caller's scopes.
+        result["ttlMs"] = json!(60_000);
+        result["cacheScope"] = json!("private");
+    }
+    Ok(result)
+}
+
+fn unavailable(error: guest::db::Error) -> Error {
+    let problem = Problem::from(error);
+    Error {
+        status: problem.status(),
+        ..Error::bad(-32603, "The database can't be reached at the moment.")
+    }
+}
+
+fn encode(place: &Place) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).unwrap_or_default())
+}
+
+fn decode(cursor: &Value) -> Option<Place> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor.as_str()?).ok()?).ok()
+}
+
+/// Calls a tool as the caller.
+pub async fn call(
+    caller: &Caller,
+    headers: &HeaderMap,
+    revision: Revision,
+    params: &Map<String, Value>,
+) -> Result<Value, Error> {
+    let invalid = |what: String| Error::invalid_params(revision, what);
+    let name = params
+        .get("name")
+        .and_then(Value::as_str)
+        .ok_or_else(|| invalid("`name` is missing.".to_owned()))?;
+    let arguments = match params.get("arguments") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(arguments)) => arguments.clone(),
+        Some(_) => return Err(invalid("`arguments` must be an object.".to_owned())),
+    };
+    let unknown = || {
+        invalid(format!(
+            "There is no tool {}.",
+            name.chars().take(MAX_NAME).collect::<String>()
+        ))
+    };
+    if let Some((skill, tool)) = name.split_once(SEPARATOR) {
+        let plain = |text: &str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        if !plain(skill) {
+            return Err(unknown());
+        }
+        let call = json!({"tool": tool, "arguments": arguments});
+        let answer = ask(
+            "skills",
+            Method::POST,
+            &format!("/api/skills/{skill}/invoke"),
+            Some(call),
+            headers,
+        )
+        .await?;
+        return of_skill(&answer).ok_or_else(unknown);
+    }
+    let endpoint = ENDPOINTS.iter().find(|endpoint| {
+        endpoint.name == name && endpoint.scope.is_none_or(|scope| caller.has(scope))
+    });
+    let endpoint = endpoint.ok_or_else(unknown)?;
+    let (path, body) = match endpoint.request(arguments) {
+        Ok(request) => request,
+        Err(what) => return Ok(failed(what, Value::Null)),
+    };
+    let answer = ask(
+        endpoint.component,
+        endpoint.method.clone(),
+        &path,
+        body,
+        headers,
+    )
+    .await?;
+    Ok(of_endpoint(&answer))
+}
+
+/// An answer of another component: its status, and its body as JSON.
+struct Answer {
+    status: StatusCode,
+    body: Value,
+}
+
+/// Asks another component with the caller's own token.
+async fn ask(
+    component: &str,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+    headers: &HeaderMap,
+) -> Result<Answer, Error> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("http://{component}.spin.internal{path}"));
+    for name in [AUTHORIZATION.as_str(), "x-request-id", "traceparent"] {
+        if let Some(value) = headers.get(name) {
+            request = request.header(name, value);
+        }
+    }
+    let body = match body {
+        Some(body) => {
+            request = request.header(CONTENT_TYPE, "application/json");
+            Body::from(body.to_string())
+        }
+        None => Body::empty(),
+    };
+    let unavailable = |cause: String| {
+        guest::error!("a component can't be asked", cause = cause);
+        Error {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            ..Error::bad(
+                -32603,
+                "A part of the platform can't be reached at the moment.",
+            )
+        }
+    };
+    let request = request
+        .body(body)
+        .map_err(|error| unavailable(error.to_string()))?;
+    let answer: Response<_> = fetch_whole(request, MAX_ANSWER_BYTES)
+        .await
+        .map_err(|error| unavailable(error.to_string()))?;
+    Ok(Answer {
+        status: answer.status(),
+        body: serde_json::from_slice(answer.body()).unwrap_or_default(),
+    })
+}
+
+/// `None`: there is no such tool.
+fn of_skill(answer: &Answer) -> Option<Value> {
+    let code = answer.body["code"].as_str().unwrap_or_default();
+    if answer.status == StatusCode::NOT_FOUND && ["not-found", "unknown-tool"].contains(&code) {
+        return None;
+    }
+    if answer.status != StatusCode::OK {
+        return Some(of_problem(&answer.body));
+    }
+    let result = &answer.body["result"];
+    let structured = if result.is_object() {
+        result.clone()
+    } else {
+        json!({"result": result})
+    };
+    Some(json!({
+        "content": [{"type": "text", "text": text(result)}],
+        "structuredContent": structured,
+        "isError": false,
+        "_meta": {"gather/usage": answer.body["usage"], "gather/receipt": answer.body["receipt"]},
+    }))
+}
+
+fn of_endpoint(answer: &Answer) -> Value {
+    if !answer.status.is_success() {
+        return of_problem(&answer.body);
+    }
+    let structured = if answer.body.is_object() {
+        answer.body.clone()
+    } else {
+        json!({"result": answer.body})
+    };
+    json!({"content": [{"type": "text", "text": text(&answer.body)}], "structuredContent": structured, "isError": false})
+}
+
+/// A text is shown as it is, anything else as JSON.
+fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A failure that the model can read, and act on.
+fn of_problem(problem: &Value) -> Value {
+    let mut lines = vec![
+        problem["detail"]
+            .as_str()
+            .unwrap_or("It failed.")
+            .to_owned(),
+    ];
+    if !problem["error"].is_null() {
+        lines.push(text(&problem["error"]));
+    }
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        let part = |name: &str| error[name].as_str().unwrap_or_default();
+        lines.push(format!("{}: {}", part("field"), part("detail")));
+    }
+    failed(lines.join("\n"), problem.clone())
+}
+
+fn failed(text: String, problem: Value) -> Value {
+    let mut result = json!({"content": [{"type": "text", "text": text}], "isError": true});
+    if !problem.is_null() {
+        result["_meta"] = json!({"gather/problem": problem});
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_object_becomes_a_field_of_one() {
+        let schema = json!({"$schema": "x", "type": "integer"});
+        assert_eq!(
+            output_schema(&schema),
+            json!({"$schema": "x", "type": "object", "properties": {"result": {"type": "integer"}}, "required": ["result"]})
+        );
+        let object = json!({"type": "object", "properties": {}});
+        assert_eq!(output_schema(&object), object);
+    }
+
+    #[test]
+    fn answers_become_results() {
+        let answer = |status: u16, body: Value| Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            body,
+        };
+        let good = of_skill(&answer(
+            200,
+            json!({"result": 3, "usage": {}, "receipt": {}}),
+        ))
+        .expect("a result");
+        assert_eq!(
+            (&good["content"][0]["text"], &good["structuredContent"]),
+            (&json!("3"), &json!({"result": 3}))
+        );
+        let failed = of_skill(&answer(
+            422,
+            json!({"code": "skill-failed", "detail": "No.", "error": "nobody"}),
+        ))
+        .expect("a result");
+        assert_eq!(
+            (&failed["isError"], &failed["content"][0]["text"]),
+            (&json!(true), &json!("No.\nnobody"))
+        );
+        assert!(of_skill(&answer(404, json!({"code": "unknown-tool"}))).is_none());
+    }
+
+    #[test]
+    fn a_cursor_comes_back_and_nonsense_is_none() {
+        let place = decode(&json!(encode(&Place("a".into(), "b".into())))).expect("a place");
+        assert_eq!((place.0.as_str(), place.1.as_str()), ("a", "b"));
+        assert!(decode(&json!("nonsense")).is_none());
+        assert!(decode(&json!(7)).is_none());
+    }
+}

@@ -1,0 +1,330 @@
+//! What an author does, by the commands of the guide (`docs/skills.md`), in each language: from an empty folder
+//! to a published skill whose receipts hold.
+
+use anyhow::{Context, Result, bail, ensure};
+use e2e::{Server, command, errands::quick};
+use serde_json::{Value, json};
+use std::{path::Path, process::Stdio, time::Duration};
+use tempfile::TempDir;
+use tokio::{io::AsyncReadExt, process::Command};
+
+/// An author with a home of their own.
+struct Author {
+    home: TempDir,
+    server: Server,
+}
+
+impl Author {
+    async fn new() -> Result<Self> {
+        let author = Self {
+            home: tempfile::tempdir()?,
+            server: Server::start().await?,
+        };
+        author
+            .gather(Path::new("/"), &["agent", "register", "--name", "ada"])
+            .await?;
+        Ok(author)
+    }
+
+    fn command(&self, folder: &Path, arguments: &[&str]) -> Result<Command> {
+        let mut gather = Command::new(command()?);
+        gather
+            .args(arguments)
+            .current_dir(folder)
+            .env("XDG_CONFIG_HOME", self.home.path())
+            .env("GATHER_SERVER", &self.server.url);
+        Ok(gather)
+    }
+
+    async fn gather(&self, folder: &Path, arguments: &[&str]) -> Result<String> {
+        let output = self.command(folder, arguments)?.output().await?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "gather {}: {text}",
+            arguments.join(" ")
+        );
+        Ok(text)
+    }
+}
+
+/// A program that this machine lacks skips the test, where that is allowed.
+async fn has(program: &str) -> Result<bool> {
+    let there = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .await
+        .is_ok_and(|status| status.success());
+    if !there && std::env::var_os("GATHER_TESTS_SKIP_NONE").is_some() {
+        bail!("{program} is missing");
+    }
+    if !there {
+        println!("skipped: no {program}; install it to run this test");
+    }
+    Ok(there)
+}
+
+/// The guide, in one language.
+async fn from_nothing_to_a_published_skill(lang: &str) -> Result<()> {
+    let author = Author::new().await?;
+    let work = tempfile::tempdir()?;
+    author
+        .gather(work.path(), &["skill", "new", "my-words", "--lang", lang])
+        .await?;
+    let folder = work.path().join("my-words");
+    let built = author.gather(&folder, &["skill", "build"]).await?;
+    assert!(
+        built.contains("summarise(text: string) → {")
+            && built.contains("Counts the words of a text"),
+        "{built}"
+    );
+    let tested = author.gather(&folder, &["skill", "test"]).await?;
+    assert!(tested.contains("4 of 4 examples are true"), "{tested}");
+    let run = author
+        .gather(
+            &folder,
+            &[
+                "skill",
+                "run",
+                "--tool",
+                "repeat",
+                "--args",
+                "{\"text\": \"ab\"}",
+            ],
+        )
+        .await?;
+    assert!(run.contains("\"abab\"") && run.contains("fuel"), "{run}");
+    let shown: Value = serde_json::from_str(
+        &author
+            .gather(&folder, &["skill", "inspect", "--json"])
+            .await?,
+    )?;
+    assert_eq!(
+        shown["tools"].as_array().map(Vec::len),
+        Some(2),
+        "{shown:#}"
+    );
+
+    let worker = author.server.worker(quick()).await?;
+    let published = author.gather(&folder, &["skill", "publish"]).await?;
+    assert!(published.contains("Approved"), "{published}");
+    let again = author
+        .command(&folder, &["skill", "publish"])?
+        .output()
+        .await?;
+    let text = String::from_utf8_lossy(&again.stdout).into_owned()
+        + &String::from_utf8_lossy(&again.stderr);
+    assert!(
+        text.contains("version-exists") || text.contains("Approved"),
+        "{text}"
+    );
+
+    let token: Value = serde_json::from_str(
+        &author
+            .gather(&folder, &["agent", "login", "--json"])
+            .await?,
+    )?;
+    let call = author
+        .server
+        .http
+        .post(format!("{}/api/skills/my-words/invoke", author.server.url));
+    let call = call.bearer_auth(token["access_token"].as_str().context("token")?);
+    let answer: Value = call
+        .json(&json!({"tool": "summarise", "arguments": {"text": "a short text"}}))
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(
+        answer["result"],
+        json!({"words": 3, "longest": "short"}),
+        "{answer:#}"
+    );
+    std::fs::write(folder.join("answer.json"), answer.to_string())?;
+    std::fs::write(
+        folder.join("attestations.json"),
+        author
+            .server
+            .text("/api/skills/my-words/versions/0.1.0/attestations")
+            .await?,
+    )?;
+    std::fs::write(
+        folder.join("keys.json"),
+        author.server.text("/.well-known/jwks.json").await?,
+    )?;
+    worker.shutdown(Duration::from_secs(5)).await;
+    for file in ["answer.json", "attestations.json"] {
+        let verified = author
+            .gather(
+                &folder,
+                &[
+                    "skill",
+                    "verify",
+                    file,
+                    "--keys",
+                    "keys.json",
+                    "--component",
+                    "skill.wasm",
+                ],
+            )
+            .await?;
+        assert!(
+            verified.contains("✓") && verified.contains("my-words@0.1.0"),
+            "{verified}"
+        );
+    }
+    let changed = answer
+        .to_string()
+        .replace("\"payload\":\"eyJ", "\"payload\":\"fyJ");
+    std::fs::write(folder.join("changed.json"), changed)?;
+    let refused = author
+        .command(
+            &folder,
+            &["skill", "verify", "changed.json", "--keys", "keys.json"],
+        )?
+        .output()
+        .await?;
+    assert!(!refused.status.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn rust() -> Result<()> {
+    from_nothing_to_a_published_skill("rust").await
+}
+
+#[tokio::test]
+async fn python() -> Result<()> {
+    if has("python3").await? {
+        from_nothing_to_a_published_skill("python").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn js() -> Result<()> {
+    if has("npm").await? {
+        from_nothing_to_a_published_skill("js").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_with_what_to_do() -> Result<()> {
+    let author = Author::new().await?;
+    let work = tempfile::tempdir()?;
+    let refused = async |arguments: &[&str]| -> Result<String> {
+        let output = author.command(work.path(), arguments)?.output().await?;
+        ensure!(
+            !output.status.success(),
+            "gather {} succeeds",
+            arguments.join(" ")
+        );
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout))
+    };
+    assert!(
+        refused(&["skill", "build"])
+            .await?
+            .contains("gather skill new")
+    );
+    assert!(
+        refused(&["skill", "new", "My_Words"])
+            .await?
+            .contains("such as my-words")
+    );
+    author
+        .gather(work.path(), &["skill", "new", "words"])
+        .await?;
+    assert!(
+        refused(&["skill", "new", "words"])
+            .await?
+            .contains("there already")
+    );
+    assert!(
+        refused(&["skill", "publish", "words"])
+            .await?
+            .contains("gather skill build")
+    );
+    std::fs::copy(
+        e2e::component_file("adder"),
+        work.path().join("words/skill.wasm"),
+    )?;
+    assert!(
+        refused(&["skill", "publish", "words"])
+            .await?
+            .contains("is no tool of the component")
+    );
+    assert!(
+        refused(&["skill", "run", "words", "--tool", "add", "--args", "[1]"])
+            .await?
+            .contains("object by parameter name")
+    );
+    std::fs::write(
+        work.path().join("words/skill.json"),
+        json!({"name": "words", "version": "1", "description": ""}).to_string(),
+    )?;
+    let faults = refused(&["skill", "test", "words"]).await?;
+    assert!(
+        faults.contains("manifest.version") && faults.contains("manifest.description"),
+        "{faults}"
+    );
+    let manifest = json!({"name": "words", "version": "1.0.0", "description": "Adds.", "examples": [{"tool": "add", "arguments": {"a": 1, "b": 1}, "result": 3}]});
+    std::fs::write(work.path().join("words/skill.json"), manifest.to_string())?;
+    let failed = refused(&["skill", "test", "words"]).await?;
+    assert!(
+        failed.contains("✗ add") && failed.contains("got      {\"result\":2}"),
+        "{failed}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_change_is_seen_and_the_tool_called_again() -> Result<()> {
+    let author = Author::new().await?;
+    let work = tempfile::tempdir()?;
+    std::fs::copy(e2e::component_file("adder"), work.path().join("skill.wasm"))?;
+    let manifest = |limit: u64| {
+        json!({"name": "words", "version": "1.0.0", "description": "Adds.", "limits": {"fuel": limit}}).to_string()
+    };
+    std::fs::write(work.path().join("skill.json"), manifest(1_000_000))?;
+    let arguments = [
+        "skill",
+        "run",
+        "--tool",
+        "add",
+        "--args",
+        "{\"a\": 20, \"b\": 22}",
+        "--watch",
+    ];
+    let mut watching = author
+        .command(work.path(), &arguments)?
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let (mut stdout, mut stderr) = (
+        watching.stdout.take().context("stdout")?,
+        watching.stderr.take().context("stderr")?,
+    );
+    let mut seen = vec![0; 64];
+    let read = tokio::time::timeout(Duration::from_secs(20), stdout.read(&mut seen)).await??;
+    assert_eq!(String::from_utf8_lossy(&seen[..read]).trim(), "42");
+    // Too little fuel: seen without asking again.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    std::fs::write(work.path().join("skill.json"), manifest(1))?;
+    let mut said = String::new();
+    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !said.contains("skill-fuel") {
+        let mut chunk = vec![0; 4096];
+        let read = tokio::time::timeout_at(until, stderr.read(&mut chunk))
+            .await
+            .with_context(|| said.clone())??;
+        ensure!(read > 0, "it ended: {said}");
+        said += &String::from_utf8_lossy(&chunk[..read]);
+    }
+    watching.kill().await?;
+    Ok(())
+}
