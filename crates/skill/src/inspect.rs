@@ -110,7 +110,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
         .validate_all(bytes)
         .map_err(|error| Refusal::NotAComponent(format!("The component is not valid: {error}.")))?;
     let anatomy = Anatomy::of(bytes)?;
-    let decoded = wit_parser::decoding::decode(bytes).map_err(|error| {
+    let decoded = wit_parser::decoding::decode(&anatomy.without_docs(bytes)).map_err(|error| {
         Refusal::NotAComponent(format!("The component's types can't be read: {error:#}."))
     })?;
     let DecodedWasm::Component(resolve, world) = decoded else {
@@ -179,6 +179,8 @@ struct Anatomy {
     producers: BTreeMap<String, Vec<String>>,
     custom_sections: Vec<Section>,
     core_modules: usize,
+    /// Where the names of documentation sections stand.
+    docs_at: Vec<usize>,
 }
 
 impl Anatomy {
@@ -202,6 +204,16 @@ impl Anatomy {
         Ok(anatomy)
     }
 
+    /// The bytes with other names on the sections of doc comments: the decoder wants them to be about a world of
+    /// its own making, and refuses those that a WIT package has.
+    fn without_docs(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        for at in &self.docs_at {
+            bytes[*at] = b'-';
+        }
+        bytes
+    }
+
     fn note(&mut self, section: &wasmparser::CustomSectionReader<'_>, depth: usize) {
         if self.custom_sections.len() < MAX_SECTIONS {
             let name: String = crate::without_zeros(section.name())
@@ -213,8 +225,12 @@ impl Anatomy {
                 size_bytes: section.data().len(),
             });
         }
-        if depth == 1 && section.name() == docs::SECTION {
-            self.docs = PackageDocs::read(section.data());
+        if section.name() == docs::SECTION {
+            self.docs_at
+                .push(section.data_offset() - docs::SECTION.len());
+            if depth == 1 {
+                self.docs = PackageDocs::read(section.data());
+            }
         }
         if section.name() == "producers"
             && let Ok(producers) =
