@@ -12,6 +12,7 @@ mod jobs_run;
 mod mcp;
 mod openapi;
 mod portability;
+mod random_components;
 mod repository;
 mod sandbox;
 mod serving;

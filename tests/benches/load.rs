@@ -39,6 +39,18 @@ impl Target {
             request: format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{token}\r\n").into_bytes(),
         }
     }
+    /// POST of JSON to a path, with a token.
+    pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> Self {
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        Self {
+            address,
+            request: (head + body).into_bytes(),
+        }
+    }
 }
 
 /// A client's connection.

@@ -319,6 +319,7 @@ fn tools(component: &Component) -> HashMap<String, Tool> {
             _ => {}
         }
     }
+    exports.retain(|(export, ..)| !export.is_of_toolchain());
     let paths: Vec<Export> = exports.iter().map(|(export, ..)| export.clone()).collect();
     let named = tool_names(&paths).into_iter().zip(exports);
     named

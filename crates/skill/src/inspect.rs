@@ -305,6 +305,13 @@ fn offered(resolve: &Resolve, world: WorldId, docs: &PackageDocs) -> Result<Offe
         }
         exports.push(name);
     }
+    let (hooks, functions): (Vec<_>, Vec<_>) = functions
+        .into_iter()
+        .partition(|(export, _)| export.is_of_toolchain());
+    refused.extend(hooks.iter().map(|(export, _)| Refused {
+        export: export.path(),
+        reason: "it is the toolchain's own".to_owned(),
+    }));
     let paths: Vec<Export> = functions.iter().map(|(export, _)| export.clone()).collect();
     let mut tools = Vec::new();
     for ((export, function), name) in functions.iter().zip(tool_names(&paths)) {

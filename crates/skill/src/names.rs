@@ -12,6 +12,13 @@ pub struct Export {
 }
 
 impl Export {
+    /// Whether a toolchain left it behind for itself: componentize-py its initialiser, in an interface that no
+    /// package has.
+    #[must_use]
+    pub fn is_of_toolchain(&self) -> bool {
+        self.interface.as_deref() == Some("exports") && self.function == "init"
+    }
+
     /// As a reader of WIT would write it.
     #[must_use]
     pub fn path(&self) -> String {

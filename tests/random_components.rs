@@ -1,0 +1,155 @@
+//! Random components, by wasm-smith: none may crash the sandbox, hang it, or leave anything behind. A few with
+//! every run; for more, and to repeat a sequence:
+//! `GATHER_FUZZ_COMPONENTS=100000 GATHER_FUZZ_SEED=7 cargo test --workspace random_components -- --nocapture`.
+
+use anyhow::{Result, bail};
+use arbitrary::Unstructured;
+use e2e::{root, sandbox_child};
+use sandbox::{End, Fault, Grant, LoadError, Options, Runner};
+use serde_json::Map;
+use skill::{Limits, Permissions};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    time::{Duration, Instant},
+};
+
+/// Components of a run where nothing else is said.
+const FEW: u64 = 60;
+/// Bytes of randomness that one component is made of.
+const RANDOM_BYTES: usize = 4_096;
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(otherwise)
+}
+
+/// Random bytes that follow from a seed (splitmix64).
+fn bytes(seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)).to_le_bytes()
+    };
+    std::iter::repeat_with(next)
+        .take(RANDOM_BYTES / 8)
+        .flatten()
+        .collect()
+}
+
+/// A component of random types, instances and modules. Most offer nothing that can be called.
+fn component(random: &[u8]) -> arbitrary::Result<Vec<u8>> {
+    let mut random = Unstructured::new(random);
+    Ok(wasm_smith::Component::new(wasm_smith::Config::default(), &mut random)?.to_bytes())
+}
+
+/// A random core module whose function `attack` a component lifts: this one runs.
+fn running(random: &[u8]) -> Result<Vec<u8>> {
+    let exports = wat::parse_str(r#"(module (func (export "attack")))"#)?;
+    let config = wasm_smith::Config {
+        exports: Some(exports),
+        max_imports: 0,
+        max_memory32_bytes: 1 << 32,
+        memory64_enabled: false,
+        gc_enabled: false,
+        exceptions_enabled: false,
+        threads_enabled: false,
+        shared_everything_threads_enabled: false,
+        custom_page_sizes_enabled: false,
+        wide_arithmetic_enabled: false,
+        ..wasm_smith::Config::default()
+    };
+    let module = wasm_smith::Module::new(config, &mut Unstructured::new(random))?.to_bytes();
+    let mut quoted = String::with_capacity(module.len() * 3);
+    for byte in module {
+        write!(quoted, "\\{byte:02x}")?;
+    }
+    Ok(wat::parse_str(format!(
+        r#"(component (core module $m binary "{quoted}") (core instance $i (instantiate $m))
+            (func (export "attack") (canon lift (core func $i "attack"))))"#
+    ))?)
+}
+
+#[tokio::test]
+async fn none_crashes_hangs_or_leaks() -> Result<()> {
+    let (count, seed) = (
+        number("GATHER_FUZZ_COMPONENTS", FEW),
+        number("GATHER_FUZZ_SEED", 1),
+    );
+    // A folder of its own, which goes: nobody wants a hundred thousand compiled files.
+    let cache = tempfile::tempdir_in(root().join("target"))?;
+    let runner = Runner::new(Options {
+        loaded_bytes: 1 << 20,
+        ..Options::new(cache.path().to_owned(), [7; 32], sandbox_child()?)
+    })?;
+    let limits = Limits {
+        memory_bytes: 16 << 20,
+        fuel: 50_000_000,
+        deadline_ms: 200,
+    };
+    let grant = Grant {
+        permissions: Permissions::default(),
+        limits,
+        key_value: None,
+    };
+    let mut ends: BTreeMap<String, u64> = BTreeMap::new();
+    for number in 0..count {
+        let random = bytes(seed.wrapping_mul(1_000_003).wrapping_add(number));
+        let made = if number % 4 == 0 {
+            component(&random).map_err(Into::into)
+        } else {
+            running(&random)
+        };
+        let Ok(wasm) = made else {
+            *ends.entry("not made".into()).or_default() += 1;
+            continue;
+        };
+        let began = Instant::now();
+        let end = call(&runner, &grant, wasm)
+            .await
+            .map_err(|error| error.context(format!("number {number} of seed {seed}")))?;
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "number {number} of seed {seed} took {:?}",
+            began.elapsed()
+        );
+        *ends.entry(end).or_default() += 1;
+    }
+    println!("{count} components of seed {seed}: {ends:?}");
+    assert!(
+        ends.keys().any(|end| end != "refused" && end != "not made"),
+        "none was run: {ends:?}"
+    );
+    Ok(())
+}
+
+async fn call(runner: &Runner, grant: &Grant, wasm: Vec<u8>) -> Result<String> {
+    let inspection = match runner.inspect(&wasm).await? {
+        Ok(inspection) => inspection,
+        Err(_) => return Ok("refused".to_owned()),
+    };
+    let skill = match runner
+        .load(&inspection.digest, async { Ok(Some(wasm)) })
+        .await
+    {
+        Ok(skill) => skill,
+        Err(LoadError::Unusable(_)) => return Ok("unusable".to_owned()),
+        Err(error) => bail!("{error:?}"),
+    };
+    let mut last = String::new();
+    for tool in &inspection.tools {
+        let outcome = runner.call(&skill, &tool.name, Map::new(), grant).await;
+        last = match outcome.end {
+            End::Answered(_) => "answered".to_owned(),
+            End::Failed(_) => "failed".to_owned(),
+            End::Ended(Fault::Internal(why)) => bail!("{why}"),
+            End::Ended(fault) => fault.code().to_owned(),
+        };
+    }
+    Ok(last)
+}
