@@ -135,6 +135,38 @@ async fn every_list_has_its_index() -> Result<()> {
             "revocations",
             "select * from identity.revocation where revoked_at > now() - interval '5 s'",
         ),
+        (
+            "skills by rank",
+            "select * from skills.skill s join skills.version v on v.id = s.latest_id where (s.rank, s.id) < (0.5, '10000000-0000-7000-8000-000000000000') order by s.rank desc, s.id desc limit 21",
+        ),
+        (
+            "the newest skills",
+            "select * from skills.skill s where s.latest_id is not null order by s.id desc limit 21",
+        ),
+        (
+            "the most used skills",
+            "select * from skills.skill s where s.latest_id is not null order by s.uses_30d desc, s.id desc limit 21",
+        ),
+        (
+            "skills of a tag",
+            "select * from skills.skill s where s.tags @> array['a'] limit 21",
+        ),
+        (
+            "versions of a skill",
+            "select * from skills.version_view w where w.skill_id = '00000000-0000-7000-8000-000000000000' and w.precedence < 'x' order by w.precedence desc limit 21",
+        ),
+        (
+            "ratings of a skill",
+            "select * from skills.rating r where r.skill_id = '00000000-0000-7000-8000-000000000000' order by r.updated_at desc, r.account_id desc limit 21",
+        ),
+        (
+            "versions that wait for a person",
+            "select * from skills.version v where v.held and v.id > '00000000-0000-7000-8000-000000000000' order by v.id limit 21",
+        ),
+        (
+            "what is to be called",
+            "select v.digest from skills.skill s join skills.version v on v.skill_id = s.id where s.name = 'a' and v.id = s.latest_id",
+        ),
     ] {
         let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("explain {sql}")))
             .fetch_all(&mut admin)

@@ -21,3 +21,4 @@ mod skill_authors;
 mod skill_rank;
 mod skill_review;
 mod skills;
+mod storage;

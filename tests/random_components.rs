@@ -105,9 +105,13 @@ async fn none_crashes_hangs_or_leaks() -> Result<()> {
         } else {
             running(&random)
         };
-        let Ok(wasm) = made else {
-            *ends.entry("not made".into()).or_default() += 1;
-            continue;
+        let wasm = match made {
+            Ok(wasm) => wasm,
+            Err(error) => {
+                let why: String = format!("{error:#}").chars().take(120).collect();
+                *ends.entry(format!("not made: {why}")).or_default() += 1;
+                continue;
+            }
         };
         let began = Instant::now();
         let end = call(&runner, &grant, wasm)
@@ -122,7 +126,8 @@ async fn none_crashes_hangs_or_leaks() -> Result<()> {
     }
     println!("{count} components of seed {seed}: {ends:?}");
     assert!(
-        ends.keys().any(|end| end != "refused" && end != "not made"),
+        ends.keys()
+            .any(|end| !end.starts_with("refused") && !end.starts_with("not made")),
         "none was run: {ends:?}"
     );
     Ok(())
@@ -131,7 +136,12 @@ async fn none_crashes_hangs_or_leaks() -> Result<()> {
 async fn call(runner: &Runner, grant: &Grant, wasm: Vec<u8>) -> Result<String> {
     let inspection = match runner.inspect(&wasm).await? {
         Ok(inspection) => inspection,
-        Err(_) => return Ok("refused".to_owned()),
+        Err(refusal) => {
+            return Ok(format!(
+                "refused: {}",
+                refusal.to_string().chars().take(70).collect::<String>()
+            ));
+        }
     };
     let skill = match runner
         .load(&inspection.digest, async { Ok(Some(wasm)) })

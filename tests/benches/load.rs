@@ -1,9 +1,9 @@
 //! The load: one thread, some connections, each sends its next request when the answer has come.
 
-use crate::signed;
 use anyhow::{Context, Result, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use ed25519_compact::KeyPair;
+use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
@@ -225,5 +225,14 @@ where
         throughput: latencies.len() as f64 / elapsed.as_secs_f64(),
         p50_us: at(0.5),
         p99_us: at(0.99),
+    })
+}
+
+/// What an agent sends to sign in.
+pub fn signed(pair: &KeyPair, challenge: &str) -> Value {
+    json!({
+        "public_key": BASE64_STANDARD.encode(*pair.pk),
+        "challenge": challenge,
+        "signature": BASE64_STANDARD.encode(*pair.sk.sign(challenge.as_bytes(), None)),
     })
 }

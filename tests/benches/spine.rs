@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use e2e::{Database, component_file};
 use ed25519_compact::{KeyPair, Seed};
-use load::{Figures, Target, authenticate, run};
+use load::{Figures, Target, authenticate, run, signed};
 use process::{Server, serve_host};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -185,13 +185,4 @@ fn bench_manifest(database: &Database) -> Result<String> {
         );
     }
     Ok(text)
-}
-
-/// What an agent sends to sign in.
-fn signed(pair: &KeyPair, challenge: &str) -> Value {
-    json!({
-        "public_key": BASE64_STANDARD.encode(*pair.pk),
-        "challenge": challenge,
-        "signature": BASE64_STANDARD.encode(*pair.sk.sign(challenge.as_bytes(), None)),
-    })
 }

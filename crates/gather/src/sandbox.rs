@@ -65,7 +65,7 @@ pub async fn start(options: Start<'_>) -> Result<Service> {
     Service::start(ServiceOptions {
         listen: options.listen,
         runner: Runner::new(runner)?,
-        storage: Storage::new(pool.clone(), options.components)?,
+        storage: Storage::new(pool.clone(), options.components, std::env::vars())?,
         pool,
         callers: callers.into(),
         signing_secret: options.key.derive_bytes("attestation"),

@@ -3,7 +3,11 @@
 use crate::{
     Limits,
     engine::Compiler,
-    interfaces::{self, key_value, postgres},
+    interfaces::{
+        self,
+        http::{HttpClient, http_client},
+        key_value, postgres,
+    },
     manifest::{self, Manifest},
     metrics::Metrics,
     mount,
@@ -246,6 +250,8 @@ pub struct Instances {
     idle: Mutex<BTreeMap<String, Vec<Instance>>>,
     /// The database pools.
     pub pools: Arc<postgres::Pools>,
+    /// Connections to plain HTTP hosts.
+    pub http: HttpClient,
 }
 
 /// A guest's run: resolves when the guest has nothing left to do.
@@ -269,6 +275,7 @@ impl Instances {
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self {
             idle: Mutex::default(),
+            http: http_client(),
             pools: Arc::new(postgres::Pools::new(metrics)),
         }
     }

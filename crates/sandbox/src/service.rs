@@ -36,7 +36,11 @@ use std::{
     time::Duration,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 use uuid::Uuid;
 
 /// Who tokens are for.
@@ -49,6 +53,10 @@ const SWEEP_EVERY: u32 = 1_800;
 const MAX_UPLOAD_BYTES: usize = MAX_COMPONENT_BYTES + skill::manifest::MAX_BYTES + (64 << 10);
 /// Any other body.
 const MAX_BODY_BYTES: usize = 2 << 20;
+/// What clocks of our own machines may differ by.
+const LEEWAY_SECONDS: u64 = 30;
+/// Uploads at the same time: each is whole in memory.
+const UPLOADS: usize = 4;
 /// Calls of one probe.
 const MAX_PROBE_CALLS: u32 = 2_000;
 
@@ -87,6 +95,7 @@ struct Shared {
     signer: Signer,
     server: String,
     usage: Counter,
+    uploads: Semaphore,
 }
 
 impl Service {
@@ -112,6 +121,7 @@ impl Service {
             signer: Signer::new(options.signing_secret),
             server: options.server,
             usage: Counter::default(),
+            uploads: Semaphore::new(UPLOADS),
         });
         let (stop, stopped) = watch::channel(false);
         let router = router(shared.clone());
@@ -248,6 +258,7 @@ impl FromRequestParts<Arc<Shared>> for Caller {
                 let options = VerificationOptions {
                     allowed_issuers: Some(HashSet::from([name.clone()])),
                     allowed_audiences: Some(HashSet::from([AUDIENCE.to_owned()])),
+                    time_tolerance: Some(jwt_simple::prelude::Duration::from_secs(LEEWAY_SECONDS)),
                     ..VerificationOptions::default()
                 };
                 key.verify_token::<NoCustomClaims>(token, Some(options))
@@ -302,6 +313,11 @@ async fn take(
                 error.body_text(),
             )
         })?;
+        let _place = shared
+            .uploads
+            .acquire()
+            .await
+            .map_err(|error| Problem::internal(&error))?;
         let (manifest, wasm) = read_upload(upload).await?;
         let manifest = Manifest::parse(&manifest)
             .map_err(|errors| Problem::invalid("invalid-input", errors))?;

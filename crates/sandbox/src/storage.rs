@@ -15,12 +15,18 @@ pub struct Storage {
 
 impl Storage {
     /// In the database, or in the object store at `url`: `s3://bucket/folder`, with its credentials, region
-    /// and endpoint in the usual `AWS_…` variables.
+    /// and endpoint among the `variables`, by their usual names (`AWS_…`).
     ///
     /// # Errors
     /// An address that names no object store.
-    pub fn new(pool: PgPool, url: Option<&Url>) -> Result<Self> {
-        let environment = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
+    pub fn new(
+        pool: PgPool,
+        url: Option<&Url>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        let environment = variables
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("AWS_"));
         let objects = match url {
             Some(url) => {
                 let (store, path) =

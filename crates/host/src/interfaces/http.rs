@@ -4,7 +4,14 @@
 use crate::{handler, instance::Instances, outbound::Scheme, state::Rights};
 use http::{HeaderName, header, uri};
 use http_body_util::{BodyExt, Full, Limited};
-use std::sync::{Arc, Weak};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 use tokio::task::JoinSet;
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request, handler::Request,
@@ -21,6 +28,15 @@ pub struct Outbound {
     rights: Arc<Rights>,
     worker: Weak<Instances>,
 }
+
+/// How long connecting to a plain HTTP host may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a host may think, unless the guest says otherwise. The request's deadline comes first.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long an idle connection is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Idle connections to one host.
+const MAX_IDLE: usize = 64;
 
 type Finished = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(http::Response<WasiBody>, Finished), Error>;
@@ -84,6 +100,12 @@ impl WasiHttpHooks for Outbound {
             let worker = self.worker.clone();
             return Box::new(async move { call(app, worker, &component, request).await });
         }
+        let client = self.worker.upgrade().map(|worker| worker.http.clone());
+        if let Some(client) = client
+            && request.uri().scheme() == Some(&uri::Scheme::HTTP)
+        {
+            return Box::new(send_plain(client, request, options));
+        }
         Box::new(async move {
             let (response, io) = default_send_request(request, options).await?;
             Ok((
@@ -92,6 +114,44 @@ impl WasiHttpHooks for Outbound {
             ))
         })
     }
+}
+
+/// Sends requests to plain HTTP hosts, and keeps the connections for the next ones: one for each worker's thread.
+pub type HttpClient = Client<HttpConnector, WasiBody>;
+
+/// A client without connections.
+#[must_use]
+pub fn http_client() -> HttpClient {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE)
+        .build(connector)
+}
+
+/// A request over a kept connection, or a new one.
+async fn send_plain(client: HttpClient, request: Request, options: Option<RequestOptions>) -> Sent {
+    let patience = options
+        .and_then(|options| options.first_byte_timeout)
+        .unwrap_or(FIRST_BYTE_TIMEOUT);
+    let response = tokio::time::timeout(patience, client.request(request))
+        .await
+        .map_err(|_| Error::ConnectionReadTimeout)?
+        .map_err(refused)?;
+    let finished: Finished = Box::new(async { Ok(()) });
+    let response = response.map(|body| body.map_err(Error::from).boxed_unsync());
+    Ok((response, finished))
+}
+
+/// What a guest is told of a failure.
+fn refused(error: hyper_util::client::legacy::Error) -> Error {
+    if error.is_connect() {
+        return Error::ConnectionRefused;
+    }
+    Error::ConnectionTerminated
 }
 
 /// The headers that belong to a connection (RFC 9110, section 7.6.1) are the host's own.
