@@ -89,7 +89,6 @@ impl Agent {
     ///
     /// # Panics
     /// A method that is none.
-    #[must_use]
     pub fn request(&self, server: &Server, method: &str, path: &str) -> RequestBuilder {
         let method: Method = method.parse().expect("a method");
         server

@@ -452,10 +452,8 @@ async fn gateway(world: &World) -> Result<String> {
             ))
         }
     };
-    let router = axum::Router::new().fallback(async move |request| match forward(request).await {
-        Ok(response) => response,
-        Err(_) => axum::response::Response::default(),
-    });
+    let router = axum::Router::new()
+        .fallback(async move |request| forward(request).await.unwrap_or_default());
     tokio::spawn(async move { axum::serve(listener, router).await });
     Ok(format!("http://127.0.0.1:{}/mcp", address.port()))
 }

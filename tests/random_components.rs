@@ -2,7 +2,7 @@
 //! every run; for more, and to repeat a sequence:
 //! `GATHER_FUZZ_COMPONENTS=100000 GATHER_FUZZ_SEED=7 cargo test --workspace random_components -- --nocapture`.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use arbitrary::Unstructured;
 use e2e::{root, sandbox_child};
 use sandbox::{End, Fault, Grant, LoadError, Options, Runner};
@@ -10,7 +10,6 @@ use serde_json::Map;
 use skill::{Limits, Permissions};
 use std::{
     collections::BTreeMap,
-    fmt::Write,
     time::{Duration, Instant},
 };
 
@@ -65,12 +64,10 @@ fn running(random: &[u8]) -> Result<Vec<u8>> {
         ..wasm_smith::Config::default()
     };
     let module = wasm_smith::Module::new(config, &mut Unstructured::new(random))?.to_bytes();
-    let mut quoted = String::with_capacity(module.len() * 3);
-    for byte in module {
-        write!(quoted, "\\{byte:02x}")?;
-    }
+    let text = wasmprinter::print_bytes(module)?;
+    let body = text.strip_prefix("(module").context("a module")?;
     Ok(wat::parse_str(format!(
-        r#"(component (core module $m binary "{quoted}") (core instance $i (instantiate $m))
+        r#"(component (core module $m {body} (core instance $i (instantiate $m))
             (func (export "attack") (canon lift (core func $i "attack"))))"#
     ))?)
 }

@@ -3,17 +3,19 @@
 //!
 //! Servers run as processes of their own, so that memory and start-up can be told apart.
 
+#[allow(
+    dead_code,
+    reason = "shared with another benchmark, which uses what this one does not"
+)]
 mod load;
 mod native;
 mod process;
 
 use anyhow::{Context, Result};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use e2e::{Database, component_file};
 use ed25519_compact::{KeyPair, Seed};
 use load::{Figures, Target, authenticate, run, signed};
 use process::{Server, serve_host};
-use serde_json::{Value, json};
 use std::time::Duration;
 
 #[global_allocator]

@@ -111,7 +111,8 @@ impl Sandbox {
         if let Some((token, _)) = known {
             return Ok(token);
         }
-        let key = HS256Key::from_bytes(required_variable("sandbox_key").await?.as_bytes());
+        let key = HS256Key::from_bytes(required_variable("sandbox_key").await?.as_bytes())
+            .with_key_id(self.0);
         let claims = Claims::create(Duration::from_secs(TOKEN_SECONDS))
             .with_issuer(self.0)
             .with_audience(AUDIENCE);

@@ -256,9 +256,15 @@ mod tests {
         );
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_waits_too_long_goes_and_leaves_nothing() {
-        let admission = admission(1, 1, 5);
+        let admission = Admission::new(Bounds {
+            calls: 1,
+            calls_of_one: 1,
+            waiting: 5,
+            waiting_of_one: 5,
+            wait: Duration::from_millis(20),
+        });
         let place = admission.enter(account(1)).await.unwrap();
         assert_eq!(admission.enter(account(2)).await.err(), Some(Busy));
         drop(place);

@@ -147,12 +147,10 @@ impl Skill {
         })
     }
 
-    /// The types of a tool's arguments and result.
+    /// The names and types of a tool's arguments.
     #[must_use]
-    pub fn types(&self, tool: &str) -> Option<(&[(String, Type)], Option<&Type>)> {
-        self.tools
-            .get(tool)
-            .map(|tool| (tool.params.as_slice(), tool.result.as_ref()))
+    pub fn params(&self, tool: &str) -> Option<&[(String, Type)]> {
+        self.tools.get(tool).map(|tool| tool.params.as_slice())
     }
 
     /// Calls a tool.

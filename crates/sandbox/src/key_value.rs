@@ -31,13 +31,16 @@ use generated::wasi::keyvalue::{
 /// Keys of one page of a list.
 const PAGE: usize = 100;
 
+/// Values by bucket and key.
+pub type Keys = BTreeMap<(String, String), Vec<u8>>;
+
 /// Where a skill's keys are.
 #[derive(Clone)]
 pub enum Backing {
     /// In the platform's database.
     Database(PgPool, Uuid),
     /// In this process.
-    Memory(Arc<Mutex<BTreeMap<(String, String), Vec<u8>>>>),
+    Memory(Arc<Mutex<Keys>>),
 }
 
 /// What a call was granted: where its keys are, and how large they may become together.
@@ -231,7 +234,7 @@ impl Granted {
 }
 
 fn put_in_memory(
-    keys: &mut BTreeMap<(String, String), Vec<u8>>,
+    keys: &mut Keys,
     place: (String, String),
     value: Option<&[u8]>,
     max_bytes: u64,

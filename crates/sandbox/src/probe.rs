@@ -87,7 +87,7 @@ pub async fn probe(
     grant: &Grant,
     probe: &Probe,
 ) -> Option<ProbeReport> {
-    let (params, _) = skill.types(&probe.tool)?;
+    let params = skill.params(&probe.tool)?;
     let began = Instant::now();
     let mut rng = Rng::with_seed(probe.seed);
     let mut report = ProbeReport::default();

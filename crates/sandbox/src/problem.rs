@@ -13,9 +13,6 @@ use skill::{FieldError, Refusal, statement::Envelope};
 /// A problem.
 #[derive(Debug, Serialize)]
 pub struct Problem {
-    #[serde(rename = "type")]
-    kind: String,
-    title: String,
     status: u16,
     detail: String,
     code: &'static str,
@@ -26,22 +23,16 @@ pub struct Problem {
     errors: Vec<FieldError>,
     /// The skill's own error.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<Value>,
+    pub error: Option<Box<Value>>,
     /// What is signed of a call that ended with the skill's own error.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub receipt: Option<Envelope>,
+    pub receipt: Option<Box<Envelope>>,
 }
 
 impl Problem {
     /// A problem of any kind.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        let mut title = code.replace('-', " ");
-        if let Some(first) = title.get_mut(..1) {
-            first.make_ascii_uppercase();
-        }
         Self {
-            kind: format!("/problems/{code}"),
-            title,
             status: status.as_u16(),
             detail: detail.into(),
             code,
@@ -78,7 +69,14 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response<Body> {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut title = self.code.replace('-', " ");
+        if let Some(first) = title.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        let mut body = serde_json::to_value(&self).unwrap_or_default();
+        body["type"] = format!("/problems/{}", self.code).into();
+        body["title"] = title.into();
+        let body = body.to_string();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -21,7 +21,7 @@ use axum::{
     routing::{get, post},
     serve::ListenerExt,
 };
-use jwt_simple::prelude::{HS256Key, MACLike, NoCustomClaims, VerificationOptions};
+use jwt_simple::prelude::{HS256Key, MACLike, NoCustomClaims, Token, VerificationOptions};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use skill::{
@@ -253,19 +253,7 @@ impl FromRequestParts<Arc<Shared>> for Caller {
         };
         let token =
             header(header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
-        let name = token.and_then(|token| {
-            shared.callers.iter().find_map(|(name, key)| {
-                let options = VerificationOptions {
-                    allowed_issuers: Some(HashSet::from([name.clone()])),
-                    allowed_audiences: Some(HashSet::from([AUDIENCE.to_owned()])),
-                    time_tolerance: Some(jwt_simple::prelude::Duration::from_secs(LEEWAY_SECONDS)),
-                    ..VerificationOptions::default()
-                };
-                key.verify_token::<NoCustomClaims>(token, Some(options))
-                    .ok()
-                    .map(|_| name.clone())
-            })
-        });
+        let name = token.and_then(|token| shared.issuer(token));
         let name = name.ok_or_else(|| {
             Problem::new(
                 StatusCode::UNAUTHORIZED,
@@ -281,6 +269,21 @@ impl FromRequestParts<Arc<Shared>> for Caller {
 }
 
 impl Shared {
+    /// Which component made this token, if it is valid.
+    fn issuer(&self, token: &str) -> Option<String> {
+        // The name of its key says which key to try; the signature whether that is true.
+        let metadata = Token::decode_metadata(token).ok()?;
+        let (name, key) = self.callers.get_key_value(metadata.key_id()?)?;
+        let options = VerificationOptions {
+            allowed_issuers: Some(HashSet::from([name.clone()])),
+            allowed_audiences: Some(HashSet::from([AUDIENCE.to_owned()])),
+            time_tolerance: Some(jwt_simple::prelude::Duration::from_secs(LEEWAY_SECONDS)),
+            ..VerificationOptions::default()
+        };
+        let claims = key.verify_token::<NoCustomClaims>(token, Some(options));
+        claims.ok().map(|_| name.clone())
+    }
+
     async fn skill(&self, digest: &str) -> Result<Arc<crate::Skill>, LoadError> {
         self.runner.load(digest, self.storage.get(digest)).await
     }
@@ -520,8 +523,8 @@ async fn call(shared: &Shared, body: &[u8]) -> Result<Json<Value>, Problem> {
             let detail = "The skill answered with an error of its own; `error` has it.";
             let mut problem =
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "skill-failed", detail);
-            problem.error = Some(error);
-            problem.receipt = Some(receipt);
+            problem.error = Some(Box::new(error));
+            problem.receipt = Some(Box::new(receipt));
             Err(problem)
         }
         End::Ended(fault) => Err(fault.into()),

@@ -76,8 +76,8 @@ fn rust(project: &Project) -> Result<PathBuf> {
             )
         })
         .flatten();
-    let wasm = files.filter(|file| file.extension() == Some(OsStr::new("wasm")));
-    wasm.last()
+    let mut wasm = files.filter(|file| file.extension() == Some(OsStr::new("wasm")));
+    wasm.next_back()
         .context("cargo made no component; does Cargo.toml have crate-type = [\"cdylib\"]?")
 }
 
