@@ -1,5 +1,7 @@
 //! Outgoing HTTP: to the hosts in the function's `allowed_outbound_hosts` only.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -24,6 +26,30 @@ impl std::fmt::Display for FetchError {
 }
 
 impl std::error::Error for FetchError {}
+
+/// Lets a request fail whose answer does not begin within `limit`, or is silent for longer. Without it, a request
+/// waits as long as the host lets it.
+#[cfg(target_family = "wasm")]
+pub fn limit_silence(request: &mut Request<Body>, limit: Duration) {
+    use spin_sdk::wasip3::{http::types::RequestOptions, http_compat::RequestOptionsExtension};
+    let nanoseconds = u64::try_from(limit.as_nanos()).ok();
+    let options = RequestOptions::new();
+    let set = [
+        options.set_connect_timeout(nanoseconds),
+        options.set_first_byte_timeout(nanoseconds),
+        options.set_between_bytes_timeout(nanoseconds),
+    ];
+    if let Some(error) = set.into_iter().find_map(Result::err) {
+        crate::warn!("the host limits no request", cause = format!("{error:?}"));
+    }
+    request
+        .extensions_mut()
+        .insert(RequestOptionsExtension(options));
+}
+
+/// Natively nothing is sent.
+#[cfg(not(target_family = "wasm"))]
+pub fn limit_silence(_: &mut Request<Body>, _: Duration) {}
 
 /// Sends a request, and answers as soon as the answer's head is there. Redirects are not followed.
 ///

@@ -30,7 +30,7 @@ pub use answer::Created;
 pub use caller::{Caller, Kind};
 pub use db::Db;
 pub use extract::{Input, MAX_BODY_BYTES, Path, Query};
-pub use fetch::{FetchError, fetch, fetch_whole};
+pub use fetch::{FetchError, fetch, fetch_whole, limit_silence};
 pub use idempotency::{idempotent, idempotent_up_to};
 pub use job::{Failure, Job};
 pub use page::{Items, Page, PageParams};

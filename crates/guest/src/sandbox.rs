@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, Request, Response};
 use jwt_simple::prelude::{Claims, Duration, HS256Key, MACLike};
 use serde::Serialize;
 
-use crate::{Problem, Result, fetch, fetch_whole, required_variable};
+use crate::{Problem, Result, fetch, fetch_whole, limit_silence, required_variable};
 
 /// The audience of the tokens.
 pub const AUDIENCE: &str = "gather-sandbox";
@@ -19,6 +19,8 @@ pub const AUDIENCE: &str = "gather-sandbox";
 const TOKEN_SECONDS: u64 = 300;
 /// A token is not used in its last minute: clocks differ.
 const RENEW_SECONDS: u64 = 60;
+/// How long the sandbox may be silent: a skill's call takes 30 s at most, and one of the review's twice that.
+const SILENCE: std::time::Duration = std::time::Duration::from_secs(120);
 /// The largest answer that is taken whole.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 
@@ -100,7 +102,9 @@ impl Sandbox {
         if let Some(id) = request_id {
             request = request.header("x-request-id", id);
         }
-        request.body(body).map_err(Problem::internal)
+        let mut request = request.body(body).map_err(Problem::internal)?;
+        limit_silence(&mut request, SILENCE);
+        Ok(request)
     }
 
     async fn token(self) -> Result<HeaderValue> {
