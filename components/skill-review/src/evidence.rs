@@ -1,24 +1,21 @@
-//! What a review looks at: the examples of the manifest, made in the sandbox, and calls with generated
-//! arguments.
+//! What a review looks at and keeps: what is under review, how its examples ended, what generated calls showed.
+//! All that is kept is bounded, whatever a skill answers or writes.
 
-use axum::http::StatusCode;
-use guest::Job;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{Arguments, SANDBOX, reading::Reading};
+use crate::reading::Reading;
+use crate::{Decision, rules::Verdict};
 
-/// Generated calls of each tool, each made twice.
-const CALLS: u32 = 200;
-/// What all generated calls of a skill may take together.
-const BUDGET_MS: u64 = 12_000;
-/// The least that one tool gets of it.
-const LEAST_BUDGET_MS: u64 = 300;
-/// Characters of a log that are kept.
-const MAX_LOG: usize = 2_000;
+/// Characters of a log that are kept, and lines.
+const MAX_LOG: usize = 1_000;
+const MAX_LOG_LINES: usize = 20;
 /// Characters of a value that are kept.
-const MAX_VALUE: usize = 4_000;
+const MAX_VALUE: usize = 1_000;
+/// A longer answer is not read: a manifest has no room to expect one.
+const MAX_COMPARED_BYTES: usize = 1 << 20;
 
 /// What is under review.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,6 +31,11 @@ pub struct Subject {
     pub status: String,
     pub held: bool,
     pub published_by: Uuid,
+    /// Of an earlier decision.
+    #[serde(default)]
+    pub reasons: Value,
+    #[serde(default)]
+    pub quality: Option<f64>,
 }
 
 /// A tool of it.
@@ -46,13 +48,18 @@ pub struct Tool {
 }
 
 /// An example as the manifest has it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     pub tool: String,
-    #[serde(default)]
     pub arguments: Value,
-    pub result: Option<Value>,
-    pub error: Option<Value>,
+    pub expected: Ending<Value>,
+}
+
+/// How a call ends, by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ending<T> {
+    Result(T),
+    Error(T),
 }
 
 impl Subject {
@@ -63,32 +70,37 @@ impl Subject {
 
     /// Its examples.
     pub fn examples(&self) -> Vec<Example> {
-        // `result: null` is a result: told apart by the field being there.
-        let examples = self.manifest["examples"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let read = examples.into_iter().filter_map(|value| {
-            let has_result = value.get("result").is_some();
-            let mut example: Example = serde_json::from_value(value).ok()?;
-            if has_result && example.result.is_none() {
-                example.result = Some(Value::Null);
-            }
-            Some(example)
+        let examples = self.manifest["examples"].as_array();
+        let read = examples.into_iter().flatten().filter_map(|example| {
+            // An expected null is a result: told by the field being there.
+            let expected = match (example.get("result"), example.get("error")) {
+                (Some(result), _) => Ending::Result(result.clone()),
+                (None, error) => Ending::Error(error.cloned().unwrap_or_default()),
+            };
+            Some(Example {
+                tool: example["tool"].as_str()?.to_owned(),
+                arguments: example["arguments"].clone(),
+                expected,
+            })
         });
         read.collect()
     }
 
-    fn question(&self, tool: &str) -> Map<String, Value> {
-        let skill = json!({"id": self.skill_id, "name": self.name, "version": self.version});
-        Map::from_iter([
-            ("digest".to_owned(), json!(self.digest)),
-            ("tool".to_owned(), json!(tool)),
-            ("skill".to_owned(), skill),
-            ("account".to_owned(), json!(self.published_by)),
-            ("permissions".to_owned(), self.permissions()),
-            ("limits".to_owned(), self.manifest["limits"].clone()),
-        ])
+    /// What was decided before, if it was.
+    pub fn decision(&self) -> Option<Decision> {
+        let verdict = match self.status.as_str() {
+            "in_review" if self.held => Verdict::Hold,
+            "in_review" => return None,
+            "rejected" => Verdict::Reject,
+            _ => Verdict::Approve,
+        };
+        let reasons = self.reasons.as_array().into_iter().flatten();
+        let reasons = reasons.filter_map(|reason| reason.as_str().map(str::to_owned));
+        Some(Decision {
+            verdict,
+            reasons: reasons.collect(),
+            quality: self.quality.unwrap_or_default(),
+        })
     }
 }
 
@@ -96,6 +108,8 @@ impl Subject {
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Evidence {
     pub examples: Vec<ExampleRun>,
+    /// Examples that were not run: too many were wrong, or the time for all was up.
+    pub examples_left: usize,
     pub probes: Vec<ProbeRun>,
     /// Why the skill can't be loaded, if it can't.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,10 +117,7 @@ pub struct Evidence {
     /// What a language model read in it, where one is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reading: Option<Reading>,
-    /// The review could not be finished.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub is_interrupted: bool,
-    /// Why.
+    /// Why the review could not be finished, if it could not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interruption: Option<String>,
 }
@@ -121,7 +132,7 @@ pub struct ExampleRun {
     /// The same, or `{"problem": code, "detail": …}`.
     pub actual: Value,
     pub is_as_expected: bool,
-    pub used: Value,
+    pub used: Used,
     pub usage: Value,
     pub log: String,
 }
@@ -163,188 +174,126 @@ pub struct Used {
     pub random: bool,
 }
 
+/// What the sandbox answers to a call. The values stay text: what is not kept is not taken apart.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Answer<'a> {
+    #[serde(borrow)]
+    pub result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub errors: Option<&'a RawValue>,
+    pub code: String,
+    pub detail: String,
+    pub used: Used,
+    pub usage: Value,
+    pub log: String,
+}
+
 impl Evidence {
     /// The review could not be finished in any attempt.
-    pub fn interrupted(why: String) -> Self {
+    pub fn interrupted(why: &str) -> Self {
         Self {
-            is_interrupted: true,
-            interruption: Some(why),
+            interruption: Some(why.to_owned()),
             ..Self::default()
         }
     }
 
     /// For the statement.
     pub fn example_counts(&self) -> Value {
-        let good = self
-            .examples
-            .iter()
-            .filter(|example| example.is_as_expected)
-            .count();
-        json!({"run": self.examples.len(), "as_expected": good})
+        let good = self.examples.iter().filter(|run| run.is_as_expected);
+        json!({"run": self.examples.len(), "as_expected": good.count(), "not_run": self.examples_left})
     }
 
     /// For the statement.
     pub fn probe_counts(&self) -> Value {
         let sum = |count: fn(&Report) -> u32| {
-            self.probes
-                .iter()
-                .map(|probe| count(&probe.report))
-                .sum::<u32>()
+            let counts = self.probes.iter().map(|probe| count(&probe.report));
+            counts.sum::<u32>()
         };
         json!({
+            "tools": self.probes.len(),
             "calls": sum(|r| r.calls), "trapped": sum(|r| r.trapped), "overran": sum(|r| r.overran),
             "denied": sum(|r| r.denied), "nondeterministic": sum(|r| r.nondeterministic),
         })
     }
 }
 
-/// Makes the examples and the generated calls.
-///
-/// # Errors
-/// The sandbox can't be asked.
-pub async fn gather(subject: &Subject, job: &Job<Arguments>) -> Result<Evidence, String> {
-    let mut evidence = Evidence::default();
-    let examples = subject.examples();
-    for (at, example) in examples.iter().enumerate() {
-        if job.is_cancelled() {
-            return Ok(evidence);
-        }
-        job.progress(percent(5, 35, at, examples.len()), "running the examples");
-        match run_example(subject, example).await? {
-            Ok(run) => evidence.examples.push(run),
-            Err(why) => {
-                evidence.unusable = Some(why);
-                return Ok(evidence);
+impl ExampleRun {
+    /// Compares what was expected with what came; `answered`: with a result.
+    pub fn new(example: &Example, answer: &Answer, answered: bool) -> Self {
+        let null = |raw: Option<&RawValue>| raw.map_or("null", RawValue::get).to_owned();
+        let (actual, is_as_expected) = if answered {
+            let text = null(answer.result);
+            let same = matches!(&example.expected, Ending::Result(value) if is_same(value, &text));
+            (json!({"result": kept(&text)}), same)
+        } else if answer.code == "skill-failed" {
+            let text = null(answer.error);
+            let same = matches!(&example.expected, Ending::Error(value) if is_same(value, &text));
+            (json!({"error": kept(&text)}), same)
+        } else {
+            let mut problem = json!({"problem": answer.code, "detail": cut(&answer.detail)});
+            if let Some(errors) = answer.errors {
+                problem["errors"] = kept(errors.get());
             }
+            (problem, false)
+        };
+        Self {
+            tool: example.tool.clone(),
+            arguments: kept(&example.arguments.to_string()),
+            expected: match &example.expected {
+                Ending::Result(value) => json!({"result": kept(&value.to_string())}),
+                Ending::Error(value) => json!({"error": kept(&value.to_string())}),
+            },
+            actual,
+            is_as_expected,
+            used: answer.used.clone(),
+            usage: answer.usage.clone(),
+            log: beginning(&answer.log),
         }
-    }
-    let budget = (BUDGET_MS / subject.tools.len().max(1) as u64).max(LEAST_BUDGET_MS);
-    for (at, tool) in subject.tools.iter().enumerate() {
-        if job.is_cancelled() {
-            return Ok(evidence);
-        }
-        job.progress(
-            percent(35, 80, at, subject.tools.len()),
-            "calling with generated inputs",
-        );
-        match probe(subject, &tool.name, at, budget).await? {
-            Ok(run) => evidence.probes.push(run),
-            Err(why) => {
-                evidence.unusable = Some(why);
-                return Ok(evidence);
-            }
-        }
-    }
-    Ok(evidence)
-}
-
-fn percent(from: usize, to: usize, at: usize, of: usize) -> u8 {
-    u8::try_from(from + (to - from) * at / of.max(1)).unwrap_or(99)
-}
-
-/// Asks the sandbox; the inner error says why the skill can't be loaded.
-async fn ask(
-    path: &str,
-    question: Map<String, Value>,
-) -> Result<Result<(StatusCode, Value), String>, String> {
-    let answer = SANDBOX.ask(path, &question, None).await;
-    let answer =
-        answer.map_err(|problem| format!("The sandbox can't be reached ({}).", problem.code()))?;
-    let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-    let code = body["code"].as_str().unwrap_or_default();
-    match (answer.status().as_u16(), code) {
-        (_, "skill-unusable") => Ok(Err(body["detail"].as_str().unwrap_or_default().to_owned())),
-        (500 | 503 | 401 | 403, "internal" | "sandbox-busy" | "unauthenticated" | "forbidden") => {
-            Err(format!("The sandbox can't answer ({code})."))
-        }
-        _ => Ok(Ok((answer.status(), body))),
     }
 }
 
-async fn run_example(
-    subject: &Subject,
-    example: &Example,
-) -> Result<Result<ExampleRun, String>, String> {
-    let mut question = subject.question(&example.tool);
-    question.insert("arguments".to_owned(), example.arguments.clone());
-    question.insert("evidence".to_owned(), json!(true));
-    let (status, body) = match ask("/invoke", question).await? {
-        Ok(answer) => answer,
-        Err(why) => return Ok(Err(why)),
-    };
-    let expected = match (&example.result, &example.error) {
-        (Some(result), _) => json!({"result": result}),
-        (None, error) => json!({"error": error}),
-    };
-    let actual = if status == StatusCode::OK {
-        json!({"result": body["result"]})
-    } else if body["code"] == "skill-failed" {
-        json!({"error": body["error"]})
-    } else {
-        json!({"problem": body["code"], "detail": body["detail"], "errors": body["errors"]})
-    };
-    let log: String = body["log"]
-        .as_str()
-        .unwrap_or_default()
-        .replace('\0', "\u{fffd}")
-        .chars()
-        .take(MAX_LOG)
-        .collect();
-    Ok(Ok(ExampleRun {
-        tool: example.tool.clone(),
-        arguments: bounded(example.arguments.clone()),
-        is_as_expected: same(&expected, &actual),
-        expected: bounded(expected),
-        actual: bounded(actual),
-        used: body["used"].clone(),
-        usage: body["usage"].clone(),
-        log,
-    }))
+/// The first lines of a log.
+fn beginning(log: &str) -> String {
+    let lines: Vec<_> = log.lines().take(MAX_LOG_LINES).collect();
+    cut(&lines.join("\n")).chars().take(MAX_LOG).collect()
 }
 
-async fn probe(
-    subject: &Subject,
-    tool: &str,
-    at: usize,
-    budget: u64,
-) -> Result<Result<ProbeRun, String>, String> {
-    // Below 2^53, so that it can be read everywhere.
-    let digits = subject
-        .digest
-        .trim_start_matches("sha256:")
-        .get(..12)
-        .unwrap_or("0");
-    let seed = u64::from_str_radix(digits, 16)
-        .unwrap_or(0)
-        .wrapping_add(at as u64);
-    let mut question = subject.question(tool);
-    question.insert("calls".to_owned(), json!(CALLS));
-    question.insert("seed".to_owned(), json!(seed));
-    question.insert("budget_ms".to_owned(), json!(budget));
-    let (status, body) = match ask("/probe", question).await? {
-        Ok(answer) => answer,
-        Err(why) => return Ok(Err(why)),
-    };
-    if status != StatusCode::OK {
-        return Err(format!(
-            "The sandbox refuses to try the tool {tool} ({}).",
-            body["code"]
-        ));
+/// A text that PostgreSQL can hold, and not a long one.
+pub fn cut(text: &str) -> String {
+    let text = text.replace('\0', "\u{fffd}");
+    text.chars().take(MAX_VALUE).collect()
+}
+
+/// A value that is kept; one that is too long, or has what PostgreSQL's JSON can't hold (zero characters),
+/// as the beginning of its text.
+pub fn kept(json: &str) -> Value {
+    let whole =
+        (json.len() <= MAX_VALUE && !json.contains("\\u0000")).then(|| serde_json::from_str(json));
+    match whole {
+        Some(Ok(value)) => value,
+        _ => json!({"beginning": cut(json), "bytes": json.len()}),
     }
-    let mut report: Report = serde_json::from_value(body)
-        .map_err(|error| format!("The sandbox's report can't be read: {error}."))?;
-    report.findings = report.findings.into_iter().map(bounded).collect();
-    Ok(Ok(ProbeRun {
-        tool: tool.to_owned(),
-        seed,
-        report,
-    }))
+}
+
+/// Whether a value is what a text says.
+fn is_same(expected: &Value, json: &str) -> bool {
+    json.len() <= MAX_COMPARED_BYTES
+        && serde_json::from_str::<Value>(json).is_ok_and(|actual| same(expected, &actual))
 }
 
 /// Whether two values are the same; numbers by their value, whatever their form.
-pub fn same(one: &Value, other: &Value) -> bool {
+fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(a), Value::Number(b)) => {
+            // Whole numbers are told apart where floating-point ones are not.
+            match (a.as_i128(), b.as_i128()) {
+                (Some(a), Some(b)) => a == b,
+                _ => a.as_f64() == b.as_f64(),
+            }
+        }
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
         }
@@ -357,62 +306,166 @@ pub fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// A value that is too long to be kept, or has what PostgreSQL's JSON can't hold (zero characters), becomes
-/// the beginning of its text.
-fn bounded(value: Value) -> Value {
-    let text = value.to_string().replace("\\u0000", "\\\\u0000");
-    if text.len() <= MAX_VALUE && !text.contains("\\\\u0000") {
-        return value;
-    }
-    let beginning: String = text.chars().take(MAX_VALUE).collect();
-    json!({"beginning": beginning, "bytes": text.len()})
-}
-
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    #[test]
-    fn numbers_are_compared_by_value() {
-        assert!(same(
-            &json!({"result": [1, 2.5]}),
-            &json!({"result": [1.0, 2.5]})
-        ));
-        assert!(!same(&json!({"result": 1}), &json!({"result": 2})));
-        assert!(!same(&json!({"result": 1}), &json!({"error": 1})));
-        assert!(!same(&json!({"a": 1}), &json!({"a": 1, "b": 2})));
-        assert!(!same(&json!("1"), &json!(1)));
-    }
-
-    #[test]
-    fn what_is_kept_is_bounded() {
-        let kept = bounded(json!("x".repeat(1_000_000)));
-        assert!(kept.to_string().len() < 2 * MAX_VALUE);
-        assert_eq!(kept["bytes"], 1_000_002);
-        assert_eq!(bounded(json!([1])), json!([1]));
-        assert!(!bounded(json!(["a\0b"])).to_string().contains("[\"a\\u0000"));
-    }
-
-    #[test]
-    fn an_expected_null_is_a_result() {
-        let subject = Subject {
+    /// A version under review.
+    pub fn subject(manifest: Value) -> Subject {
+        Subject {
             version_id: Uuid::nil(),
             skill_id: Uuid::nil(),
             name: "a".into(),
             version: "1.0.0".into(),
             digest: "sha256:00".into(),
-            manifest: json!({"examples": [{"tool": "t", "arguments": {}, "result": null}, {"tool": "t", "error": "no"}]}),
+            manifest,
             tools: Vec::new(),
             facts: json!({}),
             status: "in_review".into(),
             held: false,
             published_by: Uuid::nil(),
+            reasons: Value::Null,
+            quality: None,
+        }
+    }
+
+    fn run(expected: Ending<Value>, answer: &str, answered: bool) -> ExampleRun {
+        let example = Example {
+            tool: "t".into(),
+            arguments: json!({}),
+            expected,
         };
-        let examples = subject.examples();
-        assert_eq!(examples[0].result, Some(Value::Null));
-        assert_eq!(
-            (examples[1].result.clone(), examples[1].error.clone()),
-            (None, Some(json!("no")))
+        let answer = serde_json::from_str(answer).expect("an answer");
+        ExampleRun::new(&example, &answer, answered)
+    }
+
+    #[test]
+    fn numbers_are_compared_by_value() {
+        assert!(same(&json!([1, 2.5]), &json!([1.0, 2.5])));
+        assert!(same(&json!(1e3), &json!(1000)));
+        assert!(!same(&json!(1), &json!(2)));
+        assert!(!same(
+            &json!(9_007_199_254_740_992_u64),
+            &json!(9_007_199_254_740_993_u64)
+        ));
+        assert!(!same(&json!({"a": 1}), &json!({"a": 1, "b": 2})));
+        assert!(!same(&json!({"a": null}), &json!({"b": null})));
+        assert!(!same(&json!("1"), &json!(1)));
+    }
+
+    #[test]
+    fn an_example_is_compared_with_how_the_call_ended() {
+        let result = |value| Ending::Result(value);
+        assert!(run(result(json!(3)), r#"{"result": 3.0}"#, true).is_as_expected);
+        assert!(run(result(Value::Null), r#"{"result": null}"#, true).is_as_expected);
+        assert!(!run(result(json!(3)), r#"{"result": 4}"#, true).is_as_expected);
+        let failed = r#"{"code": "skill-failed", "error": "no"}"#;
+        assert!(run(Ending::Error(json!("no")), failed, false).is_as_expected);
+        assert!(!run(result(json!("no")), failed, false).is_as_expected);
+        let trapped = run(
+            Ending::Error(Value::Null),
+            r#"{"code": "skill-trapped", "detail": "unreachable"}"#,
+            false,
         );
+        assert!(
+            !trapped.is_as_expected,
+            "a trap is no error of the skill's own"
+        );
+        assert_eq!(
+            trapped.actual,
+            json!({"problem": "skill-trapped", "detail": "unreachable"})
+        );
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let long = format!(
+            r#"{{"result": {}, "log": {}}}"#,
+            json!("x".repeat(2_000_000)),
+            json!("y\n".repeat(50_000))
+        );
+        let run = run(Ending::Result(json!("x")), &long, true);
+        assert!(!run.is_as_expected);
+        assert_eq!(run.actual["result"]["bytes"], 2_000_002);
+        assert_eq!(run.log.lines().count(), MAX_LOG_LINES);
+        assert!(json!(run).to_string().len() < 5_000);
+        assert_eq!(kept("[1]"), json!([1]));
+    }
+
+    #[test]
+    fn an_expected_null_is_a_result() {
+        let subject = subject(
+            json!({"examples": [{"tool": "t", "arguments": {}, "result": null}, {"tool": "t", "error": "no"}]}),
+        );
+        let expected: Vec<_> = subject.examples().into_iter().map(|e| e.expected).collect();
+        assert_eq!(
+            expected,
+            [Ending::Result(Value::Null), Ending::Error(json!("no"))]
+        );
+    }
+
+    #[test]
+    fn what_was_decided_is_told_again() {
+        let mut subject = subject(json!({}));
+        assert!(subject.decision().is_none());
+        subject.held = true;
+        subject.reasons = json!(["It asks for much."]);
+        let decision = subject.decision().expect("held");
+        assert_eq!(
+            (decision.verdict, decision.reasons.len()),
+            (Verdict::Hold, 1)
+        );
+        (subject.held, subject.status, subject.reasons) = (false, "yanked".into(), Value::Null);
+        assert_eq!(
+            subject.decision().map(|d| d.verdict),
+            Some(Verdict::Approve)
+        );
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 64, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+                prop::collection::btree_map(any::<String>(), inner, 0..8)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_is_what_it_is_written_as(value in any_json()) {
+            prop_assert!(is_same(&value, &value.to_string()));
+        }
+
+        #[test]
+        fn being_the_same_is_mutual(one in any_json(), other in any_json()) {
+            prop_assert_eq!(same(&one, &other), same(&other, &one));
+        }
+
+        #[test]
+        fn nothing_that_is_kept_is_long_or_has_zeros(value in any_json()) {
+            let text = kept(&value.to_string()).to_string();
+            prop_assert!(text.len() <= 8 * MAX_VALUE + 100 && !value_has_zero(&kept(&value.to_string())));
+        }
+    }
+
+    fn value_has_zero(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(items) => items.iter().any(value_has_zero),
+            Value::Object(fields) => fields
+                .iter()
+                .any(|(key, value)| key.contains('\0') || value_has_zero(value)),
+            _ => false,
+        }
     }
 }

@@ -2,13 +2,19 @@
 //! behaves with generated inputs, whether it uses what it asks for, and, where one is configured, what a
 //! language model reads in it. Ends in a verdict by the rules in [`rules`], and a signed statement.
 //!
-//! Running twice does no harm: what is decided stays decided.
+//! Running twice does no harm: what is decided stays decided. No version stays undecided because of what it does:
+//! all that it can do is bounded here, and the last attempt leaves it to a person without trying it again.
 
 mod evidence;
 mod llm;
+mod permissions;
 mod reading;
 mod rules;
+mod suspicion;
 mod toolchains;
+mod trial;
+
+use std::time::Duration;
 
 use guest::{Db, Failure, Job, Sandbox, args};
 use serde::{Deserialize, Serialize};
@@ -25,6 +31,9 @@ use rules::{Finding, Severity, Verdict};
 const SANDBOX: Sandbox = Sandbox("skill-review");
 /// What the statement is.
 const PREDICATE: &str = "https://gather.dev/attestations/skill-review/v1";
+
+/// Reasons that are given; the findings have all.
+const MAX_REASONS: usize = 20;
 
 /// Which version.
 #[derive(Debug, Deserialize)]
@@ -56,111 +65,165 @@ struct Decided {
 /// Reviews one version.
 ///
 /// # Errors
-/// The sandbox or the database can't be reached: then again later. In the last attempt the version is left
-/// to a person instead, so that none waits for ever.
+/// The sandbox or the database can't be reached: then again later.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Decision, Failure> {
-    let found: Found = db
-        .one(
-            "select under_review($1) as subject",
-            args![job.payload.version_id],
-        )
-        .await?;
-    let subject = found
-        .subject
-        .ok_or_else(|| Failure::Final("There is no such version.".to_owned()))?;
-    if subject.status != "in_review" || subject.held {
-        return Err(Failure::Final("It is decided about already.".to_owned()));
+    let subject = find(&db, job.payload.version_id).await?;
+    if let Some(decision) = subject.decision() {
+        return Ok(decision);
     }
-    let gathered = evidence::gather(&subject, &job).await;
-    let mut evidence = match gathered {
-        Ok(evidence) => evidence,
-        Err(why) if job.attempt >= job.max_attempts => Evidence::interrupted(why),
-        Err(why) => return Err(Failure::Retry(why)),
+    let is_last = job.attempt >= job.max_attempts;
+    let mut evidence = if is_last {
+        Evidence::interrupted("No attempt came to an end; the job says why.")
+    } else {
+        let gathered = trial::gather(&subject, &job).await;
+        gathered.map_err(Failure::Retry)?
     };
     if job.is_cancelled() {
         return Err(Failure::Retry("It was cancelled.".to_owned()));
     }
-    if !evidence.is_interrupted {
+    let mut findings = rules::findings(&subject, &evidence);
+    // What is rejected anyway needs no reading; what could not be finished has nothing to read.
+    if !is_last && rules::verdict(&findings) != Verdict::Reject {
         job.progress(80, "reading");
         evidence.reading = reading::read(&subject, &evidence).await;
+        findings = rules::findings(&subject, &evidence);
     }
     job.progress(95, "deciding");
-    let findings = rules::findings(&subject, &evidence);
     let decision = Decision {
         verdict: rules::verdict(&findings),
         reasons: reasons(&findings),
         quality: rules::quality(&subject, &evidence, &findings),
     };
-    conclude(&db, &job, &subject, &evidence, &findings, &decision).await?;
-    Ok(decision)
-}
-
-fn reasons(findings: &[Finding]) -> Vec<String> {
-    let serious = findings
-        .iter()
-        .filter(|finding| finding.severity != Severity::Note);
-    serious.map(|finding| finding.detail.clone()).collect()
-}
-
-/// Signs what was found, and writes it down with the decision.
-async fn conclude(
-    db: &Db,
-    job: &Job<Arguments>,
-    subject: &Subject,
-    evidence: &Evidence,
-    findings: &[Finding],
-    decision: &Decision,
-) -> Result<(), Failure> {
-    let reviewed_at = OffsetDateTime::now_utc()
-        .format(&Rfc3339)
-        .unwrap_or_default();
-    let review = json!({
-        "verdict": decision.verdict,
-        "reasons": decision.reasons,
-        "quality": decision.quality,
-        "findings": findings,
-        "evidence": evidence,
-        "reviewer": reviewer(),
-        "reviewed_at": reviewed_at,
-        "job_id": job.id,
-    });
-    let predicate = json!({
-        "skill": subject.name,
-        "version": subject.version,
-        "reviewer": reviewer(),
-        "reviewed_at": reviewed_at,
-        "job_id": job.id,
-        "manifest": {"sha256": digest(&subject.manifest)},
-        "evidence": {"sha256": digest(&json!(evidence))},
-        "examples": evidence.example_counts(),
-        "probes": evidence.probe_counts(),
-        "permissions": subject.permissions(),
-        "language_model": evidence.reading.as_ref().map(|reading| json!({
-            "provider": reading.provider, "model": reading.model, "verdict": reading.verdict,
-        })),
-        "findings": findings,
-        "verdict": decision.verdict,
-        "quality": decision.quality,
-    });
-    let envelope = attest(subject, predicate).await?;
-    let decided: Decided = db
-        .one(
-            "select decide($1, $2, $3, $4, $5, null) as decided",
-            args![
-                subject.version_id,
-                decision.verdict.as_str(),
-                review,
-                decision.quality,
-                envelope
-            ],
-        )
-        .await?;
-    if !decided.decided {
-        return Err(Failure::Final(
-            "Somebody else has decided about it meanwhile.".to_owned(),
-        ));
+    let review = Review {
+        job: job.id,
+        subject: &subject,
+        evidence: &evidence,
+        findings: &findings,
+        decision: &decision,
+    };
+    if review.conclude(&db, is_last).await? {
+        return Ok(decision);
     }
-    Ok(())
+    // Somebody else was faster.
+    let decided = find(&db, job.payload.version_id).await?.decision();
+    decided.ok_or_else(|| Failure::Retry("The decision was not taken.".to_owned()))
+}
+
+async fn find(db: &Db, version: Uuid) -> Result<Subject, Failure> {
+    let found: Found = db
+        .one("select under_review($1) as subject", args![version])
+        .await?;
+    let none = || Failure::Final("There is no such version.".to_owned());
+    found.subject.ok_or_else(none)
+}
+
+/// For the author: what is more than a note, the most serious first.
+fn reasons(findings: &[Finding]) -> Vec<String> {
+    let of = |severity| {
+        let those = findings
+            .iter()
+            .filter(move |finding| finding.severity == severity);
+        those.map(|finding| finding.detail.clone())
+    };
+    let all = of(Severity::Reject).chain(of(Severity::Hold));
+    all.take(MAX_REASONS).collect()
+}
+
+/// A review that has come to its decision.
+struct Review<'a> {
+    job: Uuid,
+    subject: &'a Subject,
+    evidence: &'a Evidence,
+    findings: &'a [Finding],
+    decision: &'a Decision,
+}
+
+impl Review<'_> {
+    /// Signs what was found, and writes it down with the decision. Answers whether there was still something to
+    /// decide. `is_last`: a decision without a signature is better than none; it can only be to hold.
+    async fn conclude(&self, db: &Db, is_last: bool) -> Result<bool, Failure> {
+        let now = OffsetDateTime::now_utc().format(&Rfc3339);
+        let reviewed_at = now.unwrap_or_default();
+        let envelope = match self.attest(&reviewed_at).await {
+            Err(why) if is_last => {
+                guest::warn!("held without a statement", cause = why);
+                None
+            }
+            signed => Some(signed.map_err(Failure::Retry)?),
+        };
+        let decided: Decided = db
+            .one(
+                "select decide($1, $2, $3, $4, $5, null) as decided",
+                args![
+                    self.subject.version_id,
+                    self.decision.verdict.as_str(),
+                    self.shown(&reviewed_at),
+                    self.decision.quality,
+                    envelope
+                ],
+            )
+            .await?;
+        Ok(decided.decided)
+    }
+
+    /// What is shown with the version.
+    fn shown(&self, reviewed_at: &str) -> Value {
+        json!({
+            "verdict": self.decision.verdict,
+            "reasons": self.decision.reasons,
+            "quality": self.decision.quality,
+            "findings": self.findings,
+            "evidence": self.evidence,
+            "reviewer": reviewer(),
+            "reviewed_at": reviewed_at,
+            "job_id": self.job,
+        })
+    }
+
+    /// What is signed.
+    fn predicate(&self, reviewed_at: &str) -> Value {
+        let (subject, evidence) = (self.subject, self.evidence);
+        json!({
+            "skill": subject.name,
+            "version": subject.version,
+            "reviewer": reviewer(),
+            "reviewed_at": reviewed_at,
+            "job_id": self.job,
+            "manifest": {"sha256": digest(&subject.manifest)},
+            "facts": {"sha256": digest(&subject.facts)},
+            "evidence": {"sha256": digest(&json!(evidence))},
+            "examples": evidence.example_counts(),
+            "probes": evidence.probe_counts(),
+            "permissions": subject.permissions(),
+            "language_model": evidence.reading.as_ref().map(|reading| json!({
+                "provider": reading.provider, "model": reading.model, "verdict": reading.verdict,
+            })),
+            "findings": self.findings,
+            "verdict": self.decision.verdict,
+            "quality": self.decision.quality,
+        })
+    }
+
+    async fn attest(&self, reviewed_at: &str) -> Result<Value, String> {
+        let subject = self.subject;
+        let statement = json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{
+                "name": format!("{}@{}", subject.name, subject.version),
+                "digest": {"sha256": subject.digest.trim_start_matches("sha256:")},
+            }],
+            "predicateType": PREDICATE,
+            "predicate": self.predicate(reviewed_at),
+        });
+        let question = json!({"statement": statement});
+        let answer = SANDBOX.ask("/attest", &question, None).await;
+        let answer = answer.map_err(|problem| format!("Signing failed ({}).", problem.code()))?;
+        let mut parsed: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        match parsed["envelope"].take() {
+            Value::Null => Err(format!("Signing failed ({}).", answer.status().as_u16())),
+            envelope => Ok(envelope),
+        }
+    }
 }
 
 fn reviewer() -> Value {
@@ -177,29 +240,44 @@ fn digest(value: &Value) -> String {
     text
 }
 
-async fn attest(subject: &Subject, predicate: Value) -> Result<Value, Failure> {
-    let statement = json!({
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{
-            "name": format!("{}@{}", subject.name, subject.version),
-            "digest": {"sha256": subject.digest.trim_start_matches("sha256:")},
-        }],
-        "predicateType": PREDICATE,
-        "predicate": predicate,
-    });
-    let answer = SANDBOX
-        .ask("/attest", &json!({"statement": statement}), None)
-        .await;
-    let answer = answer
-        .map_err(|problem| Failure::Retry(format!("Signing failed ({}).", problem.code())))?;
-    let parsed: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-    match &parsed["envelope"] {
-        Value::Null => Err(Failure::Retry(format!(
-            "Signing failed ({}).",
-            answer.status()
-        ))),
-        envelope => Ok(envelope.clone()),
-    }
+/// Waits.
+#[cfg(target_family = "wasm")]
+async fn pause(time: Duration) {
+    let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    spin_sdk::wasip3::clocks::monotonic_clock::wait_for(nanoseconds).await;
 }
 
+/// Natively there is no host whose clock to wait for.
+#[cfg(not(target_family = "wasm"))]
+async fn pause(_: Duration) {}
+
 guest::export_job!(super::run);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_the_serious_ones_first_and_not_many() {
+        let finding = |severity, detail: &str| Finding {
+            code: "x",
+            severity,
+            detail: detail.to_owned(),
+        };
+        let mut findings = vec![
+            finding(Severity::Note, "note"),
+            finding(Severity::Hold, "hold"),
+            finding(Severity::Reject, "reject"),
+        ];
+        assert_eq!(reasons(&findings), ["reject", "hold"]);
+        findings.extend((0..100).map(|_| finding(Severity::Reject, "reject")));
+        assert_eq!(reasons(&findings).len(), MAX_REASONS);
+    }
+
+    #[test]
+    fn a_digest_does_not_depend_on_the_order_of_fields() {
+        let read = |text| serde_json::from_str::<Value>(text).map(|value| digest(&value));
+        let (one, other) = (read(r#"{"a": 1, "b": [2]}"#), read(r#"{"b":[2],"a":1}"#));
+        assert_eq!(one.expect("JSON"), other.expect("JSON"));
+    }
+}

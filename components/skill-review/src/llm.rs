@@ -2,19 +2,25 @@
 //! Anthropic's messages. It is asked once for an answer of a given schema.
 
 use std::fmt;
+use std::time::Duration;
 
 use axum::body::Body;
-use guest::{fetch_whole, variable};
+use guest::{fetch_whole, limit_silence, variable};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Request, Response};
 use serde_json::{Value, json};
+
+use crate::pause;
 
 /// The largest answer.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// Tokens of an answer.
 const MAX_TOKENS: u32 = 2_000;
-/// The longest pause that a provider may ask for before the second attempt, in seconds.
-const MAX_PAUSE_SECONDS: u64 = 20;
+/// How long a provider may be silent before and within its answer.
+const SILENCE: Duration = Duration::from_secs(60);
+/// The longest pause that a provider may ask for before the second attempt, and the one where it asks for none.
+const MAX_PAUSE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_secs(2);
 /// The version of Anthropic's protocol.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
@@ -51,7 +57,13 @@ impl Model {
         let protocol = match variable("llm_provider").await?.as_ref() {
             "openai" => Protocol::OpenAi,
             "anthropic" => Protocol::Anthropic,
-            _ => return None,
+            other => {
+                guest::warn!(
+                    "llm_provider is neither openai nor anthropic",
+                    provider = other
+                );
+                return None;
+            }
         };
         Some(Self {
             protocol,
@@ -85,7 +97,7 @@ impl Model {
         let mut answer = self.send(system, question, schema).await?;
         let is_busy = answer.status().as_u16() == 429 || answer.status().is_server_error();
         if is_busy {
-            pause(&answer).await;
+            pause(asked_pause(&answer)).await;
             answer = self.send(system, question, schema).await?;
         }
         if !answer.status().is_success() {
@@ -108,9 +120,10 @@ impl Model {
         schema: &Value,
     ) -> Result<Response<bytes::Bytes>, NoAnswer> {
         let failed = |what: String| NoAnswer(format!("The provider can't be reached: {what}."));
-        let request = self
+        let mut request = self
             .request(system, question, schema)
             .map_err(|error| failed(error.to_string()))?;
+        limit_silence(&mut request, SILENCE);
         let answer = fetch_whole(request, MAX_ANSWER_BYTES).await;
         answer.map_err(|error| failed(error.to_string()))
     }
@@ -179,22 +192,12 @@ impl Model {
     }
 }
 
-/// As long as the provider asks for, within bounds.
-async fn pause<T>(answer: &Response<T>) {
-    let asked = answer
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    sleep(asked.unwrap_or(2).min(MAX_PAUSE_SECONDS)).await;
+/// As long as the provider asks for, within bounds. A date instead of seconds is not read.
+fn asked_pause<T>(answer: &Response<T>) -> Duration {
+    let header = answer.headers().get(RETRY_AFTER);
+    let seconds = header.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    seconds.map_or(PAUSE, Duration::from_secs).min(MAX_PAUSE)
 }
-
-#[cfg(target_family = "wasm")]
-async fn sleep(seconds: u64) {
-    spin_sdk::wasip3::clocks::monotonic_clock::wait_for(seconds * 1_000_000_000).await;
-}
-
-#[cfg(not(target_family = "wasm"))]
-async fn sleep(_: u64) {}
 
 #[cfg(test)]
 mod tests {
@@ -249,5 +252,23 @@ mod tests {
         bad.key = "s3cret\n".into();
         let error = bad.request("", "", &json!({})).expect_err("no header");
         assert!(!format!("{error} {error:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_provider_may_ask_for_a_pause_within_bounds() {
+        let check = |header: Option<&str>| {
+            let mut answer = Response::new(());
+            if let Some(header) = header {
+                let value = header.parse().expect("a value");
+                answer.headers_mut().insert(RETRY_AFTER, value);
+            }
+            asked_pause(&answer).as_secs()
+        };
+        assert_eq!(check(Some("3")), 3);
+        assert_eq!(check(Some("0")), 0);
+        assert_eq!(check(Some("86400")), 20);
+        assert_eq!(check(Some("Wed, 21 Oct 2026 07:28:00 GMT")), 2);
+        assert_eq!(check(Some("-1")), 2);
+        assert_eq!(check(None), 2);
     }
 }

@@ -2,15 +2,15 @@
 //! `docs/skills.md`.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::evidence::{Evidence, Report, Subject, Used};
-use crate::toolchains;
+use crate::evidence::{Evidence, ProbeRun, Subject, cut};
+use crate::permissions::explains_differences;
+use crate::{suspicion, toolchains};
 
 /// More generated calls than this share may not trap, and not meet a limit.
 const MAX_SHARE: f64 = 0.05;
-/// Asking for more origins than this needs a person.
-const MAX_ORIGINS: usize = 5;
+/// With fewer calls a share says too little.
+const MIN_CALLS: u32 = 20;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,10 +68,8 @@ pub fn verdict(findings: &[Finding]) -> Verdict {
 pub fn findings(subject: &Subject, evidence: &Evidence) -> Vec<Finding> {
     let mut found = Findings::default();
     if let Some(why) = &evidence.interruption {
-        found.hold(
-            "interrupted",
-            format!("The review could not be finished: {why} A person has to look."),
-        );
+        let detail = format!("The review could not be finished: {why} A person has to look.");
+        found.hold("interrupted", detail);
         return found.0;
     }
     if let Some(why) = &evidence.unusable {
@@ -79,21 +77,17 @@ pub fn findings(subject: &Subject, evidence: &Evidence) -> Vec<Finding> {
         return found.0;
     }
     found.of_examples(subject, evidence);
-    for probe in &evidence.probes {
-        found.of_probe(subject, &probe.tool, &probe.report);
+    for tool in &subject.tools {
+        match evidence.probes.iter().find(|probe| probe.tool == tool.name) {
+            Some(probe) if probe.report.calls > 0 => found.of_probe(subject, probe),
+            _ => {
+                let name = &tool.name;
+                found.hold("untested", format!("The skill is so slow that no generated call of `{name}` could be made in the time there is."));
+            }
+        }
     }
-    found.of_permissions(subject, &used(evidence));
-    let producers = subject.facts["producers"]
-        .as_object()
-        .into_iter()
-        .flat_map(|map| map.values());
-    let lines: Vec<String> = producers
-        .filter_map(|list| serde_json::from_value::<Vec<String>>(list.clone()).ok())
-        .flatten()
-        .collect();
-    for fault in toolchains::known_faults(&lines) {
-        found.hold("toolchain", fault);
-    }
+    found.of_permissions(subject, evidence);
+    found.of_texts(subject, evidence);
     if let Some(reading) = &evidence.reading {
         for doubt in reading.doubts() {
             found.hold("language-model", doubt);
@@ -105,100 +99,69 @@ pub fn findings(subject: &Subject, evidence: &Evidence) -> Vec<Finding> {
     found.0
 }
 
-/// What all calls used together.
-fn used(evidence: &Evidence) -> Used {
-    let mut sum = Used::default();
-    let of_examples = evidence
-        .examples
-        .iter()
-        .filter_map(|run| serde_json::from_value(run.used.clone()).ok());
-    for used in of_examples.chain(
-        evidence
-            .probes
-            .iter()
-            .map(|probe| probe.report.used.clone()),
-    ) {
-        sum.http.extend(used.http);
-        sum.kv |= used.kv;
-        sum.clock |= used.clock;
-        sum.random |= used.random;
-    }
-    sum
-}
-
+/// Findings, as they come.
 #[derive(Default)]
-struct Findings(Vec<Finding>);
+pub struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn add(&mut self, code: &'static str, severity: Severity, detail: String) {
+    fn add(&mut self, code: &'static str, severity: Severity, detail: &str) {
         self.0.push(Finding {
             code,
             severity,
-            detail,
+            detail: cut(detail),
         });
     }
 
-    fn note(&mut self, code: &'static str, detail: String) {
-        self.add(code, Severity::Note, detail);
+    /// Worth knowing.
+    pub fn note(&mut self, code: &'static str, detail: String) {
+        self.add(code, Severity::Note, &detail);
     }
 
-    fn hold(&mut self, code: &'static str, detail: String) {
-        self.add(code, Severity::Hold, detail);
+    /// A person has to look.
+    pub fn hold(&mut self, code: &'static str, detail: String) {
+        self.add(code, Severity::Hold, &detail);
     }
 
-    fn reject(&mut self, code: &'static str, detail: String) {
-        self.add(code, Severity::Reject, detail);
+    /// Reason enough to reject.
+    pub fn reject(&mut self, code: &'static str, detail: String) {
+        self.add(code, Severity::Reject, &detail);
     }
 
     fn of_examples(&mut self, subject: &Subject, evidence: &Evidence) {
         for run in evidence.examples.iter().filter(|run| !run.is_as_expected) {
-            let detail = format!(
+            self.reject("example-differs", format!(
                 "An example of `{}` with the arguments {} answers {}, not {}. Correct the example or the skill.",
                 run.tool, run.arguments, run.actual, run.expected
-            );
-            self.reject("example-differs", detail.chars().take(2_000).collect());
+            ));
         }
+        if evidence.examples_left > 0 {
+            let left = evidence.examples_left;
+            self.reject("examples-not-run", format!("{left} examples were not run: those before them took too long together, or too many were wrong. Correct them, or give fewer."));
+        }
+        let examples = subject.examples();
         for tool in &subject.tools {
-            if !evidence.examples.iter().any(|run| run.tool == tool.name) {
-                self.note(
-                    "no-example",
-                    format!("The tool `{}` has no example.", tool.name),
-                );
+            let name = &tool.name;
+            if !examples.iter().any(|example| example.tool == *name) {
+                self.note("no-example", format!("The tool `{name}` has no example."));
             }
             if tool.description.is_empty() {
                 self.note(
                     "no-description",
-                    format!("The tool `{}` has no description.", tool.name),
+                    format!("The tool `{name}` has no description."),
                 );
             }
         }
     }
 
-    fn of_probe(&mut self, subject: &Subject, tool: &str, report: &Report) {
-        let share = |count: u32| f64::from(count) / f64::from(report.calls.max(1));
+    fn of_probe(&mut self, subject: &Subject, probe: &ProbeRun) {
+        let (tool, report) = (&probe.tool, &probe.report);
         let calls = report.calls;
-        if share(report.trapped) > MAX_SHARE {
-            let n = report.trapped;
-            self.reject("traps", format!("`{tool}` traps in {n} of {calls} calls with generated arguments. Answer with an error instead (`result<…, string>`)."));
-        } else if report.trapped > 0 {
-            self.note(
-                "traps",
-                format!(
-                    "`{tool}` traps in {} of {calls} calls with generated arguments.",
-                    report.trapped
-                ),
-            );
-        }
-        if share(report.overran) > MAX_SHARE {
-            let n = report.overran;
-            self.reject("overruns", format!("`{tool}` meets a limit (time, fuel, memory or output) in {n} of {calls} calls with generated arguments. Bound the work, or ask for more in `limits`."));
-        }
+        self.of_share("traps", report.trapped, calls, format!("`{tool}` traps in {} of {calls} calls with generated arguments. Answer with an error instead (`result<…, string>`).", report.trapped));
+        self.of_share("overruns", report.overran, calls, format!("`{tool}` meets a limit (time, fuel, memory or output) in {} of {calls} calls with generated arguments. Bound the work, or ask for more in `limits`.", report.overran));
         if report.denied > 0 {
             self.reject("denied", format!("`{tool}` reaches for what the manifest does not ask for in {} of {calls} calls. Ask for it in `permissions`, or leave it.", report.denied));
         }
-        let permissions = subject.permissions();
-        let may_differ = grants(&permissions).any(|(_, granted)| granted);
-        if report.nondeterministic > 0 && !may_differ {
+        if report.nondeterministic > 0 && !explains_differences(subject) {
             self.reject("nondeterministic", format!("`{tool}` ends otherwise, or uses other fuel, in {} of {calls} calls that are made twice, with no permission that explains it.", report.nondeterministic));
         }
         if report.out_of_budget {
@@ -208,305 +171,84 @@ impl Findings {
                     "`{tool}` is slow: only {calls} generated calls were made in the time there is."
                 ),
             );
-            if calls == 0 {
-                self.hold(
-                    "untested",
-                    format!("`{tool}` is so slow that no generated call could be made."),
-                );
-            }
         }
     }
 
-    fn of_permissions(&mut self, subject: &Subject, used: &Used) {
-        let permissions = subject.permissions();
-        let imports = subject.facts["imports"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let imports_any = |prefix: &str| {
-            imports
-                .iter()
-                .filter_map(Value::as_str)
-                .any(|import| import.starts_with(prefix))
-        };
-        let origins = permissions["http"].as_array().map_or(0, Vec::len);
-        let has_kv = !permissions["kv"].is_null();
-        if origins > 0 && !imports_any("wasi:http/") {
-            self.reject("unused-permission", "It asks for `http` and can't send requests: the component imports no wasi:http. Leave the permission out.".to_owned());
+    /// What some calls may do, and not many.
+    fn of_share(&mut self, code: &'static str, count: u32, calls: u32, detail: String) {
+        if count == 0 {
+            return;
         }
-        if has_kv && !imports_any("wasi:keyvalue/") {
-            self.reject("unused-permission", "It asks for `kv` and can't use it: the component imports no wasi:keyvalue. Leave the permission out.".to_owned());
+        let is_often = f64::from(count) > MAX_SHARE * f64::from(calls);
+        match (is_often, calls >= MIN_CALLS || count == calls) {
+            (true, true) => self.reject(code, detail),
+            (true, false) => self.hold(code, detail),
+            (false, _) => self.note(code, detail),
         }
-        if origins > MAX_ORIGINS {
-            self.hold("many-origins", format!("It asks for {origins} origins."));
+    }
+
+    fn of_texts(&mut self, subject: &Subject, evidence: &Evidence) {
+        if let Some(words) = suspicion::address(subject, evidence) {
+            self.hold("talks-to-reader", format!("Its texts talk to a reviewer or to a model: “{words}”. Say what the skill does, and nothing else."));
         }
-        if let Some(plain) = permissions["http"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .find(|origin| origin.starts_with("http://"))
-        {
+        if let Some(hidden) = suspicion::hidden_character(subject) {
             self.hold(
-                "plain-http",
-                format!("It asks for {plain}, which is not encrypted."),
+                "hidden-text",
+                format!(
+                    "Its texts hold characters that nobody sees (U+{:04X}). Leave them out.",
+                    u32::from(hidden)
+                ),
             );
         }
-        if origins > 0 && has_kv {
-            self.hold("keeps-and-sends", "It asks for `http` and `kv`: it could keep what callers give it and send it elsewhere.".to_owned());
-        }
-        let unused = [
-            ("http", origins > 0 && used.http.is_empty()),
-            ("kv", has_kv && !used.kv),
-            ("clock", permissions["clock"] == true && !used.clock),
-            ("random", permissions["random"] == true && !used.random),
-        ];
-        for (name, is_unused) in unused {
-            if is_unused {
-                self.note(
-                    "permission-not-seen",
-                    format!("It asks for `{name}` and no call of the review used it."),
-                );
-            }
+        let producers = subject.facts["producers"].as_object().into_iter().flatten();
+        let lines: Vec<String> = producers
+            .filter_map(|(_, list)| serde_json::from_value::<Vec<String>>(list.clone()).ok())
+            .flatten()
+            .collect();
+        for fault in toolchains::known_faults(&lines) {
+            self.hold("toolchain", fault);
         }
     }
-}
-
-/// The permissions after which calls may differ.
-fn grants(permissions: &Value) -> impl Iterator<Item = (&'static str, bool)> {
-    let http = permissions["http"]
-        .as_array()
-        .is_some_and(|list| !list.is_empty());
-    let granted = [
-        ("http", http),
-        ("kv", !permissions["kv"].is_null()),
-        ("clock", permissions["clock"] == true),
-        ("random", permissions["random"] == true),
-    ];
-    granted.into_iter()
 }
 
 /// 0 to 1: 0.4 for examples (the share of tools that have a true one), 0.3 for generated calls that neither
 /// trap nor meet a limit, 0.15 for described tools, 0.1 for a readme of 200 characters, 0.05 for a licence.
 pub fn quality(subject: &Subject, evidence: &Evidence, findings: &[Finding]) -> f64 {
-    if verdict(findings) == Verdict::Reject || evidence.is_interrupted {
+    if verdict(findings) == Verdict::Reject || evidence.interruption.is_some() {
         return 0.0;
     }
     let tools = subject.tools.len().max(1) as f64;
     let share = |count: usize| count as f64 / tools;
-    let shown = subject
-        .tools
-        .iter()
-        .filter(|tool| {
-            evidence
-                .examples
-                .iter()
-                .any(|run| run.tool == tool.name && run.is_as_expected)
-        })
-        .count();
+    let is_shown = |name: &str| {
+        let mut runs = evidence.examples.iter();
+        runs.any(|run| run.tool == name && run.is_as_expected)
+    };
+    let shown = subject.tools.iter().filter(|tool| is_shown(&tool.name));
     let described = subject
         .tools
         .iter()
-        .filter(|tool| !tool.description.is_empty())
-        .count();
-    let calls: u32 = evidence.probes.iter().map(|probe| probe.report.calls).sum();
-    let bad: u32 = evidence
-        .probes
-        .iter()
-        .map(|probe| probe.report.trapped + probe.report.overran)
+        .filter(|tool| !tool.description.is_empty());
+    let reports = || evidence.probes.iter().map(|probe| &probe.report);
+    let calls: u32 = reports().map(|report| report.calls).sum();
+    let bad: u32 = reports()
+        .map(|report| report.trapped + report.overran)
         .sum();
     let robust = if calls == 0 {
         0.0
     } else {
         1.0 - f64::from(bad.min(calls)) / f64::from(calls)
     };
-    let readme = subject.manifest["readme"]
-        .as_str()
-        .map_or(0, |readme| readme.chars().count());
-    let has_readme = f64::from(u8::from(readme >= 200));
+    let readme = subject.manifest["readme"].as_str().unwrap_or_default();
+    let has_readme = f64::from(u8::from(readme.chars().count() >= 200));
     let has_licence = f64::from(u8::from(subject.manifest["license"].is_string()));
-    let sum = 0.4 * share(shown)
+    let sum = 0.4 * share(shown.count())
         + 0.3 * robust
-        + 0.15 * share(described)
+        + 0.15 * share(described.count())
         + 0.1 * has_readme
         + 0.05 * has_licence;
     (sum * 1000.0).round() / 1000.0
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::evidence::{ExampleRun, ProbeRun, Tool};
-    use serde_json::json;
-    use uuid::Uuid;
-
-    fn subject(permissions: Value, imports: Value) -> Subject {
-        Subject {
-            version_id: Uuid::nil(),
-            skill_id: Uuid::nil(),
-            name: "a".into(),
-            version: "1.0.0".into(),
-            digest: "sha256:00".into(),
-            manifest: json!({"permissions": permissions, "license": "MIT", "readme": "x".repeat(200)}),
-            tools: vec![Tool {
-                name: "t".into(),
-                description: "Does.".into(),
-                input_schema: json!({}),
-                output_schema: json!({}),
-            }],
-            facts: json!({"imports": imports, "producers": {}}),
-            status: "in_review".into(),
-            held: false,
-            published_by: Uuid::nil(),
-        }
-    }
-
-    fn evidence(change: impl FnOnce(&mut Report)) -> Evidence {
-        let mut report = Report {
-            calls: 200,
-            succeeded: 200,
-            ..Report::default()
-        };
-        change(&mut report);
-        let run = ExampleRun {
-            tool: "t".into(),
-            arguments: json!({}),
-            expected: json!({"result": 1}),
-            actual: json!({"result": 1}),
-            is_as_expected: true,
-            used: json!({}),
-            usage: json!({}),
-            log: String::new(),
-        };
-        Evidence {
-            examples: vec![run],
-            probes: vec![ProbeRun {
-                tool: "t".into(),
-                seed: 1,
-                report,
-            }],
-            ..Evidence::default()
-        }
-    }
-
-    fn nothing() -> Value {
-        json!({"http": [], "kv": null, "clock": false, "random": false})
-    }
-
-    fn decide(subject: &Subject, evidence: &Evidence) -> (Verdict, Vec<&'static str>) {
-        let found = findings(subject, evidence);
-        (
-            verdict(&found),
-            found.iter().map(|finding| finding.code).collect(),
-        )
-    }
-
-    #[test]
-    fn a_good_skill_is_approved() {
-        let (subject, evidence) = (subject(nothing(), json!([])), evidence(|_| ()));
-        assert_eq!(decide(&subject, &evidence), (Verdict::Approve, vec![]));
-        assert_eq!(quality(&subject, &evidence, &[]), 1.0);
-    }
-
-    #[test]
-    fn each_fault_is_rejected_with_its_reason() {
-        let subject = subject(nothing(), json!([]));
-        type Change = fn(&mut Report);
-        let cases: [(&str, Change); 4] = [
-            ("traps", |r| r.trapped = 11),
-            ("overruns", |r| r.overran = 11),
-            ("denied", |r| r.denied = 1),
-            ("nondeterministic", |r| r.nondeterministic = 1),
-        ];
-        for (code, change) in cases {
-            let evidence = evidence(change);
-            assert_eq!(decide(&subject, &evidence), (Verdict::Reject, vec![code]));
-            assert_eq!(
-                quality(&subject, &evidence, &findings(&subject, &evidence)),
-                0.0
-            );
-        }
-        assert_eq!(
-            decide(&subject, &evidence(|r| r.trapped = 10)).0,
-            Verdict::Approve,
-            "one in twenty may trap"
-        );
-        let mut lying = evidence(|_| ());
-        lying.examples[0].is_as_expected = false;
-        assert_eq!(decide(&subject, &lying).0, Verdict::Reject);
-        let unusable = Evidence {
-            unusable: Some("too large".into()),
-            ..Evidence::default()
-        };
-        assert_eq!(
-            decide(&subject, &unusable),
-            (Verdict::Reject, vec!["unusable"])
-        );
-    }
-
-    #[test]
-    fn what_explains_a_difference_allows_it() {
-        let mut permissions = nothing();
-        permissions["random"] = json!(true);
-        let evidence = evidence(|r| {
-            r.nondeterministic = 200;
-            r.used.random = true;
-        });
-        assert_eq!(
-            decide(&subject(permissions, json!([])), &evidence).0,
-            Verdict::Approve
-        );
-    }
-
-    #[test]
-    fn asking_for_too_much_is_a_persons_business_or_refused() {
-        let asks = |http: Value, kv: Value, imports: Value| {
-            let mut permissions = nothing();
-            permissions["http"] = http;
-            permissions["kv"] = kv;
-            let evidence = evidence(|r| {
-                r.used.http = vec!["https://a.org".into()];
-                r.used.kv = true;
-            });
-            decide(&subject(permissions, imports), &evidence)
-        };
-        let (http, kv) = (
-            json!(["wasi:http/types@0.2.0"]),
-            json!(["wasi:keyvalue/store@0.2.0-draft2"]),
-        );
-        let both = json!(["wasi:http/types@0.2.0", "wasi:keyvalue/store@0.2.0-draft2"]);
-        assert_eq!(
-            asks(json!(["https://a.org"]), json!(null), http.clone()).0,
-            Verdict::Approve
-        );
-        assert_eq!(
-            asks(json!(["https://a.org"]), json!(null), json!([])),
-            (Verdict::Reject, vec!["unused-permission"])
-        );
-        assert_eq!(
-            asks(json!([]), json!({"max_bytes": 9}), json!([])),
-            (Verdict::Reject, vec!["unused-permission"])
-        );
-        assert_eq!(
-            asks(json!([]), json!({"max_bytes": 9}), kv).0,
-            Verdict::Approve
-        );
-        assert_eq!(
-            asks(json!(["https://a.org"]), json!({"max_bytes": 9}), both),
-            (Verdict::Hold, vec!["keeps-and-sends"])
-        );
-        assert_eq!(
-            asks(json!(["http://a.org"]), json!(null), http),
-            (Verdict::Hold, vec!["plain-http"])
-        );
-    }
-
-    #[test]
-    fn what_could_not_be_finished_is_a_persons_business() {
-        let evidence = Evidence::interrupted("The sandbox can't be reached.".into());
-        assert_eq!(
-            decide(&subject(nothing(), json!([])), &evidence),
-            (Verdict::Hold, vec!["interrupted"])
-        );
-    }
-}
+#[path = "rules_tests.rs"]
+mod tests;
