@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use guest::{fetch_whole, limit_silence, variable};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Request, Response};
 use serde_json::{Value, json};
 
@@ -139,11 +139,14 @@ impl Model {
             value.set_sensitive(true);
             Ok::<_, http::Error>(value)
         };
+        let body = self.body(system, question, schema).to_string();
         let request = Request::post(match self.protocol {
             Protocol::OpenAi => format!("{}/chat/completions", self.url),
             Protocol::Anthropic => format!("{}/messages", self.url),
         })
-        .header(CONTENT_TYPE, "application/json");
+        .header(CONTENT_TYPE, "application/json")
+        // Servers of small models do not all take a body in chunks.
+        .header(CONTENT_LENGTH, body.len());
         let request = match self.protocol {
             Protocol::OpenAi if self.key.is_empty() => request,
             Protocol::OpenAi => {
@@ -153,7 +156,7 @@ impl Model {
                 .header("anthropic-version", ANTHROPIC_VERSION)
                 .header("x-api-key", secret(self.key.clone())?),
         };
-        request.body(Body::from(self.body(system, question, schema).to_string()))
+        request.body(Body::from(body))
     }
 
     fn body(&self, system: &str, question: &str, schema: &Value) -> Value {
