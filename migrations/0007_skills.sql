@@ -241,7 +241,7 @@ declare
     target skills.version;
 begin
     select v.* into target from skills.version v where v.id = decide.version for update;
-    if not found or target.status <> 'in_review' or (decide.by is not null and not target.held) then
+    if not found or target.status <> 'in_review' or (decide.by is not null) <> target.held then
         return false;
     end if;
     update skills.version v

@@ -166,7 +166,7 @@ async fn a_good_skill_is_approved_with_evidence_and_a_statement() -> Result<()> 
     );
     assert_eq!(
         statement.predicate["examples"],
-        json!({"run": 3, "as_expected": 3})
+        json!({"run": 3, "as_expected": 3, "not_run": 0})
     );
     assert_eq!(statement.predicate["probes"]["calls"], 400);
     Ok(())

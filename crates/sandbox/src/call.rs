@@ -90,6 +90,8 @@ pub struct Outcome {
     pub used: UsedPermissions,
     /// What it wrote to stdout and stderr.
     pub log: String,
+    /// Its time was up, whatever else is said of its end.
+    pub met_deadline: bool,
 }
 
 /// How a call ended.
@@ -181,6 +183,7 @@ impl Skill {
             Ok(Err(error)) => End::Ended(fault_of(&error, &store)),
             Err(_) => End::Ended(Fault::Deadline),
         };
+        let met_deadline = end == End::Ended(Fault::Deadline);
         let state = store.data();
         let end = match state.denied() {
             Some(what) => End::Ended(Fault::Denied(what)),
@@ -201,6 +204,7 @@ impl Skill {
             },
             used: state.used(),
             log: state.log.text(),
+            met_deadline,
         }
     }
 
@@ -268,6 +272,7 @@ impl Outcome {
             },
             used: UsedPermissions::default(),
             log: String::new(),
+            met_deadline: false,
         }
     }
 }

@@ -81,13 +81,18 @@ pub struct Finding {
 }
 
 /// Tries a tool. Answers `None` if the skill has no such tool.
+///
+/// # Errors
+/// The sandbox itself failed: that says nothing of the skill.
 pub async fn probe(
     runner: &Runner,
     skill: &Skill,
     grant: &Grant,
     probe: &Probe,
-) -> Option<ProbeReport> {
-    let params = skill.params(&probe.tool)?;
+) -> Result<Option<ProbeReport>, String> {
+    let Some(params) = skill.params(&probe.tool) else {
+        return Ok(None);
+    };
     let began = Instant::now();
     let mut rng = Rng::with_seed(probe.seed);
     let mut report = ProbeReport::default();
@@ -107,6 +112,11 @@ pub async fn probe(
         let again = runner
             .call(skill, &probe.tool, arguments.clone(), grant)
             .await;
+        for outcome in [&first, &again] {
+            if let End::Ended(Fault::Internal(cause)) = &outcome.end {
+                return Err(cause.clone());
+            }
+        }
         fuel.push(first.usage.fuel);
         durations.push(first.usage.duration_ms);
         report.note(&arguments, &first, &again);
@@ -115,7 +125,7 @@ pub async fn probe(
     durations.sort_unstable_by(f64::total_cmp);
     report.fuel = spread(&fuel);
     report.duration_ms = spread(&durations);
-    Some(report)
+    Ok(Some(report))
 }
 
 fn spread<T: Copy + Default>(sorted: &[T]) -> Spread<T> {
@@ -145,7 +155,7 @@ impl ProbeReport {
             }
         }
         // Time is no property of the skill: what ended by it may end by it elsewhere.
-        let by_time = [&first.end, &again.end].contains(&&End::Ended(Fault::Deadline));
+        let by_time = [first, again].iter().any(|outcome| outcome.met_deadline);
         if !by_time && (first.end != again.end || first.usage.fuel != again.usage.fuel) {
             self.nondeterministic += 1;
             self.find(

@@ -288,9 +288,21 @@ impl Shared {
         self.runner.load(digest, self.storage.get(digest)).await
     }
 
-    fn grant(&self, skill: Uuid, permissions: Permissions, limits: Limits) -> Grant {
+    /// What a call is granted. One for evidence has a store of its own that is forgotten: a review must not
+    /// change what the skill has kept.
+    fn grant(
+        &self,
+        skill: Uuid,
+        permissions: Permissions,
+        limits: Limits,
+        evidence: bool,
+    ) -> Grant {
+        let backing = || match evidence {
+            true => Backing::Memory(Arc::default()),
+            false => Backing::Database(self.pool.clone(), skill),
+        };
         let key_value = permissions.kv.map(|kv| Granted {
-            backing: Backing::Database(self.pool.clone(), skill),
+            backing: backing(),
             max_bytes: kv.max_bytes,
         });
         Grant {
@@ -476,6 +488,7 @@ async fn call(shared: &Shared, body: &[u8]) -> Result<Json<Value>, Problem> {
         invocation.skill.id,
         invocation.permissions,
         invocation.limits,
+        invocation.evidence,
     );
     let input = digest::of_json(&arguments).map_err(|error| Problem::internal(&error))?;
     let outcome = shared
@@ -576,14 +589,16 @@ async fn try_out(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes)
             .await
             .map_err(|_| Problem::busy())?;
         let skill = shared.skill(&trial.digest).await?;
-        let grant = shared.grant(trial.skill.id, trial.permissions, trial.limits);
+        let grant = shared.grant(trial.skill.id, trial.permissions, trial.limits, true);
         let probe = Probe {
             tool: trial.tool,
             calls: trial.calls.min(MAX_PROBE_CALLS),
             seed: trial.seed,
             budget: Duration::from_millis(trial.budget_ms),
         };
-        let report = probe::probe(&shared.runner, &skill, &grant, &probe).await;
+        let report = probe::probe(&shared.runner, &skill, &grant, &probe)
+            .await
+            .map_err(|cause| Problem::internal(&cause))?;
         report.map(Json).ok_or_else(|| {
             Problem::new(
                 StatusCode::NOT_FOUND,
