@@ -1,6 +1,5 @@
 //! `cargo bench --profile dev -p e2e --bench skills`: calls of skills, through HTTP and in the sandbox alone,
-//! beside the same function called natively, and through Extism where its crate can be built. Prints; never
-//! asserts.
+//! beside the same function called natively. Prints; never asserts.
 
 #[allow(
     dead_code,
@@ -41,8 +40,7 @@ async fn bench() -> Result<()> {
     through_http().await?;
     in_the_sandbox().await?;
     python().await?;
-    many_skills().await?;
-    extism()
+    many_skills().await
 }
 
 /// The whole way: HTTP, the function, its statement, the sandbox, a fresh instance, a signed receipt.
@@ -242,22 +240,4 @@ fn resident() -> Result<u64> {
         .find_map(|line| line.strip_prefix("VmRSS:"))
         .context("VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
-}
-
-/// Extism has another engine and its own way of passing values: built apart, so that nobody waits for it who
-/// does not ask.
-fn extism() -> Result<()> {
-    if std::env::var_os("GATHER_BENCH_EXTISM").is_none() {
-        println!("extism: skipped; GATHER_BENCH_EXTISM=1 builds and measures it (some minutes)");
-        return Ok(());
-    }
-    let folder = root().join("tests/benches/extism");
-    let target = root().join("target/extism");
-    let status = Command::new("cargo")
-        .args(["run", "--release", "--quiet", "--target-dir"])
-        .arg(target)
-        .current_dir(folder)
-        .status()?;
-    anyhow::ensure!(status.success(), "the Extism benchmark: {status}");
-    Ok(())
 }
