@@ -278,6 +278,7 @@ async fn a_trap_after_the_result_is_a_trap() -> Result<()> {
 
 #[tokio::test]
 async fn very_many_functions_are_compiled_or_refused_in_time() -> Result<()> {
+    let _machine = e2e::MACHINE.lock().await;
     let functions: String = (0..10_000)
         .map(|n| format!("(func (param i32) (result i32) (i32.mul (local.get 0) (i32.const {n})))"))
         .collect();

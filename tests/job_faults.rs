@@ -208,6 +208,7 @@ async fn two_workers_do_ten_thousand_jobs_once_each() -> Result<()> {
 
 #[tokio::test]
 async fn a_restarted_database_loses_no_job() -> Result<()> {
+    let _machine = e2e::MACHINE.lock().await;
     let folder = tempfile::tempdir()?;
     let state = folder.path().join("state");
     let open = async || {

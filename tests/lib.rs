@@ -41,6 +41,10 @@ const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a
 /// The functions of the tests and of the benchmark.
 const FIXTURES: [&str; 5] = ["adder", "errand", "probe", "probe-skill", "twin"];
 
+/// Taken by tests that need the whole machine: to build with a language's own tools, or because they wait for
+/// what must happen within a time. The others run beside them.
+pub static MACHINE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// The repository's folder.
 #[must_use]
 pub fn root() -> &'static Path {

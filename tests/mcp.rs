@@ -326,6 +326,7 @@ async fn who_has_no_token_is_told_where_to_read_how() -> Result<()> {
 
 /// The folder with the official clients and the suite; `None`: they can't be installed here.
 async fn clients() -> Result<Option<PathBuf>> {
+    let _machine = e2e::MACHINE.lock().await;
     static INSTALLED: OnceCell<Option<PathBuf>> = OnceCell::const_new();
     let folder = INSTALLED.get_or_try_init(async || {
         let folder = root().join("target/mcp-clients");

@@ -74,6 +74,7 @@ fn running(random: &[u8]) -> Result<Vec<u8>> {
 
 #[tokio::test]
 async fn none_crashes_hangs_or_leaks() -> Result<()> {
+    let _machine = e2e::MACHINE.lock().await;
     let (count, seed) = (
         number("GATHER_FUZZ_COMPONENTS", FEW),
         number("GATHER_FUZZ_SEED", 1),

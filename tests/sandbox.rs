@@ -275,6 +275,7 @@ async fn fuel_runs_out() -> Result<()> {
 
 #[tokio::test]
 async fn an_endless_loop_ends_on_time_and_starves_nobody() -> Result<()> {
+    let _machine = e2e::MACHINE.lock().await;
     let world = World::with(json!({"deadline_ms": 1_000, "fuel": 100_000_000_000_u64})).await?;
     world.call("u8", json!({"v": 1})).await?;
     let loops = async {

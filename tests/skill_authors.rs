@@ -68,6 +68,7 @@ async fn has(program: &str) -> Result<bool> {
 
 /// The guide, in one language.
 async fn from_nothing_to_a_published_skill(lang: &str) -> Result<()> {
+    let _machine = e2e::MACHINE.lock().await;
     let author = Author::new().await?;
     let work = tempfile::tempdir()?;
     author
