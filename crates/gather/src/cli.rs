@@ -90,7 +90,7 @@ pub enum Command {
     #[command(
         subcommand,
         disable_help_subcommand = true,
-        after_help = "From nothing to a published skill:\n  gather skill new my-words --lang python && cd my-words\n  gather skill build && gather skill test\n  gather skill publish"
+        after_help = "Example, from nothing to a published skill:\n  gather skill new my-words --lang python && cd my-words\n  gather skill build && gather skill test\n  gather skill publish"
     )]
     Skill(skill::Command),
 }
