@@ -8,7 +8,7 @@ use skill::{Limits, Permissions};
 use std::time::{Duration, Instant};
 
 /// A runner that compiles with the command of the tests.
-fn runner() -> Result<Runner> {
+pub fn runner() -> Result<Runner> {
     Runner::new(Options::new(
         root().join("target/compiled-skills"),
         [7; 32],
@@ -16,7 +16,8 @@ fn runner() -> Result<Runner> {
     ))
 }
 
-fn grant() -> Grant {
+/// What hostile components are granted: nothing, and little of everything.
+pub fn grant() -> Grant {
     let limits = Limits {
         memory_bytes: 32 << 20,
         fuel: 20_000_000_000,

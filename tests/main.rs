@@ -4,6 +4,8 @@ mod account_purge;
 mod database;
 mod faults;
 mod hostile;
+mod hostile_components;
+mod hostile_fixtures;
 mod identity;
 mod interfaces;
 mod job_faults;

@@ -6,7 +6,8 @@ const { component } = await componentize({
   sourcePath: "skill.js",
   witPath: "wit",
   worldName: "skill",
-  // What the skill does not use it need not carry. Leave "http" out of the list to use fetch().
+  // Take "http" out of the list to use fetch(), in an async function; the origins go into skill.json. Put neither "clocks"
+  // nor "random" in: without them the time and the seed of this build are frozen into the component.
   disableFeatures: ["http", "fetch-event"],
 });
 await writeFile("component.wasm", component);

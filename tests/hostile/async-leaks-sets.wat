@@ -1,0 +1,11 @@
+;; Makes one set of waitables after the other: each is memory of the host.
+;; must: skill-trapped
+(component
+  (core func $set (canon waitable-set.new))
+  (core module $m
+    (import "host" "set" (func $set (result i32)))
+    (func (export "attack") (result i32) (loop (drop (call $set)) (br 0)) (unreachable))
+    (func (export "callback") (param i32 i32 i32) (result i32) (i32.const 0)))
+  (core instance $i (instantiate $m (with "host" (instance (export "set" (func $set))))))
+  (func (export "attack") async
+    (canon lift (core func $i "attack") async (callback (core func $i "callback")))))

@@ -1,0 +1,10 @@
+;; Answers a character beyond the last one of Unicode.
+;; must: skill-trapped
+(component
+  (core module $m
+    (memory (export "memory") 1)
+    (data (i32.const 16) "")
+    (func (export "attack") (result i32) (i32.const 0x110000)))
+  (core instance $i (instantiate $m))
+  (func (export "attack") (result char)
+    (canon lift (core func $i "attack") (memory (core memory $i "memory")))))

@@ -1,0 +1,10 @@
+;; Answers neither ok nor error.
+;; must: skill-trapped
+(component
+  (core module $m
+    (memory (export "memory") 1)
+    (data (i32.const 16) "\02\00\00\00\00\00\00\00\00\00\00\00")
+    (func (export "attack") (result i32) (i32.const 16)))
+  (core instance $i (instantiate $m))
+  (func (export "attack") (result (result u32 (error string)))
+    (canon lift (core func $i "attack") (memory (core memory $i "memory")))))

@@ -1,0 +1,10 @@
+;; Answers a list whose length in bytes does not fit into 32 bits.
+;; must: skill-trapped
+(component
+  (core module $m
+    (memory (export "memory") 1)
+    (data (i32.const 16) "\00\00\00\00\01\00\00\20")
+    (func (export "attack") (result i32) (i32.const 16)))
+  (core instance $i (instantiate $m))
+  (func (export "attack") (result (list u64))
+    (canon lift (core func $i "attack") (memory (core memory $i "memory")))))
