@@ -86,6 +86,9 @@ create table skills.version (
 create index version_order on skills.version (skill_id, precedence);
 create index version_held on skills.version (id) where held;
 create index version_digest on skills.version (digest);
+-- For the deletion of accounts, as others below.
+create index version_published on skills.version (published_by);
+create index version_decided on skills.version (decided_by) where decided_by is not null;
 alter table skills.skill add constraint skill_latest foreign key (latest_id) references skills.version (id);
 
 -- Signed statements about a version: DSSE envelopes.
@@ -110,6 +113,7 @@ create table skills.rating (
     constraint rating_text_size check (char_length(text) <= 4000)
 );
 create index rating_new on skills.rating (skill_id, updated_at, account_id);
+create index rating_account on skills.rating (account_id);
 
 -- Who called what, by day.
 create table skills.usage (
@@ -150,8 +154,16 @@ create table skills.idempotency_key (
 );
 create index idempotency_key_created on skills.idempotency_key (created_at);
 
+-- Whether a review's job will not come to its end: it was cancelled, or has lost all its attempts.
+create function skills.is_review_lost(job uuid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+    select not exists (select from jobs.job j where j.id = is_review_lost.job and j.finished_at is null)
+$$;
+
 -- Publishes a version and asks for its review. Refuses by the constraints skill_owner (the name is
--- somebody else's) and version_key (that version exists).
+-- somebody else's) and version_key (that version exists). A version that is still under review, though its
+-- job was cancelled or is dead, is reviewed again when the same is published again.
 --   published  what the sandbox made of the upload: manifest, precedence, digest, tools, facts
 create function skills.publish(account uuid, published jsonb) returns jsonb
 language plpgsql
@@ -172,7 +184,17 @@ begin
     values (skill.id, manifest ->> 'version', published ->> 'precedence',
         (published ->> 'is_prerelease')::boolean, published ->> 'digest', manifest,
         published -> 'tools', published -> 'facts', account)
+    on conflict on constraint version_key do nothing
     returning * into version;
+    if version.id is null then
+        select * into version from skills.version v
+        where v.skill_id = skill.id and v.version = published #>> '{manifest,version}' and v.status = 'in_review'
+        and not v.held and v.digest = published ->> 'digest' and v.manifest = publish.published -> 'manifest'
+        and skills.is_review_lost(v.job_id);
+        if version.id is null then
+            raise exception 'the version exists' using errcode = 'unique_violation', constraint = 'version_key';
+        end if;
+    end if;
     update skills.version v
     set job_id = jobs.enqueue('skill-review', jsonb_build_object('version_id', version.id), account,
         version.id::text)
@@ -187,6 +209,8 @@ $$;
 create function skills.choose_latest(skill uuid) returns void
 language sql
 as $$
+    -- Who chooses at the same time waits here, and then sees what was decided.
+    select from skills.skill s where s.id = choose_latest.skill for update;
     update skills.skill s
     set latest_id = l.id,
         description = coalesce(l.manifest ->> 'description', ''),
@@ -299,6 +323,8 @@ $$;
 --   rating     the mean of the ratings by accounts that have called the skill, weighted, with a prior of
 --              five votes of 3.5 (a Bayesian average), from 1..5 to 0..1
 --   freshness  halves with every 180 days since the newest approved version
+-- Rounded to four digits, with age in days: most ranks stay as they are from one time to the next, and so do
+-- the pages that are read meanwhile.
 -- An account's weight grows with its age to 1 at 30 days, and with the number of authors whose skills it
 -- calls: a third for one, all for three. So many calls count like one, new accounts count for little,
 -- and accounts that exist for one author count for a third at most.
@@ -311,30 +337,32 @@ as $$
     ), weight as (
         select a.id as account_id,
             least(1, extract(epoch from now() - a.created_at) / (30 * 86400))
-            * least(1, count(distinct s.owner_id) / 3.0) as weight
+            * least(1, count(distinct s.owner_id) filter (where s.owner_id <> a.id) / 3.0) as weight
         from recent r
         join identity.account a on a.id = r.account_id
         join skills.skill s on s.id = r.skill_id
         group by a.id, a.created_at
     ), reach as (
-        select r.skill_id, sum(r.calls) as calls, count(*) as users,
-            sum(w.weight) filter (where r.account_id <> s.owner_id) as weight
-        from recent r join weight w using (account_id) join skills.skill s on s.id = r.skill_id
+        select r.skill_id, sum(r.calls) as calls, count(*) as users, sum(w.weight) as weight
+        from recent r join weight w using (account_id)
+        join skills.skill s on s.id = r.skill_id and s.owner_id <> r.account_id
         group by r.skill_id
     ), rated as (
         select t.skill_id, count(*) as ratings, avg(t.rating) as mean,
             coalesce(sum(w.weight * t.rating) filter (where r.account_id is not null), 0) as total,
             coalesce(sum(w.weight) filter (where r.account_id is not null), 0) as weight
         from skills.rating t
+        join skills.skill s on s.id = t.skill_id and s.owner_id <> t.account_id
         left join recent r on r.skill_id = t.skill_id and r.account_id = t.account_id
         left join weight w on w.account_id = t.account_id
         group by t.skill_id
     ), ranked as (
-        select s.id,
+        select s.id, round((
             0.35 * coalesce(v.quality, 0)
             + 0.25 * least(1, ln(1 + coalesce(c.weight, 0)) / ln(1001))
             + 0.25 * ((5 * 3.5 + coalesce(t.total, 0)) / (5 + coalesce(t.weight, 0)) - 1) / 4
-            + 0.15 * power(0.5, extract(epoch from now() - v.created_at) / (180 * 86400)) as rank,
+            + 0.15 * power(0.5, (current_date - v.created_at::date) / 180.0)
+            )::numeric, 4)::double precision as rank,
             coalesce(c.calls, 0) as uses, coalesce(c.users, 0) as users, t.mean, coalesce(t.ratings, 0) as ratings
         from skills.skill s
         join skills.version v on v.id = s.latest_id
@@ -363,6 +391,8 @@ as $$
         where o.created_at < now() - interval '1 day'
         and not exists (select from skills.version v where v.digest = o.digest)
         order by o.created_at limit 100)
+    -- Again, of the row as it is now: it may have been uploaded anew.
+    and c.created_at < now() - interval '1 day'
     returning c.digest
 $$;
 
@@ -488,7 +518,7 @@ cross join lateral jsonb_array_elements(v.tools) t;
 
 -- Names of accounts, for other schemas to show.
 create view identity.account_name as
-select id, name, kind, status from identity.account;
+select id, name, kind, status, authenticated_at is not null as has_signed_in from identity.account;
 
 -- See 0001_platform.sql on why like this.
 do $$
@@ -517,7 +547,7 @@ grant delete on skills.rating to gather_skills;
 grant select on skills.attestation, skills.version_view to gather_skills;
 grant select (digest, size_bytes, created_at) on skills.component to gather_skills;
 grant select, insert, update, delete on skills.idempotency_key to gather_skills;
-grant execute on function skills.publish(uuid, jsonb), skills.choose_latest(uuid), skills.matching(text), skills.yank(uuid),
+grant execute on function skills.publish(uuid, jsonb), skills.is_review_lost(uuid), skills.choose_latest(uuid), skills.matching(text), skills.yank(uuid),
     skills.decide(uuid, text, jsonb, double precision, jsonb, uuid) to gather_skills;
 grant execute on function jobs.enqueue(text, jsonb, uuid, text, timestamptz, text, integer) to gather_skills;
 grant select on identity.verification_key, identity.revocation, identity.account_name to gather_skills;
@@ -529,7 +559,7 @@ grant select on identity.verification_key, identity.revocation to gather_mcp;
 
 -- The sandbox runs strangers' code, so it sees nothing of identity but who called.
 grant usage on schema platform, skills, identity to gather_sandbox;
-grant select, insert on skills.component to gather_sandbox;
+grant select, insert, update (created_at) on skills.component to gather_sandbox;
 grant select on skills.kv to gather_sandbox;
 grant execute on function skills.record_usage(jsonb), skills.kv_put(uuid, text, text, bytea, bigint),
     skills.kv_increment(uuid, text, text, bigint, bigint),

@@ -337,8 +337,8 @@ fn many_parts() -> Result<Vec<Hostile>> {
         )?,
         Hostile::new(
             "components within components",
-            "nothing-callable",
-            nested(10_000),
+            "not-a-component",
+            nested(100_000),
         ),
         with(
             "instances that double with each level",

@@ -25,7 +25,10 @@ use std::{
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU16, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tempfile::TempDir;
@@ -451,7 +454,18 @@ variables = {{ database_url = "{database}?sslmode=disable", greeting = "hello" }
     )
 }
 
-/// A free port of this machine. Another program could take it before it is used; then the test says so.
+/// A free port of this machine, of those that the system gives to nobody by itself (on Linux, from 32768 up), so that
+/// no client of another test has it when it is used.
 fn free_address() -> Result<std::net::SocketAddr> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+    const FIRST: u16 = 12_000;
+    const COUNT: u16 = 20_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    for _ in 0..COUNT {
+        let here = u64::from(NEXT.fetch_add(1, Relaxed)) + u64::from(std::process::id()) * 97;
+        let port = FIRST + u16::try_from(here % u64::from(COUNT))?;
+        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+            return Ok(listener.local_addr()?);
+        }
+    }
+    anyhow::bail!("no port is free")
 }

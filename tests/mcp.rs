@@ -46,7 +46,9 @@ impl World {
         let request = self
             .ada
             .request(&self.server, "POST", "/mcp")
-            .header("mcp-protocol-version", MODERN);
+            .header("mcp-protocol-version", MODERN)
+            .header("mcp-method", method)
+            .header("mcp-name", params["name"].as_str().unwrap_or_default());
         let response = request.json(&message).send().await?;
         Ok((response.status().as_u16(), response.json().await?))
     }
@@ -417,19 +419,19 @@ async fn gateway(world: &World) -> Result<String> {
             let body = axum::body::to_bytes(body, 1 << 20)
                 .await
                 .unwrap_or_default();
-            let body = String::from_utf8_lossy(&body)
-                .replace("test_simple_text", "adder__greet-anybody")
-                .replace("test_error_handling", "adder__greet");
-            let body = body.replace("adder__greet-anybody", "conformance__simple-text");
+            let body = mapped(&String::from_utf8_lossy(&body));
             let mut forwarded = http
                 .request(parts.method, url)
                 .bearer_auth(token)
                 .body(body);
             for (name, value) in &parts.headers {
-                let is_own = ["content-length", "host", "authorization", "mcp-name"]
-                    .contains(&name.as_str());
-                if !is_own {
-                    forwarded = forwarded.header(name, value);
+                let is_own = ["content-length", "host", "authorization"].contains(&name.as_str());
+                match value.to_str() {
+                    Ok(tool) if name == "mcp-name" => {
+                        forwarded = forwarded.header(name, mapped(tool));
+                    }
+                    _ if !is_own => forwarded = forwarded.header(name, value),
+                    _ => {}
                 }
             }
             if let Some(host) = parts.headers.get("host").filter(|host| {
@@ -459,6 +461,11 @@ async fn gateway(world: &World) -> Result<String> {
     Ok(format!("http://127.0.0.1:{}/mcp", address.port()))
 }
 
+fn mapped(text: &str) -> String {
+    text.replace("test_simple_text", "conformance__simple-text")
+        .replace("test_error_handling", "adder__greet")
+}
+
 /// What the suite asks of servers and concerns what is offered here. The rest is about what is not: images,
 /// audio and resources as results, progress and logging during a call, completions, resources, prompts,
 /// elicitation, sampling and roots (`input-required-…`), and streams beside the answers.
@@ -470,6 +477,7 @@ const SCENARIOS: [(&str, &[&str]); 2] = [
             "tools-call-simple-text",
             "tools-call-error",
             "dns-rebinding-protection",
+            "http-header-validation",
         ],
     ),
     (

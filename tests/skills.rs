@@ -298,6 +298,27 @@ async fn a_name_is_its_first_publishers_and_a_version_never_changes() -> Result<
 }
 
 #[tokio::test]
+async fn a_version_whose_review_was_cancelled_can_be_published_again() -> Result<()> {
+    let World { server, ada, .. } = &World::new().await?;
+    let (wasm, manifest) = (fixture("adder")?, manifest("adder", "1.0.0"));
+    let (_, first) = upload(server, ada, &manifest, wasm.clone()).await?;
+    let cancel = format!(
+        "/api/jobs/{}/cancel",
+        first["job"]["id"].as_str().unwrap_or_default()
+    );
+    let (status, _) = ada.send(server, "POST", &cancel, &json!({})).await?;
+    assert_eq!(status, 200);
+    let mut other = manifest.clone();
+    other["description"] = json!("Another one.");
+    assert_eq!(upload(server, ada, &other, wasm.clone()).await?.0, 409);
+    let (status, again) = upload(server, ada, &manifest, wasm.clone()).await?;
+    assert_eq!(status, 202, "{again:#}");
+    assert_ne!(again["job"]["id"], first["job"]["id"]);
+    assert_eq!(upload(server, ada, &manifest, wasm).await?.0, 409);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_repeated_upload_with_its_key_is_one() -> Result<()> {
     let world = World::new().await?;
     let World { server, ada, .. } = &world;

@@ -1,5 +1,5 @@
 ;; Imports a core module, which only an embedder could give it.
-;; must: import-refused | skill-unusable
+;; must: import-refused
 (component
   (import "code" (core module $code (export "attack" (func))))
   (core instance $i (instantiate $code))

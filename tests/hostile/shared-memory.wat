@@ -1,5 +1,5 @@
 ;; Shares memory between threads, which the sandbox does not have.
-;; must: not-a-component | skill-unusable
+;; must: not-a-component
 (component
   (core module $m
     (memory 1 1 shared)

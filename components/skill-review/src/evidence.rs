@@ -1,6 +1,8 @@
 //! What a review looks at and keeps: what is under review, how its examples ended, what generated calls showed.
 //! All that is kept is bounded, whatever a skill answers or writes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -156,6 +158,7 @@ pub struct Report {
     pub overran: u32,
     pub denied: u32,
     pub nondeterministic: u32,
+    pub elapsed_ms: u64,
     pub out_of_budget: bool,
     pub fuel: Value,
     pub duration_ms: Value,
@@ -252,6 +255,19 @@ impl ExampleRun {
             usage: answer.usage.clone(),
             log: beginning(&answer.log),
         }
+    }
+}
+
+impl ExampleRun {
+    /// What it took in the sandbox, without waiting for a place there.
+    pub fn took(&self) -> Duration {
+        let milliseconds = self.usage["duration_ms"].as_f64().unwrap_or_default();
+        Duration::try_from_secs_f64(milliseconds / 1000.0).unwrap_or_default()
+    }
+
+    /// It did not end in its time: that may be the machine's doing.
+    pub fn met_deadline(&self) -> bool {
+        self.actual["problem"] == "skill-deadline"
     }
 }
 

@@ -129,6 +129,16 @@ impl Findings {
 
     fn of_examples(&mut self, subject: &Subject, evidence: &Evidence) {
         for run in evidence.examples.iter().filter(|run| !run.is_as_expected) {
+            if run.met_deadline() {
+                self.hold(
+                    "example-late",
+                    format!(
+                        "An example of `{}` with the arguments {} does not end in its time.",
+                        run.tool, run.arguments
+                    ),
+                );
+                continue;
+            }
             self.reject("example-differs", format!(
                 "An example of `{}` with the arguments {} answers {}, not {}. Correct the example or the skill.",
                 run.tool, run.arguments, run.actual, run.expected

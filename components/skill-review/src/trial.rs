@@ -19,6 +19,8 @@ const CALLS: u32 = 200;
 const PROBES_TIME: Duration = Duration::from_secs(12);
 /// What all examples of a skill may take together. One more may have begun by then.
 const EXAMPLES_TIME: Duration = Duration::from_secs(120);
+/// What they may take with the waiting for a busy sandbox; then it is tried again later.
+const EXAMPLES_WAIT: Duration = Duration::from_secs(300);
 /// So many wrong examples are enough.
 const MAX_WRONG: usize = 5;
 /// How often a busy sandbox is waited for in one attempt, and how long each time.
@@ -119,9 +121,12 @@ impl Trial<'_> {
     async fn run_examples(&mut self, evidence: &mut Evidence) -> Result<(), Stopped> {
         let examples = self.subject.examples();
         let began = Instant::now();
-        let mut wrong = 0;
+        let (mut wrong, mut taken) = (0, Duration::ZERO);
         for (at, example) in examples.iter().enumerate() {
-            if self.job.is_cancelled() || wrong == MAX_WRONG || began.elapsed() > EXAMPLES_TIME {
+            if began.elapsed() > EXAMPLES_WAIT {
+                return Err(Stopped::Failed("The sandbox is too busy.".to_owned()));
+            }
+            if self.job.is_cancelled() || wrong == MAX_WRONG || taken > EXAMPLES_TIME {
                 evidence.examples_left = examples.len() - at;
                 return Ok(());
             }
@@ -131,6 +136,7 @@ impl Trial<'_> {
             );
             let run = self.run_example(example).await?;
             wrong += usize::from(!run.is_as_expected);
+            taken += run.took();
             evidence.examples.push(run);
         }
         Ok(())
@@ -156,10 +162,9 @@ impl Trial<'_> {
                 percent(35, 80, at, tools.len()),
                 &format!("calling {} with generated arguments", tool.name),
             );
-            let began = Instant::now();
             let seed = seed(&self.subject.digest, at);
             let report = self.probe(&tool.name, CALLS, seed, share).await?;
-            budget.spend(began.elapsed());
+            budget.spend(Duration::from_millis(report.elapsed_ms));
             evidence.probes.push(ProbeRun {
                 tool: tool.name.clone(),
                 seed,

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 use wasmtime::{
-    Engine, Store, Trap,
+    Engine, PoolConcurrencyLimitError, Store, Trap,
     component::{
         Component, ComponentExportIndex, InstancePre, Linker, Type, Val,
         types::{ComponentFunc, ComponentItem},
@@ -124,6 +124,8 @@ pub enum Fault {
     Memory,
     /// Its result or its log is too large.
     Output(String),
+    /// The sandbox has no room for it at this moment.
+    Busy,
     /// The sandbox itself failed.
     Internal(String),
 }
@@ -381,6 +383,9 @@ fn fault_of(error: &wasmtime::Error, store: &Store<State>) -> Fault {
         Some(Trap::OutOfFuel) => return Fault::Fuel,
         _ if store.data().memory.refused => return Fault::Memory,
         _ => {}
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Fault::Busy;
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Fault::Trapped(format!("It exited with status {}.", exit.0));

@@ -16,17 +16,13 @@ use std::{
 use tokio::{io::AsyncWriteExt, process::Command, sync::Semaphore};
 use wasmtime::{Engine, component::Component};
 
-/// CPU time of a child, in seconds.
-const CPU_SECONDS: u64 = 90;
-/// Wall-clock time of a child.
-const TIMEOUT: Duration = Duration::from_secs(90);
 /// Address space of a child.
 const ADDRESS_SPACE_BYTES: u64 = 4 << 30;
 /// A compiled component may be so many times as large as its source, and a megabyte.
 const GROWTH: usize = 40;
 /// Bytes of a seal.
 const SEAL_BYTES: usize = 32;
-/// Children at the same time: each may take the whole address space.
+/// Children that do the same work at the same time: each may take the whole address space.
 const CHILDREN: usize = 2;
 
 /// What a child does.
@@ -46,6 +42,14 @@ impl Work {
             Self::Inspect => "inspect",
             Self::Compile => "compile",
         }
+    }
+
+    /// What it may take, on the clock and of the processor. An upload waits for the one, a job for the other.
+    fn timeout(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Inspect => 20,
+            Self::Compile => 90,
+        })
     }
 }
 
@@ -75,7 +79,9 @@ pub struct Compiler {
     cache: PathBuf,
     key: [u8; 32],
     version: u64,
-    children: Semaphore,
+    /// Apart, so that an upload does not wait for what compiles.
+    inspecting: Semaphore,
+    compiling: Semaphore,
 }
 
 impl Compiler {
@@ -96,7 +102,8 @@ impl Compiler {
             cache,
             key,
             version: engine::version(engine),
-            children: Semaphore::new(CHILDREN),
+            inspecting: Semaphore::new(CHILDREN),
+            compiling: Semaphore::new(CHILDREN),
         })
     }
 
@@ -179,8 +186,11 @@ impl Compiler {
             let what = what.to_owned();
             move |error: std::io::Error| CompileError::Failed(format!("{what}: {error}"))
         };
-        let _place = self
-            .children
+        let places = match work {
+            Work::Inspect => &self.inspecting,
+            Work::Compile => &self.compiling,
+        };
+        let _place = places
             .acquire()
             .await
             .map_err(|error| CompileError::Failed(error.to_string()))?;
@@ -207,12 +217,13 @@ impl Compiler {
             drop(stdin);
         };
         let both = async { tokio::join!(feed, child.wait_with_output()).1 };
-        let output = match tokio::time::timeout(TIMEOUT, both).await {
+        let output = match tokio::time::timeout(work.timeout(), both).await {
             Ok(output) => output.map_err(failed("the compiling process"))?,
             Err(_) => {
                 return Err(CompileError::Refused(format!(
-                    "It takes longer than {} s to compile.",
-                    TIMEOUT.as_secs()
+                    "It takes longer than {} s to {}.",
+                    work.timeout().as_secs(),
+                    work.name()
                 )));
             }
         };
@@ -228,7 +239,8 @@ impl Compiler {
             Some(0) => "It grows too much when it is compiled.".to_owned(),
             Some(REFUSED) => why,
             _ => format!(
-                "Compiling it takes more time or memory than there is ({}).",
+                "It takes more time or memory to {} it than there is ({}).",
+                work.name(),
                 output.status
             ),
         }))
@@ -247,8 +259,9 @@ pub fn child(work: Work) -> Result<i32> {
     rlimit::Resource::AS
         .set(ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES)
         .context("limiting memory")?;
+    let seconds = work.timeout().as_secs();
     rlimit::Resource::CPU
-        .set(CPU_SECONDS, CPU_SECONDS)
+        .set(seconds, seconds)
         .context("limiting time")?;
     rlimit::Resource::CORE.set(0, 0).context("no core files")?;
     rlimit::Resource::FSIZE.set(0, 0).context("no files")?;

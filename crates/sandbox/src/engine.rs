@@ -18,6 +18,7 @@ const STACK_BYTES: usize = 512 << 10;
 /// Python's runtime has 16 MiB of instance data and 100 core instances and tables; room for that.
 const CORE_INSTANCE_BYTES: usize = 16 << 20;
 const CORE_INSTANCES: u32 = 100;
+const MEMORIES: u32 = 2;
 const TABLE_ELEMENTS: usize = 40_000;
 /// Kept warm between calls, so that a small skill's instance faults no pages.
 const KEEP_RESIDENT: usize = 128 << 10;
@@ -59,12 +60,12 @@ pub fn for_running(calls: usize, memory_bytes: usize) -> Result<Engine> {
     let slots = u32::try_from(calls * 2).unwrap_or(u32::MAX).clamp(8, 1_000);
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(slots)
-        .total_core_instances(slots * 20)
-        .total_memories(slots * 2)
-        .total_tables(slots * 20)
+        .total_core_instances(slots * CORE_INSTANCES)
+        .total_memories(slots * MEMORIES)
+        .total_tables(slots * CORE_INSTANCES)
         .total_stacks(slots)
         .max_core_instances_per_component(CORE_INSTANCES)
-        .max_memories_per_component(2)
+        .max_memories_per_component(MEMORIES)
         .max_tables_per_component(CORE_INSTANCES)
         .max_core_instance_size(CORE_INSTANCE_BYTES)
         .max_component_instance_size(CORE_INSTANCE_BYTES)

@@ -1,6 +1,7 @@
 //! What stands in for the world where a skill was granted none of it: a clock that stands still, random
 //! numbers that follow from the call, and output that is kept up to a bound.
 
+use axum::body::Bytes;
 use rand::{SeedableRng, TryRng, rngs::StdRng};
 use std::{
     convert::Infallible,
@@ -14,8 +15,9 @@ use std::{
 };
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::{
-    HostMonotonicClock, HostWallClock,
+    HostMonotonicClock, HostWallClock, async_trait,
     cli::{IsTerminal, StdoutStream},
+    p2::{OutputStream, Pollable, StreamError, StreamResult},
 };
 
 /// What a clock that stands still says: 2026-01-01T00:00:00Z.
@@ -127,6 +129,19 @@ impl Log {
     }
 }
 
+impl Log {
+    /// Keeps what there is room for; answers whether that was all.
+    fn keep(&self, bytes: &[u8]) -> bool {
+        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MAX_LOG_BYTES - written.bytes.len();
+        written
+            .bytes
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        written.overflowed |= bytes.len() > room;
+        bytes.len() <= room
+    }
+}
+
 impl IsTerminal for Log {
     fn is_terminal(&self) -> bool {
         false
@@ -137,6 +152,33 @@ impl StdoutStream for Log {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+/// For WASI 0.2: what is too much ends the call at once, since a program may not look at what becomes of its output.
+impl OutputStream for Log {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        match self.keep(&bytes) {
+            true => Ok(()),
+            false => Err(StreamError::trap("more output than a call may write")),
+        }
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(MAX_LOG_BYTES)
+    }
+}
+
+#[async_trait]
+impl Pollable for Log {
+    async fn ready(&mut self) {}
 }
 
 impl AsyncWrite for Log {
@@ -145,18 +187,10 @@ impl AsyncWrite for Log {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = MAX_LOG_BYTES - written.bytes.len();
-        written
-            .bytes
-            .extend_from_slice(&bytes[..bytes.len().min(room)]);
-        if bytes.len() > room {
-            written.overflowed = true;
-            return Poll::Ready(Err(std::io::Error::other(
-                "more output than a call may write",
-            )));
-        }
-        Poll::Ready(Ok(bytes.len()))
+        Poll::Ready(match self.keep(bytes) {
+            true => Ok(bytes.len()),
+            false => Err(std::io::Error::other("more output than a call may write")),
+        })
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {

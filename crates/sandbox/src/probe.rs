@@ -46,6 +46,8 @@ pub struct ProbeReport {
     pub denied: u32,
     /// Ended otherwise, or used other fuel, when tried again.
     pub nondeterministic: u32,
+    /// How long it took, without waiting for a place.
+    pub elapsed_ms: u64,
     /// The time was up before all inputs were tried.
     pub out_of_budget: bool,
     /// Fuel of a call.
@@ -83,13 +85,13 @@ pub struct Finding {
 /// Tries a tool. Answers `None` if the skill has no such tool.
 ///
 /// # Errors
-/// The sandbox itself failed: that says nothing of the skill.
+/// The sandbox is busy or failed: that says nothing of the skill.
 pub async fn probe(
     runner: &Runner,
     skill: &Skill,
     grant: &Grant,
     probe: &Probe,
-) -> Result<Option<ProbeReport>, String> {
+) -> Result<Option<ProbeReport>, Fault> {
     let Some(params) = skill.params(&probe.tool) else {
         return Ok(None);
     };
@@ -113,8 +115,8 @@ pub async fn probe(
             .call(skill, &probe.tool, arguments.clone(), grant)
             .await;
         for outcome in [&first, &again] {
-            if let End::Ended(Fault::Internal(cause)) = &outcome.end {
-                return Err(cause.clone());
+            if let End::Ended(fault @ (Fault::Busy | Fault::Internal(_))) = &outcome.end {
+                return Err(fault.clone());
             }
         }
         fuel.push(first.usage.fuel);
@@ -123,6 +125,7 @@ pub async fn probe(
     }
     fuel.sort_unstable();
     durations.sort_unstable_by(f64::total_cmp);
+    report.elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.fuel = spread(&fuel);
     report.duration_ms = spread(&durations);
     Ok(Some(report))

@@ -1,6 +1,9 @@
 //! Errors as clients see them (RFC 9457). The functions pass them on as they are.
 
-use crate::{call::Fault, runner::LoadError};
+use crate::{
+    call::{Fault, Usage, UsedPermissions},
+    runner::LoadError,
+};
 use axum::{
     body::Body,
     http::{HeaderValue, Response, StatusCode, header},
@@ -27,6 +30,20 @@ pub struct Problem {
     /// What is signed of a call that ended with the skill's own error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Box<Envelope>>,
+    /// What the call wrote and used, where that was asked for as evidence.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Box<CallEvidence>>,
+}
+
+/// What a call wrote and used.
+#[derive(Debug, Serialize)]
+pub struct CallEvidence {
+    /// What it wrote to stdout and stderr.
+    pub log: String,
+    /// What it used of what can be granted.
+    pub used: UsedPermissions,
+    /// What it took.
+    pub usage: Usage,
 }
 
 impl Problem {
@@ -40,6 +57,7 @@ impl Problem {
             errors: Vec::new(),
             error: None,
             receipt: None,
+            evidence: None,
         }
     }
 
@@ -105,6 +123,7 @@ impl Fault {
             Self::Fuel => "skill-fuel",
             Self::Memory => "skill-memory",
             Self::Output(_) => "skill-output",
+            Self::Busy => "sandbox-busy",
             Self::Internal(_) => "internal",
         }
     }
@@ -123,6 +142,7 @@ impl Fault {
             Self::Fuel => "The skill used up its fuel.".to_owned(),
             Self::Memory => "The skill needs more memory than it may have.".to_owned(),
             Self::Output(what) => format!("The skill gave out too much: {what}"),
+            Self::Busy => "The sandbox has no room for this call at this moment.".to_owned(),
             Self::Internal(_) => "The sandbox failed.".to_owned(),
         }
     }
@@ -133,6 +153,7 @@ impl From<Fault> for Problem {
         let status = match &fault {
             Fault::InvalidArguments(errors) => return Self::invalid(fault.code(), errors.clone()),
             Fault::Internal(cause) => return Self::internal(cause),
+            Fault::Busy => return Self::busy(),
             Fault::UnknownTool(_) => StatusCode::NOT_FOUND,
             Fault::Denied(_) => StatusCode::FORBIDDEN,
             Fault::Trapped(_) => StatusCode::BAD_GATEWAY,

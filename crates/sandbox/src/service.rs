@@ -3,10 +3,10 @@
 //! name has here.
 
 use crate::{
-    call::{End, Grant},
+    call::{End, Fault, Grant},
     key_value::{Backing, Granted},
     probe::{self, Probe},
-    problem::Problem,
+    problem::{CallEvidence, Problem},
     runner::{LoadError, Runner},
     storage::Storage,
     usage::Counter,
@@ -495,7 +495,19 @@ async fn call(shared: &Shared, body: &[u8]) -> Result<Json<Value>, Problem> {
         .runner
         .call(&skill, &invocation.tool, arguments, &grant)
         .await;
-    if !invocation.evidence {
+    let evidence = invocation.evidence.then_some(CallEvidence {
+        log: outcome.log,
+        used: outcome.used,
+        usage: outcome.usage,
+    });
+    // What did not run was no use of the skill.
+    let did_run = !matches!(
+        outcome.end,
+        End::Ended(
+            Fault::UnknownTool(_) | Fault::InvalidArguments(_) | Fault::Busy | Fault::Internal(_)
+        )
+    );
+    if evidence.is_none() && did_run {
         let failed = !matches!(outcome.end, End::Answered(_));
         shared
             .usage
@@ -504,7 +516,11 @@ async fn call(shared: &Shared, body: &[u8]) -> Result<Json<Value>, Problem> {
     let (name, output) = match &outcome.end {
         End::Answered(value) => ("answered", value),
         End::Failed(value) => ("failed", value),
-        End::Ended(fault) => return Err(fault.clone().into()),
+        End::Ended(fault) => {
+            let mut problem = Problem::from(fault.clone());
+            problem.evidence = evidence.map(Box::new);
+            return Err(problem);
+        }
     };
     let receipt = sign(
         shared,
@@ -526,9 +542,9 @@ async fn call(shared: &Shared, body: &[u8]) -> Result<Json<Value>, Problem> {
     match outcome.end {
         End::Answered(result) => {
             let mut answer = json!({"result": result, "usage": outcome.usage, "receipt": receipt});
-            if invocation.evidence {
-                answer["used"] = json!(outcome.used);
-                answer["log"] = json!(outcome.log);
+            if let Some(evidence) = evidence {
+                answer["used"] = json!(evidence.used);
+                answer["log"] = json!(evidence.log);
             }
             Ok(Json(answer))
         }
@@ -538,6 +554,7 @@ async fn call(shared: &Shared, body: &[u8]) -> Result<Json<Value>, Problem> {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "skill-failed", detail);
             problem.error = Some(Box::new(error));
             problem.receipt = Some(Box::new(receipt));
+            problem.evidence = evidence.map(Box::new);
             Err(problem)
         }
         End::Ended(fault) => Err(fault.into()),
@@ -596,9 +613,7 @@ async fn try_out(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes)
             seed: trial.seed,
             budget: Duration::from_millis(trial.budget_ms),
         };
-        let report = probe::probe(&shared.runner, &skill, &grant, &probe)
-            .await
-            .map_err(|cause| Problem::internal(&cause))?;
+        let report = probe::probe(&shared.runner, &skill, &grant, &probe).await?;
         report.map(Json).ok_or_else(|| {
             Problem::new(
                 StatusCode::NOT_FOUND,

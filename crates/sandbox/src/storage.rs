@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, path::Path};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use std::sync::Arc;
 use url::Url;
 
@@ -46,16 +46,18 @@ impl Storage {
     /// The store fails.
     pub async fn put(&self, digest: &str, wasm: &[u8]) -> Result<()> {
         let size = i64::try_from(wasm.len())?;
-        let known: bool =
-            sqlx::query_scalar("select exists (select from skills.component where digest = $1)")
-                .bind(digest)
-                .fetch_one(&self.pool)
-                .await?;
-        if known {
+        // Known again, it is new again: the sweep leaves it alone until a version refers to it.
+        let known = sqlx::query("update skills.component set created_at = now() where digest = $1")
+            .bind(digest)
+            .execute(&self.pool)
+            .await?;
+        if known.rows_affected() == 1 {
             return Ok(());
         }
+        let mut transaction = self.pool.begin().await?;
         // The object first: a row without one would be a promise that is not kept.
         if let Some((store, folder)) = &self.objects {
+            alone(&mut transaction, digest).await?;
             store
                 .put(&object(folder, digest), PutPayload::from(wasm.to_vec()))
                 .await?;
@@ -65,8 +67,9 @@ impl Storage {
             .bind(digest)
             .bind(size)
             .bind(bytes)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(())
     }
 
@@ -103,11 +106,34 @@ impl Storage {
             .await?;
         if let Some((store, folder)) = &self.objects {
             for digest in &forgotten {
-                store.delete(&object(folder, digest)).await?;
+                let mut transaction = self.pool.begin().await?;
+                alone(&mut transaction, digest).await?;
+                if !is_known(&mut transaction, digest).await? {
+                    store.delete(&object(folder, digest)).await?;
+                }
+                transaction.commit().await?;
             }
         }
         Ok(forgotten.len())
     }
+}
+
+/// An upload and the sweep do not touch the same object at the same time.
+async fn alone(transaction: &mut PgConnection, digest: &str) -> Result<()> {
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 2))")
+        .bind(digest)
+        .execute(transaction)
+        .await?;
+    Ok(())
+}
+
+async fn is_known(transaction: &mut PgConnection, digest: &str) -> Result<bool> {
+    let known =
+        sqlx::query_scalar("select exists (select from skills.component where digest = $1)")
+            .bind(digest)
+            .fetch_one(transaction)
+            .await?;
+    Ok(known)
 }
 
 fn object(folder: &Path, digest: &str) -> Path {

@@ -9,7 +9,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, Validator, WasmFeatures};
 use wit_parser::{
     Function, FunctionKind, Resolve, Type, TypeDefKind, WorldId, WorldItem, decoding::DecodedWasm,
 };
@@ -18,6 +18,8 @@ use wit_parser::{
 const MAX_TOOLS: usize = 200;
 /// Custom sections that are listed.
 const MAX_SECTIONS: usize = 100;
+/// How deep components may lie in each other: validating takes time by the square of it.
+const MAX_DEPTH: usize = 50;
 
 /// A function that agents can call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,10 +108,10 @@ pub enum Refusal {
 /// Why it can be no skill.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     check_kind(bytes)?;
+    let anatomy = Anatomy::of(bytes)?;
     Validator::new_with_features(features())
         .validate_all(bytes)
-        .map_err(|error| Refusal::NotAComponent(format!("The component is not valid: {error}.")))?;
-    let anatomy = Anatomy::of(bytes)?;
+        .map_err(|error| not_valid(&error))?;
     let decoded = wit_parser::decoding::decode(&anatomy.without_docs(bytes)).map_err(|error| {
         Refusal::NotAComponent(format!("The component's types can't be read: {error:#}."))
     })?;
@@ -154,6 +156,7 @@ fn features() -> WasmFeatures {
         .union(WasmFeatures::COMPONENT_MODEL)
         .union(WasmFeatures::CM_ASYNC)
         .difference(WasmFeatures::MEMORY64)
+        .difference(WasmFeatures::THREADS)
         .difference(WasmFeatures::GC)
         .difference(WasmFeatures::EXCEPTIONS)
 }
@@ -185,23 +188,39 @@ struct Anatomy {
 
 impl Anatomy {
     fn of(bytes: &[u8]) -> Result<Self, Refusal> {
-        let broken = |error: wasmparser::BinaryReaderError| {
-            Refusal::NotAComponent(format!("The component is not valid: {error}."))
-        };
         let mut anatomy = Self::default();
         let mut depth = 0_usize;
+        let mut refused = Vec::new();
         for payload in Parser::new(0).parse_all(bytes) {
-            match payload.map_err(broken)? {
+            match payload.map_err(|error| not_valid(&error))? {
                 Payload::Version { encoding, .. } => {
                     depth += 1;
+                    if depth > MAX_DEPTH {
+                        return Err(Refusal::NotAComponent(format!(
+                            "Its components lie in each other more than {MAX_DEPTH} deep."
+                        )));
+                    }
                     anatomy.core_modules += usize::from(encoding == Encoding::Module);
                 }
                 Payload::End(_) => depth -= 1,
                 Payload::CustomSection(section) => anatomy.note(&section, depth),
+                Payload::ComponentImportSection(imports) if depth == 1 => {
+                    for import in imports {
+                        let import = import.map_err(|error| not_valid(&error))?;
+                        if let ComponentTypeRef::Module(_) | ComponentTypeRef::Component(_) =
+                            import.ty
+                        {
+                            refused.push(import.name.name.to_owned());
+                        }
+                    }
+                }
                 _ => {}
             }
         }
-        Ok(anatomy)
+        if refused.is_empty() {
+            return Ok(anatomy);
+        }
+        Err(import_refused(&refused))
     }
 
     /// The bytes with other names on the sections of doc comments: the decoder wants them to be about a world of
@@ -268,10 +287,18 @@ fn imported(resolve: &Resolve, world: WorldId) -> Result<Vec<String>, Refusal> {
     if refused.is_empty() {
         return Ok(imports);
     }
-    Err(Refusal::ImportRefused(format!(
+    Err(import_refused(&refused))
+}
+
+fn import_refused(names: &[String]) -> Refusal {
+    Refusal::ImportRefused(format!(
         "The component imports what the sandbox does not have: {}. It has WASI 0.2 and 0.3 (io, cli, clocks, filesystem, random, sockets, http) and wasi:keyvalue@0.2.0-draft2.",
-        refused.join(", ")
-    )))
+        names.join(", ")
+    ))
+}
+
+fn not_valid(error: &wasmparser::BinaryReaderError) -> Refusal {
+    Refusal::NotAComponent(format!("The component is not valid: {error}."))
 }
 
 type Offered = (Vec<Tool>, Vec<String>, Vec<Refused>);

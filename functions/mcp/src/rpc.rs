@@ -184,14 +184,12 @@ pub fn revision(headers: &HeaderMap, request: &Request) -> Result<Revision, Erro
         ));
     }
     let name = request.params.get("name").and_then(Value::as_str);
-    let differs =
-        |given: Option<&str>, real: Option<&str>| given.is_some_and(|given| Some(given) != real);
-    if differs(header("mcp-method"), Some(&request.method))
-        || request.method == "tools/call" && differs(header("mcp-name"), name)
+    if header("mcp-method") != Some(&request.method)
+        || request.method == "tools/call" && name.is_some() && header("mcp-name") != name
     {
         return Err(Error::bad(
             -32020,
-            "The headers Mcp-Method and Mcp-Name must be the same as in the body.",
+            "The header Mcp-Method must be the body's `method`, and for `tools/call` Mcp-Name the `name` of the tool.",
         ));
     }
     Ok(Revision::Modern)
@@ -247,7 +245,34 @@ mod tests {
                     },
                 ),
         );
+        let method = axum::http::HeaderValue::from_static("tools/list");
+        headers.insert("mcp-method", method);
         revision(&headers, &ask(params)).map_err(|error| error.code)
+    }
+
+    #[test]
+    fn the_headers_repeat_what_the_body_says() {
+        let meta = json!({VERSION_KEY: MODERN, CAPABILITIES_KEY: {}});
+        let mut request = ask(json!({"_meta": meta, "name": "adder__add"}));
+        request.method = "tools/call".into();
+        let with = |lines: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("mcp-protocol-version", MODERN)].iter().chain(lines) {
+                headers.insert(*name, axum::http::HeaderValue::from_static(value));
+            }
+            revision(&headers, &request).map_err(|error| error.code)
+        };
+        let (method, name) = (("mcp-method", "tools/call"), ("mcp-name", "adder__add"));
+        assert_eq!(with(&[method, name]), Ok(Revision::Modern));
+        for lines in [
+            vec![],
+            vec![method],
+            vec![name],
+            vec![method, ("mcp-name", "adder__other")],
+            vec![("mcp-method", "TOOLS/CALL"), name],
+        ] {
+            assert_eq!(with(&lines), Err(-32020), "{lines:?}");
+        }
     }
 
     #[test]

@@ -57,11 +57,9 @@ impl SkillTool {
     }
 }
 
-/// MCP wants an object: what is none becomes the field `result` of one.
+/// MCP wants an object, and a result may be anything: so it is the field `result` of one, always, since of a variant
+/// or an option only some are objects.
 fn output_schema(schema: &Value) -> Value {
-    if schema["type"] == "object" {
-        return schema.clone();
-    }
     let mut inner = schema.clone();
     let dialect = inner
         .as_object_mut()
@@ -99,7 +97,7 @@ pub async fn list(
         .many(
             "select skill, tool, description, skill_description, input_schema, output_schema
              from skills.callable_tool
-             where $1::text is null or (skill, tool) > ($1, $2)
+             where $1::text is null or skill >= $1 and (skill, tool) > ($1, $2)
              order by skill, tool limit $3",
             args![skill, tool, PAGE + 1],
         )
@@ -268,14 +266,9 @@ fn of_skill(answer: &Answer) -> Option<Value> {
         return Some(of_problem(&answer.body));
     }
     let result = &answer.body["result"];
-    let structured = if result.is_object() {
-        result.clone()
-    } else {
-        json!({"result": result})
-    };
     Some(json!({
         "content": [{"type": "text", "text": text(result)}],
-        "structuredContent": structured,
+        "structuredContent": {"result": result},
         "isError": false,
         "_meta": {"gather/usage": answer.body["usage"], "gather/receipt": answer.body["receipt"]},
     }))
@@ -331,14 +324,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_object_becomes_a_field_of_one() {
+    fn a_result_becomes_a_field_of_an_object() {
         let schema = json!({"$schema": "x", "type": "integer"});
         assert_eq!(
             output_schema(&schema),
             json!({"$schema": "x", "type": "object", "properties": {"result": {"type": "integer"}}, "required": ["result"]})
         );
-        let object = json!({"type": "object", "properties": {}});
-        assert_eq!(output_schema(&object), object);
     }
 
     #[test]

@@ -138,7 +138,8 @@ macro_rules! listed {
              from ", $from, "
              join version v on v.id = s.latest_id
              join identity.account_name o on o.id = s.owner_id
-             where ($2::text is null or s.tags @> array[$2]) and ($3::text is null or o.name = $3 or o.id::text = $3)
+             where ($2::text is null or s.tags @> array[$2]) and ($3::text is null or s.owner_id = (
+                 select a.id from identity.account_name a where a.name = $3 or a.id::text = $3))
              and ($4::double precision is null or (", $first, ", ", $second, ", s.id) < ($4, $5, $6))
              and ($1::text is null or $1 <> '')
              order by ", $order, " limit $7"

@@ -13,6 +13,7 @@ use crate::{SANDBOX, is_reviewer};
 #[derive(Debug, Deserialize)]
 struct Stored {
     digest: String,
+    is_public: bool,
 }
 
 /// Downloads a version's component.
@@ -34,7 +35,7 @@ pub async fn download(
 ) -> Result<Response<Body>> {
     let stored: Option<Stored> = db
         .optional(
-            "select w.digest from skill s join version_view w on w.skill_id = s.id
+            "select w.digest, w.is_public from skill s join version_view w on w.skill_id = s.id
              where s.name = $1 and w.version = $2 and (w.is_public or s.owner_id = $3 or $4)",
             args![
                 &name,
@@ -44,7 +45,7 @@ pub async fn download(
             ],
         )
         .await?;
-    let digest = stored.ok_or_else(|| Problem::not_found("version"))?.digest;
+    let Stored { digest, is_public } = stored.ok_or_else(|| Problem::not_found("version"))?;
     let tag = format!("\"{digest}\"");
     let known = headers
         .get_all(IF_NONE_MATCH)
@@ -73,11 +74,7 @@ pub async fn download(
     let lines = [
         (CONTENT_TYPE, "application/wasm".to_owned()),
         (ETAG, tag),
-        // A version never changes.
-        (
-            CACHE_CONTROL,
-            "public, max-age=31536000, immutable".to_owned(),
-        ),
+        (CACHE_CONTROL, cache_control(is_public).to_owned()),
         (
             HeaderName::from_static("repr-digest"),
             format!("sha-256=:{binary}:"),
@@ -96,6 +93,15 @@ pub async fn download(
         response.headers_mut().insert(name, value);
     }
     Ok(response)
+}
+
+/// A version never changes; what is not for everybody is for no cache that others ask.
+fn cache_control(is_public: bool) -> &'static str {
+    if is_public {
+        "public, max-age=31536000, immutable"
+    } else {
+        "private, no-store"
+    }
 }
 
 /// The bytes of `sha256:…`.

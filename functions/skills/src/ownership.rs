@@ -96,7 +96,7 @@ struct Met {
         (status = 200, body = Transferred),
         (status = 403, description = "`forbidden`: only its owner can"),
         (status = 404, description = "`not-found`"),
-        (status = 422, description = "`invalid-input`: there is no such account"),
+        (status = 422, description = "`invalid-input`: there is no such account, or it never signed in"),
     ),
     security(("token" = []))
 )]
@@ -114,9 +114,12 @@ pub async fn transfer(
              ), heir as (
                  select o.id, o.name from identity.account_name o
                  where (o.name = $4 or o.id::text = $4) and o.status = 'active'
+                 and (o.has_signed_in or o.kind <> 'agent')
              ), changed as (
                  update skill s set owner_id = h.id from target t, heir h where s.id = t.id and t.is_own
-                 returning s.name, h.id as heir_id, h.name as heir
+                 returning s.id, s.name, h.id as heir_id, h.name as heir
+             ), unrated as (
+                 delete from rating r using changed c where r.skill_id = c.id and r.account_id = c.heir_id
              )
              select t.is_public, t.is_own, (
                  select jsonb_build_object('name', c.name, 'owner', jsonb_build_object('id', c.heir_id, 'name', c.heir))
@@ -131,7 +134,10 @@ pub async fn transfer(
             transferred: Some(transferred),
             ..
         }) => Ok(Json(transferred)),
-        Some(Met { is_own: true, .. }) => Err(Problem::invalid("to", "is no account")),
+        Some(Met { is_own: true, .. }) => Err(Problem::invalid(
+            "to",
+            "is no account, or an agent that has never signed in",
+        )),
         Some(Met {
             is_public: true, ..
         }) => Err(Problem::forbidden(

@@ -51,7 +51,7 @@ struct Met {
     rating: Option<Rating>,
 }
 
-/// Rates a skill; a second time replaces the first. Its owner can't.
+/// Rates a skill; a second time replaces the first. Its owner can't, nor who published a version of it.
 ///
 /// In the ranking, only ratings by accounts that have called the skill count.
 #[utoipa::path(
@@ -75,7 +75,9 @@ pub async fn rate(
     let met: Option<Met> = db
         .optional(
             "with target as (
-                 select s.id, s.owner_id = $2 as is_own from skill s where s.name = $1 and s.latest_id is not null
+                 select s.id, s.owner_id = $2 or exists (
+                     select from version v where v.skill_id = s.id and v.published_by = $2) as is_own
+                 from skill s where s.name = $1 and s.latest_id is not null
              ), rated as (
                  insert into rating as r (skill_id, account_id, rating, text)
                  select t.id, $2, $3::integer, $4 from target t where not t.is_own
@@ -98,7 +100,7 @@ pub async fn rate(
         None if met.is_own => Err(Problem::new(
             StatusCode::FORBIDDEN,
             "own-skill",
-            "The owner of a skill can't rate it.",
+            "Who owns a skill or has published it can't rate it.",
         )),
         None => Err(Problem::not_found("skill")),
     }

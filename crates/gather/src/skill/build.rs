@@ -83,8 +83,7 @@ fn rust(project: &Project) -> Result<PathBuf> {
 
 fn python(project: &Project) -> Result<PathBuf> {
     let folder = &project.folder;
-    if !folder.join(".venv/bin/componentize-py").exists() {
-        println!("Installing componentize-py into .venv …");
+    installed(folder, ".venv", &["requirements.txt"], || {
         let missing = "python3 (3.10 or newer, with venv) is not there; install it, on Debian: apt install python3-venv";
         step(folder, "python3", &["-m", "venv", ".venv"], missing)?;
         step(
@@ -92,8 +91,8 @@ fn python(project: &Project) -> Result<PathBuf> {
             ".venv/bin/pip",
             &["install", "--quiet", "-r", "requirements.txt"],
             "pip is not in .venv",
-        )?;
-    }
+        )
+    })?;
     let built = folder.join("component.wasm");
     step(
         folder,
@@ -116,17 +115,45 @@ fn python(project: &Project) -> Result<PathBuf> {
 fn js(project: &Project) -> Result<PathBuf> {
     let folder = &project.folder;
     let missing = "node and npm (20 or newer) are not there; install them from https://nodejs.org";
-    if !folder.join("node_modules").exists() {
-        println!("Installing componentize-js into node_modules …");
-        step(
-            folder,
-            "npm",
-            &["install", "--no-audit", "--no-fund", "--silent"],
-            missing,
-        )?;
-    }
+    installed(
+        folder,
+        "node_modules",
+        &["package.json", "package-lock.json"],
+        || {
+            step(
+                folder,
+                "npm",
+                &["install", "--no-audit", "--no-fund", "--silent"],
+                missing,
+            )
+        },
+    )?;
     step(folder, "node", &["build.mjs"], missing)?;
     Ok(folder.join("component.wasm"))
+}
+
+/// Installs what a skill's lists ask for, unless `into` has all of that: the digest of the lists as they were is
+/// written there when an installation has come to its end.
+fn installed(
+    folder: &Path,
+    into: &str,
+    lists: &[&str],
+    install: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let asked = || {
+        let texts = lists
+            .iter()
+            .map(|list| fs::read(folder.join(list)).unwrap_or_default());
+        skill::digest::of_bytes(&texts.collect::<Vec<_>>().concat())
+    };
+    let done = folder.join(into).join(".installed-by-gather");
+    if fs::read_to_string(&done).is_ok_and(|digest| digest == asked()) {
+        return Ok(());
+    }
+    println!("Installing what {} asks for into {into} …", lists[0]);
+    install()?;
+    // Again, since an installation may write its own list of what it chose.
+    fs::write(&done, asked()).with_context(|| format!("can't write {}", done.display()))
 }
 
 /// One program of the build; `missing` says what to do where it is not there.
@@ -139,6 +166,8 @@ fn step(folder: &Path, program: &str, arguments: &[&str], missing: &'static str)
     let output = Command::new(path)
         .args(arguments)
         .current_dir(folder)
+        // Python finds what is installed there, and not what is active in the shell.
+        .env("VIRTUAL_ENV", folder.join(".venv"))
         .output()
         .context(missing)?;
     if output.status.success() {
