@@ -140,6 +140,12 @@ create table skills.kv (
     primary key (skill_id, bucket, key),
     constraint kv_key_size check (octet_length(key) between 1 and 1024)
 );
+-- What a pair counts of its skill's quota: what it is, and about what a row takes.
+create function skills.kv_size(bucket text, key text, value bytea) returns bigint
+language sql immutable
+as $$
+    select coalesce(octet_length(bucket) + octet_length(key) + octet_length(value) + 64, 0)
+$$;
 
 create table skills.idempotency_key (
     owner text not null,
@@ -419,11 +425,11 @@ as $$
 declare
     total bigint;
     before bigint;
-    after bigint := coalesce(octet_length(kv_put.key) + octet_length(kv_put.value), 0);
+    after bigint := skills.kv_size(kv_put.bucket, kv_put.key, kv_put.value);
 begin
     insert into skills.kv_total (skill_id) values (kv_put.skill) on conflict do nothing;
     select t.bytes into total from skills.kv_total t where t.skill_id = kv_put.skill for update;
-    select octet_length(k.key) + octet_length(k.value) into before
+    select skills.kv_size(k.bucket, k.key, k.value) into before
     from skills.kv k where k.skill_id = kv_put.skill and k.bucket = kv_put.bucket and k.key = kv_put.key;
     total := total - coalesce(before, 0) + after;
     if after > coalesce(before, 0) and total > kv_put.max_bytes then

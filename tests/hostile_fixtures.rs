@@ -53,7 +53,9 @@ async fn end(runner: &Runner, hostile: &Hostile) -> Result<String> {
     };
     let arguments = serde_json::from_str(&hostile.arguments)?;
     let began = Instant::now();
-    let outcome = runner.call(&skill, "attack", arguments, &grant()).await;
+    let mut grant = grant();
+    grant.permissions.clock = hostile.has_clock;
+    let outcome = runner.call(&skill, "attack", arguments, &grant).await;
     ensure!(
         began.elapsed() < IN_TIME,
         "{}: {:?}",
@@ -76,6 +78,8 @@ pub struct Hostile {
     pub wasm: Vec<u8>,
     /// JSON of the arguments of its tool `attack`.
     pub arguments: String,
+    /// Whether it was granted the clock.
+    pub has_clock: bool,
     /// A problem's code, or `answered` and the result; several with ` | ` between them where each is right.
     pub must: String,
 }
@@ -87,6 +91,7 @@ impl Hostile {
             name: name.to_owned(),
             wasm,
             arguments: "{}".to_owned(),
+            has_clock: false,
             must: must.to_owned(),
         }
     }
@@ -99,7 +104,7 @@ impl Hostile {
 }
 
 /// Those of a folder: the comment before the component says `must: <how it ends>`, and `arguments: <JSON>` where it
-/// takes some.
+/// takes some, and `granted: clock` where it is.
 fn of_folder(folder: &Path) -> Result<Vec<Hostile>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -116,6 +121,7 @@ fn of_folder(folder: &Path) -> Result<Vec<Hostile>> {
             said("must: ").with_context(|| format!("{name} does not say how it must end"))?;
         let mut hostile = Hostile::text(&name, &must, &text)?;
         hostile.arguments = said("arguments: ").unwrap_or(hostile.arguments);
+        hostile.has_clock = said("granted: ").as_deref() == Some("clock");
         found.push(hostile);
     }
     ensure!(!found.is_empty(), "{} is empty", folder.display());

@@ -92,9 +92,8 @@ async fn a_client_of_2025_lists_and_calls() -> Result<()> {
         "integer"
     );
     assert_eq!(
-        find("adder__greet")?["outputSchema"]["properties"]["text"]["type"],
-        "string",
-        "an object is not wrapped"
+        find("adder__greet")?["outputSchema"]["properties"]["result"]["properties"]["text"]["type"],
+        "string"
     );
     assert!(
         find("search_skills").is_ok() && find("held_skills").is_err(),

@@ -176,18 +176,22 @@ async fn from_nothing_to_a_published_skill(lang: &str) -> Result<()> {
             "{verified}"
         );
     }
-    let changed = answer
+    let payload = answer
         .to_string()
         .replace("\"payload\":\"eyJ", "\"payload\":\"fyJ");
-    std::fs::write(folder.join("changed.json"), changed)?;
-    let refused = author
-        .command(
-            &folder,
-            &["skill", "verify", "changed.json", "--keys", "keys.json"],
-        )?
-        .output()
-        .await?;
-    assert!(!refused.status.success());
+    let mut result = answer;
+    result["result"] = json!("another");
+    for (what, changed) in [("payload", payload), ("result", result.to_string())] {
+        std::fs::write(folder.join("changed.json"), changed)?;
+        let refused = author
+            .command(
+                &folder,
+                &["skill", "verify", "changed.json", "--keys", "keys.json"],
+            )?
+            .output()
+            .await?;
+        assert!(!refused.status.success(), "{what}");
+    }
     Ok(())
 }
 

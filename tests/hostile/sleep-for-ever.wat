@@ -1,4 +1,5 @@
 ;; Sleeps for 584 years: it uses no fuel meanwhile, and no engine's clock sees it.
+;; granted: clock
 ;; must: skill-deadline
 (component
   (import "wasi:io/poll@0.2.0" (instance $poll

@@ -10,6 +10,7 @@ pub mod config;
 pub mod database;
 pub mod doctor;
 pub mod health;
+mod home;
 pub mod manifest;
 pub mod migrate;
 pub mod postgres;

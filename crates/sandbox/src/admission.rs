@@ -61,7 +61,37 @@ impl Drop for Place {
     }
 }
 
+/// One who waits; who goes away makes room for another who would.
+struct Waiter {
+    admission: Arc<Admission>,
+    account: Uuid,
+    receiver: oneshot::Receiver<Place>,
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.receiver.close();
+        // A place that came at the last moment is free again; not under the lock that this takes.
+        drop(self.receiver.try_recv());
+        self.admission.lock().forget(self.account);
+    }
+}
+
 impl Inner {
+    /// Forgets the waiters of an account that have gone away.
+    fn forget(&mut self, account: Uuid) {
+        let Some(queue) = self.waiting.get_mut(&account) else {
+            return;
+        };
+        let before = queue.len();
+        queue.retain(|sender| !sender.is_closed());
+        self.waiters -= before - queue.len();
+        if queue.is_empty() {
+            self.waiting.remove(&account);
+            self.turns.retain(|turn| *turn != account);
+        }
+    }
+
     fn leave(&mut self, account: Uuid) {
         self.running -= 1;
         if let Some(count) = self.of.get_mut(&account) {
@@ -113,7 +143,12 @@ impl Admission {
             self.admit(&mut inner);
             receiver
         };
-        match tokio::time::timeout(self.bounds.wait, receiver).await {
+        let mut waiter = Waiter {
+            admission: self.clone(),
+            account,
+            receiver,
+        };
+        match tokio::time::timeout(self.bounds.wait, &mut waiter.receiver).await {
             Ok(Ok(place)) => Ok(place),
             _ => Err(Busy),
         }
@@ -187,6 +222,31 @@ mod tests {
             waiting_of_one: waiting,
             wait: Duration::from_secs(5),
         })
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_makes_room_for_another_who_waits() {
+        let admission = admission(1, 1, 2);
+        let held = admission.enter(account(1)).await.expect("there is room");
+        for _ in 0..10 {
+            let waiting = [2, 3].map(|one| admission.enter(account(one)));
+            let all = join_all(waiting);
+            assert!(
+                tokio::time::timeout(Duration::from_millis(1), all)
+                    .await
+                    .is_err()
+            );
+        }
+        let last = tokio::spawn({
+            let admission = admission.clone();
+            async move { admission.enter(account(4)).await.is_ok() }
+        });
+        tokio::task::yield_now().await;
+        drop(held);
+        assert!(
+            last.await.expect("no panic"),
+            "nobody who is gone keeps a place"
+        );
     }
 
     fn account(number: u128) -> Uuid {

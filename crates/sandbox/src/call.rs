@@ -1,6 +1,11 @@
 //! One call of a tool: a fresh instance, metered, ended on time.
 
-use crate::{key_value, network::Network, state, state::State, value};
+use crate::{
+    key_value,
+    network::Network,
+    state::{self, MAX_HANDED_OVER, State},
+    value,
+};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -24,6 +29,8 @@ use wasmtime_wasi::I32Exit;
 
 /// The largest result, in bytes of JSON.
 const MAX_RESULT_BYTES: usize = 4 << 20;
+/// The library counts a set flag as the bytes of its name, and keeps it as a string of its own: so many times as much.
+const FLAGS_WEIGHT: usize = 16;
 /// What a call may take beyond its deadline before it is cut off from outside: a skill that waits and
 /// does not run is not seen by the engine's clock.
 const GRACE: Duration = Duration::from_millis(20);
@@ -42,6 +49,8 @@ struct Tool {
     index: ComponentExportIndex,
     params: Vec<(String, Type)>,
     result: Option<Type>,
+    /// What its result may be at most, in bytes as the library counts them.
+    max_result: usize,
 }
 
 /// What a call may do and use.
@@ -234,6 +243,7 @@ impl Skill {
         let func = instance
             .get_func(&mut *store, tool.index)
             .ok_or_else(|| wasmtime::format_err!("the export is no function"))?;
+        store.set_hostcall_fuel(tool.max_result);
         let mut results = [Val::Bool(false)];
         let results = &mut results[..usize::from(tool.result.is_some())];
         func.call_async(&mut *store, params, results).await?;
@@ -334,16 +344,39 @@ fn tools(component: &Component) -> HashMap<String, Tool> {
                 .map(|(name, ty)| (name.to_owned(), ty))
                 .collect();
             let result = func.results().next();
-            Some((
-                name?,
-                Tool {
-                    index,
-                    params,
-                    result,
-                },
-            ))
+            let max_result = match &result {
+                Some(ty) if has_flags(ty) => MAX_HANDED_OVER / FLAGS_WEIGHT,
+                _ => MAX_HANDED_OVER,
+            };
+            let tool = Tool {
+                index,
+                params,
+                result,
+                max_result,
+            };
+            Some((name?, tool))
         })
         .collect()
+}
+
+/// Whether flags are in values of this type.
+fn has_flags(ty: &Type) -> bool {
+    match ty {
+        Type::Flags(_) => true,
+        Type::List(list) => has_flags(&list.ty()),
+        Type::Record(record) => record.fields().any(|field| has_flags(&field.ty)),
+        Type::Tuple(tuple) => tuple.types().any(|ty| has_flags(&ty)),
+        Type::Variant(variant) => variant
+            .cases()
+            .filter_map(|case| case.ty)
+            .any(|ty| has_flags(&ty)),
+        Type::Option(option) => has_flags(&option.ty()),
+        Type::Result(result) => [result.ok(), result.err()]
+            .into_iter()
+            .flatten()
+            .any(|ty| has_flags(&ty)),
+        _ => false,
+    }
 }
 
 fn bounded(end: End) -> End {
@@ -393,7 +426,9 @@ fn fault_of(error: &wasmtime::Error, store: &Store<State>) -> Fault {
     let text = error.root_cause().to_string();
     // The library gives this error no type of its own.
     if text.contains("hostcalls has been exhausted") {
-        return Fault::Output("It handed over more than 64 MiB at once.".to_owned());
+        return Fault::Output(
+            "It handed over more than 64 MiB at once, or 4 MiB with flags.".to_owned(),
+        );
     }
     Fault::Trapped(format!("{}.", text.trim_start_matches("wasm trap: ")))
 }

@@ -9,17 +9,27 @@ use std::{
     ffi::OsString,
     fs,
     io::{Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
-use tokio::{io::AsyncWriteExt, process::Command, sync::Semaphore};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    process::Command,
+    sync::Semaphore,
+};
 use wasmtime::{Engine, component::Component};
 
-/// Address space of a child.
-const ADDRESS_SPACE_BYTES: u64 = 4 << 30;
-/// A compiled component may be so many times as large as its source, and a megabyte.
-const GROWTH: usize = 40;
+/// The largest compiled component: a fraction of what is kept in memory.
+pub const MAX_COMPILED_BYTES: usize = 128 << 20;
+/// The largest description of a component.
+const MAX_INSPECTION_BYTES: usize = 8 << 20;
+/// What the compiled files of a folder may take together, in bytes.
+const MAX_CACHE_BYTES: u64 = 8 << 30;
+/// The end of a compiled file's name.
+const EXTENSION: &str = "skill";
+/// Bytes of what a child says of a failure.
+const MAX_REASON_BYTES: usize = 4 << 10;
 /// Bytes of a seal.
 const SEAL_BYTES: usize = 32;
 /// Children that do the same work at the same time: each may take the whole address space.
@@ -41,6 +51,21 @@ impl Work {
         match self {
             Self::Inspect => "inspect",
             Self::Compile => "compile",
+        }
+    }
+
+    /// Its address space.
+    fn address_space(self) -> u64 {
+        match self {
+            Self::Inspect => 2 << 30,
+            Self::Compile => 4 << 30,
+        }
+    }
+
+    fn max_answer_bytes(self) -> usize {
+        match self {
+            Self::Inspect => MAX_INSPECTION_BYTES,
+            Self::Compile => MAX_COMPILED_BYTES,
         }
     }
 
@@ -130,6 +155,8 @@ impl Compiler {
                 return None;
             }
             let code = bytes.split_off(SEAL_BYTES);
+            // The oldest are the first to go.
+            drop(fs::File::open(&file).and_then(|file| file.set_modified(SystemTime::now())));
             // `Hash` compares in constant time.
             let seal: [u8; SEAL_BYTES] = bytes.try_into().ok()?;
             if blake3::keyed_hash(&key, &code) == seal {
@@ -163,6 +190,9 @@ impl Compiler {
                 drop(fs::remove_file(&draft));
                 tracing::warn!(file = %file.display(), %error, "cannot keep a compiled component");
             }
+            if let Some(folder) = file.parent() {
+                prune(folder, MAX_CACHE_BYTES);
+            }
             code
         });
         kept.await
@@ -172,7 +202,7 @@ impl Compiler {
     fn file(&self, digest: &str) -> PathBuf {
         let hex = digest.trim_start_matches("sha256:");
         self.cache
-            .join(format!("{hex}-{:016x}.skill", self.version))
+            .join(format!("{hex}-{:016x}.{EXTENSION}", self.version))
     }
 
     /// Bound to the component and the engine, so that a file can't stand in for another.
@@ -208,7 +238,8 @@ impl Compiler {
             .kill_on_drop(true)
             .spawn()
             .map_err(failed("the compiling process does not start"))?;
-        let mut stdin = child.stdin.take();
+        let (mut stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let feed = async {
             if let Some(stdin) = &mut stdin {
                 // A child that dies says why itself.
@@ -216,9 +247,17 @@ impl Compiler {
             }
             drop(stdin);
         };
-        let both = async { tokio::join!(feed, child.wait_with_output()).1 };
-        let output = match tokio::time::timeout(work.timeout(), both).await {
-            Ok(output) => output.map_err(failed("the compiling process"))?,
+        let all = async {
+            let (_, answer, why) = tokio::join!(
+                feed,
+                up_to(stdout, work.max_answer_bytes() + 1),
+                up_to(stderr, MAX_REASON_BYTES)
+            );
+            // What is left of it goes nowhere: it ends by that.
+            Ok((answer?, why?, child.wait().await?))
+        };
+        let (answer, why, status) = match tokio::time::timeout(work.timeout(), all).await {
+            Ok(ended) => ended.map_err(failed("the compiling process"))?,
             Err(_) => {
                 return Err(CompileError::Refused(format!(
                     "It takes longer than {} s to {}.",
@@ -227,23 +266,56 @@ impl Compiler {
                 )));
             }
         };
-        if output.status.success() && output.stdout.len() <= wasm.len() * GROWTH + (1 << 20) {
-            return Ok(output.stdout);
+        if answer.len() > work.max_answer_bytes() {
+            return Err(CompileError::Refused(format!(
+                "It is too large to {}: what comes of it has more than {} MiB.",
+                work.name(),
+                work.max_answer_bytes() >> 20
+            )));
         }
-        let why: String = String::from_utf8_lossy(&output.stderr)
-            .trim()
-            .chars()
-            .take(500)
-            .collect();
-        Err(CompileError::Refused(match output.status.code() {
-            Some(0) => "It grows too much when it is compiled.".to_owned(),
-            Some(REFUSED) => why,
+        if status.success() {
+            return Ok(answer);
+        }
+        let why = String::from_utf8_lossy(&why);
+        Err(CompileError::Refused(match status.code() {
+            Some(REFUSED) => why.trim().chars().take(500).collect(),
             _ => format!(
                 "It takes more time or memory to {} it than there is ({}).",
                 work.name(),
-                output.status
+                status
             ),
         }))
+    }
+}
+
+/// The beginning of what comes.
+async fn up_to(from: Option<impl AsyncRead + Unpin>, bytes: usize) -> std::io::Result<Vec<u8>> {
+    let mut read = Vec::new();
+    if let Some(from) = from {
+        from.take(bytes as u64).read_to_end(&mut read).await?;
+    }
+    Ok(read)
+}
+
+/// Removes the compiled files that were not used for the longest time, until the rest fits.
+fn prune(folder: &Path, max_bytes: u64) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries
+        .filter(|entry| entry.path().extension().is_some_and(|end| end == EXTENSION))
+        .filter_map(|entry| {
+            let facts = entry.metadata().ok()?;
+            Some((facts.modified().ok()?, facts.len(), entry.path()))
+        })
+        .collect();
+    let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
+    files.sort_unstable();
+    for (_, size, path) in files {
+        if total <= max_bytes {
+            return;
+        }
+        if fs::remove_file(&path).is_ok() {
+            total -= size;
+        }
     }
 }
 
@@ -257,7 +329,7 @@ const REFUSED: i32 = 3;
 /// Limits that cannot be set; stdin or stdout that break.
 pub fn child(work: Work) -> Result<i32> {
     rlimit::Resource::AS
-        .set(ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES)
+        .set(work.address_space(), work.address_space())
         .context("limiting memory")?;
     let seconds = work.timeout().as_secs();
     rlimit::Resource::CPU
@@ -287,4 +359,29 @@ pub fn child(work: Work) -> Result<i32> {
     std::io::stdout().write_all(&answer)?;
     std::io::stdout().flush()?;
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_unused_files_go_first_and_nothing_else() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let at = |name: &str| folder.path().join(name);
+        for (age, name) in [
+            (3, "a.skill"),
+            (1, "b.skill"),
+            (2, "c.skill"),
+            (9, "notes.txt"),
+        ] {
+            fs::write(at(name), [0; 100])?;
+            let time = SystemTime::now() - Duration::from_secs(age);
+            fs::File::open(at(name))?.set_modified(time)?;
+        }
+        prune(folder.path(), 150);
+        let left = ["a.skill", "b.skill", "c.skill", "notes.txt"].map(|name| at(name).exists());
+        assert_eq!(left, [false, true, false, true]);
+        Ok(())
+    }
 }

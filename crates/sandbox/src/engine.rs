@@ -1,15 +1,12 @@
 //! The engine that strangers' code runs in: its own, so that nothing of the platform's functions shares
 //! memory slots or settings with it.
 
-use crate::{key_value, state::State};
 use anyhow::{Context, Result};
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
-use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker,
-};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How often a running skill is interrupted, to let others run and to see whether its time is up.
 pub const EPOCH_TICK: Duration = Duration::from_millis(5);
@@ -89,20 +86,6 @@ pub fn version(engine: &Engine) -> u64 {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     hasher.finish()
-}
-
-/// Everything that a skill may import. What it was not granted is inert, or refused when it is used.
-///
-/// # Errors
-/// Two definitions of one name: a mistake in this crate.
-pub fn linker(engine: &Engine) -> Result<Linker<State>> {
-    let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
-    key_value::add_to_linker(&mut linker)?;
-    Ok(linker)
 }
 
 /// Ticks the engine's epoch for as long as the engine lives.

@@ -5,6 +5,7 @@ use crate::{inert::Used, state::State};
 use sqlx::PgPool;
 use std::{
     collections::BTreeMap,
+    ops::Bound,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
 };
 use uuid::Uuid;
@@ -31,8 +32,20 @@ use generated::wasi::keyvalue::{
 /// Keys of one page of a list.
 const PAGE: usize = 100;
 
+/// Pairs of one batch.
+const BATCH: usize = 1_000;
+/// What a call may be shown at once, and what its compare-and-swap handles may remember together, in bytes.
+const MAX_SHOWN: usize = 16 << 20;
+/// What a pair counts beside its bucket, key and value: about what a row takes.
+const PAIR_BYTES: u64 = 64;
+
 /// Values by bucket and key.
-pub type Keys = BTreeMap<(String, String), Vec<u8>>;
+#[derive(Default)]
+pub struct Keys {
+    values: BTreeMap<(String, String), Vec<u8>>,
+    /// Of all, as the quota counts them.
+    bytes: u64,
+}
 
 /// Where a skill's keys are.
 #[derive(Clone)]
@@ -48,7 +61,7 @@ pub enum Backing {
 pub struct Granted {
     /// Where.
     pub backing: Backing,
-    /// Keys and values together.
+    /// Buckets, keys and values together, and 64 bytes for each pair.
     pub max_bytes: u64,
 }
 
@@ -57,6 +70,8 @@ pub struct KeyValue {
     granted: Option<Granted>,
     denied: Option<String>,
     used: Used,
+    /// Bytes that compare-and-swap handles remember.
+    remembered: usize,
 }
 
 /// An open bucket.
@@ -77,6 +92,7 @@ impl KeyValue {
             granted,
             denied: None,
             used: Used::default(),
+            remembered: 0,
         }
     }
 
@@ -102,7 +118,7 @@ impl Granted {
         match &self.backing {
             Backing::Memory(keys) => {
                 let keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(keys.get(&(bucket.to_owned(), key.to_owned())).cloned())
+                Ok(keys.get(bucket, key).cloned())
             }
             Backing::Database(pool, skill) => sqlx::query_scalar(
                 "select value from skills.kv where skill_id = $1 and bucket = $2 and key = $3",
@@ -122,12 +138,7 @@ impl Granted {
         let fits = match &self.backing {
             Backing::Memory(keys) => {
                 let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-                put_in_memory(
-                    &mut keys,
-                    (bucket.to_owned(), key.to_owned()),
-                    value,
-                    self.max_bytes,
-                )
+                keys.put(bucket, key, value, self.max_bytes)
             }
             Backing::Database(pool, skill) => {
                 sqlx::query_scalar("select skills.kv_put($1, $2, $3, $4, $5)")
@@ -148,8 +159,9 @@ impl Granted {
         match &self.backing {
             Backing::Memory(keys) => {
                 let keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-                let keys = keys.keys().filter(|(b, key)| b == bucket && key.as_str() > after);
-                Ok(keys.map(|(_, key)| key.clone()).take(PAGE).collect())
+                let after = (Bound::Excluded((bucket.to_owned(), after.to_owned())), Bound::Unbounded);
+                let keys = keys.values.range(after).take_while(|((b, _), _)| b == bucket);
+                Ok(keys.map(|((_, key), _)| key.clone()).take(PAGE).collect())
             }
             Backing::Database(pool, skill) => sqlx::query_scalar(
                 "select key from skills.kv where skill_id = $1 and bucket = $2 and key > $3 order by key limit $4",
@@ -169,15 +181,14 @@ impl Granted {
         let added: Option<i64> = match &self.backing {
             Backing::Memory(keys) => {
                 let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-                let place = (bucket.to_owned(), key.to_owned());
-                let current = keys.get(&place).map_or(Some(0), |value| {
+                let current = keys.get(bucket, key).map_or(Some(0), |value| {
                     std::str::from_utf8(value).ok()?.parse().ok()
                 });
                 let sum = current.and_then(|current: i64| current.checked_add(delta));
                 sum.filter(|sum| {
-                    put_in_memory(
-                        &mut keys,
-                        place,
+                    keys.put(
+                        bucket,
+                        key,
                         Some(sum.to_string().as_bytes()),
                         self.max_bytes,
                     )
@@ -205,11 +216,10 @@ impl Granted {
         let outcome: String = match &self.backing {
             Backing::Memory(keys) => {
                 let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-                let place = (cas.bucket.clone(), cas.key.clone());
-                if keys.get(&place) != cas.seen.as_ref() {
+                if keys.get(&cas.bucket, &cas.key) != cas.seen.as_ref() {
                     return Ok(false);
                 }
-                let fits = put_in_memory(&mut keys, place, Some(value), self.max_bytes);
+                let fits = keys.put(&cas.bucket, &cas.key, Some(value), self.max_bytes);
                 if fits { "done" } else { "full" }.to_owned()
             }
             Backing::Database(pool, skill) => {
@@ -233,25 +243,40 @@ impl Granted {
     }
 }
 
-fn put_in_memory(
-    keys: &mut Keys,
-    place: (String, String),
-    value: Option<&[u8]>,
-    max_bytes: u64,
-) -> bool {
-    let Some(value) = value else {
-        keys.remove(&place);
-        return true;
-    };
-    let size = |key: &str, value: &[u8]| (key.len() + value.len()) as u64;
-    let before = keys.get(&place).map_or(0, |before| size(&place.1, before));
-    let total: u64 = keys.iter().map(|((_, key), value)| size(key, value)).sum();
-    let after = size(&place.1, value);
-    if after > before && total - before + after > max_bytes {
-        return false;
+impl Keys {
+    fn get(&self, bucket: &str, key: &str) -> Option<&Vec<u8>> {
+        self.values.get(&(bucket.to_owned(), key.to_owned()))
     }
-    keys.insert(place, value.to_vec());
-    true
+
+    /// Sets or deletes; answers whether there is room for it. As `skills.kv_put` does it.
+    fn put(&mut self, bucket: &str, key: &str, value: Option<&[u8]>, max_bytes: u64) -> bool {
+        let size = |value: &[u8]| (bucket.len() + key.len() + value.len()) as u64 + PAIR_BYTES;
+        let before = self.get(bucket, key).map_or(0, |value| size(value));
+        let after = value.map_or(0, size);
+        let total = self.bytes - before + after;
+        if after > before && total > max_bytes {
+            return false;
+        }
+        let place = (bucket.to_owned(), key.to_owned());
+        match value {
+            Some(value) => self.values.insert(place, value.to_vec()),
+            None => self.values.remove(&place),
+        };
+        self.bytes = total;
+        true
+    }
+}
+
+/// What a compare-and-swap handle remembers.
+fn remembers(cas: &Cas) -> usize {
+    cas.seen.as_ref().map_or(0, Vec::len)
+}
+
+fn too_much() -> Error {
+    Error::Other(format!(
+        "more than {BATCH} pairs or {} MiB at once",
+        MAX_SHOWN >> 20
+    ))
 }
 
 fn check_key(key: &str) -> Result<(), Error> {
@@ -417,6 +442,7 @@ impl atomics::Host for State {
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), CasError>> {
         let mut cas = self.table.delete(cas)?;
+        self.key_value.remembered -= remembers(&cas);
         let granted = match self.key_value.granted() {
             Ok(granted) => granted.clone(),
             Err(error) => return Ok(Err(CasError::StoreError(error))),
@@ -426,7 +452,10 @@ impl atomics::Host for State {
             Ok(false) => match granted.get(&cas.bucket, &cas.key).await {
                 Ok(seen) => {
                     cas.seen = seen;
-                    Ok(Err(CasError::CasFailed(self.table.push(cas)?)))
+                    Ok(Err(match self.remember(cas)? {
+                        Ok(cas) => CasError::CasFailed(cas),
+                        Err(error) => CasError::StoreError(error),
+                    }))
                 }
                 Err(error) => Ok(Err(CasError::StoreError(error))),
             },
@@ -447,7 +476,7 @@ impl atomics::HostCas for State {
             Err(error) => Err(error),
         };
         match seen.and_then(|seen| check_key(&key).map(|()| seen)) {
-            Ok(seen) => Ok(Ok(self.table.push(Cas { bucket, key, seen })?)),
+            Ok(seen) => self.remember(Cas { bucket, key, seen }),
             Err(error) => Ok(Err(error)),
         }
     }
@@ -460,7 +489,8 @@ impl atomics::HostCas for State {
     }
 
     async fn drop(&mut self, cas: Resource<Cas>) -> wasmtime::Result<()> {
-        self.table.delete(cas)?;
+        let cas = self.table.delete(cas)?;
+        self.key_value.remembered -= remembers(&cas);
         Ok(())
     }
 }
@@ -476,11 +506,20 @@ impl batch::Host for State {
             Ok(granted) => granted,
             Err(error) => return Ok(Err(error)),
         };
-        let mut found = Vec::with_capacity(keys.len());
+        if keys.len() > BATCH {
+            return Ok(Err(too_much()));
+        }
+        let (mut found, mut shown) = (Vec::with_capacity(keys.len()), 0);
         for key in keys {
             match granted.get(&bucket, &key).await {
-                Ok(value) => found.push((key, value)),
+                Ok(value) => {
+                    shown += value.as_ref().map_or(0, Vec::len);
+                    found.push((key, value));
+                }
                 Err(error) => return Ok(Err(error)),
+            }
+            if shown > MAX_SHOWN {
+                return Ok(Err(too_much()));
             }
         }
         Ok(Ok(found))
@@ -509,6 +548,16 @@ impl batch::Host for State {
 }
 
 impl State {
+    fn remember(&mut self, cas: Cas) -> wasmtime::Result<Result<Resource<Cas>, Error>> {
+        let after = self.key_value.remembered + remembers(&cas);
+        if after > MAX_SHOWN {
+            return Ok(Err(too_much()));
+        }
+        let cas = self.table.push(cas)?;
+        self.key_value.remembered = after;
+        Ok(Ok(cas))
+    }
+
     async fn put_many(
         &mut self,
         bucket: &Resource<Bucket>,
@@ -519,11 +568,102 @@ impl State {
             Ok(granted) => granted,
             Err(error) => return Ok(Err(error)),
         };
+        if pairs.len() > BATCH {
+            return Ok(Err(too_much()));
+        }
         for (key, value) in pairs {
             if let Err(error) = granted.put(&bucket, &key, value.as_deref()).await {
                 return Ok(Err(error));
             }
         }
         Ok(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{call::Grant, engine, network::Network, state};
+    use skill::{Limits, Permissions};
+    use std::{collections::BTreeMap, time::Instant};
+    use wasmtime::Store;
+
+    fn store(max_bytes: u64) -> Store<State> {
+        let granted = Granted {
+            backing: Backing::Memory(Arc::default()),
+            max_bytes,
+        };
+        let grant = Grant {
+            permissions: Permissions::default(),
+            limits: Limits::default(),
+            key_value: Some(granted),
+        };
+        let engine = engine::for_compiling().expect("an engine");
+        let network = Arc::new(Network::new(None, BTreeMap::new()));
+        state::store(&engine, &network, &grant, [0; 32], Instant::now()).expect("a store")
+    }
+
+    async fn open(state: &mut State) -> Resource<Bucket> {
+        let bucket = store::Host::open(state, "b".to_owned()).await;
+        bucket.expect("no trap").expect("granted")
+    }
+
+    fn again(bucket: &Resource<Bucket>) -> Resource<Bucket> {
+        Resource::new_borrow(bucket.rep())
+    }
+
+    #[tokio::test]
+    async fn reading_one_large_value_often_holds_it_only_so_often() {
+        let mut store = store(10 << 20);
+        let state = store.data_mut();
+        let bucket = open(state).await;
+        let value = vec![7; 5 << 20];
+        let set = store::HostBucket::set(state, again(&bucket), "k".to_owned(), value).await;
+        assert!(set.expect("no trap").is_ok());
+        let few = batch::Host::get_many(state, again(&bucket), vec!["k".to_owned(); 3]).await;
+        assert!(few.expect("no trap").is_ok());
+        for often in [4, BATCH + 1] {
+            let keys = vec!["k".to_owned(); often];
+            let many = batch::Host::get_many(state, again(&bucket), keys).await;
+            assert!(many.expect("no trap").is_err(), "{often}");
+        }
+        let mut handles = Vec::new();
+        for at in 0..10 {
+            let cas = atomics::HostCas::new(state, again(&bucket), "k".to_owned()).await;
+            match cas.expect("no trap") {
+                Ok(cas) => handles.push(cas),
+                Err(_) => assert_eq!(at, 3, "three fit"),
+            }
+            if at == 3 {
+                let first = handles.remove(0);
+                atomics::HostCas::drop(state, first)
+                    .await
+                    .expect("it is there");
+                break;
+            }
+        }
+        let cas = atomics::HostCas::new(state, again(&bucket), "k".to_owned()).await;
+        assert!(cas.expect("no trap").is_ok(), "one was dropped");
+    }
+
+    #[tokio::test]
+    async fn the_quota_counts_buckets_and_pairs_and_forgets_what_is_deleted() {
+        let mut store = store(1_000);
+        let state = store.data_mut();
+        let bucket = open(state).await;
+        let pairs = |count: usize| {
+            (0..count)
+                .map(|n| (format!("{n:04}"), Vec::new()))
+                .collect()
+        };
+        let set = batch::Host::set_many(state, again(&bucket), pairs(15)).await;
+        assert!(set.expect("no trap").is_err(), "69 bytes each");
+        let keys = (0..15).map(|n| format!("{n:04}")).collect();
+        let deleted = batch::Host::delete_many(state, again(&bucket), keys).await;
+        assert!(deleted.expect("no trap").is_ok());
+        let set = batch::Host::set_many(state, again(&bucket), pairs(14)).await;
+        assert!(set.expect("no trap").is_ok());
+        let set = batch::Host::set_many(state, again(&bucket), pairs(BATCH + 1)).await;
+        assert!(set.expect("no trap").is_err(), "a batch too large");
     }
 }

@@ -19,6 +19,7 @@ mod state;
 mod storage;
 mod usage;
 mod value;
+mod wasi;
 
 pub use admission::{Bounds, Busy};
 pub use call::{End, Fault, Grant, Outcome, Skill, Usage, UsedPermissions};

@@ -10,17 +10,28 @@ use hyper_util::rt::TokioIo;
 use std::{
     collections::BTreeMap,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    sync::{Arc, LazyLock, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::AbortHandle,
+};
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
 /// The largest answer that a skill can read.
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
 /// How long connecting may take. The call's deadline bounds the rest.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Requests of one call under way at the same time, their answers' bodies included.
+const REQUESTS_OF_ONE: usize = 16;
+/// Of all calls.
+const REQUESTS: usize = 256;
+/// Names that are looked up at the same time: each takes a thread, for as long as the system's resolver likes.
+const LOOKUPS: usize = 32;
 
 /// Finds the addresses of a host.
 pub type Resolve =
@@ -32,6 +43,7 @@ pub struct Network {
     /// Hosts that the operator vouches for, with their addresses: these may be private.
     trusted: BTreeMap<String, SocketAddr>,
     tls: Arc<rustls::ClientConfig>,
+    requests: Arc<Semaphore>,
 }
 
 impl Network {
@@ -54,6 +66,7 @@ impl Network {
             resolve: resolve.unwrap_or_else(|| Arc::new(system)),
             trusted,
             tls: Arc::new(tls),
+            requests: Arc::new(Semaphore::new(REQUESTS)),
         }
     }
 
@@ -63,10 +76,17 @@ impl Network {
         if let Some(address) = self.trusted.get(host) {
             return Ok(*address);
         }
-        let found = (self.resolve)(host.to_owned(), port)
+        let resolving =
+            tokio::time::timeout(CONNECT_TIMEOUT, (self.resolve)(host.to_owned(), port));
+        let found = resolving
             .await
+            .map_err(|_| Refused::Unknown)?
             .map_err(|_| Refused::Unknown)?;
-        if found.iter().any(|address| !is_public(address.ip())) {
+        let own = own_addresses();
+        if found
+            .iter()
+            .any(|address| !is_public(address.ip()) || own.contains(&address.ip()))
+        {
             return Err(Refused::Private);
         }
         found.first().copied().ok_or(Refused::Unknown)
@@ -79,7 +99,28 @@ enum Refused {
 }
 
 fn system(host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
-    Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    static PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LOOKUPS)));
+    Box::pin(async move {
+        let place = PLACES.clone().acquire_owned().await;
+        let looking = tokio::task::spawn_blocking(move || {
+            // Kept until the resolver is done, though nobody may wait for it any more.
+            let _place = place;
+            Ok((host, port).to_socket_addrs()?.collect())
+        });
+        looking.await?
+    })
+}
+
+/// The addresses of this machine: what listens there may rely on not being reached from outside.
+fn own_addresses() -> Vec<IpAddr> {
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    let addresses = interfaces.filter_map(|interface| interface.address);
+    addresses
+        .filter_map(|address| {
+            let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+        })
+        .collect()
 }
 
 /// Whether an address is of the public internet, by the registries of special-purpose addresses (RFC 6890
@@ -106,6 +147,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         | (203, 0, 113) => true,
         // Multicast, reserved, broadcast.
         (224.., ..) => true,
+        // A cloud's own services (Azure's WireServer), at an address that looks public.
+        (168, 63, 129) => true,
         _ => false,
     };
     !special
@@ -137,6 +180,7 @@ pub struct Outbound {
     reached: Vec<String>,
     denied: Arc<Mutex<Option<String>>>,
     used: Used,
+    requests: Arc<Semaphore>,
 }
 
 type Finished = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -152,6 +196,7 @@ impl Outbound {
             reached: Vec::new(),
             denied: Arc::default(),
             used: Used::default(),
+            requests: Arc::new(Semaphore::new(REQUESTS_OF_ONE)),
         }
     }
 
@@ -210,9 +255,17 @@ impl WasiHttpHooks for Outbound {
         if !self.reached.contains(&origin) {
             self.reached.push(origin.clone());
         }
+        let Ok(own_place) = self.requests.clone().try_acquire_owned() else {
+            return Box::new(async { Err(Error::ConnectionLimitReached) });
+        };
         let network = self.network.clone();
         let denied = self.denied.clone();
         Box::new(async move {
+            let waiting =
+                tokio::time::timeout(CONNECT_TIMEOUT, network.requests.clone().acquire_owned());
+            let Ok(Ok(place)) = waiting.await else {
+                return Err(Error::ConnectionLimitReached);
+            };
             let host = request
                 .uri()
                 .host()
@@ -231,7 +284,8 @@ impl WasiHttpHooks for Outbound {
                     return Err(Error::HttpRequestDenied);
                 }
             };
-            send(&network, address, &host, request, options).await
+            let places = [own_place, place];
+            send(&network, address, &host, request, options, places).await
         })
     }
 }
@@ -276,6 +330,7 @@ async fn send(
     host: &str,
     mut request: Request<WasiBody>,
     options: Option<RequestOptions>,
+    places: Places,
 ) -> Sent {
     let connect_timeout = options
         .and_then(|options| options.connect_timeout)
@@ -302,7 +357,7 @@ async fn send(
         .map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
     if !is_tls {
-        return exchange(TokioIo::new(stream), request).await;
+        return exchange(TokioIo::new(stream), request, places).await;
     }
     let name = rustls::pki_types::ServerName::try_from(host.to_owned())
         .map_err(|_| Error::HttpRequestUriInvalid)?;
@@ -311,16 +366,29 @@ async fn send(
     let stream = stream
         .map_err(|_| Error::ConnectionTimeout)?
         .map_err(Error::Tls)?;
-    exchange(TokioIo::new(stream), request).await
+    exchange(TokioIo::new(stream), request, places).await
 }
 
-async fn exchange<I>(io: I, request: Request<WasiBody>) -> Sent
+/// Of the call, and of all.
+type Places = [OwnedSemaphorePermit; 2];
+
+/// A task that ends when this is dropped. A connection that shuts down on its own may wait for its peer for ever.
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn exchange<I>(io: I, request: Request<WasiBody>, places: Places) -> Sent
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
     // Ends with the answer's body, or when the call ends and drops that.
     let connection = tokio::spawn(connection);
+    let held = (Task(connection.abort_handle()), places);
     let response = sender.send_request(request).await?;
     let announced = response.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -330,7 +398,10 @@ where
     let response = response.map(|body| {
         Limited::new(body, MAX_RESPONSE_BYTES)
             .map_err(|_| Error::HttpResponseBodySize(None))
-            .map_frame(|frame| frame.map_data(|data: Bytes| data))
+            .map_frame(move |frame| {
+                let _ = &held;
+                frame.map_data(|data: Bytes| data)
+            })
             .boxed_unsync()
     });
     let finished: Finished = Box::new(async move {
@@ -362,6 +433,7 @@ mod tests {
             "198.18.0.1",
             "224.0.0.1",
             "240.0.0.1",
+            "168.63.129.16",
             "255.255.255.255",
             "::",
             "::1",

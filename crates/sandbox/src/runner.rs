@@ -7,6 +7,7 @@ use crate::{
     engine,
     network::{Network, Resolve},
     state::State,
+    wasi,
 };
 use anyhow::Result;
 use moka::future::Cache;
@@ -92,7 +93,7 @@ impl Runner {
     pub fn new(options: Options) -> Result<Self> {
         let memory = usize::try_from(skill::manifest::MAX_MEMORY_BYTES)?;
         let engine = engine::for_running(options.bounds.calls, memory)?;
-        let linker = engine::linker(&engine)?;
+        let linker = wasi::linker(&engine)?;
         let compiler = Compiler::new(&engine, options.child, options.cache_dir, options.seal_key)?;
         let loaded = Cache::builder()
             .max_capacity(options.loaded_bytes)

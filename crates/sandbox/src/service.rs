@@ -104,6 +104,10 @@ impl Service {
     /// # Errors
     /// The port is taken.
     pub async fn start(options: ServiceOptions) -> Result<Self> {
+        // Sockets of callers, of the database and of skills' requests: the usual soft limit is too low for all.
+        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+            tracing::warn!(%error, "cannot raise the limit on open files");
+        }
         let listener = TcpListener::bind(options.listen)
             .await
             .with_context(|| format!("the sandbox cannot listen on {}", options.listen))?;

@@ -12,14 +12,14 @@ use std::{
     time::Instant,
 };
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline, component::ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{HostMonotonicClock as _, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// Resources that a skill may hold at the same time.
 const MAX_RESOURCES: usize = 1_000;
 /// The most that a skill may hand to the host at once, in bytes as the host holds them: a list of a
 /// million strings that all lie at one place is small in the skill, and not in the host.
-const MAX_HANDED_OVER: usize = 64 << 20;
+pub const MAX_HANDED_OVER: usize = 64 << 20;
 /// Bytes of randomness that a skill may take at once.
 const MAX_RANDOM_BYTES: u64 = 1 << 20;
 
@@ -39,6 +39,7 @@ pub struct State {
     pub random_used: Used,
     /// Its memory.
     pub memory: Memory,
+    clock: Clock,
     wasi: WasiCtx,
     http: WasiHttpCtx,
 }
@@ -112,6 +113,18 @@ impl State {
         }
     }
 
+    /// How long a skill waits that wants to wait for so many nanoseconds: not at all without a clock that runs.
+    pub fn wait(&mut self, nanoseconds: u64) -> u64 {
+        self.clock_used.store(true, Relaxed);
+        self.clock.since.map_or(0, |_| nanoseconds)
+    }
+
+    /// What its monotonic clock says, in nanoseconds.
+    #[must_use]
+    pub fn elapsed(&self) -> u64 {
+        self.clock.now()
+    }
+
     /// What the skill reached for without having been granted it.
     #[must_use]
     pub fn denied(&self) -> Option<String> {
@@ -141,7 +154,7 @@ pub fn store(
     wasi.stdout(log.clone())
         .stderr(log.clone())
         .wall_clock(clock.clone())
-        .monotonic_clock(clock)
+        .monotonic_clock(clock.clone())
         .max_random_size(MAX_RANDOM_BYTES)
         .allow_tcp(false)
         .allow_udp(false)
@@ -171,6 +184,7 @@ pub fn store(
             peak: 0,
             refused: false,
         },
+        clock,
         wasi: wasi.build(),
         http: WasiHttpCtx::new(),
     };

@@ -106,7 +106,7 @@ fn lower(ty: &Type, value: Value) -> Result<Val, Fault> {
         Type::U32 => Val::U32(integer(&value)?),
         Type::S64 => Val::S64(wide_integer(&value)?),
         Type::U64 => Val::U64(wide_integer(&value)?),
-        Type::Float32 => Val::Float32(float(&value)? as f32),
+        Type::Float32 => Val::Float32(narrow(float(&value)?)?),
         Type::Float64 => Val::Float64(float(&value)?),
         Type::Char => Val::Char(character(&value)?),
         Type::String => match value {
@@ -164,9 +164,28 @@ fn integer<T: TryFrom<i128>>(value: &Value) -> Result<T, Fault> {
 /// As [`integer`], or a string of one.
 fn wide_integer<T: TryFrom<i128>>(value: &Value) -> Result<T, Fault> {
     match value {
-        Value::String(text) => fitting(text.parse().ok()),
+        Value::String(text) => {
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            let is_plain = text == "0" || !digits.starts_with(['0', '+']);
+            fitting(is_plain.then(|| text.parse().ok()).flatten())
+        }
+        // Beyond, a receipt could not tell it from its neighbours: JSON's canonical form has doubles (RFC 8785).
+        Value::Number(number)
+            if whole(number)
+                .is_some_and(|whole| whole.unsigned_abs() > MAX_SAFE_INTEGER as u128) =>
+        {
+            expected("a string, since it is beyond 2^53 - 1")
+        }
         other => integer(other),
     }
+}
+
+fn narrow(wide: f64) -> Result<f32, Fault> {
+    let narrow = wide as f32;
+    if narrow.is_infinite() && wide.is_finite() {
+        return expected("a number within the range of 32 bits");
+    }
+    Ok(narrow)
 }
 
 fn fitting<T: TryFrom<i128>>(number: Option<i128>) -> Result<T, Fault> {

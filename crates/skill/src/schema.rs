@@ -43,8 +43,8 @@ impl Schemas<'_> {
             Type::S8 => integer(i8::MIN.into(), i8::MAX.into()),
             Type::S16 => integer(i16::MIN.into(), i16::MAX.into()),
             Type::S32 => integer(i32::MIN.into(), i32::MAX.into()),
-            Type::U64 => wide_integer(0, "^[0-9]{1,20}$"),
-            Type::S64 => wide_integer(-(MAX_SAFE_INTEGER as i64), "^-?[0-9]{1,19}$"),
+            Type::U64 => wide_integer(0, "^(0|[1-9][0-9]{0,19})$"),
+            Type::S64 => wide_integer(-(MAX_SAFE_INTEGER as i64), "^(0|-?[1-9][0-9]{0,18})$"),
             Type::F32 | Type::F64 => {
                 json!({"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]})
             }

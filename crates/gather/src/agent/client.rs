@@ -9,6 +9,8 @@ use ureq::{Agent, Body, http::Response};
 use url::Url;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Of an upload: 32 MiB over half a megabit a second.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
 const USER_AGENT: &str = concat!("gather/", env!("CARGO_PKG_VERSION"));
 
 /// A server's API.
@@ -136,7 +138,10 @@ impl Client {
             .post(format!("{}{path}", self.server))
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", kind)
-            .header("idempotency-key", idempotency_key);
+            .header("idempotency-key", idempotency_key)
+            .config()
+            .timeout_global(Some(UPLOAD_TIMEOUT))
+            .build();
         self.read(request.send(body))
     }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::secrets;
+use crate::{home, secrets};
 
 /// An Ed25519 key.
 #[derive(Serialize, Deserialize)]
@@ -235,16 +235,7 @@ impl Store {
 }
 
 fn configuration_folder() -> Result<PathBuf> {
-    let given = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(|folder| folder.is_absolute());
-    let home = || {
-        std::env::home_dir()
-            .filter(|home| !home.as_os_str().is_empty())
-            .map(|home| home.join(".config"))
-    };
-    given
-        .or_else(home)
+    home::folder("XDG_CONFIG_HOME", ".config")
         .context("there is no home folder to keep keys in; set XDG_CONFIG_HOME")
 }
 

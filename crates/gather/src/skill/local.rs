@@ -15,7 +15,7 @@ use super::{
     Run, build,
     project::{Project, explain},
 };
-use crate::{postgres, sandbox as service, secrets::MasterKey};
+use crate::{home, postgres, sandbox as service, secrets::MasterKey};
 
 /// How often the folder is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(300);
@@ -41,8 +41,11 @@ impl Local {
     async fn load(project: &Project) -> Result<Self> {
         let manifest = project.manifest()?;
         let wasm = project.read_component()?;
-        // What was compiled is kept beside the skill, sealed with a key of its own.
-        let state = project.folder.join(".gather");
+        // What was compiled is kept with the user's own files, sealed with a key of its own: a skill's folder may
+        // come from a stranger, and what lies there ready to be run is not to be trusted.
+        let cache = home::folder("XDG_CACHE_HOME", ".cache")
+            .context("there is no home folder to keep compiled skills in; set XDG_CACHE_HOME")?;
+        let state = cache.join("gather");
         postgres::create_state_folder(&state)?;
         let key = MasterKey::load_or_create(&state)?;
         let runner = Runner::new(service::runner_options(

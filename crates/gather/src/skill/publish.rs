@@ -30,7 +30,7 @@ pub fn publish(options: &Publish) -> Result<bool> {
     if !errors.is_empty() {
         return Err(explain(errors));
     }
-    let (client, token) = agent::signed_in(&options.common)?;
+    let (client, mut token) = agent::signed_in(&options.common)?;
     let (kind, body) = multipart(&serde_json::to_vec(&project.manifest_json()?)?, &component);
     // The same upload, sent again, is one: its digest is its key.
     let key = format!("publish-{}", skill::digest::hex(&body));
@@ -48,7 +48,7 @@ pub fn publish(options: &Publish) -> Result<bool> {
     if options.no_wait {
         return Ok(true);
     }
-    wait(&client, &token, &job)?;
+    wait(options, &client, &mut token, &job)?;
     let path = format!(
         "/api/skills/{}/versions/{}",
         manifest.name, manifest.version
@@ -60,11 +60,18 @@ pub fn publish(options: &Publish) -> Result<bool> {
     Ok(conclude(&version))
 }
 
-fn wait(client: &agent::Client, token: &str, job: &str) -> Result<()> {
+fn wait(options: &Publish, client: &agent::Client, token: &mut String, job: &str) -> Result<()> {
     let began = Instant::now();
     let mut shown = String::new();
     loop {
-        let state = client.get(&format!("/api/jobs/{job}"), token)?;
+        let state = match client.get(&format!("/api/jobs/{job}"), token) {
+            // A review may take longer than a token lasts.
+            Err(error) if error.status() == Some(401) => {
+                *token = agent::signed_in(&options.common)?.1;
+                client.get(&format!("/api/jobs/{job}"), token)?
+            }
+            state => state?,
+        };
         let note = format!(
             "{} % {}",
             state["progress"]["percent"],

@@ -15,7 +15,7 @@ pub fn verify(options: &Verify) -> Result<()> {
         .with_context(|| format!("can't read {}", options.file.display()))?;
     let value: Value = serde_json::from_str(&text)
         .with_context(|| format!("{} is not JSON", options.file.display()))?;
-    let envelopes = envelopes(&value);
+    let envelopes = envelopes(&value)?;
     if envelopes.is_empty() {
         bail!(
             "{} holds no signed statement: a DSSE envelope, or an answer with a `receipt` or `items` of them",
@@ -43,7 +43,25 @@ pub fn verify(options: &Verify) -> Result<()> {
         {
             bail!("the statement holds, but it is about another component: sha256:{about}");
         }
+        check_answer(&value, &statement)?;
         describe(&statement);
+    }
+    Ok(())
+}
+
+/// Whether the result, or the skill's error, that stands beside a receipt is the one that the receipt is about.
+fn check_answer(answer: &Value, statement: &Statement) -> Result<()> {
+    let output = ["result", "error"]
+        .into_iter()
+        .find_map(|name| answer.get(name));
+    let (Some(output), Some(_)) = (output, answer.get("receipt")) else {
+        return Ok(());
+    };
+    let stated = statement.predicate["output"]["sha256"].as_str();
+    if stated != Some(skill::digest::of_json(output)?.as_str()) {
+        bail!(
+            "the receipt holds, but it is about another answer than the one that stands beside it"
+        );
     }
     Ok(())
 }
@@ -64,16 +82,18 @@ fn keys(options: &Verify) -> Result<Jwks> {
     serde_json::from_value(value).context("these are no keys: a JWKS was expected")
 }
 
-/// An envelope itself, the receipt of an answer, or the items of a list.
-fn envelopes(value: &Value) -> Vec<Envelope> {
-    let read = |value: &Value| serde_json::from_value::<Envelope>(value.clone()).ok();
-    let items = value["items"].as_array().into_iter().flatten();
-    let receipt = std::iter::once(&value["receipt"]);
-    std::iter::once(value)
-        .chain(receipt)
-        .chain(items)
-        .filter_map(read)
-        .collect()
+/// An envelope itself, the receipt of an answer, or the items of a list: all of them.
+fn envelopes(value: &Value) -> Result<Vec<Envelope>> {
+    let found = match (value.get("receipt"), value["items"].as_array()) {
+        (Some(receipt), _) => std::slice::from_ref(receipt),
+        (None, Some(items)) => items,
+        (None, None) if value.get("payload").is_some() => std::slice::from_ref(value),
+        (None, None) => &[],
+    };
+    let read = |value: &Value| {
+        serde_json::from_value(value.clone()).context("one of the statements is no DSSE envelope")
+    };
+    found.iter().map(read).collect()
 }
 
 fn describe(statement: &Statement) {

@@ -1,0 +1,141 @@
+//! Everything that a skill may import: WASI as the library has it, but for what that leaves open.
+
+use crate::{key_value, state::State};
+use anyhow::Result;
+use std::time::Duration;
+use wasmtime::{
+    Engine,
+    component::{Linker, Resource},
+};
+use wasmtime_wasi::{
+    clocks::WasiClocksView,
+    p2::{DynPollable, bindings::clocks::monotonic_clock::Host as _},
+};
+use wasmtime_wasi_http::{WasiHttpView, p2, p3};
+
+/// The interfaces that some functions are replaced in, as the library names them.
+const HTTP_P2: &str = "wasi:http/types@0.2.12";
+const HTTP_P3: &str = "wasi:http/types@0.3.0";
+const CLOCK_P2: &str = "wasi:clocks/monotonic-clock@0.2.12";
+const CLOCK_P3: &str = "wasi:clocks/monotonic-clock@0.3.0";
+/// Bytes of a request's method or authority. The library keeps any length, for each of a thousand requests.
+const MAX_PART: usize = 8 << 10;
+
+/// Everything that a skill may import. What it was not granted is inert, or refused when it is used.
+///
+/// # Errors
+/// Two definitions of one name, or a replacement for what is not there: a mistake in this crate.
+pub fn linker(engine: &Engine) -> Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    key_value::add_to_linker(&mut linker)?;
+    linker.allow_shadowing(true);
+    bound_requests_of_p2(&mut linker)?;
+    bound_requests_of_p3(&mut linker)?;
+    let waits = |state: &mut State, nanoseconds: u64| state.wait(nanoseconds);
+    still_clock_of_p2(&mut linker, waits)?;
+    still_clock_of_p3(&mut linker, waits)?;
+    linker.allow_shadowing(false);
+    Ok(linker)
+}
+
+fn bound_requests_of_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    use p2::bindings::http::types::{HostOutgoingRequest as _, Method};
+    type Request = Resource<p2::types::HostOutgoingRequest>;
+    let mut http = linker.instance(HTTP_P2)?;
+    http.func_wrap(
+        "[method]outgoing-request.set-method",
+        |mut store, (request, method): (Request, Method)| {
+            if matches!(&method, Method::Other(text) if text.len() > MAX_PART) {
+                return Ok((Err(()),));
+            }
+            Ok((store.data_mut().http().set_method(request, method)?,))
+        },
+    )?;
+    http.func_wrap(
+        "[method]outgoing-request.set-authority",
+        |mut store, (request, authority): (Request, Option<String>)| {
+            if authority.as_ref().is_some_and(|text| text.len() > MAX_PART) {
+                return Ok((Err(()),));
+            }
+            Ok((store.data_mut().http().set_authority(request, authority)?,))
+        },
+    )
+}
+
+fn bound_requests_of_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    use p3::bindings::http::types::{HostRequest as _, Method};
+    type Request = Resource<p3::Request>;
+    let mut http = linker.instance(HTTP_P3)?;
+    http.func_wrap(
+        "[method]request.set-method",
+        |mut store, (request, method): (Request, Method)| {
+            if matches!(&method, Method::Other(text) if text.len() > MAX_PART) {
+                return Ok((Err(()),));
+            }
+            Ok((store.data_mut().http().set_method(request, method)?,))
+        },
+    )?;
+    http.func_wrap(
+        "[method]request.set-authority",
+        |mut store, (request, authority): (Request, Option<String>)| {
+            if authority.as_ref().is_some_and(|text| text.len() > MAX_PART) {
+                return Ok((Err(()),));
+            }
+            Ok((store.data_mut().http().set_authority(request, authority)?,))
+        },
+    )
+}
+
+/// Waiting takes no time where the clock stands still: how often one can look until it is over would be a clock.
+fn still_clock_of_p2(
+    linker: &mut Linker<State>,
+    waits: fn(&mut State, u64) -> u64,
+) -> wasmtime::Result<()> {
+    type Pollable = (Resource<DynPollable>,);
+    let mut clock = linker.instance(CLOCK_P2)?;
+    clock.func_wrap(
+        "subscribe-duration",
+        move |mut store, (duration,): (u64,)| -> wasmtime::Result<Pollable> {
+            let state = store.data_mut();
+            let duration = waits(state, duration);
+            Ok((state.clocks().subscribe_duration(duration)?,))
+        },
+    )?;
+    clock.func_wrap(
+        "subscribe-instant",
+        move |mut store, (when,): (u64,)| -> wasmtime::Result<Pollable> {
+            let state = store.data_mut();
+            let when = waits(state, when);
+            Ok((state.clocks().subscribe_instant(when)?,))
+        },
+    )
+}
+
+fn still_clock_of_p3(
+    linker: &mut Linker<State>,
+    waits: fn(&mut State, u64) -> u64,
+) -> wasmtime::Result<()> {
+    let mut clock = linker.instance(CLOCK_P3)?;
+    clock.func_wrap_concurrent("wait-for", move |accessor, (duration,): (u64,)| {
+        Box::pin(async move {
+            let duration = accessor.with(|mut access| waits(access.get(), duration));
+            tokio::time::sleep(Duration::from_nanos(duration)).await;
+            Ok(())
+        })
+    })?;
+    clock.func_wrap_concurrent("wait-until", move |accessor, (when,): (u64,)| {
+        Box::pin(async move {
+            let duration = accessor.with(|mut access| {
+                let state: &mut State = access.get();
+                let when = waits(state, when);
+                when.saturating_sub(state.elapsed())
+            });
+            tokio::time::sleep(Duration::from_nanos(duration)).await;
+            Ok(())
+        })
+    })
+}
