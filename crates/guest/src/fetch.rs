@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+#[cfg(target_family = "wasm")]
+use http::header::CONTENT_LENGTH;
 use http::{Request, Response};
+#[cfg(target_family = "wasm")]
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 /// Why no whole answer came.
@@ -56,7 +60,11 @@ pub fn limit_silence(_: &mut Request<Body>, _: Duration) {}
 /// # Errors
 /// The host is not allowed, can't be reached, or breaks off.
 #[cfg(target_family = "wasm")]
-pub async fn fetch(request: Request<Body>) -> Result<Response<Body>, FetchError> {
+pub async fn fetch(mut request: Request<Body>) -> Result<Response<Body>, FetchError> {
+    // Of a whole body the length is known: it needs no chunks.
+    if let Some(length) = request.body().size_hint().exact().filter(|length| *length > 0) {
+        request.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
     let failed =
         |error: spin_sdk::wasip3::http::types::ErrorCode| FetchError::Failed(format!("{error:?}"));
     let request = spin_sdk::wasip3::http_compat::http_into_wasi_request(request).map_err(failed)?;

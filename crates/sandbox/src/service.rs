@@ -204,7 +204,7 @@ async fn keep_house(shared: Arc<Shared>) {
 async fn publish_key(shared: &Shared) -> Result<()> {
     sqlx::query("insert into identity.attestation_key (kid, public_key) values ($1, $2) on conflict do nothing")
         .bind(&shared.signer.kid)
-        .bind(shared.signer.public_key().as_slice())
+        .bind(shared.signer.public_key())
         .execute(&shared.pool)
         .await?;
     Ok(())

@@ -2,7 +2,8 @@
 //! check them with the platform's JWKS and nothing else.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD, prelude::BASE64_STANDARD};
-use ed25519_compact::{KeyPair, PublicKey, Seed, Signature};
+use ed25519_compact::{PublicKey, Signature};
+use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -102,27 +103,28 @@ pub enum Unbelievable {
 
 /// A key that signs.
 pub struct Signer {
-    pair: KeyPair,
+    pair: Ed25519KeyPair,
     /// Its name in the JWKS.
     pub kid: String,
 }
 
 impl Signer {
     /// The key that follows from a secret of 32 bytes.
+    ///
+    /// # Panics
+    /// Never: any 32 bytes are a seed (RFC 8032, section 5.1.5).
     #[must_use]
     pub fn new(secret: [u8; 32]) -> Self {
-        let pair = KeyPair::from_seed(Seed::new(secret));
-        let kid = format!(
-            "attest-{}",
-            URL_SAFE_NO_PAD.encode(&Sha256::digest(*pair.pk)[..12])
-        );
+        let pair = Ed25519KeyPair::from_seed_unchecked(&secret).expect("32 bytes");
+        let name = Sha256::digest(pair.public_key());
+        let kid = format!("attest-{}", URL_SAFE_NO_PAD.encode(&name[..12]));
         Self { pair, kid }
     }
 
     /// The public half.
     #[must_use]
-    pub fn public_key(&self) -> [u8; 32] {
-        *self.pair.pk
+    pub fn public_key(&self) -> &[u8] {
+        self.pair.public_key().as_ref()
     }
 
     /// Signs a statement.
@@ -133,14 +135,13 @@ impl Signer {
         let payload = serde_json::to_vec(statement)?;
         let signature = self
             .pair
-            .sk
-            .sign(pre_authentication(PAYLOAD_TYPE, &payload), None);
+            .sign(&pre_authentication(PAYLOAD_TYPE, &payload));
         Ok(Envelope {
             payload_type: PAYLOAD_TYPE.to_owned(),
             payload: BASE64_STANDARD.encode(payload),
             signatures: vec![EnvelopeSignature {
                 keyid: self.kid.clone(),
-                sig: BASE64_STANDARD.encode(*signature),
+                sig: BASE64_STANDARD.encode(signature),
             }],
         })
     }

@@ -3,7 +3,8 @@
 
 use crate::{handler, instance::Instances, outbound::Scheme, state::Rights};
 use http::{HeaderName, header, uri};
-use http_body_util::{BodyExt, Full, Limited};
+use futures::StreamExt;
+use http_body_util::{BodyExt, BodyStream, Full, Limited, StreamBody};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -33,6 +34,8 @@ pub struct Outbound {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a host may think, unless the guest says otherwise. The request's deadline comes first.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long the head of a request waits for its body.
+const BEGINNING_WITHIN: Duration = Duration::from_millis(2);
 /// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Idle connections to one host.
@@ -137,6 +140,7 @@ async fn send_plain(client: HttpClient, request: Request, options: Option<Reques
     let patience = options
         .and_then(|options| options.first_byte_timeout)
         .unwrap_or(FIRST_BYTE_TIMEOUT);
+    let request = with_beginning(request).await;
     let response = tokio::time::timeout(patience, client.request(request))
         .await
         .map_err(|_| Error::ConnectionReadTimeout)?
@@ -144,6 +148,21 @@ async fn send_plain(client: HttpClient, request: Request, options: Option<Reques
     let finished: Finished = Box::new(async { Ok(()) });
     let response = response.map(|body| body.map_err(Error::from).boxed_unsync());
     Ok((response, finished))
+}
+
+/// Waits a moment for the beginning of a body whose length is known: so a small one is sent together with its head,
+/// and whoever serves it wakes up once.
+async fn with_beginning(request: Request) -> Request {
+    if !request.headers().contains_key(header::CONTENT_LENGTH) {
+        return request;
+    }
+    let (parts, mut body) = request.into_parts();
+    let Ok(first) = tokio::time::timeout(BEGINNING_WITHIN, body.frame()).await else {
+        return Request::from_parts(parts, body);
+    };
+    let beginning = StreamBody::new(futures::stream::iter(first));
+    let whole = StreamBody::new(beginning.chain(BodyStream::new(body)));
+    Request::from_parts(parts, BodyExt::boxed_unsync(whole))
 }
 
 /// What a guest is told of a failure.
