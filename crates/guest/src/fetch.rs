@@ -62,7 +62,12 @@ pub fn limit_silence(_: &mut Request<Body>, _: Duration) {}
 #[cfg(target_family = "wasm")]
 pub async fn fetch(mut request: Request<Body>) -> Result<Response<Body>, FetchError> {
     // Of a whole body the length is known: it needs no chunks.
-    if let Some(length) = request.body().size_hint().exact().filter(|length| *length > 0) {
+    if let Some(length) = request
+        .body()
+        .size_hint()
+        .exact()
+        .filter(|length| *length > 0)
+    {
         request.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     let failed =

@@ -8,7 +8,8 @@ use skill::{Inspection, MAX_COMPONENT_BYTES, Refusal};
 use std::{
     ffi::OsString,
     fs,
-    io::{Read, Write},
+    io::{Read, Seek, Write},
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, SystemTime},
@@ -97,6 +98,90 @@ impl std::fmt::Display for CompileError {
 
 impl std::error::Error for CompileError {}
 
+/// Compiled code that is ours.
+pub enum Code {
+    /// As the compiler gave it.
+    Bytes(Vec<u8>),
+    /// In a file of memory that nobody can change any more: it is mapped and not read, so that only what a call
+    /// touches costs time.
+    #[cfg(target_os = "linux")]
+    Memory(fs::File, usize),
+}
+
+impl Code {
+    /// Its size, in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            #[cfg(target_os = "linux")]
+            Self::Memory(_, bytes) => *bytes,
+        }
+    }
+
+    /// Makes it ready to be run.
+    ///
+    /// # Errors
+    /// It is of another engine.
+    pub fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
+        // SAFETY: the code comes from our compiling process, or from a file whose seal, which binds it to this
+        // component and engine, only we can make; what the seal was compared with can't have changed since.
+        unsafe {
+            match self {
+                Self::Bytes(bytes) => Component::deserialize(engine, bytes),
+                #[cfg(target_os = "linux")]
+                Self::Memory(file, _) => {
+                    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                    Component::deserialize_file(engine, path)
+                }
+            }
+        }
+    }
+
+    /// Reads a compiled file; `None`: its seal is not ours.
+    fn open(path: &Path, key: &[u8; 32]) -> std::io::Result<Option<Self>> {
+        let mut file = fs::File::open(path)?;
+        let mut seal = [0; SEAL_BYTES];
+        file.read_exact(&mut seal)?;
+        let code = Self::copy(file)?;
+        let mut hasher = blake3::Hasher::new_keyed(key);
+        match &code {
+            Self::Bytes(bytes) => hasher.update(bytes),
+            #[cfg(target_os = "linux")]
+            Self::Memory(memory, _) => hasher.update_reader(memory)?,
+        };
+        // `Hash` compares in constant time.
+        Ok((hasher.finalize() == seal).then_some(code))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn copy(mut from: fs::File) -> std::io::Result<Self> {
+        use nix::{
+            fcntl::{FcntlArg, SealFlag, fcntl},
+            sys::memfd::{MFdFlags, memfd_create},
+        };
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        let sealed = SealFlag::F_SEAL_WRITE
+            | SealFlag::F_SEAL_GROW
+            | SealFlag::F_SEAL_SHRINK
+            | SealFlag::F_SEAL_SEAL;
+        let mut memory = fs::File::from(memfd_create(c"compiled skill", flags)?);
+        let bytes = std::io::copy(&mut from, &mut memory)?;
+        fcntl(&memory, FcntlArg::F_ADD_SEALS(sealed))?;
+        memory.rewind()?;
+        Ok(Self::Memory(
+            memory,
+            usize::try_from(bytes).unwrap_or(usize::MAX),
+        ))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn copy(mut from: fs::File) -> std::io::Result<Self> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes)?;
+        Ok(Self::Bytes(bytes))
+    }
+}
+
 /// Compiles in children, and keeps what was compiled.
 pub struct Compiler {
     /// The child's command line; `inspect` or `compile` is added.
@@ -146,24 +231,25 @@ impl Compiler {
     }
 
     /// The compiled component, if it is on disk and its seal is ours.
-    pub async fn cached(&self, digest: &str) -> Option<Vec<u8>> {
+    pub async fn cached(&self, digest: &str) -> Option<Code> {
         let file = self.file(digest);
         let key = self.seal_key(digest);
-        let read = tokio::task::spawn_blocking(move || {
-            let mut bytes = fs::read(&file).ok()?;
-            if bytes.len() < SEAL_BYTES {
-                return None;
+        let read = tokio::task::spawn_blocking(move || match Code::open(&file, &key) {
+            Ok(Some(code)) => {
+                // The oldest are the first to go.
+                drop(fs::File::open(&file).and_then(|file| file.set_modified(SystemTime::now())));
+                Some(code)
             }
-            let code = bytes.split_off(SEAL_BYTES);
-            // The oldest are the first to go.
-            drop(fs::File::open(&file).and_then(|file| file.set_modified(SystemTime::now())));
-            // `Hash` compares in constant time.
-            let seal: [u8; SEAL_BYTES] = bytes.try_into().ok()?;
-            if blake3::keyed_hash(&key, &code) == seal {
-                return Some(code);
+            Ok(None) => {
+                tracing::error!(file = %file.display(), "not ours: a compiled component has another seal; compiling again");
+                None
             }
-            tracing::error!(file = %file.display(), "not ours: a compiled component has another seal; compiling again");
-            None
+            Err(error) => {
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    tracing::warn!(file = %file.display(), %error, "cannot read a compiled component");
+                }
+                None
+            }
         });
         read.await.ok().flatten()
     }
@@ -172,7 +258,7 @@ impl Compiler {
     ///
     /// # Errors
     /// The compiler refuses it, it needs more than the limits, or the machine failed.
-    pub async fn compile(&self, digest: &str, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
+    pub async fn compile(&self, digest: &str, wasm: &[u8]) -> Result<Code, CompileError> {
         let code = self.run(Work::Compile, wasm).await?;
         let file = self.file(digest);
         let key = self.seal_key(digest);
@@ -196,6 +282,7 @@ impl Compiler {
             code
         });
         kept.await
+            .map(Code::Bytes)
             .map_err(|error| CompileError::Failed(error.to_string()))
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     admission::{Admission, Bounds, Busy, Place},
     call::{Grant, Outcome, Skill},
-    compile::{CompileError, Compiler},
+    compile::{Code, CompileError, Compiler},
     engine,
     network::{Network, Resolve},
     state::State,
@@ -16,10 +16,7 @@ use std::{
     collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration,
 };
 use uuid::Uuid;
-use wasmtime::{
-    Engine,
-    component::{Component, Linker},
-};
+use wasmtime::{Engine, component::Linker};
 
 /// What a runner is made with.
 pub struct Options {
@@ -172,13 +169,11 @@ impl Runner {
         self.make(digest, code).await
     }
 
-    async fn make(&self, digest: &str, code: Vec<u8>) -> Result<Arc<Skill>, LoadError> {
+    async fn make(&self, digest: &str, code: Code) -> Result<Arc<Skill>, LoadError> {
         let (engine, linker, digest) =
             (self.engine.clone(), self.linker.clone(), digest.to_owned());
         let made = tokio::task::spawn_blocking(move || {
-            // SAFETY: the code comes from our compiling process, or from a file whose seal, which binds it to
-            // this component and engine, only we can make.
-            let component = unsafe { Component::deserialize(&engine, &code) }?;
+            let component = code.load(&engine)?;
             Skill::new(&linker, &component, digest, code.len())
         });
         match made.await {

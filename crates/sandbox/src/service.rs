@@ -30,10 +30,10 @@ use skill::{
 };
 use sqlx::PgPool;
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     net::SocketAddr,
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::{
@@ -57,6 +57,8 @@ const MAX_BODY_BYTES: usize = 2 << 20;
 const LEEWAY_SECONDS: u64 = 30;
 /// Uploads at the same time: each is whole in memory.
 const UPLOADS: usize = 4;
+/// Verified tokens that are remembered.
+const MAX_TOKENS: usize = 1_000;
 /// Calls of one probe.
 const MAX_PROBE_CALLS: u32 = 2_000;
 
@@ -92,6 +94,8 @@ struct Shared {
     pool: PgPool,
     storage: Storage,
     callers: BTreeMap<String, HS256Key>,
+    /// Tokens that were verified, with their issuers, until they expire.
+    tokens: Mutex<HashMap<String, (String, Instant)>>,
     signer: Signer,
     server: String,
     usage: Counter,
@@ -122,6 +126,7 @@ impl Service {
             pool: options.pool,
             storage: options.storage,
             callers: callers.collect(),
+            tokens: Mutex::default(),
             signer: Signer::new(options.signing_secret),
             server: options.server,
             usage: Counter::default(),
@@ -273,8 +278,26 @@ impl FromRequestParts<Arc<Shared>> for Caller {
 }
 
 impl Shared {
-    /// Which component made this token, if it is valid.
+    /// Which component made this token, if it is valid. A caller uses its token for minutes: one that was found to be
+    /// valid is so until it expires.
     fn issuer(&self, token: &str) -> Option<String> {
+        let now = Instant::now();
+        let mut known = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((name, until)) = known.get(token)
+            && now < *until
+        {
+            return Some(name.clone());
+        }
+        let (name, validity) = self.verified(token)?;
+        if known.len() >= MAX_TOKENS {
+            known.clear();
+        }
+        known.insert(token.to_owned(), (name.clone(), now + validity));
+        Some(name)
+    }
+
+    /// Which component made this token, and for how long it is still good.
+    fn verified(&self, token: &str) -> Option<(String, Duration)> {
         // The name of its key says which key to try; the signature whether that is true.
         let metadata = Token::decode_metadata(token).ok()?;
         let (name, key) = self.callers.get_key_value(metadata.key_id()?)?;
@@ -284,8 +307,13 @@ impl Shared {
             time_tolerance: Some(jwt_simple::prelude::Duration::from_secs(LEEWAY_SECONDS)),
             ..VerificationOptions::default()
         };
-        let claims = key.verify_token::<NoCustomClaims>(token, Some(options));
-        claims.ok().map(|_| name.clone())
+        let claims = key
+            .verify_token::<NoCustomClaims>(token, Some(options))
+            .ok()?;
+        let until = claims.expires_at?;
+        let now = jwt_simple::prelude::Clock::now_since_epoch();
+        let left = Duration::from_secs(until.as_secs().saturating_sub(now.as_secs()));
+        Some((name.clone(), left))
     }
 
     async fn skill(&self, digest: &str) -> Result<Arc<crate::Skill>, LoadError> {

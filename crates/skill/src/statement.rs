@@ -133,9 +133,7 @@ impl Signer {
     /// A statement that has no JSON.
     pub fn sign(&self, statement: &impl Serialize) -> serde_json::Result<Envelope> {
         let payload = serde_json::to_vec(statement)?;
-        let signature = self
-            .pair
-            .sign(&pre_authentication(PAYLOAD_TYPE, &payload));
+        let signature = self.pair.sign(&pre_authentication(PAYLOAD_TYPE, &payload));
         Ok(Envelope {
             payload_type: PAYLOAD_TYPE.to_owned(),
             payload: BASE64_STANDARD.encode(payload),

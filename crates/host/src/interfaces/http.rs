@@ -2,8 +2,8 @@
 //! is another component of the manifest.
 
 use crate::{handler, instance::Instances, outbound::Scheme, state::Rights};
-use http::{HeaderName, header, uri};
 use futures::StreamExt;
+use http::{HeaderName, header, uri};
 use http_body_util::{BodyExt, BodyStream, Full, Limited, StreamBody};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
