@@ -42,7 +42,7 @@ const TEMPLATE: &str = "template_gather";
 const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// The functions of the tests and of the benchmark.
-const FIXTURES: [&str; 5] = ["adder", "errand", "probe", "probe-skill", "twin"];
+const FIXTURES: [&str; 6] = ["adder", "errand", "probe", "probe-skill", "twin", "waiter"];
 
 /// Taken by tests that need the whole machine: to build with a language's own tools, or because they wait for
 /// what must happen within a time. The others run beside them.

@@ -1,6 +1,7 @@
 //! The end-to-end tests: one program, a module for each subject.
 
 mod account_purge;
+mod async_skills;
 mod database;
 mod faults;
 mod hostile;
