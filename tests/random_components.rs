@@ -56,6 +56,8 @@ fn running(random: &[u8]) -> Result<Vec<u8>> {
         max_memory32_bytes: 1 << 32,
         memory64_enabled: false,
         gc_enabled: false,
+        // References to what the host has (`externref`) need a collector, which skills' engine has not.
+        reference_types_enabled: false,
         exceptions_enabled: false,
         threads_enabled: false,
         shared_everything_threads_enabled: false,
@@ -123,22 +125,30 @@ async fn none_crashes_hangs_or_leaks() -> Result<()> {
         *ends.entry(end).or_default() += 1;
     }
     println!("{count} components of seed {seed}: {ends:?}");
-    assert!(
-        ends.keys()
-            .any(|end| !end.starts_with("refused") && !end.starts_with("not made")),
-        "none was run: {ends:?}"
-    );
+    let ran: u64 = ends
+        .iter()
+        .filter(|(end, _)| {
+            !["refused", "not made", "unusable"]
+                .iter()
+                .any(|no| end.starts_with(no))
+        })
+        .map(|(_, count)| count)
+        .sum();
+    assert!(ran > count / 4, "hardly any was run: {ends:?}");
     Ok(())
+}
+
+/// What is the same in refusals of the same kind.
+fn beginning(text: &str) -> String {
+    let same = text.chars().take_while(|c| !c.is_ascii_digit());
+    same.take(65).collect()
 }
 
 async fn call(runner: &Runner, grant: &Grant, wasm: Vec<u8>) -> Result<String> {
     let inspection = match runner.inspect(&wasm).await? {
         Ok(inspection) => inspection,
         Err(refusal) => {
-            return Ok(format!(
-                "refused: {}",
-                refusal.to_string().chars().take(70).collect::<String>()
-            ));
+            return Ok(format!("refused: {}", beginning(&refusal.to_string())));
         }
     };
     let skill = match runner
@@ -146,7 +156,7 @@ async fn call(runner: &Runner, grant: &Grant, wasm: Vec<u8>) -> Result<String> {
         .await
     {
         Ok(skill) => skill,
-        Err(LoadError::Unusable(_)) => return Ok("unusable".to_owned()),
+        Err(LoadError::Unusable(why)) => return Ok(format!("unusable: {}", beginning(&why))),
         Err(error) => bail!("{error:?}"),
     };
     let mut last = String::new();

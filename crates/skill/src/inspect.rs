@@ -158,6 +158,7 @@ fn features() -> WasmFeatures {
         .difference(WasmFeatures::MEMORY64)
         .difference(WasmFeatures::THREADS)
         .difference(WasmFeatures::GC)
+        .difference(WasmFeatures::GC_TYPES)
         .difference(WasmFeatures::EXCEPTIONS)
 }
 
