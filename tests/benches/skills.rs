@@ -1,5 +1,5 @@
 //! `cargo bench --profile dev -p e2e --bench skills`: calls of skills, through HTTP and in the sandbox alone,
-//! beside the same function called natively. Prints; never asserts.
+//! beside the same function in Extism and called natively. Prints; never asserts.
 
 #[allow(
     dead_code,
@@ -39,6 +39,9 @@ fn main() -> Result<()> {
 async fn bench() -> Result<()> {
     through_http().await?;
     in_the_sandbox().await?;
+    if let Err(error) = in_extism() {
+        println!("  extism: skipped ({error:#})");
+    }
     python().await?;
     many_skills().await
 }
@@ -142,6 +145,35 @@ async fn in_the_sandbox() -> Result<()> {
     Ok(())
 }
 
+/// The same function as a plugin of Extism. A program of its own, since that brings an engine of its own: its first
+/// build takes minutes.
+fn in_extism() -> Result<()> {
+    let folder = root().join("tests/benches/extism");
+    let target = root().join("target/bench-extism");
+    let cargo = |arguments: &[&str]| -> Result<()> {
+        let mut command = Command::new("cargo");
+        command.args(arguments).args(["--quiet", "--release"]);
+        command
+            .arg("--target-dir")
+            .arg(&target)
+            .current_dir(&folder);
+        let output = command.output().context("cargo")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "{}", said.trim());
+        Ok(())
+    };
+    let triple = "wasm32-unknown-unknown";
+    cargo(&["build", "-p", "extism-plugin", "--target", triple])
+        .with_context(|| format!("rustup target add {triple}"))?;
+    cargo(&["build"])?;
+    let plugin = target.join(triple).join("release/extism_plugin.wasm");
+    let measured = Command::new(target.join("release/extism-bench"))
+        .arg(plugin)
+        .status()?;
+    anyhow::ensure!(measured.success(), "{measured}");
+    Ok(())
+}
+
 /// The template in Python, if `gather skill build` can make it here.
 async fn python() -> Result<()> {
     let folder = root().join("target/bench-python/my-words");
@@ -206,38 +238,46 @@ async fn many_skills() -> Result<()> {
         loaded_bytes: 1 << 30,
         ..Options::new(cache.path().to_owned(), [7; 32], sandbox_child()?)
     };
-    let runner = Runner::new(options)?;
-    let before = resident()?;
+    let runner = Runner::new(options.clone())?;
     let wasm = std::fs::read(component_file("adder"))?;
-    let mut kept = Vec::new();
-    for n in 0..1_000_u32 {
-        // Another custom section makes another component.
-        let mut wasm = wasm.clone();
-        wasm.extend([0, 6, 1, b'n']);
-        wasm.extend(n.to_le_bytes());
-        let digest = skill::digest::of_bytes(&wasm);
-        kept.push(
-            runner
-                .load(&digest, async { Ok(Some(wasm)) })
-                .await
-                .map_err(|error| anyhow!("{error:?}"))?,
-        );
-    }
-    let took = resident()?.saturating_sub(before);
-    println!(
-        "1,000 skills of {} kB loaded: {} MB resident ({} kB of code each)",
-        wasm.len() / 1000,
-        took / 1_000_000,
-        kept[0].bytes / 1000
-    );
+    println!("1,000 skills of {} kB", wasm.len() / 1000);
+    let kept = a_thousand(&runner, &wasm, "compiled now").await?;
+    drop((kept, runner));
+    // As after a restart: from the compiled files.
+    a_thousand(&Runner::new(options)?, &wasm, "from files").await?;
     Ok(())
 }
 
-fn resident() -> Result<u64> {
+async fn a_thousand(runner: &Runner, wasm: &[u8], how: &str) -> Result<Vec<Arc<Skill>>> {
+    let before = resident()?;
+    let mut kept = Vec::new();
+    for n in 0..1_000_u32 {
+        // Another custom section makes another component.
+        let mut wasm = wasm.to_vec();
+        wasm.extend([0, 6, 1, b'n']);
+        wasm.extend(n.to_le_bytes());
+        let digest = skill::digest::of_bytes(&wasm);
+        let skill = runner.load(&digest, async { Ok(Some(wasm)) }).await;
+        kept.push(skill.map_err(|error| anyhow!("{error:?}"))?);
+    }
+    let after = resident()?;
+    let code: usize = kept.iter().map(|skill| skill.bytes).sum();
+    println!(
+        "  {how:<13} {:>4} MB resident, {} MB of it not shared; {} MB of code",
+        after.0.saturating_sub(before.0) / 1_000_000,
+        after.1.saturating_sub(before.1) / 1_000_000,
+        code / 1_000_000
+    );
+    Ok(kept)
+}
+
+/// What this process has in memory, in bytes: all, and what no file or file of memory backs.
+fn resident() -> Result<(u64, u64)> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kilobytes = line.context("not in /proc/self/status")?;
+        anyhow::Ok(kilobytes.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    };
+    Ok((of("VmRSS:")?, of("RssAnon:")?))
 }

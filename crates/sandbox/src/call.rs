@@ -1,7 +1,7 @@
 //! One call of a tool: a fresh instance, metered, ended on time.
 
 use crate::{
-    key_value,
+    keys,
     network::Network,
     state::{self, MAX_HANDED_OVER, State},
     value,
@@ -61,7 +61,7 @@ pub struct Grant {
     /// What it may use.
     pub limits: Limits,
     /// Its key-value store, where it has one.
-    pub key_value: Option<key_value::Granted>,
+    pub key_value: Option<keys::Granted>,
 }
 
 /// What a call used.

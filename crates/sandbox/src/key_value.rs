@@ -1,14 +1,11 @@
-//! `wasi:keyvalue` of skills: a namespace for each skill, with a quota. In PostgreSQL, where every
-//! sandbox sees the same; or in memory, for an author's own machine.
+//! `wasi:keyvalue` of skills: a namespace for each skill, with a quota.
 
-use crate::{inert::Used, state::State};
-use sqlx::PgPool;
-use std::{
-    collections::BTreeMap,
-    ops::Bound,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+use crate::{
+    inert::Used,
+    keys::{Granted, PAGE, check_key},
+    state::State,
 };
-use uuid::Uuid;
+use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::component::{HasData, Linker, Resource};
 
 mod generated {
@@ -23,47 +20,17 @@ mod generated {
         require_store_data_send: true,
     });
 }
+pub use generated::wasi::keyvalue::store::Error;
 use generated::wasi::keyvalue::{
     atomics::{self, CasError},
     batch,
-    store::{self, Error, KeyResponse},
+    store::{self, KeyResponse},
 };
-
-/// Keys of one page of a list.
-const PAGE: usize = 100;
 
 /// Pairs of one batch.
 const BATCH: usize = 1_000;
 /// What a call may be shown at once, and what its compare-and-swap handles may remember together, in bytes.
 const MAX_SHOWN: usize = 16 << 20;
-/// What a pair counts beside its bucket, key and value: about what a row takes.
-const PAIR_BYTES: u64 = 64;
-
-/// Values by bucket and key.
-#[derive(Default)]
-pub struct Keys {
-    values: BTreeMap<(String, String), Vec<u8>>,
-    /// Of all, as the quota counts them.
-    bytes: u64,
-}
-
-/// Where a skill's keys are.
-#[derive(Clone)]
-pub enum Backing {
-    /// In the platform's database.
-    Database(PgPool, Uuid),
-    /// In this process.
-    Memory(Arc<Mutex<Keys>>),
-}
-
-/// What a call was granted: where its keys are, and how large they may become together.
-#[derive(Clone)]
-pub struct Granted {
-    /// Where.
-    pub backing: Backing,
-    /// Buckets, keys and values together, and 64 bytes for each pair.
-    pub max_bytes: u64,
-}
 
 /// The key-value store of one call.
 pub struct KeyValue {
@@ -79,9 +46,12 @@ pub struct Bucket(String);
 
 /// A value that was seen, to be replaced if it still is the same.
 pub struct Cas {
-    bucket: String,
-    key: String,
-    seen: Option<Vec<u8>>,
+    /// Where.
+    pub bucket: String,
+    /// Which.
+    pub key: String,
+    /// What it was.
+    pub seen: Option<Vec<u8>>,
 }
 
 impl KeyValue {
@@ -113,160 +83,6 @@ impl KeyValue {
     }
 }
 
-impl Granted {
-    async fn get(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        match &self.backing {
-            Backing::Memory(keys) => {
-                let keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(keys.get(bucket, key).cloned())
-            }
-            Backing::Database(pool, skill) => sqlx::query_scalar(
-                "select value from skills.kv where skill_id = $1 and bucket = $2 and key = $3",
-            )
-            .bind(skill)
-            .bind(bucket)
-            .bind(key)
-            .fetch_optional(pool)
-            .await
-            .map_err(failed),
-        }
-    }
-
-    /// Sets or deletes.
-    async fn put(&self, bucket: &str, key: &str, value: Option<&[u8]>) -> Result<(), Error> {
-        check_key(key)?;
-        let fits = match &self.backing {
-            Backing::Memory(keys) => {
-                let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-                keys.put(bucket, key, value, self.max_bytes)
-            }
-            Backing::Database(pool, skill) => {
-                sqlx::query_scalar("select skills.kv_put($1, $2, $3, $4, $5)")
-                    .bind(skill)
-                    .bind(bucket)
-                    .bind(key)
-                    .bind(value)
-                    .bind(i64::try_from(self.max_bytes).unwrap_or(i64::MAX))
-                    .fetch_one(pool)
-                    .await
-                    .map_err(failed)?
-            }
-        };
-        if fits { Ok(()) } else { Err(full()) }
-    }
-
-    async fn list(&self, bucket: &str, after: &str) -> Result<Vec<String>, Error> {
-        match &self.backing {
-            Backing::Memory(keys) => {
-                let keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-                let after = (Bound::Excluded((bucket.to_owned(), after.to_owned())), Bound::Unbounded);
-                let keys = keys.values.range(after).take_while(|((b, _), _)| b == bucket);
-                Ok(keys.map(|((_, key), _)| key.clone()).take(PAGE).collect())
-            }
-            Backing::Database(pool, skill) => sqlx::query_scalar(
-                "select key from skills.kv where skill_id = $1 and bucket = $2 and key > $3 order by key limit $4",
-            )
-            .bind(skill)
-            .bind(bucket)
-            .bind(after)
-            .bind(i64::try_from(PAGE).unwrap_or(i64::MAX))
-            .fetch_all(pool)
-            .await
-            .map_err(failed),
-        }
-    }
-
-    async fn increment(&self, bucket: &str, key: &str, delta: i64) -> Result<i64, Error> {
-        check_key(key)?;
-        let added: Option<i64> = match &self.backing {
-            Backing::Memory(keys) => {
-                let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-                let current = keys.get(bucket, key).map_or(Some(0), |value| {
-                    std::str::from_utf8(value).ok()?.parse().ok()
-                });
-                let sum = current.and_then(|current: i64| current.checked_add(delta));
-                sum.filter(|sum| {
-                    keys.put(
-                        bucket,
-                        key,
-                        Some(sum.to_string().as_bytes()),
-                        self.max_bytes,
-                    )
-                })
-            }
-            Backing::Database(pool, skill) => {
-                sqlx::query_scalar("select skills.kv_increment($1, $2, $3, $4, $5)")
-                    .bind(skill)
-                    .bind(bucket)
-                    .bind(key)
-                    .bind(delta)
-                    .bind(i64::try_from(self.max_bytes).unwrap_or(i64::MAX))
-                    .fetch_one(pool)
-                    .await
-                    .map_err(failed)?
-            }
-        };
-        added.ok_or_else(|| {
-            Error::Other("the value is no number, or the quota is used up".to_owned())
-        })
-    }
-
-    /// Replaces a value that is still the one that was seen; answers whether it was.
-    async fn swap(&self, cas: &Cas, value: &[u8]) -> Result<bool, Error> {
-        let outcome: String = match &self.backing {
-            Backing::Memory(keys) => {
-                let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
-                if keys.get(&cas.bucket, &cas.key) != cas.seen.as_ref() {
-                    return Ok(false);
-                }
-                let fits = keys.put(&cas.bucket, &cas.key, Some(value), self.max_bytes);
-                if fits { "done" } else { "full" }.to_owned()
-            }
-            Backing::Database(pool, skill) => {
-                sqlx::query_scalar("select skills.kv_swap($1, $2, $3, $4, $5, $6)")
-                    .bind(skill)
-                    .bind(&cas.bucket)
-                    .bind(&cas.key)
-                    .bind(&cas.seen)
-                    .bind(value)
-                    .bind(i64::try_from(self.max_bytes).unwrap_or(i64::MAX))
-                    .fetch_one(pool)
-                    .await
-                    .map_err(failed)?
-            }
-        };
-        match outcome.as_str() {
-            "done" => Ok(true),
-            "full" => Err(full()),
-            _ => Ok(false),
-        }
-    }
-}
-
-impl Keys {
-    fn get(&self, bucket: &str, key: &str) -> Option<&Vec<u8>> {
-        self.values.get(&(bucket.to_owned(), key.to_owned()))
-    }
-
-    /// Sets or deletes; answers whether there is room for it. As `skills.kv_put` does it.
-    fn put(&mut self, bucket: &str, key: &str, value: Option<&[u8]>, max_bytes: u64) -> bool {
-        let size = |value: &[u8]| (bucket.len() + key.len() + value.len()) as u64 + PAIR_BYTES;
-        let before = self.get(bucket, key).map_or(0, |value| size(value));
-        let after = value.map_or(0, size);
-        let total = self.bytes - before + after;
-        if after > before && total > max_bytes {
-            return false;
-        }
-        let place = (bucket.to_owned(), key.to_owned());
-        match value {
-            Some(value) => self.values.insert(place, value.to_vec()),
-            None => self.values.remove(&place),
-        };
-        self.bytes = total;
-        true
-    }
-}
-
 /// What a compare-and-swap handle remembers.
 fn remembers(cas: &Cas) -> usize {
     cas.seen.as_ref().map_or(0, Vec::len)
@@ -277,25 +93,6 @@ fn too_much() -> Error {
         "more than {BATCH} pairs or {} MiB at once",
         MAX_SHOWN >> 20
     ))
-}
-
-fn check_key(key: &str) -> Result<(), Error> {
-    if key.is_empty() || key.len() > 1024 || key.contains('\0') {
-        return Err(Error::Other(
-            "a key has 1 to 1,024 bytes, none of them zero".to_owned(),
-        ));
-    }
-    Ok(())
-}
-
-fn full() -> Error {
-    Error::Other("the quota of this skill's key-value store is used up".to_owned())
-}
-
-/// The log is told what happened, the skill only that it did.
-fn failed(error: sqlx::Error) -> Error {
-    tracing::error!(%error, "a skill's key-value store failed");
-    Error::Other("the store can't be reached at the moment".to_owned())
 }
 
 struct Marker;
@@ -583,9 +380,9 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{call::Grant, engine, network::Network, state};
+    use crate::{call::Grant, engine, keys::Backing, network::Network, state};
     use skill::{Limits, Permissions};
-    use std::{collections::BTreeMap, time::Instant};
+    use std::{collections::BTreeMap, sync::Arc, time::Instant};
     use wasmtime::Store;
 
     fn store(max_bytes: u64) -> Store<State> {

@@ -6,10 +6,12 @@
 
 mod admission;
 mod call;
+mod callers;
 mod compile;
 mod engine;
 mod inert;
 mod key_value;
+mod keys;
 mod network;
 mod probe;
 mod problem;
@@ -24,7 +26,7 @@ mod wasi;
 pub use admission::{Bounds, Busy};
 pub use call::{End, Fault, Grant, Outcome, Skill, Usage, UsedPermissions};
 pub use compile::{CompileError, Work, child};
-pub use key_value::{Backing, Granted};
+pub use keys::{Backing, Granted};
 pub use network::Resolve;
 pub use probe::{Finding, Probe, ProbeReport};
 pub use runner::{LoadError, Options, Runner};

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use wasmtime::{Engine, component::Linker};
 
 /// What a runner is made with.
+#[derive(Clone)]
 pub struct Options {
     /// Folder for compiled components.
     pub cache_dir: PathBuf,

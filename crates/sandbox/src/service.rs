@@ -2,9 +2,12 @@
 //! granted and for whom; who may call what is their business. Each caller has a key and the rights that its
 //! name has here.
 
+mod uploads;
+
 use crate::{
     call::{End, Fault, Grant},
-    key_value::{Backing, Granted},
+    callers::{Caller, Callers},
+    keys::{Backing, Granted},
     probe::{self, Probe},
     problem::{CallEvidence, Problem},
     runner::{LoadError, Runner},
@@ -15,26 +18,20 @@ use anyhow::{Context, Result};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, FromRequestParts, Multipart, Path, State},
-    http::{StatusCode, header, request::Parts},
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
     serve::ListenerExt,
 };
-use jwt_simple::prelude::{HS256Key, MACLike, NoCustomClaims, Token, VerificationOptions};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use skill::{
-    FieldError, Limits, MAX_COMPONENT_BYTES, Manifest, Permissions, digest,
+    FieldError, Limits, MAX_COMPONENT_BYTES, Permissions, digest,
     statement::{Envelope, RECEIPT, REVIEW, STATEMENT_TYPE, Signer, Statement},
 };
 use sqlx::PgPool;
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::{
     net::TcpListener,
@@ -43,8 +40,6 @@ use tokio::{
 };
 use uuid::Uuid;
 
-/// Who tokens are for.
-const AUDIENCE: &str = "gather-sandbox";
 /// How often counted calls are added up in the database, and the sandbox says how it is.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
 /// How many of those visits there are between two sweeps.
@@ -53,12 +48,8 @@ const SWEEP_EVERY: u32 = 1_800;
 const MAX_UPLOAD_BYTES: usize = MAX_COMPONENT_BYTES + skill::manifest::MAX_BYTES + (64 << 10);
 /// Any other body.
 const MAX_BODY_BYTES: usize = 2 << 20;
-/// What clocks of our own machines may differ by.
-const LEEWAY_SECONDS: u64 = 30;
 /// Uploads at the same time: each is whole in memory.
 const UPLOADS: usize = 4;
-/// Verified tokens that are remembered.
-const MAX_TOKENS: usize = 1_000;
 /// Calls of one probe.
 const MAX_PROBE_CALLS: u32 = 2_000;
 
@@ -93,9 +84,7 @@ struct Shared {
     runner: Runner,
     pool: PgPool,
     storage: Storage,
-    callers: BTreeMap<String, HS256Key>,
-    /// Tokens that were verified, with their issuers, until they expire.
-    tokens: Mutex<HashMap<String, (String, Instant)>>,
+    callers: Callers,
     signer: Signer,
     server: String,
     usage: Counter,
@@ -117,16 +106,11 @@ impl Service {
             .with_context(|| format!("the sandbox cannot listen on {}", options.listen))?;
         let address = listener.local_addr()?;
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-        let callers = options
-            .callers
-            .into_iter()
-            .map(|(name, key)| (name, HS256Key::from_bytes(key.as_bytes())));
         let shared = Arc::new(Shared {
             runner: options.runner,
             pool: options.pool,
             storage: options.storage,
-            callers: callers.collect(),
-            tokens: Mutex::default(),
+            callers: Callers::new(options.callers),
             signer: Signer::new(options.signing_secret),
             server: options.server,
             usage: Counter::default(),
@@ -219,9 +203,9 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route(
             "/components",
-            post(take).layer(DefaultBodyLimit::max(MAX_UPLOAD_BYTES)),
+            post(uploads::take).layer(DefaultBodyLimit::max(MAX_UPLOAD_BYTES)),
         )
-        .route("/components/{digest}", get(give))
+        .route("/components/{digest}", get(uploads::give))
         .route("/invoke", post(invoke))
         .route("/probe", post(try_out))
         .route("/attest", post(attest))
@@ -230,92 +214,13 @@ fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// The component of ours that asks, by the issuer of its token.
-struct Caller {
-    name: String,
-    request_id: Option<String>,
-}
-
-impl Caller {
-    /// What only the review may.
-    fn require(&self, name: &str) -> Result<(), Problem> {
-        if self.name == name {
-            return Ok(());
-        }
-        Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "forbidden",
-            format!("Only {name} may ask this."),
-        ))
-    }
-}
-
-impl FromRequestParts<Arc<Shared>> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        let header = |name: &str| {
-            parts
-                .headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-        };
-        let token =
-            header(header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
-        let name = token.and_then(|token| shared.issuer(token));
-        let name = name.ok_or_else(|| {
-            Problem::new(
-                StatusCode::UNAUTHORIZED,
-                "unauthenticated",
-                "This needs a service token.",
-            )
-        })?;
-        Ok(Self {
-            name,
-            request_id: header("x-request-id").map(str::to_owned),
-        })
+impl AsRef<Callers> for Shared {
+    fn as_ref(&self) -> &Callers {
+        &self.callers
     }
 }
 
 impl Shared {
-    /// Which component made this token, if it is valid. A caller uses its token for minutes: one that was found to be
-    /// valid is so until it expires.
-    fn issuer(&self, token: &str) -> Option<String> {
-        let now = Instant::now();
-        let mut known = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((name, until)) = known.get(token)
-            && now < *until
-        {
-            return Some(name.clone());
-        }
-        let (name, validity) = self.verified(token)?;
-        if known.len() >= MAX_TOKENS {
-            known.clear();
-        }
-        known.insert(token.to_owned(), (name.clone(), now + validity));
-        Some(name)
-    }
-
-    /// Which component made this token, and for how long it is still good.
-    fn verified(&self, token: &str) -> Option<(String, Duration)> {
-        // The name of its key says which key to try; the signature whether that is true.
-        let metadata = Token::decode_metadata(token).ok()?;
-        let (name, key) = self.callers.get_key_value(metadata.key_id()?)?;
-        let options = VerificationOptions {
-            allowed_issuers: Some(HashSet::from([name.clone()])),
-            allowed_audiences: Some(HashSet::from([AUDIENCE.to_owned()])),
-            time_tolerance: Some(jwt_simple::prelude::Duration::from_secs(LEEWAY_SECONDS)),
-            ..VerificationOptions::default()
-        };
-        let claims = key
-            .verify_token::<NoCustomClaims>(token, Some(options))
-            .ok()?;
-        let until = claims.expires_at?;
-        let now = jwt_simple::prelude::Clock::now_since_epoch();
-        let left = Duration::from_secs(until.as_secs().saturating_sub(now.as_secs()));
-        Some((name.clone(), left))
-    }
-
     async fn skill(&self, digest: &str) -> Result<Arc<crate::Skill>, LoadError> {
         self.runner.load(digest, self.storage.get(digest)).await
     }
@@ -343,127 +248,6 @@ impl Shared {
             key_value,
         }
     }
-}
-
-/// POST /components: takes an upload, answers what it is.
-async fn take(
-    State(shared): State<Arc<Shared>>,
-    caller: Caller,
-    upload: Result<Multipart, axum::extract::multipart::MultipartRejection>,
-) -> Response {
-    let taken = async {
-        caller.require("skills")?;
-        let upload = upload.map_err(|error| {
-            Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                error.body_text(),
-            )
-        })?;
-        let _place = shared
-            .uploads
-            .acquire()
-            .await
-            .map_err(|error| Problem::internal(&error))?;
-        let (manifest, wasm) = read_upload(upload).await?;
-        let manifest = Manifest::parse(&manifest)
-            .map_err(|errors| Problem::invalid("invalid-input", errors))?;
-        let inspection = shared
-            .runner
-            .inspect(&wasm)
-            .await
-            .map_err(|error| Problem::internal(&error))??;
-        let errors = manifest.check_against(&inspection.tools);
-        if !errors.is_empty() {
-            return Err(Problem::invalid("invalid-input", errors));
-        }
-        let mut tools = inspection.tools;
-        manifest.describe(&mut tools);
-        shared
-            .storage
-            .put(&inspection.digest, &wasm)
-            .await
-            .map_err(|error| Problem::internal(&format!("{error:#}")))?;
-        let version = manifest
-            .semver()
-            .ok_or_else(|| Problem::internal(&"a version without precedence"))?;
-        Ok(Json(json!({
-            "manifest": manifest,
-            "precedence": skill::manifest::precedence(&version),
-            "is_prerelease": !version.pre.is_empty(),
-            "digest": inspection.digest,
-            "size_bytes": wasm.len(),
-            "tools": tools,
-            "facts": inspection.facts,
-        })))
-    };
-    answer(taken.await, caller.request_id)
-}
-
-async fn read_upload(mut upload: Multipart) -> Result<(Bytes, Bytes), Problem> {
-    let broken = |error: axum::extract::multipart::MultipartError| {
-        let code = if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            "body-too-large"
-        } else {
-            "malformed-multipart"
-        };
-        Problem::new(error.status(), code, error.body_text())
-    };
-    let (mut manifest, mut component) = (None, None);
-    while let Some(field) = upload.next_field().await.map_err(broken)? {
-        let slot = match field.name() {
-            Some("manifest") => &mut manifest,
-            Some("component") => &mut component,
-            other => {
-                return Err(missing(
-                    other.unwrap_or_default(),
-                    "is no field of an upload: it has `manifest` and `component`",
-                ));
-            }
-        };
-        if slot.is_some() {
-            return Err(missing("manifest", "or `component` is there twice"));
-        }
-        *slot = Some(field.bytes().await.map_err(broken)?);
-    }
-    let manifest = manifest.ok_or_else(|| missing("manifest", "is missing"))?;
-    let component = component.ok_or_else(|| missing("component", "is missing"))?;
-    if component.len() > MAX_COMPONENT_BYTES {
-        return Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body-too-large",
-            "A component may have at most 32 MiB.",
-        ));
-    }
-    Ok((manifest, component))
-}
-
-fn missing(field: &str, detail: &str) -> Problem {
-    Problem::invalid(
-        "invalid-input",
-        vec![FieldError {
-            field: field.to_owned(),
-            detail: detail.to_owned(),
-        }],
-    )
-}
-
-/// GET /components/{digest}: the bytes.
-async fn give(
-    State(shared): State<Arc<Shared>>,
-    caller: Caller,
-    Path(digest): Path<String>,
-) -> Response {
-    let given = async {
-        let bytes = shared
-            .storage
-            .get(&digest)
-            .await
-            .map_err(|error| Problem::internal(&format!("{error:#}")))?;
-        let bytes = bytes.ok_or_else(|| Problem::from(LoadError::NotFound))?;
-        Ok(([(header::CONTENT_TYPE, "application/wasm")], bytes))
-    };
-    answer(given.await, caller.request_id)
 }
 
 /// Which skill, for receipts and counts.
