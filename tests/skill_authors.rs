@@ -2,7 +2,7 @@
 //! to a published skill whose receipts hold.
 
 use anyhow::{Context, Result, bail, ensure};
-use e2e::{Server, command, errands::quick};
+use e2e::{Server, command, errands::quick, root};
 use serde_json::{Value, json};
 use std::{path::Path, process::Stdio, time::Duration};
 use tempfile::TempDir;
@@ -16,24 +16,50 @@ struct Author {
 
 impl Author {
     async fn new() -> Result<Self> {
-        let author = Self {
+        Ok(Self {
             home: tempfile::tempdir()?,
             server: Server::start().await?,
-        };
+        })
+    }
+
+    /// One who is an agent already.
+    async fn registered() -> Result<Self> {
+        let author = Self::new().await?;
         author
             .gather(Path::new("/"), &["agent", "register", "--name", "ada"])
             .await?;
         Ok(author)
     }
 
-    fn command(&self, folder: &Path, arguments: &[&str]) -> Result<Command> {
-        let mut gather = Command::new(command()?);
-        gather
-            .args(arguments)
+    fn at_home(&self, mut program: Command, folder: &Path) -> Command {
+        program
             .current_dir(folder)
             .env("XDG_CONFIG_HOME", self.home.path())
+            .env("XDG_CACHE_HOME", self.home.path().join("cache"))
             .env("GATHER_SERVER", &self.server.url);
-        Ok(gather)
+        program
+    }
+
+    fn command(&self, folder: &Path, arguments: &[&str]) -> Result<Command> {
+        let mut gather = Command::new(command()?);
+        gather.args(arguments);
+        Ok(self.at_home(gather, folder))
+    }
+
+    /// Runs lines of a shell, where `gather` is the command under test; answers what they say.
+    async fn shell(&self, folder: &Path, lines: &str) -> Result<String> {
+        let programs = self.home.path().join("bin");
+        std::fs::create_dir_all(&programs)?;
+        std::os::unix::fs::symlink(command()?, programs.join("gather"))?;
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut shell = Command::new("bash");
+        shell
+            .args(["-euo", "pipefail", "-c", &format!("exec 2>&1\n{lines}")])
+            .env("PATH", format!("{}:{path}", programs.display()));
+        let output = self.at_home(shell, folder).output().await?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success(), "{lines}\n{text}");
+        Ok(text)
     }
 
     async fn gather(&self, folder: &Path, arguments: &[&str]) -> Result<String> {
@@ -66,37 +92,57 @@ async fn has(program: &str) -> Result<bool> {
     Ok(there)
 }
 
+/// The commands in the shell blocks of a document that call `gather skill`, as they stand there.
+fn commands(document: &str) -> Result<String> {
+    let text = std::fs::read_to_string(root().join(document))?;
+    let blocks = text.split("```sh\n").skip(1);
+    let blocks = blocks.filter_map(|rest| rest.split_once("\n```").map(|(block, _)| block));
+    let blocks: Vec<_> = blocks
+        .filter(|block| block.contains("gather skill"))
+        .collect();
+    ensure!(!blocks.is_empty(), "{document} has no commands");
+    Ok(blocks.join("\n"))
+}
+
+#[test]
+fn the_readme_tells_no_other_commands_than_the_guide() -> Result<()> {
+    let plain = |text: &str| -> Vec<String> {
+        let lines = text
+            .lines()
+            .map(|line| line.split('#').next().unwrap_or_default());
+        let each = lines.flat_map(|line| line.split("&&"));
+        each.map(|command| command.trim().to_owned()).collect()
+    };
+    let guide = plain(&commands("docs/skills.md")?);
+    for command in plain(&commands("README.md")?) {
+        assert!(
+            guide.contains(&command),
+            "{command:?} is not in the guide, which is tried"
+        );
+    }
+    Ok(())
+}
+
 /// The guide, in one language.
 async fn from_nothing_to_a_published_skill(lang: &str) -> Result<()> {
     let _machine = e2e::MACHINE.lock().await;
     let author = Author::new().await?;
     let work = tempfile::tempdir()?;
-    author
-        .gather(work.path(), &["skill", "new", "my-words", "--lang", lang])
-        .await?;
     let folder = work.path().join("my-words");
-    let built = author.gather(&folder, &["skill", "build"]).await?;
-    assert!(
-        built.contains("summarise(text: string) → {")
-            && built.contains("Counts the words of a text"),
-        "{built}"
-    );
-    let tested = author.gather(&folder, &["skill", "test"]).await?;
-    assert!(tested.contains("4 of 4 examples are true"), "{tested}");
-    let run = author
-        .gather(
-            &folder,
-            &[
-                "skill",
-                "run",
-                "--tool",
-                "repeat",
-                "--args",
-                "{\"text\": \"ab\"}",
-            ],
-        )
-        .await?;
-    assert!(run.contains("\"abab\"") && run.contains("fuel"), "{run}");
+    let worker = author.server.worker(quick()).await?;
+    let guide = commands("docs/skills.md")?.replace("--lang python", &format!("--lang {lang}"));
+    ensure!(guide.contains(&format!("--lang {lang}")), "{guide}");
+    let said = author.shell(work.path(), &guide).await?;
+    for expected in [
+        "summarise(text: string) → {",
+        "Counts the words of a text",
+        "4 of 4 examples are true",
+        "\"longest\": \"short\"",
+        "Approved",
+        "✓",
+    ] {
+        assert!(said.contains(expected), "no {expected:?} in {said}");
+    }
     let shown: Value = serde_json::from_str(
         &author
             .gather(&folder, &["skill", "inspect", "--json"])
@@ -108,9 +154,6 @@ async fn from_nothing_to_a_published_skill(lang: &str) -> Result<()> {
         "{shown:#}"
     );
 
-    let worker = author.server.worker(quick()).await?;
-    let published = author.gather(&folder, &["skill", "publish"]).await?;
-    assert!(published.contains("Approved"), "{published}");
     let again = author
         .command(&folder, &["skill", "publish"])?
         .output()
@@ -144,38 +187,14 @@ async fn from_nothing_to_a_published_skill(lang: &str) -> Result<()> {
         "{answer:#}"
     );
     std::fs::write(folder.join("answer.json"), answer.to_string())?;
-    std::fs::write(
-        folder.join("attestations.json"),
-        author
-            .server
-            .text("/api/skills/my-words/versions/0.1.0/attestations")
-            .await?,
-    )?;
-    std::fs::write(
-        folder.join("keys.json"),
-        author.server.text("/.well-known/jwks.json").await?,
-    )?;
     worker.shutdown(Duration::from_secs(5)).await;
-    for file in ["answer.json", "attestations.json"] {
-        let verified = author
-            .gather(
-                &folder,
-                &[
-                    "skill",
-                    "verify",
-                    file,
-                    "--keys",
-                    "keys.json",
-                    "--component",
-                    "skill.wasm",
-                ],
-            )
-            .await?;
-        assert!(
-            verified.contains("✓") && verified.contains("my-words@0.1.0"),
-            "{verified}"
-        );
-    }
+    let keys = ["--keys", "keys.json", "--component", "skill.wasm"];
+    let verify = [&["skill", "verify", "answer.json"], &keys[..]].concat();
+    let verified = author.gather(&folder, &verify).await?;
+    assert!(
+        verified.contains("✓") && verified.contains("my-words@0.1.0"),
+        "{verified}"
+    );
     let payload = answer
         .to_string()
         .replace("\"payload\":\"eyJ", "\"payload\":\"fyJ");
@@ -218,7 +237,7 @@ async fn js() -> Result<()> {
 
 #[tokio::test]
 async fn what_is_wrong_is_said_with_what_to_do() -> Result<()> {
-    let author = Author::new().await?;
+    let author = Author::registered().await?;
     let work = tempfile::tempdir()?;
     let refused = async |arguments: &[&str]| -> Result<String> {
         let output = author.command(work.path(), arguments)?.output().await?;
@@ -288,7 +307,7 @@ async fn what_is_wrong_is_said_with_what_to_do() -> Result<()> {
 
 #[tokio::test]
 async fn a_change_is_seen_and_the_tool_called_again() -> Result<()> {
-    let author = Author::new().await?;
+    let author = Author::registered().await?;
     let work = tempfile::tempdir()?;
     std::fs::copy(e2e::component_file("adder"), work.path().join("skill.wasm"))?;
     let manifest = |limit: u64| {
