@@ -393,7 +393,7 @@ async fn a_port_in_use_is_said() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_full_or_read_only_disk_is_said_and_costs_only_the_cache() -> Result<()> {
+async fn a_folder_that_can_not_be_written_is_said() -> Result<()> {
     let folder = tempfile::tempdir()?;
     // A device file as the folder: nothing can be written below it, whoever we are.
     let mut unwritable = options(HEAD, folder.path())?;

@@ -208,8 +208,23 @@ impl Server {
         limits: Limits,
         trusted_hosts: BTreeMap<String, SocketAddr>,
     ) -> Result<Self> {
+        Self::on(Database::create().await?, limits, trusted_hosts).await
+    }
+
+    /// The platform over a database that is there and migrated.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn over(database: Database) -> Result<Self> {
+        Self::on(database, Limits::default(), BTreeMap::new()).await
+    }
+
+    async fn on(
+        database: Database,
+        limits: Limits,
+        trusted_hosts: BTreeMap<String, SocketAddr>,
+    ) -> Result<Self> {
         tokio::task::spawn_blocking(build_components).await??;
-        let database = Database::create().await?;
         let listen = free_address()?;
         let url = format!("http://{listen}");
         let sandbox = start_sandbox(&database, &url, trusted_hosts).await?;

@@ -4,6 +4,7 @@ mod account_purge;
 mod async_skills;
 mod database;
 mod faults;
+mod full_disk;
 mod hostile;
 mod hostile_components;
 mod hostile_fixtures;
