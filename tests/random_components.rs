@@ -5,11 +5,13 @@
 use anyhow::{Context, Result, bail};
 use arbitrary::Unstructured;
 use e2e::{root, sandbox_child};
+use futures::{StreamExt, TryStreamExt, stream};
 use sandbox::{End, Fault, Grant, LoadError, Options, Runner};
 use serde_json::Map;
 use skill::{Limits, Permissions};
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -74,7 +76,7 @@ fn running(random: &[u8]) -> Result<Vec<u8>> {
     ))?)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn none_crashes_hangs_or_leaks() -> Result<()> {
     let _machine = e2e::MACHINE.lock().await;
     let (count, seed) = (
@@ -83,10 +85,10 @@ async fn none_crashes_hangs_or_leaks() -> Result<()> {
     );
     // A folder of its own, which goes: nobody wants a hundred thousand compiled files.
     let cache = tempfile::tempdir_in(root().join("target"))?;
-    let runner = Runner::new(Options {
+    let runner = Arc::new(Runner::new(Options {
         loaded_bytes: 1 << 20,
         ..Options::new(cache.path().to_owned(), [7; 32], sandbox_child()?)
-    })?;
+    })?);
     let limits = Limits {
         memory_bytes: 16 << 20,
         fuel: 50_000_000,
@@ -97,33 +99,23 @@ async fn none_crashes_hangs_or_leaks() -> Result<()> {
         limits,
         key_value: None,
     };
-    let mut ends: BTreeMap<String, u64> = BTreeMap::new();
-    for number in 0..count {
-        let random = bytes(seed.wrapping_mul(1_000_003).wrapping_add(number));
-        let made = if number % 4 == 0 {
-            component(&random).map_err(Into::into)
-        } else {
-            running(&random)
-        };
-        let wasm = match made {
-            Ok(wasm) => wasm,
-            Err(error) => {
-                let why: String = format!("{error:#}").chars().take(120).collect();
-                *ends.entry(format!("not made: {why}")).or_default() += 1;
-                continue;
+    let at_once = std::thread::available_parallelism()?.get();
+    let ends = stream::iter(0..count)
+        .map(|number| {
+            let (runner, grant) = (runner.clone(), grant.clone());
+            tokio::spawn(async move { one(&runner, &grant, seed, number).await })
+        })
+        .buffer_unordered(at_once)
+        .map_err(anyhow::Error::from)
+        .try_fold(BTreeMap::<String, u64>::new(), |mut ends, end| async move {
+            *ends.entry(end?).or_default() += 1;
+            let made: u64 = ends.values().sum();
+            if made.is_multiple_of(10_000) {
+                println!("{made} of {count}");
             }
-        };
-        let began = Instant::now();
-        let end = call(&runner, &grant, wasm)
-            .await
-            .map_err(|error| error.context(format!("number {number} of seed {seed}")))?;
-        assert!(
-            began.elapsed() < Duration::from_secs(20),
-            "number {number} of seed {seed} took {:?}",
-            began.elapsed()
-        );
-        *ends.entry(end).or_default() += 1;
-    }
+            Ok(ends)
+        })
+        .await?;
     println!("{count} components of seed {seed}: {ends:?}");
     let ran: u64 = ends
         .iter()
@@ -136,6 +128,33 @@ async fn none_crashes_hangs_or_leaks() -> Result<()> {
         .sum();
     assert!(ran > count / 4, "hardly any was run: {ends:?}");
     Ok(())
+}
+
+/// Makes the component of a number, and calls it; how that ended.
+async fn one(runner: &Runner, grant: &Grant, seed: u64, number: u64) -> Result<String> {
+    let random = bytes(seed.wrapping_mul(1_000_003).wrapping_add(number));
+    let made = if number.is_multiple_of(4) {
+        component(&random).map_err(Into::into)
+    } else {
+        running(&random)
+    };
+    let wasm = match made {
+        Ok(wasm) => wasm,
+        Err(error) => {
+            let why: String = format!("{error:#}").chars().take(120).collect();
+            return Ok(format!("not made: {why}"));
+        }
+    };
+    let began = Instant::now();
+    let end = call(runner, grant, wasm)
+        .await
+        .with_context(|| format!("number {number} of seed {seed}"))?;
+    anyhow::ensure!(
+        began.elapsed() < Duration::from_secs(20),
+        "number {number} of seed {seed} took {:?}",
+        began.elapsed()
+    );
+    Ok(end)
 }
 
 /// What is the same in refusals of the same kind.

@@ -10,7 +10,7 @@ const ARGUMENTS: &str = r#"{"name":"Ada"}"#;
 
 fn main() -> Result<()> {
     let path = std::env::args().nth(1).context("the plugin's path")?;
-    let manifest = Manifest::new([Wasm::file(path)]).with_timeout(Duration::from_secs(5));
+    let manifest = Manifest::new([Wasm::data(std::fs::read(path)?)]).with_timeout(Duration::from_secs(5));
     let compiled = CompiledPlugin::new(PluginBuilder::new(manifest).with_wasi(false))?;
     let mut kept = Plugin::new_from_compiled(&compiled)?;
     measure("kept instance", || call(&mut kept))?;
