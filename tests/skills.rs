@@ -323,21 +323,16 @@ async fn a_repeated_upload_with_its_key_is_one() -> Result<()> {
     let world = World::new().await?;
     let World { server, ada, .. } = &world;
     let body = |text: &str| {
-        let wasm = fixture("adder")?;
-        let mut body = format!("--x\r\nContent-Disposition: form-data; name=\"manifest\"\r\n\r\n{text}\r\n--x\r\nContent-Disposition: form-data; name=\"component\"; filename=\"a.wasm\"\r\n\r\n").into_bytes();
-        body.extend(wasm);
-        body.extend(b"\r\n--x--\r\n");
-        anyhow::Ok(body)
+        let wasm = reqwest::multipart::Part::bytes(fixture("adder")?).file_name("a.wasm");
+        let form = reqwest::multipart::Form::new().text("manifest", text.to_owned());
+        anyhow::Ok(form.part("component", wasm))
     };
-    let send = async |body: Vec<u8>| {
+    // Each form is sent with a boundary of its own.
+    let send = async |body: reqwest::multipart::Form| {
         let request = ada
             .request(server, "POST", "/api/skills")
-            .header("content-type", "multipart/form-data; boundary=x");
-        let response = request
-            .header("idempotency-key", "once")
-            .body(body)
-            .send()
-            .await?;
+            .header("idempotency-key", "once");
+        let response = request.multipart(body).send().await?;
         anyhow::Ok((response.status().as_u16(), response.json::<Value>().await?))
     };
     let text = manifest("adder", "1.0.0").to_string();

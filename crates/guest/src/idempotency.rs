@@ -15,9 +15,11 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
+use memchr::memmem;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -114,8 +116,32 @@ fn fingerprint(parts: &Parts, body: &Bytes) -> String {
     hash.update([0]);
     hash.update(parts.uri.path_and_query().map_or("", |path| path.as_str()));
     hash.update([0]);
-    hash.update(body);
+    let mut rest = &body[..];
+    if let Some(delimiter) = delimiter(parts) {
+        for at in memmem::find_iter(body, &delimiter) {
+            hash.update(&rest[..at - (body.len() - rest.len())]);
+            hash.update([0]);
+            rest = &body[at + delimiter.len()..];
+        }
+    }
+    hash.update(rest);
     STANDARD.encode(hash.finalize())
+}
+
+/// What stands between the parts of a form (RFC 2046, section 5.1.1). Clients make another one for each request, of
+/// the same form too, so it is no part of what is asked for.
+fn delimiter(parts: &Parts) -> Option<Vec<u8>> {
+    let kind = parts.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let mut parameters = kind.split(';').map(str::trim);
+    let is_form = parameters
+        .next()?
+        .eq_ignore_ascii_case("multipart/form-data");
+    let boundary = parameters.filter(|_| is_form).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.eq_ignore_ascii_case("boundary")
+            .then(|| value.trim_matches('"'))
+    })?;
+    Some(format!("--{boundary}").into_bytes())
 }
 
 /// Claims the key; `false` if it was used before. Waits while another request holds it. A few keys
@@ -246,5 +272,33 @@ mod tests {
         let one = fingerprint(&parts(&[]), &Bytes::from("{}"));
         assert_eq!(one, fingerprint(&parts(&[]), &Bytes::from("{}")));
         assert_ne!(one, fingerprint(&parts(&[]), &Bytes::from("{ }")));
+    }
+
+    #[test]
+    fn the_same_form_is_the_same_whatever_stands_between_its_parts() {
+        let form = |kind: &str, body: &str| {
+            fingerprint(
+                &parts(&[("content-type", kind)]),
+                &Bytes::from(body.to_owned()),
+            )
+        };
+        let one = form(
+            "multipart/form-data; boundary=abc",
+            "--abc\r\nA\r\n--abc\r\nB\r\n--abc--",
+        );
+        let two = form(
+            "Multipart/Form-Data; Boundary=\"xyz9\"",
+            "--xyz9\r\nA\r\n--xyz9\r\nB\r\n--xyz9--",
+        );
+        let other = form(
+            "multipart/form-data; boundary=abc",
+            "--abc\r\nA\r\n--abc\r\nC\r\n--abc--",
+        );
+        assert_eq!(one, two);
+        assert_ne!(one, other);
+        assert_ne!(
+            one,
+            form("text/plain", "--abc\r\nA\r\n--abc\r\nB\r\n--abc--")
+        );
     }
 }

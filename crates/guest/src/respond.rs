@@ -53,7 +53,8 @@ pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.append(VARY, HeaderValue::from_static("origin"));
-        let exposed = "location, x-request-id, retry-after, ratelimit, ratelimit-policy";
+        let exposed =
+            "location, x-request-id, retry-after, ratelimit, ratelimit-policy, www-authenticate";
         headers.insert(
             ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static(exposed),

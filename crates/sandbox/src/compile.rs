@@ -12,6 +12,10 @@ use std::{
     os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 use tokio::{
@@ -27,6 +31,8 @@ pub const MAX_COMPILED_BYTES: usize = 128 << 20;
 const MAX_INSPECTION_BYTES: usize = 8 << 20;
 /// What the compiled files of a folder may take together, in bytes.
 const MAX_CACHE_BYTES: u64 = 8 << 30;
+/// After so many bytes more it is looked whether they do.
+const PRUNE_AFTER_BYTES: u64 = MAX_CACHE_BYTES / 16;
 /// The end of a compiled file's name.
 const EXTENSION: &str = "skill";
 /// Bytes of what a child says of a failure.
@@ -189,6 +195,8 @@ pub struct Compiler {
     cache: PathBuf,
     key: [u8; 32],
     version: u64,
+    /// Bytes written since the folder was pruned.
+    written: Arc<AtomicU64>,
     /// Apart, so that an upload does not wait for what compiles.
     inspecting: Semaphore,
     compiling: Semaphore,
@@ -212,6 +220,8 @@ impl Compiler {
             cache,
             key,
             version: engine::version(engine),
+            // What is there from before is not known.
+            written: Arc::new(AtomicU64::new(PRUNE_AFTER_BYTES)),
             inspecting: Semaphore::new(CHILDREN),
             compiling: Semaphore::new(CHILDREN),
         })
@@ -262,6 +272,7 @@ impl Compiler {
         let code = self.run(Work::Compile, wasm).await?;
         let file = self.file(digest);
         let key = self.seal_key(digest);
+        let written = self.written.clone();
         let kept = tokio::task::spawn_blocking(move || {
             let seal = blake3::keyed_hash(&key, &code);
             // Beside the final name, so that no half-written file is ever read.
@@ -276,7 +287,11 @@ impl Compiler {
                 drop(fs::remove_file(&draft));
                 tracing::warn!(file = %file.display(), %error, "cannot keep a compiled component");
             }
-            if let Some(folder) = file.parent() {
+            let before = written.fetch_add(code.len() as u64, Relaxed);
+            if before >= PRUNE_AFTER_BYTES
+                && let Some(folder) = file.parent()
+            {
+                written.store(0, Relaxed);
                 prune(folder, MAX_CACHE_BYTES);
             }
             code
