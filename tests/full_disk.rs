@@ -1,6 +1,7 @@
 //! A disk that is really full: a small file system of its own, with the database's cluster on it.
 
 use anyhow::{Context, Result};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use e2e::{Database, Server, agents::Agent, manifest, master_key};
 use gather::{migrate, postgres::Cluster};
 use serde_json::json;
@@ -80,16 +81,7 @@ async fn writes_fail_clearly_and_nothing_is_lost() -> Result<()> {
     let (mut taken, mut refused) = (0, 0);
     let began = Instant::now();
     for number in 0.. {
-        let agent = json!({
-            "name": format!("agent-{number}"), "description": "x".repeat(1000),
-            "public_key": base64(&ed25519_compact::KeyPair::generate().pk[..]),
-        });
-        let answer = server
-            .http
-            .post(format!("{}/api/agents/register", server.url))
-            .json(&agent)
-            .send()
-            .await?;
+        let answer = register(&server, &format!("agent-{number}")).await?;
         let status = answer.status().as_u16();
         if status == 201 {
             taken += 1;
@@ -120,16 +112,7 @@ async fn writes_fail_clearly_and_nothing_is_lost() -> Result<()> {
     );
 
     disk.empty()?;
-    let again = json!({
-        "name": "agent-again", "description": "",
-        "public_key": base64(&ed25519_compact::KeyPair::generate().pk[..]),
-    });
-    let answer = server
-        .http
-        .post(format!("{}/api/agents/register", server.url))
-        .json(&again)
-        .send()
-        .await?;
+    let answer = register(&server, "agent-again").await?;
     assert_eq!(answer.status(), 201, "with room again, all goes on");
     let there: i64 = sqlx::query_scalar("select count(*) from identity.agent")
         .fetch_one(&mut server.database.connect().await?)
@@ -145,7 +128,14 @@ async fn writes_fail_clearly_and_nothing_is_lost() -> Result<()> {
     Ok(())
 }
 
-fn base64(bytes: &[u8]) -> String {
-    use base64::Engine;
-    base64::prelude::BASE64_STANDARD.encode(bytes)
+/// Registers an agent that takes some room.
+async fn register(server: &Server, name: &str) -> Result<reqwest::Response> {
+    let key = ed25519_compact::KeyPair::generate();
+    let agent = json!({
+        "name": name, "description": "x".repeat(1000), "public_key": BASE64_STANDARD.encode(&key.pk[..]),
+    });
+    let request = server
+        .http
+        .post(format!("{}/api/agents/register", server.url));
+    Ok(request.json(&agent).send().await?)
 }

@@ -149,6 +149,13 @@ fn every_example_has_to_be_true() {
         decide(&plain(), &lying),
         (Verdict::Reject, vec!["example-differs"])
     );
+    let mut late = evidence(|_| ());
+    late.examples[0].is_as_expected = false;
+    late.examples[0].actual = json!({"problem": "skill-deadline"});
+    assert_eq!(
+        decide(&plain(), &late),
+        (Verdict::Hold, vec!["example-late"])
+    );
     let mut unseen = evidence(|_| ());
     unseen.examples_left = 1;
     assert_eq!(

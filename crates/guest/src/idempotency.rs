@@ -116,15 +116,15 @@ fn fingerprint(parts: &Parts, body: &Bytes) -> String {
     hash.update([0]);
     hash.update(parts.uri.path_and_query().map_or("", |path| path.as_str()));
     hash.update([0]);
-    let mut rest = &body[..];
+    let mut start = 0;
     if let Some(delimiter) = delimiter(parts) {
         for at in memmem::find_iter(body, &delimiter) {
-            hash.update(&rest[..at - (body.len() - rest.len())]);
+            hash.update(&body[start..at]);
             hash.update([0]);
-            rest = &body[at + delimiter.len()..];
+            start = at + delimiter.len();
         }
     }
-    hash.update(rest);
+    hash.update(&body[start..]);
     STANDARD.encode(hash.finalize())
 }
 

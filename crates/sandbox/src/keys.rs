@@ -42,6 +42,11 @@ pub struct Granted {
 }
 
 impl Granted {
+    /// As the database takes it.
+    fn quota(&self) -> i64 {
+        i64::try_from(self.max_bytes).unwrap_or(i64::MAX)
+    }
+
     /// A value.
     ///
     /// # Errors
@@ -81,7 +86,7 @@ impl Granted {
                     .bind(bucket)
                     .bind(key)
                     .bind(value)
-                    .bind(i64::try_from(self.max_bytes).unwrap_or(i64::MAX))
+                    .bind(self.quota())
                     .fetch_one(pool)
                     .await
                     .map_err(failed)?
@@ -143,7 +148,7 @@ impl Granted {
                     .bind(bucket)
                     .bind(key)
                     .bind(delta)
-                    .bind(i64::try_from(self.max_bytes).unwrap_or(i64::MAX))
+                    .bind(self.quota())
                     .fetch_one(pool)
                     .await
                     .map_err(failed)?
@@ -175,7 +180,7 @@ impl Granted {
                     .bind(&cas.key)
                     .bind(&cas.seen)
                     .bind(value)
-                    .bind(i64::try_from(self.max_bytes).unwrap_or(i64::MAX))
+                    .bind(self.quota())
                     .fetch_one(pool)
                     .await
                     .map_err(failed)?

@@ -24,7 +24,7 @@ const MAX_PART: usize = 8 << 10;
 /// Everything that a skill may import. What it was not granted is inert, or refused when it is used.
 ///
 /// # Errors
-/// Two definitions of one name, or a replacement for what is not there: a mistake in this crate.
+/// Two definitions of one name: a mistake in this crate. That each replacement is of what is there, tests see.
 pub fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -35,11 +35,14 @@ pub fn linker(engine: &Engine) -> Result<Linker<State>> {
     linker.allow_shadowing(true);
     bound_requests_of_p2(&mut linker)?;
     bound_requests_of_p3(&mut linker)?;
-    let waits = |state: &mut State, nanoseconds: u64| state.wait(nanoseconds);
-    still_clock_of_p2(&mut linker, waits)?;
-    still_clock_of_p3(&mut linker, waits)?;
+    still_clock_of_p2(&mut linker)?;
+    still_clock_of_p3(&mut linker)?;
     linker.allow_shadowing(false);
     Ok(linker)
+}
+
+fn is_too_long(part: &str) -> bool {
+    part.len() > MAX_PART
 }
 
 fn bound_requests_of_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -49,7 +52,7 @@ fn bound_requests_of_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     http.func_wrap(
         "[method]outgoing-request.set-method",
         |mut store, (request, method): (Request, Method)| {
-            if matches!(&method, Method::Other(text) if text.len() > MAX_PART) {
+            if matches!(&method, Method::Other(text) if is_too_long(text)) {
                 return Ok((Err(()),));
             }
             Ok((store.data_mut().http().set_method(request, method)?,))
@@ -58,7 +61,7 @@ fn bound_requests_of_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     http.func_wrap(
         "[method]outgoing-request.set-authority",
         |mut store, (request, authority): (Request, Option<String>)| {
-            if authority.as_ref().is_some_and(|text| text.len() > MAX_PART) {
+            if authority.as_deref().is_some_and(is_too_long) {
                 return Ok((Err(()),));
             }
             Ok((store.data_mut().http().set_authority(request, authority)?,))
@@ -73,7 +76,7 @@ fn bound_requests_of_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     http.func_wrap(
         "[method]request.set-method",
         |mut store, (request, method): (Request, Method)| {
-            if matches!(&method, Method::Other(text) if text.len() > MAX_PART) {
+            if matches!(&method, Method::Other(text) if is_too_long(text)) {
                 return Ok((Err(()),));
             }
             Ok((store.data_mut().http().set_method(request, method)?,))
@@ -82,7 +85,7 @@ fn bound_requests_of_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     http.func_wrap(
         "[method]request.set-authority",
         |mut store, (request, authority): (Request, Option<String>)| {
-            if authority.as_ref().is_some_and(|text| text.len() > MAX_PART) {
+            if authority.as_deref().is_some_and(is_too_long) {
                 return Ok((Err(()),));
             }
             Ok((store.data_mut().http().set_authority(request, authority)?,))
@@ -91,47 +94,44 @@ fn bound_requests_of_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 /// Waiting takes no time where the clock stands still: how often one can look until it is over would be a clock.
-fn still_clock_of_p2(
-    linker: &mut Linker<State>,
-    waits: fn(&mut State, u64) -> u64,
-) -> wasmtime::Result<()> {
+fn still_clock_of_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     type Pollable = (Resource<DynPollable>,);
     let mut clock = linker.instance(CLOCK_P2)?;
     clock.func_wrap(
         "subscribe-duration",
-        move |mut store, (duration,): (u64,)| -> wasmtime::Result<Pollable> {
+        |mut store, (duration,): (u64,)| -> wasmtime::Result<Pollable> {
             let state = store.data_mut();
-            let duration = waits(state, duration);
+            let duration = state.wait(duration);
             Ok((state.clocks().subscribe_duration(duration)?,))
         },
     )?;
     clock.func_wrap(
         "subscribe-instant",
-        move |mut store, (when,): (u64,)| -> wasmtime::Result<Pollable> {
+        |mut store, (when,): (u64,)| -> wasmtime::Result<Pollable> {
             let state = store.data_mut();
-            let when = waits(state, when);
+            let when = state.wait(when);
             Ok((state.clocks().subscribe_instant(when)?,))
         },
     )
 }
 
-fn still_clock_of_p3(
-    linker: &mut Linker<State>,
-    waits: fn(&mut State, u64) -> u64,
-) -> wasmtime::Result<()> {
+fn still_clock_of_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut clock = linker.instance(CLOCK_P3)?;
-    clock.func_wrap_concurrent("wait-for", move |accessor, (duration,): (u64,)| {
+    clock.func_wrap_concurrent("wait-for", |accessor, (duration,): (u64,)| {
         Box::pin(async move {
-            let duration = accessor.with(|mut access| waits(access.get(), duration));
+            let duration = accessor.with(|mut access| {
+                let state: &mut State = access.get();
+                state.wait(duration)
+            });
             tokio::time::sleep(Duration::from_nanos(duration)).await;
             Ok(())
         })
     })?;
-    clock.func_wrap_concurrent("wait-until", move |accessor, (when,): (u64,)| {
+    clock.func_wrap_concurrent("wait-until", |accessor, (when,): (u64,)| {
         Box::pin(async move {
             let duration = accessor.with(|mut access| {
                 let state: &mut State = access.get();
-                let when = waits(state, when);
+                let when = state.wait(when);
                 when.saturating_sub(state.elapsed())
             });
             tokio::time::sleep(Duration::from_nanos(duration)).await;
