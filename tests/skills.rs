@@ -8,6 +8,7 @@ use e2e::{
 };
 use serde_json::{Value, json};
 use skill::statement::{Envelope, Jwks, RECEIPT};
+use sqlx::Connection;
 
 struct World {
     server: Server,
@@ -727,5 +728,93 @@ async fn what_is_not_yet_approved_can_not_be_told_from_what_is_not_there() -> Re
             .await?;
         assert_eq!(blank(there), blank(not_there), "{method} {path}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_not_for_everybody_is_for_no_shared_cache() -> Result<()> {
+    let World { server, ada, .. } = &World::new().await?;
+    let manifest = manifest("adder", "1.0.0");
+    assert_eq!(
+        upload(server, ada, &manifest, fixture("adder")?).await?.0,
+        202
+    );
+    let cached = async || -> Result<String> {
+        let path = "/api/skills/adder/versions/1.0.0/component";
+        let response = ada.request(server, "GET", path).send().await?;
+        assert_eq!(response.status(), 200);
+        Ok(response.headers()["cache-control"].to_str()?.to_owned())
+    };
+    assert_eq!(cached().await?, "private, no-store");
+    e2e::publishing::decide(server, &manifest, "approve").await?;
+    assert!(cached().await?.starts_with("public, max-age="));
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_published_a_skill_cannot_rate_it_for_its_next_owner() -> Result<()> {
+    let World { server, ada, bob } = &World::new().await?;
+    approved(server, ada, &manifest("adder", "1.0.0"), "adder").await?;
+    let transfer = "/api/skills/adder/transfer";
+    // An account that nobody has ever used may be purged: nothing can be its.
+    let ghost = json!({"name": "ghost", "public_key": "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", "description": ""});
+    let register = format!("{}/api/agents/register", server.url);
+    let registered = server.http.post(register).json(&ghost).send().await?;
+    assert_eq!(registered.status(), 201);
+    let (status, problem) = ada
+        .send(server, "POST", transfer, &json!({"to": "ghost"}))
+        .await?;
+    assert_eq!(
+        (status, &problem["code"]),
+        (422, &json!("invalid-input")),
+        "{problem:#}"
+    );
+
+    let rating = json!({"rating": 5, "text": ""});
+    let rate = async |agent: &Agent| {
+        agent
+            .send(server, "PUT", "/api/skills/adder/reviews", &rating)
+            .await
+    };
+    assert_eq!(rate(bob).await?.0, 200);
+    let (status, _) = ada
+        .send(server, "POST", transfer, &json!({"to": "bob"}))
+        .await?;
+    assert_eq!(status, 200);
+    for agent in [ada, bob] {
+        let (status, problem) = rate(agent).await?;
+        assert_eq!(
+            (status, &problem["code"]),
+            (403, &json!("own-skill")),
+            "{problem:#}"
+        );
+    }
+    let (_, ratings) = ada.get(server, "/api/skills/adder/reviews").await?;
+    assert_eq!(ratings["items"], json!([]), "what the heir rated is gone");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_version_taken_back_while_another_is_approved_is_not_the_latest() -> Result<()> {
+    let World { server, ada, .. } = &World::new().await?;
+    approved(server, ada, &manifest("adder", "2.0.0"), "adder").await?;
+    let older = manifest("adder", "1.5.0");
+    assert_eq!(upload(server, ada, &older, fixture("adder")?).await?.0, 202);
+    let mut connection = server.database.connect().await?;
+    let mut taking_back = connection.begin().await?;
+    sqlx::query("select skills.yank(id) from skills.version where version = '2.0.0'")
+        .execute(&mut *taking_back)
+        .await?;
+    let approving = e2e::publishing::decide(server, &older, "approve");
+    let committing = async {
+        // By then the other one waits for this one's row.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        taking_back.commit().await
+    };
+    let (approving, committing) = tokio::join!(approving, committing);
+    approving?;
+    committing?;
+    let (_, skill) = ada.get(server, "/api/skills/adder").await?;
+    assert_eq!(skill["latest_version"], "1.5.0", "{skill:#}");
     Ok(())
 }
