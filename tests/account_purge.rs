@@ -1,4 +1,4 @@
-//! The platform's own recurring work: agents that never came and credentials that have expired go.
+//! The platform's own recurring work: accounts that never came and credentials that have expired go.
 
 use anyhow::Result;
 use e2e::{Server, errands::quick};
@@ -24,6 +24,7 @@ async fn worker(server: &Server, state: &std::path::Path) -> Result<JobWorker> {
         state_dir: state.to_owned(),
         cache_dir: e2e::root().join("target/compiled"),
         key_value_url: None,
+        mail: host::MailOptions::default(),
         limits: Limits::default(),
         settings: quick(),
         metrics: Arc::new(Metrics::new()?),
@@ -42,7 +43,16 @@ async fn what_has_expired_is_purged_and_nothing_else() -> Result<()> {
              select 'agent', 'old-' || n, now() - interval '25 hours', null::timestamptz from generate_series(1, 2500) n
              union all select 'agent', 'young', now() - interval '23 hours', null
              union all select 'agent', 'came', now() - interval '90 days', now() - interval '80 days'
-             union all select 'user', 'person', now() - interval '90 days', null;
+             union all select 'user', 'proved', now() - interval '90 days', null
+             union all select 'user', 'unproved', now() - interval '90 days', null;
+             insert into identity.person (account_id, email, verified_at)
+             select id, name || '@example.org', case name when 'proved' then now() end
+             from identity.account where kind = 'user';
+             insert into identity.link (purpose, expires_at)
+             values ('admin', now() - interval '25 hours'), ('admin', now() + interval '1 hour');
+             insert into identity.allowance values ('old', 1, 1, now() - interval '2 minutes'), ('new', 1, 1, now());
+             insert into identity.sign_in_failure
+             values ('old', 1, now() - interval '25 hours', now()), ('new', 1, now(), now());
              insert into identity.session (account_id, expires_at)
              select id, now() - interval '2 days' from identity.account where name = 'came'
              union all select id, now() - interval '1 hour' from identity.account where name = 'came';
@@ -74,11 +84,14 @@ async fn what_has_expired_is_purged_and_nothing_else() -> Result<()> {
     };
     assert_eq!(job["status"], "succeeded", "{job:#}");
     // A token of the purged session goes with it; of the other's, those that expired more than a day ago.
-    let expected = json!({ "agents": 2500, "sessions": 1, "refresh_tokens": 2, "idempotency_keys": 1, "challenges": 1 });
+    let expected = json!({
+        "accounts": 2501, "sessions": 1, "refresh_tokens": 2, "idempotency_keys": 1, "challenges": 1,
+        "links": 1, "counters": 2,
+    });
     assert_eq!(job["result"], expected);
     let names: Vec<String> = sqlx::query_scalar("select name from identity.account order by name")
         .fetch_all(&mut admin)
         .await?;
-    assert_eq!(names, ["came", "person", "young"]);
+    assert_eq!(names, ["came", "proved", "young"]);
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::{Database, build_components, component_file, master_key, root};
 use anyhow::{Context, Result, bail};
 use gather::{manifest::WORKER_ROLE, secrets};
 use host::{
-    Limits, Metrics,
+    Limits, MailOptions, Metrics,
     jobs::{JobOptions, JobTimes, JobWorker},
 };
 use serde_json::{Value, json};
@@ -98,6 +98,7 @@ impl Errands {
             state_dir: state,
             cache_dir: root().join("target/compiled"),
             key_value_url: None,
+            mail: MailOptions::default(),
             limits: Limits::default(),
             settings,
             metrics: Arc::new(Metrics::new()?),

@@ -13,10 +13,10 @@ use gather::{
     migrate,
     postgres::{Cluster, create_database_from_template},
     sandbox,
-    secrets::{self, Addresses, MasterKey},
+    secrets::{self, Deployment, MasterKey},
 };
 use host::{
-    Host, Limits, Metrics, Options,
+    Host, Limits, MailOptions, Metrics, Options,
     jobs::{JobOptions, JobTimes, JobWorker},
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -219,17 +219,59 @@ impl Server {
         Self::on(database, Limits::default(), BTreeMap::new()).await
     }
 
+    /// The platform, told something else than usual: variables that replace those of [`variables`].
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn told(changes: &[(&str, &str)]) -> Result<Self> {
+        let database = Database::create().await?;
+        Self::on_told(database, Limits::default(), BTreeMap::new(), changes).await
+    }
+
+    /// Another host over this server's database, which says that it is the same platform.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn second_host(&self) -> Result<Self> {
+        let database = Database {
+            admin: self.database.admin.clone(),
+        };
+        let variables = self.variables.clone();
+        let manifest = root().join("spin.toml");
+        let limits = Limits::default();
+        Self::serve(
+            manifest,
+            free_address()?,
+            database,
+            variables,
+            limits,
+            None,
+        )
+        .await
+    }
+
     async fn on(
         database: Database,
         limits: Limits,
         trusted_hosts: BTreeMap<String, SocketAddr>,
+    ) -> Result<Self> {
+        Self::on_told(database, limits, trusted_hosts, &[]).await
+    }
+
+    async fn on_told(
+        database: Database,
+        limits: Limits,
+        trusted_hosts: BTreeMap<String, SocketAddr>,
+        changes: &[(&str, &str)],
     ) -> Result<Self> {
         tokio::task::spawn_blocking(build_components).await??;
         let listen = free_address()?;
         let url = format!("http://{listen}");
         let sandbox = start_sandbox(&database, &url, trusted_hosts).await?;
         let sandbox_url = format!("http://{}", sandbox.address());
-        let variables = variables(&database.admin, &url, &sandbox_url)?;
+        let mut variables = variables(&database.admin, &url, &sandbox_url)?;
+        let changes = changes.iter();
+        variables.extend(changes.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let manifest = root().join("spin.toml");
         let mut server = Self::serve(manifest, listen, database, variables, limits, None).await?;
         server.sandbox = Some(sandbox);
@@ -241,6 +283,14 @@ impl Server {
     /// # Errors
     /// It can't be started.
     pub async fn worker(&self, times: JobTimes) -> Result<JobWorker> {
+        self.worker_mailing(times, MailOptions::default()).await
+    }
+
+    /// As [`Server::worker`], with a mail server.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub async fn worker_mailing(&self, times: JobTimes, mail: MailOptions) -> Result<JobWorker> {
         let database_url = secrets::role_url(&self.database.admin, &master_key(), WORKER_ROLE)?;
         JobWorker::start(JobOptions {
             manifest: root().join("spin.toml"),
@@ -249,6 +299,7 @@ impl Server {
             state_dir: self._state.path().join("worker"),
             cache_dir: root().join("target/compiled"),
             key_value_url: None,
+            mail,
             limits: Limits::default(),
             settings: times,
             metrics: Arc::new(Metrics::new()?),
@@ -400,12 +451,15 @@ impl Server {
 /// # Errors
 /// The manifest can't be read.
 pub fn variables(database: &Url, url: &str, sandbox_url: &str) -> Result<BTreeMap<String, String>> {
-    let addresses = Addresses {
+    let deployment = Deployment {
         public_url: url,
         sandbox_url,
         cors_origins: "",
+        // A test's client is whom it says: each can have an address of its own.
+        trusted_proxies: "127.0.0.1",
+        rate_limits: "",
     };
-    secrets::function_variables(&manifest()?, database, &master_key(), addresses)
+    secrets::function_variables(&manifest()?, database, &master_key(), deployment)
 }
 
 /// The `gather` command that is built with the tests.

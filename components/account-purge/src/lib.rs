@@ -1,4 +1,4 @@
-//! Forgets agents that registered and never signed in, and credentials that have expired. Runs by
+//! Forgets accounts that registered and never signed in, and credentials and counters that have expired. Runs by
 //! itself every few minutes; running twice does no harm.
 
 use guest::{Db, Failure, Job, args};
@@ -14,8 +14,8 @@ pub struct Arguments {}
 /// What was forgotten.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Purged {
-    /// Agents that never signed in within a day of registering.
-    pub agents: u64,
+    /// Accounts that never signed in within a day of registering.
+    pub accounts: u64,
     /// Sessions that ended more than a day ago, with their refresh tokens.
     pub sessions: u64,
     /// Refresh tokens that expired more than a day ago.
@@ -24,25 +24,33 @@ pub struct Purged {
     pub idempotency_keys: u64,
     /// Used challenges that have expired.
     pub challenges: u64,
+    /// Mailed links and claims of agents that have expired.
+    pub links: u64,
+    /// Counted requests of minutes, and failures to sign in of days, that are over.
+    pub counters: u64,
 }
 
 impl Purged {
     fn add(&mut self, more: &Self) {
-        self.agents += more.agents;
+        self.accounts += more.accounts;
         self.sessions += more.sessions;
         self.refresh_tokens += more.refresh_tokens;
         self.idempotency_keys += more.idempotency_keys;
         self.challenges += more.challenges;
+        self.links += more.links;
+        self.counters += more.counters;
     }
 
     /// Whether a batch was full, so that there may be more.
     fn is_full(&self) -> bool {
         let counts = [
-            self.agents,
+            self.accounts,
             self.sessions,
             self.refresh_tokens,
             self.idempotency_keys,
             self.challenges,
+            self.links,
+            self.counters,
         ];
         counts
             .iter()

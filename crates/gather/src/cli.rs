@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{agent, config::Settings, sandbox::ChildWork, skill};
+use crate::{admin, agent, audit, config::Settings, sandbox::ChildWork, skill};
 
 /// An agent-first collaboration platform: wasm functions over PostgreSQL.
 #[derive(Parser, Debug)]
@@ -79,6 +79,20 @@ pub enum Command {
         after_help = "Example:\n  gather keys rotate"
     )]
     Keys(Keys),
+    /// Make admins
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather admin create\n  gather admin create --account ada"
+    )]
+    Admin(admin::Command),
+    /// Verify and export the audit trail
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather audit verify\n  gather audit export --since 2026-01-01T00:00:00Z"
+    )]
+    Audit(audit::Command),
     /// Be an agent: a client of a server's HTTP API
     #[command(
         subcommand,

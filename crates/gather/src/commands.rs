@@ -16,14 +16,14 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use crate::{
-    agent, build,
+    admin, agent, audit, build,
     cli::{Cli, Command, Keys},
     config::{LogFormat, LogSettings, Settings},
     database::Database,
     doctor, health,
     manifest::Manifest,
     migrate, sandbox,
-    secrets::{self, Addresses, MasterKey},
+    secrets::{self, Deployment, MasterKey},
     serve, skill,
 };
 
@@ -41,6 +41,8 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Doctor(settings)) => return runtime()?.block_on(doctor::run(&settings)),
         Some(Command::Variables(settings)) => variables(&settings)?,
         Some(Command::Keys(Keys::Rotate(settings))) => rotate(&settings)?,
+        Some(Command::Admin(command)) => runtime()?.block_on(admin::run(command))?,
+        Some(Command::Audit(command)) => return runtime()?.block_on(audit::run(command)),
         Some(Command::Agent(command)) => agent::run(command)?,
         Some(Command::Skill(command)) => return skill::run(command),
     }
@@ -69,6 +71,7 @@ impl Setup {
 
 fn up(settings: &Settings) -> Result<()> {
     start_logging(&settings.log)?;
+    settings.mail().check()?;
     let listen = reserve(settings.listen)?;
     let setup = Setup::new(settings)?;
     build::ensure_fresh(&setup.manifest)?;
@@ -202,7 +205,13 @@ async fn start_serving(
         });
     }
     let worker = start_worker(settings, setup, &database.url, variables, Some(&serving)).await?;
-    greet(&settings.public_url(serving.address));
+    let url = settings.public_url(serving.address);
+    let link = admin::first_link(&database.url, &setup.key, &url).await;
+    let link = link.unwrap_or_else(|error| {
+        tracing::warn!("can't tell whether there is an admin: {error:#}");
+        None
+    });
+    greet(&url, link.as_ref());
     Ok(Started {
         host: serving,
         worker: Some(worker),
@@ -217,13 +226,15 @@ fn function_variables(
     public_url: &str,
     sandbox_url: &str,
 ) -> Result<BTreeMap<String, String>> {
-    let addresses = Addresses {
+    let deployment = Deployment {
         public_url,
         sandbox_url,
         cors_origins: &settings.cors_origins,
+        trusted_proxies: &settings.trusted_proxies,
+        rate_limits: &settings.rate_limits,
     };
     let mut variables =
-        secrets::function_variables(&setup.manifest, database, &setup.key, addresses)?;
+        secrets::function_variables(&setup.manifest, database, &setup.key, deployment)?;
     variables.extend(settings.llm_variables()?);
     Ok(variables)
 }
@@ -292,6 +303,7 @@ async fn start_worker(
 /// Runs jobs until a signal comes.
 fn worker(settings: &Settings) -> Result<()> {
     start_logging(&settings.log)?;
+    settings.mail().check()?;
     let setup = Setup::new(settings)?;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
@@ -313,13 +325,19 @@ fn worker(settings: &Settings) -> Result<()> {
     })
 }
 
-fn greet(url: &str) {
+fn greet(url: &str, admin: Option<&admin::Link>) {
     println!(
         "\nGather serves {url} (Ctrl-C stops it). Try next:\n\n  \
          curl {url}/api/health/status\n  \
          gather agent register --name ada --server {url}   (cargo run -- agent register …)\n  \
          {url}/docs   the API\n"
     );
+    if let Some(link) = admin {
+        println!(
+            "No admin yet. Make one at {} (works once, for an hour)\n",
+            link.url
+        );
+    }
 }
 
 /// Takes the port for a moment: to say at once, before a long build, that it is in use, and to choose one where 0 was asked for.
@@ -379,15 +397,12 @@ fn rotate(settings: &Settings) -> Result<()> {
     let manifest = settings.manifest()?;
     let state = settings.state_dir(&manifest)?;
     runtime()?.block_on(async {
-        let database = Database::open(settings, &state)?;
-        let outcome = async {
-            let mut connection = migrate::connect(&database.url).await?;
+        let rotated = Database::during(settings, &state, async |database| {
+            let mut connection = migrate::connect(database).await?;
             connection.execute("select identity.rotate_signing_key()").await.context("the keys could not be rotated; is the database migrated?")?;
             connection.close().await.context("the connection broke")
-        };
-        let outcome = outcome.await;
-        database.close()?;
-        outcome?;
+        });
+        rotated.await?;
         println!("New tokens are signed with a new key. The old one verifies until the last token that it signed has expired.");
         Ok(())
     })

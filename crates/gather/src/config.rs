@@ -1,11 +1,17 @@
 //! Every setting, in one place: a flag, else an environment variable, else the default.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
-use host::jobs::JobTimes;
-use url::Url;
+use host::{MailOptions, jobs::JobTimes};
+use ipnet::IpNet;
+use url::{Host, Url};
 
 use crate::{
     manifest::{self, Manifest},
@@ -33,6 +39,24 @@ pub struct Settings {
         hide_default_value = true
     )]
     pub cors_origins: String,
+
+    /// Networks of proxies whose X-Forwarded-For is believed: a list with commas, such as 10.0.0.0/8 [default: none]
+    #[arg(long, env = "GATHER_TRUSTED_PROXIES", default_value = "", hide_default_value = true, value_parser = networks)]
+    pub trusted_proxies: String,
+
+    /// Requests a minute of one account or address, by kind of endpoint: any of strict=60,standard=1200,relaxed=6000,bulk=60;
+    /// or `off` [default: these]
+    #[arg(long, env = "GATHER_RATE_LIMITS", default_value = "", hide_default_value = true, value_parser = rate_limits)]
+    pub rate_limits: String,
+
+    /// Mail server: smtps://user:password@host, or smtp://user:password@host:587?tls=required; prefer the variable, others
+    /// can see flags [default: none, mail is written to the log]
+    #[arg(long, env = "GATHER_SMTP_URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+
+    /// Sender of mail [default: Gather <gather@HOST>, with the public URL's host]
+    #[arg(long, env = "GATHER_MAIL_FROM")]
+    pub mail_from: Option<String>,
 
     /// Separate address for GET /metrics [default: `gather up` answers it on the public one, `gather serve` nowhere]
     #[arg(long, env = "GATHER_METRICS_LISTEN")]
@@ -196,6 +220,19 @@ impl Settings {
             .unwrap_or("http://127.0.0.1:3002")
     }
 
+    /// How a worker sends mail. The mail server's address is checked by the host, whose errors do not quote the password.
+    pub fn mail(&self) -> MailOptions {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let smtp_url = given(&self.smtp_url);
+        match given(&self.mail_from) {
+            Some(from) => MailOptions { smtp_url, from },
+            None => MailOptions {
+                smtp_url,
+                ..default_sender(self.public_url.as_deref())
+            },
+        }
+    }
+
     /// What the review is told about the language model.
     pub fn llm_variables(&self) -> Result<BTreeMap<String, String>> {
         let Some(provider) = &self.llm_provider else {
@@ -239,6 +276,72 @@ impl Settings {
             None => format!("http://{address}"),
         }
     }
+}
+
+/// From the host that clients know, if mail can be sent from it: not from an IP address or an unusual name.
+fn default_sender(public_url: Option<&str>) -> MailOptions {
+    let url = public_url.and_then(|url| Url::parse(url).ok());
+    let named = match url.as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => Some(MailOptions {
+            from: format!("Gather <gather@{name}>"),
+            ..MailOptions::default()
+        }),
+        _ => None,
+    };
+    named
+        .filter(|options| options.check().is_ok())
+        .unwrap_or_default()
+}
+
+/// Networks, or single addresses, with commas between them.
+fn networks(text: &str) -> Result<String, String> {
+    let network = |text: &str| {
+        let text = text.trim();
+        let network = text
+            .parse()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map(|network| network.to_string()).map_err(|_| {
+            format!("{text:?} is no network; expected a list such as 10.0.0.0/8,fd00::/8")
+        })
+    };
+    if text.trim().is_empty() {
+        return Ok(String::new());
+    }
+    let networks: Vec<_> = text.split(',').map(network).collect::<Result<_, _>>()?;
+    Ok(networks.join(","))
+}
+
+/// The kinds of endpoints that have a limit of their own.
+const TIERS: [&str; 4] = ["strict", "standard", "relaxed", "bulk"];
+
+/// `strict=60,bulk=10` or `off`.
+fn rate_limits(text: &str) -> Result<String, String> {
+    const EXPECTED: &str = "expected `off`, or requests a minute such as strict=60,standard=1200,relaxed=6000,bulk=60, any of them";
+    let text = text.trim();
+    if text.is_empty() || text == "off" {
+        return Ok(text.to_owned());
+    }
+    let mut limits = BTreeMap::new();
+    for entry in text.split(',') {
+        let (tier, limit) = entry.split_once('=').ok_or(EXPECTED)?;
+        let (tier, limit) = (tier.trim(), limit.trim());
+        if !TIERS.contains(&tier) {
+            return Err(format!("there is no limit {tier:?}; {EXPECTED}"));
+        }
+        // As large as the database counts.
+        let requests: i32 = limit.parse().map_err(|_| EXPECTED)?;
+        if requests < 1 {
+            return Err(format!("{tier} must be at least 1; {EXPECTED}"));
+        }
+        if limits.insert(tier, requests).is_some() {
+            return Err(format!("{tier} is given twice; {EXPECTED}"));
+        }
+    }
+    let limits: Vec<_> = limits
+        .iter()
+        .map(|(tier, limit)| format!("{tier}={limit}"))
+        .collect();
+    Ok(limits.join(","))
 }
 
 /// Long enough for several heartbeats.
@@ -312,6 +415,74 @@ mod tests {
         assert!(lease("500ms").is_err());
         for bad in ["", "s", "1w", "-1s", "1.5s"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn trusted_proxies_are_networks() {
+        for (given, expected) in [
+            ("", ""),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            (" 10.0.0.0/8, fd00::/8 ", "10.0.0.0/8,fd00::/8"),
+            ("127.0.0.1,::1", "127.0.0.1/32,::1/128"),
+        ] {
+            assert_eq!(networks(given).as_deref(), Ok(expected));
+        }
+        for bad in [",", "10.0.0.0/33", "proxy.internal", "10.0.0.0/8;::1", "*"] {
+            let error = networks(bad).unwrap_err();
+            assert!(error.contains("10.0.0.0/8,fd00::/8"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn rate_limits_name_their_kind() {
+        for (given, expected) in [
+            ("", ""),
+            ("off", "off"),
+            ("strict=60", "strict=60"),
+            (
+                "strict=60, standard=1200,relaxed=6000,bulk=1",
+                "bulk=1,relaxed=6000,standard=1200,strict=60",
+            ),
+        ] {
+            assert_eq!(rate_limits(given).as_deref(), Ok(expected));
+        }
+        for bad in [
+            "on",
+            "60",
+            "strict",
+            "strict=",
+            "strict=0",
+            "strict=-1",
+            "strict=1.5",
+            "strict=4294967296",
+            "strikt=60",
+            "strict=60,strict=61",
+            "strict=60,",
+            "off,strict=60",
+        ] {
+            let error = rate_limits(bad).unwrap_err();
+            assert!(error.contains("strict=60,standard=1200"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn mail_comes_from_the_public_host() {
+        let too_long = format!("http://{}:3000", "a".repeat(64));
+        for (url, expected) in [
+            (None, "Gather <gather@localhost>"),
+            (
+                Some("https://gather.example/"),
+                "Gather <gather@gather.example>",
+            ),
+            (Some("http://localhost:3000"), "Gather <gather@localhost>"),
+            (Some("http://127.0.0.1:3000"), "Gather <gather@localhost>"),
+            (Some("http://[::1]:3000"), "Gather <gather@localhost>"),
+            (Some(too_long.as_str()), "Gather <gather@localhost>"),
+        ] {
+            let options = default_sender(url);
+            assert_eq!(options.from, expected);
+            assert!(options.check().is_ok(), "{}", options.from);
         }
     }
 

@@ -44,6 +44,18 @@ impl Database {
         })
     }
 
+    /// Does something with the database, which is stopped again if it was started for it.
+    pub async fn during<T>(
+        settings: &Settings,
+        state: &Path,
+        work: impl AsyncFnOnce(&Url) -> Result<T>,
+    ) -> Result<T> {
+        let database = Self::open(settings, state)?;
+        let outcome = work(&database.url).await;
+        database.close()?;
+        outcome
+    }
+
     /// The database where it is running already; nothing is started.
     pub fn find(settings: &Settings, state: &Path) -> Result<Url> {
         match settings.database_url()? {

@@ -2,7 +2,9 @@
 //!
 //! [`commands`] holds what each command does; the rest are the parts that it puts together.
 
+pub mod admin;
 pub mod agent;
+pub mod audit;
 pub mod build;
 pub mod cli;
 pub mod commands;

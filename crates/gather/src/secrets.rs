@@ -9,16 +9,23 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use base64::{Engine, prelude::BASE64_STANDARD};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use url::Url;
+use uuid::Uuid;
 
 use crate::{manifest::Manifest, sandbox::CALLERS};
 
 /// The master key's file in the state folder.
 pub const FILE_NAME: &str = "master.key";
+
+/// What the key of one-time links is derived with.
+const LINK: &str = "link";
 
 /// The one secret from which the functions' secrets are derived. Losing it loses the token signing keys, no user data.
 #[derive(Clone)]
@@ -137,28 +144,40 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
     mac.chain_update(message).finalize().into_bytes().into()
 }
 
+/// The token of a one-time link, as the functions make and read it: the id of its row and a MAC over it, so that the
+/// database holds nothing that could be used.
+pub fn link_token(key: &MasterKey, id: Uuid) -> String {
+    let message = [b"gather-link-v1\0", id.as_bytes().as_slice()].concat();
+    let tag = hmac(&key.derive_bytes(LINK), &message);
+    BASE64_URL_SAFE_NO_PAD.encode([id.as_bytes().as_slice(), &tag].concat())
+}
+
 /// What a component of ours proves to the sandbox that it is.
 pub fn sandbox_key(key: &MasterKey, component: &str) -> String {
     key.derive(&format!("sandbox:{component}"))
 }
 
-/// Where things are, as the functions are told.
+/// What the functions are told of the deployment.
 #[derive(Debug, Clone, Copy)]
-pub struct Addresses<'a> {
+pub struct Deployment<'a> {
     /// Where clients reach the platform.
     pub public_url: &'a str,
     /// Where the functions reach the sandbox.
     pub sandbox_url: &'a str,
     /// Whose pages may call the API.
     pub cors_origins: &'a str,
+    /// Networks whose word for a client's address is believed.
+    pub trusted_proxies: &'a str,
+    /// Requests a minute, where they differ from the defaults.
+    pub rate_limits: &'a str,
 }
 
-/// The application variables that the functions get: addresses and secrets.
+/// The application variables that the functions get: settings and secrets.
 pub fn function_variables(
     manifest: &Manifest,
     database: &Url,
     key: &MasterKey,
-    addresses: Addresses<'_>,
+    deployment: Deployment<'_>,
 ) -> Result<BTreeMap<String, String>> {
     let host = database.host_str().filter(|host| !host.is_empty()).ok_or_else(|| {
         anyhow!("the database's address has no host; functions reach it by TCP only, so use postgres://user:password@host:port/name")
@@ -169,14 +188,23 @@ pub fn function_variables(
             format!("{host}:{}", database.port().unwrap_or(5432)),
         ),
         ("identity_key".to_owned(), key.derive("identity")),
-        ("cors_origins".to_owned(), addresses.cors_origins.to_owned()),
+        ("link_key".to_owned(), key.derive(LINK)),
+        (
+            "cors_origins".to_owned(),
+            deployment.cors_origins.to_owned(),
+        ),
+        (
+            "trusted_proxies".to_owned(),
+            deployment.trusted_proxies.to_owned(),
+        ),
+        ("rate_limits".to_owned(), deployment.rate_limits.to_owned()),
         (
             "public_url".to_owned(),
-            addresses.public_url.trim_end_matches('/').to_owned(),
+            deployment.public_url.trim_end_matches('/').to_owned(),
         ),
         (
             "sandbox_url".to_owned(),
-            addresses.sandbox_url.trim_end_matches('/').to_owned(),
+            deployment.sandbox_url.trim_end_matches('/').to_owned(),
         ),
     ]);
     for component in CALLERS {
@@ -277,6 +305,21 @@ mod tests {
         );
     }
 
+    /// Fixed for good, as the functions' own way of making them is; computed apart from both.
+    #[test]
+    fn link_tokens_never_change() {
+        let key = MasterKey::parse(&"0b".repeat(32)).unwrap();
+        assert_eq!(
+            key.derive(LINK),
+            "f439db93cd728e9661ace26c89f4dc4c7d6a4d644105d3b4a7a7037a63d45bb8"
+        );
+        let id = "0192f5a0-1234-7abc-8def-0123456789ab".parse().unwrap();
+        assert_eq!(
+            link_token(&key, id),
+            "AZL1oBI0eryN7wEjRWeJq_YN4JfJAhrLmMN-J7PErULwk4VtlvM8kJnNgbB8HRgB"
+        );
+    }
+
     /// The example of RFC 7677, in which the server proves with its key that it knows the password.
     #[test]
     fn password_verifiers_agree_with_the_rfc() {
@@ -354,10 +397,12 @@ mod tests {
             &manifest,
             &url,
             &key,
-            Addresses {
+            Deployment {
                 public_url: "https://gather.example/",
                 sandbox_url: "http://sandbox.example:3002",
                 cors_origins: "https://a.example",
+                trusted_proxies: "10.0.0.0/8",
+                rate_limits: "off",
             },
         )
         .unwrap();
@@ -372,18 +417,24 @@ mod tests {
         assert_eq!(variables["public_url"], "https://gather.example");
         assert_eq!(variables["identity_key"].len(), 64);
         assert_eq!(variables["cors_origins"], "https://a.example");
+        assert_eq!(variables["trusted_proxies"], "10.0.0.0/8");
+        assert_eq!(variables["rate_limits"], "off");
+        assert_eq!(variables["link_key"].len(), 64);
+        assert_ne!(variables["link_key"], variables["identity_key"]);
         assert_eq!(variables["sandbox_url"], "http://sandbox.example:3002");
         assert_ne!(
             variables["skills_sandbox_key"],
             variables["skill_review_sandbox_key"]
         );
-        assert_eq!(variables.len(), 8);
+        assert_eq!(variables.len(), 11);
 
         let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
-        let nowhere = Addresses {
+        let nowhere = Deployment {
             public_url: "x",
             sandbox_url: "x",
             cors_origins: "",
+            trusted_proxies: "",
+            rate_limits: "",
         };
         assert!(function_variables(&manifest, &socket, &key, nowhere).is_err());
     }

@@ -80,6 +80,7 @@ pub async fn start_worker(
         key_value_url: settings.key_value_url.clone(),
         limits: Limits::default(),
         settings: settings.job_times(),
+        mail: settings.mail(),
         metrics,
         metrics_listen,
     })

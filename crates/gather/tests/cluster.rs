@@ -14,7 +14,7 @@ use gather::{
     manifest::Manifest,
     migrate,
     postgres::{Account, Cluster, create_database_from_template},
-    secrets::{Addresses, MasterKey, function_variables},
+    secrets::{Deployment, MasterKey, function_variables},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -260,10 +260,12 @@ async fn a_temporary_cluster_is_migrated_and_copied() {
     }
 }
 
-const NOWHERE: Addresses<'_> = Addresses {
+const NOWHERE: Deployment<'_> = Deployment {
     public_url: "http://x",
     sandbox_url: "http://x",
     cors_origins: "",
+    trusted_proxies: "",
+    rate_limits: "",
 };
 
 #[test]

@@ -98,6 +98,9 @@ fn every_help_has_an_example() {
         "doctor",
         "variables",
         "keys rotate",
+        "admin create",
+        "audit verify",
+        "audit export",
         "agent register",
         "agent login",
         "agent whoami",
@@ -116,6 +119,10 @@ fn the_help_lists_every_setting_with_its_variable() {
     for (flag, variable) in [
         ("--listen", "GATHER_LISTEN"),
         ("--public-url", "GATHER_PUBLIC_URL"),
+        ("--trusted-proxies", "GATHER_TRUSTED_PROXIES"),
+        ("--rate-limits", "GATHER_RATE_LIMITS"),
+        ("--smtp-url", "GATHER_SMTP_URL"),
+        ("--mail-from", "GATHER_MAIL_FROM"),
         ("--metrics-listen", "GATHER_METRICS_LISTEN"),
         ("--database-url", "DATABASE_URL"),
         ("--master-key", "GATHER_MASTER_KEY"),
@@ -135,6 +142,7 @@ fn the_help_lists_every_setting_with_its_variable() {
         &command
             .env("DATABASE_URL", "postgres://u:hidden@h/d")
             .env("GATHER_MASTER_KEY", "hidden")
+            .env("GATHER_SMTP_URL", "smtps://u:hidden@h")
             .output()
             .unwrap(),
     );
@@ -178,6 +186,11 @@ fn flags_go_before_the_environment_and_that_before_defaults() {
         variables(&[], &[])
             .contains("export SPIN_VARIABLE_SITE_DATABASE_URL='postgres://gather_site:")
     );
+    let proxies = ["--trusted-proxies", "10.1.2.3"];
+    let limits = ("GATHER_RATE_LIMITS", "strict=10");
+    let told = variables(&proxies, &[limits]);
+    assert!(told.contains("export SPIN_VARIABLE_TRUSTED_PROXIES='10.1.2.3/32'\n"));
+    assert!(told.contains("export SPIN_VARIABLE_RATE_LIMITS='strict=10'\n"));
     let key = fs::metadata(folder.path().join(".gather/master.key")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
 }
@@ -207,6 +220,23 @@ fn mistakes_are_answered_with_what_to_do() {
         quoted.contains("postgres://user:password@host:port/name") && !quoted.contains("hidden"),
         "{quoted}"
     );
+
+    let proxies = ["variables", "--trusted-proxies", "proxy.internal"];
+    assert!(fail(folder.path(), &proxies).contains("10.0.0.0/8"));
+    let limits = ["variables", "--rate-limits", "strickt=1"];
+    assert!(fail(folder.path(), &limits).contains("strict=60"));
+    for command in ["up", "worker"] {
+        let quoted = fail(
+            folder.path(),
+            &[command, "--smtp-url", "smtp://u:hidden@h?tls=yes"],
+        );
+        assert!(
+            quoted.contains("smtps://user:password@host") && !quoted.contains("hidden"),
+            "{quoted}"
+        );
+        let from = fail(folder.path(), &[command, "--mail-from", "gather"]);
+        assert!(from.contains("Gather <gather@gather.example>"), "{from}");
+    }
 
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();

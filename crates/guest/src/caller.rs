@@ -1,19 +1,20 @@
-//! Who is calling.
+//! Who is calling, and what they may do.
 
 use std::sync::{Arc, OnceLock};
 
-use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{Db, Problem, Result, required_variable, token};
+use crate::{Problem, Result};
 
-/// The verified caller. In a handler's signature it says that a valid access token is needed;
-/// `Option<Caller>` that one is looked at where it is given.
+/// Implies every other scope.
+pub const ALL: &str = "admin:all";
+
+/// The verified caller. In a handler's signature it says that a valid identity is needed; `Option<Caller>` that one
+/// is looked at where it is given. The scope that the operation's OpenAPI entry names was checked before.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The account.
@@ -22,8 +23,10 @@ pub struct Caller {
     pub kind: Kind,
     /// Granted scopes, separated by spaces.
     pub scope: Arc<str>,
-    /// The session that the token belongs to.
+    /// The session or API key that was presented; the account itself where the request was signed.
     pub session: Uuid,
+    /// What was presented.
+    pub via: Via,
 }
 
 /// Agents and people are both accounts.
@@ -36,21 +39,35 @@ pub enum Kind {
     User,
 }
 
-impl Caller {
-    /// Whether a scope was granted.
-    pub fn has(&self, scope: &str) -> bool {
-        self.scope.split(' ').any(|granted| granted == scope)
-    }
+/// How a caller is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// An access token.
+    Token,
+    /// An API key.
+    Key,
+    /// A browser's session.
+    Cookie,
+    /// A signature over the request (RFC 9421).
+    Signature,
+}
 
-    /// 403 unless a scope was granted.
-    pub fn require(&self, scope: &str) -> Result<()> {
-        if self.has(scope) {
-            return Ok(());
-        }
-        Err(Problem::forbidden(format!(
-            "This needs the scope `{scope}`."
-        )))
+impl Caller {
+    /// Whether the caller may do what a scope stands for.
+    pub fn allows(&self, scope: &str) -> bool {
+        self.scope
+            .split(' ')
+            .any(|granted| granted == scope || granted == ALL)
     }
+}
+
+/// What a request's credentials turned out to be; [`crate::guard`] leaves it for the extractors.
+#[derive(Debug, Clone)]
+pub(crate) enum Checked {
+    Absent,
+    Invalid(Problem),
+    Known(Caller),
 }
 
 /// Who a request turned out to be from, for the host's log.
@@ -58,7 +75,7 @@ impl Caller {
 pub(crate) struct Recorded(Arc<OnceLock<Uuid>>);
 
 impl Recorded {
-    fn record(&self, caller: Uuid) {
+    pub(crate) fn record(&self, caller: Uuid) {
         // Verified twice, it is the same one.
         self.0.get_or_init(|| caller);
     }
@@ -69,44 +86,24 @@ impl Recorded {
     }
 }
 
-/// The token of `Authorization: Bearer <token>`; another scheme or a malformed header is `None`.
-fn bearer(parts: &Parts) -> Option<&str> {
-    let mut values = parts.headers.get_all(AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        if let Some(caller) = parts.extensions.get::<Self>() {
-            return Ok(caller.clone());
+        match parts.extensions.get::<Checked>() {
+            Some(Checked::Known(caller)) => Ok(caller.clone()),
+            Some(Checked::Invalid(problem)) => Err(problem.clone()),
+            Some(Checked::Absent) | None => Err(Problem::unauthenticated()),
         }
-        if bearer(parts).is_none() {
-            return Err(Problem::unauthenticated());
-        }
-        let db = parts.extract::<Db>().await?;
-        let server = required_variable("public_url").await?;
-        let token = bearer(parts).unwrap_or_default();
-        let caller = token::verify(&db, &server, token).await?;
-        let caller = caller.ok_or_else(Problem::unauthenticated)?;
-        if let Some(recorded) = parts.extensions.get::<Recorded>() {
-            recorded.record(caller.id);
-        }
-        Ok(caller)
     }
 }
 
 impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
     type Rejection = Problem;
 
-    /// Without the header there is no caller; with a token that is not valid it is a 401 still.
+    /// Without credentials there is no caller; with some that are not valid it is a 401 still.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>> {
-        if !parts.headers.contains_key(AUTHORIZATION) {
+        if let Some(Checked::Absent) | None = parts.extensions.get::<Checked>() {
             return Ok(None);
         }
         <Self as FromRequestParts<S>>::from_request_parts(parts, state)
@@ -119,34 +116,18 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
 mod tests {
     use super::*;
 
-    fn bearer_of(value: &str) -> Option<String> {
-        let request = http::Request::builder()
-            .header(AUTHORIZATION, value)
-            .body(());
-        bearer(&request.expect("a request").into_parts().0).map(str::to_owned)
-    }
-
-    #[test]
-    fn only_bearer_is_read() {
-        assert_eq!(bearer_of("Bearer abc").as_deref(), Some("abc"));
-        assert_eq!(bearer_of("bearer abc").as_deref(), Some("abc"));
-        assert_eq!(bearer_of("Basic abc"), None);
-        assert_eq!(bearer_of("abc"), None);
-    }
-
     #[test]
     fn a_scope_is_a_whole_word() {
-        let caller = Caller {
+        let mut caller = Caller {
             id: Uuid::nil(),
             kind: Kind::Agent,
             scope: "skills:publish kb:write".into(),
             session: Uuid::nil(),
+            via: Via::Token,
         };
-        assert!(caller.has("kb:write"));
-        assert!(!caller.has("kb"));
-        assert_eq!(
-            caller.require("admin:all").expect_err("refused").code(),
-            "forbidden"
-        );
+        assert!(caller.allows("kb:write"));
+        assert!(!caller.allows("kb") && !caller.allows("audit:read"));
+        caller.scope = "admin:all".into();
+        assert!(caller.allows("audit:read"));
     }
 }

@@ -15,15 +15,16 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use hmac::{Hmac, Mac};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use memchr::memmem;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
-use crate::{Caller, Db, Problem, Result, args, extract};
+use crate::{Caller, Db, Problem, Result, args, client, extract, variable};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -52,10 +53,16 @@ async fn once(max_bytes: usize, request: Request, next: Next) -> Result<Response
     let (mut parts, body) = request.into_parts();
     let key = key(&parts)?;
     let caller = parts.extract::<Option<Caller>>().await?;
-    let owner = caller.map_or_else(|| anonymous(&parts), |caller| caller.id.to_string());
+    let owner = match caller {
+        Some(caller) => caller.id.to_string(),
+        // Who has no token is told apart by address.
+        None => format!("anonymous@{}", client::address(&parts.headers).await),
+    };
     let db = parts.extract::<Db>().await?;
     let body = extract::read(&parts.headers, body, max_bytes).await?;
-    let fingerprint = fingerprint(&parts, &body);
+    // Where the function has a secret, nobody can guess from the database what a body had in it.
+    let secret = variable("secret_key").await.unwrap_or_default();
+    let fingerprint = fingerprint(&secret, &parts, &body);
 
     db.begin()?;
     let claimed = claim(&db, &owner, &key, &fingerprint).await;
@@ -100,32 +107,24 @@ fn key(parts: &Parts) -> Result<String> {
     Ok(key.to_owned())
 }
 
-/// Who has no token is told apart by address.
-fn anonymous(parts: &Parts) -> String {
-    let address = parts.headers.get("spin-client-addr");
-    let address = address
-        .and_then(|address| address.to_str().ok())
-        .unwrap_or_default();
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    format!("anonymous@{host}")
-}
-
-fn fingerprint(parts: &Parts, body: &Bytes) -> String {
-    let mut hash = Sha256::new();
-    hash.update(parts.method.as_str());
-    hash.update([0]);
-    hash.update(parts.uri.path_and_query().map_or("", |path| path.as_str()));
-    hash.update([0]);
+fn fingerprint(secret: &str, parts: &Parts, body: &Bytes) -> String {
+    let mut hash =
+        <Hmac<Sha256> as Mac>::new_from_slice(secret.as_bytes()).expect("HMAC takes any length");
+    hash.update(parts.method.as_str().as_bytes());
+    hash.update(&[0]);
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    hash.update(path.as_bytes());
+    hash.update(&[0]);
     let mut start = 0;
     if let Some(delimiter) = delimiter(parts) {
         for at in memmem::find_iter(body, &delimiter) {
             hash.update(&body[start..at]);
-            hash.update([0]);
+            hash.update(&[0]);
             start = at + delimiter.len();
         }
     }
     hash.update(&body[start..]);
-    STANDARD.encode(hash.finalize())
+    STANDARD.encode(hash.finalize().into_bytes())
 }
 
 /// What stands between the parts of a form (RFC 2046, section 5.1.1). Clients make another one for each request, of
@@ -260,24 +259,18 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_told_apart_by_address() {
-        let from = |address| anonymous(&parts(&[("spin-client-addr", address)]));
-        assert_eq!(from("10.0.0.1:5000"), from("10.0.0.1:6000"));
-        assert_ne!(from("10.0.0.1:5000"), from("10.0.0.2:5000"));
-        assert_eq!(from("[::1]:5000"), "anonymous@[::1]");
-    }
-
-    #[test]
     fn the_fingerprint_covers_path_and_body() {
-        let one = fingerprint(&parts(&[]), &Bytes::from("{}"));
-        assert_eq!(one, fingerprint(&parts(&[]), &Bytes::from("{}")));
-        assert_ne!(one, fingerprint(&parts(&[]), &Bytes::from("{ }")));
+        let one = fingerprint("", &parts(&[]), &Bytes::from("{}"));
+        assert_eq!(one, fingerprint("", &parts(&[]), &Bytes::from("{}")));
+        assert_ne!(one, fingerprint("", &parts(&[]), &Bytes::from("{ }")));
+        assert_ne!(one, fingerprint("secret", &parts(&[]), &Bytes::from("{}")));
     }
 
     #[test]
     fn the_same_form_is_the_same_whatever_stands_between_its_parts() {
         let form = |kind: &str, body: &str| {
             fingerprint(
+                "",
                 &parts(&[("content-type", kind)]),
                 &Bytes::from(body.to_owned()),
             )

@@ -11,11 +11,16 @@
 
 mod answer;
 mod caller;
+mod client;
 pub mod db;
 mod extract;
 mod fetch;
+mod guard;
+pub mod html;
 mod idempotency;
 pub mod job;
+mod limits;
+mod link;
 pub mod log;
 pub mod openapi;
 mod page;
@@ -23,23 +28,27 @@ mod problem;
 mod respond;
 mod sandbox;
 mod serve;
+mod signature;
 mod token;
 mod variable;
 
 pub use answer::Created;
-pub use caller::{Caller, Kind};
+pub use caller::{ALL, Caller, Kind, Via};
+pub use client::{Client, SESSION_COOKIE, cookie};
 pub use db::Db;
 pub use extract::{Input, MAX_BODY_BYTES, Path, Query};
 pub use fetch::{FetchError, fetch, fetch_whole, limit_silence};
+pub use guard::{API_KEY_PREFIX, csrf_token, guarded};
 pub use idempotency::{idempotent, idempotent_up_to};
 pub use job::{Failure, Job};
+pub use link::{link_token, open_link};
 pub use page::{Items, Page, PageParams};
 pub use problem::{FieldError, Problem, Result};
 pub use respond::respond;
 pub use sandbox::Sandbox;
 pub use serve::serve;
 pub use token::{AccessClaims, TOKEN_SECONDS, TOKEN_TYPE};
-pub use variable::{required_variable, variable};
+pub use variable::{hex_key, required_variable, variable};
 
 /// What [`export!`] needs of other crates.
 #[doc(hidden)]
@@ -61,7 +70,7 @@ macro_rules! export {
             use $crate::exported::wasip3::http::types::{ErrorCode, Request, Response};
 
             std::thread_local! {
-                static ROUTER: $crate::exported::Router = $router().into();
+                static ROUTER: $crate::exported::Router = $crate::guarded($router());
             }
 
             struct Function;

@@ -89,7 +89,7 @@ impl Problem {
 
     /// 401 `unauthenticated`: one and the same, whatever was wrong with the credentials.
     pub fn unauthenticated() -> Self {
-        let detail = "This needs `Authorization: Bearer` with a valid access token.";
+        let detail = "This needs `Authorization: Bearer` with a valid access token or API key.";
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
     }
 
@@ -131,9 +131,14 @@ impl Problem {
         detail: impl Into<Cow<'static, str>>,
         seconds: u32,
     ) -> Self {
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
-        problem.0.retry_after = Some(seconds);
-        problem
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(seconds)
+    }
+
+    /// With `Retry-After`.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
     }
 
     /// The HTTP status.
@@ -144,6 +149,11 @@ impl Problem {
     /// The stable word that clients match on.
     pub fn code(&self) -> &'static str {
         self.0.code
+    }
+
+    /// What went wrong, for people.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
     }
 
     /// The refused fields.

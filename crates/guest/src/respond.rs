@@ -5,8 +5,8 @@ use axum::body::Body;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, VARY, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, ORIGIN, VARY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tower_service::Service;
@@ -25,7 +25,15 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 /// Answers a request as the served function does; native tests can call this.
 pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response<Body> {
     let id = request_id(request.headers_mut());
-    let private = request.headers().contains_key(AUTHORIZATION) || !request.method().is_safe();
+    let presents = [
+        AUTHORIZATION,
+        COOKIE,
+        HeaderName::from_static("signature-input"),
+    ];
+    let private = !request.method().is_safe()
+        || presents
+            .iter()
+            .any(|name| request.headers().contains_key(name));
     let origin = match request.headers().get(ORIGIN) {
         Some(origin) => allowed(origin).await,
         None => None,

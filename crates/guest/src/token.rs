@@ -1,9 +1,8 @@
-//! Access tokens: what they say, and how they are verified and remembered.
+//! Credentials: what access tokens say, and how tokens, API keys and cookies are verified and remembered.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::{Caller, Db, Kind, db};
+use crate::caller::{Caller, Kind, Via};
+use crate::limits::Grant;
 
 /// How long an access token is valid.
 pub const TOKEN_SECONDS: u64 = 15 * 60;
@@ -28,6 +28,9 @@ const MAX_TOKEN_BYTES: usize = 4096;
 const MAX_RELOADS_A_SECOND: u32 = 10;
 /// Beyond this many the instance forgets them all: each costs one verification again.
 const MAX_REMEMBERED: usize = 10_000;
+/// How long an API key or a cookie is believed before the database is asked again: it also learns then that the
+/// key is in use.
+const OPAQUE_SECONDS: u64 = 60;
 
 /// What an access token says beside the registered claims.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,56 +41,46 @@ pub struct AccessClaims {
     pub scope: String,
     /// The session, by which it can be revoked.
     pub sid: Uuid,
+    /// The account's generation: it grows when what the account may do changes, and older tokens are refused.
+    #[serde(default)]
+    pub generation: i32,
+}
+
+/// What a caller presents.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Secret<'a> {
+    /// An access token: it can be verified with public keys.
+    Token(&'a str),
+    /// An API key or a cookie: only the database knows whose it is.
+    Opaque(&'a str),
+}
+
+impl<'a> Secret<'a> {
+    fn text(self) -> &'a str {
+        match self {
+            Self::Token(text) | Self::Opaque(text) => text,
+        }
+    }
 }
 
 thread_local! {
     static VERIFIER: RefCell<Verifier> = RefCell::default();
 }
 
-/// Who presents this token; `None` if it is not valid, for whatever reason.
-pub(crate) async fn verify(
-    db: &Db,
-    server: &str,
-    token: &str,
-) -> Result<Option<Caller>, db::Error> {
-    let now = unix_now();
-    if VERIFIER.with_borrow(|verifier| verifier.is_stale(now)) {
-        poll(db, now).await?;
-    }
-    if let Some(caller) = VERIFIER.with_borrow(|verifier| verifier.remembered(token, now)) {
-        return Ok(Some(caller));
-    }
-    let Some(kid) = key_id(token) else {
-        return Ok(None);
-    };
-    if VERIFIER.with_borrow_mut(|verifier| verifier.should_reload_for(&kid)) {
-        poll(db, now).await?;
-    }
-    Ok(VERIFIER.with_borrow_mut(|verifier| verifier.verify(server, token, &kid, now)))
+/// Runs with what this instance knows.
+pub(crate) fn with_verifier<R>(work: impl FnOnce(&mut Verifier) -> R) -> R {
+    VERIFIER.with_borrow_mut(work)
 }
 
-/// One statement brings the keys and what was revoked since the last one.
-async fn poll(db: &Db, now: u64) -> Result<(), db::Error> {
-    let since = VERIFIER.with_borrow(|verifier| verifier.polled_to.clone());
-    let news: News = db
-        .one(
-            "select clock_timestamp() as now,
-                    (select coalesce(jsonb_agg(k), '[]') from identity.verification_key k) as keys,
-                    (select coalesce(jsonb_agg(r.session_id), '[]') from identity.revocation r
-                     where $1::text is null
-                        or r.revoked_at > $1::text::timestamptz - interval '5 seconds') as revoked",
-            crate::args![since],
-        )
-        .await?;
-    VERIFIER.with_borrow_mut(|verifier| verifier.learn(news, now));
-    Ok(())
-}
-
+/// What the database tells of a request; see `identity.check_in` in the migrations.
 #[derive(Debug, Deserialize)]
-struct News {
+pub(crate) struct News {
     now: String,
     keys: Vec<Key>,
     revoked: Vec<Uuid>,
+    changed: Vec<(Uuid, i32)>,
+    pub caller: Option<Found>,
+    pub lease: Option<Grant>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,95 +89,172 @@ struct Key {
     public_key: String,
 }
 
-/// A verified token with who presented it, until it expires.
+/// Whose an API key, a cookie or a signature is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Found {
+    id: Uuid,
+    kind: Kind,
+    generation: i32,
+    session: Uuid,
+    via: Via,
+    scope: String,
+    /// Unix time; none: it does not expire.
+    expires: Option<u64>,
+}
+
+impl Found {
+    pub fn caller(&self) -> Caller {
+        Caller {
+            id: self.id,
+            kind: self.kind,
+            scope: self.scope.as_str().into(),
+            session: self.session,
+            via: self.via,
+        }
+    }
+}
+
+/// A verified credential with who presented it, until it expires.
 struct Remembered {
-    token: Box<[u8]>,
+    secret: Box<[u8]>,
     caller: Caller,
+    generation: i32,
     expires: u64,
 }
 
-/// What an instance knows: the keys, what is revoked, and the tokens that it has verified.
+/// What an instance knows: the keys, what is revoked or changed, and the credentials that it has verified.
 #[derive(Default)]
-struct Verifier {
+pub(crate) struct Verifier {
     keys: HashMap<String, Ed25519PublicKey>,
-    /// Sessions, with the second in which every token of them has expired.
+    /// Sessions and API keys, with the second in which every token of them has expired.
     revoked: HashMap<Uuid, u64>,
+    /// Accounts with their generation, until every older token has expired.
+    changed: HashMap<Uuid, (i32, u64)>,
     /// By a hash with a random key, so that the time of a look-up tells nothing of what is there.
     verified: HashMap<u64, Remembered>,
     hasher: RandomState,
-    /// The database's time of the last poll.
+    /// The database's time of the last answer.
     polled_to: Option<String>,
     polled_at: u64,
-    /// How often in this second unknown keys made it poll again.
+    /// How often in this second unknown keys made it ask again.
     reloads: u32,
 }
 
 impl Verifier {
-    /// Revocations hold within 2 s: polled once a second, so at most one second old.
-    fn is_stale(&self, now: u64) -> bool {
+    /// Revocations hold within 2 s: asked for once a second, so at most one second old.
+    pub fn is_stale(&self, now: u64) -> bool {
         self.polled_to.is_none() || self.polled_at != now
     }
 
-    /// An unknown key may be one that was made just now, on another instance. Made-up ones must
-    /// not cost a statement each, nor keep a new one from being found.
-    fn should_reload_for(&mut self, kid: &str) -> bool {
-        let reload = !self.keys.contains_key(kid) && self.reloads < MAX_RELOADS_A_SECOND;
+    /// The time from which news are wanted.
+    pub fn since(&self) -> Option<String> {
+        self.polled_to.clone()
+    }
+
+    /// Whether the token is signed with an unknown key, which may be one that was made just now, on another
+    /// instance. Made-up ones must not cost a statement each, nor keep a new one from being found.
+    pub fn should_reload_for(&mut self, token: &str) -> bool {
+        let Some(kid) = key_id(token) else {
+            return false;
+        };
+        let reload = !self.keys.contains_key(&kid) && self.reloads < MAX_RELOADS_A_SECOND;
         self.reloads += u32::from(reload);
         reload
     }
 
-    fn learn(&mut self, news: News, now: u64) {
-        self.keys = news.keys.into_iter().filter_map(Key::usable).collect();
+    /// Takes in what the database told.
+    pub fn learn(&mut self, news: &News, now: u64) {
+        self.keys = news.keys.iter().filter_map(Key::usable).collect();
         self.revoked.retain(|_, until| *until > now);
+        self.changed.retain(|_, (_, until)| *until > now);
         if self.verified.len() > MAX_REMEMBERED / 2 {
             self.verified.retain(|_, known| known.expires > now);
         }
         let until = now + TOKEN_SECONDS + 60;
         self.revoked
-            .extend(news.revoked.into_iter().map(|session| (session, until)));
-        self.polled_to = Some(news.now);
+            .extend(news.revoked.iter().map(|session| (*session, until)));
+        let changed = news.changed.iter();
+        self.changed
+            .extend(changed.map(|(account, generation)| (*account, (*generation, until))));
+        self.polled_to = Some(news.now.clone());
         if self.polled_at != now {
             self.reloads = 0;
         }
         self.polled_at = now;
     }
 
-    fn remembered(&self, token: &str, now: u64) -> Option<Caller> {
-        let known = self.verified.get(&self.hasher.hash_one(token))?;
-        let same = bool::from(known.token.ct_eq(token.as_bytes()));
-        let valid = known.expires > now && !self.revoked.contains_key(&known.caller.session);
-        (same && valid).then(|| known.caller.clone())
+    /// Remembers whose an API key or a cookie is.
+    pub fn remember_opaque(&mut self, secret: &str, found: &Found, now: u64) {
+        let expires = found.expires.unwrap_or(u64::MAX);
+        self.remember(
+            secret,
+            found.caller(),
+            found.generation,
+            expires.min(now + OPAQUE_SECONDS),
+            now,
+        );
     }
 
-    fn verify(&mut self, server: &str, token: &str, kid: &str, now: u64) -> Option<Caller> {
-        let key = self.keys.get(kid)?;
-        let claims = key
-            .verify_token::<AccessClaims>(token, Some(options(server, kid)))
-            .ok()?;
-        let expires = claims.expires_at?.as_secs();
-        let caller = caller(claims)?;
-        if self.revoked.contains_key(&caller.session) {
-            return None;
-        }
+    fn remember(&mut self, secret: &str, caller: Caller, generation: i32, expires: u64, now: u64) {
         if self.verified.len() >= MAX_REMEMBERED {
             self.verified.clear();
         }
         if expires > now {
             let known = Remembered {
-                token: token.as_bytes().into(),
-                caller: caller.clone(),
+                secret: secret.as_bytes().into(),
+                caller,
+                generation,
                 expires,
             };
-            self.verified.insert(self.hasher.hash_one(token), known);
+            self.verified.insert(self.hasher.hash_one(secret), known);
         }
+    }
+
+    /// Who presents this, as far as is known here; a token is verified if it was not.
+    pub fn recall(&mut self, server: &str, secret: Secret<'_>, now: u64) -> Option<Caller> {
+        let text = secret.text();
+        let known = self.verified.get(&self.hasher.hash_one(text));
+        if let Some(known) = known
+            && bool::from(known.secret.ct_eq(text.as_bytes()))
+            && known.expires > now
+        {
+            let valid = self.is_valid(&known.caller, known.generation);
+            return valid.then(|| known.caller.clone());
+        }
+        match secret {
+            Secret::Token(token) => self.verify(server, token, now),
+            Secret::Opaque(_) => None,
+        }
+    }
+
+    /// Neither revoked nor of an account that has changed since.
+    fn is_valid(&self, caller: &Caller, generation: i32) -> bool {
+        let changed = self.changed.get(&caller.id);
+        !self.revoked.contains_key(&caller.session)
+            && changed.is_none_or(|(newest, _)| generation >= *newest)
+    }
+
+    fn verify(&mut self, server: &str, token: &str, now: u64) -> Option<Caller> {
+        let kid = key_id(token)?;
+        let key = self.keys.get(&kid)?;
+        let claims = key
+            .verify_token::<AccessClaims>(token, Some(options(server, &kid)))
+            .ok()?;
+        let expires = claims.expires_at?.as_secs();
+        let generation = claims.custom.generation;
+        let caller = caller(claims)?;
+        if !self.is_valid(&caller, generation) {
+            return None;
+        }
+        self.remember(token, caller.clone(), generation, expires, now);
         Some(caller)
     }
 }
 
 impl Key {
-    fn usable(self) -> Option<(String, Ed25519PublicKey)> {
-        let bytes = STANDARD.decode(self.public_key).ok()?;
-        Some((self.kid, Ed25519PublicKey::from_bytes(&bytes).ok()?))
+    fn usable(&self) -> Option<(String, Ed25519PublicKey)> {
+        let bytes = STANDARD.decode(&self.public_key).ok()?;
+        Some((self.kid.clone(), Ed25519PublicKey::from_bytes(&bytes).ok()?))
     }
 }
 
@@ -206,6 +276,7 @@ fn caller(claims: JWTClaims<AccessClaims>) -> Option<Caller> {
         kind: claims.custom.kind,
         scope: claims.custom.scope.into(),
         session: claims.custom.sid,
+        via: Via::Token,
     })
 }
 
@@ -218,22 +289,17 @@ fn key_id(token: &str) -> Option<String> {
     Some(Token::decode_metadata(token).ok()?.key_id()?.to_owned())
 }
 
-fn unix_now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::unix_now;
     use jwt_simple::prelude::{Claims, Ed25519KeyPair, EdDSAKeyPairLike, HeaderOptions};
 
     const SERVER: &str = "https://gather.example";
 
     fn verifier(pair: &Ed25519KeyPair) -> Verifier {
         let mut verifier = Verifier::default();
-        verifier.learn(news(pair, vec![]), unix_now());
+        verifier.learn(&news(pair, vec![]), unix_now());
         verifier
     }
 
@@ -246,6 +312,9 @@ mod tests {
             now: "2026-11-20T00:00:00Z".to_owned(),
             keys: vec![key],
             revoked,
+            changed: vec![],
+            caller: None,
+            lease: None,
         }
     }
 
@@ -260,6 +329,7 @@ mod tests {
             kind: Kind::Agent,
             scope: "agent".into(),
             sid: Uuid::nil(),
+            generation: 1,
         };
         let claims = Claims::with_custom_claims(custom, Duration::from_secs(TOKEN_SECONDS))
             .with_subject(Uuid::nil())
@@ -275,7 +345,7 @@ mod tests {
     }
 
     fn verify(verifier: &mut Verifier, token: &str) -> Option<Caller> {
-        verifier.verify(SERVER, token, &key_id(token)?, unix_now())
+        verifier.recall(SERVER, Secret::Token(token), unix_now())
     }
 
     #[test]
@@ -283,17 +353,57 @@ mod tests {
         let pair = Ed25519KeyPair::generate();
         let mut verifier = verifier(&pair);
         let token = token(&pair, "k1", TOKEN_TYPE, |claims| claims);
-        assert!(verifier.remembered(&token, unix_now()).is_none());
         assert_eq!(
             verify(&mut verifier, &token).expect("a caller").kind,
             Kind::Agent
         );
-        assert!(verifier.remembered(&token, unix_now()).is_some());
+        verifier.keys.clear();
+        assert!(verify(&mut verifier, &token).is_some(), "remembered");
+        let later = unix_now() + TOKEN_SECONDS + 1;
         assert!(
             verifier
-                .remembered(&token, unix_now() + TOKEN_SECONDS + 1)
+                .recall(SERVER, Secret::Token(&token), later)
                 .is_none()
         );
+    }
+
+    #[test]
+    fn a_changed_account_needs_a_newer_token() {
+        let pair = Ed25519KeyPair::generate();
+        let mut verifier = verifier(&pair);
+        let token = token(&pair, "k1", TOKEN_TYPE, |claims| claims);
+        for (generation, accepted) in [(1, true), (2, false)] {
+            let mut news = news(&pair, vec![]);
+            news.changed = vec![(Uuid::nil(), generation)];
+            verifier.learn(&news, unix_now());
+            assert_eq!(verify(&mut verifier, &token).is_some(), accepted);
+        }
+    }
+
+    #[test]
+    fn an_opaque_secret_is_believed_for_a_minute() {
+        let mut verifier = Verifier::default();
+        let found = Found {
+            id: Uuid::nil(),
+            kind: Kind::User,
+            generation: 0,
+            session: Uuid::max(),
+            via: Via::Key,
+            scope: "kb:read".to_owned(),
+            expires: None,
+        };
+        let now = unix_now();
+        let recall = |verifier: &mut Verifier, at| {
+            verifier
+                .recall(SERVER, Secret::Opaque("gk_x"), at)
+                .is_some()
+        };
+        assert!(!recall(&mut verifier, now));
+        verifier.remember_opaque("gk_x", &found, now);
+        assert!(recall(&mut verifier, now) && !recall(&mut verifier, now + OPAQUE_SECONDS));
+        let pair = Ed25519KeyPair::generate();
+        verifier.learn(&news(&pair, vec![Uuid::max()]), now);
+        assert!(!recall(&mut verifier, now), "revoked");
     }
 
     #[test]
@@ -302,8 +412,7 @@ mod tests {
         let mut verifier = verifier(&pair);
         let token = token(&pair, "k1", TOKEN_TYPE, |claims| claims);
         assert!(verify(&mut verifier, &token).is_some());
-        verifier.learn(news(&pair, vec![Uuid::nil()]), unix_now());
-        assert!(verifier.remembered(&token, unix_now()).is_none());
+        verifier.learn(&news(&pair, vec![Uuid::nil()]), unix_now());
         assert!(verify(&mut verifier, &token).is_none());
     }
 
@@ -375,8 +484,14 @@ mod tests {
     #[test]
     fn made_up_keys_cost_few_statements() {
         let mut verifier = Verifier::default();
+        let token = token(
+            &Ed25519KeyPair::generate(),
+            "made-up",
+            TOKEN_TYPE,
+            |claims| claims,
+        );
         let reloads = (0..100)
-            .filter(|_| verifier.should_reload_for("made-up"))
+            .filter(|_| verifier.should_reload_for(&token))
             .count();
         assert_eq!(reloads, MAX_RELOADS_A_SECOND as usize);
     }

@@ -30,6 +30,18 @@ pub async fn required_variable(name: &'static str) -> Result<Arc<str>> {
     })
 }
 
+/// The 32 bytes that a secret variable gives as 64 hexadecimal digits.
+pub fn hex_key(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
 #[cfg(target_family = "wasm")]
 async fn read(name: &str) -> Option<String> {
     spin_sdk::variables::get(name).await.ok()
@@ -39,4 +51,17 @@ async fn read(name: &str) -> Option<String> {
 #[cfg(not(target_family = "wasm"))]
 async fn read(_: &str) -> Option<String> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_64_hex_digits() {
+        assert_eq!(hex_key(&"0a".repeat(32)), Some([10; 32]));
+        assert_eq!(hex_key(&"0a".repeat(31)), None);
+        assert_eq!(hex_key(&"zz".repeat(32)), None);
+        assert_eq!(hex_key(&"é".repeat(32)), None);
+    }
 }

@@ -8,6 +8,7 @@ use crate::{
         http::{HttpClient, http_client},
         key_value, postgres,
     },
+    mail::Mailer,
     manifest::{self, Manifest},
     metrics::Metrics,
     mount,
@@ -69,6 +70,8 @@ pub struct Loader<'a> {
     pub scratch: &'a Path,
     /// How many threads serve.
     pub workers: usize,
+    /// Sends mail, where queued work is done.
+    pub mailer: Option<Arc<Mailer>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -155,6 +158,7 @@ impl Loader<'_> {
             key_value: self.key_value.clone(),
             app: self.app.clone(),
             database: self.pool_limits(),
+            mail: self.mailer.clone().filter(|_| settings.mail),
         };
         Ok(Blueprint {
             limits,

@@ -11,6 +11,7 @@ mod instance;
 mod interfaces;
 pub mod jobs;
 mod limits;
+mod mail;
 pub mod manifest;
 mod metrics;
 mod metrics_listener;
@@ -24,6 +25,7 @@ mod state;
 mod template;
 
 pub use limits::Limits;
+pub use mail::MailOptions;
 pub use manifest::Manifest;
 pub use metrics::Metrics;
 pub use server::{Host, Options};

@@ -121,6 +121,9 @@ pub struct Settings {
     pub max_body_bytes: Option<u64>,
     /// Requests at the same time; for queued work: jobs at the same time in one worker.
     pub concurrency: Option<usize>,
+    /// Whether it may send mail; queued work only.
+    #[serde(default)]
+    pub mail: bool,
     /// Present where the component does queued work instead of answering requests.
     pub job: Option<JobSettings>,
 }
@@ -328,6 +331,14 @@ impl Source<'_> {
                 }
             },
         };
+        if settings.mail && settings.job.is_none() {
+            return self.refuse(
+                span,
+                format_args!(
+                    "[component.{id}.tool.gather] mail = true: only queued work sends mail; give it a `job`, or let a function enqueue such a job"
+                ),
+            );
+        }
         if let Some(job) = &settings.job
             && let Err(error) = crate::jobs::check(id, job)
         {
@@ -446,5 +457,28 @@ mod raw {
 
     fn empty_table() -> Spanned<toml::Table> {
         Spanned::new(0..0, toml::Table::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_queued_work_may_be_granted_mail() {
+        let parse = |settings: &str| {
+            let text = format!(
+                "spin_manifest_version = 2\napplication.name = \"x\"\n[component.post]\nsource = \"a.wasm\"\n\
+                 [component.post.tool.gather]\n{settings}"
+            );
+            Manifest::parse(&text, Path::new("/app"))
+        };
+        let granted = |settings| parse(settings).map(|m| m.components["post"].settings.mail);
+        assert_eq!(granted("job = {}").ok(), Some(false));
+        assert_eq!(granted("job = {}\nmail = true").ok(), Some(true));
+        assert_eq!(granted("mail = false").ok(), Some(false));
+        let error = granted("mail = true").expect_err("it answers requests");
+        assert!(error.to_string().contains("only queued work"), "{error}");
+        assert!(granted("job = {}\nmail = \"yes\"").is_err());
     }
 }

@@ -246,6 +246,7 @@ async fn load(
             app: app.clone(),
             scratch: &scratch,
             workers: count,
+            mailer: None,
             metrics: metrics.clone(),
         };
         let functions: Result<BTreeMap<_, _>> = manifest

@@ -5,6 +5,7 @@ use crate::{
     guest_log::GuestLog,
     instance::Instances,
     interfaces::{http::Outbound, jobs, key_value, postgres},
+    mail::Mailer,
     mount::Mount,
     outbound::AllowedHosts,
 };
@@ -38,6 +39,8 @@ pub struct Rights {
     pub app: std::sync::Weak<crate::handler::App>,
     /// How many PostgreSQL connections one pool may hold, and how long to wait for one.
     pub database: postgres::PoolLimits,
+    /// Sends mail, if the component may.
+    pub mail: Option<Arc<Mailer>>,
 }
 
 /// Everything that one instance's host functions work on.

@@ -3,13 +3,14 @@
 use axum::Json;
 use garde::Validate;
 use guest::db::OnConstraint;
-use guest::{Caller, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
+use guest::{Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::ed25519;
+use crate::input::{printable, valid_name};
 
 /// An agent.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -25,6 +26,8 @@ pub struct Agent {
     pub status: String,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+    /// The name of the account that owns it, if one does.
+    pub owner: Option<String>,
 }
 
 /// A new agent.
@@ -69,9 +72,14 @@ pub struct Filter {
     responses(
         (status = 201, body = Agent, headers(("Location" = String))),
         (status = 409, description = "`name-taken`, `key-taken`, `idempotency-mismatch`"),
-    )
+    ),
+    extensions(("x-rate-limit" = json!("strict")))
 )]
-pub async fn register(db: Db, Input(new): Input<NewAgent>) -> Result<Created<Agent>> {
+pub async fn register(
+    db: Db,
+    client: Client,
+    Input(new): Input<NewAgent>,
+) -> Result<Created<Agent>> {
     let key = checked_key(&new.public_key)?;
     let agent: Agent = db
         .one(
@@ -84,9 +92,16 @@ pub async fn register(db: Db, Input(new): Input<NewAgent>) -> Result<Created<Age
                  returning public_key, description
              )
              select a.id, a.name, encode(g.public_key, 'base64') as public_key, g.description,
-                    a.status, a.created_at
+                    a.status, a.created_at, null as owner,
+                    audit.record(a.id, 'account.registered', a.id::text, true, $4, $5)
              from new_account a, new_agent g",
-            args![new.name, key, new.description.unwrap_or_default()],
+            args![
+                new.name,
+                key,
+                new.description.unwrap_or_default(),
+                client.address,
+                client.request_id
+            ],
         )
         .await
         .on_constraint(
@@ -143,7 +158,7 @@ pub async fn me(db: Db, caller: Caller) -> Result<Json<Agent>> {
 #[utoipa::path(
     patch, path = "/api/agents/me", tag = "agents", request_body = AgentChange,
     responses((status = 200, body = Agent), (status = 404, description = "The caller is no agent")),
-    security(("token" = []))
+    security(("token" = ["account:manage"]))
 )]
 pub async fn change_me(
     db: Db,
@@ -152,10 +167,12 @@ pub async fn change_me(
 ) -> Result<Json<Agent>> {
     let agent = db
         .optional(
-            "update agent g set description = coalesce($2, g.description)
-             from account a where g.account_id = $1 and a.id = g.account_id
-             returning a.id, a.name, encode(g.public_key, 'base64') as public_key, g.description,
-                       a.status, a.created_at",
+            "with changed as (
+                 update agent g set description = coalesce($2, g.description)
+                 where g.account_id = $1 returning g.account_id, g.description
+             )
+             select p.id, p.name, p.public_key, c.description, p.status, p.created_at, p.owner
+             from changed c join agent_profile p on p.id = c.account_id",
             args![caller.id, change.description],
         )
         .await?;
@@ -198,51 +215,9 @@ pub fn key_taken() -> Problem {
 
 const WEAK_KEY: &str = "must be 32 bytes of Ed25519 in padded base64, and not a weak point";
 
-fn valid_name(text: &str, _: &()) -> garde::Result {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if !(3..=40).contains(&text.len()) || !text.bytes().all(allowed) {
-        return Err(garde::Error::new("must be 3 to 40 of a-z, 0-9 and `-`"));
-    }
-    if text.parse::<Uuid>().is_ok() {
-        return Err(garde::Error::new("must not have the form of an id"));
-    }
-    Ok(())
-}
-
 /// A public key in an input.
 pub fn valid_key(text: &str, _: &()) -> garde::Result {
     ed25519::public_key(text)
         .map(|_| ())
         .ok_or_else(|| garde::Error::new(WEAK_KEY))
-}
-
-/// PostgreSQL has no text with a zero in it.
-fn printable(text: &str, _: &()) -> garde::Result {
-    let zero = text.contains('\0');
-    if zero {
-        Err(garde::Error::new("must not contain a zero character"))
-    } else {
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names() {
-        let long = "a".repeat(40);
-        for good in ["abc", "a-b", "007", "---", &long] {
-            assert!(valid_name(good, &()).is_ok(), "{good}");
-        }
-        let id = Uuid::nil().to_string();
-        let plain_id = Uuid::nil().simple().to_string();
-        let longer = "a".repeat(41);
-        for bad in [
-            "ab", "Abc", "a_b", "a b", "äbc", "", &longer, &id, &plain_id,
-        ] {
-            assert!(valid_name(bad, &()).is_err(), "{bad}");
-        }
-    }
 }

@@ -1,16 +1,15 @@
 //! Signing in: ask for a challenge, sign it, get tokens.
 
 use axum::Json;
-use chacha20poly1305::aead::OsRng;
-use chacha20poly1305::aead::rand_core::RngCore;
 use garde::Validate;
 use guest::db::OnConstraint;
-use guest::{Db, Input, Problem, Result, args, required_variable};
+use guest::{Client, Db, Input, Problem, Result, args, required_variable};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::tokens::{Granted, Tokens};
+use crate::tokens::{Granted, Secret, Tokens};
 use crate::{agents, challenge as text, ed25519, keys, secrets, tokens};
 
 /// Whose challenge.
@@ -49,13 +48,13 @@ pub struct SignedChallenge {
 /// It works once, for 60 seconds, here only. Nothing in the answer tells whether the key is known.
 #[utoipa::path(
     post, path = "/api/agents/challenge", tag = "authentication", request_body = ChallengeFor,
-    responses((status = 200, body = Challenge))
+    responses((status = 200, body = Challenge)),
+    extensions(("x-rate-limit" = json!("strict")))
 )]
 pub async fn challenge(Input(wanted): Input<ChallengeFor>) -> Result<Json<Challenge>> {
     let key = agents::checked_key(&wanted.public_key)?;
     let (secret, server) = (secret().await?, server().await?);
-    let mut nonce = text::Nonce::default();
-    OsRng.fill_bytes(&mut nonce);
+    let nonce: text::Nonce = secrets::random();
     let now = OffsetDateTime::now_utc()
         .replace_nanosecond(0)
         .map_err(Problem::internal)?;
@@ -76,62 +75,60 @@ pub async fn challenge(Input(wanted): Input<ChallengeFor>) -> Result<Json<Challe
     responses(
         (status = 200, body = Tokens),
         (status = 401, description = "`authentication-failed`"),
-    )
+    ),
+    extensions(("x-rate-limit" = json!("strict")))
 )]
-pub async fn authenticate(db: Db, Input(signed): Input<SignedChallenge>) -> Result<Json<Tokens>> {
+pub async fn authenticate(
+    db: Db,
+    client: Client,
+    Input(signed): Input<SignedChallenge>,
+) -> Result<Json<Tokens>> {
     let (secret, server) = (secret().await?, server().await?);
     // The same work for every key: its signature is checked before anything is looked up, so only
     // who holds a key can learn whether it is known.
-    let key = ed25519::public_key(&signed.public_key).ok_or_else(failed)?;
-    let opened = text::open(&secret, &server, &key, &signed.challenge);
-    let verified = ed25519::verifies(&key, signed.challenge.as_bytes(), &signed.signature);
-    let (Some((nonce, expires)), true) = (opened, verified) else {
-        return Err(failed());
+    let checked = ed25519::public_key(&signed.public_key).and_then(|key| {
+        let (nonce, expires) = text::open(&secret, &server, &key, &signed.challenge)?;
+        let verified = ed25519::verifies(&key, signed.challenge.as_bytes(), &signed.signature);
+        let expires = OffsetDateTime::from_unix_timestamp(expires).ok()?;
+        (verified && expires > OffsetDateTime::now_utc()).then_some((key, nonce, expires))
+    });
+    let Some((key, nonce, expires)) = checked else {
+        return Err(refuse(&db, &client, &signed.public_key).await?);
     };
-    let expires = OffsetDateTime::from_unix_timestamp(expires).map_err(|_| failed())?;
-    if expires <= OffsetDateTime::now_utc() {
-        return Err(failed());
-    }
-
-    let refresh = tokens::Refresh::new();
+    let refresh = Secret::refresh();
     let granted: Option<Granted> = db
         .optional(
-            "with swept as (
-                 delete from used_challenge where nonce in (
-                     select nonce from used_challenge where expires_at < now() - interval '1 minute'
-                     order by expires_at limit 5 for update skip locked)
-             ), known as (
-                 select a.id, a.kind from agent g join account a on a.id = g.account_id
-                 where g.public_key = $1 and a.status = 'active'
-             ), used as (
-                 insert into used_challenge (nonce, expires_at)
-                 select $2, $3::text::timestamptz from known
-                 on conflict do nothing
-                 returning nonce
-             ), opened as (
-                 insert into session (account_id, expires_at)
-                 select known.id, now() + interval '30 days' from known, used
-                 returning id, account_id, expires_at
-             ), came as (
-                 update account a set authenticated_at = now() from opened
-                 where a.id = opened.account_id and a.authenticated_at is null
-             ), token as (
-                 insert into refresh_token (hash, account_id, session_id, expires_at)
-                 select $4, account_id, id, expires_at from opened
-             )
-             select opened.id as session, known.id as account, known.kind, k.kid,
-                    case when k.kid is distinct from $5 then encode(k.sealed, 'base64') end as sealed
-             from opened join known on true
-             left join signing_key k on k.retired_at is null",
-            args![*key, nonce, expires, refresh.hash(), keys::remembered_kid()],
+            "select g.* from identity.sign_in_agent($1, $2, $3::text::timestamptz, $4, $5, $6) g",
+            args![
+                *key,
+                nonce,
+                expires,
+                refresh.hash(),
+                json!(client),
+                keys::remembered_kid()
+            ],
         )
         .await
         // Forgotten at this very moment: it registered a day ago and never came.
         .on_constraint("session_account_id_fkey", failed())?;
     let granted = granted.ok_or_else(failed)?;
-    tokens::grant(&db, &server, granted, refresh)
-        .await
-        .map(Json)
+    tokens::grant(&db, granted, refresh).await.map(Json)
+}
+
+/// A refusal before anything is looked up, on record too.
+async fn refuse(db: &Db, client: &Client, key: &str) -> Result<Problem> {
+    let key: String = key.chars().take(44).collect();
+    db.execute(
+        "select audit.record(null, 'session.refused', $1, false, $2, $3, $4)",
+        args![
+            key,
+            &client.address,
+            &client.request_id,
+            json!({ "method": "key" })
+        ],
+    )
+    .await?;
+    Ok(failed())
 }
 
 fn failed() -> Problem {

@@ -8,8 +8,6 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use chacha20poly1305::aead::{Aead, AeadCore, KeyInit, OsRng, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use ed25519_compact::{KeyPair, Seed};
 use guest::{Db, Problem, Result, args};
 use jwt_simple::prelude::Ed25519KeyPair;
@@ -18,8 +16,6 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::secrets;
-
-const NONCE_BYTES: usize = 24;
 
 thread_local! {
     static SIGNER: RefCell<Option<(String, Arc<Ed25519KeyPair>)>> = RefCell::default();
@@ -62,7 +58,8 @@ struct Active {
 /// names a key that is not here. Keys of attestations stay for good.
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", tag = "authentication",
-    responses((status = 200, body = Jwks))
+    responses((status = 200, body = Jwks)),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn jwks(db: Db) -> Result<impl IntoResponse> {
     let mut rows = published(&db).await?;
@@ -128,11 +125,8 @@ pub async fn signer(
 async fn create(db: &Db) -> Result<Active> {
     let pair = KeyPair::generate();
     let kid = URL_SAFE_NO_PAD.encode(&Sha256::digest(*pair.pk)[..12]);
-    let sealed = seal(
-        &secrets::subkey("signing key").await?,
-        &kid,
-        &pair.sk.seed(),
-    )?;
+    let key = secrets::subkey("signing key").await?;
+    let sealed = secrets::seal(&key, kid.as_bytes(), &pair.sk.seed()[..])?;
     db.execute(
         "insert into signing_key (kid, public_key, sealed) values ($1, $2, $3)
          on conflict ((true)) where retired_at is null do nothing",
@@ -149,18 +143,6 @@ async fn create(db: &Db) -> Result<Active> {
     Ok(active)
 }
 
-/// Nonce and ciphertext; bound to the key's id, so that rows can't be exchanged.
-fn seal(key: &[u8; 32], kid: &str, seed: &Seed) -> Result<Vec<u8>> {
-    let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
-    let payload = Payload {
-        msg: &seed[..],
-        aad: kid.as_bytes(),
-    };
-    let sealed = XChaCha20Poly1305::new(key.into()).encrypt(&nonce, payload);
-    let sealed = sealed.map_err(Problem::internal)?;
-    Ok([nonce.as_slice(), &sealed].concat())
-}
-
 fn open(key: &[u8; 32], active: &Active) -> Result<Ed25519KeyPair> {
     let lost = || {
         Problem::internal(
@@ -171,13 +153,8 @@ fn open(key: &[u8; 32], active: &Active) -> Result<Ed25519KeyPair> {
     // PostgreSQL breaks lines in long base64.
     let text = active.sealed.replace('\n', "");
     let sealed = STANDARD.decode(text).map_err(Problem::internal)?;
-    let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES).ok_or_else(lost)?;
-    let payload = Payload {
-        msg: sealed,
-        aad: active.kid.as_bytes(),
-    };
-    let seed = XChaCha20Poly1305::new(key.into()).decrypt(XNonce::from_slice(nonce), payload);
-    let seed = Seed::from_slice(&seed.map_err(|_| lost())?).map_err(|_| lost())?;
+    let seed = secrets::open(key, active.kid.as_bytes(), &sealed).ok_or_else(lost)?;
+    let seed = Seed::from_slice(&seed).map_err(|_| lost())?;
     Ed25519KeyPair::from_bytes(&*KeyPair::from_seed(seed)).map_err(|_| lost())
 }
 
@@ -188,7 +165,7 @@ mod tests {
     #[test]
     fn a_sealed_key_opens_with_its_key_and_id_only() {
         let seed = Seed::new([5; 32]);
-        let sealed = STANDARD.encode(seal(&[1; 32], "kid", &seed).expect("sealed"));
+        let sealed = STANDARD.encode(secrets::seal(&[1; 32], b"kid", &seed[..]).expect("sealed"));
         let active = |kid: &str| Active {
             kid: kid.to_owned(),
             sealed: sealed.clone(),

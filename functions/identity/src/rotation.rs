@@ -1,4 +1,4 @@
-//! An agent's new key.
+//! An agent's keys: the one that it has, and those that it had.
 
 use axum::Json;
 use base64::Engine;
@@ -6,8 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_compact::PublicKey;
 use garde::Validate;
 use guest::db::OnConstraint;
-use guest::{Caller, Db, Input, Problem, Result, args};
-use serde::Deserialize;
+use guest::{Caller, Client, Db, Input, Items, Page, Problem, Result, args};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::agents::{self, Agent, checked_key, key_taken};
@@ -16,7 +18,7 @@ use crate::ed25519;
 /// A new key, signed with the old one.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct NewKey {
-    /// Ed25519, base64.
+    /// Ed25519, base64; one that no agent has or had.
     #[garde(custom(agents::valid_key))]
     public_key: String,
     /// Ed25519 by the old key over the 32 bytes of the new one (not their base64), base64. A
@@ -34,9 +36,14 @@ pub struct NewKey {
         (status = 404, description = "The caller is no agent"),
         (status = 409, description = "`key-taken`"),
     ),
-    security(("token" = []))
+    security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
 )]
-pub async fn rotate_key(db: Db, caller: Caller, Input(new): Input<NewKey>) -> Result<Json<Agent>> {
+pub async fn rotate_key(
+    db: Db,
+    caller: Caller,
+    client: Client,
+    Input(new): Input<NewKey>,
+) -> Result<Json<Agent>> {
     let old = db
         .optional(
             "select * from agent_profile where id = $1",
@@ -54,20 +61,10 @@ pub async fn rotate_key(db: Db, caller: Caller, Input(new): Input<NewKey>) -> Re
         let status = axum::http::StatusCode::FORBIDDEN;
         return Err(Problem::new(status, "signature-refused", detail));
     }
-    // The old key stands in the condition: of two rotations at once, one finds it gone.
     let agent: Option<Agent> = db
         .optional(
-            "with changed as (
-                 update agent g set public_key = $3 from account a
-                 where g.account_id = $1 and g.public_key = $2 and a.id = g.account_id
-                 returning a.id, a.name, encode(g.public_key, 'base64') as public_key,
-                           g.description, a.status, a.created_at
-             ), ended as (
-                 update session s set revoked_at = now() from changed
-                 where s.account_id = changed.id and s.revoked_at is null and s.expires_at > now()
-             )
-             select * from changed",
-            args![caller.id, *old, new_key],
+            "select p.* from identity.rotate_agent_key($1, $2, $3, $4) p",
+            args![caller.id, *old, new_key, json!(client)],
         )
         .await
         .on_constraint("agent_public_key_key", key_taken())?;
@@ -78,4 +75,45 @@ pub async fn rotate_key(db: Db, caller: Caller, Input(new): Input<NewKey>) -> Re
         )
     })?;
     Ok(Json(agent))
+}
+
+/// A key of an agent.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AgentKey {
+    /// Ed25519, base64.
+    public_key: String,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    /// Null: it is the agent's key now.
+    #[serde(with = "time::serde::rfc3339::option")]
+    retired_at: Option<OffsetDateTime>,
+}
+
+/// Lists the calling agent's keys: the one that counts, then those before it, the newest first.
+#[utoipa::path(
+    get, path = "/api/agents/me/keys", tag = "agents", params(guest::PageParams),
+    responses((status = 200, body = Items<AgentKey>), (status = 422, description = "`invalid-input`")),
+    security(("token" = []))
+)]
+pub async fn keys(db: Db, caller: Caller, page: Page<String>) -> Result<Json<Items<AgentKey>>> {
+    let keys: Vec<AgentKey> = db
+        .many(
+            "select * from (
+                 select encode(public_key, 'base64') as public_key, key_since as created_at,
+                        null::timestamptz as retired_at
+                 from agent where account_id = $1 and $2::text is null
+                 union all
+                 select encode(public_key, 'base64'), created_at, retired_at
+                 from former_key where account_id = $1
+                 and ($2::text is null or created_at < $2::text::timestamptz)
+             ) k order by created_at desc limit $3",
+            args![caller.id, page.after.clone(), page.fetch()],
+        )
+        .await?;
+    Ok(Json(page.answer(keys, |key| {
+        let at = key
+            .created_at
+            .format(&time::format_description::well_known::Rfc3339);
+        at.unwrap_or_default()
+    })))
 }

@@ -1,16 +1,50 @@
 //! Keys derived from the function's secret: one for each purpose, so that none can stand in for
 //! another.
 
-use guest::{Problem, Result, required_variable};
+use chacha20poly1305::aead::{Aead, AeadCore, KeyInit, OsRng, Payload, rand_core::RngCore};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use guest::{Problem, Result, hex_key, required_variable};
 use hkdf::Hkdf;
 use sha2::Sha256;
+
+const NONCE_BYTES: usize = 24;
 
 /// A key of 32 bytes for a purpose.
 pub async fn subkey(purpose: &str) -> Result<[u8; 32]> {
     let secret = required_variable("secret_key").await?;
-    let secret = from_hex(&secret)
+    let secret = hex_key(&secret)
         .ok_or_else(|| Problem::internal("the variable `secret_key` must be 64 hex digits"))?;
     derive(&secret, purpose)
+}
+
+/// Random bytes.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    OsRng.fill_bytes(&mut bytes);
+    bytes
+}
+
+/// Seals bytes (XChaCha20-Poly1305): nonce and ciphertext, bound to `owner`, so that rows can't be exchanged.
+pub fn seal(key: &[u8; 32], owner: &[u8], bytes: &[u8]) -> Result<Vec<u8>> {
+    let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
+    let payload = Payload {
+        msg: bytes,
+        aad: owner,
+    };
+    let sealed = XChaCha20Poly1305::new(key.into()).encrypt(&nonce, payload);
+    let sealed = sealed.map_err(Problem::internal)?;
+    Ok([nonce.as_slice(), &sealed].concat())
+}
+
+/// What was sealed with this key for this owner.
+pub fn open(key: &[u8; 32], owner: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES)?;
+    let payload = Payload {
+        msg: sealed,
+        aad: owner,
+    };
+    let opened = XChaCha20Poly1305::new(key.into()).decrypt(XNonce::from_slice(nonce), payload);
+    opened.ok()
 }
 
 fn derive(secret: &[u8; 32], purpose: &str) -> Result<[u8; 32]> {
@@ -20,28 +54,9 @@ fn derive(secret: &[u8; 32], purpose: &str) -> Result<[u8; 32]> {
     Ok(key)
 }
 
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_secret_is_64_hex_digits() {
-        assert_eq!(from_hex(&"0a".repeat(32)), Some([10; 32]));
-        assert_eq!(from_hex(&"0a".repeat(31)), None);
-        assert_eq!(from_hex(&"zz".repeat(32)), None);
-        assert_eq!(from_hex(&"é".repeat(32)), None);
-    }
 
     #[test]
     fn each_purpose_has_its_key() {

@@ -2,11 +2,14 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use guest::{Caller, Db, Items, Page, Path, Problem, Result, args};
+use axum::response::{IntoResponse, Response};
+use guest::{Caller, Client, Db, Items, Page, Path, Problem, Result, args};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use crate::sign_in;
 
 /// A session that has neither ended nor expired.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -14,6 +17,12 @@ pub struct Session {
     id: Uuid,
     /// Whether it is the one of this request.
     current: bool,
+    /// How it was opened: `key`, `password`, `provider` or `link`.
+    method: String,
+    /// From where; of IPv6 the network.
+    address: Option<String>,
+    /// What the client said it is.
+    user_agent: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
@@ -26,12 +35,12 @@ pub struct Session {
 #[utoipa::path(
     get, path = "/api/sessions", tag = "sessions", params(guest::PageParams),
     responses((status = 200, body = Items<Session>), (status = 422, description = "`invalid-input`")),
-    security(("token" = []))
+    security(("token" = ["account:manage"]))
 )]
 pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items<Session>>> {
     let sessions: Vec<Session> = db
         .many(
-            "select id, id = $2 as current, created_at, refreshed_at, expires_at from session
+            "select id, id = $2 as current, method, address, user_agent, created_at, refreshed_at, expires_at from session
              where account_id = $1 and revoked_at is null and expires_at > now()
                and ($3::uuid is null or id < $3)
              order by id desc limit $4",
@@ -41,14 +50,30 @@ pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items
     Ok(Json(page.answer(sessions, |session| session.id)))
 }
 
-/// Ends the session of this request.
+/// Ends the session of this request, and takes the cookie away.
 #[utoipa::path(
     delete, path = "/api/sessions/current", tag = "sessions",
-    responses((status = 204, description = "Ended")),
-    security(("token" = []))
+    responses((status = 204, description = "Ended"), (status = 404, description = "The caller has no session")),
+    security(("token" = ["account:manage"]))
 )]
-pub async fn end_current(db: Db, caller: Caller) -> Result<StatusCode> {
-    revoke(&db, &caller, caller.session).await
+pub async fn end_current(db: Db, caller: Caller, client: Client) -> Result<Response> {
+    revoke(&db, &caller, &client, Some(caller.session)).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    sign_in::clear_cookie(&mut response)?;
+    Ok(response)
+}
+
+/// Ends all of the caller's sessions, this one too.
+#[utoipa::path(
+    delete, path = "/api/sessions", tag = "sessions",
+    responses((status = 204, description = "Ended"), (status = 404, description = "There is none")),
+    security(("token" = ["account:manage"]))
+)]
+pub async fn end_all(db: Db, caller: Caller, client: Client) -> Result<Response> {
+    revoke(&db, &caller, &client, None).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    sign_in::clear_cookie(&mut response)?;
+    Ok(response)
 }
 
 /// Ends one of the caller's sessions.
@@ -56,23 +81,35 @@ pub async fn end_current(db: Db, caller: Caller) -> Result<StatusCode> {
     delete, path = "/api/sessions/{session}", tag = "sessions",
     params(("session" = Uuid, Path)),
     responses((status = 204, description = "Ended"), (status = 404, description = "`not-found`")),
-    security(("token" = []))
+    security(("token" = ["account:manage"]))
 )]
-pub async fn end(db: Db, caller: Caller, Path(session): Path<Uuid>) -> Result<StatusCode> {
-    revoke(&db, &caller, session).await
+pub async fn end(
+    db: Db,
+    caller: Caller,
+    client: Client,
+    Path(session): Path<Uuid>,
+) -> Result<StatusCode> {
+    revoke(&db, &caller, &client, Some(session)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
-/// Its access tokens are refused everywhere within 2 s.
-async fn revoke(db: &Db, caller: &Caller, session: Uuid) -> Result<StatusCode> {
-    let ended = db
-        .execute(
-            "update session set revoked_at = now()
-             where id = $1 and account_id = $2 and revoked_at is null",
-            args![session, caller.id],
+/// One session, or all. Their access tokens are refused everywhere within 2 s.
+async fn revoke(db: &Db, caller: &Caller, client: &Client, session: Option<Uuid>) -> Result<()> {
+    let ended: Vec<serde_json::Value> = db
+        .many(
+            "with ended as (
+                 update session set revoked_at = now()
+                 where account_id = $1 and ($2::uuid is null or id = $2)
+                   and revoked_at is null and expires_at > now()
+                 returning id
+             )
+             select audit.record($1, 'session.ended', string_agg(id::text, ' '), true, $3, $4)
+             from ended having count(*) > 0",
+            args![caller.id, session, &client.address, &client.request_id],
         )
         .await?;
-    if ended == 0 {
+    if ended.is_empty() {
         return Err(Problem::not_found("session"));
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }

@@ -11,7 +11,6 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 /// Sees and changes everybody's jobs.
-const ADMIN: &str = "admin:all";
 
 /// Queued work.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -112,7 +111,7 @@ impl Filter {
 
 /// Whose jobs a caller sees: `None` is everybody's.
 fn owner(caller: &Caller) -> Option<Uuid> {
-    (!caller.has(ADMIN)).then_some(caller.id)
+    (!caller.allows(guest::ALL)).then_some(caller.id)
 }
 
 /// Lists jobs, the newest first: the caller's own; admins see all.
@@ -195,7 +194,7 @@ async fn read(db: &Db, caller: &Caller, job: Uuid) -> Result<Job> {
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`job-finished`"),
     ),
-    security(("token" = []))
+    security(("token" = ["jobs:manage"]))
 )]
 pub async fn cancel(db: Db, caller: Caller, Path(job): Path<Uuid>) -> Result<Json<Job>> {
     let status: Before = db
@@ -223,7 +222,7 @@ pub async fn cancel(db: Db, caller: Caller, Path(job): Path<Uuid>) -> Result<Jso
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`job-not-dead`, `job-superseded`"),
     ),
-    security(("token" = []))
+    security(("token" = ["jobs:manage"]))
 )]
 pub async fn retry(db: Db, caller: Caller, Path(job): Path<Uuid>) -> Result<Json<Job>> {
     let status: Before = db

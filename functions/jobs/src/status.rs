@@ -36,7 +36,8 @@ pub struct Workers {
 
 /// How many jobs there are by kind and status, how long the oldest waits, and how many workers live.
 #[utoipa::path(
-    get, path = "/api/status", tag = "jobs", responses((status = 200, body = QueueStatus))
+    get, path = "/api/status", tag = "jobs", responses((status = 200, body = QueueStatus)),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn status(db: Db) -> Result<impl IntoResponse> {
     let status: QueueStatus = db

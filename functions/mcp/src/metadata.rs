@@ -25,7 +25,8 @@ pub const PATH: &str = "/.well-known/oauth-protected-resource/mcp";
 /// Says how to authenticate.
 #[utoipa::path(
     get, path = "/.well-known/oauth-protected-resource", tag = "mcp",
-    responses((status = 200, body = ProtectedResource))
+    responses((status = 200, body = ProtectedResource)),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn root() -> Result<Json<ProtectedResource>> {
     describe().await
@@ -34,7 +35,8 @@ pub async fn root() -> Result<Json<ProtectedResource>> {
 /// Says how to authenticate at `/mcp`.
 #[utoipa::path(
     get, path = "/.well-known/oauth-protected-resource/mcp", tag = "mcp",
-    responses((status = 200, body = ProtectedResource))
+    responses((status = 200, body = ProtectedResource)),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn resource() -> Result<Json<ProtectedResource>> {
     describe().await

@@ -2,6 +2,7 @@
 //! and they are called with the caller's own token, so that the rights are the caller's.
 
 use axum::http::Method;
+use guest::Caller;
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 
@@ -19,8 +20,6 @@ pub struct Endpoint {
     pub path: &'static str,
     /// The component that answers it.
     pub component: &'static str,
-    /// Only for callers with this scope.
-    pub scope: Option<&'static str>,
 }
 
 const fn endpoint(
@@ -28,51 +27,30 @@ const fn endpoint(
     method: Method,
     path: &'static str,
     component: &'static str,
-    scope: Option<&'static str>,
 ) -> Endpoint {
     Endpoint {
         name,
         method,
         path,
         component,
-        scope,
     }
 }
 
 /// All of them.
 pub static ENDPOINTS: [Endpoint; 8] = [
-    endpoint("search_skills", Method::GET, "/api/skills", "skills", None),
-    endpoint(
-        "read_skill",
-        Method::GET,
-        "/api/skills/{name}",
-        "skills",
-        None,
-    ),
+    endpoint("search_skills", Method::GET, "/api/skills", "skills"),
+    endpoint("read_skill", Method::GET, "/api/skills/{name}", "skills"),
     endpoint(
         "rate_skill",
         Method::PUT,
         "/api/skills/{name}/reviews",
         "skills",
-        None,
     ),
-    endpoint(
-        "held_skills",
-        Method::GET,
-        "/api/skill-reviews",
-        "skills",
-        Some("skills:review"),
-    ),
-    endpoint("list_jobs", Method::GET, "/api/jobs", "jobs", None),
-    endpoint("read_job", Method::GET, "/api/jobs/{job}", "jobs", None),
-    endpoint(
-        "cancel_job",
-        Method::POST,
-        "/api/jobs/{job}/cancel",
-        "jobs",
-        None,
-    ),
-    endpoint("who_am_i", Method::GET, "/api/agents/me", "identity", None),
+    endpoint("held_skills", Method::GET, "/api/skill-reviews", "skills"),
+    endpoint("list_jobs", Method::GET, "/api/jobs", "jobs"),
+    endpoint("read_job", Method::GET, "/api/jobs/{job}", "jobs"),
+    endpoint("cancel_job", Method::POST, "/api/jobs/{job}/cancel", "jobs"),
+    endpoint("who_am_i", Method::GET, "/api/agents/me", "identity"),
 ];
 
 fn document() -> &'static Value {
@@ -83,6 +61,18 @@ fn document() -> &'static Value {
 impl Endpoint {
     fn operation(&self) -> &'static Value {
         &document()["paths"][self.path][self.method.as_str().to_lowercase()]
+    }
+
+    /// Whether the caller has the scopes that the operation needs.
+    pub fn is_for(&self, caller: &Caller) -> bool {
+        let wanted = self.operation()["security"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        let scopes = wanted.filter_map(|one| one["token"].as_array()).flatten();
+        scopes
+            .filter_map(Value::as_str)
+            .all(|scope| caller.allows(scope))
     }
 
     /// As MCP lists it.

@@ -87,9 +87,7 @@ pub async fn list(
     };
     let mut tools: Vec<Value> = Vec::new();
     if place.is_none() {
-        let own = ENDPOINTS
-            .iter()
-            .filter(|endpoint| endpoint.scope.is_none_or(|scope| caller.has(scope)));
+        let own = ENDPOINTS.iter().filter(|endpoint| endpoint.is_for(caller));
         tools.extend(own.map(|endpoint| endpoint.listed()));
     }
     let (skill, tool) = place.map(|Place(skill, tool)| (skill, tool)).unzip();
@@ -186,9 +184,9 @@ pub async fn call(
         .await?;
         return of_skill(&answer).ok_or_else(unknown);
     }
-    let endpoint = ENDPOINTS.iter().find(|endpoint| {
-        endpoint.name == name && endpoint.scope.is_none_or(|scope| caller.has(scope))
-    });
+    let endpoint = ENDPOINTS
+        .iter()
+        .find(|endpoint| endpoint.name == name && endpoint.is_for(caller));
     let endpoint = endpoint.ok_or_else(unknown)?;
     let (path, body) = match endpoint.request(arguments) {
         Ok(request) => request,

@@ -8,13 +8,14 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::html::{self, escape, inline, prose};
 use crate::pages::OPENAPI;
+use guest::html::{self, escape, inline, prose};
 
 /// The browsable reference.
 #[utoipa::path(
     get, path = "/docs", tag = "site",
-    responses((status = 200, body = String, content_type = "text/html"))
+    responses((status = 200, body = String, content_type = "text/html")),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn docs() -> Response {
     static PAGE: OnceLock<String> = OnceLock::new();
@@ -65,6 +66,27 @@ fn render(document: &Value) -> String {
     page + "</section>\n"
 }
 
+/// What a caller needs; the scopes are those that the server checks.
+fn needs(security: &Value) -> String {
+    let wanted: Vec<&Value> = security.as_array().into_iter().flatten().collect();
+    if wanted.is_empty() {
+        return String::new();
+    }
+    let scopes = wanted.iter().filter_map(|one| one["token"].as_array());
+    let scopes: Vec<&str> = scopes.flatten().filter_map(Value::as_str).collect();
+    let note = if wanted.iter().any(|one| one.get("token").is_none()) {
+        "Looks at an access token or API key, if there is one.".to_owned()
+    } else if scopes.is_empty() {
+        "Needs an access token or API key.".to_owned()
+    } else {
+        format!(
+            "Needs an access token or API key with the scope `{}`.",
+            scopes.join("`, `")
+        )
+    };
+    format!("<p class=\"note\">{}</p>\n", inline(&note))
+}
+
 fn render_operation(method: &str, path: &str, operation: &Value) -> String {
     let (path, upper) = (escape(path), method.to_uppercase());
     let mut html = format!(
@@ -76,9 +98,7 @@ fn render_operation(method: &str, path: &str, operation: &Value) -> String {
         inline(text(&operation["summary"]))
     );
     html += &prose(text(&operation["description"]));
-    if operation["security"].is_array() {
-        html += "<p class=\"note\">Needs an access token.</p>\n";
-    }
+    html += &needs(&operation["security"]);
     let parameters = operation["parameters"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);

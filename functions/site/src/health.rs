@@ -50,7 +50,9 @@ pub struct Alive {
 }
 
 /// 200 while the process serves.
-#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, body = Alive)))]
+#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, body = Alive)),
+    extensions(("x-rate-limit" = json!("relaxed")))
+)]
 pub async fn live() -> impl IntoResponse {
     fresh(Alive { status: "live" })
 }
@@ -58,7 +60,8 @@ pub async fn live() -> impl IntoResponse {
 /// 200, or 503 while starting, draining or without its database.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health",
-    responses((status = 200, body = Alive), (status = 503, description = "`database-unavailable`"))
+    responses((status = 200, body = Alive), (status = 503, description = "`database-unavailable`")),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn ready(db: Db) -> Result<impl IntoResponse> {
     db.execute("select", args![]).await?;
@@ -67,7 +70,8 @@ pub async fn ready(db: Db) -> Result<impl IntoResponse> {
 
 /// How each part is: the database, the disk, later the queue, the workers and others.
 #[utoipa::path(
-    get, path = "/api/health/status", tag = "health", responses((status = 200, body = Status))
+    get, path = "/api/health/status", tag = "health", responses((status = 200, body = Status)),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn status(db: Db) -> impl IntoResponse {
     let reported = db

@@ -2,7 +2,6 @@
 
 mod docs;
 mod health;
-mod html;
 mod pages;
 mod problems;
 

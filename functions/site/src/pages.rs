@@ -7,7 +7,7 @@ use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
-use crate::html;
+use guest::html;
 
 const FRONT: &str = include_str!("front.html");
 const STYLE: &str = include_str!("../../../static/site.css");
@@ -19,7 +19,8 @@ pub const OPENAPI: &str = include_str!("../../../static/openapi.json");
 /// The front page.
 #[utoipa::path(
     get, path = "/", tag = "site",
-    responses((status = 200, body = String, content_type = "text/html"))
+    responses((status = 200, body = String, content_type = "text/html")),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn front() -> Response {
     html::answer(StatusCode::OK, html::document("Gather", FRONT))
@@ -28,7 +29,8 @@ pub async fn front() -> Response {
 /// The style sheet of all pages.
 #[utoipa::path(
     get, path = "/static/site.css", tag = "site",
-    responses((status = 200, body = String, content_type = "text/css"))
+    responses((status = 200, body = String, content_type = "text/css")),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn stylesheet() -> Response {
     file("text/css; charset=utf-8", STYLE)
@@ -37,7 +39,8 @@ pub async fn stylesheet() -> Response {
 /// What an agent reads first.
 #[utoipa::path(
     get, path = "/llms.txt", tag = "site",
-    responses((status = 200, body = String, content_type = "text/plain"))
+    responses((status = 200, body = String, content_type = "text/plain")),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn llms() -> Response {
     file("text/plain; charset=utf-8", LLMS)
@@ -46,7 +49,8 @@ pub async fn llms() -> Response {
 /// This document.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "site",
-    responses((status = 200, body = Object, content_type = "application/json"))
+    responses((status = 200, body = Object, content_type = "application/json")),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn openapi() -> Response {
     file("application/json", OPENAPI)
@@ -57,7 +61,8 @@ pub async fn openapi() -> Response {
 /// There is no A2A endpoint yet: the interface that it names is the HTTP API.
 #[utoipa::path(
     get, path = "/.well-known/agent-card.json", tag = "site",
-    responses((status = 200, body = Object, content_type = "application/json"))
+    responses((status = 200, body = Object, content_type = "application/json")),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn agent_card() -> Result<Response> {
     let url = required_variable("public_url").await?;

@@ -4,7 +4,7 @@ use axum::response::Response;
 use guest::{Path, Problem, Result};
 use http::StatusCode;
 
-use crate::html;
+use guest::html;
 
 /// Every code, with what to do about it.
 const CODES: &[(&str, &str)] = &[
@@ -200,7 +200,8 @@ const CODES: &[(&str, &str)] = &[
 #[utoipa::path(
     get, path = "/problems/{code}", tag = "site",
     params(("code" = String, Path, description = "As in the problem")),
-    responses((status = 200, body = String, content_type = "text/html"), (status = 404, description = "`not-found`"))
+    responses((status = 200, body = String, content_type = "text/html"), (status = 404, description = "`not-found`")),
+    extensions(("x-rate-limit" = json!("relaxed")))
 )]
 pub async fn problem(Path(code): Path<String>) -> Result<Response> {
     let known = CODES.iter().find(|(known, _)| *known == code);

@@ -214,7 +214,8 @@ pub async fn list(
 #[utoipa::path(
     get, path = "/api/skills/{name}", tag = "skills",
     params(("name" = String, Path, description = "Name")),
-    responses((status = 200, body = SkillDetail), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"))
+    responses((status = 200, body = SkillDetail), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`")),
+    security((), ("token" = []))
 )]
 pub async fn get(
     db: Db,

@@ -25,7 +25,8 @@ struct Stored {
         (status = 304, description = "`If-None-Match` names it"),
         (status = 401, description = "`unauthenticated`: a token that is not valid"),
         (status = 404, description = "`not-found`"),
-    )
+    ),
+    security((), ("token" = []))
 )]
 pub async fn download(
     db: Db,

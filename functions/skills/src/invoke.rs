@@ -95,7 +95,7 @@ struct Named<'a> {
         (status = 504, description = "`skill-deadline`"),
         (status = 507, description = "`skill-memory`, `skill-output`"),
     ),
-    security(("token" = []))
+    security(("token" = ["skills:call"]))
 )]
 pub async fn invoke(
     db: Db,

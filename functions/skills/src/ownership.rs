@@ -7,7 +7,7 @@ use guest::{Caller, Db, Input, Path, Problem, Result, args};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ADMIN, catalogue::Account};
+use crate::catalogue::Account;
 
 #[derive(Debug, Deserialize)]
 struct Yanked {
@@ -28,7 +28,7 @@ struct Yanked {
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`version-not-approved`"),
     ),
-    security(("token" = []))
+    security(("token" = ["skills:publish"]))
 )]
 pub async fn yank(
     db: Db,
@@ -41,7 +41,7 @@ pub async fn yank(
                     case when (s.owner_id = $3 or $4) and v.status = 'approved' then yank(v.id)::text end as done
              from skill s join version v on v.skill_id = s.id
              where s.name = $1 and v.version = $2",
-            args![name, version, caller.id, caller.has(ADMIN)],
+            args![name, version, caller.id, caller.allows(guest::ALL)],
         )
         .await?;
     use crate::versions::Status;
@@ -98,7 +98,7 @@ struct Met {
         (status = 404, description = "`not-found`"),
         (status = 422, description = "`invalid-input`: there is no such account, or it never signed in"),
     ),
-    security(("token" = []))
+    security(("token" = ["skills:publish"]))
 )]
 pub async fn transfer(
     db: Db,
@@ -126,7 +126,7 @@ pub async fn transfer(
                  from changed c
              ) as transferred
              from target t",
-            args![name, caller.id, caller.has(ADMIN), to.to],
+            args![name, caller.id, caller.allows(guest::ALL), to.to],
         )
         .await?;
     match met {

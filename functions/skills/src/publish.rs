@@ -18,7 +18,6 @@ use crate::SANDBOX;
 /// The largest upload: a component of 32 MiB, the manifest, and the parts' heads.
 pub const MAX_UPLOAD_BYTES: usize = (32 << 20) + (512 << 10);
 /// Publishes.
-const SCOPE: &str = "skills:publish";
 
 /// What is uploaded: `multipart/form-data` with these two fields.
 #[derive(ToSchema)]
@@ -75,10 +74,9 @@ struct Queued {
         (status = 415, description = "`unsupported-media-type`"),
         (status = 422, description = "`invalid-input`, `not-a-component`, `import-refused`, `nothing-callable`"),
     ),
-    security(("token" = []))
+    security(("token" = ["skills:publish"])), extensions(("x-rate-limit" = json!("bulk")))
 )]
 pub async fn publish(db: Db, caller: Caller, request: Request) -> Result<Response> {
-    caller.require(SCOPE)?;
     let (parts, body) = request.into_parts();
     check_head(&parts.headers)?;
     let kind = parts.headers[CONTENT_TYPE].clone();

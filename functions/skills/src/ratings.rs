@@ -64,7 +64,7 @@ struct Met {
         (status = 404, description = "`not-found`"),
         (status = 422, description = "`invalid-input`"),
     ),
-    security(("token" = []))
+    security(("token" = ["skills:rate"]))
 )]
 pub async fn rate(
     db: Db,
@@ -111,7 +111,7 @@ pub async fn rate(
     delete, path = "/api/skills/{name}/reviews", tag = "skills",
     params(("name" = String, Path, description = "Name")),
     responses((status = 204, description = "It is not there (any more)")),
-    security(("token" = []))
+    security(("token" = ["skills:rate"]))
 )]
 pub async fn withdraw(db: Db, caller: Caller, Path(name): Path<String>) -> Result<StatusCode> {
     db.execute(

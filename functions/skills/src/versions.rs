@@ -88,7 +88,8 @@ struct Row {
 #[utoipa::path(
     get, path = "/api/skills/{name}/versions", tag = "skills",
     params(("name" = String, Path, description = "Name"), guest::PageParams),
-    responses((status = 200, body = Items<VersionSummary>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 422, description = "`invalid-input`"))
+    responses((status = 200, body = Items<VersionSummary>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 422, description = "`invalid-input`")),
+    security((), ("token" = []))
 )]
 pub async fn list(
     db: Db,
@@ -123,7 +124,8 @@ pub async fn list(
 #[utoipa::path(
     get, path = "/api/skills/{name}/versions/{version}", tag = "skills",
     params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Semantic version")),
-    responses((status = 200, body = Version), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"))
+    responses((status = 200, body = Version), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`")),
+    security((), ("token" = []))
 )]
 pub async fn get(
     db: Db,
@@ -170,7 +172,8 @@ struct Signed {
 #[utoipa::path(
     get, path = "/api/skills/{name}/versions/{version}/attestations", tag = "skills",
     params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Semantic version"), guest::PageParams),
-    responses((status = 200, body = Items<Envelope>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`"))
+    responses((status = 200, body = Items<Envelope>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`")),
+    security((), ("token" = []))
 )]
 pub async fn attestations(
     db: Db,

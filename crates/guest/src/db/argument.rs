@@ -54,3 +54,9 @@ impl<T: IntoArgument> IntoArgument for Option<T> {
         self.map_or(Argument::DbNull, T::into_argument)
     }
 }
+
+impl<T: IntoArgument + Clone> IntoArgument for &Option<T> {
+    fn into_argument(self) -> Argument {
+        self.clone().into_argument()
+    }
+}

@@ -3,6 +3,7 @@
 pub mod http;
 pub mod jobs;
 pub mod key_value;
+pub mod mail;
 pub mod postgres;
 mod postgres_pool;
 mod postgres_types;

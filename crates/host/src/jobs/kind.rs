@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     instance::{Instances, Loader},
-    interfaces::jobs::{Control, CorePre, Failure, Job, Retry},
+    interfaces::{
+        jobs::{Control, CorePre, Failure, Job, Retry},
+        mail,
+    },
     manifest,
     metrics::Metrics,
     state::{Blueprint, State},
@@ -61,7 +64,7 @@ impl Kind {
     /// Loads the component of a queued kind.
     ///
     /// # Errors
-    /// A component that cannot be loaded or does not export `gather:jobs/core`'s `run`.
+    /// A component that cannot be loaded, does not export `gather:jobs/core`'s `run`, or would send mail and may not.
     pub fn load(
         loader: &Loader<'_>,
         component: &manifest::Component,
@@ -69,7 +72,9 @@ impl Kind {
         deadline: Duration,
     ) -> Result<Self> {
         let id = &component.id;
-        let pre = CorePre::new(loader.prepare(component)?)
+        let pre = loader.prepare(component)?;
+        mail::check(id, pre.component(), component.settings.mail)?;
+        let pre = CorePre::new(pre)
             .map_err(anyhow::Error::from)
             .with_context(|| {
                 format!(

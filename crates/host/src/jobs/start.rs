@@ -6,10 +6,11 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    Limits, Manifest,
+    Limits, MailOptions, Manifest,
     engine::Compiler,
     instance::{Instances, Loader},
     interfaces::{self, key_value},
+    mail::Mailer,
     metrics::Metrics,
     metrics_listener, template,
 };
@@ -49,6 +50,8 @@ pub struct JobOptions {
     pub limits: Limits,
     /// How it works.
     pub settings: JobTimes,
+    /// How components that may do so send mail.
+    pub mail: MailOptions,
     /// Where it counts.
     pub metrics: Arc<Metrics>,
     /// Where GET /metrics is answered, if anywhere.
@@ -103,7 +106,18 @@ pub struct JobWorker {
     worker: Arc<Worker>,
     draining: watch::Sender<bool>,
     main: JoinHandle<()>,
-    runtime: Option<Runtime>,
+    _threads: Threads,
+}
+
+/// A runtime that may be let go from within another one: where a worker can't start, and where it has ended.
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl JobWorker {
@@ -111,28 +125,30 @@ impl JobWorker {
     /// database is away.
     ///
     /// # Errors
-    /// Whatever is wrong with the manifest, a component, a variable or the state folder.
+    /// Whatever is wrong with the manifest, a component, a variable, the mail server's address or the state folder.
     pub async fn start(options: JobOptions) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("gather-job")
             .enable_all()
             .build()
             .context("can't start the worker's threads")?;
+        let handle = runtime.handle().clone();
+        let threads = Threads(Some(runtime));
         let (draining, drain) = watch::channel(false);
         if let Some(listen) = options.metrics_listen {
             let metrics = options.metrics.clone();
             let serve = metrics_listener::serve(listen, move || metrics.response(), drain.clone());
-            runtime.spawn(serve).await??;
+            handle.spawn(serve).await??;
         }
         // The pool's own tasks must live on the worker's threads, too.
-        let started = runtime.spawn(load(options)).await;
+        let started = handle.spawn(load(options)).await;
         let worker = Arc::new(started.context("the worker can't start")??);
-        let main = runtime.spawn(worker.clone().run(drain));
+        let main = handle.spawn(worker.clone().run(drain));
         Ok(Self {
             worker,
             draining,
             main,
-            runtime: Some(runtime),
+            _threads: threads,
         })
     }
 
@@ -161,15 +177,8 @@ impl JobWorker {
     }
 }
 
-impl Drop for JobWorker {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 async fn load(options: JobOptions) -> Result<Worker> {
+    let mailer = Mailer::new(&options.mail)?;
     let manifest = Manifest::load(&options.manifest)?;
     let variables = template::resolve_variables(&manifest.variables, &options.variables)?;
     std::fs::create_dir_all(&options.state_dir)
@@ -181,6 +190,7 @@ async fn load(options: JobOptions) -> Result<Worker> {
     let compiler = Compiler::new(&manifest, &options.limits, options.cache_dir.clone())?;
     let mut linker = compiler.linker()?;
     interfaces::jobs::add_to_linker(&mut linker)?;
+    interfaces::mail::add_to_linker(&mut linker)?;
     let metrics = options.metrics;
     let loader = Loader {
         manifest: &manifest,
@@ -192,6 +202,7 @@ async fn load(options: JobOptions) -> Result<Worker> {
         app: Weak::new(),
         scratch: &options.state_dir.join("files"),
         workers: 1,
+        mailer: Some(Arc::new(mailer)),
         metrics: metrics.clone(),
     };
     let mut kinds = BTreeMap::new();
@@ -218,4 +229,72 @@ async fn load(options: JobOptions) -> Result<Worker> {
         last_beat: Mutex::new(None),
         settings,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Imports `gather:mail/outgoing` as it is.
+    const SENDS_MAIL: &str = r#"(component
+        (type $outgoing (instance
+            (type $fields (record (field "to" string) (field "subject" string) (field "text" string)))
+            (export "mail" (type $mail (eq $fields)))
+            (type $cases (variant (case "refused" string) (case "unavailable" string)))
+            (export "error" (type $error (eq $cases)))
+            (type $send (func async (param "mail" $mail) (result (result (error $error)))))
+            (export "send" (func (type $send)))))
+        (import "gather:mail/outgoing@1.0.0" (instance (type $outgoing))))"#;
+
+    /// Why a worker with one component and these settings does not start.
+    async fn refusal(settings: &str, mail: MailOptions) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let wasm = wat::parse_str(SENDS_MAIL).expect("a component");
+        std::fs::write(folder.path().join("post.wasm"), wasm).expect("a file");
+        let manifest = format!(
+            "spin_manifest_version = 2\napplication.name = \"x\"\n[component.post]\nsource = \"post.wasm\"\n\
+             [component.post.tool.gather]\n{settings}\n"
+        );
+        std::fs::write(folder.path().join("spin.toml"), manifest).expect("a file");
+        let started = JobWorker::start(JobOptions {
+            manifest: folder.path().join("spin.toml"),
+            variables: BTreeMap::new(),
+            database_url: "postgres://nobody@127.0.0.1:1/none".to_owned(),
+            state_dir: folder.path().join("state"),
+            cache_dir: folder.path().join("compiled"),
+            key_value_url: None,
+            limits: Limits::default(),
+            settings: JobTimes::default(),
+            mail,
+            metrics: Arc::new(Metrics::new().expect("metrics")),
+            metrics_listen: None,
+        });
+        let error = started.await.err().expect("it started");
+        format!("{error:#}")
+    }
+
+    #[tokio::test]
+    async fn mail_is_sent_by_those_only_who_may() {
+        let error = refusal("job = {}", MailOptions::default()).await;
+        assert!(
+            error.contains("add `mail = true` to [component.post.tool.gather]"),
+            "{error}"
+        );
+        // One that may gets past that.
+        let error = refusal("job = {}\nmail = true", MailOptions::default()).await;
+        assert!(error.contains("must export `run`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_bad_mail_server_is_said_at_start_without_its_password() {
+        let mail = MailOptions {
+            smtp_url: Some("smtp://me:hunter2@host?tls=yes".to_owned()),
+            ..MailOptions::default()
+        };
+        let error = refusal("job = {}\nmail = true", mail).await;
+        assert!(
+            error.contains("?tls=required") && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
 }

@@ -10,6 +10,9 @@ use http::{HeaderValue, StatusCode};
 /// Our own style sheet and nothing else: no script, no frame, no form.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
+/// The same, with forms that are sent to us.
+const FORM_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+                           form-action 'self'; frame-ancestors 'none'";
 
 /// A page with the site's frame around `main`, which is HTML.
 pub fn document(title: &str, main: &str) -> String {
@@ -58,6 +61,18 @@ pub fn answer(status: StatusCode, document: impl Into<Body>) -> Response {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    response
+}
+
+/// As [`answer`], for a page with a form: its own, to nobody else, and kept by nobody.
+pub fn form_answer(status: StatusCode, document: impl Into<Body>) -> Response {
+    let mut response = answer(status, document);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(FORM_POLICY),
+    );
     response
 }
 

@@ -1,0 +1,184 @@
+//! What the mails say.
+
+use serde::Deserialize;
+
+/// A mail that is due, as the database knows it.
+#[derive(Debug, Deserialize)]
+pub struct Recipient {
+    /// The address.
+    pub to: String,
+    /// The account's name.
+    name: String,
+    /// Why it is mailed.
+    purpose: String,
+}
+
+/// A mail's content.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// One line.
+    pub subject: String,
+    /// Plain text.
+    pub text: String,
+}
+
+impl Recipient {
+    /// Writes the mail. `token` opens the link.
+    ///
+    /// # Errors
+    /// A purpose that is unknown here, or a name that could say something of its own.
+    pub fn letter(&self, public_url: &str, token: &str) -> Result<Letter, &'static str> {
+        let name = self.name.as_str();
+        // A stranger chose it, and somebody else reads it.
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !name.chars().all(plain) {
+            return Err("The account's name can't be mailed.");
+        }
+        let (subject, text) = match self.purpose.as_str() {
+            "verify" => (
+                "Confirm your mail address",
+                format!(
+                    "Somebody, we hope you, gave this mail address for the account {name} at\n\
+                     {public_url}. To confirm that the address is yours, open this link:\n\n\
+                     {public_url}/account/verify?token={token}\n\n\
+                     It works once, for 24 hours. If it wasn't you, ignore this mail.\n"
+                ),
+            ),
+            "reset" => (
+                "Choose a new password",
+                format!(
+                    "Somebody, we hope you, asked for a new password of the account {name} at\n\
+                     {public_url}. To choose one, open this link:\n\n\
+                     {public_url}/account/reset?token={token}\n\n\
+                     It works once, for 30 minutes. If it wasn't you, ignore this mail: the\n\
+                     password stays as it is.\n"
+                ),
+            ),
+            "registered" => (
+                "You have an account already",
+                format!(
+                    "Somebody, perhaps you, tried to register with this mail address at\n\
+                     {public_url}. It belongs to the account {name} already,\n\
+                     so no other was made.\n\n\
+                     If it was you, sign in with that account. If you don't know its password\n\
+                     any more, reset it at\n\n\
+                     {public_url}/account/forgot\n\n\
+                     If it wasn't you, ignore this mail.\n"
+                ),
+            ),
+            "password-changed" => (
+                "Your password was changed",
+                format!(
+                    "The password of your account {name} was changed, and all its sessions were\n\
+                     ended, at {public_url}.\n\n\
+                     If it wasn't you, somebody else may have access to the account. Reset the\n\
+                     password now at\n\n\
+                     {public_url}/account/forgot\n"
+                ),
+            ),
+            _ => return Err("Mail of this purpose is unknown here."),
+        };
+        Ok(Letter {
+            subject: subject.to_owned(),
+            text,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://gather.example";
+    const TOKEN: &str = "AbC-_123";
+
+    fn recipient(name: &str, purpose: &str) -> Recipient {
+        Recipient {
+            to: "ada@example.org".to_owned(),
+            name: name.to_owned(),
+            purpose: purpose.to_owned(),
+        }
+    }
+
+    fn letter(purpose: &str) -> Letter {
+        recipient("ada-1", purpose)
+            .letter(URL, TOKEN)
+            .expect("a letter")
+    }
+
+    /// The links of a text into the account's pages, each on a line of its own.
+    fn links(text: &str) -> Vec<&str> {
+        text.lines()
+            .filter(|line| line.contains("/account/"))
+            .collect()
+    }
+
+    #[test]
+    fn each_purpose_has_its_link_and_its_time() {
+        let verify = letter("verify");
+        assert_eq!(verify.subject, "Confirm your mail address");
+        assert_eq!(
+            links(&verify.text),
+            ["https://gather.example/account/verify?token=AbC-_123"]
+        );
+        assert!(verify.text.contains("ada-1") && verify.text.contains("once, for 24 hours"));
+        let reset = letter("reset");
+        assert_eq!(
+            links(&reset.text),
+            ["https://gather.example/account/reset?token=AbC-_123"]
+        );
+        assert!(reset.text.contains("once, for 30 minutes"));
+        for purpose in ["verify", "reset", "registered"] {
+            assert!(letter(purpose).text.contains("ignore this mail"));
+        }
+    }
+
+    #[test]
+    fn notices_carry_no_token() {
+        for purpose in ["registered", "password-changed"] {
+            let notice = letter(purpose);
+            assert_eq!(
+                links(&notice.text),
+                ["https://gather.example/account/forgot"]
+            );
+            assert!(!notice.text.contains(TOKEN), "{}", notice.text);
+            assert!(notice.text.contains("ada-1"), "{}", notice.text);
+        }
+    }
+
+    #[test]
+    fn subjects_are_one_line_and_the_same_for_everybody() {
+        for purpose in ["verify", "reset", "registered", "password-changed"] {
+            let subject = letter(purpose).subject;
+            assert!(!subject.contains("ada") && !subject.contains(char::is_control));
+        }
+    }
+
+    #[test]
+    fn a_name_says_nothing_of_its_own() {
+        for bad in [
+            "ada\nSubject: x",
+            "http://evil.example",
+            "www.evil.example",
+            "Ada",
+            "a b",
+        ] {
+            let letter = recipient(bad, "verify").letter(URL, TOKEN);
+            assert_eq!(letter, Err("The account's name can't be mailed."), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_purpose_is_an_error() {
+        assert!(recipient("ada", "other").letter(URL, TOKEN).is_err());
+    }
+
+    #[test]
+    fn the_databases_answer_is_read() {
+        let row = r#"{"mail": {"to": "a@b.example", "name": "ada", "purpose": "verify", "expires_at": "2026-01-01T00:00:00Z"}}"#;
+        let found: crate::Found = serde_json::from_str(row).expect("a mail");
+        assert_eq!(found.mail.expect("a mail").to, "a@b.example");
+        let none: crate::Found = serde_json::from_str(r#"{"mail": null}"#).expect("none");
+        assert!(none.mail.is_none());
+    }
+}

@@ -1,0 +1,136 @@
+//! `gather admin`: how a platform gets its first admin, by those who hold its database.
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::json;
+use sqlx::Connection;
+use url::Url;
+use uuid::Uuid;
+
+use crate::{
+    config::Settings,
+    database::Database,
+    migrate,
+    secrets::{MasterKey, link_token},
+};
+
+/// What can be done about admins.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Print a one-time link that makes whoever opens it an admin; or make an existing account one
+    #[command(
+        after_help = "Examples:\n  gather admin create --public-url https://gather.example\n  gather admin create --account ada"
+    )]
+    Create(Box<Create>),
+}
+
+/// Who becomes an admin, and how that is told.
+#[derive(Args, Debug)]
+pub struct Create {
+    /// An agent or person that exists, by name or id, instead of a link
+    #[arg(long, value_name = "NAME_OR_ID")]
+    account: Option<String>,
+
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the heading")]
+    settings: Settings,
+}
+
+/// A link that makes an admin.
+pub struct Link {
+    /// What to open.
+    pub url: String,
+    /// Until when, RFC 3339.
+    pub expires_at: String,
+}
+
+/// Runs the command.
+pub async fn run(command: Command) -> Result<()> {
+    let Command::Create(options) = command;
+    let settings = &options.settings;
+    let manifest = settings.manifest()?;
+    let state = settings.state_dir(&manifest)?;
+    if let Some(account) = &options.account {
+        let made = Database::during(settings, &state, async |database| {
+            promote(database, account).await
+        });
+        let Some(name) = made.await? else {
+            bail!(
+                "there is no active account with the name or id {account:?}; an agent registers with `gather agent register`, \
+                 a person on the site, and `gather admin create` without --account prints a link for a new one"
+            );
+        };
+        if options.json {
+            println!("{}", json!({"account": name}));
+        } else {
+            println!(
+                "{name} is an admin now. Tokens that it had before are refused; it gets new ones by itself."
+            );
+        }
+        return Ok(());
+    }
+    let key = settings.master_key(&manifest)?;
+    let public_url = settings.public_url(settings.listen);
+    let link = Database::during(settings, &state, async |database| {
+        create_link(database, &key, &public_url).await
+    });
+    let link = link.await?;
+    if options.json {
+        println!(
+            "{}",
+            json!({"link": link.url, "expires_at": link.expires_at})
+        );
+    } else {
+        println!(
+            "Open this link in a browser to become an admin. It works once, until {}; whoever has it can use it.\n\n  {}\n",
+            link.expires_at, link.url
+        );
+    }
+    Ok(())
+}
+
+/// A link, if nobody is an admin yet.
+pub async fn first_link(database: &Url, key: &MasterKey, public_url: &str) -> Result<Option<Link>> {
+    let mut connection = migrate::connect(database).await?;
+    let has_admin: bool = sqlx::query_scalar("select identity.has_admin()")
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    if has_admin {
+        return Ok(None);
+    }
+    create_link(database, key, public_url).await.map(Some)
+}
+
+async fn create_link(database: &Url, key: &MasterKey, public_url: &str) -> Result<Link> {
+    let mut connection = migrate::connect(database).await?;
+    let (id, expires_at): (Uuid, String) = sqlx::query_as(
+        "insert into identity.link (purpose, expires_at) values ('admin', now() + interval '1 hour')
+         returning id, to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .context("the link could not be made; is the database migrated?")?;
+    connection.close().await?;
+    let token = link_token(key, id);
+    Ok(Link {
+        url: format!("{public_url}/account/admin?token={token}"),
+        expires_at,
+    })
+}
+
+/// The account's name; none if there is no such account.
+async fn promote(database: &Url, account: &str) -> Result<Option<String>> {
+    let mut connection = migrate::connect(database).await?;
+    let name = sqlx::query_scalar("select identity.make_admin($1)")
+        .bind(account)
+        .fetch_one(&mut connection)
+        .await
+        .context("the account could not be made an admin; is the database migrated?")?;
+    connection.close().await?;
+    Ok(name)
+}

@@ -1,0 +1,248 @@
+//! Where a request comes from.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
+
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::header::{COOKIE, USER_AGENT};
+use http::request::Parts;
+use ipnet::IpNet;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::{Problem, Result, variable};
+
+/// The session's cookie. Its prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
+pub const SESSION_COOKIE: &str = "__Host-gather-session";
+
+/// What is kept of a client where it signs in, and in the audit trail. As JSON it is what the SQL
+/// functions call `client`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Client {
+    /// Its address: of IPv6 the first 64 bits, which is what one customer is given.
+    pub address: String,
+    /// What it says it is.
+    pub user_agent: Option<String>,
+    /// The id of this request.
+    pub request_id: Option<String>,
+    /// SHA-256 of the session cookie that it came with, in hexadecimal.
+    pub former_cookie: Option<String>,
+    /// SHA-256 of the session cookie that it is to get, in hexadecimal.
+    pub cookie: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Client {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let headers = &parts.headers;
+        let text = |name: &str| {
+            let value = headers.get(name)?.to_str().ok()?;
+            Some(value.to_owned())
+        };
+        Ok(Self {
+            address: address(headers).await,
+            user_agent: text(USER_AGENT.as_str()),
+            request_id: text("x-request-id"),
+            former_cookie: cookie(headers, SESSION_COOKIE).map(hex_digest),
+            cookie: None,
+        })
+    }
+}
+
+impl Client {
+    /// The client with a new session cookie.
+    #[must_use]
+    pub fn with_cookie(mut self, value: &str) -> Self {
+        self.cookie = Some(hex_digest(value));
+        self
+    }
+}
+
+/// SHA-256 in hexadecimal.
+fn hex_digest(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A cookie of the request; two of one name are none: somebody else may have set one of them.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(COOKIE).iter();
+    let mut values = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter_map(|(key, value)| (key == name).then_some(value));
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value),
+        _ => None,
+    }
+}
+
+/// The client's address, by which it is counted: that of the connection or, where a trusted proxy is
+/// there, the last one in `X-Forwarded-For` that is no trusted proxy's.
+pub(crate) async fn address(headers: &HeaderMap) -> String {
+    let proxies = trusted_proxies().await;
+    told(client_ip(headers, &proxies))
+}
+
+/// Whether the address is of this machine. Whoever is here already needs no limit for strangers, and
+/// behind a proxy that nobody configured everybody seems to be here.
+pub(crate) fn is_local(address: &str) -> bool {
+    address
+        .parse()
+        .is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
+}
+
+async fn trusted_proxies() -> Rc<[IpNet]> {
+    thread_local! {
+        static PROXIES: RefCell<Option<Rc<[IpNet]>>> = const { RefCell::new(None) };
+    }
+    if let Some(known) = PROXIES.with_borrow(Clone::clone) {
+        return known;
+    }
+    let list = variable("trusted_proxies").await.unwrap_or_default();
+    let proxies: Rc<[IpNet]> = networks(&list).into();
+    PROXIES.set(Some(proxies.clone()));
+    proxies
+}
+
+/// Networks, or single addresses, with commas. What is none is left out: the command refuses it.
+fn networks(list: &str) -> Vec<IpNet> {
+    let entries = list.split(',').map(str::trim);
+    let network = |entry: &str| {
+        let single = || entry.parse::<IpAddr>().ok().map(IpNet::from);
+        entry.parse().ok().or_else(single)
+    };
+    entries.filter_map(network).collect()
+}
+
+fn client_ip(headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
+    let connected = headers.get("spin-client-addr")?.to_str().ok()?;
+    let connected = ip(connected)?;
+    let is_proxy = |ip: &IpAddr| proxies.iter().any(|network| network.contains(ip));
+    if !is_proxy(&connected) {
+        return Some(connected);
+    }
+    let lines: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .collect();
+    let mut client = connected;
+    // Each proxy appends whom it was connected to; what stands before the last untrusted one is hearsay.
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        let Some(hop) = ip(hop.trim()) else { break };
+        client = hop;
+        if !is_proxy(&client) {
+            break;
+        }
+    }
+    Some(client)
+}
+
+/// An address with or without a port.
+fn ip(text: &str) -> Option<IpAddr> {
+    let plain = || text.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    let with_port = text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    with_port.or_else(plain).map(|ip| ip.to_canonical())
+}
+
+fn told(ip: Option<IpAddr>) -> String {
+    match ip {
+        Some(IpAddr::V6(ip)) if !ip.is_loopback() => {
+            let network = Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64);
+            format!("{network}/64")
+        }
+        Some(ip) => ip.to_string(),
+        None => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().expect("a value"));
+        }
+        headers
+    }
+
+    fn seen(connected: &str, forwarded: &[&str], proxies: &str) -> String {
+        let mut pairs = vec![("spin-client-addr", connected)];
+        pairs.extend(forwarded.iter().map(|line| ("x-forwarded-for", *line)));
+        told(client_ip(&headers(&pairs), &networks(proxies)))
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        assert_eq!(
+            seen("203.0.113.9:4711", &["198.51.100.1"], ""),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            seen("203.0.113.9:4711", &["198.51.100.1"], "10.0.0.0/8"),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            seen("10.1.2.3:1", &["198.51.100.1"], "10.0.0.0/8"),
+            "198.51.100.1"
+        );
+        // What the client wrote itself stands before what the proxy appended.
+        assert_eq!(
+            seen("10.1.2.3:1", &["1.1.1.1, 198.51.100.1"], "10.0.0.0/8"),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            seen(
+                "10.1.2.3:1",
+                &["1.1.1.1", "198.51.100.1, 10.9.9.9"],
+                "10.0.0.0/8"
+            ),
+            "198.51.100.1"
+        );
+        assert_eq!(seen("10.1.2.3:1", &["rubbish"], "10.0.0.0/8"), "10.1.2.3");
+        assert_eq!(seen("10.1.2.3:1", &[], "10.0.0.0/8"), "10.1.2.3");
+        assert_eq!(seen("127.0.0.1:1", &["8.8.8.8:99"], "127.0.0.1"), "8.8.8.8");
+    }
+
+    #[test]
+    fn of_ipv6_the_network_counts() {
+        assert_eq!(
+            seen("[2001:db8:1:2:3:4:5:6]:1", &[], ""),
+            "2001:db8:1:2::/64"
+        );
+        assert_eq!(
+            seen("[2001:db8:1:2::1]:1", &[], ""),
+            seen("[2001:db8:1:2:ffff::9]:2", &[], "")
+        );
+        assert_eq!(seen("[::ffff:203.0.113.9]:1", &[], ""), "203.0.113.9");
+        assert_eq!(seen("[::1]:1", &[], ""), "::1");
+        assert!(is_local("::1") && is_local("127.0.0.5") && !is_local("10.0.0.1"));
+    }
+
+    #[test]
+    fn a_cookie_that_is_there_twice_is_not_there() {
+        let one = headers(&[("cookie", "a=1; __Host-gather-session=gs_x; b=2")]);
+        assert_eq!(cookie(&one, SESSION_COOKIE), Some("gs_x"));
+        let two = headers(&[
+            ("cookie", "__Host-gather-session=gs_x"),
+            ("cookie", "__Host-gather-session=gs_y"),
+        ]);
+        assert_eq!(cookie(&two, SESSION_COOKIE), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_gives_an_address(line in "[ -~]*", connected in "[ -~]*") {
+            let given = seen(&connected, &[&line], "0.0.0.0/0,::/0");
+            prop_assert!(!given.is_empty() && given.len() <= 45);
+        }
+    }
+}

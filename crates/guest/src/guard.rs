@@ -1,0 +1,493 @@
+//! What stands before every handler: who calls, whether they may, and whether they call too often.
+//!
+//! An operation's OpenAPI entry says what it needs: no `security`, a valid identity (`"token" = []`), a scope
+//! (`"token" = ["skills:publish"]`), or nothing while an identity is looked at where it is given (`()`, then
+//! `"token" = []`). So what is documented is what is enforced. At most one statement asks the database, and most
+//! requests ask nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::{RequestPartsExt, Router};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::Operation;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::caller::{Checked, Recorded};
+use crate::client::{self, SESSION_COOKIE, cookie};
+use crate::limits::{self, Standing, Tier};
+use crate::openapi::TOKEN;
+use crate::token::{News, Secret, with_verifier};
+use crate::{Caller, Client, Db, Problem, Result, args, required_variable, signature};
+
+/// What API keys begin with: scanners for leaked secrets find them by it.
+pub const API_KEY_PREFIX: &str = "gk_";
+const CSRF: &str = "x-csrf-token";
+
+/// The routes with their guard.
+pub fn guarded(router: OpenApiRouter) -> Router {
+    let (router, document) = router.split_for_parts();
+    let policies = Arc::new(Policies::of(&document));
+    router.layer(from_fn_with_state(policies, guard))
+}
+
+/// What an operation asks of its caller.
+#[derive(Debug, Clone, PartialEq)]
+struct Policy {
+    tier: Tier,
+    /// Whether an identity is looked at.
+    looks: bool,
+    scopes: Vec<String>,
+}
+
+/// Of what is no operation: an unknown path, or another method.
+static NO_OPERATION: Policy = Policy {
+    tier: Tier::Relaxed,
+    looks: false,
+    scopes: Vec::new(),
+};
+
+impl Policy {
+    fn of(operation: &Operation) -> Self {
+        let extensions = operation.extensions.as_ref();
+        let tier = extensions.and_then(|all| all.get("x-rate-limit"));
+        let tier = tier.and_then(|tier| serde_json::from_value(tier.clone()).ok());
+        // The library gives a requirement's content by serialisation only.
+        let security = serde_json::to_value(&operation.security).unwrap_or_default();
+        let wanted = security.as_array().into_iter().flatten();
+        let tokens: Vec<&Value> = wanted.filter_map(|one| one.get(TOKEN)).collect();
+        let scopes = tokens.iter().filter_map(|scopes| scopes.as_array());
+        let scopes = scopes.flatten().filter_map(Value::as_str);
+        Self {
+            tier: tier.unwrap_or(Tier::Standard),
+            looks: !tokens.is_empty(),
+            scopes: scopes.map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// The policies by path, as the router writes it, and method.
+struct Policies(HashMap<String, Vec<(Method, Policy)>>);
+
+impl Policies {
+    fn of(document: &OpenApi) -> Self {
+        let paths = document.paths.paths.iter().map(|(path, item)| {
+            let operations = [
+                (Method::GET, &item.get),
+                (Method::HEAD, &item.head),
+                (Method::POST, &item.post),
+                (Method::PUT, &item.put),
+                (Method::PATCH, &item.patch),
+                (Method::DELETE, &item.delete),
+            ];
+            let operations = operations
+                .into_iter()
+                .filter_map(|(method, operation)| Some((method, Policy::of(operation.as_ref()?))));
+            (path.clone(), operations.collect())
+        });
+        Self(paths.collect())
+    }
+
+    fn get(&self, request: &Request) -> &Policy {
+        let path = request.extensions().get::<MatchedPath>();
+        let operations = path.and_then(|path| self.0.get(path.as_str()));
+        let find = |wanted: &Method| {
+            let mut operations = operations.into_iter().flatten();
+            operations.find(|(method, _)| method == wanted)
+        };
+        let head = || (*request.method() == Method::HEAD).then(|| find(&Method::GET));
+        let found = find(request.method()).or_else(|| head().flatten());
+        found.map_or(&NO_OPERATION, |(_, policy)| policy)
+    }
+}
+
+async fn guard(State(policies): State<Arc<Policies>>, request: Request, next: Next) -> Response {
+    let policy = policies.get(&request);
+    let mut standing = None;
+    let mut response = match admit(policy, request, &mut standing).await {
+        Ok(request) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
+    }
+    response
+}
+
+/// The request, if it may go on, with what is known of its caller.
+async fn admit(
+    policy: &Policy,
+    request: Request,
+    standing: &mut Option<Standing>,
+) -> Result<Request> {
+    let (mut parts, mut body) = request.into_parts();
+    let address = client::address(&parts.headers).await;
+    let quota = policy.tier.quota(&address).await;
+    let limit = quota.map(|quota| Limit {
+        tier: policy.tier,
+        quota,
+        address: &address,
+    });
+    let (checked, left) = if !policy.looks {
+        (Checked::Absent, charge(&mut parts, limit, None).await?)
+    } else if signature::is_signed(&parts.headers) {
+        let signed = signature::check(&mut parts, &mut body).await?;
+        let caller = match &signed {
+            Checked::Known(caller) => Some(caller.clone()),
+            _ => None,
+        };
+        (signed, charge(&mut parts, limit, caller.as_ref()).await?)
+    } else {
+        check(&mut parts, limit).await?
+    };
+    *standing = left;
+    if let Some(refusal) = left.and_then(|standing| standing.refusal()) {
+        return Err(refusal);
+    }
+    if let Checked::Known(caller) = &checked {
+        if let Some(recorded) = parts.extensions.get::<Recorded>() {
+            recorded.record(caller.id);
+        }
+        require(caller, policy, &mut parts).await?;
+    }
+    parts.extensions.insert(checked);
+    Ok(Request::from_parts(parts, body))
+}
+
+/// 403 unless the caller has the operation's scopes. A refusal goes on record.
+async fn require(caller: &Caller, policy: &Policy, parts: &mut Parts) -> Result<()> {
+    let missing = policy.scopes.iter().find(|scope| !caller.allows(scope));
+    let Some(scope) = missing else {
+        return Ok(());
+    };
+    let subject = format!("{} {}", parts.method, parts.uri.path());
+    let client = parts.extract::<Client>().await?;
+    let db = parts.extract::<Db>().await?;
+    let detail = serde_json::json!({ "scope": scope });
+    db.execute(
+        "select audit.record($1, 'access.refused', $2, false, $3, $4, $5)",
+        args![
+            caller.id,
+            subject,
+            client.address,
+            client.request_id,
+            detail
+        ],
+    )
+    .await?;
+    Err(Problem::forbidden(format!(
+        "This needs the scope `{scope}`."
+    )))
+}
+
+/// Whose requests are counted, and how many are allowed.
+#[derive(Debug, Clone, Copy)]
+struct Limit<'a> {
+    tier: Tier,
+    quota: u32,
+    address: &'a str,
+}
+
+impl Limit<'_> {
+    fn bucket(&self, caller: Option<&Caller>) -> String {
+        let tier = self.tier.name();
+        match caller {
+            Some(caller) => format!("{tier}:account:{}", caller.id),
+            None => format!("{tier}:address:{}", self.address),
+        }
+    }
+
+    fn spend(&self, caller: Option<&Caller>) -> Option<Standing> {
+        limits::spend(self.tier, &self.bucket(caller), self.quota, unix_now_ms())
+    }
+}
+
+/// Counts a request whose caller is known already, or is nobody.
+async fn charge(
+    parts: &mut Parts,
+    limit: Option<Limit<'_>>,
+    caller: Option<&Caller>,
+) -> Result<Option<Standing>> {
+    let Some(limit) = limit else {
+        return Ok(None);
+    };
+    if let Some(standing) = limit.spend(caller) {
+        return Ok(Some(standing));
+    }
+    ask(parts, None, Some((&limit, caller))).await?;
+    Ok(limit.spend(caller))
+}
+
+/// Who presents a token, an API key or a cookie, and how that account, or else the address, stands.
+async fn check(parts: &mut Parts, limit: Option<Limit<'_>>) -> Result<(Checked, Option<Standing>)> {
+    let presented = match presented(&parts.headers) {
+        Presented::Nothing => {
+            return Ok((Checked::Absent, charge(parts, limit, None).await?));
+        }
+        Presented::Malformed => None,
+        Presented::Secret { text, is_token } => Some((text, is_token)),
+        Presented::Cookie { text, csrf } => {
+            if !parts.method.is_safe() && !is_csrf_token(&text, csrf.as_deref()) {
+                return Ok((
+                    Checked::Invalid(csrf_failed()),
+                    charge(parts, limit, None).await?,
+                ));
+            }
+            Some((text, false))
+        }
+    };
+    let Some((text, is_token)) = presented else {
+        let left = charge(parts, limit, None).await?;
+        return Ok((Checked::Invalid(Problem::unauthenticated()), left));
+    };
+    let server = required_variable("public_url").await?;
+    let secret = if is_token {
+        Secret::Token(&text)
+    } else {
+        Secret::Opaque(&text)
+    };
+    let now = unix_now();
+    let recall = || with_verifier(|verifier| verifier.recall(&server, secret, now));
+
+    let mut caller = recall();
+    let asks = with_verifier(|verifier| {
+        verifier.is_stale(now)
+            || (caller.is_none() && (!is_token || verifier.should_reload_for(&text)))
+    });
+    let mut left = limit.and_then(|limit| limit.spend(caller.as_ref()));
+    if asks {
+        let unknown = (caller.is_none() && !is_token).then_some(text.as_str());
+        let leased = limit.as_ref().filter(|_| left.is_none());
+        ask(parts, unknown, leased.map(|limit| (limit, caller.as_ref()))).await?;
+        let before = caller;
+        caller = recall();
+        // The address was charged, or it is the account's first request here.
+        if before.is_none() && caller.is_some() {
+            left = None;
+        }
+    }
+    if left.is_none() {
+        left = charge(parts, limit, caller.as_ref()).await?;
+    }
+    let checked = match caller {
+        Some(caller) => Checked::Known(caller),
+        None => Checked::Invalid(Problem::unauthenticated()),
+    };
+    Ok((checked, left))
+}
+
+/// The one statement: what is new, whose secret this is, and a lease.
+async fn ask(
+    parts: &mut Parts,
+    secret: Option<&str>,
+    lease: Option<(&Limit<'_>, Option<&Caller>)>,
+) -> Result<()> {
+    let now = unix_now();
+    let since = with_verifier(|verifier| verifier.since());
+    let hash: Option<[u8; 32]> = secret.map(|secret| Sha256::digest(secret).into());
+    let bucket = lease.map(|(limit, caller)| limit.bucket(caller));
+    let (tier, quota) = lease.map_or((Tier::Standard, 0), |(limit, _)| (limit.tier, limit.quota));
+    let quota = i32::try_from(quota).unwrap_or(i32::MAX);
+    let db = parts.extract::<Db>().await?;
+    #[derive(Deserialize)]
+    struct Row {
+        news: News,
+    }
+    let Row { news } = db
+        .one(
+            "select identity.check_in($1::text::timestamptz, $2, $3, $4, $5, $6) as news",
+            args![since, hash, bucket, tier.name(), quota, tier.is_exact()],
+        )
+        .await?;
+    with_verifier(|verifier| {
+        verifier.learn(&news, now);
+        if let (Some(secret), Some(found)) = (secret, &news.caller) {
+            verifier.remember_opaque(secret, found, now);
+        }
+    });
+    if let (Some(grant), Some((limit, caller))) = (news.lease, lease) {
+        let found = news.caller.as_ref().map(crate::token::Found::caller);
+        let bucket = limit.bucket(found.as_ref().or(caller));
+        limits::remember(&bucket, grant, unix_now_ms());
+    }
+    Ok(())
+}
+
+/// What a request's headers present.
+#[derive(Debug, PartialEq)]
+enum Presented {
+    Nothing,
+    Malformed,
+    Secret { text: String, is_token: bool },
+    Cookie { text: String, csrf: Option<String> },
+}
+
+/// `Authorization: Bearer` goes before the cookie.
+fn presented(headers: &HeaderMap) -> Presented {
+    if headers.contains_key(AUTHORIZATION) {
+        let Some(text) = bearer(headers) else {
+            return Presented::Malformed;
+        };
+        let is_token = !text.starts_with(API_KEY_PREFIX);
+        return Presented::Secret {
+            text: text.to_owned(),
+            is_token,
+        };
+    }
+    let Some(text) = cookie(headers, SESSION_COOKIE) else {
+        return Presented::Nothing;
+    };
+    let csrf = headers.get(CSRF).and_then(|value| value.to_str().ok());
+    Presented::Cookie {
+        text: text.to_owned(),
+        csrf: csrf.map(str::to_owned),
+    }
+}
+
+/// The token of `Authorization: Bearer <token>`; another scheme or a malformed header is `None`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// What a page of ours sends back with a change, to show that it is ours: it follows from the cookie, which no
+/// page can read, and is told to the page that signs in.
+pub fn csrf_token(cookie: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(format!("gather-csrf-v1:{cookie}")))
+}
+
+fn is_csrf_token(cookie: &str, given: Option<&str>) -> bool {
+    let given = given.unwrap_or_default().as_bytes();
+    csrf_token(cookie).as_bytes().ct_eq(given).into()
+}
+
+fn csrf_failed() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "csrf-failed",
+        "With the session cookie a change needs the header `X-CSRF-Token`, as signing in told it.",
+    )
+}
+
+pub(crate) fn unix_now() -> u64 {
+    unix_now_ms() / 1000
+}
+
+fn unix_now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pairs = pairs.iter().map(|(name, value)| {
+            let name = http::HeaderName::from_static(name);
+            (name, value.parse().expect("a value"))
+        });
+        pairs.collect()
+    }
+
+    #[test]
+    fn only_bearer_is_read() {
+        let bearer_of =
+            |value: &str| bearer(&headers(&[("authorization", value)])).map(str::to_owned);
+        assert_eq!(bearer_of("Bearer abc").as_deref(), Some("abc"));
+        assert_eq!(bearer_of("bearer abc").as_deref(), Some("abc"));
+        assert_eq!(bearer_of("Basic abc"), None);
+        assert_eq!(bearer_of("abc"), None);
+    }
+
+    #[test]
+    fn a_header_goes_before_a_cookie() {
+        let both = headers(&[
+            ("authorization", "Bearer gk_1"),
+            ("cookie", "__Host-gather-session=gs_2"),
+        ]);
+        let key = Presented::Secret {
+            text: "gk_1".to_owned(),
+            is_token: false,
+        };
+        assert_eq!(presented(&both), key);
+        let broken = headers(&[
+            ("authorization", "Basic x"),
+            ("cookie", "__Host-gather-session=gs_2"),
+        ]);
+        assert_eq!(presented(&broken), Presented::Malformed);
+        assert_eq!(presented(&headers(&[])), Presented::Nothing);
+    }
+
+    #[test]
+    fn a_csrf_token_is_for_one_cookie() {
+        let token = csrf_token("gs_1");
+        assert!(is_csrf_token("gs_1", Some(&token)));
+        assert!(!is_csrf_token("gs_2", Some(&token)));
+        assert!(!is_csrf_token("gs_1", None) && !is_csrf_token("gs_1", Some("")));
+    }
+
+    mod documented {
+        #[utoipa::path(get, path = "/open", responses())]
+        pub async fn open() {}
+        #[utoipa::path(get, path = "/known", responses(), security(("token" = [])))]
+        pub async fn known() {}
+        #[utoipa::path(get, path = "/looked-at", responses(), security((), ("token" = [])))]
+        pub async fn looked_at() {}
+        #[utoipa::path(
+            post, path = "/scoped", responses(), security(("token" = ["kb:write"])),
+            extensions(("x-rate-limit" = json!("bulk")))
+        )]
+        pub async fn scoped() {}
+    }
+
+    #[test]
+    fn policies_are_what_is_documented() {
+        use documented::{
+            __path_known, __path_looked_at, __path_open, __path_scoped, known, looked_at, open,
+            scoped,
+        };
+        use utoipa_axum::routes;
+        let router: OpenApiRouter = OpenApiRouter::new()
+            .routes(routes!(open))
+            .routes(routes!(known))
+            .routes(routes!(looked_at))
+            .routes(routes!(scoped));
+        let policies = Policies::of(&router.into_openapi());
+        let policy = |path: &str| &policies.0[path][0].1;
+        let standard = |looks| Policy {
+            tier: Tier::Standard,
+            looks,
+            scopes: Vec::new(),
+        };
+        assert_eq!(*policy("/open"), standard(false));
+        assert_eq!(*policy("/known"), standard(true));
+        assert_eq!(*policy("/looked-at"), standard(true));
+        let scoped = Policy {
+            tier: Tier::Bulk,
+            looks: true,
+            scopes: vec!["kb:write".to_owned()],
+        };
+        assert_eq!(*policy("/scoped"), scoped);
+    }
+}

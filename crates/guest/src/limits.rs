@@ -1,0 +1,249 @@
+//! Limits on requests: how many a minute, by account or by address.
+//!
+//! The database counts. An instance takes leases on a few requests at a time, so that most requests ask
+//! nobody; all leases together never exceed the quota, however many hosts there are.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Deserialize;
+
+use crate::{Problem, client, variable};
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STANDING: HeaderName = HeaderName::from_static("ratelimit");
+const MINUTE_MS: u64 = 60_000;
+/// For requests from this machine, whose address may be that of everybody.
+const LOCAL_FACTOR: u32 = 100;
+/// Beyond this many leases the instance gives them all up: what was left of them is lost.
+const MAX_LEASES: usize = 10_000;
+
+/// How much a kind of request may be made. An operation names its own in its OpenAPI entry, with
+/// `extensions(("x-rate-limit" = json!("strict")))`; those that name none are `standard`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Tier {
+    /// What guesses and floods go for: signing in, registering. Counted exactly.
+    Strict,
+    /// Nearly everything.
+    Standard,
+    /// Pages, documents and health. Each instance counts for itself, so that they need no database.
+    Relaxed,
+    /// What is large: uploads and exports. Counted exactly.
+    Bulk,
+}
+
+impl Tier {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Standard => "standard",
+            Self::Relaxed => "relaxed",
+            Self::Bulk => "bulk",
+        }
+    }
+
+    /// Requests a minute, unless the variable `rate_limits` says otherwise.
+    fn default_quota(self) -> u32 {
+        match self {
+            Self::Strict | Self::Bulk => 60,
+            Self::Standard => 1_200,
+            Self::Relaxed => 6_000,
+        }
+    }
+
+    /// Whether each request asks the database.
+    pub fn is_exact(self) -> bool {
+        matches!(self, Self::Strict | Self::Bulk)
+    }
+
+    /// Requests a minute from an address; `None`: there are no limits.
+    pub async fn quota(self, address: &str) -> Option<u32> {
+        let configured = variable("rate_limits").await.unwrap_or_default();
+        let quota = quota(self, &configured)?;
+        let factor = if client::is_local(address) {
+            LOCAL_FACTOR
+        } else {
+            1
+        };
+        Some(quota.saturating_mul(factor))
+    }
+}
+
+/// `strict=60,standard=1200`, or `off`.
+fn quota(tier: Tier, configured: &str) -> Option<u32> {
+    if configured.trim() == "off" {
+        return None;
+    }
+    let pairs = configured
+        .split(',')
+        .filter_map(|pair| pair.split_once('='));
+    let given = pairs
+        .filter(|(name, _)| name.trim() == tier.name())
+        .find_map(|(_, quota)| quota.trim().parse().ok());
+    Some(given.unwrap_or_else(|| tier.default_quota()))
+}
+
+/// What the database grants.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Grant {
+    /// Requests of this lease.
+    granted: u32,
+    /// What the bucket has left beside it.
+    free: u32,
+    ends_in_ms: u64,
+}
+
+/// Requests that this instance may still let through.
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    left: u32,
+    free: u32,
+    /// Unix time.
+    ends_ms: u64,
+}
+
+thread_local! {
+    static LEASES: RefCell<HashMap<String, Lease>> = RefCell::default();
+}
+
+/// How a request stands with its limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    tier: Tier,
+    quota: u32,
+    remaining: u32,
+    ends_in_ms: u64,
+    refused: bool,
+}
+
+/// Remembers a lease.
+pub(crate) fn remember(bucket: &str, grant: Grant, now_ms: u64) {
+    let lease = Lease {
+        left: grant.granted,
+        free: grant.free,
+        ends_ms: now_ms + grant.ends_in_ms.min(MINUTE_MS),
+    };
+    LEASES.with_borrow_mut(|leases| {
+        if leases.len() >= MAX_LEASES {
+            leases.clear();
+        }
+        leases.insert(bucket.to_owned(), lease);
+    });
+}
+
+/// Uses one request of a lease; `None` where there is no lease to use, so that one must be asked for.
+pub(crate) fn spend(tier: Tier, bucket: &str, quota: u32, now_ms: u64) -> Option<Standing> {
+    LEASES.with_borrow_mut(|leases| {
+        if tier == Tier::Relaxed
+            && leases
+                .get(bucket)
+                .is_none_or(|lease| lease.ends_ms <= now_ms)
+        {
+            if leases.len() >= MAX_LEASES {
+                leases.clear();
+            }
+            let whole = Lease {
+                left: quota,
+                free: 0,
+                ends_ms: now_ms + MINUTE_MS,
+            };
+            leases.insert(bucket.to_owned(), whole);
+        }
+        let lease = leases.get_mut(bucket)?;
+        let is_over = lease.ends_ms <= now_ms;
+        // Nothing left anywhere is known until the minute ends; something left elsewhere is asked for.
+        if is_over || (lease.left == 0 && lease.free > 0) {
+            leases.remove(bucket);
+            return None;
+        }
+        let refused = lease.left == 0;
+        lease.left = lease.left.saturating_sub(1);
+        Some(Standing {
+            tier,
+            quota,
+            remaining: lease.left.saturating_add(lease.free),
+            ends_in_ms: lease.ends_ms - now_ms,
+            refused,
+        })
+    })
+}
+
+impl Standing {
+    /// 429 `rate-limited`, if the request is one too many.
+    pub fn refusal(&self) -> Option<Problem> {
+        self.refused.then(|| {
+            let seconds = u32::try_from(self.seconds()).unwrap_or(60);
+            let detail = format!(
+                "At most {} requests of the tier `{}` a minute. Go on in {seconds} s.",
+                self.quota,
+                self.tier.name()
+            );
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail).retry_after(seconds)
+        })
+    }
+
+    fn seconds(&self) -> u64 {
+        self.ends_in_ms.div_ceil(1000).max(1)
+    }
+
+    /// Says it in the answer's headers (draft-ietf-httpapi-ratelimit-headers-10).
+    pub fn tell(&self, headers: &mut HeaderMap) {
+        let (name, quota) = (self.tier.name(), self.quota);
+        let policy = format!("\"{name}\";q={quota};w=60");
+        let standing = format!("\"{name}\";r={};t={}", self.remaining, self.seconds());
+        let values = [(POLICY, policy), (STANDING, standing)];
+        for (name, value) in values {
+            headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
+        }
+        if self.refused {
+            headers.insert(RETRY_AFTER, HeaderValue::from(self.seconds()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotas_are_configured_by_tier() {
+        assert_eq!(quota(Tier::Strict, ""), Some(60));
+        assert_eq!(quota(Tier::Strict, "standard=5, strict=7"), Some(7));
+        assert_eq!(quota(Tier::Bulk, "standard=5"), Some(60));
+        assert_eq!(quota(Tier::Bulk, "off"), None);
+    }
+
+    #[test]
+    fn a_lease_is_used_up_and_asked_for_again() {
+        let grant = |granted, free| Grant {
+            granted,
+            free,
+            ends_in_ms: 30_000,
+        };
+        let spend = |now| spend(Tier::Standard, "a", 100, now);
+        assert!(spend(0).is_none());
+        remember("a", grant(2, 98), 0);
+        assert_eq!(spend(0).expect("leased").remaining, 99);
+        assert_eq!(spend(1).expect("leased").remaining, 98);
+        assert!(spend(2).is_none(), "there is more in the database");
+        remember("a", grant(1, 0), 2);
+        assert!(spend(3).expect("the last").refusal().is_none());
+        let refusal = spend(4).expect("known").refusal().expect("refused");
+        assert_eq!(
+            (refusal.status().as_u16(), refusal.code()),
+            (429, "rate-limited")
+        );
+        assert!(spend(30_002).is_none(), "a new minute");
+    }
+
+    #[test]
+    fn relaxed_needs_no_database() {
+        let spend = |now| spend(Tier::Relaxed, "b", 2, now).expect("counted here");
+        assert!(spend(0).refusal().is_none() && spend(1).refusal().is_none());
+        assert!(spend(2).refusal().is_some());
+        assert!(spend(MINUTE_MS).refusal().is_none());
+    }
+}

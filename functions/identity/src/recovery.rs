@@ -1,0 +1,165 @@
+//! Changed and forgotten passwords.
+
+use axum::http::StatusCode;
+use garde::Validate;
+use guest::{Caller, Client, Db, Input, Problem, Result, args, open_link};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::input::{normal_email, valid_email};
+use crate::{passwords, users};
+
+/// The old password and a new one.
+#[derive(Deserialize, Validate, ToSchema)]
+pub struct PasswordChange {
+    #[garde(skip)]
+    #[schema(format = Password)]
+    current_password: String,
+    /// At least 12 characters; not a common one, nor made of the name or the address.
+    #[garde(skip)]
+    #[schema(format = Password, min_length = 12)]
+    password: String,
+}
+
+/// Whose password was forgotten.
+#[derive(Deserialize, Validate, ToSchema)]
+pub struct Forgotten {
+    #[garde(custom(valid_email))]
+    #[schema(example = "grace@example.org")]
+    email: String,
+}
+
+/// A new password, by the token of the mailed link.
+#[derive(Deserialize, Validate, ToSchema)]
+pub struct Reset {
+    #[garde(skip)]
+    token: String,
+    /// At least 12 characters; not a common one, nor made of the address.
+    #[garde(skip)]
+    #[schema(format = Password, min_length = 12)]
+    password: String,
+}
+
+/// Changes the calling person's password, and ends all their other sessions.
+#[utoipa::path(
+    put, path = "/api/users/me/password", tag = "users", request_body = PasswordChange,
+    responses(
+        (status = 204, description = "Changed"),
+        (status = 403, description = "`confirmation-refused`: not the current password"),
+        (status = 404, description = "The caller is no person"),
+        (status = 429, description = "`too-many-attempts`, `rate-limited`"),
+    ),
+    security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
+)]
+pub async fn change(
+    db: Db,
+    caller: Caller,
+    client: Client,
+    Input(given): Input<PasswordChange>,
+) -> Result<StatusCode> {
+    let user = users::read(&db, caller.id).await?;
+    users::confirm_password(&db, &client, &caller, &user.email, &given.current_password).await?;
+    let hash = users::checked(&given.password, &user.email, &user.name).await?;
+    set(
+        &db,
+        Some(caller.id),
+        None,
+        hash,
+        Some(caller.session),
+        &client,
+    )
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Mails a link that sets a new password: it works once, for 30 minutes.
+///
+/// The answer is the same whether the address is known or not.
+#[utoipa::path(
+    post, path = "/api/users/password/forgot", tag = "users", request_body = Forgotten,
+    responses((status = 202, description = "If an account has this address, the mail is on its way")),
+    extensions(("x-rate-limit" = json!("strict")))
+)]
+pub async fn forgot(
+    db: Db,
+    client: Client,
+    Input(forgotten): Input<Forgotten>,
+) -> Result<StatusCode> {
+    mail_reset(&db, &client, &forgotten.email).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Has the link mailed, if somebody has the address.
+pub async fn mail_reset(db: &Db, client: &Client, email: &str) -> Result<()> {
+    db.execute(
+        "select identity.forget_password($1, $2)",
+        args![normal_email(email), json!(client)],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Sets a new password by a mailed link. All sessions end.
+#[utoipa::path(
+    post, path = "/api/users/password/reset", tag = "users", request_body = Reset,
+    responses(
+        (status = 204, description = "Set"),
+        (status = 410, description = "`link-expired`"),
+    ),
+    extensions(("x-rate-limit" = json!("strict")))
+)]
+pub async fn reset(db: Db, client: Client, Input(given): Input<Reset>) -> Result<StatusCode> {
+    reset_password(&db, &client, &given.token, &given.password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Uses up a link that sets a password.
+pub async fn reset_password(db: &Db, client: &Client, token: &str, password: &str) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Row {
+        email: Option<String>,
+    }
+    let link = open_link(token).await?.ok_or_else(users::link_expired)?;
+    let row: Row = db
+        .one("select identity.reset_email($1) as email", args![link])
+        .await?;
+    let email = row.email.ok_or_else(users::link_expired)?;
+    let hash = users::checked(password, &email, "").await?;
+    set(db, None, Some(link), hash, None, client).await
+}
+
+async fn set(
+    db: &Db,
+    account: Option<Uuid>,
+    link: Option<Uuid>,
+    hash: [u8; 32],
+    but: Option<Uuid>,
+    client: &Client,
+) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Row {
+        done: bool,
+    }
+    let row: Row = db
+        .one(
+            "select identity.set_password($1, $2, $3, $4, $5, $6) as done",
+            args![
+                account,
+                link,
+                hash,
+                passwords::CURRENT_VERSION,
+                but,
+                json!(client)
+            ],
+        )
+        .await?;
+    if row.done {
+        Ok(())
+    } else if link.is_some() {
+        Err(users::link_expired())
+    } else {
+        Err(Problem::not_found("person"))
+    }
+}

@@ -1,0 +1,185 @@
+//! People sign in: a password, a code where there is a second factor, then tokens and the session cookie.
+
+use axum::Json;
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use garde::Validate;
+use guest::{Client, Db, Input, Problem, Result, SESSION_COOKIE, args, csrf_token};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::input::normal_email;
+use crate::tokens::{Granted, Secret, Tokens};
+use crate::{keys, passwords, second_factor, tokens};
+
+/// As long as a session lasts without being refreshed.
+const COOKIE_SECONDS: u32 = 30 * 24 * 60 * 60;
+
+/// Who signs in.
+#[derive(Deserialize, Validate, ToSchema)]
+pub struct Credentials {
+    #[garde(skip)]
+    #[schema(example = "grace@example.org")]
+    email: String,
+    #[garde(skip)]
+    #[schema(format = Password)]
+    password: String,
+    /// Of the second factor, where there is one: six digits, or a recovery code.
+    #[garde(skip)]
+    code: Option<String>,
+}
+
+/// A new session: tokens for programs, and for browsers a cookie beside this body.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignedIn {
+    #[serde(flatten)]
+    tokens: Tokens,
+    /// With the cookie, a change needs this as `X-CSRF-Token`.
+    csrf_token: String,
+}
+
+/// What a password opened.
+#[derive(Deserialize)]
+pub struct Opened {
+    pub account: Uuid,
+    /// The sealed secret of the second factor.
+    pub totp: Option<String>,
+}
+
+/// Signs a person in.
+///
+/// 401 `authentication-failed` is the same whatever was wrong; `second-factor-required` comes after the right password
+/// of an account that has one. After a few failures each further one costs a growing delay: 429 `too-many-attempts`.
+#[utoipa::path(
+    post, path = "/api/sessions", tag = "sessions", request_body = Credentials,
+    responses(
+        (status = 200, body = SignedIn, headers(("Set-Cookie" = String))),
+        (status = 401, description = "`authentication-failed`, `second-factor-required`"),
+        (status = 429, description = "`too-many-attempts`, `rate-limited`"),
+    ),
+    extensions(("x-rate-limit" = json!("strict")))
+)]
+pub async fn sign_in(db: Db, client: Client, Input(given): Input<Credentials>) -> Result<Response> {
+    let email = normal_email(&given.email);
+    wait(&db, &email, &client).await?;
+    let opened = check_password(&db, &client, &email, &given.password).await?;
+    let opened = opened.ok_or_else(failed)?;
+    if let Some(sealed) = &opened.totp {
+        let Some(code) = given.code.as_deref().filter(|code| !code.is_empty()) else {
+            return Err(second_factor_required());
+        };
+        if !second_factor::accepts(&db, opened.account, sealed, code).await? {
+            db.execute(
+                "select identity.refuse_sign_in($1, $2, 'second-factor')",
+                args![&email, json!(client)],
+            )
+            .await?;
+            return Err(failed());
+        }
+    }
+    db.execute(
+        "select identity.forgive($1, $2, false)",
+        args![&email, &client.address],
+    )
+    .await?;
+    open(&db, opened.account, "password", client).await
+}
+
+/// Opens a session of an account in a browser or a program.
+pub async fn open(db: &Db, account: Uuid, method: &str, client: Client) -> Result<Response> {
+    let (refresh, cookie) = (Secret::refresh(), Secret::new("gs_"));
+    let client = client.with_cookie(cookie.text());
+    let granted: Granted = db
+        .one(
+            "select g.* from identity.open_session($1, $2, $3, $4, $5) g",
+            args![
+                account,
+                method,
+                refresh.hash(),
+                json!(client),
+                keys::remembered_kid()
+            ],
+        )
+        .await?;
+    let signed_in = SignedIn {
+        tokens: tokens::grant(db, granted, refresh).await?,
+        csrf_token: csrf_token(cookie.text()),
+    };
+    let mut response = Json(signed_in).into_response();
+    set_cookie(&mut response, cookie.text(), COOKIE_SECONDS)?;
+    Ok(response)
+}
+
+/// Takes the session cookie away.
+pub fn clear_cookie(response: &mut Response) -> Result<()> {
+    set_cookie(response, "", 0)
+}
+
+fn set_cookie(response: &mut Response, value: &str, seconds: u32) -> Result<()> {
+    let cookie = format!(
+        "{SESSION_COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax"
+    );
+    let cookie = HeaderValue::try_from(cookie).map_err(Problem::internal)?;
+    response.headers_mut().append(SET_COOKIE, cookie);
+    Ok(())
+}
+
+/// 429 while the passwords of this address are not looked at.
+pub async fn wait(db: &Db, email: &str, client: &Client) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Row {
+        seconds: u32,
+    }
+    let row: Row = db
+        .one(
+            "select identity.sign_in_delay($1, $2) as seconds",
+            args![email, &client.address],
+        )
+        .await?;
+    if row.seconds == 0 {
+        return Ok(());
+    }
+    let detail = format!(
+        "Too many failures. Try again in {} s, or reset the password.",
+        row.seconds
+    );
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", detail);
+    Err(problem.retry_after(row.seconds))
+}
+
+/// Whose address and password this is. The hash comes before anything is looked up, so that the time tells nothing.
+pub async fn check_password(
+    db: &Db,
+    client: &Client,
+    email: &str,
+    password: &str,
+) -> Result<Option<Opened>> {
+    // The longest that can be one: more would only cost time.
+    let within = password.len() <= passwords::MAX_BYTES && email.len() <= 254;
+    let password = if within { password } else { "" };
+    let hash = passwords::hash(email, password).await?;
+    let opened = db.optional(
+        "select o.account, o.totp from identity.check_password($1, $2, $3) o",
+        args![email, hash, json!(client)],
+    );
+    Ok(opened.await?)
+}
+
+fn failed() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "authentication-failed",
+        "The address, the password or the code was not accepted.",
+    )
+}
+
+fn second_factor_required() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "second-factor-required",
+        "Send the `code` of the second factor too.",
+    )
+}

@@ -1,0 +1,328 @@
+//! People: registering, proving the mail address, reading, leaving.
+
+use axum::Json;
+use axum::http::StatusCode;
+use garde::Validate;
+use guest::db::OnConstraint;
+use guest::{Caller, Client, Created, Db, Input, Kind, Problem, Result, args, open_link};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::input::{normal_email, valid_email, valid_name};
+use crate::passwords;
+
+/// A person, as they see themselves.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct User {
+    pub id: Uuid,
+    #[schema(example = "grace")]
+    pub name: String,
+    #[schema(example = "grace@example.org")]
+    pub email: String,
+    pub email_verified: bool,
+    /// Whether signing in needs a code.
+    pub second_factor: bool,
+    pub status: String,
+    pub roles: Vec<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// A new person.
+#[derive(Deserialize, Validate, ToSchema)]
+pub struct NewUser {
+    #[garde(custom(valid_email))]
+    #[schema(example = "grace@example.org", max_length = 254)]
+    pub email: String,
+    /// 3 to 40 of a-z, 0-9 and `-`; one space of names with agents.
+    #[garde(custom(valid_name))]
+    #[schema(example = "grace", pattern = "^[a-z0-9-]{3,40}$")]
+    pub name: String,
+    /// At least 12 characters; not a common one, nor made of the name or the address.
+    #[garde(skip)]
+    #[schema(format = Password, min_length = 12)]
+    pub password: String,
+}
+
+/// The new person as anybody may know it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Registered {
+    pub id: Uuid,
+    pub name: String,
+    pub email: String,
+    /// False until the link in the mail was opened.
+    pub email_verified: bool,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// The token of a mailed link.
+#[derive(Deserialize, Validate, ToSchema)]
+pub struct LinkToken {
+    #[garde(skip)]
+    token: String,
+}
+
+/// What the database says of a new account.
+#[derive(Deserialize)]
+struct NewAccount {
+    id: Uuid,
+    name: String,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+}
+
+/// Registers a person, and mails a link that proves the address.
+///
+/// No token is needed. Signing in works at once. The answer is the same where somebody has the address already; that
+/// one is told by mail.
+#[utoipa::path(
+    post, path = "/api/users/register", tag = "users", request_body = NewUser,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless")),
+    responses(
+        (status = 201, body = Registered, headers(("Location" = String))),
+        (status = 409, description = "`name-taken`, `idempotency-mismatch`"),
+    ),
+    extensions(("x-rate-limit" = json!("strict")))
+)]
+pub async fn register(
+    db: Db,
+    client: Client,
+    Input(new): Input<NewUser>,
+) -> Result<Created<Registered>> {
+    let email = normal_email(&new.email);
+    let password = checked(&new.password, &email, &new.name).await?;
+    let made: NewAccount = db
+        .one(
+            "select a.id, a.name, a.created_at
+             from identity.register_person($1, $2, $3, $4, $5) a",
+            args![
+                &email,
+                &new.name,
+                password,
+                passwords::CURRENT_VERSION,
+                json!(client)
+            ],
+        )
+        .await
+        .on_constraint("account_name_key", name_taken())
+        .on_constraint("account_name_free", Problem::invalid("name", "is reserved"))?;
+    let registered = Registered {
+        id: made.id,
+        name: made.name,
+        email,
+        email_verified: false,
+        created_at: made.created_at,
+    };
+    Ok(Created::at("/api/users/me", registered))
+}
+
+/// 409: the name belongs to an account already.
+pub fn name_taken() -> Problem {
+    Problem::conflict("name-taken", "Another account has this name.")
+}
+
+/// The hash of a new password, if it is good enough.
+pub async fn checked(password: &str, email: &str, name: &str) -> Result<[u8; 32]> {
+    match passwords::weakness(password, email, name) {
+        Some(why) => Err(Problem::invalid("password", why)),
+        None => passwords::hash(email, password).await,
+    }
+}
+
+/// Proves the mail address with the token of the link.
+#[utoipa::path(
+    post, path = "/api/users/verify", tag = "users", request_body = LinkToken,
+    responses(
+        (status = 204, description = "Proved"),
+        (status = 410, description = "`link-expired`"),
+    ),
+    extensions(("x-rate-limit" = json!("strict")))
+)]
+pub async fn verify(db: Db, client: Client, Input(link): Input<LinkToken>) -> Result<StatusCode> {
+    verify_email(&db, &client, &link.token).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Uses up a link that proves an address.
+pub async fn verify_email(db: &Db, client: &Client, token: &str) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Row {
+        verified: bool,
+    }
+    let Some(link) = open_link(token).await? else {
+        return Err(link_expired());
+    };
+    let row: Row = db
+        .one(
+            "select identity.verify_email($1, $2) as verified",
+            args![link, json!(client)],
+        )
+        .await
+        .on_constraint(
+            "person_email_verified",
+            Problem::conflict(
+                "email-taken",
+                "Another account has proved this address meanwhile.",
+            ),
+        )?;
+    if row.verified {
+        Ok(())
+    } else {
+        Err(link_expired())
+    }
+}
+
+/// 410: a link that is used up, too old, or none of ours.
+pub fn link_expired() -> Problem {
+    Problem::new(
+        StatusCode::GONE,
+        "link-expired",
+        "This link was used, is too old, or is not complete. Ask for a new one.",
+    )
+}
+
+/// Mails the link that proves the address once more.
+#[utoipa::path(
+    post, path = "/api/users/me/verification", tag = "users",
+    responses((status = 202, description = "It is on its way, unless one was sent within the last minute")),
+    security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
+)]
+pub async fn verify_again(db: Db, caller: Caller) -> Result<StatusCode> {
+    db.execute("select identity.verify_again($1)", args![caller.id])
+        .await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// The calling person.
+#[utoipa::path(
+    get, path = "/api/users/me", tag = "users",
+    responses((status = 200, body = User), (status = 404, description = "The caller is no person")),
+    security(("token" = []))
+)]
+pub async fn me(db: Db, caller: Caller) -> Result<Json<User>> {
+    read(&db, caller.id).await.map(Json)
+}
+
+/// A person by id.
+pub async fn read(db: &Db, id: Uuid) -> Result<User> {
+    let user = db
+        .optional(
+            "select a.id, a.name, p.email, p.verified_at is not null as email_verified,
+                    p.totp_confirmed_at is not null as second_factor, a.status, a.roles, a.created_at
+             from identity.account_view a join identity.person p on p.account_id = a.id
+             where a.id = $1",
+            args![id],
+        )
+        .await?;
+    user.ok_or_else(|| Problem::not_found("person"))
+}
+
+/// All that is known here of the calling account, without what could be used to sign in. Skills, ratings and jobs are
+/// listed by their own endpoints.
+#[utoipa::path(
+    get, path = "/api/accounts/me/export", tag = "accounts",
+    responses((status = 200, body = Object)),
+    security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("bulk")))
+)]
+pub async fn export(db: Db, caller: Caller) -> Result<Json<Value>> {
+    #[derive(Deserialize)]
+    struct Row {
+        export: Value,
+    }
+    let row: Row = db
+        .one(
+            "select identity.export_account($1) as export",
+            args![caller.id],
+        )
+        .await?;
+    Ok(Json(row.export))
+}
+
+/// Who leaves says so.
+#[derive(Deserialize, Validate, ToSchema)]
+pub struct Leaving {
+    /// The account's own name, so that nobody leaves by mistake.
+    #[garde(skip)]
+    name: String,
+    /// A person's password, if they have one.
+    #[garde(skip)]
+    #[schema(format = Password)]
+    password: Option<String>,
+}
+
+/// Deletes the calling account.
+///
+/// All that is personal goes, and every session and key ends. What others rely on, such as published skills, stays
+/// under a name that tells nothing. It can't be undone.
+#[utoipa::path(
+    post, path = "/api/accounts/me/delete", tag = "accounts", request_body = Leaving,
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 403, description = "`confirmation-refused`: not the account's name, or not its password"),
+        (status = 409, description = "`last-admin`"),
+    ),
+    security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
+)]
+pub async fn leave(
+    db: Db,
+    caller: Caller,
+    client: Client,
+    Input(leaving): Input<Leaving>,
+) -> Result<StatusCode> {
+    #[derive(Deserialize)]
+    struct Name {
+        name: String,
+        email: Option<String>,
+        has_password: Option<bool>,
+    }
+    let account: Name = db
+        .one(
+            "select a.name, p.email, p.password_version is not null as has_password
+             from identity.account a left join identity.person p on p.account_id = a.id where a.id = $1",
+            args![caller.id],
+        )
+        .await?;
+    if account.name != leaving.name {
+        return Err(confirmation_refused());
+    }
+    if caller.kind == Kind::User && account.has_password == Some(true) {
+        let email = account.email.unwrap_or_default();
+        let given = leaving.password.unwrap_or_default();
+        confirm_password(&db, &client, &caller, &email, &given).await?;
+    }
+    db.execute(
+        "select identity.forget_account($1, $2)",
+        args![caller.id, json!(client)],
+    )
+    .await
+    .on_constraint("last_admin", crate::accounts::last_admin())?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Checks the password of somebody who is signed in already. Failures count as they do for signing in.
+pub async fn confirm_password(
+    db: &Db,
+    client: &Client,
+    caller: &Caller,
+    email: &str,
+    password: &str,
+) -> Result<()> {
+    crate::sign_in::wait(db, email, client).await?;
+    let checked = crate::sign_in::check_password(db, client, email, password).await?;
+    match checked {
+        Some(checked) if checked.account == caller.id => Ok(()),
+        _ => Err(confirmation_refused()),
+    }
+}
+
+fn confirmation_refused() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "confirmation-refused",
+        "The name or the password is not this account's.",
+    )
+}
