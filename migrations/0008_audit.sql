@@ -36,6 +36,7 @@ create index entry_actor on audit.entry (actor_id, at, id);
 create index entry_action on audit.entry (action, at, id);
 create index entry_subject on audit.entry (subject, at, id);
 create index entry_chain on audit.entry (chain, position);
+create index entry_refused on audit.entry (at, id) where not allowed;
 -- For a clock that jumped.
 create table audit.entry_default partition of audit.entry default;
 
@@ -59,12 +60,19 @@ as $$
 declare
     head audit.chain;
     entry audit.entry;
+    any_chain smallint;
 begin
-    -- Any chain that nobody else holds at this moment.
-    select * into head from audit.chain c order by random() limit 1 for update skip locked;
+    -- The chain that this transaction holds already, or any that nobody else holds at this moment.
+    select * into head from audit.chain c
+    where c.id = nullif(current_setting('audit.chain', true), '')::smallint for update;
     if not found then
-        select * into head from audit.chain c where c.id = (random() * 15)::smallint for update;
+        select * into head from audit.chain c order by random() limit 1 for update skip locked;
     end if;
+    if not found then
+        any_chain := floor(random() * 16);
+        select * into head from audit.chain c where c.id = any_chain for update;
+    end if;
+    perform set_config('audit.chain', head.id::text, true);
     entry := (platform.uuid_v7(), clock_timestamp(), record.actor, record.action, left(record.subject, 200),
         record.allowed, left(record.address, 64), left(record.request_id, 128),
         coalesce(record.detail, '{}'), head.id, head.length + 1, null);
@@ -92,12 +100,13 @@ as $$
     from linked l
     where l.position <> l.expected or l.hash <> audit.digest(l.previous, l.entry)
     union all
-    select c.id, c.length, 'the last entries are missing, or were changed'
-    from audit.chain c
+    select n.id::smallint, coalesce(c.length, 0), 'the last entries are missing, or were changed'
+    from generate_series(0, 15) as n (id)
+    left join audit.chain c on c.id = n.id
     left join lateral (
-        select e.position, e.hash from audit.entry e where e.chain = c.id order by e.position desc limit 1
+        select e.position, e.hash from audit.entry e where e.chain = n.id order by e.position desc limit 1
     ) last on true
-    where c.length <> coalesce(last.position, 0)
+    where c.id is null or c.length <> coalesce(last.position, 0)
     or (last.hash is not null and last.hash <> c.hash)
     order by 1, 2
 $$;

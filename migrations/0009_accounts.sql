@@ -5,6 +5,8 @@
 alter table identity.account add column generation integer not null default 0;
 alter table identity.account add column changed_at timestamptz;
 create index account_changed on identity.account (changed_at) where changed_at is not null;
+-- Who suspended it: its owner can lift only what the owner imposed.
+alter table identity.account add column suspended_by uuid;
 alter table identity.account drop constraint account_status_known;
 alter table identity.account add constraint account_status_known
     check (status in ('active', 'suspended', 'deleted'));
@@ -13,7 +15,7 @@ alter table identity.account add constraint account_name_free check (name not in
     'me', 'register', 'challenge', 'authenticate', 'new', 'search', 'current',
     'admin', 'administrator', 'root', 'system', 'gather', 'support', 'security', 'moderator',
     'anonymous', 'everyone', 'here', 'all', 'null', 'undefined')
-    and (status = 'deleted' or name not like 'deleted-%'));
+    and (status = 'deleted' or name not like 'deleted-%')) not valid;
 drop index identity.account_never_came;
 create index account_never_came on identity.account (created_at) where authenticated_at is null;
 
@@ -118,7 +120,7 @@ begin
     perform identity.lock_admins();
     before := identity.roles_of(account);
     was_admin := 'admin' = any(before);
-    update identity.account a set generation = a.generation + 1, changed_at = now()
+    update identity.account a set generation = a.generation + 1, changed_at = clock_timestamp()
     where a.id = account and a.status <> 'deleted';
     if not found then
         return;
@@ -157,23 +159,28 @@ create function identity.end_sessions(account uuid, but uuid default null) retur
 language sql
 as $$
     with ended as (
-        update identity.session s set revoked_at = now()
+        update identity.session s set revoked_at = clock_timestamp()
         where s.account_id = account and s.revoked_at is null and s.expires_at > now()
         and s.id is distinct from but
         returning 1
     ) select count(*) from ended
 $$;
 
--- Suspends an account, or lets it come back. No row: there is no such account.
-create function identity.set_status(account uuid, status text, reason text, actor uuid, address text, request_id text)
+-- Suspends an account, or lets it come back. An owner may do so with an agent, and can't lift what somebody else has
+-- imposed. No row: there is no such account, or it is not the actor's to decide.
+create function identity.set_status(account uuid, status text, reason text, actor uuid, is_admin boolean,
+    address text, request_id text)
 returns setof identity.account_view
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform identity.lock_admins();
     update identity.account a
-    set status = set_status.status, generation = a.generation + 1, changed_at = now()
-    where a.id = account and a.status <> 'deleted';
+    set status = set_status.status, generation = a.generation + 1, changed_at = clock_timestamp(),
+        suspended_by = case when set_status.status = 'suspended' then actor end
+    where a.id = account and a.status <> 'deleted' and (is_admin or (
+        exists (select from identity.agent g where g.account_id = a.id and g.owner_id = actor)
+        and (a.status <> 'suspended' or a.suspended_by = actor)));
     if not found then
         return;
     end if;
@@ -208,16 +215,22 @@ as $$
 $$;
 
 -- Opens a session of 30 days. One that this browser had before is ended: a session that somebody else
--- planted there can't live on.
+-- planted there can't live on. No row: the account is not active any more, or its password another one.
+--   password the one that was checked, if one was
 --   client   {address, user_agent, request_id, cookie, former_cookie}; the cookies as hexadecimal SHA-256
-create function identity.open_session(account uuid, method text, refresh bytea, client jsonb, known_kid text)
+create function identity.open_session(account uuid, method text, password bytea, refresh bytea, client jsonb, known_kid text)
 returns setof identity.granted
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     opened uuid;
 begin
-    update identity.session s set revoked_at = now()
+    -- Whoever suspends the account or changes its password waits for us, or we for them.
+    perform from identity.account a where a.id = account and a.status = 'active' for share;
+    if not found or (open_session.password is not null and not identity.has_password(account, open_session.password)) then
+        return;
+    end if;
+    update identity.session s set revoked_at = clock_timestamp()
     where s.cookie_hash = decode(client ->> 'former_cookie', 'hex') and s.revoked_at is null;
     insert into identity.session as s (account_id, expires_at, method, address, user_agent, cookie_hash)
     values (account, now() + interval '30 days', open_session.method, client ->> 'address',
@@ -249,7 +262,7 @@ begin
         insert into identity.used_challenge (nonce, expires_at) values (sign_in_agent.nonce, expires)
         on conflict do nothing;
         if found then
-            return query select g.* from identity.open_session(account, 'key', refresh, client, known_kid) g;
+            return query select g.* from identity.open_session(account, 'key', null, refresh, client, known_kid) g;
             return;
         end if;
     end if;
@@ -272,7 +285,7 @@ begin
         return;
     end if;
     if token.used_at is not null then
-        update identity.session s set revoked_at = now() where s.id = token.session_id and s.revoked_at is null;
+        update identity.session s set revoked_at = clock_timestamp() where s.id = token.session_id and s.revoked_at is null;
         if found then
             perform audit.record(token.account_id, 'session.reused', token.session_id::text, false,
                 client ->> 'address', client ->> 'request_id', '{}');
@@ -313,6 +326,13 @@ create table identity.api_key (
 );
 create index api_key_account on identity.api_key (account_id, id);
 create index api_key_revoked on identity.api_key (revoked_at) where revoked_at is not null;
+create index api_key_expires on identity.api_key (expires_at) where expires_at is not null;
+
+create function identity.end_keys(account uuid) returns void
+language sql
+as $$
+    update identity.api_key k set revoked_at = clock_timestamp() where k.account_id = account and k.revoked_at is null
+$$;
 
 -- At most 100 keys an account.
 create function identity.create_key(account uuid, name text, hash bytea, hint text, scopes text[], expires timestamptz, client jsonb)
@@ -324,7 +344,8 @@ declare
 begin
     -- Those who ask at the same moment take turns.
     perform from identity.account a where a.id = account for update;
-    if (select count(*) from identity.api_key k where k.account_id = account and k.revoked_at is null) >= 100 then
+    if (select count(*) from identity.api_key k where k.account_id = account and k.revoked_at is null
+        and (k.expires_at is null or k.expires_at > now())) >= 100 then
         perform identity.refuse('api_key_count');
     end if;
     insert into identity.api_key as k (account_id, name, hash, hint, scopes, expires_at)
@@ -395,8 +416,8 @@ as $$
 declare
     known jsonb;
     counted text := check_in.bucket;
-    -- Commits are not seen in the order of their times.
-    after timestamptz := check_in.since - interval '5 seconds';
+    -- Commits are not seen in the order of their times; no statement takes longer than this.
+    after timestamptz := check_in.since - interval '30 seconds';
 begin
     if credential is not null then
         select jsonb_build_object('id', a.id, 'kind', a.kind, 'generation', a.generation, 'session', c.id,
@@ -456,24 +477,42 @@ begin
     end if;
     insert into identity.used_challenge (nonce, expires_at) values (signed_by.nonce, signed_by.expires)
     on conflict do nothing;
-    return case when found then known end;
+    if not found then
+        return null;
+    end if;
+    update identity.account a set authenticated_at = now()
+    where a.id = (known ->> 'id')::uuid and a.authenticated_at is null;
+    return known;
+end
+$$;
+
+-- Puts a refused access on record, a hundred a minute for each account at most.
+create function identity.refuse_access(actor uuid, subject text, address text, request_id text, scope text) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if (identity.lease('refused:account:' || actor, 100, true) ->> 'granted')::integer > 0 then
+        perform audit.record(actor, 'access.refused', refuse_access.subject, false, refuse_access.address,
+            refuse_access.request_id, jsonb_build_object('scope', scope));
+    end if;
 end
 $$;
 
 revoke select on identity.verification_key, identity.revocation from gather_identity, gather_jobs, gather_mcp, gather_skills;
 grant execute on function identity.check_in(timestamptz, bytea, text, text, integer, boolean),
-    identity.signed_by(bytea, bytea, timestamptz)
+    identity.signed_by(bytea, bytea, timestamptz), identity.refuse_access(uuid, text, text, text, text)
     to gather_identity, gather_jobs, gather_mcp, gather_skills;
-grant usage on schema audit to gather_identity, gather_jobs, gather_mcp, gather_skills;
-grant execute on function audit.record(uuid, text, text, boolean, text, text, jsonb)
-    to gather_identity, gather_jobs, gather_mcp, gather_skills;
+grant usage on schema audit to gather_identity;
+grant execute on function audit.record(uuid, text, text, boolean, text, text, jsonb) to gather_identity;
 
 grant select on audit.entry, identity.account_view to gather_identity;
+-- The view's functions run as whoever reads it.
+grant execute on function identity.roles_of(uuid), identity.scopes_of(uuid) to gather_identity;
 grant select, update (revoked_at) on identity.api_key to gather_identity;
 grant execute on function
     identity.set_roles(uuid, text[], uuid, text, text),
-    identity.set_status(uuid, text, text, uuid, text, text),
-    identity.open_session(uuid, text, bytea, jsonb, text),
+    identity.set_status(uuid, text, text, uuid, boolean, text, text),
+    identity.open_session(uuid, text, bytea, bytea, jsonb, text),
     identity.sign_in_agent(bytea, bytea, timestamptz, bytea, jsonb, text),
     identity.refresh(bytea, bytea, jsonb, text),
     identity.create_key(uuid, text, bytea, text, text[], timestamptz, jsonb)

@@ -53,23 +53,41 @@ create table identity.link (
 create index link_account on identity.link (account_id, purpose, id);
 create index link_expires on identity.link (expires_at);
 
--- Has a mail sent to a person, unless one of this kind was asked for within the last minute, or five
+-- Whether an account has this password.
+create function identity.has_password(account uuid, password bytea) returns boolean
+language sql stable
+as $$
+    select exists (select from identity.person p where p.account_id = account and p.password = has_password.password)
+$$;
+
+-- Whose address it is: the account that has proved it, else the one that claimed it first. Null: nobody's.
+create function identity.holder_of(email text) returns uuid
+language sql stable
+as $$
+    select a.id from identity.person p join identity.account a on a.id = p.account_id and a.status = 'active'
+    where p.email = holder_of.email order by p.verified_at is null, a.id limit 1
+$$;
+
+-- Has a mail sent to a person, unless one of this kind went to the address within the last minute, or five
 -- within the last hour: nobody's mailbox is flooded from here.
 create function identity.mail(account uuid, purpose text, valid interval) returns void
 language plpgsql
 as $$
 declare
-    link uuid;
+    link uuid := platform.uuid_v7();
+    recipient text := (select p.email from identity.person p where p.account_id = account);
 begin
-    perform from identity.account a where a.id = account for update;
-    if exists (select from identity.link l where l.account_id = account and l.purpose = mail.purpose
-            and l.created_at > now() - interval '1 minute')
-        or (select count(*) from identity.link l where l.account_id = account and l.purpose = mail.purpose
-            and l.created_at > now() - interval '1 hour') >= 5 then
-        return;
+    -- Those who ask for the same address at the same moment take turns.
+    perform pg_advisory_xact_lock(hashtextextended('mail ' || recipient, 1));
+    if not exists (select from identity.person p join identity.link l on l.account_id = p.account_id
+            where p.email = recipient and l.purpose = mail.purpose and l.created_at > now() - interval '1 minute')
+        and (select count(*) from identity.person p join identity.link l on l.account_id = p.account_id
+            where p.email = recipient and l.purpose = mail.purpose and l.created_at > now() - interval '1 hour') < 5
+    then
+        insert into identity.link (id, account_id, purpose, expires_at)
+        values (link, account, mail.purpose, now() + valid);
     end if;
-    insert into identity.link as l (account_id, purpose, expires_at)
-    values (account, mail.purpose, now() + valid) returning l.id into link;
+    -- Also where there is no mail, and for an address that nobody has: the time tells nothing.
     perform jobs.enqueue('mail-delivery', jsonb_build_object('link', link));
 end
 $$;
@@ -98,7 +116,8 @@ create function identity.failure_keys(email text, address text) returns table (k
 language sql immutable
 as $$
     values ('both:' || email || ' ' || address, 5, interval '15 minutes'),
-        ('address:' || address, 50, interval '15 minutes'),
+        -- Many may share an address, and everybody that of this machine, where a proxy may stand.
+        (case when address not in ('127.0.0.1', '::1') then 'address:' || address end, 50, interval '1 minute'),
         -- A stranger who fails all the time delays others by a minute at most, and never where the account
         -- has signed in before.
         ('email:' || email, 20, interval '1 minute')
@@ -112,38 +131,46 @@ as $$
     from identity.failure_keys(email, address) k
     join identity.sign_in_failure f on f.key = k.key and f.blocked_until > now()
     where not (k.key like 'email:%' and exists (
-        select from identity.person p join identity.session s on s.account_id = p.account_id
-        where p.email = sign_in_delay.email and s.address = sign_in_delay.address))
+        select from identity.session s where s.account_id = identity.holder_of(sign_in_delay.email)
+        and s.address = sign_in_delay.address))
 $$;
 
--- One more failure: beyond the free ones the delay doubles each time. A day without one forgets them.
+-- One more failure: beyond the free ones the delay doubles each time. Half an hour without one forgets them.
 create function identity.note_failure(email text, address text) returns void
 language sql
 as $$
     insert into identity.sign_in_failure as f (key, failures, last_at, blocked_until)
-    select k.key, 1, now(), now() from identity.failure_keys(email, address) k order by k.key
+    select k.key, 1, now(), now() from identity.failure_keys(email, address) k where k.key is not null order by k.key
     on conflict on constraint sign_in_failure_pkey do update set
-        failures = case when f.last_at < now() - interval '1 day' then 1 else f.failures + 1 end,
+        failures = case when f.last_at < now() - interval '30 minutes' then 1 else f.failures + 1 end,
         last_at = now(),
         blocked_until = now() + (
             select case
-                when f.last_at < now() - interval '1 day' or f.failures + 1 < k.free then interval '0'
+                when f.last_at < now() - interval '30 minutes' or f.failures + 1 < k.free then interval '0'
                 else least(k.longest, interval '1 second' * power(2, least(f.failures + 1 - k.free, 20)))
             end
             from identity.failure_keys(note_failure.email, note_failure.address) k where k.key = f.key)
 $$;
 
--- Forgets what was failed from here; where the mail address was proved, all of it.
-create function identity.forgive(email text, address text, proved boolean) returns void
-language sql security definer set search_path = pg_catalog, pg_temp
+-- Forgets what was failed from here, once the holder of the mail address came in; where the address was proved, all of
+-- it. Somebody else's success with the same address forgives nothing.
+create function identity.forgive(account uuid, email text, address text, proved boolean) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
+begin
+    if account is distinct from identity.holder_of(forgive.email) then
+        return;
+    end if;
     delete from identity.sign_in_failure f
     where f.key = 'both:' || forgive.email || ' ' || forgive.address
-    or (proved and (f.key = 'email:' || forgive.email))
+    or (proved and f.key = 'email:' || forgive.email);
+    update identity.sign_in_failure f set failures = f.failures / 2 where f.key = 'address:' || forgive.address;
+end
 $$;
 
 -- The account with this mail address and password; no row: refused, and on record.
-create function identity.check_password(email text, password bytea, client jsonb)
+--   only   if it is this one
+create function identity.check_password(email text, password bytea, only_account uuid, client jsonb)
 returns table (account uuid, totp text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -152,6 +179,7 @@ begin
         select a.id, case when p.totp_confirmed_at is not null then encode(p.totp_secret, 'base64') end
         from identity.person p join identity.account a on a.id = p.account_id and a.status = 'active'
         where p.email = check_password.email and p.password = check_password.password
+        and (only_account is null or a.id = only_account)
         order by p.verified_at is null, a.id desc limit 1;
     if not found then
         perform identity.refuse_sign_in(check_password.email, client, 'password');
@@ -165,9 +193,7 @@ as $$
 begin
     perform identity.note_failure(refuse_sign_in.email, client ->> 'address');
     perform audit.record(null, 'session.refused',
-        (select p.account_id::text from identity.person p where p.email = refuse_sign_in.email
-         order by p.verified_at is null, p.account_id desc limit 1),
-        false, client ->> 'address', client ->> 'request_id', jsonb_build_object('method', refuse_sign_in.method));
+        identity.holder_of(refuse_sign_in.email)::text, false, client ->> 'address', client ->> 'request_id', jsonb_build_object('method', refuse_sign_in.method));
 end
 $$;
 
@@ -235,14 +261,25 @@ create function identity.verify_again(account uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform from identity.person p where p.account_id = account and p.verified_at is null;
+    perform from identity.person p where p.account_id = account and p.verified_at is null
+    and not exists (select from identity.person o where o.email = p.email and o.verified_at is not null);
     if found then
         perform identity.mail(account, 'verify', interval '1 day');
     end if;
 end
 $$;
 
-create function identity.verify_email(link uuid, client jsonb) returns boolean
+-- The address that a link is about, which its password's hash is salted with. Null: the link is not good.
+create function identity.link_email(link uuid, purpose text) returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+    select p.email from identity.link l join identity.person p on p.account_id = l.account_id
+    where l.id = link_email.link and l.purpose = link_email.purpose and l.used_at is null and l.expires_at > now()
+$$;
+
+-- Proves the address of the account that the link was made for. Its password is asked for: somebody else may have
+-- registered with the address of whoever reads the mail. False: not that password, or not a good link.
+create function identity.verify_email(link uuid, password bytea, client jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -250,6 +287,7 @@ declare
 begin
     update identity.link l set used_at = now()
     where l.id = verify_email.link and l.purpose = 'verify' and l.used_at is null and l.expires_at > now()
+    and identity.has_password(l.account_id, verify_email.password)
     returning l.account_id into account;
     if not found then
         return false;
@@ -265,24 +303,12 @@ create function identity.forget_password(email text, client jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    account uuid;
+    account uuid := identity.holder_of(forget_password.email);
 begin
-    select a.id into account from identity.person p
-    join identity.account a on a.id = p.account_id and a.status = 'active'
-    where p.email = forget_password.email order by p.verified_at is null, a.id desc limit 1;
-    if found then
-        perform identity.mail(account, 'reset', interval '30 minutes');
-        perform audit.record(null, 'password.forgotten', account::text, true, client ->> 'address', client ->> 'request_id');
-    end if;
+    -- The same work for an address that nobody has.
+    perform identity.mail(account, 'reset', interval '30 minutes');
+    perform audit.record(null, 'password.forgotten', account::text, true, client ->> 'address', client ->> 'request_id');
 end
-$$;
-
--- Whose password a link may set: the address that its hash is salted with. Null: the link is not good.
-create function identity.reset_email(link uuid) returns text
-language sql stable security definer set search_path = pg_catalog, pg_temp
-as $$
-    select p.email from identity.link l join identity.person p on p.account_id = l.account_id
-    where l.id = reset_email.link and l.purpose = 'reset' and l.used_at is null and l.expires_at > now()
 $$;
 
 -- Sets a password, by a link or, without one, for an account that gave its old one. All other sessions end.
@@ -293,6 +319,7 @@ as $$
 declare
     target uuid := account;
     changed identity.person;
+    first_proof boolean := false;
 begin
     if link is not null then
         update identity.link l set used_at = now()
@@ -301,6 +328,17 @@ begin
         -- Whatever else was asked for is void too.
         update identity.link l set used_at = now()
         where l.account_id = target and l.purpose = 'reset' and l.used_at is null;
+    end if;
+    -- Who opens a session at this moment goes before us, and is ended, or comes after us, and is refused.
+    perform from identity.account a where a.id = target for update;
+    if link is not null then
+        -- Whoever had the password, or had registered with somebody else's address, keeps nothing.
+        perform identity.end_keys(target);
+        select p.verified_at is null into first_proof from identity.person p where p.account_id = target;
+        if first_proof then
+            perform identity.drop_second_factor(target);
+            delete from identity.external_identity e where e.account_id = target;
+        end if;
     end if;
     update identity.person p set password = set_password.password, password_version = set_password.version,
         password_changed_at = now(),
@@ -313,7 +351,7 @@ begin
         return false;
     end if;
     perform identity.end_sessions(target, but);
-    perform identity.forgive(changed.email, client ->> 'address', link is not null);
+    perform identity.forgive(target, changed.email, client ->> 'address', link is not null);
     perform identity.mail(target, 'password-changed', interval '1 day');
     perform audit.record(target, 'password.changed', target::text, true, client ->> 'address', client ->> 'request_id',
         jsonb_build_object('by', case when link is null then 'password' else 'link' end));
@@ -322,6 +360,17 @@ end
 $$;
 
 -- --- The second factor.
+create function identity.drop_second_factor(account uuid) returns boolean
+language plpgsql
+as $$
+begin
+    delete from identity.recovery_code r where r.account_id = account;
+    update identity.person p set totp_secret = null, totp_confirmed_at = null, totp_step = null
+    where p.account_id = account and p.totp_secret is not null;
+    return found;
+end
+$$;
+
 create function identity.set_totp(account uuid, secret bytea) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -333,12 +382,12 @@ end
 $$;
 
 -- Turns it on with its first code, and sets the recovery codes: hashes in hexadecimal.
-create function identity.confirm_totp(account uuid, step bigint, codes text[], client jsonb) returns boolean
+create function identity.confirm_totp(account uuid, secret bytea, step bigint, codes text[], client jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
     update identity.person p set totp_confirmed_at = now(), totp_step = step
-    where p.account_id = account and p.totp_secret is not null and p.totp_confirmed_at is null;
+    where p.account_id = account and p.totp_secret = secret and p.totp_confirmed_at is null;
     if not found then
         return false;
     end if;
@@ -353,12 +402,9 @@ create function identity.remove_totp(account uuid, client jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-    update identity.person p set totp_secret = null, totp_confirmed_at = null, totp_step = null
-    where p.account_id = account and p.totp_secret is not null;
-    if not found then
+    if not identity.drop_second_factor(account) then
         return false;
     end if;
-    delete from identity.recovery_code r where r.account_id = account;
     perform audit.record(account, 'second-factor.removed', account::text, true, client ->> 'address', client ->> 'request_id');
     return true;
 end
@@ -450,6 +496,7 @@ begin
     update identity.agent g set public_key = new, key_since = now() where g.account_id = account;
     insert into identity.former_key (public_key, account_id, created_at) values (old, account, since);
     perform identity.end_sessions(account);
+    perform identity.end_keys(account);
     perform audit.record(account, 'agent.key-rotated', account::text, true, client ->> 'address', client ->> 'request_id',
         jsonb_build_object('key', encode(new, 'base64')));
     return query select p.* from identity.agent_profile p where p.id = account;
@@ -555,15 +602,17 @@ create table identity.team_member (
 );
 create index team_member_account on identity.team_member (account_id, team_id);
 
--- Whether an account may do something: by its own roles or, with what belongs to a team, by its role there.
+-- Whether an account may do something: by its own roles or, with what belongs to a team, by its role there. Whoever asks
+-- for a caller asks about the caller's own scopes first: a key may have fewer than its account.
 create function identity.allows(account uuid, scope text, team uuid default null) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select coalesce((select a.status = 'active' from identity.account a where a.id = allows.account), false) and (
-        string_to_array(identity.scopes_of(allows.account), ' ')
-            && (array['admin:all'] || case when allows.team is null then array[allows.scope] else '{}' end)
-        or exists (select from identity.team_member m join identity.team_role r on r.name = m.role
-            where m.team_id = allows.team and m.account_id = allows.account and allows.scope = any(r.scopes)))
+        case when allows.team is null
+            then string_to_array(identity.scopes_of(allows.account), ' ') && array['admin:all', allows.scope]
+            else exists (select from identity.team_member m join identity.team_role r on r.name = m.role
+                where m.team_id = allows.team and m.account_id = allows.account and allows.scope = any(r.scopes))
+        end)
 $$;
 
 create function identity.create_team(creator uuid, name text, description text, client jsonb) returns identity.team
@@ -587,6 +636,9 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform from identity.team t where t.id = set_member.team for update;
+    if not found then
+        return false;
+    end if;
     if set_member.role is null then
         delete from identity.team_member m where m.team_id = set_member.team and m.account_id = set_member.account;
     else
@@ -617,7 +669,7 @@ declare
 begin
     perform identity.lock_admins();
     update identity.account a set name = 'deleted-' || replace(a.id::text, '-', ''), status = 'deleted',
-        generation = a.generation + 1, changed_at = now()
+        generation = a.generation + 1, changed_at = clock_timestamp()
     where a.id = account and a.status <> 'deleted';
     if not found then
         return false;
@@ -628,7 +680,11 @@ begin
     end if;
     perform identity.end_sessions(account);
     update identity.session s set address = null, user_agent = null where s.account_id = account;
-    update identity.api_key k set revoked_at = now(), name = 'deleted' where k.account_id = account and k.revoked_at is null;
+    -- Always in this order: others change them too.
+    perform from identity.team t where t.id in (select m.team_id from identity.team_member m where m.account_id = account)
+    order by t.id for update;
+    perform identity.end_keys(account);
+    update identity.api_key k set name = 'deleted' where k.account_id = account;
     delete from identity.person p where p.account_id = account;
     delete from identity.recovery_code r where r.account_id = account;
     delete from identity.external_identity e where e.account_id = account;
@@ -668,8 +724,9 @@ as $$
             from identity.person p where p.account_id = account),
         'providers', (select coalesce(jsonb_agg(jsonb_build_object('issuer', e.issuer, 'subject', e.subject,
             'since', e.created_at)), '[]') from identity.external_identity e where e.account_id = account),
-        'sessions', (select coalesce(jsonb_agg(to_jsonb(s) - 'cookie_hash' order by s.id), '[]')
-            from identity.session s where s.account_id = account),
+        -- The newest: an agent that signs in each minute has more than one answer can hold.
+        'sessions', (select coalesce(jsonb_agg(to_jsonb(s) - 'cookie_hash' order by s.id), '[]') from (
+            select * from identity.session s where s.account_id = account order by s.id desc limit 1000) s),
         'keys', (select coalesce(jsonb_agg(to_jsonb(k) - 'hash' order by k.id), '[]')
             from identity.api_key k where k.account_id = account),
         'agents', (select coalesce(jsonb_agg(a.name order by a.name), '[]') from identity.agent g
@@ -677,7 +734,6 @@ as $$
         'teams', (select coalesce(jsonb_agg(jsonb_build_object('name', t.name, 'role', m.role, 'since', m.added_at)
             order by t.name), '[]') from identity.team_member m join identity.team t on t.id = m.team_id
             where m.account_id = account),
-        -- The newest: an agent that signs in each minute has more than one answer can hold.
         'audit', (select coalesce(jsonb_agg(to_jsonb(e) order by e.at), '[]') from (
             select e.at, e.action, e.subject, e.allowed, e.address, e.detail from audit.entry e
             where e.actor_id = account order by e.at desc, e.id desc limit 1000) e))
@@ -691,7 +747,6 @@ create function identity.purge(most integer, out accounts bigint, out sessions b
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform audit.maintain();
     with gone as (
         delete from identity.account a where a.id in (
             select o.id from identity.account o
@@ -722,7 +777,7 @@ begin
     ) select count(*) into idempotency_keys from gone;
     with gone as (
         delete from identity.used_challenge c where c.nonce in (
-            select o.nonce from identity.used_challenge o where o.expires_at < now()
+            select o.nonce from identity.used_challenge o where o.expires_at < now() - interval '1 minute'
             order by o.expires_at limit most for update skip locked)
         returning 1
     ) select count(*) into challenges from gone;
@@ -736,7 +791,13 @@ begin
             select o.hash from identity.claim o where o.expires_at < now()
             order by o.expires_at limit most for update skip locked)
         returning 1
-    ) select (select count(*) from gone) + (select count(*) from claims) into links;
+    ), keys as (
+        delete from identity.api_key k where k.id in (
+            select o.id from identity.api_key o
+            where o.revoked_at < now() - interval '30 days' or o.expires_at < now() - interval '30 days'
+            limit most for update skip locked)
+        returning 1
+    ) select (select count(*) from gone) + (select count(*) from claims) + (select count(*) from keys) into links;
     with gone as (
         delete from identity.allowance a where a.bucket in (
             select o.bucket from identity.allowance o where o.ends_at < now() - interval '1 minute'
@@ -751,6 +812,8 @@ begin
 end
 $$;
 grant execute on function identity.purge(integer) to gather_account_purge;
+grant usage on schema audit to gather_account_purge;
+grant execute on function audit.maintain() to gather_account_purge;
 
 -- See 0001_platform.sql on why like this.
 do $$
@@ -774,19 +837,19 @@ revoke update on identity.agent from gather_identity;
 grant update (description) on identity.agent to gather_identity;
 grant execute on function
     identity.sign_in_delay(text, text),
-    identity.check_password(text, bytea, jsonb),
+    identity.check_password(text, bytea, uuid, jsonb),
     identity.refuse_sign_in(text, jsonb, text),
-    identity.forgive(text, text, boolean),
+    identity.forgive(uuid, text, text, boolean),
     identity.use_second_factor(uuid, bigint, bytea),
     identity.register_person(text, text, bytea, smallint, jsonb),
     identity.register_admin(uuid, text, text, bytea, smallint, jsonb),
     identity.verify_again(uuid),
-    identity.verify_email(uuid, jsonb),
+    identity.link_email(uuid, text),
+    identity.verify_email(uuid, bytea, jsonb),
     identity.forget_password(text, jsonb),
-    identity.reset_email(uuid),
     identity.set_password(uuid, uuid, bytea, smallint, uuid, jsonb),
     identity.set_totp(uuid, bytea),
-    identity.confirm_totp(uuid, bigint, text[], jsonb),
+    identity.confirm_totp(uuid, bytea, bigint, text[], jsonb),
     identity.remove_totp(uuid, jsonb),
     identity.account_of_external(text, text, text, boolean, text, jsonb),
     identity.rotate_agent_key(uuid, bytea, bytea, jsonb),

@@ -59,7 +59,7 @@ async fn what_has_expired_is_purged_and_nothing_else() -> Result<()> {
              insert into identity.refresh_token (hash, account_id, session_id, expires_at)
              select sha256((s.id::text || n)::bytea), s.account_id, s.id, s.expires_at - n * interval '1 day'
              from identity.session s, generate_series(0, 2) n;
-             insert into identity.used_challenge values ('\\x01', now() - interval '1 second'), ('\\x02', now() + interval '50 seconds');
+             insert into identity.used_challenge values ('\\x01', now() - interval '2 minutes'), ('\\x02', now() + interval '50 seconds');
              insert into identity.idempotency_key (owner, key, fingerprint, created_at)
              values ('a', 'old', '', now() - interval '25 hours'), ('a', 'new', '', now())",
         )

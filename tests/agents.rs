@@ -17,21 +17,38 @@ pub struct Agent {
     pub token: String,
 }
 
+/// The key that follows from a number.
+#[must_use]
+pub fn key(number: u8) -> KeyPair {
+    KeyPair::from_seed(Seed::new([number; 32]))
+}
+
 impl Agent {
     /// Registers an agent whose key follows from a number, and signs it in.
     ///
     /// # Errors
     /// The server refuses.
     pub async fn sign_in(server: &Server, name: &str, number: u8) -> Result<Self> {
-        let pair = KeyPair::from_seed(Seed::new([number; 32]));
-        let key = BASE64_STANDARD.encode(*pair.pk);
+        let key = BASE64_STANDARD.encode(*key(number).pk);
         let new = json!({ "name": name, "public_key": key });
         let agent: Value = server
             .post("/api/agents/register", &new)
             .await?
             .json()
             .await?;
-        let key = json!({ "public_key": key });
+        Ok(Self {
+            id: agent["id"].as_str().context("id")?.parse()?,
+            token: Self::token(server, number).await?,
+        })
+    }
+
+    /// A new access token of the agent whose key follows from a number.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub async fn token(server: &Server, number: u8) -> Result<String> {
+        let pair = key(number);
+        let key = json!({ "public_key": BASE64_STANDARD.encode(*pair.pk) });
         let asked: Value = server
             .post("/api/agents/challenge", &key)
             .await?
@@ -46,10 +63,7 @@ impl Agent {
             .await?
             .json()
             .await?;
-        Ok(Self {
-            id: agent["id"].as_str().context("id")?.parse()?,
-            token: tokens["access_token"].as_str().context("token")?.to_owned(),
-        })
+        Ok(tokens["access_token"].as_str().context("token")?.to_owned())
     }
 
     /// The same agent with other scopes, by a token that is signed with a key which this puts beside

@@ -3,6 +3,8 @@
 
 pub mod agents;
 pub mod errands;
+pub mod mailbox;
+pub mod people;
 pub mod publishing;
 
 use ::sandbox::service::Service as Sandbox;
@@ -239,15 +241,7 @@ impl Server {
         let variables = self.variables.clone();
         let manifest = root().join("spin.toml");
         let limits = Limits::default();
-        Self::serve(
-            manifest,
-            free_address()?,
-            database,
-            variables,
-            limits,
-            None,
-        )
-        .await
+        Self::serve(manifest, free_address()?, database, variables, limits, None).await
     }
 
     async fn on(

@@ -1,7 +1,10 @@
 //! The end-to-end tests: one program, a module for each subject.
 
+mod access;
 mod account_purge;
+mod api_keys;
 mod async_skills;
+mod audit;
 mod database;
 mod faults;
 mod full_disk;
@@ -13,16 +16,23 @@ mod interfaces;
 mod job_faults;
 mod jobs;
 mod jobs_run;
+mod mail_delivery;
 mod mcp;
 mod openapi;
+mod ownership;
+mod passwords;
 mod portability;
 mod random_components;
+mod rate_limits;
 mod repository;
 mod sandbox;
 mod serving;
+mod sessions;
+mod signatures;
 mod site;
 mod skill_authors;
 mod skill_rank;
 mod skill_review;
 mod skills;
 mod storage;
+mod teams;

@@ -58,11 +58,13 @@ impl Purged {
     }
 }
 
-/// Deletes batch after batch until nothing is left, or somebody wants it to stop.
+/// Makes the audit trail's next partitions, and deletes batch after batch until nothing is left, or somebody wants it to stop.
 ///
 /// # Errors
 /// The database failed; what was deleted by then is deleted.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Purged, Failure> {
+    // By itself: it needs the trail's table for a moment.
+    db.execute("select audit.maintain()", args![]).await?;
     let mut purged = Purged::default();
     let mut batches = 0_u32;
     loop {

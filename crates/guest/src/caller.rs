@@ -12,6 +12,8 @@ use crate::{Problem, Result};
 
 /// Implies every other scope.
 pub const ALL: &str = "admin:all";
+/// Changing the account itself, its sessions and its keys: for those who sign in, never for an API key.
+pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// The verified caller. In a handler's signature it says that a valid identity is needed; `Option<Caller>` that one
 /// is looked at where it is given. The scope that the operation's OpenAPI entry names was checked before.
@@ -56,9 +58,10 @@ pub enum Via {
 impl Caller {
     /// Whether the caller may do what a scope stands for.
     pub fn allows(&self, scope: &str) -> bool {
+        let implied = !(self.via == Via::Key && scope == OWN_ACCOUNT);
         self.scope
             .split(' ')
-            .any(|granted| granted == scope || granted == ALL)
+            .any(|granted| granted == scope || (granted == ALL && implied))
     }
 }
 
@@ -128,6 +131,8 @@ mod tests {
         assert!(caller.allows("kb:write"));
         assert!(!caller.allows("kb") && !caller.allows("audit:read"));
         caller.scope = "admin:all".into();
-        assert!(caller.allows("audit:read"));
+        assert!(caller.allows("audit:read") && caller.allows(OWN_ACCOUNT));
+        caller.via = Via::Key;
+        assert!(caller.allows("audit:read") && !caller.allows(OWN_ACCOUNT));
     }
 }

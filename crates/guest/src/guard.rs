@@ -50,6 +50,9 @@ struct Policy {
     tier: Tier,
     /// Whether an identity is looked at.
     looks: bool,
+    /// Whether there has to be one. An operation that has more to say about how to authenticate than the guard refuses
+    /// by itself: `extensions(("x-own-challenge" = json!(true)))`.
+    required: bool,
     scopes: Vec<String>,
 }
 
@@ -57,6 +60,7 @@ struct Policy {
 static NO_OPERATION: Policy = Policy {
     tier: Tier::Relaxed,
     looks: false,
+    required: false,
     scopes: Vec::new(),
 };
 
@@ -67,13 +71,15 @@ impl Policy {
         let tier = tier.and_then(|tier| serde_json::from_value(tier.clone()).ok());
         // The library gives a requirement's content by serialisation only.
         let security = serde_json::to_value(&operation.security).unwrap_or_default();
-        let wanted = security.as_array().into_iter().flatten();
-        let tokens: Vec<&Value> = wanted.filter_map(|one| one.get(TOKEN)).collect();
+        let wanted: Vec<&Value> = security.as_array().into_iter().flatten().collect();
+        let tokens: Vec<&Value> = wanted.iter().filter_map(|one| one.get(TOKEN)).collect();
+        let own = extensions.is_some_and(|all| all.contains_key("x-own-challenge"));
         let scopes = tokens.iter().filter_map(|scopes| scopes.as_array());
         let scopes = scopes.flatten().filter_map(Value::as_str);
         Self {
             tier: tier.unwrap_or(Tier::Standard),
             looks: !tokens.is_empty(),
+            required: !tokens.is_empty() && tokens.len() == wanted.len() && !own,
             scopes: scopes.map(str::to_owned).collect(),
         }
     }
@@ -143,6 +149,12 @@ async fn admit(
     });
     let (checked, left) = if !policy.looks {
         (Checked::Absent, charge(&mut parts, limit, None).await?)
+    } else if limit.is_some_and(|limit| limit.is_exhausted())
+        && signature::is_signed(&parts.headers)
+    {
+        // Nothing is verified for an address that has used up what it has.
+        let left = charge(&mut parts, limit, None).await?;
+        (Checked::Invalid(Problem::unauthenticated()), left)
     } else if signature::is_signed(&parts.headers) {
         let signed = signature::check(&mut parts, &mut body).await?;
         let caller = match &signed {
@@ -157,11 +169,16 @@ async fn admit(
     if let Some(refusal) = left.and_then(|standing| standing.refusal()) {
         return Err(refusal);
     }
-    if let Checked::Known(caller) = &checked {
-        if let Some(recorded) = parts.extensions.get::<Recorded>() {
-            recorded.record(caller.id);
+    match &checked {
+        Checked::Known(caller) => {
+            if let Some(recorded) = parts.extensions.get::<Recorded>() {
+                recorded.record(caller.id);
+            }
+            require(caller, policy, &mut parts).await?;
         }
-        require(caller, policy, &mut parts).await?;
+        Checked::Absent if policy.required => return Err(Problem::unauthenticated()),
+        Checked::Invalid(problem) if policy.required => return Err(problem.clone()),
+        Checked::Absent | Checked::Invalid(_) => {}
     }
     parts.extensions.insert(checked);
     Ok(Request::from_parts(parts, body))
@@ -176,16 +193,9 @@ async fn require(caller: &Caller, policy: &Policy, parts: &mut Parts) -> Result<
     let subject = format!("{} {}", parts.method, parts.uri.path());
     let client = parts.extract::<Client>().await?;
     let db = parts.extract::<Db>().await?;
-    let detail = serde_json::json!({ "scope": scope });
     db.execute(
-        "select audit.record($1, 'access.refused', $2, false, $3, $4, $5)",
-        args![
-            caller.id,
-            subject,
-            client.address,
-            client.request_id,
-            detail
-        ],
+        "select identity.refuse_access($1, $2, $3, $4, $5)",
+        args![caller.id, subject, client.address, client.request_id, scope],
     )
     .await?;
     Err(Problem::forbidden(format!(
@@ -208,6 +218,11 @@ impl Limit<'_> {
             Some(caller) => format!("{tier}:account:{}", caller.id),
             None => format!("{tier}:address:{}", self.address),
         }
+    }
+
+    /// Whether the address is known to have used up what it has.
+    fn is_exhausted(&self) -> bool {
+        limits::is_exhausted(&self.bucket(None), unix_now_ms())
     }
 
     fn spend(&self, caller: Option<&Caller>) -> Option<Standing> {
@@ -268,8 +283,11 @@ async fn check(parts: &mut Parts, limit: Option<Limit<'_>>) -> Result<(Checked, 
             || (caller.is_none() && (!is_token || verifier.should_reload_for(&text)))
     });
     let mut left = limit.and_then(|limit| limit.spend(caller.as_ref()));
-    if asks {
-        let unknown = (caller.is_none() && !is_token).then_some(text.as_str());
+    // Made-up secrets from an address that has used up what it has cost no statement.
+    let refused = caller.is_none() && left.is_some_and(|left| left.refusal().is_some());
+    if asks && !refused {
+        // Also one that is known: its account may have changed, and then it has other scopes.
+        let unknown = (!is_token).then_some(text.as_str());
         let leased = limit.as_ref().filter(|_| left.is_none());
         ask(parts, unknown, leased.map(|limit| (limit, caller.as_ref()))).await?;
         let before = caller;
@@ -475,17 +493,19 @@ mod tests {
             .routes(routes!(scoped));
         let policies = Policies::of(&router.into_openapi());
         let policy = |path: &str| &policies.0[path][0].1;
-        let standard = |looks| Policy {
+        let standard = |looks, required| Policy {
             tier: Tier::Standard,
             looks,
+            required,
             scopes: Vec::new(),
         };
-        assert_eq!(*policy("/open"), standard(false));
-        assert_eq!(*policy("/known"), standard(true));
-        assert_eq!(*policy("/looked-at"), standard(true));
+        assert_eq!(*policy("/open"), standard(false, false));
+        assert_eq!(*policy("/known"), standard(true, true));
+        assert_eq!(*policy("/looked-at"), standard(true, false));
         let scoped = Policy {
             tier: Tier::Bulk,
             looks: true,
+            required: true,
             scopes: vec!["kb:write".to_owned()],
         };
         assert_eq!(*policy("/scoped"), scoped);

@@ -33,7 +33,7 @@ mod token;
 mod variable;
 
 pub use answer::Created;
-pub use caller::{ALL, Caller, Kind, Via};
+pub use caller::{ALL, Caller, Kind, OWN_ACCOUNT, Via};
 pub use client::{Client, SESSION_COOKIE, cookie};
 pub use db::Db;
 pub use extract::{Input, MAX_BODY_BYTES, Path, Query};

@@ -134,6 +134,14 @@ pub(crate) fn remember(bucket: &str, grant: Grant, now_ms: u64) {
     });
 }
 
+/// Whether nothing is left of a bucket, here or in the database, as far as is known here.
+pub(crate) fn is_exhausted(bucket: &str, now_ms: u64) -> bool {
+    LEASES.with_borrow(|leases| {
+        let lease = leases.get(bucket);
+        lease.is_some_and(|lease| lease.ends_ms > now_ms && lease.left == 0 && lease.free == 0)
+    })
+}
+
 /// Uses one request of a lease; `None` where there is no lease to use, so that one must be asked for.
 pub(crate) fn spend(tier: Tier, bucket: &str, quota: u32, now_ms: u64) -> Option<Standing> {
     LEASES.with_borrow_mut(|leases| {
@@ -230,7 +238,9 @@ mod tests {
         assert_eq!(spend(1).expect("leased").remaining, 98);
         assert!(spend(2).is_none(), "there is more in the database");
         remember("a", grant(1, 0), 2);
+        assert!(!is_exhausted("a", 3));
         assert!(spend(3).expect("the last").refusal().is_none());
+        assert!(is_exhausted("a", 4) && !is_exhausted("a", 30_002));
         let refusal = spend(4).expect("known").refusal().expect("refused");
         assert_eq!(
             (refusal.status().as_u16(), refusal.code()),

@@ -146,7 +146,8 @@ fn preflight_answer() -> Response<Body> {
         ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static(methods),
     );
-    let allowed = "authorization, content-type, idempotency-key, x-request-id, traceparent, mcp-protocol-version, mcp-method, mcp-name";
+    let allowed = "authorization, content-type, idempotency-key, x-request-id, traceparent, \
+                   signature, signature-input, content-digest, mcp-protocol-version, mcp-method, mcp-name";
     headers.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static(allowed),

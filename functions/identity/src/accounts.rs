@@ -129,7 +129,7 @@ async fn read(db: &Db, account: Uuid) -> Result<Json<Account>> {
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`last-admin`"),
     ),
-    security(("token" = ["accounts:manage"]))
+    security(("token" = ["admin:all"]))
 )]
 pub async fn set_roles(
     db: Db,
@@ -217,24 +217,17 @@ async fn set_status(
     status: &str,
     reason: Option<String>,
 ) -> Result<Json<Account>> {
-    // An owner can't lift what an admin has imposed.
     let changed = db
         .optional(
-            "select v.* from account a
-             left join agent g on g.account_id = a.id,
-             identity.set_status(a.id, $2, $3, $4, $5, $6) v
-             where a.id = $1 and ($7 or (g.owner_id = $4 and not exists (
-                 select from audit.entry e where e.subject = a.id::text
-                 and e.action = 'account.suspended' and e.actor_id is distinct from $4
-                 and a.status = 'suspended' and e.at >= a.changed_at)))",
+            "select v.* from identity.set_status($1, $2, $3, $4, $5, $6, $7) v",
             args![
                 account,
                 status,
                 reason,
                 caller.id,
+                caller.allows(MANAGE),
                 &client.address,
-                &client.request_id,
-                caller.allows(MANAGE)
+                &client.request_id
             ],
         )
         .await

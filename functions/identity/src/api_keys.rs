@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{
-    API_KEY_PREFIX, Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Result, args,
+    API_KEY_PREFIX, Caller, Client, Created, Db, Input, Items, OWN_ACCOUNT, Page, Path, Problem,
+    Result, args,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,9 +16,6 @@ use uuid::Uuid;
 
 use crate::input::printable;
 use crate::tokens::Secret;
-
-/// Changing the account itself, its sessions and its keys is for those who sign in.
-const NEVER: &str = "account:manage";
 
 /// An API key, without what it is used by.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -67,7 +65,8 @@ pub struct CreatedKey {
 
 /// Makes an API key of the calling account.
 ///
-/// Its secret is shown once. `account:manage` is no scope for a key.
+/// Its secret is shown once, so `Idempotency-Key` is not honoured: a key that got lost on the way is to be deleted.
+/// `account:manage` is no scope for a key.
 #[utoipa::path(
     post, path = "/api/keys", tag = "keys", request_body = NewKey,
     responses(
@@ -92,7 +91,7 @@ pub async fn create(
     let mut scopes = new.scopes;
     scopes.sort();
     scopes.dedup();
-    if scopes.iter().any(|scope| scope == NEVER) {
+    if scopes.iter().any(|scope| scope == OWN_ACCOUNT) {
         return Err(Problem::invalid(
             "scopes",
             "a key can't have `account:manage`",
@@ -193,7 +192,7 @@ pub async fn revoke(
     let revoked: Vec<serde_json::Value> = db
         .many(
             "with revoked as (
-                 update api_key set revoked_at = now()
+                 update api_key set revoked_at = clock_timestamp()
                  where account_id = $1 and id = $2 and revoked_at is null returning id
              )
              select audit.record($1, 'key.revoked', id::text, true, $3, $4) from revoked",

@@ -40,6 +40,7 @@ fn form(token: &str, fields: &str, button: &str) -> String {
 
 const EMAIL: &str = "<p><label>Mail address<br><input name=\"email\" type=\"email\" autocomplete=\"email\" required></label></p>";
 const NAME: &str = "<p><label>Name (a-z, 0-9 and -)<br><input name=\"name\" autocomplete=\"username\" required pattern=\"[a-z0-9\\-]{3,40}\"></label></p>";
+const CURRENT_PASSWORD: &str = "<p><label>Password<br><input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label></p>";
 const PASSWORD: &str = "<p><label>New password (at least 12 characters)<br><input name=\"password\" type=\"password\" autocomplete=\"new-password\" required minlength=\"12\"></label></p>";
 
 /// A problem as a page.
@@ -71,8 +72,10 @@ fn sent(body: &Bytes) -> Sent {
     responses((status = 200, body = String, content_type = "text/html"))
 )]
 pub async fn verify(Query(link): Query<Link>) -> Response {
-    let main = "<p>Confirm that this mail address is yours.</p>".to_owned()
-        + &form(&link.token, "", "Confirm");
+    let main = "<p>Confirm that this mail address is yours, with the password of the account that the mail names. \
+                If you did not make that account, close this page.</p>"
+        .to_owned()
+        + &form(&link.token, CURRENT_PASSWORD, "Confirm");
     page(StatusCode::OK, "Your mail address", &main)
 }
 
@@ -81,12 +84,15 @@ pub async fn verify(Query(link): Query<Link>) -> Response {
     post, path = "/account/verify", tag = "pages",
     responses(
         (status = 200, body = String, content_type = "text/html"),
+        (status = 403, body = String, content_type = "text/html", description = "Not the account's password"),
+        (status = 409, body = String, content_type = "text/html", description = "Another account has proved it"),
         (status = 410, body = String, content_type = "text/html", description = "Used, or too old"),
     ),
     extensions(("x-rate-limit" = json!("strict")))
 )]
 pub async fn verified(db: Db, client: Client, body: Bytes) -> Response {
-    match users::verify_email(&db, &client, &sent(&body).token).await {
+    let sent = sent(&body);
+    match users::verify_email(&db, &client, &sent.token, &sent.password).await {
         Ok(()) => page(
             StatusCode::OK,
             "Thank you",

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use garde::Validate;
-use guest::{Caller, Client, Db, Input, Problem, Result, args, open_link};
+use guest::{Caller, Client, Db, Input, Problem, Result, args};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -117,15 +117,7 @@ pub async fn reset(db: Db, client: Client, Input(given): Input<Reset>) -> Result
 
 /// Uses up a link that sets a password.
 pub async fn reset_password(db: &Db, client: &Client, token: &str, password: &str) -> Result<()> {
-    #[derive(Deserialize)]
-    struct Row {
-        email: Option<String>,
-    }
-    let link = open_link(token).await?.ok_or_else(users::link_expired)?;
-    let row: Row = db
-        .one("select identity.reset_email($1) as email", args![link])
-        .await?;
-    let email = row.email.ok_or_else(users::link_expired)?;
+    let (link, email) = users::opened_link(db, token, "reset").await?;
     let hash = users::checked(password, &email, "").await?;
     set(db, None, Some(link), hash, None, client).await
 }

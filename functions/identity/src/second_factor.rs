@@ -56,16 +56,23 @@ pub struct Password {
 
 /// Makes a secret for an authenticator. It counts once it is confirmed.
 #[utoipa::path(
-    post, path = "/api/users/me/second-factor", tag = "users",
+    post, path = "/api/users/me/second-factor", tag = "users", request_body = Password,
     responses(
         (status = 200, body = NewSecret),
+        (status = 403, description = "`confirmation-refused`"),
         (status = 404, description = "The caller is no person"),
         (status = 409, description = "`second-factor-exists`"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
 )]
-pub async fn begin(db: Db, caller: Caller) -> Result<Json<NewSecret>> {
+pub async fn begin(
+    db: Db,
+    caller: Caller,
+    client: Client,
+    Input(given): Input<Password>,
+) -> Result<Json<NewSecret>> {
     let user = users::read(&db, caller.id).await?;
+    users::confirm_password(&db, &client, &caller, &user.email, &given.password).await?;
     let secret = secrets::random::<20>();
     let key = secrets::subkey("second factor").await?;
     let sealed = secrets::seal(&key, caller.id.as_bytes(), &secret)?;
@@ -120,7 +127,7 @@ pub async fn confirm(
             args![caller.id],
         )
         .await?;
-    let sealed = kept.and_then(|kept| kept.totp).ok_or_else(absent)?;
+    let sealed = unwrapped(&kept.and_then(|kept| kept.totp).ok_or_else(absent)?)?;
     let step = step(&open(caller.id, &sealed).await?, &given.code)
         .ok_or_else(|| Problem::invalid("code", "is not the authenticator's at this time"))?;
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
@@ -130,8 +137,8 @@ pub async fn confirm(
     }
     let row: Done = db
         .one(
-            "select identity.confirm_totp($1, $2, $3, $4) as done",
-            args![caller.id, step, hashes, json!(client)],
+            "select identity.confirm_totp($1, $2, $3, $4, $5) as done",
+            args![caller.id, sealed, step, hashes, json!(client)],
         )
         .await?;
     if !row.done {
@@ -185,7 +192,7 @@ pub async fn accepts(db: &Db, account: Uuid, sealed: &str, code: &str) -> Result
     let code = code.trim();
     let is_digits = code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
     let (step, recovery) = if is_digits {
-        let Some(step) = step(&open(account, sealed).await?, code) else {
+        let Some(step) = step(&open(account, &unwrapped(sealed)?).await?, code) else {
             return Ok(false);
         };
         (Some(step), None)
@@ -201,13 +208,16 @@ pub async fn accepts(db: &Db, account: Uuid, sealed: &str, code: &str) -> Result
     Ok(row.done)
 }
 
-async fn open(account: Uuid, sealed: &str) -> Result<Vec<u8>> {
+/// PostgreSQL breaks lines in long base64.
+fn unwrapped(base64: &str) -> Result<Vec<u8>> {
+    STANDARD
+        .decode(base64.replace('\n', ""))
+        .map_err(Problem::internal)
+}
+
+async fn open(account: Uuid, sealed: &[u8]) -> Result<Vec<u8>> {
     let key = secrets::subkey("second factor").await?;
-    // PostgreSQL breaks lines in long base64.
-    let sealed = STANDARD
-        .decode(sealed.replace('\n', ""))
-        .map_err(Problem::internal)?;
-    secrets::open(&key, account.as_bytes(), &sealed).ok_or_else(|| {
+    secrets::open(&key, account.as_bytes(), sealed).ok_or_else(|| {
         Problem::internal("a second factor can't be opened: another master key sealed it")
     })
 }

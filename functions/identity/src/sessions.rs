@@ -98,7 +98,7 @@ async fn revoke(db: &Db, caller: &Caller, client: &Client, session: Option<Uuid>
     let ended: Vec<serde_json::Value> = db
         .many(
             "with ended as (
-                 update session set revoked_at = now()
+                 update session set revoked_at = clock_timestamp()
                  where account_id = $1 and ($2::uuid is null or id = $2)
                    and revoked_at is null and expires_at > now()
                  returning id

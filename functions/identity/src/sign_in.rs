@@ -11,7 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::input::normal_email;
+use crate::input::{normal_email, printable};
 use crate::tokens::{Granted, Secret, Tokens};
 use crate::{keys, passwords, second_factor, tokens};
 
@@ -21,8 +21,8 @@ const COOKIE_SECONDS: u32 = 30 * 24 * 60 * 60;
 /// Who signs in.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct Credentials {
-    #[garde(skip)]
-    #[schema(example = "grace@example.org")]
+    #[garde(length(bytes, max = 254), custom(printable))]
+    #[schema(example = "grace@example.org", max_length = 254)]
     email: String,
     #[garde(skip)]
     #[schema(format = Password)]
@@ -65,7 +65,8 @@ pub struct Opened {
 pub async fn sign_in(db: Db, client: Client, Input(given): Input<Credentials>) -> Result<Response> {
     let email = normal_email(&given.email);
     wait(&db, &email, &client).await?;
-    let opened = check_password(&db, &client, &email, &given.password).await?;
+    let hash = passwords::hash(&email, &given.password).await?;
+    let opened = check_password(&db, &client, &email, hash, None).await?;
     let opened = opened.ok_or_else(failed)?;
     if let Some(sealed) = &opened.totp {
         let Some(code) = given.code.as_deref().filter(|code| !code.is_empty()) else {
@@ -81,23 +82,31 @@ pub async fn sign_in(db: Db, client: Client, Input(given): Input<Credentials>) -
         }
     }
     db.execute(
-        "select identity.forgive($1, $2, false)",
-        args![&email, &client.address],
+        "select identity.forgive($1, $2, $3, false)",
+        args![opened.account, &email, &client.address],
     )
     .await?;
-    open(&db, opened.account, "password", client).await
+    open(&db, opened.account, "password", Some(hash), client).await
 }
 
-/// Opens a session of an account in a browser or a program.
-pub async fn open(db: &Db, account: Uuid, method: &str, client: Client) -> Result<Response> {
+/// Opens a session of an account in a browser or a program, unless the account or its password has changed since it was
+/// checked.
+pub async fn open(
+    db: &Db,
+    account: Uuid,
+    method: &str,
+    password: Option<[u8; 32]>,
+    client: Client,
+) -> Result<Response> {
     let (refresh, cookie) = (Secret::refresh(), Secret::new("gs_"));
     let client = client.with_cookie(cookie.text());
-    let granted: Granted = db
-        .one(
-            "select g.* from identity.open_session($1, $2, $3, $4, $5) g",
+    let granted: Option<Granted> = db
+        .optional(
+            "select g.* from identity.open_session($1, $2, $3, $4, $5, $6) g",
             args![
                 account,
                 method,
+                password,
                 refresh.hash(),
                 json!(client),
                 keys::remembered_kid()
@@ -105,7 +114,7 @@ pub async fn open(db: &Db, account: Uuid, method: &str, client: Client) -> Resul
         )
         .await?;
     let signed_in = SignedIn {
-        tokens: tokens::grant(db, granted, refresh).await?,
+        tokens: tokens::grant(db, granted.ok_or_else(failed)?, refresh).await?,
         csrf_token: csrf_token(cookie.text()),
     };
     let mut response = Json(signed_in).into_response();
@@ -150,20 +159,18 @@ pub async fn wait(db: &Db, email: &str, client: &Client) -> Result<()> {
     Err(problem.retry_after(row.seconds))
 }
 
-/// Whose address and password this is. The hash comes before anything is looked up, so that the time tells nothing.
+/// Whose address and password this is, or whether it is this account's. The hash comes before anything is looked up, so
+/// that the time tells nothing.
 pub async fn check_password(
     db: &Db,
     client: &Client,
     email: &str,
-    password: &str,
+    hash: [u8; 32],
+    only: Option<Uuid>,
 ) -> Result<Option<Opened>> {
-    // The longest that can be one: more would only cost time.
-    let within = password.len() <= passwords::MAX_BYTES && email.len() <= 254;
-    let password = if within { password } else { "" };
-    let hash = passwords::hash(email, password).await?;
     let opened = db.optional(
-        "select o.account, o.totp from identity.check_password($1, $2, $3) o",
-        args![email, hash, json!(client)],
+        "select o.account, o.totp from identity.check_password($1, $2, $3, $4) o",
+        args![email, hash, only, json!(client)],
     );
     Ok(opened.await?)
 }

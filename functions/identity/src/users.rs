@@ -59,11 +59,16 @@ pub struct Registered {
     pub created_at: OffsetDateTime,
 }
 
-/// The token of a mailed link.
+/// What proves an address.
 #[derive(Deserialize, Validate, ToSchema)]
-pub struct LinkToken {
+pub struct Proof {
+    /// Of the mailed link.
     #[garde(skip)]
     token: String,
+    /// The account's. Somebody else may have registered with the address of whoever reads the mail.
+    #[garde(skip)]
+    #[schema(format = Password)]
+    password: String,
 }
 
 /// What the database says of a new account.
@@ -133,33 +138,35 @@ pub async fn checked(password: &str, email: &str, name: &str) -> Result<[u8; 32]
     }
 }
 
-/// Proves the mail address with the token of the link.
+/// Proves the mail address with the token of the link and the account's password.
 #[utoipa::path(
-    post, path = "/api/users/verify", tag = "users", request_body = LinkToken,
+    post, path = "/api/users/verify", tag = "users", request_body = Proof,
     responses(
         (status = 204, description = "Proved"),
+        (status = 403, description = "`confirmation-refused`: not the account's password"),
+        (status = 409, description = "`email-taken`: another account has proved it meanwhile"),
         (status = 410, description = "`link-expired`"),
     ),
     extensions(("x-rate-limit" = json!("strict")))
 )]
-pub async fn verify(db: Db, client: Client, Input(link): Input<LinkToken>) -> Result<StatusCode> {
-    verify_email(&db, &client, &link.token).await?;
+pub async fn verify(db: Db, client: Client, Input(proof): Input<Proof>) -> Result<StatusCode> {
+    verify_email(&db, &client, &proof.token, &proof.password).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Uses up a link that proves an address.
-pub async fn verify_email(db: &Db, client: &Client, token: &str) -> Result<()> {
+pub async fn verify_email(db: &Db, client: &Client, token: &str, password: &str) -> Result<()> {
     #[derive(Deserialize)]
     struct Row {
         verified: bool,
     }
-    let Some(link) = open_link(token).await? else {
-        return Err(link_expired());
-    };
+    let (link, email) = opened_link(db, token, "verify").await?;
+    crate::sign_in::wait(db, &email, client).await?;
+    let hash = passwords::hash(&email, password).await?;
     let row: Row = db
         .one(
-            "select identity.verify_email($1, $2) as verified",
-            args![link, json!(client)],
+            "select identity.verify_email($1, $2, $3) as verified",
+            args![link, hash, json!(client)],
         )
         .await
         .on_constraint(
@@ -170,10 +177,30 @@ pub async fn verify_email(db: &Db, client: &Client, token: &str) -> Result<()> {
             ),
         )?;
     if row.verified {
-        Ok(())
-    } else {
-        Err(link_expired())
+        return Ok(());
     }
+    db.execute(
+        "select identity.refuse_sign_in($1, $2, 'link')",
+        args![email, json!(client)],
+    )
+    .await?;
+    Err(confirmation_refused())
+}
+
+/// A mailed link that is good still, and the address that it went to.
+pub async fn opened_link(db: &Db, token: &str, purpose: &str) -> Result<(Uuid, String)> {
+    #[derive(Deserialize)]
+    struct Row {
+        email: Option<String>,
+    }
+    let link = open_link(token).await?.ok_or_else(link_expired)?;
+    let row: Row = db
+        .one(
+            "select identity.link_email($1, $2) as email",
+            args![link, purpose],
+        )
+        .await?;
+    Ok((link, row.email.ok_or_else(link_expired)?))
 }
 
 /// 410: a link that is used up, too old, or none of ours.
@@ -312,11 +339,9 @@ pub async fn confirm_password(
     password: &str,
 ) -> Result<()> {
     crate::sign_in::wait(db, email, client).await?;
-    let checked = crate::sign_in::check_password(db, client, email, password).await?;
-    match checked {
-        Some(checked) if checked.account == caller.id => Ok(()),
-        _ => Err(confirmation_refused()),
-    }
+    let hash = passwords::hash(email, password).await?;
+    let checked = crate::sign_in::check_password(db, client, email, hash, Some(caller.id)).await?;
+    checked.map(|_| ()).ok_or_else(confirmation_refused)
 }
 
 fn confirmation_refused() -> Problem {

@@ -10,8 +10,6 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-/// Sees and changes everybody's jobs.
-
 /// Queued work.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Job {

@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
-use guest::{Caller, Db, MAX_BODY_BYTES, Problem, required_variable, variable};
+use guest::{Caller, Db, MAX_BODY_BYTES, Problem, Via, required_variable, variable};
 use serde_json::{Value, json};
 
 use crate::rpc::{self, Error, Message, Revision, SUPPORTED};
@@ -32,7 +32,7 @@ const INSTRUCTIONS: &str = "Tools named <skill>__<tool> are skills that others p
         (status = 413, description = "`body-too-large`"),
         (status = 503, body = Object, description = "A JSON-RPC error"),
     ),
-    security(("token" = []))
+    security(("token" = [])), extensions(("x-own-challenge" = json!(true)))
 )]
 pub async fn mcp(db: Db, request: Request) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
@@ -41,7 +41,9 @@ pub async fn mcp(db: Db, request: Request) -> Response<Body> {
             .into_response();
     }
     let caller = match parts.extract::<Caller>().await {
-        Ok(caller) => caller,
+        // What was presented is passed on to the endpoints behind the tools.
+        Ok(caller) if matches!(caller.via, Via::Token | Via::Key) => caller,
+        Ok(_) => return challenge(Problem::unauthenticated()).await,
         Err(problem) => return challenge(problem).await,
     };
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {

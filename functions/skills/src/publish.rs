@@ -17,7 +17,6 @@ use crate::SANDBOX;
 
 /// The largest upload: a component of 32 MiB, the manifest, and the parts' heads.
 pub const MAX_UPLOAD_BYTES: usize = (32 << 20) + (512 << 10);
-/// Publishes.
 
 /// What is uploaded: `multipart/form-data` with these two fields.
 #[derive(ToSchema)]

@@ -1,0 +1,443 @@
+//! Who may do what: roles, scopes, suspension.
+
+use anyhow::{Context, Result};
+use e2e::{
+    Server,
+    agents::Agent,
+    people::{Person, code},
+    root,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::time::Duration;
+use uuid::Uuid;
+
+const ROLES: [&str; 4] = ["guest", "user", "developer", "admin"];
+const FILE: &str = "docs/permissions.md";
+
+/// An operation with the scope that it needs.
+struct Operation {
+    method: String,
+    path: String,
+    scope: String,
+}
+
+fn operations() -> Result<Vec<Operation>> {
+    let file = std::fs::read_to_string(root().join("static/openapi.json"))?;
+    let document: Value = serde_json::from_str(&file)?;
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().context("paths")? {
+        for (method, operation) in item.as_object().context("operations")? {
+            let scopes = operation["security"].as_array().into_iter().flatten();
+            let scopes = scopes.filter_map(|one| one["token"].as_array()).flatten();
+            for scope in scopes.filter_map(Value::as_str) {
+                operations.push(Operation {
+                    method: method.to_uppercase(),
+                    path: path.clone(),
+                    scope: scope.to_owned(),
+                });
+            }
+        }
+    }
+    Ok(operations)
+}
+
+async fn scopes_of_roles(server: &Server) -> Result<Vec<(String, Vec<String>)>> {
+    let mut admin = server.database.connect().await?;
+    let rows = sqlx::query_as("select name, scopes from identity.role order by rank");
+    Ok(rows.fetch_all(&mut admin).await?)
+}
+
+/// What the page must say: from the database's roles and the OpenAPI document.
+fn tables(roles: &[(String, Vec<String>)], operations: &[Operation]) -> String {
+    let mut scopes: Vec<&String> = roles.iter().flat_map(|(_, scopes)| scopes).collect();
+    scopes.sort();
+    scopes.dedup();
+    let marks = |scope: &str| -> String {
+        let mark = |(_, granted): &(String, Vec<String>)| {
+            if granted.iter().any(|one| one == scope) {
+                " yes |"
+            } else {
+                " |"
+            }
+        };
+        roles.iter().map(mark).collect()
+    };
+    let head = |first: &str| {
+        format!(
+            "| {first} | {} |\n|---|{}\n",
+            ROLES.join(" | "),
+            "---|".repeat(4)
+        )
+    };
+    let mut text = head("scope");
+    for scope in scopes {
+        _ = writeln!(text, "| `{scope}` |{}", marks(scope));
+    }
+    text += "\n";
+    text += &head("operation | scope")
+        .replace("|---|", "|---|---|")
+        .replacen(
+            "|---|---|---|---|---|---|---|---|---|---|",
+            "|---|---|---|---|---|---|",
+            1,
+        );
+    for Operation {
+        method,
+        path,
+        scope,
+    } in operations
+    {
+        _ = writeln!(text, "| `{method} {path}` | `{scope}` |{}", marks(scope));
+    }
+    text
+}
+
+#[tokio::test]
+async fn every_route_does_with_every_role_what_the_published_table_says() -> Result<()> {
+    let server = Server::start().await?;
+    let (roles, operations) = (scopes_of_roles(&server).await?, operations()?);
+    assert_eq!(
+        roles.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        ROLES
+    );
+    assert!(operations.len() > 30);
+    let expected = tables(&roles, &operations);
+    let file = root().join(FILE);
+    let text = std::fs::read_to_string(&file)?;
+    let (before, rest) = text.split_once("<!-- tables -->\n").context("the mark")?;
+    let (published, after) = rest.split_once("<!-- end -->\n").context("the mark")?;
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(
+            &file,
+            format!("{before}<!-- tables -->\n{expected}<!-- end -->\n{after}"),
+        )?;
+    } else {
+        assert_eq!(
+            published, expected,
+            "run: UPDATE_OPENAPI=1 cargo test --workspace published_table"
+        );
+    }
+
+    // The one admin that has to stay.
+    Person::register(&server, "operator")
+        .await?
+        .into_admin(&server)
+        .await?;
+    let mut refused = 0;
+    for (number, (role, granted)) in (1_u8..).zip(&roles) {
+        let agent = Agent::sign_in(&server, &format!("agent-{role}"), number).await?;
+        let set = format!(
+            "select identity.set_roles('{}', '{{{role}}}', null, null, null)",
+            agent.id
+        );
+        server.database.execute(&set).await?;
+        for Operation {
+            method,
+            path,
+            scope,
+        } in &operations
+        {
+            // Each with a session of its own: some end all that there are.
+            let token = Agent::token(&server, number).await?;
+            let path = filled(path);
+            let request = server
+                .http
+                .request(method.parse()?, format!("{}{path}", server.url));
+            let response = request.bearer_auth(token).json(&json!({})).send().await?;
+            let status = response.status().as_u16();
+            let answer = response.text().await?;
+            let is_refusal = status == 403 && answer.contains("This needs the scope");
+            assert_eq!(
+                !is_refusal,
+                granted.contains(scope),
+                "{role}: {method} {path}: {status} {answer}"
+            );
+            assert!(
+                status != 401 && status < 500,
+                "{role}: {method} {path}: {status} {answer}"
+            );
+            refused += usize::from(is_refusal);
+        }
+    }
+    // Each refusal is on record.
+    let mut admin = server.database.connect().await?;
+    let recorded: i64 = sqlx::query_scalar(
+        "select count(*) from audit.entry where action = 'access.refused' and not allowed",
+    )
+    .fetch_one(&mut admin)
+    .await?;
+    assert_eq!(recorded, i64::try_from(refused)?);
+    Ok(())
+}
+
+/// A path with something in its parameters that is not there.
+fn filled(path: &str) -> String {
+    let mut filled = path.to_owned();
+    while let (Some(start), Some(end)) = (filled.find('{'), filled.find('}')) {
+        filled.replace_range(start..=end, &Uuid::nil().to_string());
+    }
+    filled
+}
+
+#[tokio::test]
+async fn a_changed_role_counts_everywhere_within_two_seconds() -> Result<()> {
+    let server = Server::start().await?;
+    let second = server.second_host().await?;
+    let operator = Person::register(&server, "operator")
+        .await?
+        .into_admin(&server)
+        .await?;
+    let grace = Person::register(&server, "grace").await?;
+    let set = |roles: Value| {
+        let path = format!("/api/accounts/{}/roles", grace.id);
+        operator
+            .request(&server, Method::PUT, &path)
+            .json(&json!({ "roles": roles }))
+            .send()
+    };
+    let audit = |host: &str, token: &str| {
+        server
+            .http
+            .get(format!("{host}/api/audit"))
+            .bearer_auth(token)
+            .send()
+    };
+    assert_eq!(code(audit(&second.url, &grace.token).await?).await?.0, 403);
+    let raised: Value = set(json!(["developer", "admin"])).await?.json().await?;
+    assert_eq!(raised["roles"], json!(["developer", "admin"]), "{raised}");
+    // The old token no longer counts; a refreshed one has what is new.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(audit(&second.url, &grace.token).await?.status(), 401);
+    let refreshed = server
+        .post(
+            "/api/tokens/refresh",
+            &json!({ "refresh_token": grace.refresh }),
+        )
+        .await?;
+    let refreshed: Value = refreshed.json().await?;
+    let token = refreshed["access_token"].as_str().context("a token")?;
+    assert_eq!(audit(&second.url, token).await?.status(), 200);
+    let by_cookie = server
+        .http
+        .get(format!("{}/api/audit", second.url))
+        .header("cookie", &grace.cookie);
+    assert_eq!(by_cookie.send().await?.status(), 200);
+
+    assert_eq!(set(json!(["user"])).await?.status(), 200);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(audit(&second.url, token).await?.status(), 401);
+    let by_cookie = server
+        .http
+        .get(format!("{}/api/audit", second.url))
+        .header("cookie", &grace.cookie);
+    assert_eq!(
+        code(by_cookie.send().await?).await?.0,
+        403,
+        "the session goes on, with less"
+    );
+    for wrong in [
+        json!([]),
+        json!(["king"]),
+        json!("admin"),
+        json!(vec!["user"; 5]),
+    ] {
+        assert_eq!(code(set(wrong.clone()).await?).await?.0, 422, "{wrong}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_last_admin_stays_one() -> Result<()> {
+    let server = Server::start().await?;
+    let operator = Person::register(&server, "operator")
+        .await?
+        .into_admin(&server)
+        .await?;
+    let roles = format!("/api/accounts/{}/roles", operator.id);
+    let resign = operator
+        .request(&server, Method::PUT, &roles)
+        .json(&json!({ "roles": ["user"] }));
+    let last = (409, "last-admin".to_owned());
+    assert_eq!(code(resign.send().await?).await?, last);
+    let suspend = format!("/api/accounts/{}/suspend", operator.id);
+    assert_eq!(
+        code(operator.post(&server, &suspend, &json!({})).send().await?).await?,
+        last
+    );
+    let leave = json!({ "name": "operator", "password": e2e::people::PASSWORD });
+    assert_eq!(
+        code(
+            operator
+                .post(&server, "/api/accounts/me/delete", &leave)
+                .send()
+                .await?
+        )
+        .await?,
+        last
+    );
+    assert_eq!(
+        operator.get(&server, "/api/audit").send().await?.status(),
+        200,
+        "nothing has changed"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_suspended_account_is_out_within_two_seconds_and_can_come_back() -> Result<()> {
+    let server = Server::start().await?;
+    let second = server.second_host().await?;
+    let operator = Person::register(&server, "operator")
+        .await?
+        .into_admin(&server)
+        .await?;
+    let grace = Person::register(&server, "grace").await?;
+    let made = grace
+        .post(&server, "/api/keys", &json!({ "name": "k", "scopes": [] }))
+        .send()
+        .await?;
+    let made: Value = made.json().await?;
+    let key = made["key"].as_str().context("key")?;
+    let me = |token: &str| {
+        second
+            .http
+            .get(format!("{}/api/users/me", second.url))
+            .bearer_auth(token)
+            .send()
+    };
+    assert_eq!(
+        (me(&grace.token).await?.status(), me(key).await?.status()),
+        (200.try_into()?, 200.try_into()?)
+    );
+    let path = |what: &str| format!("/api/accounts/{}/{what}", grace.id);
+    let suspended = operator
+        .post(&server, &path("suspend"), &json!({ "reason": "spam" }))
+        .send()
+        .await?;
+    assert_eq!(suspended.json::<Value>().await?["status"], "suspended");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        (me(&grace.token).await?.status(), me(key).await?.status()),
+        (401.try_into()?, 401.try_into()?)
+    );
+    assert!(
+        Person::sign_in(&server, &grace.email, e2e::people::PASSWORD)
+            .await
+            .is_err()
+    );
+    assert_eq!(
+        server
+            .post(
+                "/api/tokens/refresh",
+                &json!({ "refresh_token": grace.refresh })
+            )
+            .await?
+            .status(),
+        401
+    );
+
+    let back = operator
+        .post(&server, &path("reinstate"), &json!({}))
+        .send()
+        .await?;
+    assert_eq!(back.json::<Value>().await?["status"], "active");
+    Person::sign_in(&server, &grace.email, e2e::people::PASSWORD).await?;
+    assert_eq!(me(key).await?.status(), 200, "keys were not revoked");
+    let nobody = format!("/api/accounts/{}/suspend", Uuid::now_v7());
+    assert_eq!(
+        code(operator.post(&server, &nobody, &json!({})).send().await?)
+            .await?
+            .0,
+        404
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_leaves_is_forgotten_and_what_others_use_stays() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let other = Person::register(&server, "other").await?;
+    let team = grace
+        .post(&server, "/api/teams", &json!({ "name": "a-team" }))
+        .send()
+        .await?;
+    let team: Value = team.json().await?;
+    let team = team["id"].as_str().context("id")?;
+    let member = format!("/api/teams/{team}/members/{}", other.id);
+    let put = grace
+        .request(&server, Method::PUT, &member)
+        .json(&json!({ "role": "viewer" }));
+    assert_eq!(put.send().await?.status(), 204);
+
+    let export: Value = grace
+        .get(&server, "/api/accounts/me/export")
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(export["person"]["email"], "grace@example.org", "{export}");
+    assert_eq!(export["teams"][0]["name"], "a-team");
+    assert!(
+        export["audit"]
+            .as_array()
+            .is_some_and(|entries| entries.len() >= 3),
+        "{export}"
+    );
+    let text = export.to_string();
+    for secret in ["cookie_hash", "\"hash\"", "\"password\":", "totp_secret"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+
+    let leave = |name: &str, password: &str| {
+        let body = json!({ "name": name, "password": password });
+        grace.post(&server, "/api/accounts/me/delete", &body).send()
+    };
+    let refused = (403, "confirmation-refused".to_owned());
+    assert_eq!(
+        code(leave("other", e2e::people::PASSWORD).await?).await?,
+        refused
+    );
+    assert_eq!(
+        code(leave("grace", "wrong password").await?).await?,
+        refused
+    );
+    assert_eq!(leave("grace", e2e::people::PASSWORD).await?.status(), 204);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(
+        grace.get(&server, "/api/users/me").send().await?.status(),
+        401
+    );
+    assert!(
+        Person::sign_in(&server, &grace.email, e2e::people::PASSWORD)
+            .await
+            .is_err()
+    );
+    let mut admin = server.database.connect().await?;
+    let traces: Vec<String> = sqlx::query_scalar(
+        "select t::text from (
+             select to_jsonb(a) from identity.account a union all select to_jsonb(p) from identity.person p
+             union all select to_jsonb(s) from identity.session s union all select to_jsonb(k) from identity.api_key k
+             union all select to_jsonb(l) from identity.link l where l.account_id is not null
+             union all select to_jsonb(e) - 'address' from audit.entry e) t",
+    )
+    .fetch_all(&mut admin)
+    .await?;
+    assert!(
+        !traces.iter().any(|row| row.contains("grace")),
+        "{traces:#?}"
+    );
+    // The team has an owner still: its eldest member.
+    let team: Value = other
+        .get(&server, &format!("/api/teams/{team}"))
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(team["role"], "owner", "{team}");
+    // The name and the address are free again.
+    Person::register(&server, "grace").await?;
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! Mail: a real worker, a real component, a mail server over a real socket.
+
+use anyhow::Result;
+use e2e::{
+    Server,
+    mailbox::Mailbox,
+    people::{PASSWORD, Person, code},
+};
+use host::{MailOptions, jobs::JobTimes};
+use serde_json::{Value, json};
+
+async fn with_mail() -> Result<(Server, Mailbox, host::jobs::JobWorker)> {
+    let server = Server::start().await?;
+    let mailbox = Mailbox::open().await?;
+    let mail = MailOptions {
+        smtp_url: Some(mailbox.url.clone()),
+        ..MailOptions::default()
+    };
+    let worker = server.worker_mailing(JobTimes::default(), mail).await?;
+    Ok((server, mailbox, worker))
+}
+
+#[tokio::test]
+async fn an_address_is_proved_by_the_mailed_link_once() -> Result<()> {
+    let (server, mailbox, _worker) = with_mail().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let me: Value = grace
+        .get(&server, "/api/users/me")
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(me["email_verified"], false);
+    let mail = mailbox.wait("grace@example.org", 1).await?;
+    assert!(
+        mail.text
+            .contains(&format!("{}/account/verify?token=", server.url)),
+        "{}",
+        mail.text
+    );
+    let token = mail.token()?;
+    let page = server
+        .text(&format!("/account/verify?token={token}"))
+        .await?;
+    assert!(
+        page.contains(&token) && page.contains("<form method=\"post\">"),
+        "{page}"
+    );
+
+    let wrong = json!({ "token": token, "password": "not the password" });
+    let refused = server.post("/api/users/verify", &wrong).await?;
+    assert_eq!(
+        code(refused).await?,
+        (403, "confirmation-refused".to_owned()),
+        "who reads the mail is not who registered"
+    );
+    let form = format!("token={token}&password={}", PASSWORD.replace(' ', "+"));
+    let confirm = || {
+        server
+            .http
+            .post(format!("{}/account/verify", server.url))
+            .body(form.clone())
+    };
+    assert_eq!(confirm().send().await?.status(), 200);
+    let me: Value = grace
+        .get(&server, "/api/users/me")
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(me["email_verified"], true);
+    assert_eq!(confirm().send().await?.status(), 410, "used");
+    for wrong in ["", "x", &token[1..], &"A".repeat(64)] {
+        let response = server
+            .post(
+                "/api/users/verify",
+                &json!({ "token": wrong, "password": PASSWORD }),
+            )
+            .await?;
+        assert_eq!(
+            code(response).await?,
+            (410, "link-expired".to_owned()),
+            "{wrong}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_registers_with_a_known_address_learns_nothing_and_its_owner_is_told() -> Result<()> {
+    let (server, mailbox, _worker) = with_mail().await?;
+    Person::register(&server, "grace").await?;
+    let token = mailbox.wait("grace@example.org", 1).await?.token()?;
+    let verified = server
+        .post(
+            "/api/users/verify",
+            &json!({ "token": token, "password": PASSWORD }),
+        )
+        .await?;
+    assert_eq!(verified.status(), 204);
+
+    let mut shapes = Vec::new();
+    for (email, name) in [
+        ("Grace@Example.org", "mallory"),
+        ("new@example.org", "other-one"),
+    ] {
+        let new = json!({ "email": email, "name": name, "password": "quite another password" });
+        let response = server.post("/api/users/register", &new).await?;
+        let (status, length) = (response.status(), response.content_length());
+        let body: Value = response.json().await?;
+        let names: Vec<String> = body
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.clone())
+            .collect();
+        shapes.push((status, names));
+        assert!(
+            length.is_some() && body["email_verified"] == false,
+            "{body}"
+        );
+        // Signing in and asking for the mail once more tell nothing either.
+        let other = Person::sign_in(&server, email, "quite another password").await?;
+        let again = other
+            .post(&server, "/api/users/me/verification", &json!({}))
+            .send()
+            .await?;
+        assert_eq!(again.status(), 202);
+    }
+    assert_eq!(shapes[0], shapes[1]);
+    let notice = mailbox.wait("grace@example.org", 2).await?;
+    assert!(!notice.text.contains("token="), "{}", notice.text);
+    assert!(
+        Person::sign_in(&server, "grace@example.org", PASSWORD)
+            .await
+            .is_ok()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_set_by_the_mailed_link_once() -> Result<()> {
+    let (server, mailbox, _worker) = with_mail().await?;
+    let grace = Person::register(&server, "grace").await?;
+    mailbox.wait(&grace.email, 1).await?;
+    for email in [grace.email.as_str(), "nobody@example.org"] {
+        let response = server
+            .post("/api/users/password/forgot", &json!({ "email": email }))
+            .await?;
+        assert_eq!(response.status(), 202, "{email}");
+        assert!(response.text().await?.is_empty());
+    }
+    let mail = mailbox.wait(&grace.email, 2).await?;
+    let token = mail.token()?;
+    let reset = |token: &str, password: &str| {
+        let body = json!({ "token": token, "password": password });
+        let url = format!("{}/api/users/password/reset", server.url);
+        server.http.post(url).json(&body).send()
+    };
+    assert_eq!(
+        code(reset(&token, "too short").await?).await?.0,
+        422,
+        "the link is still good"
+    );
+    assert_eq!(reset(&token, "a new and better one").await?.status(), 204);
+    assert_eq!(
+        code(reset(&token, "and once again one").await?).await?.0,
+        410
+    );
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let old = grace.get(&server, "/api/users/me").send().await?;
+    assert_eq!(old.status(), 401, "old sessions end");
+    assert!(
+        Person::sign_in(&server, &grace.email, PASSWORD)
+            .await
+            .is_err()
+    );
+    let grace = Person::sign_in(&server, &grace.email, "a new and better one").await?;
+    let me: Value = grace
+        .get(&server, "/api/users/me")
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(
+        me["email_verified"], true,
+        "who has the link reads the mail"
+    );
+    let notice = mailbox.wait(&grace.email, 3).await?;
+    assert!(!notice.text.contains("token="), "{}", notice.text);
+
+    // Within a minute there is no second mail, whoever asks.
+    server
+        .post(
+            "/api/users/password/forgot",
+            &json!({ "email": grace.email }),
+        )
+        .await?;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(mailbox.to(&grace.email).len(), 3);
+    assert!(mailbox.to("nobody@example.org").is_empty());
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Who owns an agent, and what keys it had.
+
+use anyhow::{Context, Result};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use e2e::{
+    Server,
+    agents::{Agent, key},
+    people::{Person, code},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+async fn claim(server: &Server, person: &Person, agent: &Agent) -> Result<String> {
+    let path = format!("/api/agents/{}/claims", agent.id);
+    let response = person.post(server, &path, &json!({})).send().await?;
+    assert_eq!(response.status(), 201);
+    let body: Value = response.json().await?;
+    Ok(body["code"].as_str().context("code")?.to_owned())
+}
+
+#[tokio::test]
+async fn an_agent_is_owned_by_whom_it_accepts() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let mallory = Person::register(&server, "mallory").await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let bob = Agent::sign_in(&server, "bob", 2).await?;
+    let accept = async |agent: &Agent, code: &str| {
+        let body = json!({ "code": code });
+        agent
+            .send(&server, "POST", "/api/agents/me/owner", &body)
+            .await
+    };
+    // A claim alone is nothing.
+    let mallorys = claim(&server, &mallory, &ada).await?;
+    let suspend = format!("/api/accounts/{}/suspend", ada.id);
+    assert_eq!(
+        code(mallory.post(&server, &suspend, &json!({})).send().await?)
+            .await?
+            .0,
+        404
+    );
+    let code_of_grace = claim(&server, &grace, &ada).await?;
+    assert_eq!(
+        accept(&bob, &code_of_grace).await?.0,
+        410,
+        "it is for another agent"
+    );
+    assert_eq!(accept(&ada, "gc_made-up").await?.0, 410);
+    let (status, owned) = accept(&ada, &code_of_grace).await?;
+    assert_eq!((status, owned["owner"].clone()), (200, json!("grace")));
+    assert_eq!(accept(&ada, &code_of_grace).await?.0, 410, "it works once");
+    assert_eq!(accept(&ada, &mallorys).await?.0, 410, "others are void");
+    let again = claim(&server, &mallory, &ada).await?;
+    assert_eq!(accept(&ada, &again).await?.1["code"], "agent-owned");
+    let mine: Value = grace
+        .get(&server, "/api/accounts/me/agents")
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(mine["items"][0]["name"], "ada");
+
+    // Her owner stops her; an admin's word goes before the owner's.
+    let (suspend, reinstate) = (suspend, format!("/api/accounts/{}/reinstate", ada.id));
+    assert_eq!(
+        grace
+            .post(&server, &suspend, &json!({}))
+            .send()
+            .await?
+            .status(),
+        200
+    );
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(ada.get(&server, "/api/agents/me").await?.0, 401);
+    assert_eq!(
+        grace
+            .post(&server, &reinstate, &json!({}))
+            .send()
+            .await?
+            .status(),
+        200
+    );
+    let operator = Person::register(&server, "operator")
+        .await?
+        .into_admin(&server)
+        .await?;
+    assert_eq!(
+        operator
+            .post(&server, &suspend, &json!({}))
+            .send()
+            .await?
+            .status(),
+        200
+    );
+    assert_eq!(
+        code(grace.post(&server, &reinstate, &json!({})).send().await?)
+            .await?
+            .0,
+        404
+    );
+    assert_eq!(
+        operator
+            .post(&server, &reinstate, &json!({}))
+            .send()
+            .await?
+            .status(),
+        200
+    );
+
+    let release = |by: &Person| {
+        by.request(
+            &server,
+            Method::DELETE,
+            &format!("/api/agents/{}/owner", ada.id),
+        )
+        .send()
+    };
+    assert_eq!(release(&mallory).await?.status(), 404);
+    assert_eq!(release(&grace).await?.status(), 204);
+    assert_eq!(
+        code(grace.post(&server, &suspend, &json!({})).send().await?)
+            .await?
+            .0,
+        404,
+        "no longer hers"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_former_key_is_listed_and_never_comes_back() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let text = |number: u8| BASE64_STANDARD.encode(*key(number).pk);
+    let signature = BASE64_STANDARD.encode(*key(1).sk.sign(*key(7).pk, None));
+    let new = json!({ "public_key": text(7), "signature": signature });
+    let (status, changed) = ada
+        .send(&server, "POST", "/api/agents/me/key", &new)
+        .await?;
+    assert_eq!(
+        (status, changed["public_key"].clone()),
+        (200, json!(text(7)))
+    );
+    let ada = Agent {
+        id: ada.id,
+        token: Agent::token(&server, 7).await?,
+    };
+    let (_, keys) = ada.get(&server, "/api/agents/me/keys").await?;
+    assert_eq!(
+        (
+            keys["items"][0]["public_key"].clone(),
+            keys["items"][1]["public_key"].clone()
+        ),
+        (json!(text(7)), json!(text(1)))
+    );
+    assert!(
+        keys["items"][0]["retired_at"].is_null() && keys["items"][1]["retired_at"].is_string(),
+        "{keys}"
+    );
+    // Page by page too.
+    let (_, first) = ada.get(&server, "/api/agents/me/keys?limit=1").await?;
+    let next = first["next"].as_str().context("next")?;
+    let (_, second) = ada
+        .get(
+            &server,
+            &format!("/api/agents/me/keys?limit=1&after={next}"),
+        )
+        .await?;
+    assert_eq!(second["items"][0]["public_key"], text(1), "{second}");
+
+    let taken = json!({ "name": "other", "public_key": text(1) });
+    let response = server.post("/api/agents/register", &taken).await?;
+    assert_eq!(code(response).await?, (409, "key-taken".to_owned()));
+    let back = json!({ "public_key": text(1), "signature": BASE64_STANDARD.encode(*key(7).sk.sign(*key(1).pk, None)) });
+    let (status, refused) = ada
+        .send(&server, "POST", "/api/agents/me/key", &back)
+        .await?;
+    assert_eq!((status, refused["code"].clone()), (409, json!("key-taken")));
+    Ok(())
+}

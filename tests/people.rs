@@ -1,0 +1,123 @@
+//! People of the tests: registered and signed in through the front door.
+
+use crate::Server;
+use anyhow::{Context, Result, ensure};
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// A password that is good enough.
+pub const PASSWORD: &str = "a few random words";
+
+/// A person who is signed in.
+pub struct Person {
+    /// The account.
+    pub id: Uuid,
+    /// The mail address.
+    pub email: String,
+    /// The access token.
+    pub token: String,
+    /// For the next pair.
+    pub refresh: String,
+    /// The session's cookie, `name=value`.
+    pub cookie: String,
+    /// What goes with it.
+    pub csrf: String,
+}
+
+impl Person {
+    /// Registers somebody with [`PASSWORD`], and signs them in.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub async fn register(server: &Server, name: &str) -> Result<Self> {
+        let email = format!("{name}@example.org");
+        let new = json!({ "email": email, "name": name, "password": PASSWORD });
+        let response = server.post("/api/users/register", &new).await?;
+        ensure!(response.status() == 201, "{}", response.text().await?);
+        Self::sign_in(server, &email, PASSWORD).await
+    }
+
+    /// Signs somebody in.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub async fn sign_in(server: &Server, email: &str, password: &str) -> Result<Self> {
+        let given = json!({ "email": email, "password": password });
+        let response = server.post("/api/sessions", &given).await?;
+        ensure!(response.status() == 200, "{}", response.text().await?);
+        Self::of(server, email, response).await
+    }
+
+    /// Who an answer signs in.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn of(server: &Server, email: &str, response: Response) -> Result<Self> {
+        let cookie = response.headers().get("set-cookie").context("a cookie")?;
+        let cookie = cookie
+            .to_str()?
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let body: Value = response.json().await?;
+        let text = |name: &str| body[name].as_str().map(str::to_owned).context("a text");
+        let mut person = Self {
+            id: Uuid::nil(),
+            email: email.to_owned(),
+            token: text("access_token")?,
+            refresh: text("refresh_token")?,
+            cookie,
+            csrf: text("csrf_token")?,
+        };
+        let me: Value = person
+            .get(server, "/api/users/me")
+            .send()
+            .await?
+            .json()
+            .await?;
+        person.id = me["id"].as_str().with_context(|| me.to_string())?.parse()?;
+        Ok(person)
+    }
+
+    /// A request of theirs.
+    pub fn request(&self, server: &Server, method: Method, path: &str) -> RequestBuilder {
+        let request = server.http.request(method, format!("{}{path}", server.url));
+        request.bearer_auth(&self.token)
+    }
+
+    /// A GET of theirs.
+    pub fn get(&self, server: &Server, path: &str) -> RequestBuilder {
+        self.request(server, Method::GET, path)
+    }
+
+    /// A POST of theirs.
+    pub fn post(&self, server: &Server, path: &str, body: &Value) -> RequestBuilder {
+        self.request(server, Method::POST, path).json(body)
+    }
+
+    /// Makes them an admin, as the operator can, and signs them in again.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn into_admin(self, server: &Server) -> Result<Self> {
+        let id = self.id;
+        let made = format!("select identity.make_admin('{id}')");
+        server.database.execute(&made).await?;
+        Self::sign_in(server, &self.email, PASSWORD).await
+    }
+}
+
+/// A problem's status and code.
+///
+/// # Errors
+/// The answer is no problem.
+pub async fn code(response: Response) -> Result<(u16, String)> {
+    let status = response.status().as_u16();
+    let body: Value = response.json().await?;
+    let code = body["code"]
+        .as_str()
+        .with_context(|| format!("{status}: {body}"))?;
+    Ok((status, code.to_owned()))
+}

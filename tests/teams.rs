@@ -1,0 +1,167 @@
+//! Teams, as their owners, members and strangers see them.
+
+use anyhow::{Context, Result};
+use e2e::{
+    Server,
+    agents::Agent,
+    people::{Person, code},
+};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+#[tokio::test]
+async fn a_team_is_run_by_its_owners_and_unknown_to_strangers() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let stranger = Person::register(&server, "stranger").await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let new = json!({ "name": "research", "description": "finds out" });
+    let made = grace.post(&server, "/api/teams", &new).send().await?;
+    assert_eq!(made.status(), 201);
+    let place = made.headers()["location"].to_str()?.to_owned();
+    let made: Value = made.json().await?;
+    assert_eq!(
+        place,
+        format!("/api/teams/{}", made["id"].as_str().context("id")?)
+    );
+    let taken = stranger.post(&server, "/api/teams", &new).send().await?;
+    assert_eq!(code(taken).await?, (409, "name-taken".to_owned()));
+
+    let put = |by: &Person, account: Uuid, role: &str| {
+        let path = format!("{place}/members/{account}");
+        by.request(&server, Method::PUT, &path)
+            .json(&json!({ "role": role }))
+            .send()
+    };
+    let remove = |by: &Person, account: Uuid| {
+        by.request(
+            &server,
+            Method::DELETE,
+            &format!("{place}/members/{account}"),
+        )
+        .send()
+    };
+    // To a stranger it is not there, whatever is asked.
+    let not_found = (404, "not-found".to_owned());
+    let asked: [Response; 5] = [
+        stranger.get(&server, &place).send().await?,
+        stranger
+            .get(&server, &format!("{place}/members"))
+            .send()
+            .await?,
+        stranger
+            .request(&server, Method::PATCH, &place)
+            .json(&json!({ "description": "mine" }))
+            .send()
+            .await?,
+        stranger
+            .request(&server, Method::DELETE, &place)
+            .send()
+            .await?,
+        put(&stranger, stranger.id, "owner").await?,
+    ];
+    for response in asked {
+        assert_eq!(code(response).await?, not_found);
+    }
+    assert_eq!(put(&grace, ada.id, "member").await?.status(), 204);
+    assert_eq!(put(&grace, stranger.id, "viewer").await?.status(), 204);
+    assert_eq!(
+        code(put(&grace, Uuid::now_v7(), "member").await?).await?,
+        not_found
+    );
+    assert_eq!(code(put(&grace, ada.id, "king").await?).await?.0, 422);
+    // A member sees it, and may not run it.
+    let (status, seen) = ada.get(&server, &place).await?;
+    assert_eq!((status, seen["role"].clone()), (200, json!("member")));
+    assert_eq!(
+        code(put(&stranger, stranger.id, "owner").await?).await?,
+        (403, "forbidden".to_owned())
+    );
+    assert_eq!(code(remove(&stranger, ada.id).await?).await?.0, 403);
+    let (_, members) = ada.get(&server, &format!("{place}/members")).await?;
+    let mut members: Vec<(String, String)> = members["items"]
+        .as_array()
+        .context("items")?
+        .iter()
+        .map(|member| {
+            (
+                member["name"].as_str().unwrap_or_default().into(),
+                member["role"].as_str().unwrap_or_default().into(),
+            )
+        })
+        .collect();
+    members.sort();
+    let expected = [
+        ("ada", "member"),
+        ("grace", "owner"),
+        ("stranger", "viewer"),
+    ];
+    assert_eq!(
+        members,
+        expected.map(|(name, role)| (name.to_owned(), role.to_owned()))
+    );
+    let (_, mine) = ada.get(&server, "/api/teams").await?;
+    assert_eq!(mine["items"][0]["name"], "research");
+
+    // There is always an owner.
+    let last = (409, "last-owner".to_owned());
+    assert_eq!(code(remove(&grace, grace.id).await?).await?, last);
+    assert_eq!(code(put(&grace, grace.id, "member").await?).await?, last);
+    assert_eq!(put(&grace, ada.id, "owner").await?.status(), 204);
+    assert_eq!(remove(&grace, grace.id).await?.status(), 204);
+    assert_eq!(
+        code(remove(&grace, ada.id).await?).await?,
+        not_found,
+        "she has left"
+    );
+    assert_eq!(
+        remove(&stranger, stranger.id).await?.status(),
+        204,
+        "everybody can leave"
+    );
+    let (status, _) = ada.send(&server, "DELETE", &place, &json!({})).await?;
+    assert_eq!(status, 204);
+    assert_eq!(ada.get(&server, &place).await?.0, 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_a_teams_is_allowed_by_the_role_there() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let viewer = Person::register(&server, "viewer").await?;
+    let made: Value = grace
+        .post(&server, "/api/teams", &json!({ "name": "research" }))
+        .send()
+        .await?
+        .json()
+        .await?;
+    let team = made["id"].as_str().context("id")?;
+    let path = format!("/api/teams/{team}/members/{}", viewer.id);
+    grace
+        .request(&server, Method::PUT, &path)
+        .json(&json!({ "role": "viewer" }))
+        .send()
+        .await?;
+    let mut admin = server.database.connect().await?;
+    for (account, scope, in_team, allowed) in [
+        (grace.id, "kb:write", true, true),
+        (viewer.id, "kb:read", true, true),
+        // What a role of the platform allows elsewhere, it does not allow in another's team.
+        (viewer.id, "kb:write", true, false),
+        (viewer.id, "kb:write", false, true),
+        (viewer.id, "admin:all", false, false),
+        (Uuid::now_v7(), "kb:read", false, false),
+    ] {
+        let team = in_team.then(|| team.parse::<Uuid>()).transpose()?;
+        let answer: bool = sqlx::query_scalar("select identity.allows($1, $2, $3)")
+            .bind(account)
+            .bind(scope)
+            .bind(team)
+            .fetch_one(&mut admin)
+            .await?;
+        assert_eq!(answer, allowed, "{account} {scope} {in_team}");
+    }
+    Ok(())
+}
