@@ -48,7 +48,9 @@ async fn bench() -> Result<()> {
 
 /// The whole way: HTTP, the function, its statement, the sandbox, a fresh instance, a signed receipt.
 async fn through_http() -> Result<()> {
-    let server = Server::start().await?;
+    // The limits count, and let everything through.
+    let unlimited = [("rate_limits", "strict=10000000,standard=10000000")];
+    let server = Server::told(&unlimited).await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     approved(&server, &ada, &manifest("adder", "1.0.0"), "adder").await?;
     invoke(&server, &ada, "adder", "add", json!({"a": 1, "b": 2})).await?;

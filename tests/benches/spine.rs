@@ -99,6 +99,16 @@ async fn bench() -> Result<()> {
     let theirs = authenticate(native.address, &pair, SECONDS, CONNECTIONS).await?;
     print("challenge + authenticate", &ours, &theirs);
 
+    let token = host.sign_in(&pair).await?;
+    let me = Target::get(host.address, "/api/agents/me", Some(&token));
+    let me = run(&me, SECONDS, 1).await?;
+    let item = run(&Target::get(host.address, "/item/77", None), SECONDS, 1).await?;
+    let alone = authenticate(host.address, &pair, SECONDS, 1).await?;
+    println!(
+        "\none connection: GET me p50 {:.0} µs, one SELECT p50 {:.0} µs: the difference is the caller's check, their limit and a larger row\n\
+         one connection: challenge + authenticate p50 {:.0} µs",
+        me.p50_us, item.p50_us, alone.p50_us
+    );
     println!(
         "\nmemory of the host: {idle} MB idle, {} MB after load; native {} MB",
         host.memory()?,

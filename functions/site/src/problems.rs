@@ -191,6 +191,66 @@ const CODES: &[(&str, &str)] = &[
         "A version never changes. Publish the next one.",
     ),
     (
+        "agent-owned",
+        "The agent has an owner. It, or its owner, ends that first: `DELETE /api/agents/me/owner`.",
+    ),
+    (
+        "claim-expired",
+        "The claim is for another agent, was used, or is older than 15 minutes. Its owner makes a new one.",
+    ),
+    (
+        "confirmation-refused",
+        "The name or the password that was to confirm this is not the account's.",
+    ),
+    (
+        "csrf-failed",
+        "A change that is made with the session cookie needs the header `X-CSRF-Token`. Signing in told its value as `csrf_token`.",
+    ),
+    (
+        "email-taken",
+        "Another account has proved this mail address meanwhile. Sign in with that one, or reset its password.",
+    ),
+    (
+        "last-admin",
+        "There must be an active admin. Make another account one first.",
+    ),
+    (
+        "last-owner",
+        "A team needs an owner. Make another member one first, or delete the team.",
+    ),
+    (
+        "link-expired",
+        "The link was used, is too old, or was not copied whole. Ask for a new one.",
+    ),
+    (
+        "rate-limited",
+        "Too many requests within a minute; `RateLimit-Policy` says how many are allowed. Go on after `Retry-After` seconds.",
+    ),
+    (
+        "second-factor-absent",
+        "There is no second factor, or none that waits to be confirmed.",
+    ),
+    (
+        "second-factor-exists",
+        "The account has a second factor. Remove it before you add another one.",
+    ),
+    (
+        "second-factor-required",
+        "The password is right, and the account has a second factor. Send its `code` too: of the authenticator, or a recovery code.",
+    ),
+    (
+        "signature-invalid",
+        "The request's signature (RFC 9421) was not accepted; `detail` says what it lacks. A nonce works once, and a signature for a minute.",
+    ),
+    (
+        "too-many-attempts",
+        "Too many wrong passwords. Try again after `Retry-After` seconds, or reset the password.",
+    ),
+    (
+        "too-many-keys",
+        "An account can have 100 API keys. Delete one that is not used.",
+    ),
+    (
         "version-not-approved",
         "Only an approved version can be taken back.",
     ),
