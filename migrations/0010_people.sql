@@ -434,7 +434,13 @@ begin
         if exists (select from identity.account a where a.name = wanted) then
             wanted := left(wanted, 31) || '-' || substr(md5(account_of_external.issuer || ' ' || account_of_external.subject), 1, 8);
         end if;
-        insert into identity.account as a (kind, name) values ('user', wanted) returning a.id into found_account;
+        begin
+            insert into identity.account as a (kind, name) values ('user', wanted) returning a.id into found_account;
+        exception when check_violation or unique_violation then
+            -- A reserved word, or one that was free a moment ago.
+            insert into identity.account as a (kind, name)
+            values ('user', 'user-' || replace(platform.uuid_v7()::text, '-', '')) returning a.id into found_account;
+        end;
         insert into identity.person (account_id, email, verified_at)
         values (found_account, account_of_external.email, case when verified then now() end);
         perform audit.record(found_account, 'account.registered', found_account::text, true,

@@ -22,6 +22,7 @@ mod openapi;
 mod ownership;
 mod passwords;
 mod portability;
+mod provider;
 mod random_components;
 mod rate_limits;
 mod repository;

@@ -178,10 +178,8 @@ async fn instantiation(server: &Server) -> Result<String> {
 /// The platform's functions, the twin's, and the probe (which uses the Spin SDK alone).
 fn bench_manifest(database: &Database) -> Result<String> {
     let mut text = std::fs::read_to_string(e2e::root().join("spin.toml"))?;
-    for id in ["identity", "site"] {
-        let relative = format!("target/wasm32-wasip2/function/{id}.wasm");
-        text = text.replace(&relative, &component_file(id).to_string_lossy());
-    }
+    let folder = format!("{}/target/wasm32-wasip2/function/", e2e::root().display());
+    text = text.replace("target/wasm32-wasip2/function/", &folder);
     for (id, route) in [
         ("twin", "/hello"),
         ("twin", "/item/..."),

@@ -236,6 +236,7 @@ fn function_variables(
     let mut variables =
         secrets::function_variables(&setup.manifest, database, &setup.key, deployment)?;
     variables.extend(settings.llm_variables()?);
+    variables.extend(settings.oidc_variables()?);
     Ok(variables)
 }
 

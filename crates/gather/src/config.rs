@@ -115,6 +115,26 @@ pub struct Settings {
     #[arg(long, env = "GATHER_COMPONENTS_URL", hide_env_values = true)]
     pub components_url: Option<String>,
 
+    /// A provider of OpenID Connect that people may sign in with: its issuer, such as https://accounts.example [default: none]
+    #[arg(long, env = "GATHER_OIDC_ISSUER", value_parser = http_url)]
+    pub oidc_issuer: Option<String>,
+
+    /// What the provider knows this server as; its redirect address is <public-url>/api/sessions/provider/callback
+    #[arg(long, env = "GATHER_OIDC_CLIENT_ID")]
+    pub oidc_client_id: Option<String>,
+
+    /// The secret shared with the provider; prefer the variable, others can see flags [default: none, a public client]
+    #[arg(long, env = "GATHER_OIDC_CLIENT_SECRET", hide_env_values = true)]
+    pub oidc_client_secret: Option<String>,
+
+    /// Origin of the provider's token endpoint [default: the issuer's]
+    #[arg(long, env = "GATHER_OIDC_TOKEN_ORIGIN", value_parser = http_url)]
+    pub oidc_token_origin: Option<String>,
+
+    /// Origin of the provider's keys [default: the issuer's]
+    #[arg(long, env = "GATHER_OIDC_KEYS_ORIGIN", value_parser = http_url)]
+    pub oidc_keys_origin: Option<String>,
+
     /// A language model that reads skills in their review: `openai` or `anthropic`, the protocol [default: none]
     #[arg(long, env = "GATHER_LLM_PROVIDER", value_parser = ["openai", "anthropic"])]
     pub llm_provider: Option<String>,
@@ -231,6 +251,33 @@ impl Settings {
                 ..default_sender(self.public_url.as_deref())
             },
         }
+    }
+
+    /// What signing in is told about the provider of OpenID Connect.
+    pub fn oidc_variables(&self) -> Result<BTreeMap<String, String>> {
+        let Some(issuer) = &self.oidc_issuer else {
+            return Ok(BTreeMap::new());
+        };
+        let Some(client_id) = &self.oidc_client_id else {
+            bail!("--oidc-issuer needs --oidc-client-id, which the provider gave this server");
+        };
+        let origin = |url: &str| anyhow::Ok(Url::parse(url)?.origin().ascii_serialization());
+        let own = origin(issuer)?;
+        let other = |url: &Option<String>| url.as_deref().map_or(Ok(own.clone()), origin);
+        let variables = [
+            ("oidc_issuer", issuer.clone()),
+            ("oidc_client_id", client_id.clone()),
+            (
+                "oidc_client_secret",
+                self.oidc_client_secret.clone().unwrap_or_default(),
+            ),
+            ("oidc_token_origin", other(&self.oidc_token_origin)?),
+            ("oidc_keys_origin", other(&self.oidc_keys_origin)?),
+            ("oidc_origin", own),
+        ];
+        Ok(variables
+            .map(|(name, value)| (name.to_owned(), value))
+            .into())
     }
 
     /// What the review is told about the language model.

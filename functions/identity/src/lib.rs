@@ -12,6 +12,7 @@ mod keys;
 mod owners;
 mod pages;
 mod passwords;
+mod provider;
 mod recovery;
 mod rotation;
 mod second_factor;
@@ -36,7 +37,9 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(authentication::authenticate))
         .routes(routes!(tokens::refresh))
         .routes(routes!(sessions::list, sign_in::sign_in, sessions::end_all))
-        .routes(routes!(sessions::end_current))
+        .routes(routes!(sessions::current, sessions::end_current))
+        .routes(routes!(provider::begin))
+        .routes(routes!(provider::callback_page))
         .routes(routes!(sessions::end))
         .routes(routes!(keys::jwks))
 }

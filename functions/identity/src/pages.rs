@@ -44,7 +44,7 @@ const CURRENT_PASSWORD: &str = "<p><label>Password<br><input name=\"password\" t
 const PASSWORD: &str = "<p><label>New password (at least 12 characters)<br><input name=\"password\" type=\"password\" autocomplete=\"new-password\" required minlength=\"12\"></label></p>";
 
 /// A problem as a page.
-fn problem_page(problem: &Problem) -> Response {
+pub fn problem_page(problem: &Problem) -> Response {
     let mut text = html::prose(problem.detail());
     for error in problem.errors() {
         text += &html::prose(&format!("{} {}", error.field, error.detail));

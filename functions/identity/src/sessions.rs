@@ -1,9 +1,12 @@
 //! Where an account is signed in.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use guest::{Caller, Client, Db, Items, Page, Path, Problem, Result, args};
+use guest::{
+    Caller, Client, Db, Items, Page, Path, Problem, Result, SESSION_COOKIE, Via, args, cookie,
+    csrf_token as csrf_token_of,
+};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -48,6 +51,37 @@ pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items
         )
         .await?;
     Ok(Json(page.answer(sessions, |session| session.id)))
+}
+
+/// The session of this request, and what a page of ours needs to change anything.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Current {
+    #[serde(flatten)]
+    session: Session,
+    /// For `X-CSRF-Token`, where the session was presented by its cookie.
+    csrf_token: Option<String>,
+}
+
+/// The session of this request.
+#[utoipa::path(
+    get, path = "/api/sessions/current", tag = "sessions",
+    responses((status = 200, body = Current), (status = 404, description = "The caller has no session")),
+    security(("token" = ["account:manage"]))
+)]
+pub async fn current(db: Db, caller: Caller, headers: HeaderMap) -> Result<Json<Current>> {
+    let session: Option<Session> = db
+        .optional(
+            "select id, true as current, method, address, user_agent, created_at, refreshed_at, expires_at
+             from session where account_id = $1 and id = $2",
+            args![caller.id, caller.session],
+        )
+        .await?;
+    let by_cookie = caller.via == Via::Cookie;
+    let csrf_token = cookie(&headers, SESSION_COOKIE).filter(|_| by_cookie);
+    Ok(Json(Current {
+        session: session.ok_or_else(|| Problem::not_found("session"))?,
+        csrf_token: csrf_token.map(csrf_token_of),
+    }))
 }
 
 /// Ends the session of this request, and takes the cookie away.

@@ -223,6 +223,14 @@ const CODES: &[(&str, &str)] = &[
         "The link was used, is too old, or was not copied whole. Ask for a new one.",
     ),
     (
+        "provider-refused",
+        "The sign-in with the provider was not accepted: it was refused there, took longer than ten minutes, began in another browser, or its answer was not for us. Begin again.",
+    ),
+    (
+        "provider-unavailable",
+        "The provider can't be reached at the moment, or refuses this server. Try again later, or sign in with a password.",
+    ),
+    (
         "rate-limited",
         "Too many requests within a minute; `RateLimit-Policy` says how many are allowed. Go on after `Retry-After` seconds.",
     ),
