@@ -282,6 +282,8 @@ declare
 begin
     select * into token from identity.refresh_token t where t.hash = presented for update;
     if not found then
+        perform audit.record(null, 'session.refused', null, false, client ->> 'address', client ->> 'request_id',
+            '{"method": "refresh"}');
         return;
     end if;
     if token.used_at is not null then
@@ -305,6 +307,14 @@ begin
     values (next, continued.account_id, continued.id, continued.expires_at);
     return query select g.* from identity.granted_of(continued.id, known_kid) g;
 end
+$$;
+
+-- As before, and on record.
+create or replace function identity.rotate_signing_key() returns void
+language sql
+as $$
+    update identity.signing_key set retired_at = now(), sealed = null where retired_at is null;
+    select audit.record(null, 'signing-key.rotated', null, true, null, null)
 $$;
 
 -- --- API keys: SHA-256 at rest, as refresh tokens.

@@ -122,6 +122,8 @@ async fn what_needs_a_token_says_so_and_refuses_without() -> Result<()> {
             "get /account/reset",
             "get /account/verify",
             "get /api/health/status",
+            "get /api/sessions/provider",
+            "get /api/sessions/provider/callback",
             "get /api/skills",
             "get /api/skills/{name}",
             "get /api/skills/{name}/reviews",

@@ -27,7 +27,8 @@ pub const FILE_NAME: &str = "master.key";
 /// What the key of one-time links is derived with.
 const LINK: &str = "link";
 
-/// The one secret from which the functions' secrets are derived. Losing it loses the token signing keys, no user data.
+/// The one secret from which the functions' secrets are derived. Losing it loses the token signing keys and people's
+/// passwords.
 #[derive(Clone)]
 pub struct MasterKey([u8; 32]);
 
