@@ -199,7 +199,7 @@ impl Provider {
             None => {}
         }
         if mood.forged {
-            return Ok(Ed25519KeyPair::generate().with_key_id("ed").sign(claims)?);
+            return Ed25519KeyPair::generate().with_key_id("ed").sign(claims);
         }
         Ok(match mood.algorithm {
             "ES256" => self.ec.sign(claims)?,

@@ -96,7 +96,7 @@ fn is_listed(word: &str) -> bool {
 /// `abcabcabc` → `abc`; what is no repetition is left as it is.
 fn repeated(text: &str) -> &str {
     let found = (1..=text.len() / 2).find(|unit| {
-        text.len() % unit == 0
+        text.len().is_multiple_of(*unit)
             && text.is_char_boundary(*unit)
             && text
                 .as_bytes()
