@@ -102,6 +102,18 @@ begin
 end
 $$;
 
+-- Tokens of an account that has just left are believed for a moment; what lasts is not made with them.
+create function identity.require_active(account uuid) returns void
+language plpgsql
+as $$
+begin
+    perform from identity.account a where a.id = account and a.status = 'active' for update;
+    if not found then
+        perform identity.refuse('account_active');
+    end if;
+end
+$$;
+
 create function identity.lock_admins() returns void
 language sql
 as $$
@@ -178,10 +190,14 @@ begin
     update identity.account a
     set status = set_status.status, generation = a.generation + 1, changed_at = clock_timestamp(),
         suspended_by = case when set_status.status = 'suspended' then actor end
-    where a.id = account and a.status <> 'deleted' and (is_admin or (
+    where a.id = account and a.status not in ('deleted', set_status.status) and (is_admin or (
         exists (select from identity.agent g where g.account_id = a.id and g.owner_id = actor)
         and (a.status <> 'suspended' or a.suspended_by = actor)));
     if not found then
+        -- It is as it shall be, or it is not theirs to decide.
+        return query select v.* from identity.account_view v
+        where v.id = account and v.status = set_status.status
+        and (is_admin or exists (select from identity.agent g where g.account_id = v.id and g.owner_id = actor));
         return;
     end if;
     if set_status.status = 'suspended' then
@@ -353,7 +369,7 @@ declare
     made identity.api_key;
 begin
     -- Those who ask at the same moment take turns.
-    perform from identity.account a where a.id = account for update;
+    perform identity.require_active(account);
     if (select count(*) from identity.api_key k where k.account_id = account and k.revoked_at is null
         and (k.expires_at is null or k.expires_at > now())) >= 100 then
         perform identity.refuse('api_key_count');

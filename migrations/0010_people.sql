@@ -68,8 +68,8 @@ as $$
     where p.email = holder_of.email order by p.verified_at is null, a.id limit 1
 $$;
 
--- Has a mail sent to a person, unless one of this kind went to the address within the last minute, or five
--- within the last hour: nobody's mailbox is flooded from here.
+-- Has a mail sent to a person, unless they got one of this kind within the last minute, or their address five within
+-- the last hour: nobody's mailbox is flooded from here.
 create function identity.mail(account uuid, purpose text, valid interval) returns void
 language plpgsql
 as $$
@@ -79,8 +79,8 @@ declare
 begin
     -- Those who ask for the same address at the same moment take turns.
     perform pg_advisory_xact_lock(hashtextextended('mail ' || recipient, 1));
-    if not exists (select from identity.person p join identity.link l on l.account_id = p.account_id
-            where p.email = recipient and l.purpose = mail.purpose and l.created_at > now() - interval '1 minute')
+    if not exists (select from identity.link l
+            where l.account_id = account and l.purpose = mail.purpose and l.created_at > now() - interval '1 minute')
         and (select count(*) from identity.person p join identity.link l on l.account_id = p.account_id
             where p.email = recipient and l.purpose = mail.purpose and l.created_at > now() - interval '1 hour') < 5
     then
@@ -526,6 +526,7 @@ as $$
 declare
     until timestamptz;
 begin
+    perform identity.require_active(owner);
     perform from identity.agent g where g.account_id = claim_agent.agent for update;
     if not found then
         return null;
@@ -627,6 +628,7 @@ as $$
 declare
     made identity.team;
 begin
+    perform identity.require_active(creator);
     insert into identity.team as t (name, description)
     values (create_team.name, create_team.description) returning t.* into made;
     insert into identity.team_member (team_id, account_id, role) values (made.id, creator, 'owner');

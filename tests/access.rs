@@ -345,6 +345,14 @@ async fn a_suspended_account_is_out_within_two_seconds_and_can_come_back() -> Re
     assert_eq!(back.json::<Value>().await?["status"], "active");
     Person::sign_in(&server, &grace.email, e2e::people::PASSWORD).await?;
     assert_eq!(me(key).await?.status(), 200, "keys were not revoked");
+    // Once more changes nothing: the tokens go on.
+    let again = operator
+        .post(&server, &path("reinstate"), &json!({}))
+        .send()
+        .await?;
+    assert_eq!(again.json::<Value>().await?["status"], "active");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(me(key).await?.status(), 200);
     let nobody = format!("/api/accounts/{}/suspend", Uuid::now_v7());
     assert_eq!(
         code(operator.post(&server, &nobody, &json!({})).send().await?)
@@ -405,6 +413,14 @@ async fn who_leaves_is_forgotten_and_what_others_use_stays() -> Result<()> {
         refused
     );
     assert_eq!(leave("grace", e2e::people::PASSWORD).await?.status(), 204);
+    // The token is believed for a moment, and makes nothing that lasts.
+    for (path, body) in [
+        ("/api/teams".to_owned(), json!({ "name": "orphaned" })),
+        ("/api/keys".to_owned(), json!({ "name": "k", "scopes": [] })),
+    ] {
+        let made = grace.post(&server, &path, &body).send().await?;
+        assert_eq!(made.status(), 401, "{path}");
+    }
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(
         grace.get(&server, "/api/users/me").send().await?.status(),

@@ -34,6 +34,11 @@ async fn a_key_does_what_its_scopes_say_and_no_more() -> Result<()> {
     )
     .await?;
     assert!(key.starts_with("gk_") && key.len() == 46, "{key}");
+    let own = with_key(&server, Method::GET, "/api/accounts/me", &key).await?;
+    assert_eq!(
+        own.json::<Value>().await?["scopes"],
+        json!(["teams:create"])
+    );
     let me = with_key(&server, Method::GET, "/api/users/me", &key).await?;
     assert_eq!(me.json::<Value>().await?["name"], "grace");
     let team = server
@@ -150,6 +155,16 @@ async fn what_a_caller_does_not_have_no_key_gets() -> Result<()> {
             422,
             "invalid-input",
         ),
+        (
+            json!({ "name": "k", "scopes": [], "expires_at": "9999-12-31T23:59:59-15:00" }),
+            422,
+            "invalid-input",
+        ),
+        (
+            json!({ "name": "k", "scopes": [], "expires_in": 3600 }),
+            422,
+            "invalid-input",
+        ),
         (json!({ "name": "", "scopes": [] }), 422, "invalid-input"),
         (
             json!({ "name": "k", "scopes": [], "expires_at": "2020-01-01T00:00:00Z" }),
@@ -169,6 +184,16 @@ async fn what_a_caller_does_not_have_no_key_gets() -> Result<()> {
             .await?;
         assert_eq!(code(response).await?, (status, what.to_owned()), "{body}");
     }
+    let far = json!({ "name": "far", "scopes": [], "expires_at": "2030-01-01T00:00:00+18:00" });
+    let far = ada
+        .request(&server, "POST", "/api/keys")
+        .json(&far)
+        .send()
+        .await?;
+    assert_eq!(
+        far.json::<Value>().await?["expires_at"],
+        "2029-12-31T06:00:00Z"
+    );
     // A role that is taken away is taken from the keys too.
     let body = json!({ "name": "k", "scopes": ["skills:publish"] });
     let made: Value = ada

@@ -96,7 +96,13 @@ async fn what_happens_to_accounts_is_told_to_admins() -> Result<()> {
     let at = all[5]["at"].as_str().context("at")?;
     assert_eq!(audit(&format!("since={at}")).await?.len(), 6);
     assert_eq!(audit(&format!("until={at}")).await?.len(), 5);
-    for wrong in ["actor=x", "since=yesterday", "allowed=maybe", "after=x"] {
+    for wrong in [
+        "actor=x",
+        "since=yesterday",
+        "allowed=maybe",
+        "after=x",
+        "since=0000-01-01T00:00:00Z",
+    ] {
         let response = operator
             .get(&server, &format!("/api/audit?{wrong}"))
             .send()
@@ -107,6 +113,10 @@ async fn what_happens_to_accounts_is_told_to_admins() -> Result<()> {
             "{wrong}"
         );
     }
+    assert_eq!(
+        audit("since=2000-01-01T00:00:00%2B16:00").await?.len(),
+        all.len()
+    );
     // Page by page it is the same.
     let mut paged = Vec::new();
     let mut after = String::new();

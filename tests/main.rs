@@ -27,6 +27,7 @@ mod random_components;
 mod rate_limits;
 mod repository;
 mod sandbox;
+mod schemathesis;
 mod serving;
 mod sessions;
 mod signatures;

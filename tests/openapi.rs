@@ -32,6 +32,60 @@ fn the_committed_document_is_the_generated_one() -> Result<()> {
     Ok(())
 }
 
+/// Two types of one name would overwrite each other in the document.
+#[test]
+fn names_of_types_and_operations_stand_once() -> Result<()> {
+    let mut names = std::collections::HashMap::new();
+    for folder in std::fs::read_dir(root().join("functions"))? {
+        let folder = folder?.path().join("src");
+        for file in std::fs::read_dir(&folder)? {
+            let file = file?.path();
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            // Attributes, then the type: from one derive to the next.
+            for part in text
+                .split("#[derive(")
+                .skip(1)
+                .filter(|part| part.contains("ToSchema"))
+            {
+                let attributes = part.split("pub ").next().unwrap_or_default();
+                if !attributes
+                    .split(")]")
+                    .next()
+                    .is_some_and(|derives| derives.contains("ToSchema"))
+                {
+                    continue;
+                }
+                let renamed = attributes.split("schema(as = ").nth(1);
+                let declared = part.split("struct ").nth(1).or(part.split("enum ").nth(1));
+                let name = renamed.or(declared).context("a name")?;
+                let name = name
+                    .split(|c: char| !c.is_alphanumeric())
+                    .next()
+                    .unwrap_or_default();
+                let other = names.insert(name.to_owned(), file.clone());
+                assert!(
+                    other.is_none(),
+                    "{name} is a schema of {} and of {other:?}",
+                    file.display()
+                );
+            }
+        }
+    }
+    assert!(names.len() > 50, "{names:?}");
+    let document: Value = serde_json::from_str(&generated()?)?;
+    let mut ids = std::collections::HashSet::new();
+    for item in document["paths"].as_object().context("paths")?.values() {
+        for operation in item.as_object().into_iter().flat_map(|item| item.values()) {
+            let id = operation["operationId"].as_str().context("an id")?;
+            assert!(
+                ids.insert(id.to_owned()),
+                "{id} is the id of two operations"
+            );
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_served_document_is_the_committed_one_and_version_3_1() -> Result<()> {
     let server = Server::start().await?;

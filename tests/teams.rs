@@ -64,7 +64,12 @@ async fn a_team_is_run_by_its_owners_and_unknown_to_strangers() -> Result<()> {
     for response in asked {
         assert_eq!(code(response).await?, not_found);
     }
-    assert_eq!(put(&grace, ada.id, "member").await?.status(), 204);
+    assert_eq!(put(&grace, ada.id, "viewer").await?.status(), 204);
+    let by_name = format!("{place}/members/ada");
+    let by_name = grace
+        .request(&server, Method::PUT, &by_name)
+        .json(&json!({ "role": "member" }));
+    assert_eq!(by_name.send().await?.status(), 204);
     assert_eq!(put(&grace, stranger.id, "viewer").await?.status(), 204);
     assert_eq!(
         code(put(&grace, Uuid::now_v7(), "member").await?).await?,

@@ -33,6 +33,8 @@ pub(crate) enum Tier {
     Relaxed,
     /// What is large: uploads and exports. Counted exactly.
     Bulk,
+    /// What load balancers ask, as [`Tier::Relaxed`], and many times as often.
+    Health,
 }
 
 impl Tier {
@@ -42,6 +44,7 @@ impl Tier {
             Self::Standard => "standard",
             Self::Relaxed => "relaxed",
             Self::Bulk => "bulk",
+            Self::Health => "health",
         }
     }
 
@@ -51,12 +54,18 @@ impl Tier {
             Self::Strict | Self::Bulk => 60,
             Self::Standard => 1_200,
             Self::Relaxed => 6_000,
+            Self::Health => 60_000,
         }
     }
 
     /// Whether each request asks the database.
     pub fn is_exact(self) -> bool {
         matches!(self, Self::Strict | Self::Bulk)
+    }
+
+    /// Whether each instance counts for itself.
+    fn is_local(self) -> bool {
+        matches!(self, Self::Relaxed | Self::Health)
     }
 
     /// Requests a minute from an address; `None`: there are no limits.
@@ -145,7 +154,7 @@ pub(crate) fn is_exhausted(bucket: &str, now_ms: u64) -> bool {
 /// Uses one request of a lease; `None` where there is no lease to use, so that one must be asked for.
 pub(crate) fn spend(tier: Tier, bucket: &str, quota: u32, now_ms: u64) -> Option<Standing> {
     LEASES.with_borrow_mut(|leases| {
-        if tier == Tier::Relaxed
+        if tier.is_local()
             && leases
                 .get(bucket)
                 .is_none_or(|lease| lease.ends_ms <= now_ms)

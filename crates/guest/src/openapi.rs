@@ -2,7 +2,7 @@
 
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr,
     Response, ResponseBuilder,
@@ -42,6 +42,12 @@ fn base() -> OpenApi {
         .license(Some(license.build()));
     let mut scheme = Http::new(HttpAuthScheme::Bearer);
     scheme.bearer_format = Some("JWT".to_owned());
+    scheme.description = Some(
+        "An access token, or an API key (`gk_…`), as `Authorization: Bearer`. In their place: the session cookie, with \
+         `X-CSRF-Token` on every change; or, for agents, a signature over the request (RFC 9421). See docs/accounts.md \
+         in the repository. The scopes are those that the server checks."
+            .to_owned(),
+    );
     let components = ComponentsBuilder::new()
         .security_scheme(TOKEN, SecurityScheme::Http(scheme))
         .schema("Problem", Rendered::schema())
@@ -80,6 +86,14 @@ fn complete(operation: &mut Operation) {
             .entry("401".to_owned())
             .or_insert_with(|| problem("`unauthenticated`"));
     }
+    if needs_scope(&operation.security) {
+        responses
+            .entry("403".to_owned())
+            .or_insert_with(|| problem("`forbidden`: the scope is missing"));
+    }
+    responses
+        .entry("429".to_owned())
+        .or_insert_with(|| problem("`rate-limited`"));
     if operation.request_body.is_some() {
         for (status, description) in [
             ("400", "`malformed-json`"),
@@ -103,6 +117,15 @@ fn complete(operation: &mut Operation) {
             *response = with_problem(response.description.clone());
         }
     }
+}
+
+fn needs_scope(security: &Option<Vec<SecurityRequirement>>) -> bool {
+    // The library gives a requirement's content by serialisation only.
+    let security = serde_json::to_value(security).unwrap_or_default();
+    let wanted = security.as_array().into_iter().flatten();
+    wanted
+        .filter_map(|one| one[TOKEN].as_array())
+        .any(|scopes| !scopes.is_empty())
 }
 
 fn problem(description: &str) -> RefOr<Response> {

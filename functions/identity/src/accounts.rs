@@ -92,14 +92,36 @@ pub async fn list(
     Ok(Json(page.answer(accounts, |account| account.name.clone())))
 }
 
-/// The calling account, with its roles and scopes.
+/// The account that is called so, by id or name.
+pub async fn resolve(db: &Db, account: &str) -> Result<Uuid> {
+    #[derive(Deserialize)]
+    struct Row {
+        id: Uuid,
+    }
+    // No name has the form of an id, so one text is never both.
+    if let Ok(id) = account.parse() {
+        return Ok(id);
+    }
+    let row: Option<Row> = db
+        .optional(
+            "select id from account where name = $1 and status <> 'deleted'",
+            args![account],
+        )
+        .await?;
+    row.map(|row| row.id)
+        .ok_or_else(|| Problem::not_found("account"))
+}
+
+/// The calling account, with its roles, and the scopes of what it was called with: a key may have fewer.
 #[utoipa::path(
     get, path = "/api/accounts/me", tag = "accounts",
     responses((status = 200, body = Account)),
     security(("token" = []))
 )]
 pub async fn me(db: Db, caller: Caller) -> Result<Json<Account>> {
-    read(&db, caller.id).await
+    let Json(mut account) = read(&db, caller.id).await?;
+    account.scopes = caller.scope.split_whitespace().map(str::to_owned).collect();
+    Ok(Json(account))
 }
 
 /// One account.

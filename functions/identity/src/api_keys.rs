@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::input::printable;
+use crate::input::{printable, sane_time};
 use crate::tokens::Secret;
 
 /// An API key, without what it is used by.
@@ -39,6 +39,8 @@ pub struct ApiKey {
 
 /// A new key.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(as = NewApiKey)]
+#[serde(deny_unknown_fields)]
 pub struct NewKey {
     #[garde(length(chars, min = 1, max = 100), custom(printable))]
     #[schema(example = "ci", min_length = 1, max_length = 100)]
@@ -48,7 +50,7 @@ pub struct NewKey {
     #[schema(example = json!(["skills:call"]), max_items = 50)]
     scopes: Vec<String>,
     /// In the future; absent: it does not expire.
-    #[garde(skip)]
+    #[garde(inner(custom(sane_time)))]
     #[serde(default, with = "time::serde::rfc3339::option")]
     expires_at: Option<OffsetDateTime>,
 }
@@ -120,6 +122,7 @@ pub async fn create(
             ],
         )
         .await
+        .on_constraint("account_active", Problem::unauthenticated())
         .on_constraint(
             "api_key_count",
             Problem::conflict(

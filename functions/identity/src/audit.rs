@@ -15,6 +15,8 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::input::sane_time;
+
 /// How many entries one statement of an export reads.
 const BATCH: i64 = 1000;
 
@@ -60,12 +62,12 @@ pub struct Filter {
     #[garde(skip)]
     allowed: Option<bool>,
     /// Not before.
-    #[garde(skip)]
+    #[garde(inner(custom(sane_time)))]
     #[serde(default, with = "time::serde::rfc3339::option")]
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<OffsetDateTime>,
     /// Before.
-    #[garde(skip)]
+    #[garde(inner(custom(sane_time)))]
     #[serde(default, with = "time::serde::rfc3339::option")]
     #[param(value_type = Option<String>, format = DateTime)]
     until: Option<OffsetDateTime>,

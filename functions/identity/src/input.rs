@@ -1,6 +1,7 @@
 //! What several inputs have: names, mail addresses, texts.
 
 use email_address::{EmailAddress, Options};
+use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
 /// The name of an account or a team.
@@ -38,6 +39,15 @@ pub fn valid_email(text: &str, _: &()) -> garde::Result {
     Ok(())
 }
 
+/// A time that the database and RFC 3339 can tell in UTC.
+pub fn sane_time(time: &OffsetDateTime, _: &()) -> garde::Result {
+    let utc = time.checked_to_offset(UtcOffset::UTC);
+    if utc.is_some_and(|utc| (1..=9998).contains(&utc.year())) {
+        return Ok(());
+    }
+    Err(garde::Error::new("must be in the years 1 to 9998"))
+}
+
 /// As addresses are kept and compared.
 pub fn normal_email(text: &str) -> String {
     text.trim().to_ascii_lowercase()
@@ -61,6 +71,22 @@ mod tests {
             "ab", "Abc", "a_b", "a b", "äbc", "", &longer, &id, &plain_id,
         ] {
             assert!(valid_name(bad, &()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        let time = |text: &str| {
+            OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339)
+                .expect("RFC 3339")
+        };
+        assert!(sane_time(&time("2026-01-01T00:00:00+16:00"), &()).is_ok());
+        for bad in [
+            "0000-01-01T00:00:00Z",
+            "9999-12-31T23:59:59-15:00",
+            "0001-01-01T00:00:00+15:00",
+        ] {
+            assert!(sane_time(&time(bad), &()).is_err(), "{bad}");
         }
     }
 

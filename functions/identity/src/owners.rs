@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::accounts;
 use crate::agents::Agent;
 use crate::tokens::{Secret, digest};
 
@@ -26,6 +27,7 @@ pub struct Claim {
 
 /// What the owner gave the agent.
 #[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = ClaimCode)]
 pub struct Code {
     #[garde(skip)]
     code: String,
@@ -34,21 +36,26 @@ pub struct Code {
 /// Claims an agent for the caller. The agent accepts by sending the code back, signed in as itself.
 #[utoipa::path(
     post, path = "/api/agents/{agent}/claims", tag = "agents",
-    params(("agent" = Uuid, Path)),
-    responses((status = 201, body = Claim), (status = 404, description = "`not-found`")),
+    params(("agent" = String, Path, description = "Id or name")),
+    responses(
+        (status = 201, body = Claim, headers(("Location" = String))),
+        (status = 404, description = "`not-found`"),
+        (status = 422, description = "`invalid-input`: nobody owns themselves"),
+    ),
     security(("token" = ["agents:own"])), extensions(("x-rate-limit" = json!("strict")))
 )]
 pub async fn claim(
     db: Db,
     caller: Caller,
     client: Client,
-    Path(agent): Path<Uuid>,
+    Path(agent): Path<String>,
 ) -> Result<Created<Claim>> {
     #[derive(Deserialize)]
     struct Row {
         #[serde(with = "time::serde::rfc3339::option")]
         until: Option<OffsetDateTime>,
     }
+    let agent = accounts::resolve(&db, &agent).await?;
     if agent == caller.id {
         return Err(Problem::invalid("agent", "can't own itself"));
     }
@@ -58,7 +65,8 @@ pub async fn claim(
             "select identity.claim_agent($1, $2, $3, $4) as until",
             args![agent, caller.id, code.hash(), json!(client)],
         )
-        .await?;
+        .await
+        .on_constraint("account_active", Problem::unauthenticated())?;
     let expires_at = row.until.ok_or_else(|| Problem::not_found("agent"))?;
     let claim = Claim {
         code: code.text().to_owned(),

@@ -8,7 +8,7 @@ use guest::db::OnConstraint;
 use guest::{Client, Db, Problem, Query, Result, args, html, open_link};
 use serde::Deserialize;
 use serde_json::json;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::input::{normal_email, valid_email, valid_name};
@@ -45,15 +45,32 @@ const PASSWORD: &str = "<p><label>New password (at least 12 characters)<br><inpu
 
 /// A problem as a page.
 pub fn problem_page(problem: &Problem) -> Response {
-    let mut text = html::prose(problem.detail());
-    for error in problem.errors() {
-        text += &html::prose(&format!("{} {}", error.field, error.detail));
+    problem_with(problem, "")
+}
+
+/// A problem as a page, with what to do about it, which is HTML.
+fn problem_with(problem: &Problem, next: &str) -> Response {
+    let mut text = String::new();
+    if problem.errors().is_empty() {
+        text += &html::prose(problem.detail());
     }
-    page(problem.status(), "That did not work", &text)
+    for error in problem.errors() {
+        let field = error.field.replace('_', " ");
+        text += &html::prose(&format!("The {field} {}.", error.detail));
+    }
+    page(problem.status(), "That did not work", &(text + next))
+}
+
+/// A problem of a form, with the form again unless its link is used up.
+fn again(problem: &Problem, form: &str) -> Response {
+    let expired = "<p>Ask for <a href=\"/account/forgot\">a link for a new password</a>, which proves the address too.</p>";
+    let is_over = problem.status() == StatusCode::GONE;
+    problem_with(problem, if is_over { expired } else { form })
 }
 
 /// What a form sends.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = PageForm)]
 #[serde(default)]
 struct Sent {
     token: String,
@@ -82,6 +99,7 @@ pub async fn verify(Query(link): Query<Link>) -> Response {
 /// Proves the address.
 #[utoipa::path(
     post, path = "/account/verify", tag = "pages",
+    request_body(content = Sent, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, body = String, content_type = "text/html"),
         (status = 403, body = String, content_type = "text/html", description = "Not the account's password"),
@@ -98,7 +116,7 @@ pub async fn verified(db: Db, client: Client, body: Bytes) -> Response {
             "Thank you",
             "<p>The mail address is confirmed.</p>",
         ),
-        Err(problem) => problem_page(&problem),
+        Err(problem) => again(&problem, &form(&sent.token, CURRENT_PASSWORD, "Confirm")),
     }
 }
 
@@ -118,6 +136,7 @@ pub async fn reset(Query(link): Query<Link>) -> Response {
 /// Sets the new password.
 #[utoipa::path(
     post, path = "/account/reset", tag = "pages",
+    request_body(content = Sent, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, body = String, content_type = "text/html"),
         (status = 410, body = String, content_type = "text/html", description = "Used, or too old"),
@@ -133,7 +152,7 @@ pub async fn was_reset(db: Db, client: Client, body: Bytes) -> Response {
             "The password is set",
             "<p>All sessions were ended. Sign in with the new password.</p>",
         ),
-        Err(problem) => problem_page(&problem),
+        Err(problem) => again(&problem, &form(&sent.token, PASSWORD, "Set the password")),
     }
 }
 
@@ -153,6 +172,7 @@ pub async fn forgot() -> Response {
 /// Mails the link.
 #[utoipa::path(
     post, path = "/account/forgot", tag = "pages",
+    request_body(content = Sent, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = String, content_type = "text/html")),
     extensions(("x-rate-limit" = json!("strict")))
 )]
@@ -173,17 +193,21 @@ pub async fn forgotten(db: Db, client: Client, body: Bytes) -> Response {
     responses((status = 200, body = String, content_type = "text/html"))
 )]
 pub async fn admin(Query(link): Query<Link>) -> Response {
-    let fields = [EMAIL, NAME, PASSWORD].join("\n");
     page(
         StatusCode::OK,
         "A new admin",
-        &form(&link.token, &fields, "Make the account"),
+        &form(&link.token, &admin_fields(), "Make the account"),
     )
+}
+
+fn admin_fields() -> String {
+    [EMAIL, NAME, PASSWORD].join("\n")
 }
 
 /// Makes an account that is an admin, by a link that the operator was given.
 #[utoipa::path(
     post, path = "/account/admin", tag = "pages",
+    request_body(content = Sent, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, body = String, content_type = "text/html"),
         (status = 409, body = String, content_type = "text/html", description = "The name is taken"),
@@ -193,13 +217,16 @@ pub async fn admin(Query(link): Query<Link>) -> Response {
     extensions(("x-rate-limit" = json!("strict")))
 )]
 pub async fn made_admin(db: Db, client: Client, body: Bytes) -> Response {
-    match make_admin(&db, &client, sent(&body)).await {
+    let sent = sent(&body);
+    let token = sent.token.clone();
+    match make_admin(&db, &client, sent).await {
         Ok(()) => page(
             StatusCode::OK,
             "Welcome",
             "<p>The account is made, and an admin. Sign in with it.</p>",
         ),
-        Err(problem) => problem_page(&problem),
+        Err(problem) if problem.status() == StatusCode::GONE => problem_page(&problem),
+        Err(problem) => again(&problem, &form(&token, &admin_fields(), "Make the account")),
     }
 }
 

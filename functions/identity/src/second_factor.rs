@@ -33,6 +33,7 @@ pub struct NewSecret {
 
 /// A code of the authenticator.
 #[derive(Deserialize, Validate, ToSchema)]
+#[schema(as = SecondFactorCode)]
 pub struct Code {
     #[garde(skip)]
     #[schema(example = "123456")]
@@ -155,6 +156,7 @@ pub async fn confirm(
     responses(
         (status = 204, description = "Removed"),
         (status = 403, description = "`confirmation-refused`"),
+        (status = 404, description = "The caller is no person"),
         (status = 409, description = "`second-factor-absent`"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))

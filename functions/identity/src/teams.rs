@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::accounts;
 use crate::input::{printable, valid_name};
 
 /// A team that the caller is in.
@@ -102,6 +103,7 @@ pub async fn create(
             ],
         )
         .await
+        .on_constraint("account_active", Problem::unauthenticated())
         .on_constraint(
             "team_name_key",
             Problem::conflict("name-taken", "Another team has this name."),
@@ -240,7 +242,7 @@ pub async fn members(
 /// Adds an account to a team, or changes its role.
 #[utoipa::path(
     put, path = "/api/teams/{team}/members/{account}", tag = "teams", request_body = MemberRole,
-    params(("team" = Uuid, Path), ("account" = Uuid, Path)),
+    params(("team" = Uuid, Path), ("account" = String, Path, description = "Id or name")),
     responses(
         (status = 204, description = "Done"),
         (status = 403, description = "`forbidden`: not an owner"),
@@ -253,10 +255,11 @@ pub async fn put_member(
     db: Db,
     caller: Caller,
     client: Client,
-    Path((team, account)): Path<(Uuid, Uuid)>,
+    Path((team, account)): Path<(Uuid, String)>,
     Input(wanted): Input<MemberRole>,
 ) -> Result<StatusCode> {
     require_owner(&db, &caller, team).await?;
+    let account = accounts::resolve(&db, &account).await?;
     set_member(&db, team, account, Some(wanted.role), &caller, &client).await
 }
 

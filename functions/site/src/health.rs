@@ -26,6 +26,7 @@ pub enum State {
 
 /// The whole and its parts.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HealthStatus)]
 pub struct Status {
     /// `healthy` if every part is, else `degraded`.
     status: State,
@@ -51,7 +52,7 @@ pub struct Alive {
 
 /// 200 while the process serves.
 #[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, body = Alive)),
-    extensions(("x-rate-limit" = json!("relaxed")))
+    extensions(("x-rate-limit" = json!("health")))
 )]
 pub async fn live() -> impl IntoResponse {
     fresh(Alive { status: "live" })
@@ -61,7 +62,7 @@ pub async fn live() -> impl IntoResponse {
 #[utoipa::path(
     get, path = "/health/ready", tag = "health",
     responses((status = 200, body = Alive), (status = 503, description = "`database-unavailable`")),
-    extensions(("x-rate-limit" = json!("relaxed")))
+    extensions(("x-rate-limit" = json!("health")))
 )]
 pub async fn ready(db: Db) -> Result<impl IntoResponse> {
     db.execute("select", args![]).await?;
@@ -71,7 +72,7 @@ pub async fn ready(db: Db) -> Result<impl IntoResponse> {
 /// How each part is: the database, the disk, later the queue, the workers and others.
 #[utoipa::path(
     get, path = "/api/health/status", tag = "health", responses((status = 200, body = Status)),
-    extensions(("x-rate-limit" = json!("relaxed")))
+    extensions(("x-rate-limit" = json!("health")))
 )]
 pub async fn status(db: Db) -> impl IntoResponse {
     let reported = db

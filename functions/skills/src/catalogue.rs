@@ -39,6 +39,7 @@ pub struct SkillSummary {
 
 /// Whose it is.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = AccountName)]
 pub struct Account {
     pub id: Uuid,
     pub name: String,

@@ -45,6 +45,7 @@ pub struct Published {
 
 /// The review.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReviewJob)]
 pub struct Job {
     id: Uuid,
     kind: &'static str,

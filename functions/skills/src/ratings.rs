@@ -124,7 +124,7 @@ pub async fn withdraw(db: Db, caller: Caller, Path(name): Path<String>) -> Resul
 
 /// What accounts think of a skill, the newest first.
 #[utoipa::path(
-    get, path = "/api/skills/{name}/reviews", tag = "skills",
+    get, path = "/api/skills/{name}/reviews", tag = "skills", operation_id = "list_reviews",
     params(("name" = String, Path, description = "Name"), guest::PageParams),
     responses((status = 200, body = Items<Rating>), (status = 422, description = "`invalid-input`"))
 )]

@@ -13,6 +13,7 @@ use crate::{catalogue::Tool, is_reviewer};
 /// How a version is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = VersionStatus)]
 pub enum Status {
     /// The review, or a person, has not decided.
     InReview,
@@ -86,7 +87,7 @@ struct Row {
 
 /// Lists the versions of a skill that the caller may see, the highest first.
 #[utoipa::path(
-    get, path = "/api/skills/{name}/versions", tag = "skills",
+    get, path = "/api/skills/{name}/versions", tag = "skills", operation_id = "list_versions",
     params(("name" = String, Path, description = "Name"), guest::PageParams),
     responses((status = 200, body = Items<VersionSummary>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 422, description = "`invalid-input`")),
     security((), ("token" = []))
@@ -122,7 +123,7 @@ pub async fn list(
 
 /// One version: its tools with their schemas, what it asks for, and the evidence of its review.
 #[utoipa::path(
-    get, path = "/api/skills/{name}/versions/{version}", tag = "skills",
+    get, path = "/api/skills/{name}/versions/{version}", tag = "skills", operation_id = "get_version",
     params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Semantic version")),
     responses((status = 200, body = Version), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`")),
     security((), ("token" = []))

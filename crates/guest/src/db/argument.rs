@@ -1,8 +1,8 @@
 //! What a statement's parameters are made of.
 
 use serde_json::Value;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
 /// One argument, as `spin:postgres` takes it.
@@ -40,7 +40,10 @@ into_argument! {
     Value => |value| Argument::Jsonb(value.to_string().into_bytes());
     Vec<String> => |value| Argument::ArrayStr(value.into_iter().map(Some).collect());
     // As text, since the interface has no time with a zone: `$1::text::timestamptz`.
-    OffsetDateTime => |value| Argument::Str(value.format(&Rfc3339).unwrap_or_default());
+    // In UTC: PostgreSQL refuses the larger offsets that RFC 3339 has.
+    OffsetDateTime => |value| Argument::Str(
+        value.checked_to_offset(UtcOffset::UTC).unwrap_or(value).format(&Rfc3339).unwrap_or_default()
+    );
 }
 
 impl<const N: usize> IntoArgument for [u8; N] {
