@@ -43,7 +43,9 @@ async fn bench() -> Result<()> {
         .execute(
             "create table public.item (id int primary key, name text not null);
              insert into public.item select n, 'item ' || n from generate_series(1, 10000) n;
-             grant select on public.item to gather_site",
+             grant select on public.item to gather_site;
+             grant usage on schema identity to gather_site;
+             grant execute on function identity.check_in(timestamptz, bytea, text, text, integer, boolean) to gather_site",
         )
         .await?;
     let folder = tempfile::tempdir()?;
@@ -189,7 +191,7 @@ fn bench_manifest(database: &Database) -> Result<String> {
     }
     for id in ["twin", "probe"] {
         text += &format!(
-            "\n[component.{id}]\nsource = {:?}\nallowed_outbound_hosts = [\"postgres://{{{{ pg_host }}}}\"]\nvariables = {{ database_url = {:?} }}\n",
+            "\n[component.{id}]\nsource = {:?}\nallowed_outbound_hosts = [\"postgres://{{{{ pg_host }}}}\"]\nvariables = {{ database_url = {:?}, rate_limits = \"standard=10000000,relaxed=10000000\" }}\n",
             component_file(id),
             database.url_of("site")?
         );

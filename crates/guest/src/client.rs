@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
@@ -43,7 +43,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
             Some(value.to_owned())
         };
         Ok(Self {
-            address: address(headers).await,
+            address: address(headers).await.text.to_string(),
             user_agent: text(USER_AGENT.as_str()),
             request_id: text("x-request-id"),
             former_cookie: cookie(headers, SESSION_COOKIE).map(hex_digest),
@@ -81,30 +81,52 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     }
 }
 
-/// The client's address, by which it is counted: that of the connection or, where a trusted proxy is
-/// there, the last one in `X-Forwarded-For` that is no trusted proxy's.
-pub(crate) async fn address(headers: &HeaderMap) -> String {
-    let proxies = trusted_proxies().await;
-    told(client_ip(headers, &proxies))
+/// An address by which clients are counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// Of IPv6 the network.
+    pub text: Arc<str>,
+    /// Whether it is of this machine. Whoever is here already needs no limit for strangers, and behind a proxy that
+    /// nobody configured everybody seems to be here.
+    pub is_local: bool,
 }
 
-/// Whether the address is of this machine. Whoever is here already needs no limit for strangers, and
-/// behind a proxy that nobody configured everybody seems to be here.
-pub(crate) fn is_local(address: &str) -> bool {
-    address
-        .parse()
-        .is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
-}
-
-async fn trusted_proxies() -> Rc<[IpNet]> {
+/// The client's address: that of the connection or, where a trusted proxy is there, the last one in `X-Forwarded-For`
+/// that is no trusted proxy's.
+pub(crate) async fn address(headers: &HeaderMap) -> Address {
     thread_local! {
-        static PROXIES: RefCell<Option<Rc<[IpNet]>>> = const { RefCell::new(None) };
+        // Requests of one client mostly come in a row.
+        static LAST: RefCell<Option<(Box<str>, Address)>> = const { RefCell::new(None) };
+    }
+    let proxies = trusted_proxies().await;
+    let connected = headers.get("spin-client-addr");
+    let connected = connected.and_then(|address| address.to_str().ok());
+    let host = connected.and_then(|address| Some(address.rsplit_once(':')?.0));
+    let host = host.filter(|_| proxies.is_empty());
+    let last = LAST.with_borrow(Clone::clone);
+    if let (Some((known, address)), Some(host)) = (last, host)
+        && *known == *host
+    {
+        return address;
+    }
+    let ip = client_ip(headers, &proxies);
+    let address = Address {
+        text: told(ip).into(),
+        is_local: ip.is_some_and(|ip| ip.is_loopback()),
+    };
+    LAST.set(host.map(|host| (host.into(), address.clone())));
+    address
+}
+
+async fn trusted_proxies() -> Arc<[IpNet]> {
+    thread_local! {
+        static PROXIES: RefCell<Option<Arc<[IpNet]>>> = const { RefCell::new(None) };
     }
     if let Some(known) = PROXIES.with_borrow(Clone::clone) {
         return known;
     }
     let list = variable("trusted_proxies").await.unwrap_or_default();
-    let proxies: Rc<[IpNet]> = networks(&list).into();
+    let proxies: Arc<[IpNet]> = networks(&list).into();
     PROXIES.set(Some(proxies.clone()));
     proxies
 }
@@ -224,7 +246,28 @@ mod tests {
         );
         assert_eq!(seen("[::ffff:203.0.113.9]:1", &[], ""), "203.0.113.9");
         assert_eq!(seen("[::1]:1", &[], ""), "::1");
-        assert!(is_local("::1") && is_local("127.0.0.5") && !is_local("10.0.0.1"));
+    }
+
+    #[test]
+    fn this_machine_is_known_also_the_second_time() {
+        let address_of = |connected: &str| {
+            let headers = headers(&[("spin-client-addr", connected)]);
+            futures::executor::block_on(address(&headers))
+        };
+        for (connected, text, is_local) in [
+            ("127.0.0.5:1", "127.0.0.5", true),
+            ("127.0.0.5:2", "127.0.0.5", true),
+            ("10.0.0.1:2", "10.0.0.1", false),
+            ("[::1]:2", "::1", true),
+            ("[::ffff:127.0.0.1]:2", "127.0.0.1", true),
+            ("rubbish", "unknown", false),
+        ] {
+            let expected = Address {
+                text: text.into(),
+                is_local,
+            };
+            assert_eq!(address_of(connected), expected, "{connected}");
+        }
     }
 
     #[test]

@@ -27,8 +27,8 @@ use utoipa::openapi::path::Operation;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::caller::{Checked, Recorded};
-use crate::client::{self, SESSION_COOKIE, cookie};
-use crate::limits::{self, Standing, Tier};
+use crate::client::{self, Address, SESSION_COOKIE, cookie};
+use crate::limits::{self, Bucket, Counted, Standing, Tier};
 use crate::openapi::TOKEN;
 use crate::token::{News, Secret, with_verifier};
 use crate::{Caller, Client, Db, Problem, Result, args, required_variable, signature};
@@ -208,15 +208,18 @@ async fn require(caller: &Caller, policy: &Policy, parts: &mut Parts) -> Result<
 struct Limit<'a> {
     tier: Tier,
     quota: u32,
-    address: &'a str,
+    address: &'a Address,
 }
 
 impl Limit<'_> {
-    fn bucket(&self, caller: Option<&Caller>) -> String {
-        let tier = self.tier.name();
-        match caller {
-            Some(caller) => format!("{tier}:account:{}", caller.id),
-            None => format!("{tier}:address:{}", self.address),
+    fn bucket(&self, caller: Option<&Caller>) -> Bucket {
+        let of = match caller {
+            Some(caller) => Counted::Account(caller.id),
+            None => Counted::Address(self.address.text.clone()),
+        };
+        Bucket {
+            tier: self.tier,
+            of,
         }
     }
 
@@ -226,7 +229,7 @@ impl Limit<'_> {
     }
 
     fn spend(&self, caller: Option<&Caller>) -> Option<Standing> {
-        limits::spend(self.tier, &self.bucket(caller), self.quota, unix_now_ms())
+        limits::spend(&self.bucket(caller), self.quota, unix_now_ms())
     }
 }
 
@@ -316,7 +319,7 @@ async fn ask(
     let now = unix_now();
     let since = with_verifier(|verifier| verifier.since());
     let hash: Option<[u8; 32]> = secret.map(|secret| Sha256::digest(secret).into());
-    let bucket = lease.map(|(limit, caller)| limit.bucket(caller));
+    let bucket = lease.map(|(limit, caller)| limit.bucket(caller).to_string());
     let (tier, quota) = lease.map_or((Tier::Standard, 0), |(limit, _)| (limit.tier, limit.quota));
     let quota = i32::try_from(quota).unwrap_or(i32::MAX);
     let db = parts.extract::<Db>().await?;
@@ -339,7 +342,7 @@ async fn ask(
     if let (Some(grant), Some((limit, caller))) = (news.lease, lease) {
         let found = news.caller.as_ref().map(crate::token::Found::caller);
         let bucket = limit.bucket(found.as_ref().or(caller));
-        limits::remember(&bucket, grant, unix_now_ms());
+        limits::remember(bucket, grant, unix_now_ms());
     }
     Ok(())
 }

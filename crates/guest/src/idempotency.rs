@@ -57,7 +57,7 @@ async fn once(max_bytes: usize, request: Request, next: Next) -> Result<Response
     let owner = match caller {
         Some(caller) => caller.id.to_string(),
         // Who has no token is told apart by address.
-        None => format!("anonymous@{}", client::address(&parts.headers).await),
+        None => format!("anonymous@{}", client::address(&parts.headers).await.text),
     };
     let db = parts.extract::<Db>().await?;
     let body = extract::read(&parts.headers, body, max_bytes).await?;

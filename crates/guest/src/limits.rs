@@ -5,12 +5,15 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
+use uuid::Uuid;
 
-use crate::{Problem, client, variable};
+use crate::client::Address;
+use crate::{Problem, variable};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STANDING: HeaderName = HeaderName::from_static("ratelimit");
@@ -22,7 +25,7 @@ const MAX_LEASES: usize = 10_000;
 
 /// How much a kind of request may be made. An operation names its own in its OpenAPI entry, with
 /// `extensions(("x-rate-limit" = json!("strict")))`; those that name none are `standard`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tier {
     /// What guesses and floods go for: signing in, registering. Counted exactly.
@@ -69,14 +72,10 @@ impl Tier {
     }
 
     /// Requests a minute from an address; `None`: there are no limits.
-    pub async fn quota(self, address: &str) -> Option<u32> {
+    pub async fn quota(self, address: &Address) -> Option<u32> {
         let configured = variable("rate_limits").await.unwrap_or_default();
         let quota = quota(self, &configured)?;
-        let factor = if client::is_local(address) {
-            LOCAL_FACTOR
-        } else {
-            1
-        };
+        let factor = if address.is_local { LOCAL_FACTOR } else { 1 };
         Some(quota.saturating_mul(factor))
     }
 }
@@ -93,6 +92,31 @@ fn quota(tier: Tier, configured: &str) -> Option<u32> {
         .filter(|(name, _)| name.trim() == tier.name())
         .find_map(|(_, quota)| quota.trim().parse().ok());
     Some(given.unwrap_or_else(|| tier.default_quota()))
+}
+
+/// Whose requests of a tier are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Bucket {
+    pub tier: Tier,
+    pub of: Counted,
+}
+
+/// Who is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Counted {
+    Account(Uuid),
+    Address(Arc<str>),
+}
+
+impl std::fmt::Display for Bucket {
+    /// As the database knows it.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tier = self.tier.name();
+        match &self.of {
+            Counted::Account(id) => write!(out, "{tier}:account:{id}"),
+            Counted::Address(address) => write!(out, "{tier}:address:{address}"),
+        }
+    }
 }
 
 /// What the database grants.
@@ -115,7 +139,7 @@ struct Lease {
 }
 
 thread_local! {
-    static LEASES: RefCell<HashMap<String, Lease>> = RefCell::default();
+    static LEASES: RefCell<HashMap<Bucket, Lease>> = RefCell::default();
 }
 
 /// How a request stands with its limit.
@@ -129,7 +153,7 @@ pub(crate) struct Standing {
 }
 
 /// Remembers a lease.
-pub(crate) fn remember(bucket: &str, grant: Grant, now_ms: u64) {
+pub(crate) fn remember(bucket: Bucket, grant: Grant, now_ms: u64) {
     let lease = Lease {
         left: grant.granted,
         free: grant.free,
@@ -139,12 +163,12 @@ pub(crate) fn remember(bucket: &str, grant: Grant, now_ms: u64) {
         if leases.len() >= MAX_LEASES {
             leases.clear();
         }
-        leases.insert(bucket.to_owned(), lease);
+        leases.insert(bucket, lease);
     });
 }
 
 /// Whether nothing is left of a bucket, here or in the database, as far as is known here.
-pub(crate) fn is_exhausted(bucket: &str, now_ms: u64) -> bool {
+pub(crate) fn is_exhausted(bucket: &Bucket, now_ms: u64) -> bool {
     LEASES.with_borrow(|leases| {
         let lease = leases.get(bucket);
         lease.is_some_and(|lease| lease.ends_ms > now_ms && lease.left == 0 && lease.free == 0)
@@ -152,7 +176,8 @@ pub(crate) fn is_exhausted(bucket: &str, now_ms: u64) -> bool {
 }
 
 /// Uses one request of a lease; `None` where there is no lease to use, so that one must be asked for.
-pub(crate) fn spend(tier: Tier, bucket: &str, quota: u32, now_ms: u64) -> Option<Standing> {
+pub(crate) fn spend(bucket: &Bucket, quota: u32, now_ms: u64) -> Option<Standing> {
+    let tier = bucket.tier;
     LEASES.with_borrow_mut(|leases| {
         if tier.is_local()
             && leases
@@ -167,7 +192,7 @@ pub(crate) fn spend(tier: Tier, bucket: &str, quota: u32, now_ms: u64) -> Option
                 free: 0,
                 ends_ms: now_ms + MINUTE_MS,
             };
-            leases.insert(bucket.to_owned(), whole);
+            leases.insert(bucket.clone(), whole);
         }
         let lease = leases.get_mut(bucket)?;
         let is_over = lease.ends_ms <= now_ms;
@@ -208,17 +233,28 @@ impl Standing {
 
     /// Says it in the answer's headers (draft-ietf-httpapi-ratelimit-headers-10).
     pub fn tell(&self, headers: &mut HeaderMap) {
-        let (name, quota) = (self.tier.name(), self.quota);
-        let policy = format!("\"{name}\";q={quota};w=60");
-        let standing = format!("\"{name}\";r={};t={}", self.remaining, self.seconds());
-        let values = [(POLICY, policy), (STANDING, standing)];
-        for (name, value) in values {
-            headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
-        }
+        headers.extend(policy(self.tier, self.quota).map(|policy| (POLICY, policy)));
+        let (name, remaining, seconds) = (self.tier.name(), self.remaining, self.seconds());
+        let standing = HeaderValue::try_from(format!("\"{name}\";r={remaining};t={seconds}"));
+        headers.extend(standing.ok().map(|standing| (STANDING, standing)));
         if self.refused {
             headers.insert(RETRY_AFTER, HeaderValue::from(self.seconds()));
         }
     }
+}
+
+/// The header that says what is allowed; few differ, so they are made once.
+fn policy(tier: Tier, quota: u32) -> Option<HeaderValue> {
+    thread_local! {
+        static MADE: RefCell<HashMap<(Tier, u32), HeaderValue>> = RefCell::default();
+    }
+    if let Some(made) = MADE.with_borrow(|made| made.get(&(tier, quota)).cloned()) {
+        return Some(made);
+    }
+    let text = format!("\"{}\";q={quota};w=60", tier.name());
+    let value = HeaderValue::try_from(text).ok()?;
+    MADE.with_borrow_mut(|made| made.insert((tier, quota), value.clone()));
+    Some(value)
 }
 
 #[cfg(test)]
@@ -240,16 +276,20 @@ mod tests {
             free,
             ends_in_ms: 30_000,
         };
-        let spend = |now| spend(Tier::Standard, "a", 100, now);
+        let bucket = Bucket {
+            tier: Tier::Standard,
+            of: Counted::Account(Uuid::nil()),
+        };
+        let spend = |now| spend(&bucket, 100, now);
         assert!(spend(0).is_none());
-        remember("a", grant(2, 98), 0);
+        remember(bucket.clone(), grant(2, 98), 0);
         assert_eq!(spend(0).expect("leased").remaining, 99);
         assert_eq!(spend(1).expect("leased").remaining, 98);
         assert!(spend(2).is_none(), "there is more in the database");
-        remember("a", grant(1, 0), 2);
-        assert!(!is_exhausted("a", 3));
+        remember(bucket.clone(), grant(1, 0), 2);
+        assert!(!is_exhausted(&bucket, 3));
         assert!(spend(3).expect("the last").refusal().is_none());
-        assert!(is_exhausted("a", 4) && !is_exhausted("a", 30_002));
+        assert!(is_exhausted(&bucket, 4) && !is_exhausted(&bucket, 30_002));
         let refusal = spend(4).expect("known").refusal().expect("refused");
         assert_eq!(
             (refusal.status().as_u16(), refusal.code()),
@@ -260,7 +300,11 @@ mod tests {
 
     #[test]
     fn relaxed_needs_no_database() {
-        let spend = |now| spend(Tier::Relaxed, "b", 2, now).expect("counted here");
+        let bucket = Bucket {
+            tier: Tier::Relaxed,
+            of: Counted::Address("192.0.2.1".into()),
+        };
+        let spend = |now| spend(&bucket, 2, now).expect("counted here");
         assert!(spend(0).refusal().is_none() && spend(1).refusal().is_none());
         assert!(spend(2).refusal().is_some());
         assert!(spend(MINUTE_MS).refusal().is_none());
