@@ -25,7 +25,7 @@ alter table identity.session add column address text;
 alter table identity.session add column user_agent text;
 alter table identity.session add column cookie_hash bytea;
 alter table identity.session add constraint session_method_known
-    check (method in ('key', 'password', 'provider', 'link'));
+    check (method in ('key', 'password', 'provider'));
 create unique index session_cookie on identity.session (cookie_hash) where cookie_hash is not null;
 
 create table identity.role (
@@ -156,6 +156,7 @@ as $$
 declare
     target identity.account;
 begin
+    perform identity.lock_admins();
     select * into target from identity.account a
     where (a.name = name_or_id or a.id::text = lower(name_or_id)) and a.status = 'active';
     if not found then
@@ -190,7 +191,11 @@ begin
     update identity.account a
     set status = set_status.status, generation = a.generation + 1, changed_at = clock_timestamp(),
         suspended_by = case when set_status.status = 'suspended' then actor end
-    where a.id = account and a.status not in ('deleted', set_status.status) and (is_admin or (
+    where a.id = account and a.status <> 'deleted'
+    and (a.status <> set_status.status
+        -- What an admin imposes, the owner can't lift, even if it was the owner's before.
+        or (is_admin and set_status.status = 'suspended' and a.suspended_by is distinct from actor))
+    and (is_admin or (
         exists (select from identity.agent g where g.account_id = a.id and g.owner_id = actor)
         and (a.status <> 'suspended' or a.suspended_by = actor)));
     if not found then
@@ -242,7 +247,7 @@ declare
     opened uuid;
 begin
     -- Whoever suspends the account or changes its password waits for us, or we for them.
-    perform from identity.account a where a.id = account and a.status = 'active' for share;
+    perform from identity.account a where a.id = account and a.status = 'active' for no key update;
     if not found or (open_session.password is not null and not identity.has_password(account, open_session.password)) then
         return;
     end if;
@@ -274,6 +279,12 @@ begin
         order by o.expires_at limit 5 for update skip locked);
     select a.id into account from identity.agent g join identity.account a on a.id = g.account_id
     where g.public_key = key and a.status = 'active';
+    -- Whoever rotates the key waits for us, or we for them, and then it is another one.
+    perform from identity.account a where a.id = account for no key update;
+    if account is not null and not exists (
+        select from identity.agent g where g.account_id = account and g.public_key = key) then
+        account := null;
+    end if;
     if account is not null then
         insert into identity.used_challenge (nonce, expires_at) values (sign_in_agent.nonce, expires)
         on conflict do nothing;
@@ -325,7 +336,7 @@ begin
 end
 $$;
 
--- As before, and on record.
+-- Retires the signing key, and puts that on record.
 create or replace function identity.rotate_signing_key() returns void
 language sql
 as $$
@@ -360,8 +371,9 @@ as $$
     update identity.api_key k set revoked_at = clock_timestamp() where k.account_id = account and k.revoked_at is null
 $$;
 
--- At most 100 keys an account.
-create function identity.create_key(account uuid, name text, hash bytea, hint text, scopes text[], expires timestamptz, client jsonb)
+-- At most 100 keys an account. Whoever was signed out a moment ago makes none: the session, or the account itself where
+-- the request was signed, must still be good.
+create function identity.create_key(account uuid, session uuid, name text, hash bytea, hint text, scopes text[], expires timestamptz, client jsonb)
 returns setof identity.api_key
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -370,6 +382,10 @@ declare
 begin
     -- Those who ask at the same moment take turns.
     perform identity.require_active(account);
+    if session <> account and not exists (
+        select from identity.session s where s.id = create_key.session and s.revoked_at is null) then
+        perform identity.refuse('account_active');
+    end if;
     if (select count(*) from identity.api_key k where k.account_id = account and k.revoked_at is null
         and (k.expires_at is null or k.expires_at > now())) >= 100 then
         perform identity.refuse('api_key_count');
@@ -541,9 +557,9 @@ grant execute on function
     identity.open_session(uuid, text, bytea, bytea, jsonb, text),
     identity.sign_in_agent(bytea, bytea, timestamptz, bytea, jsonb, text),
     identity.refresh(bytea, bytea, jsonb, text),
-    identity.create_key(uuid, text, bytea, text, text[], timestamptz, jsonb)
+    identity.create_key(uuid, uuid, text, bytea, text, text[], timestamptz, jsonb)
     to gather_identity;
--- These happen within the functions above now.
+-- These happen within the functions above.
 revoke insert, update, delete on identity.used_challenge, identity.refresh_token from gather_identity;
 revoke select on identity.used_challenge, identity.refresh_token from gather_identity;
 revoke insert on identity.session from gather_identity;

@@ -261,7 +261,7 @@ create function identity.verify_again(account uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform from identity.person p where p.account_id = account and p.verified_at is null
+    perform from identity.person p where p.account_id = account and p.verified_at is null and p.password is not null
     and not exists (select from identity.person o where o.email = p.email and o.verified_at is not null);
     if found then
         perform identity.mail(account, 'verify', interval '1 day');
@@ -420,6 +420,8 @@ declare
     found_account uuid;
     wanted text := name;
 begin
+    -- Those who come for the first time at the same moment take turns.
+    perform pg_advisory_xact_lock(hashtextextended('provider ' || account_of_external.email, 1));
     select e.account_id into found_account from identity.external_identity e
     where e.issuer = account_of_external.issuer and e.subject = account_of_external.subject;
     if found then
@@ -448,6 +450,8 @@ begin
     end if;
     insert into identity.external_identity (issuer, subject, account_id)
     values (account_of_external.issuer, account_of_external.subject, found_account);
+    perform audit.record(found_account, 'provider.linked', account_of_external.issuer, true,
+        client ->> 'address', client ->> 'request_id');
     return found_account;
 end
 $$;
@@ -494,6 +498,7 @@ as $$
 declare
     since timestamptz;
 begin
+    perform from identity.account a where a.id = account for update;
     select g.key_since into since from identity.agent g
     where g.account_id = account and g.public_key = old for update;
     if not found then
@@ -647,6 +652,8 @@ begin
     if not found then
         return false;
     end if;
+    -- Who leaves at this moment goes before us, or is taken out after us.
+    perform from identity.account a where a.id = set_member.account for share;
     if set_member.role is null then
         delete from identity.team_member m where m.team_id = set_member.team and m.account_id = set_member.account;
     else
@@ -667,15 +674,19 @@ begin
 end
 $$;
 
--- --- Leaving. What others rely on stays, under a name that tells nothing; all that is personal goes.
+-- --- Leaving. What others rely on stays, under a name that tells nothing; what is personal goes.
 create function identity.forget_account(account uuid, client jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    was_admin boolean := 'admin' = any(identity.roles_of(account));
+    was_admin boolean;
     left_team uuid;
 begin
     perform identity.lock_admins();
+    was_admin := 'admin' = any(identity.roles_of(account));
+    delete from identity.sign_in_failure f using identity.person p
+    where p.account_id = account and (f.key = 'email:' || p.email or f.key like 'both:' || p.email || ' %');
+    delete from identity.idempotency_key k where k.owner = account::text;
     update identity.account a set name = 'deleted-' || replace(a.id::text, '-', ''), status = 'deleted',
         generation = a.generation + 1, changed_at = clock_timestamp()
     where a.id = account and a.status <> 'deleted';

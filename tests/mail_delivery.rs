@@ -201,3 +201,71 @@ async fn a_forgotten_password_is_set_by_the_mailed_link_once() -> Result<()> {
     assert!(mailbox.to("nobody@example.org").is_empty());
     Ok(())
 }
+
+#[tokio::test]
+async fn who_registered_with_anothers_address_keeps_nothing_after_its_owner_resets() -> Result<()> {
+    let (server, mailbox, _worker) = with_mail().await?;
+    let stranger = Person::register(&server, "stranger").await?;
+    let email = stranger.email.as_str();
+    let made = stranger
+        .post(&server, "/api/keys", &json!({ "name": "k", "scopes": [] }))
+        .send()
+        .await?;
+    let key: Value = made.json().await?;
+    let begun = stranger
+        .post(
+            &server,
+            "/api/users/me/second-factor",
+            &json!({ "password": PASSWORD }),
+        )
+        .send()
+        .await?;
+    assert_eq!(begun.status(), 200);
+    server
+        .database
+        .execute("update identity.person set totp_confirmed_at = now()")
+        .await?;
+    let form = |path: &str, body: String| {
+        let request = server.http.post(format!("{}{path}", server.url));
+        let kind = "application/x-www-form-urlencoded";
+        request.header("content-type", kind).body(body).send()
+    };
+    mailbox.wait(email, 1).await?;
+    let asked = form("/account/forgot", format!("email={email}")).await?;
+    assert!(asked.text().await?.contains("on its way"));
+    let token = mailbox.wait(email, 2).await?.token()?;
+    let page = server
+        .text(&format!("/account/reset?token={token}"))
+        .await?;
+    assert!(page.contains(&token), "{page}");
+    let weak = form(
+        "/account/reset",
+        format!("token={token}&password=password1234"),
+    )
+    .await?;
+    assert_eq!(weak.status(), 422);
+    assert!(weak.text().await?.contains(&token), "the form again");
+    let set = form(
+        "/account/reset",
+        format!("token={token}&password=the+owners+own+one"),
+    )
+    .await?;
+    assert_eq!(set.status(), 200);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let by_key = server.http.get(format!("{}/api/users/me", server.url));
+    let by_key = by_key.bearer_auth(key["key"].as_str().unwrap_or_default());
+    assert_eq!(by_key.send().await?.status(), 401);
+    // No code is asked for any more.
+    let owner = Person::sign_in(&server, email, "the owners own one").await?;
+    let me: Value = owner
+        .get(&server, "/api/users/me")
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(
+        (me["email_verified"].clone(), me["second_factor"].clone()),
+        (json!(true), json!(false))
+    );
+    Ok(())
+}

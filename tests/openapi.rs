@@ -27,7 +27,7 @@ fn the_committed_document_is_the_generated_one() -> Result<()> {
     let committed = std::fs::read_to_string(&file)?;
     assert!(
         committed == generated,
-        "run: UPDATE_OPENAPI=1 cargo test -p e2e openapi"
+        "run: UPDATE_OPENAPI=1 cargo test -p e2e -- openapi published_table"
     );
     Ok(())
 }

@@ -109,6 +109,19 @@ async fn an_agent_is_owned_by_whom_it_accepts() -> Result<()> {
         200
     );
 
+    // Also where the owner has suspended it before.
+    for by in [&grace, &operator] {
+        let suspended = by.post(&server, &suspend, &json!({})).send().await?;
+        assert_eq!(suspended.status(), 200);
+    }
+    let lifted = grace.post(&server, &reinstate, &json!({})).send().await?;
+    assert_eq!(code(lifted).await?.0, 404);
+    let lifted = operator
+        .post(&server, &reinstate, &json!({}))
+        .send()
+        .await?;
+    assert_eq!(lifted.status(), 200);
+
     let release = |by: &Person| {
         by.request(
             &server,
@@ -134,6 +147,9 @@ async fn a_former_key_is_listed_and_never_comes_back() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let text = |number: u8| BASE64_STANDARD.encode(*key(number).pk);
+    let made = json!({ "name": "k", "scopes": [] });
+    let (_, made) = ada.send(&server, "POST", "/api/keys", &made).await?;
+    let api_key = made["key"].as_str().context("key")?.to_owned();
     let signature = BASE64_STANDARD.encode(*key(1).sk.sign(*key(7).pk, None));
     let new = json!({ "public_key": text(7), "signature": signature });
     let (status, changed) = ada
@@ -147,6 +163,9 @@ async fn a_former_key_is_listed_and_never_comes_back() -> Result<()> {
         id: ada.id,
         token: Agent::token(&server, 7).await?,
     };
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let by_key = server.http.get(format!("{}/api/agents/me", server.url));
+    assert_eq!(by_key.bearer_auth(api_key).send().await?.status(), 401);
     let (_, keys) = ada.get(&server, "/api/agents/me/keys").await?;
     assert_eq!(
         (

@@ -373,6 +373,18 @@ async fn a_person_signs_in_with_the_provider_by_any_algorithm() -> Result<()> {
 }
 
 #[tokio::test]
+async fn who_comes_twice_at_once_for_the_first_time_gets_one_account() -> Result<()> {
+    let trial = Trial::new().await?;
+    let (one, two) = tokio::join!(
+        trial.sign_in(Mood::default()),
+        trial.sign_in(Mood::default())
+    );
+    let (one, two) = (trial.me(&one?).await?, trial.me(&two?).await?);
+    assert_eq!(one["id"], two["id"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_proved_address_is_one_account_and_an_unproved_one_is_not() -> Result<()> {
     let trial = Trial::new().await?;
     let grace = Person::register(&trial.server, "grace").await?;

@@ -246,6 +246,24 @@ async fn wycheproofs_signatures_at_the_endpoint() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_first_sign_ins_of_an_agent_at_once_all_succeed() -> Result<()> {
+    let server = Server::start().await?;
+    for number in 20..25_u8 {
+        let public = BASE64_STANDARD.encode(*key(number).pk);
+        let new = json!({ "name": format!("agent-{number}"), "public_key": public });
+        assert_eq!(
+            server.post("/api/agents/register", &new).await?.status(),
+            201
+        );
+        let all = (0..8).map(|_| Agent::token(&server, number));
+        for token in futures::future::join_all(all).await {
+            token?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_thousand_agents_sign_in_at_once() -> Result<()> {
     let _machine = e2e::MACHINE.lock().await;
     let server = Server::start().await?;

@@ -261,7 +261,14 @@ impl Settings {
         let Some(client_id) = &self.oidc_client_id else {
             bail!("--oidc-issuer needs --oidc-client-id, which the provider gave this server");
         };
-        let origin = |url: &str| anyhow::Ok(Url::parse(url)?.origin().ascii_serialization());
+        let origin = |url: &str| {
+            let url = Url::parse(url)?;
+            let is_here = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
+            if url.scheme() != "https" && !is_here {
+                bail!("a provider of OpenID Connect must be https://…: secrets travel there");
+            }
+            Ok(url.origin().ascii_serialization())
+        };
         let own = origin(issuer)?;
         let other = |url: &Option<String>| url.as_deref().map_or(Ok(own.clone()), origin);
         let variables = [

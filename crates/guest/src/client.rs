@@ -63,8 +63,12 @@ impl Client {
 
 /// SHA-256 in hexadecimal.
 fn hex_digest(text: &str) -> String {
-    let digest = Sha256::digest(text);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    to_hex(&Sha256::digest(text))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A cookie of the request; two of one name are none: somebody else may have set one of them.

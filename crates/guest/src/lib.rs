@@ -34,7 +34,7 @@ mod variable;
 
 pub use answer::Created;
 pub use caller::{ALL, Caller, Kind, OWN_ACCOUNT, Via};
-pub use client::{Client, SESSION_COOKIE, cookie};
+pub use client::{Client, SESSION_COOKIE, cookie, to_hex};
 pub use db::Db;
 pub use extract::{Input, MAX_BODY_BYTES, Path, Query};
 pub use fetch::{FetchError, fetch, fetch_whole, limit_silence};

@@ -70,6 +70,16 @@ mod tests {
         assert_eq!(open(&[2; 32], &text), None);
     }
 
+    /// `gather` makes tokens too, for the first admin; its own test has the same one.
+    #[test]
+    fn a_token_is_what_the_command_makes() {
+        let key =
+            crate::hex_key("f439db93cd728e9661ace26c89f4dc4c7d6a4d644105d3b4a7a7037a63d45bb8");
+        let id = Uuid::parse_str("0192f5a0-1234-7abc-8def-0123456789ab").expect("an id");
+        let expected = "AZL1oBI0eryN7wEjRWeJq_YN4JfJAhrLmMN-J7PErULwk4VtlvM8kJnNgbB8HRgB";
+        assert_eq!(token(&key.expect("a key"), id), expected);
+    }
+
     proptest! {
         #[test]
         fn any_other_text_is_refused(text in ".*", at in 0_usize..64) {

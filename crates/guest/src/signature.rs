@@ -159,10 +159,10 @@ impl Signed {
         if created < now - SECONDS || created > now + LEEWAY_SECONDS {
             return Err("The signature was not created within the last minute.");
         }
-        if let Some(BareItem::Integer(expires)) = self.parameter("expires")
-            && i64::from(*expires) < now
-        {
-            return Err("The signature has expired.");
+        match self.parameter("expires") {
+            None => {}
+            Some(BareItem::Integer(expires)) if i64::from(*expires) >= now => {}
+            Some(_) => return Err("The signature has expired."),
         }
         if !(8..=128).contains(&self.nonce().len()) {
             return Err(
@@ -389,6 +389,7 @@ mod tests {
             (with(all).replace("990", "939"), BODY, "last minute"),
             (with(all).replace("990", "1006"), BODY, "last minute"),
             (with(all) + ";expires=999", BODY, "expired"),
+            (with(all) + ";expires=\"never\"", BODY, "expired"),
             (with(all) + ";alg=\"hmac-sha256\"", BODY, "ed25519"),
             (with(all).replace("12345678", "1"), BODY, "nonce"),
             (with(all).replace(KEY, "ada"), BODY, "keyid"),

@@ -110,9 +110,10 @@ pub async fn create(
     let record: ApiKey = db
         .one(
             "select k.id, k.name, k.hint, k.scopes, k.created_at, k.expires_at, k.last_used_at
-             from identity.create_key($1, $2, $3, $4, $5, $6::text::timestamptz, $7) k",
+             from identity.create_key($1, $2, $3, $4, $5, $6, $7::text::timestamptz, $8) k",
             args![
                 caller.id,
+                caller.session,
                 new.name,
                 secret.hash(),
                 hint,

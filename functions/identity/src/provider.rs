@@ -4,6 +4,7 @@
 //! What is remembered between leaving and coming back is sealed in a cookie, so that nothing is stored for those who do
 //! not come back, and nobody can come back in another browser.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ use crate::{pages, secrets, sign_in};
 const COOKIE: &str = "__Host-gather-provider";
 /// How long somebody may take at the provider.
 const SECONDS: i64 = 600;
-/// How long the provider may take.
+/// How long the provider may be silent.
 const SILENCE: std::time::Duration = std::time::Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 const MAX_TOKEN_BYTES: usize = 64 << 10;
@@ -51,7 +52,7 @@ struct Provider {
 }
 
 /// What the provider says of itself (OpenID Connect Discovery 1.0).
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Discovered {
     issuer: String,
     authorization_endpoint: String,
@@ -146,7 +147,12 @@ pub async fn begin() -> Result<Response> {
     let sealed = serde_json::to_vec(&pending).map_err(Problem::internal)?;
     let sealed = secrets::seal(&key().await?, COOKIE.as_bytes(), &sealed)?;
     let mut response = redirect(&format!("{endpoint}{separator}{query}"))?;
-    set_cookie(&mut response, &URL_SAFE_NO_PAD.encode(sealed), SECONDS)?;
+    sign_in::set_cookie(
+        &mut response,
+        COOKIE,
+        &URL_SAFE_NO_PAD.encode(sealed),
+        SECONDS,
+    )?;
     Ok(response)
 }
 
@@ -168,6 +174,7 @@ pub async fn callback_page(
     Query(returned): Query<Returned>,
 ) -> Result<Response> {
     let provider = Provider::configured().await?;
+    let (address, request_id) = (client.address.clone(), client.request_id.clone());
     let mut response = match come_back(&db, &provider, client, &headers, returned).await {
         Ok(signed_in) => {
             let mut response = redirect("/")?;
@@ -177,9 +184,16 @@ pub async fn callback_page(
                 .extend(cookies.map(|cookie| (SET_COOKIE, cookie)));
             response
         }
-        Err(problem) => pages::problem_page(&problem),
+        Err(problem) => {
+            db.execute(
+                "select audit.record(null, 'session.refused', null, false, $1, $2, $3)",
+                args![address, request_id, json!({ "method": "provider" })],
+            )
+            .await?;
+            pages::problem_page(&problem)
+        }
     };
-    set_cookie(&mut response, "", 0)?;
+    sign_in::set_cookie(&mut response, COOKIE, "", 0)?;
     Ok(response)
 }
 
@@ -251,10 +265,7 @@ async fn account(
             ],
         )
         .await
-        .on_constraint(
-            "person_email_verified",
-            refused("address of a suspended account"),
-        )?;
+        .on_constraint("person_email_verified", refusal())?;
     row.account.ok_or_else(|| refused("suspended account"))
 }
 
@@ -267,7 +278,8 @@ fn name(wished: &str) -> String {
         .filter(|word| !word.is_empty())
         .collect();
     let mut name = words.join("-");
-    name.truncate(40);
+    // With `user-` before it, it is a name still.
+    name.truncate(35);
     let is_name = name.len() >= 3 && name.parse::<Uuid>().is_err();
     if is_name {
         name
@@ -291,7 +303,17 @@ impl Provider {
         })
     }
 
+    /// Asked for again after some minutes: whoever comes need not wait for it, nor make us ask.
     async fn discover(&self) -> Result<Discovered> {
+        thread_local! {
+            static KNOWN: RefCell<Option<(Discovered, i64)>> = const { RefCell::new(None) };
+        }
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        if let Some((known, until)) = KNOWN.with_borrow(Clone::clone)
+            && now < until
+        {
+            return Ok(known);
+        }
         let base = self.issuer.trim_end_matches('/');
         let url = format!("{base}/.well-known/openid-configuration");
         let discovered: Discovered = ask(Method::GET, &url, None, None).await?;
@@ -300,6 +322,7 @@ impl Provider {
                 "it calls itself another issuer than the configured one",
             ));
         }
+        KNOWN.set(Some((discovered.clone(), now + SECONDS)));
         Ok(discovered)
     }
 
@@ -463,20 +486,16 @@ fn redirect(place: &str) -> Result<Response> {
     Ok(response)
 }
 
-fn set_cookie(response: &mut Response, value: &str, seconds: i64) -> Result<()> {
-    let cookie =
-        format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
-    let cookie = HeaderValue::try_from(cookie).map_err(Problem::internal)?;
-    response.headers_mut().append(SET_COOKIE, cookie);
-    Ok(())
-}
-
 /// 401, with what was refused for the log only.
 fn refused(what: &str) -> Problem {
     guest::info!(
         "a sign-in with the provider was refused",
         refused = what.to_owned()
     );
+    refusal()
+}
+
+fn refusal() -> Problem {
     Problem::new(
         StatusCode::UNAUTHORIZED,
         "provider-refused",
@@ -506,7 +525,15 @@ mod tests {
             ("x", "user-x"),
             ("", "user-"),
             ("日本", "user-"),
-            (&"a".repeat(50), &"a".repeat(40)),
+            (&"a".repeat(50), &"a".repeat(35)),
+            (
+                "0192f5a0-1234-7abc-8def-0123456789ab",
+                "0192f5a0-1234-7abc-8def-0123456789a",
+            ),
+            (
+                "0192f5a012347abc8def0123456789ab",
+                "user-0192f5a012347abc8def0123456789ab",
+            ),
         ] {
             let made = name(wished);
             assert_eq!(made, expected, "{wished}");

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use garde::Validate;
-use guest::{Caller, Client, Db, Input, Problem, Result, args};
+use guest::{Caller, Client, Db, Input, Problem, Result, args, to_hex};
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -134,7 +134,7 @@ pub async fn confirm(
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
     let mut hashes = Vec::new();
     for code in &codes {
-        hashes.push(hex(&recovery_hash(code).await?));
+        hashes.push(to_hex(&recovery_hash(code).await?));
     }
     let row: Done = db
         .one(
@@ -253,10 +253,6 @@ async fn recovery_hash(code: &str) -> Result<[u8; 32]> {
         .collect();
     let mac = <Hmac<Sha256> as Mac>::new_from_slice(&key).map_err(Problem::internal)?;
     Ok(mac.chain_update(code).finalize().into_bytes().into())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::tokens::{Granted, Secret, Tokens};
 use crate::{keys, passwords, second_factor, tokens};
 
 /// As long as a session lasts without being refreshed.
-const COOKIE_SECONDS: u32 = 30 * 24 * 60 * 60;
+const COOKIE_SECONDS: i64 = 30 * 24 * 60 * 60;
 
 /// Who signs in.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -118,19 +118,19 @@ pub async fn open(
         csrf_token: csrf_token(cookie.text()),
     };
     let mut response = Json(signed_in).into_response();
-    set_cookie(&mut response, cookie.text(), COOKIE_SECONDS)?;
+    set_cookie(&mut response, SESSION_COOKIE, cookie.text(), COOKIE_SECONDS)?;
     Ok(response)
 }
 
 /// Takes the session cookie away.
 pub fn clear_cookie(response: &mut Response) -> Result<()> {
-    set_cookie(response, "", 0)
+    set_cookie(response, SESSION_COOKIE, "", 0)
 }
 
-fn set_cookie(response: &mut Response, value: &str, seconds: u32) -> Result<()> {
-    let cookie = format!(
-        "{SESSION_COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax"
-    );
+/// A cookie that scripts can't read, for so many seconds.
+pub fn set_cookie(response: &mut Response, name: &str, value: &str, seconds: i64) -> Result<()> {
+    let cookie =
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
     let cookie = HeaderValue::try_from(cookie).map_err(Problem::internal)?;
     response.headers_mut().append(SET_COOKIE, cookie);
     Ok(())

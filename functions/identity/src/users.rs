@@ -283,7 +283,7 @@ pub struct Leaving {
 
 /// Deletes the calling account.
 ///
-/// All that is personal goes, and every session and key ends. What others rely on, such as published skills, stays
+/// What is personal goes, and every session and key ends. What others rely on, such as published skills, stays
 /// under a name that tells nothing. It can't be undone.
 #[utoipa::path(
     post, path = "/api/accounts/me/delete", tag = "accounts", request_body = Leaving,

@@ -85,13 +85,20 @@ impl Server {
             ("smtps", None) => (smtp::SUBMISSIONS_PORT, Security::Wrapped(parameters()?)),
             _ => bail!("the mail server's address has another scheme or `tls`; {EXPECTED}"),
         };
+        let credentials = credentials(&url)?;
+        let is_clear = matches!(security, Security::Plain | Security::Opportunistic(_));
+        if credentials.is_some() && is_clear && !is_loopback(&host) {
+            bail!(
+                "the mail server's password would be sent in clear; write smtps://… or add ?tls=required"
+            );
+        }
         let hello = match url.path().trim_matches('/') {
             "" => domain,
             named => named,
         };
         Ok(Self {
             port: url.port().unwrap_or(port),
-            credentials: credentials(&url)?,
+            credentials,
             hello: ClientId::Domain(hello.to_owned()),
             host,
             security,
@@ -183,6 +190,12 @@ fn host(url: &Url) -> Option<String> {
         // Without the brackets, as the resolver and TLS want it.
         Host::Ipv6(ip) => Some(ip.to_string()),
     }
+}
+
+/// Whether a host is this machine: then nothing travels.
+fn is_loopback(host: &str) -> bool {
+    let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 fn credentials(url: &Url) -> Result<Option<Credentials>> {
