@@ -484,7 +484,7 @@ begin
             perform set_config('synchronous_commit', 'off', true);
             update identity.api_key k set last_used_at = now() where k.hash = credential;
         end if;
-        if known is not null then
+        if known is not null and counted is not null then
             counted := tier || ':account:' || (known ->> 'id');
         end if;
     end if;

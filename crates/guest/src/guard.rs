@@ -19,7 +19,6 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use utoipa::openapi::OpenApi;
@@ -29,9 +28,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::caller::{Checked, Recorded};
 use crate::client::{self, Address, SESSION_COOKIE, cookie};
 use crate::limits::{self, Bucket, Counted, Standing, Tier};
-use crate::openapi::TOKEN;
 use crate::token::{News, Secret, with_verifier};
-use crate::{Caller, Client, Db, Problem, Result, args, required_variable, signature};
+use crate::{Caller, Client, Db, Problem, Result, args, openapi, required_variable, signature};
 
 /// What API keys begin with: scanners for leaked secrets find them by it.
 pub const API_KEY_PREFIX: &str = "gk_";
@@ -69,18 +67,13 @@ impl Policy {
         let extensions = operation.extensions.as_ref();
         let tier = extensions.and_then(|all| all.get("x-rate-limit"));
         let tier = tier.and_then(|tier| serde_json::from_value(tier.clone()).ok());
-        // The library gives a requirement's content by serialisation only.
-        let security = serde_json::to_value(&operation.security).unwrap_or_default();
-        let wanted: Vec<&Value> = security.as_array().into_iter().flatten().collect();
-        let tokens: Vec<&Value> = wanted.iter().filter_map(|one| one.get(TOKEN)).collect();
+        let accepted = openapi::accepted(&operation.security);
         let own = extensions.is_some_and(|all| all.contains_key("x-own-challenge"));
-        let scopes = tokens.iter().filter_map(|scopes| scopes.as_array());
-        let scopes = scopes.flatten().filter_map(Value::as_str);
         Self {
             tier: tier.unwrap_or(Tier::Standard),
-            looks: !tokens.is_empty(),
-            required: !tokens.is_empty() && tokens.len() == wanted.len() && !own,
-            scopes: scopes.map(str::to_owned).collect(),
+            looks: accepted.iter().any(Option::is_some),
+            required: !accepted.is_empty() && accepted.iter().all(Option::is_some) && !own,
+            scopes: accepted.into_iter().flatten().flatten().collect(),
         }
     }
 }

@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -237,9 +236,6 @@ impl Standing {
         let (name, remaining, seconds) = (self.tier.name(), self.remaining, self.seconds());
         let standing = HeaderValue::try_from(format!("\"{name}\";r={remaining};t={seconds}"));
         headers.extend(standing.ok().map(|standing| (STANDING, standing)));
-        if self.refused {
-            headers.insert(RETRY_AFTER, HeaderValue::from(self.seconds()));
-        }
     }
 }
 

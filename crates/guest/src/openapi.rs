@@ -86,7 +86,11 @@ fn complete(operation: &mut Operation) {
             .entry("401".to_owned())
             .or_insert_with(|| problem("`unauthenticated`"));
     }
-    if needs_scope(&operation.security) {
+    let mut scopes = accepted(&operation.security)
+        .into_iter()
+        .flatten()
+        .flatten();
+    if scopes.next().is_some() {
         responses
             .entry("403".to_owned())
             .or_insert_with(|| problem("`forbidden`: the scope is missing"));
@@ -119,13 +123,13 @@ fn complete(operation: &mut Operation) {
     }
 }
 
-fn needs_scope(security: &Option<Vec<SecurityRequirement>>) -> bool {
+/// For each way to be known that an operation accepts, the scopes that a token needs; `None`: no token.
+pub(crate) fn accepted(security: &Option<Vec<SecurityRequirement>>) -> Vec<Option<Vec<String>>> {
     // The library gives a requirement's content by serialisation only.
     let security = serde_json::to_value(security).unwrap_or_default();
-    let wanted = security.as_array().into_iter().flatten();
-    wanted
-        .filter_map(|one| one[TOKEN].as_array())
-        .any(|scopes| !scopes.is_empty())
+    let ways = security.as_array().into_iter().flatten();
+    let scopes = ways.map(|way| serde_json::from_value(way.get(TOKEN)?.clone()).ok());
+    scopes.collect()
 }
 
 fn problem(description: &str) -> RefOr<Response> {
