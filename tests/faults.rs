@@ -368,7 +368,11 @@ async fn a_missing_or_broken_component_is_named() -> Result<()> {
 async fn a_path_without_a_route_is_a_problem_of_the_host() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let host = Host::start(options(HEAD, folder.path())?).await?;
-    let response = reqwest::get(format!("http://{}/nothing", host.address())).await?;
+    let response = e2e::http()
+        .build()?
+        .get(format!("http://{}/nothing", host.address()))
+        .send()
+        .await?;
     assert_eq!(response.status(), 404);
     let id = response.headers()["x-request-id"].to_str()?.to_owned();
     let problem: Value = response.json().await?;

@@ -387,7 +387,7 @@ impl Server {
         Ok(Self {
             url,
             database,
-            http: reqwest::Client::builder().no_proxy().build()?,
+            http: http().build()?,
             variables,
             host: Some(host),
             sandbox: None,
@@ -454,6 +454,13 @@ pub fn variables(database: &Url, url: &str, sandbox_url: &str) -> Result<BTreeMa
         rate_limits: "",
     };
     secrets::function_variables(&manifest()?, database, &master_key(), deployment)
+}
+
+/// An HTTP client for this machine's addresses.
+pub fn http() -> reqwest::ClientBuilder {
+    // reqwest wants a cryptographic library even for plain HTTP. Fails where it has one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
 }
 
 /// The `gather` command that is built with the tests.

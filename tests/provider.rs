@@ -234,8 +234,7 @@ impl Trial {
             ("oidc_keys_origin", issuer),
         ];
         let server = Server::told(&told).await?;
-        let browser = reqwest::Client::builder()
-            .no_proxy()
+        let browser = e2e::http()
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self {

@@ -155,10 +155,7 @@ async fn server_sent_events_come_one_by_one_and_stop_with_the_client() -> Result
 #[tokio::test]
 async fn http2_and_http1_are_both_spoken() -> Result<()> {
     let server = probe().await?;
-    let http2 = reqwest::Client::builder()
-        .no_proxy()
-        .http2_prior_knowledge()
-        .build()?;
+    let http2 = e2e::http().http2_prior_knowledge().build()?;
     let response = http2.get(format!("{}/hello", server.url)).send().await?;
     assert_eq!(response.version(), reqwest::Version::HTTP_2);
     assert_eq!(response.text().await?, "hello");

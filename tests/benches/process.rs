@@ -77,7 +77,7 @@ impl Server {
     /// Registers the agent if it is not known, and signs in.
     pub async fn sign_in(&self, pair: &KeyPair) -> Result<String> {
         let key = BASE64_STANDARD.encode(*pair.pk);
-        let http = reqwest::Client::new();
+        let http = e2e::http().build()?;
         let post = async |path: &str, body: Value| -> Result<Value> {
             let request = http
                 .post(format!("http://{}{path}", self.address))

@@ -141,7 +141,10 @@ fn print(name: &str, ours: &Figures, theirs: &Figures) {
 
 /// What the host's own histogram says of new instances.
 async fn instantiation(server: &Server) -> Result<String> {
-    let metrics = reqwest::get(format!("http://{}/metrics", server.address))
+    let metrics = e2e::http()
+        .build()?
+        .get(format!("http://{}/metrics", server.address))
+        .send()
         .await?
         .text()
         .await?;

@@ -34,6 +34,14 @@ impl Recipient {
         if !name.chars().all(plain) {
             return Err("The account's name can't be mailed.");
         }
+        let notice = |happened: &str| {
+            format!(
+                "{happened}\n\n\
+                 If it wasn't you, somebody else may have access to the account. Reset the\n\
+                 password now: that ends all sessions, API keys and passkeys.\n\n\
+                 {public_url}/account/forgot\n"
+            )
+        };
         let (subject, text) = match self.purpose.as_str() {
             "verify" => (
                 "Confirm your mail address",
@@ -68,13 +76,38 @@ impl Recipient {
             ),
             "password-changed" => (
                 "Your password was changed",
-                format!(
+                notice(&format!(
                     "The password of your account {name} was changed, and all its sessions were\n\
-                     ended, at {public_url}.\n\n\
-                     If it wasn't you, somebody else may have access to the account. Reset the\n\
-                     password now at\n\n\
-                     {public_url}/account/forgot\n"
-                ),
+                     ended, at {public_url}."
+                )),
+            ),
+            "passkey-added" => (
+                "A passkey was added to your account",
+                notice(&format!(
+                    "A passkey was added to your account {name} at\n\
+                     {public_url}. Whoever has its device can sign in with it."
+                )),
+            ),
+            "key-created" => (
+                "An API key was made for your account",
+                notice(&format!(
+                    "An API key was made for your account {name} at\n\
+                     {public_url}. Whoever has it can act for you as far as it allows."
+                )),
+            ),
+            "second-factor-added" => (
+                "Your account has a second factor now",
+                notice(&format!(
+                    "A second factor was added to your account {name} at\n\
+                     {public_url}. Signing in with the password asks for its code."
+                )),
+            ),
+            "second-factor-removed" => (
+                "Your account has no second factor any more",
+                notice(&format!(
+                    "The second factor of your account {name} was removed at\n\
+                     {public_url}. Signing in asks for no code any more."
+                )),
             ),
             _ => return Err("Mail of this purpose is unknown here."),
         };
@@ -133,9 +166,18 @@ mod tests {
         }
     }
 
+    const NOTICES: [&str; 6] = [
+        "registered",
+        "password-changed",
+        "passkey-added",
+        "key-created",
+        "second-factor-added",
+        "second-factor-removed",
+    ];
+
     #[test]
     fn notices_carry_no_token() {
-        for purpose in ["registered", "password-changed"] {
+        for purpose in NOTICES {
             let notice = letter(purpose);
             assert_eq!(
                 links(&notice.text),
@@ -148,7 +190,7 @@ mod tests {
 
     #[test]
     fn subjects_are_one_line_and_the_same_for_everybody() {
-        for purpose in ["verify", "reset", "registered", "password-changed"] {
+        for purpose in [&["verify", "reset"], NOTICES.as_slice()].concat() {
             let subject = letter(purpose).subject;
             assert!(!subject.contains("ada") && !subject.contains(char::is_control));
         }

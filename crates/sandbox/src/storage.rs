@@ -29,6 +29,8 @@ impl Storage {
             .filter(|(name, _)| name.starts_with("AWS_"));
         let objects = match url {
             Some(url) => {
+                // Fails where it is done already.
+                let _ = rustls::crypto::ring::default_provider().install_default();
                 let (store, path) =
                     object_store::parse_url_opts(url, environment).with_context(|| {
                         format!("{}://… is no object store that can be used", url.scheme())

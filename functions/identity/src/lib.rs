@@ -11,6 +11,7 @@ mod input;
 mod keys;
 mod owners;
 mod pages;
+mod passkeys;
 mod passwords;
 mod provider;
 mod recovery;
@@ -38,6 +39,8 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(tokens::refresh))
         .routes(routes!(sessions::list, sign_in::sign_in, sessions::end_all))
         .routes(routes!(sessions::current, sessions::end_current))
+        .routes(routes!(passkeys::begin_sign_in))
+        .routes(routes!(passkeys::sign_in))
         .routes(routes!(provider::begin))
         .routes(routes!(provider::callback_page))
         .routes(routes!(sessions::end))
@@ -69,6 +72,9 @@ fn people() -> OpenApiRouter {
         .routes(routes!(recovery::reset))
         .routes(routes!(second_factor::begin, second_factor::remove))
         .routes(routes!(second_factor::confirm))
+        .routes(routes!(passkeys::begin))
+        .routes(routes!(passkeys::add, passkeys::list))
+        .routes(routes!(passkeys::get, passkeys::remove))
         .routes(routes!(pages::verify, pages::verified))
         .routes(routes!(pages::reset, pages::was_reset))
         .routes(routes!(pages::forgot, pages::forgotten))

@@ -2,8 +2,6 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use garde::Validate;
 use guest::{Caller, Client, Db, Input, Problem, Result, args, to_hex};
 use hmac::{Hmac, Mac};
@@ -128,7 +126,7 @@ pub async fn confirm(
             args![caller.id],
         )
         .await?;
-    let sealed = unwrapped(&kept.and_then(|kept| kept.totp).ok_or_else(absent)?)?;
+    let sealed = secrets::decode(&kept.and_then(|kept| kept.totp).ok_or_else(absent)?)?;
     let step = step(&open(caller.id, &sealed).await?, &given.code)
         .ok_or_else(|| Problem::invalid("code", "is not the authenticator's at this time"))?;
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
@@ -194,7 +192,7 @@ pub async fn accepts(db: &Db, account: Uuid, sealed: &str, code: &str) -> Result
     let code = code.trim();
     let is_digits = code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
     let (step, recovery) = if is_digits {
-        let Some(step) = step(&open(account, &unwrapped(sealed)?).await?, code) else {
+        let Some(step) = step(&open(account, &secrets::decode(sealed)?).await?, code) else {
             return Ok(false);
         };
         (Some(step), None)
@@ -208,13 +206,6 @@ pub async fn accepts(db: &Db, account: Uuid, sealed: &str, code: &str) -> Result
         )
         .await?;
     Ok(row.done)
-}
-
-/// PostgreSQL breaks lines in long base64.
-fn unwrapped(base64: &str) -> Result<Vec<u8>> {
-    STANDARD
-        .decode(base64.replace('\n', ""))
-        .map_err(Problem::internal)
 }
 
 async fn open(account: Uuid, sealed: &[u8]) -> Result<Vec<u8>> {

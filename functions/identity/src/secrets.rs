@@ -1,6 +1,8 @@
 //! Keys derived from the function's secret: one for each purpose, so that none can stand in for
 //! another.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, AeadCore, KeyInit, OsRng, Payload, rand_core::RngCore};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use guest::{Problem, Result, hex_key, required_variable};
@@ -45,6 +47,13 @@ pub fn open(key: &[u8; 32], owner: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     };
     let opened = XChaCha20Poly1305::new(key.into()).decrypt(XNonce::from_slice(nonce), payload);
     opened.ok()
+}
+
+/// Bytes of the database: PostgreSQL breaks lines in long base64.
+pub fn decode(base64: &str) -> Result<Vec<u8>> {
+    STANDARD
+        .decode(base64.replace('\n', ""))
+        .map_err(Problem::internal)
 }
 
 fn derive(secret: &[u8; 32], purpose: &str) -> Result<[u8; 32]> {

@@ -20,7 +20,7 @@ pub struct Session {
     id: Uuid,
     /// Whether it is the one of this request.
     current: bool,
-    /// How it was opened: `key`, `password` or `provider`.
+    /// How it was opened: `key`, `password`, `passkey` or `provider`.
     method: String,
     /// From where; of IPv6 the network.
     address: Option<String>,

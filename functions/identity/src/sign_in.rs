@@ -98,8 +98,7 @@ pub async fn open(
     password: Option<[u8; 32]>,
     client: Client,
 ) -> Result<Response> {
-    let (refresh, cookie) = (Secret::refresh(), Secret::new("gs_"));
-    let client = client.with_cookie(cookie.text());
+    let session = NewSession::of(client);
     let granted: Option<Granted> = db
         .optional(
             "select g.* from identity.open_session($1, $2, $3, $4, $5, $6) g",
@@ -107,19 +106,45 @@ pub async fn open(
                 account,
                 method,
                 password,
-                refresh.hash(),
-                json!(client),
+                session.refresh.hash(),
+                json!(session.client),
                 keys::remembered_kid()
             ],
         )
         .await?;
-    let signed_in = SignedIn {
-        tokens: tokens::grant(db, granted.ok_or_else(failed)?, refresh).await?,
-        csrf_token: csrf_token(cookie.text()),
-    };
-    let mut response = Json(signed_in).into_response();
-    set_cookie(&mut response, SESSION_COOKIE, cookie.text(), COOKIE_SECONDS)?;
-    Ok(response)
+    session.answer(db, granted.ok_or_else(failed)?).await
+}
+
+/// The secrets of a session that is about to be opened.
+pub struct NewSession {
+    /// Its first refresh token.
+    pub refresh: Secret,
+    /// Whose it will be, with the cookie's hash.
+    pub client: Client,
+    cookie: Secret,
+}
+
+impl NewSession {
+    pub fn of(client: Client) -> Self {
+        let cookie = Secret::new("gs_");
+        Self {
+            refresh: Secret::refresh(),
+            client: client.with_cookie(cookie.text()),
+            cookie,
+        }
+    }
+
+    /// Tells the secrets, once the session is open.
+    pub async fn answer(self, db: &Db, granted: Granted) -> Result<Response> {
+        let cookie = self.cookie.text();
+        let signed_in = SignedIn {
+            tokens: tokens::grant(db, granted, self.refresh).await?,
+            csrf_token: csrf_token(cookie),
+        };
+        let mut response = Json(signed_in).into_response();
+        set_cookie(&mut response, SESSION_COOKIE, cookie, COOKIE_SECONDS)?;
+        Ok(response)
+    }
 }
 
 /// Takes the session cookie away.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
-use guest::{Caller, Client, Created, Db, Input, Kind, Problem, Result, args, open_link};
+use guest::{Caller, Client, Created, Db, Input, Problem, Result, args, open_link};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -303,24 +303,17 @@ pub async fn leave(
     #[derive(Deserialize)]
     struct Name {
         name: String,
-        email: Option<String>,
-        has_password: Option<bool>,
     }
     let account: Name = db
         .one(
-            "select a.name, p.email, p.password_version is not null as has_password
-             from identity.account a left join identity.person p on p.account_id = a.id where a.id = $1",
+            "select name from identity.account where id = $1",
             args![caller.id],
         )
         .await?;
     if account.name != leaving.name {
         return Err(confirmation_refused());
     }
-    if caller.kind == Kind::User && account.has_password == Some(true) {
-        let email = account.email.unwrap_or_default();
-        let given = leaving.password.unwrap_or_default();
-        confirm_password(&db, &client, &caller, &email, &given).await?;
-    }
+    confirm(&db, &client, &caller, leaving.password.as_deref()).await?;
     db.execute(
         "select identity.forget_account($1, $2)",
         args![caller.id, json!(client)],
@@ -328,6 +321,30 @@ pub async fn leave(
     .await
     .on_constraint("last_admin", crate::accounts::last_admin())?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Checks the password of the caller, if they have one: agents and those who come from a provider have none.
+pub async fn confirm(
+    db: &Db,
+    client: &Client,
+    caller: &Caller,
+    password: Option<&str>,
+) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Person {
+        email: String,
+    }
+    let person: Option<Person> = db
+        .optional(
+            "select email from identity.person where account_id = $1 and password_version is not null",
+            args![caller.id],
+        )
+        .await?;
+    let Some(person) = person else {
+        return Ok(());
+    };
+    let given = password.unwrap_or_default();
+    confirm_password(db, client, caller, &person.email, given).await
 }
 
 /// Checks the password of somebody who is signed in already. Failures count as they do for signing in.

@@ -223,6 +223,14 @@ const CODES: &[(&str, &str)] = &[
         "The link was used, is too old, or was not copied whole. Ask for a new one.",
     ),
     (
+        "passkey-exists",
+        "This passkey was added to an account already. Sign in with it.",
+    ),
+    (
+        "passkeys-unavailable",
+        "Passkeys belong to a domain name. The operator gives the server one with `--public-url`.",
+    ),
+    (
         "provider-refused",
         "The sign-in with the provider was not accepted: it was refused there, took longer than ten minutes, began in another browser, or its answer was not for us. Begin again.",
     ),
@@ -257,6 +265,10 @@ const CODES: &[(&str, &str)] = &[
     (
         "too-many-keys",
         "An account can have 100 API keys. Delete one that is not used.",
+    ),
+    (
+        "too-many-passkeys",
+        "An account can have 20 passkeys. Remove one that is not used.",
     ),
     (
         "version-not-approved",

@@ -1,0 +1,427 @@
+//! Passkeys, with a browser and a device in software: the `passkey` crate, which shares no code with ours.
+
+use anyhow::{Context, Result, anyhow, ensure};
+use e2e::{
+    Server,
+    people::{PASSWORD, Person, code},
+};
+use futures::future::join_all;
+use passkey::{
+    authenticator::{Authenticator, UiHint, UserCheck, UserValidationMethod},
+    client::{Client, DefaultClientData, WebauthnError},
+    crypto::rust_crypto::RustCryptoBackend,
+    types::{
+        Passkey,
+        ctap2::{Aaguid, Ctap2Error},
+        webauthn::{CredentialCreationOptions, CredentialRequestOptions},
+    },
+};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use url::Url;
+
+/// Whoever holds the device, and shows who they are if it asks.
+struct Holder;
+
+#[async_trait::async_trait]
+impl UserValidationMethod for Holder {
+    type PasskeyItem = Passkey;
+
+    async fn check_user<'a>(
+        &self,
+        _: UiHint<'a, Passkey>,
+        presence: bool,
+        verification: bool,
+    ) -> Result<UserCheck, Ctap2Error> {
+        Ok(UserCheck {
+            presence,
+            verification,
+        })
+    }
+
+    fn is_presence_enabled(&self) -> bool {
+        true
+    }
+
+    fn is_verification_enabled(&self) -> Option<bool> {
+        Some(true)
+    }
+}
+
+/// A browser on a page, with a device for one passkey.
+struct Device {
+    passkey: Option<Passkey>,
+    counts: bool,
+    /// Whether it asks who holds it, as it is told to.
+    verifies: bool,
+    /// The page's address.
+    page: Url,
+}
+
+impl Device {
+    fn new(server: &Server) -> Result<Self> {
+        Ok(Self {
+            passkey: None,
+            counts: false,
+            verifies: true,
+            page: server.url.replace("127.0.0.1", "localhost").parse()?,
+        })
+    }
+
+    fn authenticator(&self) -> Authenticator<Option<Passkey>, Holder, RustCryptoBackend> {
+        let (id, passkey) = (Aaguid::new_empty(), self.passkey.clone());
+        let mut device = Authenticator::new(id, passkey, Holder, RustCryptoBackend);
+        device.set_make_credentials_with_signature_counter(self.counts);
+        device
+    }
+
+    /// `navigator.credentials.create`
+    async fn create(&mut self, ceremony: &Value) -> Result<Value> {
+        let mut options = json!({ "publicKey": ceremony["options"] });
+        if !self.verifies {
+            options["publicKey"]["authenticatorSelection"]["userVerification"] =
+                json!("discouraged");
+        }
+        let options: CredentialCreationOptions = serde_json::from_value(options)?;
+        let mut browser = Client::new(self.authenticator()).allows_insecure_localhost(true);
+        let made = browser
+            .register(&self.page, options, DefaultClientData)
+            .await
+            .map_err(refused_here)?;
+        self.passkey.clone_from(browser.authenticator().store());
+        Ok(serde_json::to_value(made)?)
+    }
+
+    /// `navigator.credentials.get`
+    async fn get(&mut self, ceremony: &Value) -> Result<Value> {
+        let mut options = json!({ "publicKey": ceremony["options"] });
+        if !self.verifies {
+            options["publicKey"]["userVerification"] = json!("discouraged");
+        }
+        let options: CredentialRequestOptions = serde_json::from_value(options)?;
+        let mut browser = Client::new(self.authenticator()).allows_insecure_localhost(true);
+        let signed = browser
+            .authenticate(&self.page, options, DefaultClientData)
+            .await
+            .map_err(refused_here)?;
+        self.passkey.clone_from(browser.authenticator().store());
+        Ok(serde_json::to_value(signed)?)
+    }
+
+    /// Signs in as somebody would.
+    async fn sign_in(&mut self, server: &Server) -> Result<Response> {
+        let ceremony = begin_sign_in(server).await?;
+        let credential = self.get(&ceremony).await?;
+        answer(server, &ceremony, &credential).await
+    }
+}
+
+fn refused_here(error: WebauthnError) -> anyhow::Error {
+    anyhow!("the browser or the device refuses: {error:?}")
+}
+
+async fn begin(server: &Server, person: &Person) -> Result<Value> {
+    let path = "/api/users/me/passkeys/options";
+    let given = json!({ "password": PASSWORD });
+    let response = person.post(server, path, &given).send().await?;
+    ensure!(response.status() == 200, "{}", response.text().await?);
+    Ok(response.json().await?)
+}
+
+async fn add(
+    server: &Server,
+    person: &Person,
+    ceremony: &Value,
+    credential: &Value,
+) -> Result<Response> {
+    let new = json!({ "name": "Laptop", "state": ceremony["state"], "credential": credential });
+    let request = person.post(server, "/api/users/me/passkeys", &new);
+    Ok(request.send().await?)
+}
+
+/// A device that a person can sign in with.
+async fn added(server: &Server, person: &Person) -> Result<(Device, Value)> {
+    let mut device = Device::new(server)?;
+    device.counts = true;
+    let ceremony = begin(server, person).await?;
+    let credential = device.create(&ceremony).await?;
+    let response = add(server, person, &ceremony, &credential).await?;
+    ensure!(response.status() == 201, "{}", response.text().await?);
+    Ok((device, response.json().await?))
+}
+
+async fn begin_sign_in(server: &Server) -> Result<Value> {
+    let response = server
+        .post("/api/sessions/passkey/options", &json!({}))
+        .await?;
+    ensure!(response.status() == 200, "{}", response.text().await?);
+    Ok(response.json().await?)
+}
+
+async fn answer(server: &Server, ceremony: &Value, credential: &Value) -> Result<Response> {
+    let given = json!({ "state": ceremony["state"], "credential": credential });
+    server.post("/api/sessions/passkey", &given).await
+}
+
+fn refused() -> (u16, String) {
+    (401, "authentication-failed".to_owned())
+}
+
+#[tokio::test]
+async fn a_passkey_signs_its_owner_in() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let (mut device, passkey) = added(&server, &grace).await?;
+    assert_eq!(passkey["name"], "Laptop");
+    assert_eq!(passkey["last_used_at"], Value::Null);
+
+    let again = Person::of(&server, &grace.email, device.sign_in(&server).await?).await?;
+    assert_eq!(again.id, grace.id);
+    let session: Value = again
+        .get(&server, "/api/sessions/current")
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(session["method"], "passkey");
+    let by_cookie = server
+        .http
+        .get(format!("{}/api/users/me", server.url))
+        .header("cookie", &again.cookie);
+    assert_eq!(by_cookie.send().await?.status(), 200);
+
+    let mine: Value = grace
+        .get(&server, "/api/users/me/passkeys")
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(mine["items"][0]["id"], passkey["id"]);
+    assert!(mine["items"][0]["last_used_at"].is_string(), "{mine}");
+    let known = json!([passkey["id"]]);
+    let export: Value = grace
+        .get(&server, "/api/accounts/me/export")
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(json!([export["passkeys"][0]["id"]]), known);
+
+    let path = format!(
+        "/api/users/me/passkeys/{}",
+        passkey["id"].as_str().context("id")?
+    );
+    let mallory = Person::register(&server, "mallory").await?;
+    let steal = mallory
+        .request(&server, Method::DELETE, &path)
+        .send()
+        .await?;
+    assert_eq!(steal.status(), 404);
+    assert_eq!(mallory.get(&server, &path).send().await?.status(), 404);
+    assert_eq!(grace.get(&server, &path).send().await?.status(), 200);
+    let removed = grace.request(&server, Method::DELETE, &path).send().await?;
+    assert_eq!(removed.status(), 204);
+    assert_eq!(code(device.sign_in(&server).await?).await?, refused());
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_adds_a_passkey_gives_the_password_and_is_signed_in() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let path = "/api/users/me/passkeys/options";
+    for given in [json!({}), json!({ "password": "not the password" })] {
+        let response = grace.post(&server, path, &given).send().await?;
+        let expected = (403, "confirmation-refused".to_owned());
+        assert_eq!(code(response).await?, expected, "{given}");
+    }
+    let agent = e2e::agents::Agent::sign_in(&server, "ada", 1).await?;
+    let (status, _) = agent.send(&server, "POST", path, &json!({})).await?;
+    assert_eq!(status, 404, "agents have keys of their own");
+
+    // Another person's ceremony, and a session that has ended.
+    let mut device = Device::new(&server)?;
+    let ceremony = begin(&server, &grace).await?;
+    let credential = device.create(&ceremony).await?;
+    let mallory = Person::register(&server, "mallory").await?;
+    let stolen = add(&server, &mallory, &ceremony, &credential).await?;
+    assert_eq!(code(stolen).await?, (422, "invalid-input".to_owned()));
+    let out = grace.request(&server, Method::DELETE, "/api/sessions/current");
+    assert_eq!(out.send().await?.status(), 204);
+    let late = add(&server, &grace, &ceremony, &credential).await?;
+    assert_eq!(
+        late.status(),
+        401,
+        "also while the access token is still believed"
+    );
+
+    // Each ceremony adds one passkey, and a device only one.
+    let grace = Person::sign_in(&server, &grace.email, PASSWORD).await?;
+    assert_eq!(
+        add(&server, &grace, &ceremony, &credential).await?.status(),
+        201
+    );
+    let twice = add(&server, &grace, &ceremony, &credential).await?;
+    assert_eq!(code(twice).await?, (422, "invalid-input".to_owned()));
+    let ceremony = begin(&server, &grace).await?;
+    let again = device.create(&ceremony).await.expect_err("it has one");
+    assert!(format!("{again}").contains("CredentialExcluded"), "{again}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_passkey_is_made_for_this_server_by_who_was_verified() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let elsewhere: Url = "http://localhost:1".parse()?;
+    for (verifies, page, what) in [
+        (false, None, "not verified"),
+        (true, Some(elsewhere.clone()), "of another origin"),
+    ] {
+        let mut device = Device::new(&server)?;
+        device.verifies = verifies;
+        device.page = page.unwrap_or(device.page);
+        let ceremony = begin(&server, &grace).await?;
+        let credential = device.create(&ceremony).await?;
+        let response = add(&server, &grace, &ceremony, &credential).await?;
+        assert_eq!(
+            code(response).await?,
+            (422, "invalid-input".to_owned()),
+            "{what}"
+        );
+    }
+    let (mut device, _) = added(&server, &grace).await?;
+    device.verifies = false;
+    assert_eq!(code(device.sign_in(&server).await?).await?, refused());
+    device.verifies = true;
+    let page = std::mem::replace(&mut device.page, elsewhere);
+    assert_eq!(code(device.sign_in(&server).await?).await?, refused());
+    device.page = page;
+    assert_eq!(device.sign_in(&server).await?.status(), 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_signed_challenge_counts_once_and_unchanged() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let (mut device, _) = added(&server, &grace).await?;
+    let ceremony = begin_sign_in(&server).await?;
+    let credential = device.get(&ceremony).await?;
+
+    let other = begin_sign_in(&server).await?;
+    let adding = begin(&server, &grace).await?;
+    let state = ceremony["state"].as_str().context("a state")?;
+    let flipped = format!("{}A", &state[..state.len() - 1]);
+    let states = [
+        other["state"].clone(),
+        adding["state"].clone(),
+        json!("x"),
+        json!(""),
+        json!(flipped),
+    ];
+    for state in states.iter().filter(|other| **other != ceremony["state"]) {
+        let response = answer(&server, &json!({ "state": state }), &credential).await?;
+        assert_eq!(code(response).await?, refused(), "{state}");
+    }
+    for field in [
+        "signature",
+        "authenticatorData",
+        "clientDataJSON",
+        "userHandle",
+    ] {
+        let mut changed = credential.clone();
+        let text = changed["response"][field].as_str().context("a text")?;
+        let middle = text.len() / 2;
+        let other = if &text[middle..=middle] == "A" {
+            "B"
+        } else {
+            "A"
+        };
+        changed["response"][field] =
+            json!(format!("{}{other}{}", &text[..middle], &text[middle + 1..]));
+        let (status, _) = code(answer(&server, &ceremony, &changed).await?).await?;
+        assert!([401, 422].contains(&status), "{field}: {status}");
+    }
+    for nothing in [
+        json!(null),
+        json!({}),
+        json!("x"),
+        json!({ "id": "x", "response": {} }),
+    ] {
+        let response = answer(&server, &ceremony, &nothing).await?;
+        assert_eq!(
+            code(response).await?,
+            (422, "invalid-input".to_owned()),
+            "{nothing}"
+        );
+    }
+    // All at once: one wins.
+    let tries = (0..8).map(|_| answer(&server, &ceremony, &credential));
+    let mut statuses = Vec::new();
+    for response in join_all(tries).await {
+        statuses.push(response?.status().as_u16());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 401, 401, 401, 401, 401, 401, 401]);
+    assert_eq!(
+        code(answer(&server, &ceremony, &credential).await?).await?,
+        refused()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_copied_device_is_found_out_by_its_counter() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let (mut device, _) = added(&server, &grace).await?;
+    let mut copy = Device::new(&server)?;
+    copy.passkey.clone_from(&device.passkey);
+    assert_eq!(device.sign_in(&server).await?.status(), 200);
+    assert_eq!(code(copy.sign_in(&server).await?).await?, refused());
+    assert_eq!(device.sign_in(&server).await?.status(), 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn passkeys_end_with_what_they_belong_to() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let (mut device, _) = added(&server, &grace).await?;
+    let status = |status: &str| {
+        format!(
+            "select identity.set_status('{}', '{status}', null, null, true, null, null)",
+            grace.id
+        )
+    };
+    server.database.execute(&status("suspended")).await?;
+    assert_eq!(code(device.sign_in(&server).await?).await?, refused());
+    server.database.execute(&status("active")).await?;
+    assert_eq!(device.sign_in(&server).await?.status(), 200);
+
+    // Who resets the password may have lost the account to somebody who added a passkey.
+    let reset = format!(
+        "with link as (
+             insert into identity.link (account_id, purpose, expires_at)
+             values ('{}', 'reset', now() + interval '1 minute') returning id, account_id)
+         select identity.set_password(null, id, sha256('x'), 1::smallint, null, '{{}}') from link",
+        grace.id
+    );
+    server.database.execute(&reset).await?;
+    assert_eq!(code(device.sign_in(&server).await?).await?, refused());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_without_a_domain_has_no_passkeys() -> Result<()> {
+    let server = Server::told(&[("public_url", "http://192.0.2.1")]).await?;
+    let response = server
+        .post("/api/sessions/passkey/options", &json!({}))
+        .await?;
+    assert_eq!(
+        code(response).await?,
+        (404, "passkeys-unavailable".to_owned())
+    );
+    Ok(())
+}
