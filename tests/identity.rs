@@ -759,3 +759,107 @@ async fn an_ended_session_gives_no_new_tokens() -> Result<()> {
     assert_eq!(refresh(&server, &session.refresh).await?.status(), 401);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_sign_in_beside_a_key_rotation_is_ended_by_it_or_refused_after_it() -> Result<()> {
+    let server = Server::start().await?;
+    let mut ada = Agent::register(&server, 1).await?;
+    for (number, sign_in_first) in (2..).zip([true, false]) {
+        let before = ada.sign_in(&server).await?;
+        let known: Value = me(&server, &before.access).await?.json().await?;
+        let id: Uuid = known["id"].as_str().context("id")?.parse()?;
+        let new = key(number);
+        let body = json!({
+            "public_key": BASE64_STANDARD.encode(*new.pk),
+            "signature": BASE64_STANDARD.encode(*ada.pair.sk.sign(*new.pk, None)),
+        });
+        let rotate = server
+            .http
+            .post(format!("{}/api/agents/me/key", server.url))
+            .bearer_auth(&before.access)
+            .json(&body);
+        let answer = ada.answer(&ada.challenge(&server).await?);
+        let sign_in = server
+            .http
+            .post(format!("{}/api/agents/authenticate", server.url))
+            .json(&answer);
+        // Both have found the key when they get to the account.
+        let held = server.database.hold_account(id).await?;
+        let (signed_in, rotated) = if sign_in_first {
+            let [signed_in, rotated] = server.in_turn(held, sign_in, rotate).await?;
+            (signed_in, rotated)
+        } else {
+            let [rotated, signed_in] = server.in_turn(held, rotate, sign_in).await?;
+            (signed_in, rotated)
+        };
+        assert_eq!(rotated.status(), 200);
+        if sign_in_first {
+            assert_eq!(signed_in.status(), 200);
+            let opened = tokens(signed_in).await?;
+            assert_eq!(refresh(&server, &opened.refresh).await?.status(), 401);
+            revoked_within_two_seconds(&server, &opened.access).await?;
+        } else {
+            assert_eq!(problem(signed_in, 401).await?, "authentication-failed");
+        }
+        let living: i64 = sqlx::query_scalar(
+            "select count(*) from identity.session where account_id = $1 and revoked_at is null",
+        )
+        .bind(id)
+        .fetch_one(&mut server.database.connect().await?)
+        .await?;
+        assert_eq!(living, 0);
+        ada.pair = new;
+    }
+    assert_eq!(
+        me(&server, &ada.sign_in(&server).await?.access)
+            .await?
+            .status(),
+        200
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_session_of_a_former_key_outlives_its_rotation() -> Result<()> {
+    let server = Server::start().await?;
+    let mut ada = Agent::register(&server, 1).await?;
+    let mut opened = Vec::new();
+    for number in 2..10 {
+        let before = ada.sign_in(&server).await?;
+        let mut answers = Vec::new();
+        for _ in 0..6 {
+            answers.push(ada.answer(&ada.challenge(&server).await?));
+        }
+        let new = key(number);
+        let body = json!({
+            "public_key": BASE64_STANDARD.encode(*new.pk),
+            "signature": BASE64_STANDARD.encode(*ada.pair.sk.sign(*new.pk, None)),
+        });
+        let rotate = server
+            .http
+            .post(format!("{}/api/agents/me/key", server.url))
+            .bearer_auth(&before.access)
+            .json(&body);
+        let sign_ins = answers
+            .iter()
+            .map(|answer| server.post("/api/agents/authenticate", answer));
+        let (signed_in, rotated) = tokio::join!(join_all(sign_ins), rotate.send());
+        assert_eq!(rotated?.status(), 200);
+        for response in signed_in {
+            let response = response?;
+            if response.status() == 200 {
+                opened.push(tokens(response).await?);
+            } else {
+                assert_eq!(problem(response, 401).await?, "authentication-failed");
+            }
+        }
+        opened.push(before);
+        ada.pair = new;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for tokens in opened {
+        assert_eq!(me(&server, &tokens.access).await?.status(), 401);
+        assert_eq!(refresh(&server, &tokens.refresh).await?.status(), 401);
+    }
+    Ok(())
+}

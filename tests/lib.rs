@@ -168,6 +168,58 @@ impl Database {
             .cloned()
             .with_context(|| format!("no {name}"))
     }
+
+    /// Runs statements in a transaction that goes on, so that others wait for what they lock.
+    ///
+    /// # Errors
+    /// The server refuses one.
+    pub async fn hold(&self, sql: &str) -> Result<Held> {
+        let mut connection = self.connect().await?;
+        sqlx::raw_sql(AssertSqlSafe(format!("begin; {sql}")))
+            .execute(&mut connection)
+            .await?;
+        Ok(Held(connection))
+    }
+
+    /// Holds an account's row: whoever signs in to it or changes it waits.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub async fn hold_account(&self, account: Uuid) -> Result<Held> {
+        let row = format!("select id from identity.account where id = '{account}' for update");
+        self.hold(&row).await
+    }
+
+    /// Returns once so many statements wait for locks.
+    async fn until_waiting(&self, count: i64) -> Result<()> {
+        let mut connection = self.connect().await?;
+        for _ in 0..400 {
+            let waiting: i64 = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity
+                 where datname = current_database() and wait_event_type = 'Lock'",
+            )
+            .fetch_one(&mut connection)
+            .await?;
+            if waiting >= count {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        anyhow::bail!("{count} statements never waited")
+    }
+}
+
+/// A transaction that keeps its locks until it is released or dropped.
+pub struct Held(PgConnection);
+
+impl Held {
+    /// Lets those go on who wait.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub async fn release(self) -> Result<()> {
+        Ok(self.0.close().await?)
+    }
 }
 
 /// A host that serves in this process, and a client for it.
@@ -418,6 +470,25 @@ impl Server {
     pub async fn post(&self, path: &str, body: &serde_json::Value) -> Result<reqwest::Response> {
         let request = self.http.post(format!("{}{path}", self.url)).json(body);
         Ok(request.send().await?)
+    }
+
+    /// The answers of two requests that need what is held: both wait, the second one behind the first, before it is
+    /// released.
+    ///
+    /// # Errors
+    /// One does not wait, or the connection fails.
+    pub async fn in_turn(
+        &self,
+        held: Held,
+        first: reqwest::RequestBuilder,
+        second: reqwest::RequestBuilder,
+    ) -> Result<[reqwest::Response; 2]> {
+        let first = tokio::spawn(first.send());
+        self.database.until_waiting(1).await?;
+        let second = tokio::spawn(second.send());
+        self.database.until_waiting(2).await?;
+        held.release().await?;
+        Ok([first.await??, second.await??])
     }
 
     /// The host, to drain it.

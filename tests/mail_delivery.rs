@@ -269,3 +269,112 @@ async fn who_registered_with_anothers_address_keeps_nothing_after_its_owner_rese
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn an_address_gets_five_mails_of_one_kind_an_hour_and_nobody_can_tell() -> Result<()> {
+    let (server, mailbox, _worker) = with_mail().await?;
+    let email = "grace@example.org";
+    let links = async |purpose: &str| {
+        let count = sqlx::query_scalar(
+            "select count(*) from identity.link l join identity.person p using (account_id)
+             where p.email = 'grace@example.org' and l.purpose = $1",
+        );
+        let mut admin = server.database.connect().await?;
+        anyhow::Ok::<i64>(count.bind(purpose).fetch_one(&mut admin).await?)
+    };
+    // Several accounts may claim an address: the minute's rule is for each, the hour's for all.
+    let mut answers = Vec::new();
+    for number in 1..=6 {
+        let new =
+            json!({ "email": email, "name": format!("grace-{number}"), "password": PASSWORD });
+        let response = server.post("/api/users/register", &new).await?;
+        let status = response.status().as_u16();
+        let body: Value = response.json().await?;
+        let names = body.as_object().into_iter().flatten();
+        let names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
+        answers.push((status, names, body["email_verified"].clone()));
+        assert_eq!(links("verify").await?, number.min(5));
+    }
+    assert_eq!(answers[0].0, 201);
+    assert_eq!(answers[5], answers[0]);
+
+    // Another kind is counted for itself.
+    let forget = async || {
+        // Beyond the minute.
+        server
+            .database
+            .execute("update identity.link set created_at = created_at - interval '2 minutes'")
+            .await?;
+        let body = json!({ "email": email });
+        let response = server.post("/api/users/password/forgot", &body).await?;
+        assert_eq!(response.status(), 202);
+        assert!(response.text().await?.is_empty());
+        anyhow::Ok(())
+    };
+    for number in 1..=6 {
+        forget().await?;
+        assert_eq!(links("reset").await?, number.min(5));
+    }
+    server
+        .database
+        .execute("update identity.link set created_at = created_at - interval '1 hour'")
+        .await?;
+    forget().await?;
+    assert_eq!(links("reset").await?, 6, "the hour is over");
+
+    mailbox.wait(email, 11).await?;
+    let mut admin = server.database.connect().await?;
+    for _ in 0..400 {
+        let unfinished: i64 = sqlx::query_scalar(
+            "select count(*) from jobs.job where kind = 'mail-delivery' and finished_at is null",
+        )
+        .fetch_one(&mut admin)
+        .await?;
+        if unfinished == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(mailbox.to(email).len(), 11);
+    Ok(())
+}
+
+#[tokio::test]
+async fn owners_are_told_of_what_can_sign_in_for_them() -> Result<()> {
+    let (server, mailbox, _worker) = with_mail().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let mallory = Person::register(&server, "mallory").await?;
+    let prove = format!(
+        "update identity.person set verified_at = now() where account_id = '{}'",
+        grace.id
+    );
+    server.database.execute(&prove).await?;
+    for person in [&mallory, &grace] {
+        let new = json!({ "name": "ci", "scopes": [] });
+        let made = person.post(&server, "/api/keys", &new).send().await?;
+        assert_eq!(made.status(), 201);
+    }
+    let mail = mailbox.wait(&grace.email, 2).await?;
+    assert!(mail.text.contains("API key was made"), "{}", mail.text);
+    let changes = [
+        ("update identity.person set totp_secret = 'x', totp_confirmed_at = now()", "second factor was added"),
+        ("update identity.person set totp_secret = null, totp_confirmed_at = null", "was removed"),
+        (
+            "insert into identity.passkey (account_id, credential_id, name, static_state, dynamic_state, backed_up)
+             select account_id, sha256(email::bytea), 'x', 'x', '1234567', false from identity.person",
+            "passkey was added",
+        ),
+    ];
+    for (at, (change, said)) in changes.into_iter().enumerate() {
+        server.database.execute(change).await?;
+        let mail = mailbox.wait(&grace.email, 3 + at).await?;
+        assert!(mail.text.contains(said), "{}", mail.text);
+    }
+    let mails = mailbox.to(&mallory.email);
+    assert_eq!(
+        mails.len(),
+        1,
+        "an address that was not proved may be a stranger's: {mails:?}"
+    );
+    Ok(())
+}

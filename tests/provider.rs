@@ -12,8 +12,9 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
 use e2e::{
     Server,
-    people::{PASSWORD, Person},
+    people::{PASSWORD, Person, code},
 };
+use gather::secrets::link_token;
 use jwt_simple::prelude::{
     Claims, Duration, ECDSAP256KeyPairLike, ES256KeyPair, Ed25519KeyPair, EdDSAKeyPairLike,
     RS256KeyPair, RSAKeyPairLike,
@@ -24,7 +25,8 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+use uuid::Uuid;
 
 const CLIENT: &str = "gather-test";
 const SECRET: &str = "a secret: of both";
@@ -40,6 +42,10 @@ struct Mood {
     wrong: Option<(&'static str, Value)>,
     /// Signs with another key than the published one.
     forged: bool,
+    /// Signs without saying with which key.
+    nameless: bool,
+    /// What it answers instead of saying what it is.
+    silence: Option<(u16, String)>,
     refuses: bool,
 }
 
@@ -52,6 +58,8 @@ impl Default for Mood {
             algorithm: "RS256",
             wrong: None,
             forged: false,
+            nameless: false,
+            silence: None,
             refuses: false,
         }
     }
@@ -59,6 +67,8 @@ impl Default for Mood {
 
 struct Provider {
     issuer: String,
+    /// Shared with its client; empty: the client is a public one.
+    secret: &'static str,
     rsa: RS256KeyPair,
     ec: ES256KeyPair,
     ed: Ed25519KeyPair,
@@ -69,10 +79,11 @@ struct Provider {
 
 type Shared = State<Arc<Provider>>;
 
-async fn start() -> Result<Arc<Provider>> {
+async fn start(secret: &'static str) -> Result<Arc<Provider>> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let provider = Arc::new(Provider {
         issuer: format!("http://{}", listener.local_addr()?),
+        secret,
         rsa: RS256KeyPair::generate(2048)?.with_key_id("rsa"),
         ec: ES256KeyPair::generate().with_key_id("ec"),
         ed: Ed25519KeyPair::generate().with_key_id("ed"),
@@ -89,12 +100,14 @@ async fn start() -> Result<Arc<Provider>> {
     Ok(provider)
 }
 
-async fn discovery(State(provider): Shared) -> Json<Value> {
-    let issuer = &provider.issuer;
-    Json(json!({
-        "issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize?tenant=1"),
-        "token_endpoint": format!("{issuer}/token"), "jwks_uri": format!("{issuer}/keys"),
-    }))
+async fn discovery(State(provider): Shared) -> Response {
+    let silence = provider.mood.lock().expect("not poisoned").silence.clone();
+    match silence {
+        Some((status, body)) => {
+            (StatusCode::from_u16(status).expect("a status"), body).into_response()
+        }
+        None => Json(provider.description()).into_response(),
+    }
 }
 
 /// Nobody has to type anything: the browser comes straight back.
@@ -130,11 +143,13 @@ async fn token(
     headers: HeaderMap,
     Form(form): Form<HashMap<String, String>>,
 ) -> Response {
-    // RFC 6749, section 2.3.1: form-encoded, then joined.
-    let expected = format!(
-        "Basic {}",
-        BASE64_STANDARD.encode(format!("{CLIENT}:a+secret%3A+of+both"))
-    );
+    // RFC 6749, section 2.3.1: form-encoded, then joined. A public client says no more than who it is.
+    let expected = (!provider.secret.is_empty()).then(|| {
+        let pair = format!("{CLIENT}:a+secret%3A+of+both");
+        format!("Basic {}", BASE64_STANDARD.encode(pair))
+    });
+    let given = headers.get("authorization");
+    let given = given.map(|given| given.to_str().unwrap_or_default());
     let asked = provider
         .asked
         .lock()
@@ -142,9 +157,8 @@ async fn token(
         .remove(&form["code"]);
     let verifier = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&form["code_verifier"]));
     let accepted = asked.filter(|asked| {
-        headers
-            .get("authorization")
-            .is_some_and(|given| given == expected.as_str())
+        given == expected.as_deref()
+            && form["client_id"] == CLIENT
             && form["grant_type"] == "authorization_code"
             && form["redirect_uri"] == asked["redirect_uri"]
             && verifier == asked["code_challenge"]
@@ -177,6 +191,14 @@ async fn keys(State(provider): Shared) -> Json<Value> {
 }
 
 impl Provider {
+    fn description(&self) -> Value {
+        let issuer = &self.issuer;
+        json!({
+            "issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize?tenant=1"),
+            "token_endpoint": format!("{issuer}/token"), "jwks_uri": format!("{issuer}/keys"),
+        })
+    }
+
     fn sign(&self, mood: &Mood, nonce: &str) -> Result<String> {
         let custom = json!({ "email": mood.email, "email_verified": mood.verified, "preferred_username": "Grace Hopper" });
         let mut claims = Claims::with_custom_claims(custom, Duration::from_mins(5))
@@ -198,15 +220,30 @@ impl Provider {
             Some((name, value)) => claims.custom[*name] = value.clone(),
             None => {}
         }
-        if mood.forged {
-            return Ed25519KeyPair::generate().with_key_id("ed").sign(claims);
+        match (mood.algorithm, mood.nameless) {
+            (_, true) if mood.forged => Ed25519KeyPair::generate().sign(claims),
+            (_, false) if mood.forged => Ed25519KeyPair::generate().with_key_id("ed").sign(claims),
+            ("ES256", false) => self.ec.sign(claims),
+            ("EdDSA", false) => self.ed.sign(claims),
+            (_, false) => self.rsa.sign(claims),
+            // Read anew, a key has no name.
+            ("ES256", true) => ES256KeyPair::from_bytes(&self.ec.to_bytes())?.sign(claims),
+            ("EdDSA", true) => Ed25519KeyPair::from_bytes(&self.ed.to_bytes())?.sign(claims),
+            (_, true) => RS256KeyPair::from_der(&self.rsa.to_der()?)?.sign(claims),
         }
-        Ok(match mood.algorithm {
-            "ES256" => self.ec.sign(claims)?,
-            "EdDSA" => self.ed.sign(claims)?,
-            _ => self.rsa.sign(claims)?,
-        })
     }
+}
+
+/// What the server is told of a provider.
+fn told<'a>(issuer: &'a str, secret: &'a str) -> [(&'a str, &'a str); 6] {
+    [
+        ("oidc_issuer", issuer),
+        ("oidc_client_id", CLIENT),
+        ("oidc_client_secret", secret),
+        ("oidc_origin", issuer),
+        ("oidc_token_origin", issuer),
+        ("oidc_keys_origin", issuer),
+    ]
 }
 
 struct Trial {
@@ -223,17 +260,12 @@ struct Arrival {
 
 impl Trial {
     async fn new() -> Result<Self> {
-        let provider = start().await?;
-        let issuer = provider.issuer.as_str();
-        let told = [
-            ("oidc_issuer", issuer),
-            ("oidc_client_id", CLIENT),
-            ("oidc_client_secret", SECRET),
-            ("oidc_origin", issuer),
-            ("oidc_token_origin", issuer),
-            ("oidc_keys_origin", issuer),
-        ];
-        let server = Server::told(&told).await?;
+        Self::with_secret(SECRET).await
+    }
+
+    async fn with_secret(secret: &'static str) -> Result<Self> {
+        let provider = start(secret).await?;
+        let server = Server::told(&told(&provider.issuer, secret)).await?;
         let browser = e2e::http()
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
@@ -291,6 +323,13 @@ impl Trial {
         *self.provider.mood.lock().expect("not poisoned") = mood;
         let (to, cookie) = self.leave().await?;
         self.come_back(&to, &cookie).await
+    }
+
+    /// What the browser gets that wants to go to the provider.
+    async fn begin(&self, mood: Mood) -> Result<reqwest::Response> {
+        *self.provider.mood.lock().expect("not poisoned") = mood;
+        let begin = format!("{}/api/sessions/provider", self.server.url);
+        Ok(self.browser.get(begin).send().await?)
     }
 
     async fn me(&self, arrival: &Arrival) -> Result<Value> {
@@ -507,5 +546,164 @@ async fn what_is_not_the_providers_word_for_this_sign_in_is_refused() -> Result<
     );
     let without = Server::start().await?;
     assert_eq!(without.get("/api/sessions/provider").await?.status(), 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_provider_that_can_not_be_used_is_told_where_the_browser_begins() -> Result<()> {
+    let unavailable = (502, "provider-unavailable".to_owned());
+    let trial = Trial::new().await?;
+    let good = trial.provider.description();
+    let mut another = good.clone();
+    another["issuer"] = json!("https://another.example");
+    for (status, body) in [
+        (500, good.to_string()),
+        (404, good.to_string()),
+        (200, "<html>Welcome</html>".to_owned()),
+        (200, String::new()),
+        (200, "{}".to_owned()),
+        (200, another.to_string()),
+        (200, " ".repeat(1 << 20) + &good.to_string()),
+    ] {
+        let silence = Some((status, body.clone()));
+        let mood = Mood {
+            silence,
+            ..Mood::default()
+        };
+        let response = trial.begin(mood).await?;
+        assert!(!response.headers().contains_key("set-cookie"));
+        assert_eq!(code(response).await?, unavailable, "{status} {body:.80}");
+    }
+    // It is asked again.
+    assert_eq!(trial.sign_in(Mood::default()).await?.status, 303);
+
+    // A port that is taken, and where nobody listens.
+    let nobody = TcpSocket::new_v4()?;
+    nobody.bind(([127, 0, 0, 1], 0).into())?;
+    let issuer = format!("http://{}", nobody.local_addr()?);
+    let server = Server::told(&told(&issuer, SECRET)).await?;
+    let response = server.get("/api/sessions/provider").await?;
+    assert_eq!(code(response).await?, unavailable);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_is_proved_by_the_providers_word_as_text_too() -> Result<()> {
+    let trial = Trial::new().await?;
+    for (number, (word, proved)) in [
+        (json!("true"), true),
+        (json!("false"), false),
+        (json!("yes"), false),
+        (json!(1), false),
+        (json!(null), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mood = Mood {
+            subject: format!("subject-{number}"),
+            email: format!("grace-{number}@example.org"),
+            wrong: Some(("email_verified", word.clone())),
+            ..Mood::default()
+        };
+        let me = trial.me(&trial.sign_in(mood).await?).await?;
+        assert_eq!(me["email_verified"], proved, "{word}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_that_names_no_key_is_verified_with_any_that_fits() -> Result<()> {
+    let trial = Trial::new().await?;
+    let nameless = |algorithm: &'static str, forged: bool| Mood {
+        algorithm,
+        forged,
+        nameless: true,
+        ..Mood::default()
+    };
+    for algorithm in ["RS256", "ES256", "EdDSA"] {
+        let arrival = trial.sign_in(nameless(algorithm, false)).await?;
+        assert_eq!(arrival.status, 303, "{algorithm}");
+        assert_eq!(trial.me(&arrival).await?["email"], "grace@example.org");
+    }
+    let forged = trial.sign_in(nameless("EdDSA", true)).await?;
+    assert_eq!((forged.status, forged.cookie), (401, None));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_public_client_sends_no_secret() -> Result<()> {
+    let trial = Trial::with_secret("").await?;
+    let arrival = trial.sign_in(Mood::default()).await?;
+    assert_eq!(arrival.status, 303);
+    assert_eq!(trial.me(&arrival).await?["email"], "grace@example.org");
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_came_with_anothers_address_does_not_come_back_beside_its_owners_reset() -> Result<()> {
+    let trial = Trial::new().await?;
+    let unproved = Mood {
+        verified: false,
+        ..Mood::default()
+    };
+    let strangers = trial.me(&trial.sign_in(unproved).await?).await?;
+    let account: Uuid = strangers["id"].as_str().context("id")?.parse()?;
+    let database = &trial.server.database;
+    let mut admin = database.connect().await?;
+    let link: Uuid = sqlx::query_scalar(
+        "insert into identity.link (account_id, purpose, expires_at)
+         values ($1, 'reset', now() + interval '30 minutes') returning id",
+    )
+    .bind(account)
+    .fetch_one(&mut admin)
+    .await?;
+    let token = link_token(&e2e::master_key(), link);
+    let body = json!({ "token": token, "password": PASSWORD });
+    let reset = trial
+        .server
+        .http
+        .post(format!("{}/api/users/password/reset", trial.server.url))
+        .json(&body);
+    let (to, cookie) = trial.leave().await?;
+    let sent_back = trial.browser.get(&to).send().await?;
+    let back = sent_back.headers()["location"].to_str()?;
+    let come_back = trial.browser.get(back).header("cookie", cookie);
+
+    // The account is found before it is not the stranger's any more.
+    let held = database.hold_account(account).await?;
+    let [was_reset, came_back] = trial.server.in_turn(held, reset, come_back).await?;
+    assert_eq!(was_reset.status(), 204);
+    assert_eq!(came_back.status(), 401);
+    let living: i64 =
+        sqlx::query_scalar("select count(*) from identity.session where revoked_at is null")
+            .fetch_one(&mut admin)
+            .await?;
+    assert_eq!(living, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_silent_provider_keeps_nobody_else_waiting() -> Result<()> {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let issuer = format!("http://{}", silent.local_addr()?);
+    let server = Server::told(&told(&issuer, "")).await?;
+    let begin = || {
+        server
+            .http
+            .get(format!("{}/api/sessions/provider", server.url))
+    };
+    let waiting: Vec<_> = (0..40).map(|_| tokio::spawn(begin().send())).collect();
+    let mut asked = Vec::new();
+    while asked.len() < 8 {
+        asked.push(silent.accept().await?);
+    }
+    let token = json!({ "refresh_token": "x" });
+    let other = server.post("/api/tokens/refresh", &token);
+    let other = tokio::time::timeout(std::time::Duration::from_secs(3), other).await??;
+    assert_eq!(other.status(), 401);
+    for begun in waiting {
+        begun.abort();
+    }
     Ok(())
 }

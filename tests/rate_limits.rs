@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent, people::code};
 use futures::future::join_all;
 use reqwest::Response;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const LIMITS: &str = "strict=20,standard=40,bulk=5,relaxed=50";
 
@@ -163,5 +163,98 @@ async fn what_a_client_says_of_its_address_is_not_believed() -> Result<()> {
         passed += usize::from(response.status() == 401);
     }
     assert_eq!(passed, 100);
+    Ok(())
+}
+
+/// Lets the database count how often the guard asks it.
+async fn count_questions(server: &Server) -> Result<()> {
+    let wrapped = "
+        create schema counted;
+        create sequence counted.question;
+        alter function identity.check_in(timestamptz, bytea, text, text, integer, boolean) set schema counted;
+        create function identity.check_in(since timestamptz, credential bytea, bucket text, tier text, quota integer, exact boolean)
+        returns jsonb language sql security definer
+        as $$
+            select nextval('counted.question');
+            select counted.check_in(since, credential, bucket, tier, quota, exact)
+        $$;
+        grant execute on function identity.check_in(timestamptz, bytea, text, text, integer, boolean) to gather_identity";
+    server.database.execute(wrapped).await
+}
+
+#[tokio::test]
+async fn secrets_from_an_address_that_is_used_up_are_not_looked_up() -> Result<()> {
+    let server = Server::told(&[("rate_limits", "standard=20")]).await?;
+    count_questions(&server).await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let mut keys = Vec::new();
+    for number in 0..5 {
+        let body = json!({ "name": format!("key-{number}"), "scopes": [] });
+        let made = ada.request(&server, "POST", "/api/keys").json(&body);
+        let made: Value = made.send().await?.json().await?;
+        keys.push(made["key"].as_str().context("key")?.to_owned());
+    }
+    let questions = async || {
+        let count = sqlx::query_scalar(
+            "select case when is_called then last_value else 0 end from counted.question",
+        );
+        let mut admin = server.database.connect().await?;
+        anyhow::Ok::<i64>(count.fetch_one(&mut admin).await?)
+    };
+    let call = async |address: &str, name: &str, value: String| {
+        let request = server.http.get(format!("{}/api/agents/me", server.url));
+        let request = request
+            .header("x-forwarded-for", address)
+            .header(name, value);
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        // To its end, so that the connection stays, and with it the instance.
+        response.bytes().await?;
+        anyhow::Ok(status)
+    };
+    let bearer = async |address: &str, secret: &str| {
+        call(address, "authorization", format!("Bearer {secret}")).await
+    };
+    let (here, elsewhere) = ("198.51.100.1", "198.51.100.2");
+
+    let before = questions().await?;
+    for number in 0..20 {
+        assert_eq!(bearer(here, &format!("gk_{number}")).await?, 401);
+    }
+    assert!(questions().await? - before >= 20, "each was looked up");
+    let before = questions().await?;
+    for number in 0..50 {
+        let cookie = format!("__Host-gather-session=gs_{number}");
+        assert_eq!(bearer(here, &format!("gk_{number}")).await?, 429);
+        assert_eq!(call(here, "cookie", cookie).await?, 429);
+    }
+    let more = questions().await? - before;
+    // An instance that does not know yet asks once.
+    assert!(more <= 5, "{more}");
+
+    // Good ones neither, unless the instance knows them.
+    let mut looked_up = 0;
+    for key in &keys {
+        assert_eq!(bearer(here, "gk_made-up").await?, 429);
+        match bearer(here, key).await? {
+            429 => {}
+            200 => looked_up += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(looked_up <= 1, "{looked_up}");
+    let used: i64 =
+        sqlx::query_scalar("select count(*) from identity.api_key where last_used_at is not null")
+            .fetch_one(&mut server.database.connect().await?)
+            .await?;
+    assert_eq!(used, looked_up);
+    assert_eq!(
+        bearer(here, &ada.token).await?,
+        200,
+        "a token is verified without asking, and its account counted"
+    );
+    for key in &keys {
+        assert_eq!(bearer(elsewhere, key).await?, 200);
+    }
     Ok(())
 }

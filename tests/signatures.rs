@@ -8,7 +8,7 @@ use e2e::{
     people::code,
 };
 use ed25519_compact::KeyPair;
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -45,6 +45,10 @@ fn signed(server: &Server, method: Method, path: &str, body: Option<Value>) -> S
 
 impl Signed {
     async fn send(&self, server: &Server) -> Result<Response> {
+        Ok(self.request(server).send().await?)
+    }
+
+    fn request(&self, server: &Server) -> RequestBuilder {
         let digest =
             |body: &String| format!("sha-256=:{}:", BASE64_STANDARD.encode(Sha256::digest(body)));
         let digest = self.signed_body.as_ref().map(digest);
@@ -79,7 +83,7 @@ impl Signed {
         if let Some(body) = &self.body {
             request = request.body(body.clone());
         }
-        Ok(request.send().await?)
+        request
     }
 }
 
@@ -277,5 +281,75 @@ async fn a_thousand_agents_sign_in_at_once() -> Result<()> {
         .fetch_one(&mut admin)
         .await?;
     assert_eq!(broken, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_signature_from_an_address_that_is_used_up_is_not_looked_at() -> Result<()> {
+    // From this machine a hundred times as much is allowed.
+    let server = Server::told(&[("rate_limits", "standard=1")]).await?;
+    Agent::sign_in(&server, "ada", 1).await?;
+    // Whole answers, so that the connection stays, and with it the instance.
+    let read = async |response: Result<Response>| {
+        let response = response?;
+        let status = response.status().as_u16();
+        response.bytes().await?;
+        anyhow::Ok(status)
+    };
+    let unsigned = async || read(server.get("/api/agents/me").await).await;
+    let by_ada = async || {
+        let request = signed(&server, Method::GET, "/api/agents/me", None);
+        read(request.send(&server).await).await
+    };
+    let nonces = async || {
+        let count = sqlx::query_scalar("select count(*) from identity.used_challenge");
+        let mut admin = server.database.connect().await?;
+        anyhow::Ok::<i64>(count.fetch_one(&mut admin).await?)
+    };
+    assert_eq!(by_ada().await?, 200);
+    for _ in 0..100 {
+        assert_eq!(unsigned().await?, 401);
+    }
+    let before = nonces().await?;
+    let mut let_in = 0;
+    for _ in 0..10 {
+        assert_eq!(unsigned().await?, 429);
+        match by_ada().await? {
+            429 => {}
+            200 => let_in += 1,
+            other => panic!("{other}"),
+        }
+    }
+    // An instance that does not know yet may have been among them.
+    assert!(let_in <= 2, "{let_in}");
+    assert_eq!(nonces().await? - before, let_in);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_signature_of_the_former_key_makes_no_api_key() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let new = key(2);
+    let rotation = json!({
+        "public_key": BASE64_STANDARD.encode(*new.pk),
+        "signature": BASE64_STANDARD.encode(*key(1).sk.sign(*new.pk, None)),
+    });
+    let rotate = ada
+        .request(&server, "POST", "/api/agents/me/key")
+        .json(&rotation);
+    let body = json!({ "name": "late", "scopes": [] });
+    let create = signed(&server, Method::POST, "/api/keys", Some(body)).request(&server);
+    // The signature is good when it is checked.
+    let held = server.database.hold_account(ada.id).await?;
+    let [rotated, created] = server.in_turn(held, rotate, create).await?;
+    assert_eq!(rotated.status(), 200);
+    assert_eq!(created.status(), 401);
+    let mut admin = server.database.connect().await?;
+    let living: i64 =
+        sqlx::query_scalar("select count(*) from identity.api_key where revoked_at is null")
+            .fetch_one(&mut admin)
+            .await?;
+    assert_eq!(living, 0);
     Ok(())
 }

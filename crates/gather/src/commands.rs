@@ -72,6 +72,7 @@ impl Setup {
 fn up(settings: &Settings) -> Result<()> {
     start_logging(&settings.log)?;
     settings.mail().check()?;
+    settings.oidc_variables()?;
     let listen = reserve(settings.listen)?;
     let setup = Setup::new(settings)?;
     build::ensure_fresh(&setup.manifest)?;
@@ -85,6 +86,7 @@ fn up(settings: &Settings) -> Result<()> {
 
 fn serve(settings: &Settings) -> Result<()> {
     start_logging(&settings.log)?;
+    settings.oidc_variables()?;
     let listen = reserve(settings.listen)?;
     let setup = Setup::new(settings)?;
     runtime()?.block_on(serve_over_database(settings, &setup, listen, Schema::Check))

@@ -458,6 +458,8 @@ fn database_url(text: &str) -> Result<Url, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Cli;
+    use clap::Parser;
 
     #[test]
     fn durations() {
@@ -556,5 +558,56 @@ mod tests {
             );
             assert!(!error.contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_provider_is_reached_by_https_or_on_this_machine() {
+        let told = |flags: &[&str]| {
+            let named = ["gather", "--oidc-client-id", "x"].iter();
+            let cli = Cli::try_parse_from(named.chain(flags)).unwrap();
+            cli.settings.oidc_variables()
+        };
+        let own = "https://idp.example/tenant";
+        let variables = told(&["--oidc-issuer", own]).unwrap();
+        for (name, value) in [
+            ("oidc_issuer", own),
+            ("oidc_client_secret", ""),
+            ("oidc_origin", "https://idp.example"),
+            ("oidc_token_origin", "https://idp.example"),
+            ("oidc_keys_origin", "https://idp.example"),
+        ] {
+            assert_eq!(variables[name], value, "{name}");
+        }
+        let token = ["--oidc-token-origin", "https://token.example:8443/x"];
+        let variables = told(&[&["--oidc-issuer", own], &token[..]].concat()).unwrap();
+        assert_eq!(variables["oidc_token_origin"], "https://token.example:8443");
+        assert!(told(&[]).unwrap().is_empty(), "there is none");
+
+        for here in [
+            "http://127.0.0.1:8080",
+            "http://localhost:8080",
+            "http://[::1]:8080",
+        ] {
+            assert!(told(&["--oidc-issuer", here]).is_ok(), "{here}");
+        }
+        for clear in [
+            "http://idp.example",
+            "http://192.168.0.1",
+            "http://localhost.example",
+            "http://127.0.0.1.example",
+            "http://localhost@idp.example",
+        ] {
+            for flags in [
+                &["--oidc-issuer", clear][..],
+                &["--oidc-issuer", own, "--oidc-token-origin", clear],
+                &["--oidc-issuer", own, "--oidc-keys-origin", clear],
+            ] {
+                let error = told(flags).unwrap_err().to_string();
+                assert!(error.contains("must be https://"), "{flags:?}: {error}");
+            }
+        }
+        let nobody = Cli::try_parse_from(["gather", "--oidc-issuer", own]).unwrap();
+        let error = nobody.settings.oidc_variables().unwrap_err().to_string();
+        assert!(error.contains("--oidc-client-id"), "{error}");
     }
 }

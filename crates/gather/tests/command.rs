@@ -234,8 +234,26 @@ fn mistakes_are_answered_with_what_to_do() {
             quoted.contains("smtps://user:password@host") && !quoted.contains("hidden"),
             "{quoted}"
         );
+        let clear = fail(
+            folder.path(),
+            &[command, "--smtp-url", "smtp://u:hidden@mail.example"],
+        );
+        assert!(
+            clear.contains("?tls=required") && !clear.contains("hidden"),
+            "{clear}"
+        );
         let from = fail(folder.path(), &[command, "--mail-from", "gather"]);
         assert!(from.contains("Gather <gather@gather.example>"), "{from}");
+    }
+    let issuer = [
+        "--oidc-issuer",
+        "http://idp.example",
+        "--oidc-client-id",
+        "x",
+    ];
+    for command in ["up", "serve"] {
+        let clear = fail(folder.path(), &[&[command], &issuer[..]].concat());
+        assert!(clear.contains("must be https://"), "{clear}");
     }
 
     let other = TcpListener::bind("127.0.0.1:0").unwrap();

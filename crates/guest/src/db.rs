@@ -274,8 +274,8 @@ impl Error {
             (None, _) if ["22021", "22P05"].contains(&error.code.as_str()) => Self::Problem(
                 Problem::invalid("input", "must not contain a zero character"),
             ),
-            // Connection exceptions, resources used up, operator's intervention.
-            (None, Some("08" | "53" | "57")) => Self::Unavailable(message),
+            // Connection exceptions, transactions given up for others, resources used up, operator's intervention.
+            (None, Some("08" | "40" | "53" | "57")) => Self::Unavailable(message),
             _ => Self::Fault(message),
         }
     }
@@ -301,5 +301,25 @@ impl From<Error> for Problem {
 impl axum::response::IntoResponse for Error {
     fn into_response(self) -> axum::response::Response {
         Problem::from(self).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_gave_way_to_another_transaction_can_be_sent_again() {
+        let deadlock = DbError {
+            as_text: String::new(),
+            severity: "ERROR".to_owned(),
+            code: "40P01".to_owned(),
+            message: "deadlock detected".to_owned(),
+            detail: None,
+            hint: None,
+            extras: Vec::new(),
+        };
+        let problem = Problem::from(Error::of_database(deadlock));
+        assert_eq!(problem.code(), "database-unavailable");
     }
 }

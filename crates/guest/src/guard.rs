@@ -142,13 +142,14 @@ async fn admit(
     });
     let (checked, left) = if !policy.looks {
         (Checked::Absent, charge(&mut parts, limit, None).await?)
-    } else if limit.is_some_and(|limit| limit.is_exhausted())
-        && signature::is_signed(&parts.headers)
-    {
-        // Nothing is verified for an address that has used up what it has.
-        let left = charge(&mut parts, limit, None).await?;
-        (Checked::Invalid(Problem::unauthenticated()), left)
     } else if signature::is_signed(&parts.headers) {
+        // Nothing is verified for an address that has used up what it has.
+        if limit.is_some_and(|limit| limit.is_exhausted()) {
+            *standing = charge(&mut parts, limit, None).await?;
+            if let Some(refusal) = standing.and_then(|standing| standing.refusal()) {
+                return Err(refusal);
+            }
+        }
         let signed = signature::check(&mut parts, &mut body).await?;
         let caller = match &signed {
             Checked::Known(caller) => Some(caller.clone()),

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use garde::Validate;
-use guest::{Caller, Client, Db, Input, Problem, Result, args};
+use guest::{Caller, Client, Db, Input, Result, args};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -60,17 +60,14 @@ pub async fn change(
     Input(given): Input<PasswordChange>,
 ) -> Result<StatusCode> {
     let user = users::read(&db, caller.id).await?;
-    users::confirm_password(&db, &client, &caller, &user.email, &given.current_password).await?;
+    let old = &given.current_password;
+    let old = users::confirm_password(&db, &client, &caller, &user.email, old).await?;
     let hash = users::checked(&given.password, &user.email, &user.name).await?;
-    set(
-        &db,
-        Some(caller.id),
-        None,
-        hash,
-        Some(caller.session),
-        &client,
-    )
-    .await?;
+    let proof = Proof::Password {
+        caller: &caller,
+        old,
+    };
+    set(&db, proof, hash, &client).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -119,39 +116,43 @@ pub async fn reset(db: Db, client: Client, Input(given): Input<Reset>) -> Result
 pub async fn reset_password(db: &Db, client: &Client, token: &str, password: &str) -> Result<()> {
     let (link, email) = users::opened_link(db, token, "reset").await?;
     let hash = users::checked(password, &email, "").await?;
-    set(db, None, Some(link), hash, None, client).await
+    set(db, Proof::Link(link), hash, client).await
 }
 
-async fn set(
-    db: &Db,
-    account: Option<Uuid>,
-    link: Option<Uuid>,
-    hash: [u8; 32],
-    but: Option<Uuid>,
-    client: &Client,
-) -> Result<()> {
+/// What lets a password be set.
+enum Proof<'a> {
+    /// The one of now, which was checked a moment ago. This session stays.
+    Password { caller: &'a Caller, old: [u8; 32] },
+    /// A mailed link.
+    Link(Uuid),
+}
+
+async fn set(db: &Db, proof: Proof<'_>, hash: [u8; 32], client: &Client) -> Result<()> {
     #[derive(Deserialize)]
     struct Row {
         done: bool,
     }
+    let (link, account, old, session) = match proof {
+        Proof::Link(link) => (Some(link), None, None, None),
+        Proof::Password { caller, old } => (None, Some(caller.id), Some(old), Some(caller.session)),
+    };
     let row: Row = db
         .one(
-            "select identity.set_password($1, $2, $3, $4, $5, $6) as done",
+            "select identity.set_password($1, $2, $3, $4, $5, $6, $7) as done",
             args![
                 account,
                 link,
+                old,
                 hash,
                 passwords::CURRENT_VERSION,
-                but,
+                session,
                 json!(client)
             ],
         )
         .await?;
-    if row.done {
-        Ok(())
-    } else if link.is_some() {
-        Err(users::link_expired())
-    } else {
-        Err(Problem::not_found("person"))
+    match (row.done, link) {
+        (true, _) => Ok(()),
+        (false, Some(_)) => Err(users::link_expired()),
+        (false, None) => Err(users::confirmation_refused()),
     }
 }

@@ -344,24 +344,26 @@ pub async fn confirm(
         return Ok(());
     };
     let given = password.unwrap_or_default();
-    confirm_password(db, client, caller, &person.email, given).await
+    confirm_password(db, client, caller, &person.email, given).await?;
+    Ok(())
 }
 
-/// Checks the password of somebody who is signed in already. Failures count as they do for signing in.
+/// Checks the password of somebody who is signed in already, and tells its hash. Failures count as they do for signing in.
 pub async fn confirm_password(
     db: &Db,
     client: &Client,
     caller: &Caller,
     email: &str,
     password: &str,
-) -> Result<()> {
+) -> Result<[u8; 32]> {
     crate::sign_in::wait(db, email, client).await?;
     let hash = passwords::hash(email, password).await?;
     let checked = crate::sign_in::check_password(db, client, email, hash, Some(caller.id)).await?;
-    checked.map(|_| ()).ok_or_else(confirmation_refused)
+    checked.map(|_| hash).ok_or_else(confirmation_refused)
 }
 
-fn confirmation_refused() -> Problem {
+/// 403: not the caller's name, or not their password.
+pub fn confirmation_refused() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
         "confirmation-refused",

@@ -520,3 +520,46 @@ impl Write for Log {
         Ok(())
     }
 }
+
+#[test]
+fn a_password_goes_in_clear_to_this_machine_only() {
+    let new = |url: &str| {
+        Mailer::new(&MailOptions {
+            smtp_url: Some(url.to_owned()),
+            ..MailOptions::default()
+        })
+    };
+    for good in [
+        "smtp://user:hunter2@localhost",
+        "smtp://user:hunter2@127.0.0.1:2525",
+        "smtp://user:hunter2@[::1]:25",
+        "smtp://user:hunter2@localhost?tls=opportunistic",
+        "smtp://user:hunter2@host?tls=required",
+        "smtps://user:hunter2@host",
+        // There is nothing to hide.
+        "smtp://host:25",
+    ] {
+        assert!(new(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "smtp://user:hunter2@host",
+        "smtp://user:hunter2@host:587",
+        // Whoever is in between could say that the server has no TLS.
+        "smtp://user:hunter2@host?tls=opportunistic",
+        "smtp://user:hunter2@192.0.2.1",
+        "smtp://user:hunter2@[2001:db8::1]:25",
+        "smtp://user:hunter2@localhost.example",
+        "smtp://user:hunter2@127.0.0.1.example",
+        "smtp://localhost:hunter2@host",
+    ] {
+        let Err(error) = new(bad) else {
+            panic!("{bad:?} was taken");
+        };
+        let error = format!("{error:#}");
+        assert!(
+            error.contains("in clear") && error.contains("?tls=required"),
+            "{bad}: {error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
