@@ -201,6 +201,8 @@ async fn what_needs_a_token_says_so_and_refuses_without() -> Result<()> {
             "post /api/agents/challenge",
             "post /api/agents/register",
             "post /api/sessions",
+            "post /api/sessions/passkey",
+            "post /api/sessions/passkey/options",
             "post /api/tokens/refresh",
             "post /api/users/password/forgot",
             "post /api/users/password/reset",

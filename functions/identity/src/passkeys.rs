@@ -115,7 +115,7 @@ pub struct Assertion {
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
 )]
-pub async fn begin(
+pub async fn begin_passkey(
     db: Db,
     caller: Caller,
     client: Client,
@@ -168,7 +168,7 @@ pub async fn begin(
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
 )]
-pub async fn add(
+pub async fn add_passkey(
     db: Db,
     caller: Caller,
     client: Client,
@@ -226,7 +226,11 @@ pub async fn add(
     responses((status = 200, body = Items<Passkey>), (status = 422, description = "`invalid-input`")),
     security(("token" = ["account:manage"]))
 )]
-pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items<Passkey>>> {
+pub async fn list_passkeys(
+    db: Db,
+    caller: Caller,
+    page: Page<Uuid>,
+) -> Result<Json<Items<Passkey>>> {
     let passkeys: Vec<Passkey> = db
         .many(
             "select id, name, backed_up, created_at, last_used_at from identity.passkey
@@ -244,7 +248,11 @@ pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items
     responses((status = 200, body = Passkey), (status = 404, description = "`not-found`")),
     security(("token" = ["account:manage"]))
 )]
-pub async fn get(db: Db, caller: Caller, Path(passkey): Path<Uuid>) -> Result<Json<Passkey>> {
+pub async fn get_passkey(
+    db: Db,
+    caller: Caller,
+    Path(passkey): Path<Uuid>,
+) -> Result<Json<Passkey>> {
     let found: Option<Passkey> = db
         .optional(
             "select id, name, backed_up, created_at, last_used_at from identity.passkey
@@ -262,7 +270,7 @@ pub async fn get(db: Db, caller: Caller, Path(passkey): Path<Uuid>) -> Result<Js
     responses((status = 204, description = "Removed"), (status = 404, description = "`not-found`")),
     security(("token" = ["account:manage"]))
 )]
-pub async fn remove(
+pub async fn remove_passkey(
     db: Db,
     caller: Caller,
     client: Client,
@@ -291,7 +299,7 @@ pub async fn remove(
     responses((status = 200, body = Ceremony), (status = 404, description = "`passkeys-unavailable`")),
     extensions(("x-rate-limit" = json!("strict")))
 )]
-pub async fn begin_sign_in() -> Result<Json<Ceremony>> {
+pub async fn begin_passkey_sign_in() -> Result<Json<Ceremony>> {
     let site = Site::ours().await?;
     let ceremony = DiscoverableCredentialRequestOptions::passkey(&site.id);
     let (server, browser) = ceremony.start_ceremony().map_err(Problem::internal)?;
@@ -315,7 +323,11 @@ pub async fn begin_sign_in() -> Result<Json<Ceremony>> {
     ),
     extensions(("x-rate-limit" = json!("strict")))
 )]
-pub async fn sign_in(db: Db, client: Client, Input(given): Input<Assertion>) -> Result<Response> {
+pub async fn sign_in_with_passkey(
+    db: Db,
+    client: Client,
+    Input(given): Input<Assertion>,
+) -> Result<Response> {
     let site = Site::ours().await?;
     let response = json_of(&given.credential)?;
     let response = DiscoverableAuthentication::<HANDLE_BYTES>::from_json_relaxed(&response)
