@@ -107,10 +107,11 @@ pub(crate) async fn address(headers: &HeaderMap) -> Address {
     let connected = connected.and_then(|address| address.to_str().ok());
     let host = connected.and_then(|address| Some(address.rsplit_once(':')?.0));
     let host = host.filter(|_| proxies.is_empty());
-    let last = LAST.with_borrow(Clone::clone);
-    if let (Some((known, address)), Some(host)) = (last, host)
-        && *known == *host
-    {
+    let known = LAST.with_borrow(|last| {
+        let last = last.as_ref().filter(|(known, _)| Some(&**known) == host);
+        last.map(|(_, address)| address.clone())
+    });
+    if let Some(address) = known {
         return address;
     }
     let ip = client_ip(headers, &proxies);

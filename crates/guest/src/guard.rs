@@ -6,11 +6,12 @@
 //! requests ask nothing.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::task::{Context, Poll};
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use axum::{RequestPartsExt, Router};
 use base64::Engine;
@@ -21,12 +22,15 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tower_layer::Layer;
+use tower_service::Service;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::caller::{Checked, Recorded};
 use crate::client::{self, Address, SESSION_COOKIE, cookie};
+use crate::clock::{unix_now, unix_now_ms};
 use crate::limits::{self, Bucket, Counted, Standing, Tier};
 use crate::token::{News, Secret, with_verifier};
 use crate::{Caller, Client, Db, Problem, Result, args, openapi, required_variable, signature};
@@ -39,7 +43,64 @@ const CSRF: &str = "x-csrf-token";
 pub fn guarded(router: OpenApiRouter) -> Router {
     let (router, document) = router.split_for_parts();
     let policies = Arc::new(Policies::of(&document));
-    router.layer(from_fn_with_state(policies, guard))
+    router.layer(GuardLayer(policies))
+}
+
+/// Puts a [`Guard`] before each route: as axum's `from_fn`, with one allocation a request and not four.
+#[derive(Clone)]
+struct GuardLayer(Arc<Policies>);
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard {
+            policies: self.0.clone(),
+            inner,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Guard<S> {
+    policies: Arc<Policies>,
+    inner: S,
+}
+
+impl<S> Service<Request> for Guard<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = std::result::Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<std::result::Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Self {
+            policies,
+            mut inner,
+        } = self.clone();
+        Box::pin(async move {
+            let policy = policies.get(&request);
+            let mut standing = None;
+            let mut response = match admit(policy, request, &mut standing).await {
+                Ok(request) => inner.call(request).await?,
+                Err(problem) => problem.into_response(),
+            };
+            if let Some(standing) = standing {
+                standing.tell(response.headers_mut());
+            }
+            Ok(response)
+        })
+    }
 }
 
 /// What an operation asks of its caller.
@@ -111,19 +172,6 @@ impl Policies {
         let found = find(request.method()).or_else(|| head().flatten());
         found.map_or(&NO_OPERATION, |(_, policy)| policy)
     }
-}
-
-async fn guard(State(policies): State<Arc<Policies>>, request: Request, next: Next) -> Response {
-    let policy = policies.get(&request);
-    let mut standing = None;
-    let mut response = match admit(policy, request, &mut standing).await {
-        Ok(request) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    };
-    if let Some(standing) = standing {
-        standing.tell(response.headers_mut());
-    }
-    response
 }
 
 /// The request, if it may go on, with what is known of its caller.
@@ -399,18 +447,6 @@ fn csrf_failed() -> Problem {
         "csrf-failed",
         "With the session cookie a change needs the header `X-CSRF-Token`, as signing in told it.",
     )
-}
-
-pub(crate) fn unix_now() -> u64 {
-    unix_now_ms() / 1000
-}
-
-fn unix_now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
 }
 
 #[cfg(test)]

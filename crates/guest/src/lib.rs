@@ -12,7 +12,11 @@
 mod answer;
 mod caller;
 mod client;
+mod clock;
 pub mod db;
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod exchange;
 mod extract;
 mod fetch;
 mod guard;
@@ -75,6 +79,13 @@ macro_rules! export {
 
             struct Function;
             $crate::exported::wasip3::http::service::export!(Function with_types_in $crate::exported::wasip3);
+            $crate::exchange::bindings::export!(Function with_types_in $crate::exchange::bindings);
+
+            impl $crate::exchange::Guest for Function {
+                async fn answer(request: $crate::exchange::Request) -> $crate::exchange::Reply {
+                    $crate::exchange::answer(ROUTER.with(Clone::clone), request).await
+                }
+            }
 
             impl $crate::exported::wasip3::exports::http::handler::Guest for Function {
                 async fn handle(request: Request) -> Result<Response, ErrorCode> {

@@ -72,8 +72,19 @@ impl Tier {
 
     /// Requests a minute from an address; `None`: there are no limits.
     pub async fn quota(self, address: &Address) -> Option<u32> {
-        let configured = variable("rate_limits").await.unwrap_or_default();
-        let quota = quota(self, &configured)?;
+        thread_local! {
+            static QUOTAS: RefCell<Vec<(Tier, Option<u32>)>> = const { RefCell::new(Vec::new()) };
+        }
+        let known = QUOTAS.with_borrow(|all| all.iter().find(|(tier, _)| *tier == self).copied());
+        let quota = match known {
+            Some((_, quota)) => quota,
+            None => {
+                let configured = variable("rate_limits").await.unwrap_or_default();
+                let quota = quota(self, &configured);
+                QUOTAS.with_borrow_mut(|all| all.push((self, quota)));
+                quota
+            }
+        }?;
         let factor = if address.is_local { LOCAL_FACTOR } else { 1 };
         Some(quota.saturating_mul(factor))
     }

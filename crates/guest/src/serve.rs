@@ -19,7 +19,7 @@ use spin_sdk::wasip3::wit_bindgen::{
 };
 use spin_sdk::wasip3::{wit_future, wit_stream};
 
-use crate::{Problem, respond};
+use crate::{Problem, clock, respond};
 use axum::response::IntoResponse;
 
 /// Bodies that announce at most this are taken whole, before the handler runs.
@@ -30,6 +30,7 @@ type Trailers = Result<Option<wasi::Trailers>, ErrorCode>;
 
 /// Answers one request of the host. [`crate::export!`] calls this.
 pub async fn serve(router: Router, request: wasi::Request) -> Result<wasi::Response, ErrorCode> {
+    clock::request_began(None);
     let response = match incoming(request).await {
         Ok(request) => respond(router, request).await,
         Err(problem) => problem.into_response(),
@@ -43,7 +44,7 @@ async fn incoming(request: wasi::Request) -> Result<http::Request<Body>, Problem
         .get_path_with_query()
         .unwrap_or_else(|| "/".to_owned());
     let uri = Uri::try_from(path).map_err(|_| malformed("The path is not a valid one."))?;
-    let headers = headers(request.get_headers())?;
+    let headers = header_map(request.get_headers().copy_all())?;
     let body = match length(&method, &headers) {
         Some(0) => Body::empty(),
         Some(length) if length <= SMALL_BODY_BYTES => whole(request, length).await?,
@@ -56,7 +57,7 @@ async fn incoming(request: wasi::Request) -> Result<http::Request<Body>, Problem
     Ok(request)
 }
 
-fn malformed(detail: &'static str) -> Problem {
+pub(crate) fn malformed(detail: &'static str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "malformed-request", detail)
 }
 
@@ -76,8 +77,7 @@ fn method(method: wasi::Method) -> Result<Method, Problem> {
     })
 }
 
-fn headers(fields: Fields) -> Result<HeaderMap, Problem> {
-    let fields = fields.copy_all();
+pub(crate) fn header_map(fields: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, Problem> {
     let mut headers = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name.as_bytes());
@@ -189,7 +189,7 @@ impl http_body::Body for Incoming {
     }
 }
 
-fn outgoing(response: http::Response<Body>) -> Result<wasi::Response, ErrorCode> {
+pub(crate) fn outgoing(response: http::Response<Body>) -> Result<wasi::Response, ErrorCode> {
     let (parts, body) = response.into_parts();
     let list: Vec<(String, Vec<u8>)> = parts
         .headers

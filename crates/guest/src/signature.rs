@@ -20,8 +20,8 @@ use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 use crate::caller::Checked;
+use crate::clock::unix_now;
 use crate::extract::{self, MAX_BODY_BYTES};
-use crate::guard::unix_now;
 use crate::token::Found;
 use crate::{Db, Problem, Result, args, required_variable};
 

@@ -292,7 +292,7 @@ fn key_id(token: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::unix_now;
+    use crate::clock::unix_now;
     use jwt_simple::prelude::{Claims, Ed25519KeyPair, EdDSAKeyPairLike, HeaderOptions};
 
     const SERVER: &str = "https://gather.example";

@@ -5,6 +5,7 @@ use crate::{
     engine::Compiler,
     interfaces::{
         self,
+        exchange::{self, Exchanges, ExchangesPre},
         http::{HttpClient, http_client},
         key_value, postgres,
     },
@@ -46,6 +47,8 @@ pub struct Function {
     /// Requests that wait for a place.
     pub queue: Arc<Semaphore>,
     pre: ProxyPre<State>,
+    /// Where the function can take requests whole.
+    exchanges: Option<ExchangesPre<State>>,
     blueprint: Blueprint,
     metrics: Arc<Metrics>,
 }
@@ -83,6 +86,7 @@ impl Loader<'_> {
     /// A missing or broken file, an import that no host function satisfies, an unknown variable.
     pub fn load(&self, component: &manifest::Component) -> Result<Function> {
         let pre = self.prepare(component)?;
+        let exchanges = ExchangesPre::new(pre.clone()).ok();
         let pre = match p3::bindings::ServicePre::new(pre.clone()) {
             Ok(pre) => ProxyPre::P3(pre),
             Err(_) => match p2::bindings::ProxyPre::new(pre) {
@@ -96,11 +100,13 @@ impl Loader<'_> {
         };
         let blueprint = self.blueprint(component)?;
         let limits = blueprint.limits.clone();
+        let is_wanted = limits.whole_request_bytes.is_some();
         Ok(Function {
             id: component.id.clone(),
             places: Arc::new(Semaphore::new(limits.concurrency)),
             queue: Arc::new(Semaphore::new(limits.queue)),
             limits,
+            exchanges: exchanges.filter(|_| is_wanted && matches!(pre, ProxyPre::P3(_))),
             pre,
             blueprint,
             metrics: self.metrics.clone(),
@@ -197,7 +203,15 @@ impl Function {
         let mut store = self
             .blueprint
             .store(self.engine(), worker, interfaces::jobs::none())?;
-        let proxy = self.pre.instantiate_async(&mut store).await?;
+        let (proxy, exchanges) = match &self.exchanges {
+            None => (self.pre.instantiate_async(&mut store).await?, None),
+            Some(pre) => {
+                let instance = pre.instance_pre().instantiate_async(&mut store).await?;
+                let exchanges = Exchanges::new(&mut store, &instance)?;
+                let service = p3::bindings::Service::new(&mut store, &instance)?;
+                (Proxy::P3(service), Some(exchanges))
+            }
+        };
         let id = self.id.as_str();
         let took = started.elapsed().as_secs_f64();
         self.metrics
@@ -208,10 +222,17 @@ impl Function {
         Ok(Instance {
             store,
             proxy,
+            exchanges,
             served: 0,
             idle_since: Time::now(),
             function: self.clone(),
         })
+    }
+
+    /// Whether it is one of ours, which take requests whole and read no other header of Spin's than the client's address.
+    #[must_use]
+    pub fn takes_whole_requests(&self) -> bool {
+        self.exchanges.is_some()
     }
 
     /// Counts a guest that trapped.
@@ -234,6 +255,7 @@ impl Function {
 pub struct Instance {
     store: Store<State>,
     proxy: Proxy,
+    exchanges: Option<Exchanges>,
     served: u32,
     idle_since: Time,
     function: Arc<Function>,
@@ -351,6 +373,12 @@ impl Instance {
     ) -> wasmtime::Result<()> {
         self.served += 1;
         self.store.set_epoch_deadline(EPOCHS_PER_TICK);
+        let most = self.function.limits.whole_request_bytes;
+        if let Some(exchanges) = &self.exchanges
+            && exchange::fits(&request, most)
+        {
+            return exchange::answer(&mut self.store, exchanges, request, answer).await;
+        }
         let proxy = &self.proxy;
         self.store
             .run_concurrent(async |accessor| {

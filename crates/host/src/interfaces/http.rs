@@ -174,7 +174,7 @@ fn refused(error: hyper_util::client::legacy::Error) -> Error {
 }
 
 /// The headers that belong to a connection (RFC 9110, section 7.6.1) are the host's own.
-fn is_forbidden(name: &HeaderName) -> bool {
+pub fn is_forbidden(name: &HeaderName) -> bool {
     *name == header::CONNECTION
         || *name == header::HOST
         || *name == header::TRANSFER_ENCODING

@@ -1,5 +1,6 @@
 //! What functions import beside WASI: Spin's published interfaces, with Spin's semantics.
 
+pub mod exchange;
 pub mod http;
 pub mod jobs;
 pub mod key_value;
