@@ -15,7 +15,8 @@ create table identity.passkey (
     constraint passkey_credential_id_key unique (credential_id),
     constraint passkey_credential_id_size check (octet_length(credential_id) between 16 and 1023),
     constraint passkey_name_size check (char_length(name) between 1 and 100),
-    constraint passkey_static_state_size check (octet_length(static_state) <= 4096),
+    -- RSA of more than 4,096 bits takes too long to verify.
+    constraint passkey_static_state_size check (octet_length(static_state) <= 640),
     constraint passkey_dynamic_state_size check (octet_length(dynamic_state) = 7)
 );
 create index passkey_account on identity.passkey (account_id, id);
@@ -37,6 +38,14 @@ begin
 end
 $$;
 
+-- Mails a notice, if the address was proved: any other may be a stranger's.
+create function identity.tell(account uuid, purpose text) returns void
+language sql
+as $$
+    select identity.mail(p.account_id, tell.purpose, interval '1 day')
+    from identity.person p where p.account_id = tell.account and p.verified_at is not null
+$$;
+
 -- Adds what a device made for this account. Each challenge (the nonce) counts once.
 create function identity.add_passkey(account uuid, session uuid, name text, credential bytea, fixed bytea, changing bytea,
     backed_up boolean, nonce bytea, expires timestamptz, client jsonb) returns setof identity.passkey
@@ -47,6 +56,11 @@ declare
 begin
     -- Those who ask at the same moment take turns.
     perform identity.require_session(account, session);
+    -- Who has no password to show has signed in a moment ago.
+    if exists (select from identity.person p join identity.session s on s.id = session
+            where p.account_id = account and p.password is null and s.created_at < now() - interval '10 minutes') then
+        perform identity.refuse('session_fresh');
+    end if;
     if (select count(*) from identity.passkey p where p.account_id = account) >= 20 then
         perform identity.refuse('passkey_count');
     end if;
@@ -67,6 +81,7 @@ begin
     if not found then
         return false;
     end if;
+    perform identity.tell(account, 'passkey-removed');
     perform audit.record(account, 'passkey.removed', passkey::text, true, client ->> 'address', client ->> 'request_id');
     return true;
 end
@@ -112,20 +127,23 @@ $$;
 -- --- Whatever changes how an account signs in is told to its owner, by whichever way it came about.
 alter table identity.link drop constraint link_purpose_known;
 alter table identity.link add constraint link_purpose_known check (purpose in ('verify', 'reset', 'registered',
-    'password-changed', 'admin', 'passkey-added', 'key-created', 'second-factor-added', 'second-factor-removed'));
+    'password-changed', 'admin', 'passkey-added', 'passkey-removed', 'provider-linked', 'key-created', 'second-factor-added', 'second-factor-removed'));
 
 create function identity.tell_owner() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- An address that was never proved may be a stranger's.
-    perform identity.mail(p.account_id, tg_argv[0], interval '1 day')
-    from identity.person p where p.account_id = new.account_id and p.verified_at is not null;
+    -- Who was made by this very transaction knows.
+    if exists (select from identity.account a where a.id = new.account_id and a.created_at < now()) then
+        perform identity.tell(new.account_id, tg_argv[0]);
+    end if;
     return null;
 end
 $$;
 create trigger passkey_added after insert on identity.passkey
 for each row execute function identity.tell_owner('passkey-added');
+create trigger provider_linked after insert on identity.external_identity
+for each row execute function identity.tell_owner('provider-linked');
 create trigger key_created after insert on identity.api_key
 for each row execute function identity.tell_owner('key-created');
 create trigger second_factor_added after update of totp_confirmed_at on identity.person

@@ -1,5 +1,5 @@
--- Who waits for whom. What is checked before a lock is had is checked again under it; locks are taken in one order: the
--- account, then its links and keys, then failures by their key.
+-- Who waits for whom. What is checked before a lock is had is checked again under it. Locks are taken in the order teams,
+-- account, links and keys, failures by their key; where two still meet the wrong way round, one is told to come again.
 
 -- Tokens of an account that has just left are believed for a moment; what lasts is not made with them. Who merely refers
 -- to the account does not wait for us.
@@ -157,8 +157,11 @@ begin
         -- Whoever had the password, or had registered with somebody else's address, keeps nothing.
         perform identity.end_keys(target);
         select p.verified_at is null into first_proof from identity.person p where p.account_id = target;
-        if first_proof then
+        if first_proof or exists (select from identity.person p
+                where p.account_id = target and p.totp_confirmed_at > now() - interval '7 days') then
             perform identity.drop_second_factor(target);
+        end if;
+        if first_proof then
             delete from identity.external_identity e where e.account_id = target;
         end if;
     end if;
@@ -181,3 +184,64 @@ begin
 end
 $$;
 grant execute on function identity.set_password(uuid, uuid, bytea, bytea, smallint, uuid, jsonb) to gather_identity;
+
+-- A mail address is compared as it is: it may contain what `like` takes for any text.
+create or replace function identity.forget_account(account uuid, client jsonb) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    was_admin boolean;
+    left_team uuid;
+begin
+    perform identity.lock_admins();
+    was_admin := 'admin' = any(identity.roles_of(account));
+    -- Always in this order: others change them too.
+    perform from identity.team t where t.id in (select m.team_id from identity.team_member m where m.account_id = account)
+    order by t.id for update;
+    perform from identity.account a where a.id = account for update;
+    perform from identity.sign_in_failure f join identity.person p on p.account_id = account
+    and (f.key = 'email:' || p.email or starts_with(f.key, 'both:' || p.email || ' '))
+    order by f.key for update of f;
+    delete from identity.sign_in_failure f using identity.person p
+    where p.account_id = account and (f.key = 'email:' || p.email or starts_with(f.key, 'both:' || p.email || ' '));
+    delete from identity.idempotency_key k where k.owner = account::text;
+    update identity.account a set name = 'deleted-' || replace(a.id::text, '-', ''), status = 'deleted',
+        generation = a.generation + 1, changed_at = clock_timestamp()
+    where a.id = account and a.status <> 'deleted';
+    if not found then
+        return false;
+    end if;
+    delete from identity.account_role g where g.account_id = account;
+    if was_admin then
+        perform identity.keep_an_admin();
+    end if;
+    perform identity.end_sessions(account);
+    update identity.session s set address = null, user_agent = null where s.account_id = account;
+    perform identity.end_keys(account);
+    update identity.api_key k set name = 'deleted' where k.account_id = account;
+    delete from identity.person p where p.account_id = account;
+    delete from identity.recovery_code r where r.account_id = account;
+    delete from identity.external_identity e where e.account_id = account;
+    delete from identity.link l where l.account_id = account;
+    delete from identity.claim c where account in (c.agent_id, c.owner_id);
+    update identity.agent g set owner_id = null where g.owner_id = account;
+    -- The key of one that left is nobody's again.
+    insert into identity.former_key (public_key, account_id, created_at)
+    select g.public_key, g.account_id, g.key_since from identity.agent g where g.account_id = account;
+    delete from identity.agent g where g.account_id = account;
+    for left_team in
+        delete from identity.team_member m where m.account_id = account returning m.team_id
+    loop
+        -- The eldest member inherits a team without an owner; one without members goes too.
+        update identity.team_member m set role = 'owner'
+        where m.team_id = left_team
+        and not exists (select from identity.team_member o where o.team_id = left_team and o.role = 'owner')
+        and m.account_id = (select e.account_id from identity.team_member e where e.team_id = left_team
+            order by e.added_at, e.account_id limit 1);
+        delete from identity.team t where t.id = left_team
+        and not exists (select from identity.team_member m where m.team_id = left_team);
+    end loop;
+    perform audit.record(account, 'account.deleted', account::text, true, client ->> 'address', client ->> 'request_id');
+    return true;
+end
+$$;

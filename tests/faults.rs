@@ -47,6 +47,28 @@ async fn a_trap_is_a_problem_and_harms_no_other_request() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_whole_answer_that_can_not_be_sent_is_a_problem() -> Result<()> {
+    let limits = Limits {
+        deadline: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    let server = Server::wild(limits).await?;
+    for path in [
+        "/trap", "/status", "/host", "/name", "/value", "/many", "/long", "/lie", "/twice",
+        "/large",
+    ] {
+        let response = server.get(path).await?;
+        assert_eq!(response.status(), 500, "{path}");
+        let problem: Value = response.json().await?;
+        assert_eq!(problem["code"], "internal", "{path}");
+        assert_eq!(server.text("/").await?, "hello", "{path}");
+    }
+    assert_eq!(server.get("/loop").await?.status(), 504);
+    assert_eq!(server.text("/").await?, "hello");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_trap_in_the_middle_of_a_body_breaks_the_answer_off() -> Result<()> {
     let server = Server::probe("", Limits::default()).await?;
     let response = server.get("/trap-late").await?;

@@ -27,10 +27,7 @@ use std::{
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU16, Ordering::Relaxed},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -44,7 +41,15 @@ const TEMPLATE: &str = "template_gather";
 const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// The functions of the tests and of the benchmark.
-const FIXTURES: [&str; 6] = ["adder", "errand", "probe", "probe-skill", "twin", "waiter"];
+const FIXTURES: [&str; 7] = [
+    "adder",
+    "errand",
+    "probe",
+    "probe-skill",
+    "twin",
+    "waiter",
+    "wild",
+];
 
 /// Taken by tests that need the whole machine: to build with a language's own tools, or because they wait for
 /// what must happen within a time. The others run beside them.
@@ -383,6 +388,24 @@ impl Server {
         Self::serve(file, listen, database, BTreeMap::new(), limits, None).await
     }
 
+    /// A function that takes requests whole, and misbehaves.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn wild(limits: Limits) -> Result<Self> {
+        tokio::task::spawn_blocking(build_components).await??;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("spin.toml");
+        let text = format!(
+            "spin_manifest_version = 2\napplication.name = \"wild\"\n[[trigger.http]]\nroute = \"/...\"\n\
+             component = \"wild\"\n[component.wild]\nsource = {:?}\n",
+            component_file("wild")
+        );
+        std::fs::write(&file, text)?;
+        let (listen, database) = (free_address()?, Database::create().await?);
+        Self::serve(file, listen, database, BTreeMap::new(), limits, None).await
+    }
+
     /// The probe with its key-value store in Redis. Waits until Redis answers.
     ///
     /// # Errors
@@ -415,7 +438,7 @@ impl Server {
 
     async fn serve(
         manifest: PathBuf,
-        listen: std::net::SocketAddr,
+        listen: SocketAddr,
         database: Database,
         variables: BTreeMap<String, String>,
         limits: Limits,
@@ -595,18 +618,7 @@ variables = {{ database_url = "{database}?sslmode=disable", greeting = "hello" }
     )
 }
 
-/// A free port of this machine, of those that the system gives to nobody by itself (on Linux, from 32768 up), so that
-/// no client of another test has it when it is used.
-fn free_address() -> Result<std::net::SocketAddr> {
-    const FIRST: u16 = 12_000;
-    const COUNT: u16 = 20_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    for _ in 0..COUNT {
-        let here = u64::from(NEXT.fetch_add(1, Relaxed)) + u64::from(std::process::id()) * 97;
-        let port = FIRST + u16::try_from(here % u64::from(COUNT))?;
-        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
-            return Ok(listener.local_addr()?);
-        }
-    }
-    anyhow::bail!("no port is free")
+fn free_address() -> Result<SocketAddr> {
+    let port = gather::port::free(gather::port::TESTS)?;
+    Ok(SocketAddr::from(([127, 0, 0, 1], port)))
 }

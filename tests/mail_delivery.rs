@@ -364,6 +364,15 @@ async fn owners_are_told_of_what_can_sign_in_for_them() -> Result<()> {
              select account_id, sha256(email::bytea), 'x', 'x', '1234567', false from identity.person",
             "passkey was added",
         ),
+        (
+            "select identity.remove_passkey(account_id, id, '{}') from identity.passkey",
+            "passkey was removed",
+        ),
+        (
+            "insert into identity.external_identity (issuer, subject, account_id)
+             select 'https://idp.example', email, account_id from identity.person",
+            "with a provider",
+        ),
     ];
     for (at, (change, said)) in changes.into_iter().enumerate() {
         server.database.execute(change).await?;

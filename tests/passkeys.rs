@@ -428,3 +428,72 @@ async fn a_server_without_a_domain_has_no_passkeys() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn who_has_a_second_factor_shows_it_to_add_a_passkey_or_to_remove_it() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let factor = "/api/users/me/second-factor";
+    let password = json!({ "password": PASSWORD });
+    let begun: Value = grace
+        .post(&server, factor, &password)
+        .send()
+        .await?
+        .json()
+        .await?;
+    let secret = begun["secret"].as_str().context("a secret")?;
+    let totp = totp_rs::Builder::new()
+        .with_secret(totp_rs::Secret::try_from_base32(secret)?)
+        .build()?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let confirm = json!({ "code": totp.generate(now.as_secs()).to_string() });
+    let confirmed = grace.post(&server, &format!("{factor}/confirm"), &confirm);
+    let confirmed: Value = confirmed.send().await?.json().await?;
+    let recovery =
+        |at: usize| json!({ "password": PASSWORD, "code": confirmed["recovery_codes"][at] });
+    let wrong = json!({ "password": PASSWORD, "code": "000000" });
+    for (method, path) in [
+        (Method::POST, "/api/users/me/passkeys/options"),
+        (Method::DELETE, factor),
+    ] {
+        let ask = async |given: &Value| {
+            let request = grace.request(&server, method.clone(), path).json(given);
+            anyhow::Ok(request.send().await?)
+        };
+        let missing = (403, "second-factor-required".to_owned());
+        assert_eq!(code(ask(&password).await?).await?, missing, "{path}");
+        let refused = (403, "confirmation-refused".to_owned());
+        assert_eq!(code(ask(&wrong).await?).await?, refused, "{path}");
+        let at = usize::from(method == Method::DELETE);
+        assert!(ask(&recovery(at)).await?.status().is_success(), "{path}");
+    }
+    assert_eq!(
+        grace
+            .post(&server, factor, &password)
+            .send()
+            .await?
+            .status(),
+        200
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_has_no_password_adds_a_passkey_just_after_signing_in() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let lose = "update identity.person set password = null, password_version = null";
+    server.database.execute(lose).await?;
+    let mut device = Device::new(&server)?;
+    let ceremony = begin(&server, &grace).await?;
+    let credential = device.create(&ceremony).await?;
+    let age = "update identity.session set created_at = now() - interval '11 minutes'";
+    server.database.execute(age).await?;
+    let late = add(&server, &grace, &ceremony, &credential).await?;
+    assert_eq!(code(late).await?, (403, "confirmation-refused".to_owned()));
+    let renew = "update identity.session set created_at = now()";
+    server.database.execute(renew).await?;
+    let made = add(&server, &grace, &ceremony, &credential).await?;
+    assert_eq!(made.status(), 201);
+    Ok(())
+}

@@ -287,8 +287,9 @@ async fn a_second_factor_is_asked_for_and_each_code_works_once() -> Result<()> {
         "used"
     );
 
+    let another = confirmed["recovery_codes"][1].clone();
     let remove = |password: &str| {
-        let body = json!({ "password": password });
+        let body = json!({ "password": password, "code": another });
         grace
             .request(&server, Method::DELETE, "/api/users/me/second-factor")
             .json(&body)

@@ -38,7 +38,8 @@ impl Recipient {
             format!(
                 "{happened}\n\n\
                  If it wasn't you, somebody else may have access to the account. Reset the\n\
-                 password now: that ends all sessions, API keys and passkeys.\n\n\
+                 password within a week: that ends all sessions, API keys and passkeys, and a\n\
+                 second factor that was just added.\n\n\
                  {public_url}/account/forgot\n"
             )
         };
@@ -77,8 +78,8 @@ impl Recipient {
             "password-changed" => (
                 "Your password was changed",
                 notice(&format!(
-                    "The password of your account {name} was changed, and all its sessions were\n\
-                     ended, at {public_url}."
+                    "The password of your account {name} was changed at\n\
+                     {public_url}. Other sessions than the one that changed it were ended."
                 )),
             ),
             "passkey-added" => (
@@ -86,6 +87,20 @@ impl Recipient {
                 notice(&format!(
                     "A passkey was added to your account {name} at\n\
                      {public_url}. Whoever has its device can sign in with it."
+                )),
+            ),
+            "passkey-removed" => (
+                "A passkey was removed from your account",
+                notice(&format!(
+                    "A passkey was removed from your account {name} at\n\
+                     {public_url}. Nobody can sign in with it any more."
+                )),
+            ),
+            "provider-linked" => (
+                "Your account can be signed in to with a provider",
+                notice(&format!(
+                    "Somebody signed in to your account {name} at\n\
+                     {public_url} with a provider for the first time."
                 )),
             ),
             "key-created" => (
@@ -166,10 +181,12 @@ mod tests {
         }
     }
 
-    const NOTICES: [&str; 6] = [
+    const NOTICES: [&str; 8] = [
         "registered",
         "password-changed",
         "passkey-added",
+        "passkey-removed",
+        "provider-linked",
         "key-created",
         "second-factor-added",
         "second-factor-removed",

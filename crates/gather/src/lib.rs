@@ -15,6 +15,7 @@ pub mod health;
 mod home;
 pub mod manifest;
 pub mod migrate;
+pub mod port;
 pub mod postgres;
 pub mod progress;
 pub mod sandbox;

@@ -316,7 +316,6 @@ mod tests {
             code: "40P01".to_owned(),
             message: "deadlock detected".to_owned(),
             detail: None,
-            hint: None,
             extras: Vec::new(),
         };
         let problem = Problem::from(Error::of_database(deadlock));

@@ -7,12 +7,11 @@ use http::Method;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
-use crate::serve::{header_map, malformed, outgoing};
+use crate::serve::{header_map, listed, malformed, outgoing};
 use crate::{Problem, clock, respond};
-use bindings::exports::gather::http::exchange::Response;
-pub use bindings::exports::gather::http::exchange::{Guest, Reply, Request};
+pub use bindings::exports::gather::http::exchange::{Guest, Reply, Request, Response};
 
-/// Larger answers are streamed.
+/// Larger answers are streamed: the host takes no more in one piece.
 const WHOLE_BYTES: u64 = 256 * 1024;
 
 #[doc(hidden)]
@@ -23,7 +22,6 @@ pub mod bindings {
         world: "gather:http/exchanges",
         runtime_path: "spin_sdk::wit_bindgen::rt",
         pub_export_macro: true,
-        default_bindings_module: "guest::exchange::bindings",
         with: {
             "wasi:http/types@0.3.0": spin_sdk::wasip3::http::types,
             "wasi:clocks/types@0.3.0": spin_sdk::wasip3::clocks::types,
@@ -55,12 +53,8 @@ fn incoming(request: Request) -> Result<http::Request<Body>, Problem> {
         Body::from(request.body)
     };
     let mut made = http::Request::new(body);
-    *made.method_mut() = match request.method.as_str() {
-        "GET" => Method::GET,
-        "POST" => Method::POST,
-        other => Method::from_bytes(other.as_bytes())
-            .map_err(|_| malformed("The method is not a valid one."))?,
-    };
+    *made.method_mut() = Method::from_bytes(request.method.as_bytes())
+        .map_err(|_| malformed("The method is not a valid one."))?;
     *made.uri_mut() = request
         .path_with_query
         .try_into()
@@ -71,19 +65,17 @@ fn incoming(request: Request) -> Result<http::Request<Body>, Problem> {
 
 async fn whole(response: http::Response<Body>) -> Reply {
     let (parts, body) = response.into_parts();
-    let (status, body) = match body.collect().await {
-        Ok(body) => (parts.status, body.to_bytes()),
+    let (parts, body) = match body.collect().await {
+        Ok(body) => (parts, body.to_bytes()),
         Err(error) => {
-            crate::error!("an answer broke off", cause = error.to_string());
-            (http::StatusCode::INTERNAL_SERVER_ERROR, bytes::Bytes::new())
+            let problem = Problem::internal(error);
+            let body = problem.render(None).into();
+            (problem.into_response().into_parts().0, body)
         }
     };
-    let headers = parts.headers.iter();
     Reply::Whole(Response {
-        status: status.as_u16(),
-        headers: headers
-            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-            .collect(),
+        status: parts.status.as_u16(),
+        headers: listed(&parts.headers),
         body: body.into(),
     })
 }

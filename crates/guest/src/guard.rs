@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
 use axum::{RequestPartsExt, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,7 +23,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tower_layer::Layer;
+use tower_layer::layer_fn;
 use tower_service::Service;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::Operation;
@@ -43,44 +44,27 @@ const CSRF: &str = "x-csrf-token";
 pub fn guarded(router: OpenApiRouter) -> Router {
     let (router, document) = router.split_for_parts();
     let policies = Arc::new(Policies::of(&document));
-    router.layer(GuardLayer(policies))
+    router.layer(layer_fn(move |inner| Guard {
+        policies: policies.clone(),
+        inner,
+    }))
 }
 
-/// Puts a [`Guard`] before each route: as axum's `from_fn`, with one allocation a request and not four.
+/// A route with its guard: as axum's `from_fn`, with one allocation a request and not four.
 #[derive(Clone)]
-struct GuardLayer(Arc<Policies>);
-
-impl<S> Layer<S> for GuardLayer {
-    type Service = Guard<S>;
-
-    fn layer(&self, inner: S) -> Guard<S> {
-        Guard {
-            policies: self.0.clone(),
-            inner,
-        }
-    }
-}
-
-#[derive(Clone)]
-struct Guard<S> {
+struct Guard {
     policies: Arc<Policies>,
-    inner: S,
+    inner: Route,
 }
 
-impl<S> Service<Request> for Guard<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
+impl Service<Request> for Guard {
     type Response = Response;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = std::result::Result<Response, Infallible>> + Send>>;
 
-    fn poll_ready(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<std::result::Result<(), Infallible>> {
-        self.inner.poll_ready(context)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Infallible>> {
+        // As every route of axum's.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {

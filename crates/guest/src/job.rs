@@ -120,7 +120,7 @@ where
 /// `async fn(Db, Job<Arguments>) -> Result<Summary, Failure>`. For a crate in `components/`.
 ///
 /// Natively this expands to nothing, so that the crate links into tests.
-// The bindings are made where the component is: made here, they would be in every function, too.
+// The bindings are made where the component is: made here, every function would import what jobs do.
 #[macro_export]
 macro_rules! export_job {
     ($run:path) => {

@@ -77,6 +77,13 @@ fn method(method: wasi::Method) -> Result<Method, Problem> {
     })
 }
 
+pub(crate) fn listed(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    let headers = headers.iter();
+    headers
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect()
+}
+
 pub(crate) fn header_map(fields: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, Problem> {
     let mut headers = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
@@ -191,12 +198,7 @@ impl http_body::Body for Incoming {
 
 pub(crate) fn outgoing(response: http::Response<Body>) -> Result<wasi::Response, ErrorCode> {
     let (parts, body) = response.into_parts();
-    let list: Vec<(String, Vec<u8>)> = parts
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-        .collect();
-    let fields = Fields::from_list(&list)
+    let fields = Fields::from_list(&listed(&parts.headers))
         .map_err(|error| ErrorCode::InternalError(Some(format!("headers: {error}"))))?;
 
     let (result, result_reader) = wit_future::new(|| Err(ErrorCode::ConnectionTerminated));

@@ -21,7 +21,7 @@ use tracing::{Instrument, Span};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// An answer up to this size leaves its instance before the client has read it.
-const WHOLE_BYTES: usize = 256 << 10;
+pub const WHOLE_BYTES: usize = 256 << 10;
 
 /// A guest at work on a request. Dropping it stops the guest.
 pub struct Guest {

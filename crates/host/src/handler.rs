@@ -371,24 +371,22 @@ fn prepare(
     };
     let path_and_query = uri.path_and_query().map_or("/", uri::PathAndQuery::as_str);
     let full_url = format!("http://{authority}{path_and_query}");
-    let told = vec![
+    let mut told = vec![
         ("spin-client-addr", peer.to_string()),
         ("x-request-id", id.to_owned()),
     ];
-    let spins = if function.takes_whole_requests() {
-        Vec::new()
-    } else {
-        vec![
+    if !function.takes_whole_requests() {
+        told.extend([
             ("spin-path-info", found.rest.to_owned()),
             ("spin-full-url", full_url.clone()),
             ("spin-matched-route", route.pattern().to_owned()),
             ("spin-base-path", "/".to_owned()),
             ("spin-raw-component-route", route.pattern().to_owned()),
             ("spin-component-route", route.prefix().to_owned()),
-        ]
-    };
-    let mut headers = Vec::with_capacity(told.len() + spins.len() + found.params.len());
-    for (name, value) in told.into_iter().chain(spins) {
+        ]);
+    }
+    let mut headers = Vec::with_capacity(told.len() + found.params.len());
+    for (name, value) in told {
         let value = HeaderValue::try_from(value).map_err(|_| problem::BAD_HOST)?;
         headers.push((HeaderName::from_static(name), value));
     }

@@ -86,7 +86,8 @@ impl Loader<'_> {
     /// A missing or broken file, an import that no host function satisfies, an unknown variable.
     pub fn load(&self, component: &manifest::Component) -> Result<Function> {
         let pre = self.prepare(component)?;
-        let exchanges = ExchangesPre::new(pre.clone()).ok();
+        let exchanges = ExchangesPre::new(pre.clone())
+            .inspect_err(|error| tracing::debug!(%error, component.id, "takes no whole requests"));
         let pre = match p3::bindings::ServicePre::new(pre.clone()) {
             Ok(pre) => ProxyPre::P3(pre),
             Err(_) => match p2::bindings::ProxyPre::new(pre) {
@@ -100,13 +101,14 @@ impl Loader<'_> {
         };
         let blueprint = self.blueprint(component)?;
         let limits = blueprint.limits.clone();
-        let is_wanted = limits.whole_request_bytes.is_some();
         Ok(Function {
             id: component.id.clone(),
             places: Arc::new(Semaphore::new(limits.concurrency)),
             queue: Arc::new(Semaphore::new(limits.queue)),
+            exchanges: exchanges
+                .ok()
+                .filter(|_| limits.whole_requests && matches!(pre, ProxyPre::P3(_))),
             limits,
-            exchanges: exchanges.filter(|_| is_wanted && matches!(pre, ProxyPre::P3(_))),
             pre,
             blueprint,
             metrics: self.metrics.clone(),
@@ -373,9 +375,8 @@ impl Instance {
     ) -> wasmtime::Result<()> {
         self.served += 1;
         self.store.set_epoch_deadline(EPOCHS_PER_TICK);
-        let most = self.function.limits.whole_request_bytes;
         if let Some(exchanges) = &self.exchanges
-            && exchange::fits(&request, most)
+            && exchange::fits(&request)
         {
             return exchange::answer(&mut self.store, exchanges, request, answer).await;
         }

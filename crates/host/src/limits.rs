@@ -11,9 +11,9 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Largest request body in bytes (overridable). Default 1 MiB.
     pub max_body_bytes: u64,
-    /// Requests up to this size in bytes are handed over whole, to components that take them so; `None`: all go through
-    /// `wasi:http`, as elsewhere. Default 64 KiB.
-    pub whole_request_bytes: Option<u64>,
+    /// Whether small requests are handed over whole to components that take them so. Otherwise all go through
+    /// `wasi:http`, as under other hosts. Default true.
+    pub whole_requests: bool,
     /// Requests that one component serves at the same time (overridable). Default 128.
     pub concurrency: usize,
     /// Requests that wait for a place, for each component; one more is a 503. Default 1,024.
@@ -42,7 +42,7 @@ impl Default for Limits {
             deadline: Duration::from_secs(30),
             memory_bytes: 128 << 20,
             max_body_bytes: 1 << 20,
-            whole_request_bytes: Some(64 << 10),
+            whole_requests: true,
             concurrency: 128,
             queue: 1024,
             queue_timeout: Duration::from_secs(5),

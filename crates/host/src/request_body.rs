@@ -19,7 +19,7 @@ use tokio::time::{Sleep, sleep, timeout};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// What is read before an instance is taken.
-const BUFFER_BYTES: usize = 64 << 10;
+pub const BUFFER_BYTES: usize = 64 << 10;
 
 /// What is read of a body that is too large, before it is refused.
 const DISCARD_BYTES: usize = 8 << 20;

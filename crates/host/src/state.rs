@@ -51,6 +51,8 @@ pub struct State {
     pub rights: Arc<Rights>,
     /// The PostgreSQL pools of the worker that the instance lives on.
     pub pools: Arc<postgres::Pools>,
+    /// The pool that was opened last, by its address.
+    pub database: Option<(String, deadpool_postgres::Pool)>,
     /// What a queued job tells and asks.
     pub job: Arc<jobs::Control>,
     wasi: WasiCtx,
@@ -154,6 +156,7 @@ impl Blueprint {
             outbound: Outbound::new(self.rights.clone(), worker),
             rights: self.rights.clone(),
             pools: worker.pools.clone(),
+            database: None,
             memory: Memory {
                 limits: StoreLimitsBuilder::new()
                     .memory_size(self.limits.memory_bytes)

@@ -4,7 +4,7 @@
 //! second; it is sealed, so nothing is stored until a challenge is used.
 
 use axum::Json;
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,6 +16,7 @@ use guest::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use url::{Host, Url};
 use utoipa::ToSchema;
 use uuid::Uuid;
 use webauthn_rp::bin::{Decode, Encode};
@@ -35,10 +36,14 @@ use webauthn_rp::{
 
 use crate::input::printable;
 use crate::sign_in::{NewSession, SignedIn};
+use crate::users::Confirmation;
 use crate::{keys, secrets, users};
 
 /// A user handle is the account's id.
 const HANDLE_BYTES: usize = 16;
+
+/// Of one account; `identity.add_passkey` in the migrations counts them too.
+const MOST: usize = 20;
 
 /// What a state is sealed for, where it is not for an account.
 const SIGN_IN: &[u8] = b"sign-in";
@@ -49,6 +54,8 @@ pub struct Passkey {
     id: Uuid,
     #[schema(example = "Laptop")]
     name: String,
+    /// What devices know it by, base64.
+    credential_id: String,
     /// Whether there is a copy of it: in a password manager, or in the device maker's cloud.
     backed_up: bool,
     #[serde(with = "time::serde::rfc3339")]
@@ -65,15 +72,6 @@ pub struct Ceremony {
     options: Value,
     /// To be sent back with the credential: once, within five minutes.
     state: String,
-}
-
-/// Who wants to add a passkey.
-#[derive(Deserialize, Validate, ToSchema)]
-pub struct Confirmation {
-    /// A person's password, if they have one.
-    #[garde(skip)]
-    #[schema(format = Password)]
-    password: Option<String>,
 }
 
 /// What the browser made of the options.
@@ -109,8 +107,9 @@ pub struct Assertion {
     post, path = "/api/users/me/passkeys/options", tag = "users", request_body = Confirmation,
     responses(
         (status = 200, body = Ceremony),
-        (status = 403, description = "`confirmation-refused`"),
+        (status = 403, description = "`confirmation-refused`, `second-factor-required`"),
         (status = 404, description = "The caller is no person, or `passkeys-unavailable`"),
+        (status = 409, description = "`too-many-passkeys`"),
         (status = 429, description = "`too-many-attempts`, `rate-limited`"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
@@ -127,13 +126,16 @@ pub async fn begin_passkey(
     }
     let site = Site::ours().await?;
     let user = users::read(&db, caller.id).await?;
-    users::confirm(&db, &client, &caller, given.password.as_deref()).await?;
+    users::confirm(&db, &client, &caller, &given).await?;
     let known: Vec<Row> = db
         .many(
             "select encode(credential_id, 'base64') as credential from identity.passkey where account_id = $1",
             args![caller.id],
         )
         .await?;
+    if known.len() >= MOST {
+        return Err(too_many());
+    }
     let mut exclude = Vec::new();
     for row in known {
         exclude.push(PublicKeyCredentialDescriptor {
@@ -162,6 +164,7 @@ pub async fn begin_passkey(
     post, path = "/api/users/me/passkeys", tag = "users", request_body = NewPasskey,
     responses(
         (status = 201, body = Passkey),
+        (status = 403, description = "`confirmation-refused`: without a password, the session must be new"),
         (status = 404, description = "`passkeys-unavailable`"),
         (status = 409, description = "`passkey-exists`, `too-many-passkeys`"),
         (status = 422, description = "`invalid-input`: not what was asked for, too late, or used already"),
@@ -193,7 +196,8 @@ pub async fn add_passkey(
         .map_err(|error| Problem::invalid("credential", error.to_string()))?;
     let passkey: Passkey = db
         .one(
-            "select p.id, p.name, p.backed_up, p.created_at, p.last_used_at
+            "select p.id, p.name, translate(encode(p.credential_id, 'base64'), E'\\n', '') as credential_id,
+                    p.backed_up, p.created_at, p.last_used_at
              from identity.add_passkey($1, $2, $3, $4, $5, $6, $7, $8, $9::text::timestamptz, $10) p",
             args![
                 caller.id,
@@ -212,10 +216,12 @@ pub async fn add_passkey(
         .on_constraint("account_active", Problem::unauthenticated())
         .on_constraint("used_challenge_pkey", wrong_state())
         .on_constraint("passkey_credential_id_key", exists())
+        .on_constraint("passkey_count", too_many())
         .on_constraint(
-            "passkey_count",
-            Problem::conflict("too-many-passkeys", "An account has at most 20 passkeys. Remove one first."),
-        )?;
+            "passkey_static_state_size",
+            Problem::invalid("credential", "has an RSA key of more than 4,096 bits"),
+        )
+        .on_constraint("session_fresh", not_fresh())?;
     let place = format!("/api/users/me/passkeys/{}", passkey.id);
     Ok(Created::at(place, passkey))
 }
@@ -233,7 +239,8 @@ pub async fn list_passkeys(
 ) -> Result<Json<Items<Passkey>>> {
     let passkeys: Vec<Passkey> = db
         .many(
-            "select id, name, backed_up, created_at, last_used_at from identity.passkey
+            "select id, name, translate(encode(credential_id, 'base64'), E'\\n', '') as credential_id,
+                    backed_up, created_at, last_used_at from identity.passkey
              where account_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3",
             args![caller.id, page.after, page.fetch()],
         )
@@ -255,7 +262,8 @@ pub async fn get_passkey(
 ) -> Result<Json<Passkey>> {
     let found: Option<Passkey> = db
         .optional(
-            "select id, name, backed_up, created_at, last_used_at from identity.passkey
+            "select id, name, translate(encode(credential_id, 'base64'), E'\\n', '') as credential_id,
+                    backed_up, created_at, last_used_at from identity.passkey
              where account_id = $1 and id = $2",
             args![caller.id, passkey],
         )
@@ -334,19 +342,23 @@ pub async fn sign_in_with_passkey(
         .map_err(unreadable)?;
     let verified = match open(SIGN_IN, &given.state).await? {
         Some(state) => verify(&db, &site, &state, &response).await?,
-        None => None,
+        None => Err(None),
     };
-    let Some(verified) = verified else {
-        db.execute(
-            "select audit.record(null, 'session.refused', null, false, $1, $2, $3)",
-            args![
-                &client.address,
-                &client.request_id,
-                json!({ "method": "passkey" })
-            ],
-        )
-        .await?;
-        return Err(failed());
+    let verified = match verified {
+        Ok(verified) => verified,
+        Err(account) => {
+            db.execute(
+                "select audit.record(null, 'session.refused', $1, false, $2, $3, $4)",
+                args![
+                    account.map(|account: Uuid| account.to_string()),
+                    &client.address,
+                    &client.request_id,
+                    json!({ "method": "passkey" })
+                ],
+            )
+            .await?;
+            return Err(failed());
+        }
     };
     let session = NewSession::of(client);
     let granted = db
@@ -377,13 +389,13 @@ struct Verified {
     expires: OffsetDateTime,
 }
 
-/// `None`: refused, for whichever reason.
+/// Refused, for whichever reason, it is the account whose passkey this claims to be, if there is one.
 async fn verify(
     db: &Db,
     site: &Site,
     state: &[u8],
     response: &DiscoverableAuthentication<HANDLE_BYTES>,
-) -> Result<Option<Verified>> {
+) -> Result<std::result::Result<Verified, Option<Uuid>>> {
     #[derive(Deserialize)]
     struct Row {
         id: Uuid,
@@ -392,7 +404,7 @@ async fn verify(
         changing: String,
     }
     let Ok(server) = DiscoverableAuthenticationServerState::decode(state) else {
-        return Ok(None);
+        return Ok(Err(None));
     };
     let found: Option<Row> = db
         .optional(
@@ -402,7 +414,7 @@ async fn verify(
         )
         .await?;
     let Some(found) = found else {
-        return Ok(None);
+        return Ok(Err(None));
     };
     let former = secrets::decode(&found.changing)?;
     let changing = former.as_slice().try_into().map_err(Problem::internal)?;
@@ -422,9 +434,9 @@ async fn verify(
     };
     if let Err(error) = server.verify(&site.id, response, &mut credential, &options) {
         guest::info!("a passkey was refused", cause = error.to_string());
-        return Ok(None);
+        return Ok(Err(Some(found.account_id)));
     }
-    Ok(Some(Verified {
+    Ok(Ok(Verified {
         passkey: found.id,
         former,
         changing: credential.dynamic_state(),
@@ -449,26 +461,29 @@ impl Site {
             Problem::new(
                 StatusCode::NOT_FOUND,
                 "passkeys-unavailable",
-                "Passkeys need a server whose public URL has a domain name.",
+                "Passkeys need a server whose public URL has a domain name and https, or is this machine's.",
             )
         })
     }
 
     fn of(public_url: &str) -> Option<Self> {
-        let url: Uri = public_url.parse().ok()?;
-        let host = url.host()?.trim_matches(['[', ']']);
-        let domain = match host.parse::<std::net::IpAddr>() {
-            Ok(address) if address.is_loopback() => "localhost",
-            Ok(_) => return None,
-            Err(_) => host,
+        let mut url: Url = public_url.parse().ok()?;
+        let is_loopback = match url.host()? {
+            Host::Domain(_) => false,
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.is_loopback(),
         };
-        let domain = AsciiDomain::try_from(domain.to_owned()).ok()?;
-        let port = url
-            .port_u16()
-            .map_or_else(String::new, |port| format!(":{port}"));
+        if is_loopback {
+            url.set_host(Some("localhost")).ok()?;
+        }
+        let domain = url.domain()?;
+        // Elsewhere browsers have no passkeys (Secure Contexts, section 3.1).
+        if url.scheme() != "https" && domain != "localhost" {
+            return None;
+        }
         Some(Self {
-            origin: format!("{}://{}{port}", url.scheme_str()?, domain.as_ref()),
-            id: RpId::Domain(domain),
+            id: RpId::Domain(AsciiDomain::try_from(domain.to_owned()).ok()?),
+            origin: url.origin().ascii_serialization(),
         })
     }
 }
@@ -512,6 +527,19 @@ fn exists() -> Problem {
     Problem::conflict("passkey-exists", "This passkey was added already.")
 }
 
+fn too_many() -> Problem {
+    let detail = format!("An account has at most {MOST} passkeys. Remove one first.");
+    Problem::conflict("too-many-passkeys", detail)
+}
+
+fn not_fresh() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "confirmation-refused",
+        "Sign in anew, and add the passkey within ten minutes.",
+    )
+}
+
 fn failed() -> Problem {
     Problem::new(
         StatusCode::UNAUTHORIZED,
@@ -543,6 +571,19 @@ mod tests {
                 "http://[::1]:3000",
                 Some(("localhost", "http://localhost:3000")),
             ),
+            (
+                "https://gather.example:443/",
+                Some(("gather.example", "https://gather.example")),
+            ),
+            (
+                "http://localhost:80",
+                Some(("localhost", "http://localhost")),
+            ),
+            (
+                "https://bücher.example",
+                Some(("xn--bcher-kva.example", "https://xn--bcher-kva.example")),
+            ),
+            ("http://gather.example", None),
             ("http://192.0.2.1", None),
             ("https://[2001:db8::1]:443", None),
         ] {

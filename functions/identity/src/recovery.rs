@@ -61,7 +61,7 @@ pub async fn change(
 ) -> Result<StatusCode> {
     let user = users::read(&db, caller.id).await?;
     let old = &given.current_password;
-    let old = users::confirm_password(&db, &client, &caller, &user.email, old).await?;
+    let (old, _) = users::confirm_password(&db, &client, &caller, &user.email, old).await?;
     let hash = users::checked(&given.password, &user.email, &user.name).await?;
     let proof = Proof::Password {
         caller: &caller,

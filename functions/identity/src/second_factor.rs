@@ -13,6 +13,8 @@ use totp_rs::{Builder, Secret, Totp};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::sign_in::Opened;
+use crate::users::Confirmation;
 use crate::{secrets, users};
 
 const RECOVERY_CODES: usize = 10;
@@ -150,10 +152,10 @@ pub async fn confirm(
 
 /// Turns the second factor off.
 #[utoipa::path(
-    delete, path = "/api/users/me/second-factor", tag = "users", request_body = Password,
+    delete, path = "/api/users/me/second-factor", tag = "users", request_body = Confirmation,
     responses(
         (status = 204, description = "Removed"),
-        (status = 403, description = "`confirmation-refused`"),
+        (status = 403, description = "`confirmation-refused`, `second-factor-required`"),
         (status = 404, description = "The caller is no person"),
         (status = 409, description = "`second-factor-absent`"),
     ),
@@ -163,10 +165,10 @@ pub async fn remove(
     db: Db,
     caller: Caller,
     client: Client,
-    Input(given): Input<Password>,
+    Input(given): Input<Confirmation>,
 ) -> Result<StatusCode> {
-    let user = users::read(&db, caller.id).await?;
-    users::confirm_password(&db, &client, &caller, &user.email, &given.password).await?;
+    users::read(&db, caller.id).await?;
+    users::confirm(&db, &client, &caller, &given).await?;
     let row: Done = db
         .one(
             "select identity.remove_totp($1, $2) as done",
@@ -187,8 +189,42 @@ fn absent() -> Problem {
     )
 }
 
+/// How a code stands to the second factor that an account has, or has not.
+pub enum Given {
+    /// It is right, or none is needed.
+    Enough,
+    Missing,
+    /// It is on record.
+    Wrong,
+}
+
+/// Looks at the code that came with a right password. It is used up.
+pub async fn given(
+    db: &Db,
+    client: &Client,
+    email: &str,
+    opened: &Opened,
+    code: Option<&str>,
+) -> Result<Given> {
+    let Some(sealed) = &opened.totp else {
+        return Ok(Given::Enough);
+    };
+    let Some(code) = code.filter(|code| !code.is_empty()) else {
+        return Ok(Given::Missing);
+    };
+    if accepts(db, opened.account, sealed, code).await? {
+        return Ok(Given::Enough);
+    }
+    db.execute(
+        "select identity.refuse_sign_in($1, $2, 'second-factor')",
+        args![email, json!(client)],
+    )
+    .await?;
+    Ok(Given::Wrong)
+}
+
 /// Whether a code is good for the account now. It is used up.
-pub async fn accepts(db: &Db, account: Uuid, sealed: &str, code: &str) -> Result<bool> {
+async fn accepts(db: &Db, account: Uuid, sealed: &str, code: &str) -> Result<bool> {
     let code = code.trim();
     let is_digits = code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
     let (step, recovery) = if is_digits {

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::input::{normal_email, printable};
+use crate::second_factor::Given;
 use crate::tokens::{Granted, Secret, Tokens};
 use crate::{keys, passwords, second_factor, tokens};
 
@@ -68,18 +69,10 @@ pub async fn sign_in(db: Db, client: Client, Input(given): Input<Credentials>) -
     let hash = passwords::hash(&email, &given.password).await?;
     let opened = check_password(&db, &client, &email, hash, None).await?;
     let opened = opened.ok_or_else(failed)?;
-    if let Some(sealed) = &opened.totp {
-        let Some(code) = given.code.as_deref().filter(|code| !code.is_empty()) else {
-            return Err(second_factor_required());
-        };
-        if !second_factor::accepts(&db, opened.account, sealed, code).await? {
-            db.execute(
-                "select identity.refuse_sign_in($1, $2, 'second-factor')",
-                args![&email, json!(client)],
-            )
-            .await?;
-            return Err(failed());
-        }
+    match second_factor::given(&db, &client, &email, &opened, given.code.as_deref()).await? {
+        Given::Enough => {}
+        Given::Missing => return Err(second_factor_required(StatusCode::UNAUTHORIZED)),
+        Given::Wrong => return Err(failed()),
     }
     db.execute(
         "select identity.forgive($1, $2, $3, false)",
@@ -208,9 +201,10 @@ fn failed() -> Problem {
     )
 }
 
-fn second_factor_required() -> Problem {
+/// The password was right, and is not enough.
+pub fn second_factor_required(status: StatusCode) -> Problem {
     Problem::new(
-        StatusCode::UNAUTHORIZED,
+        status,
         "second-factor-required",
         "Send the `code` of the second factor too.",
     )

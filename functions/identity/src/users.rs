@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use crate::input::{normal_email, valid_email, valid_name};
 use crate::passwords;
+use crate::second_factor::{self, Given};
+use crate::sign_in::{self, Opened, second_factor_required};
 
 /// A person, as they see themselves.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -269,16 +271,27 @@ pub async fn export(db: Db, caller: Caller) -> Result<Json<Value>> {
     Ok(Json(row.export))
 }
 
+/// That it is the person themselves.
+#[derive(Deserialize, Validate, ToSchema)]
+pub struct Confirmation {
+    /// Their password, if they have one.
+    #[garde(skip)]
+    #[schema(format = Password)]
+    password: Option<String>,
+    /// Of their second factor, if they have one: six digits, or a recovery code.
+    #[garde(skip)]
+    code: Option<String>,
+}
+
 /// Who leaves says so.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct Leaving {
     /// The account's own name, so that nobody leaves by mistake.
     #[garde(skip)]
     name: String,
-    /// A person's password, if they have one.
+    #[serde(flatten)]
     #[garde(skip)]
-    #[schema(format = Password)]
-    password: Option<String>,
+    confirmation: Confirmation,
 }
 
 /// Deletes the calling account.
@@ -289,7 +302,7 @@ pub struct Leaving {
     post, path = "/api/accounts/me/delete", tag = "accounts", request_body = Leaving,
     responses(
         (status = 204, description = "Deleted"),
-        (status = 403, description = "`confirmation-refused`: not the account's name, or not its password"),
+        (status = 403, description = "`confirmation-refused`: not the account's name, or not its password; `second-factor-required`"),
         (status = 409, description = "`last-admin`"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
@@ -313,7 +326,7 @@ pub async fn leave(
     if account.name != leaving.name {
         return Err(confirmation_refused());
     }
-    confirm(&db, &client, &caller, leaving.password.as_deref()).await?;
+    confirm(&db, &client, &caller, &leaving.confirmation).await?;
     db.execute(
         "select identity.forget_account($1, $2)",
         args![caller.id, json!(client)],
@@ -323,12 +336,13 @@ pub async fn leave(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Checks the password of the caller, if they have one: agents and those who come from a provider have none.
+/// Checks the password of the caller, and the code of their second factor, as far as they have one: agents and those who
+/// come from a provider have neither.
 pub async fn confirm(
     db: &Db,
     client: &Client,
     caller: &Caller,
-    password: Option<&str>,
+    given: &Confirmation,
 ) -> Result<()> {
     #[derive(Deserialize)]
     struct Person {
@@ -340,26 +354,31 @@ pub async fn confirm(
             args![caller.id],
         )
         .await?;
-    let Some(person) = person else {
+    let Some(Person { email }) = person else {
         return Ok(());
     };
-    let given = password.unwrap_or_default();
-    confirm_password(db, client, caller, &person.email, given).await?;
-    Ok(())
+    let password = given.password.as_deref().unwrap_or_default();
+    let (_, opened) = confirm_password(db, client, caller, &email, password).await?;
+    match second_factor::given(db, client, &email, &opened, given.code.as_deref()).await? {
+        Given::Enough => Ok(()),
+        Given::Missing => Err(second_factor_required(StatusCode::FORBIDDEN)),
+        Given::Wrong => Err(confirmation_refused()),
+    }
 }
 
-/// Checks the password of somebody who is signed in already, and tells its hash. Failures count as they do for signing in.
+/// Checks the password of somebody who is signed in already, and tells its hash and what it opened. Failures count as they
+/// do for signing in.
 pub async fn confirm_password(
     db: &Db,
     client: &Client,
     caller: &Caller,
     email: &str,
     password: &str,
-) -> Result<[u8; 32]> {
-    crate::sign_in::wait(db, email, client).await?;
+) -> Result<([u8; 32], Opened)> {
+    sign_in::wait(db, email, client).await?;
     let hash = passwords::hash(email, password).await?;
-    let checked = crate::sign_in::check_password(db, client, email, hash, Some(caller.id)).await?;
-    checked.map(|_| hash).ok_or_else(confirmation_refused)
+    let opened = sign_in::check_password(db, client, email, hash, Some(caller.id)).await?;
+    Ok((hash, opened.ok_or_else(confirmation_refused)?))
 }
 
 /// 403: not the caller's name, or not their password.

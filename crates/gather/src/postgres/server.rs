@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Seek, SeekFrom},
-    net::{Ipv4Addr, TcpListener},
     os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::Path,
     process::{Child, Command, Stdio},
@@ -19,6 +18,7 @@ use nix::{
 };
 
 use super::binaries::{Account, Binaries};
+use crate::port;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -62,7 +62,7 @@ impl Launch<'_> {
     /// One that is running over the same folder already is adopted.
     pub fn start(&self, port: Option<u16>) -> Result<Server> {
         let deadline = Instant::now() + START_LIMIT;
-        let mut port = port.map_or_else(free_port, Ok)?;
+        let mut port = port.map_or_else(|| port::free(port::DATABASES), Ok)?;
         if let Some(server) = settled(self.data, deadline)? {
             return Ok(server);
         }
@@ -74,7 +74,7 @@ impl Launch<'_> {
                 Err(_) if Instant::now() > deadline => {
                     bail!("PostgreSQL did not start; see {}", self.log.display())
                 }
-                Err(Failure::PortTaken) => port = free_port()?,
+                Err(Failure::PortTaken) => port = port::free(port::DATABASES)?,
                 // The children of a killed server notice its death within moments and let go.
                 Err(Failure::MemoryInUse) => sleep(Duration::from_millis(100)),
             }
@@ -361,13 +361,6 @@ fn is_server_of(pid: Pid, data: &Path) -> bool {
         .args(["-o", "comm=", "-p", &pid.to_string()])
         .output();
     output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("postgres"))
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .context("no free port on the loopback interface")?
-        .local_addr()?
-        .port())
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 //! mostly the calls back and forth for each part of a request.
 
 use super::http::is_forbidden;
-use crate::state::State;
+use crate::{guest_run::WHOLE_BYTES, request_body::BUFFER_BYTES, state::State};
 use bytes::Bytes;
 use futures::channel::oneshot;
-use http::{HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use http::{StatusCode, header, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use std::{
@@ -14,7 +14,7 @@ use std::{
 };
 use wasmtime::Store;
 use wasmtime_wasi_http::{
-    WasiHttpView,
+    FieldMap, WasiHttpHooks, WasiHttpView,
     handler::{Request, Response},
 };
 
@@ -32,11 +32,14 @@ mod generated {
 use generated::exports::gather::http::exchange as wit;
 pub use generated::{Exchanges, ExchangesPre};
 
-/// Whether a request can be handed over whole: one whose length is known, and at most so many bytes.
+/// Of an answer, as `wasi:http` has it.
+const MAX_HEADER_BYTES: usize = 128 << 10;
+
+/// Whether a request can be handed over whole: one whose length is known and small.
 #[must_use]
-pub fn fits(request: &Request, most: Option<u64>) -> bool {
+pub fn fits(request: &Request) -> bool {
     let size = request.body().size_hint().exact();
-    size.is_some_and(|size| Some(size) <= most)
+    size.is_some_and(|size| size <= BUFFER_BYTES as u64)
 }
 
 /// Has a request answered. The answer comes through `sender`, before the guest has ended.
@@ -63,7 +66,9 @@ pub async fn answer(
         .run_concurrent(async |accessor| {
             let function = function.gather_http_exchange();
             let response = match function.call_answer(accessor, given).await? {
-                wit::Reply::Whole(response) => whole(response, is_head),
+                wit::Reply::Whole(response) => {
+                    accessor.with(|mut store| whole(store.get().http().hooks, response, is_head))
+                }
                 wit::Reply::Streamed(response) => accessor.with(|mut store| {
                     let response = store.get().http().table.delete(response)?;
                     let sent = async { Ok(()) };
@@ -94,21 +99,24 @@ fn given(parts: &Parts, body: Bytes) -> wit::Request {
     }
 }
 
-fn whole(response: wit::Response, is_head: bool) -> wasmtime::Result<Response> {
+fn whole(
+    hooks: &mut dyn WasiHttpHooks,
+    response: wit::Response,
+    is_head: bool,
+) -> wasmtime::Result<Response> {
     let length = response.body.len();
+    wasmtime::ensure!(length <= WHOLE_BYTES, "a whole answer of {length} bytes");
     let body = Full::new(Bytes::from(response.body));
     let body = body.map_err(|never| match never {}).boxed_unsync();
     let mut made = http::Response::new(body);
     let status = StatusCode::from_u16(response.status)?;
     *made.status_mut() = status;
-    let headers = made.headers_mut();
-    headers.reserve(response.headers.len());
+    let mut fields = FieldMap::new_mutable(MAX_HEADER_BYTES);
     for (name, value) in response.headers {
-        let name = HeaderName::try_from(name)?;
-        wasmtime::ensure!(!is_forbidden(&name), "a function may not say `{name}`");
-        headers.append(name, HeaderValue::from_maybe_shared(Bytes::from(value))?);
+        fields.append(hooks, name, value)?;
     }
-    let announced = headers.get(header::CONTENT_LENGTH);
+    *made.headers_mut() = fields.into();
+    let announced = made.headers().get(header::CONTENT_LENGTH);
     let says_more = is_head || status == StatusCode::NOT_MODIFIED;
     wasmtime::ensure!(
         says_more || announced.is_none_or(|said| said.as_bytes() == length.to_string().as_bytes()),

@@ -15,6 +15,7 @@ use super::{
     },
 };
 use crate::{outbound::Scheme, state::State};
+use deadpool_postgres::Pool;
 use futures::{Stream, StreamExt};
 use std::{
     pin::Pin,
@@ -44,77 +45,74 @@ pub struct Builder {
     ca_root: Option<String>,
 }
 
-/// Everything that opening needs, so that no borrow of the store is held while it waits.
-struct Opening {
-    config: Config,
-    address: String,
-    ca_root: Option<String>,
-    pools: Arc<Pools>,
-    limits: PoolLimits,
+/// The pool of an address, which has been checked against `allowed_outbound_hosts`. A function mostly has one address:
+/// each instance checks it once.
+fn pool(state: &mut State, address: String, ca_root: Option<String>) -> Result<Pool, Error> {
+    if let Some((known, pool)) = &state.database
+        && *known == address
+        && ca_root.is_none()
+    {
+        return Ok(pool.clone());
+    }
+    let config = allowed(state, &address)?;
+    let limits = state.rights.database;
+    let pool = state
+        .pools
+        .pool(&address, config, ca_root.as_deref(), limits)
+        .map_err(|error| unavailable(&error))?;
+    if ca_root.is_none() {
+        state.database = Some((address, pool.clone()));
+    }
+    Ok(pool)
 }
 
-impl Opening {
-    /// Checks the address against `allowed_outbound_hosts`.
-    fn new(state: &State, address: String, ca_root: Option<String>) -> Result<Self, Error> {
-        let config: Config = address.parse().map_err(|_| {
-            // The parser's own message may repeat the text, and with it the password.
-            Error::ConnectionFailed("the address is no PostgreSQL connection string".into())
-        })?;
-        let ports = config.get_ports();
-        for (index, host) in config.get_hosts().iter().enumerate() {
-            let ServerHost::Tcp(host) = host else {
-                return Err(Error::ConnectionFailed(
-                    "unix sockets are not permitted".into(),
-                ));
-            };
-            let port = *ports.get(index).or(ports.first()).unwrap_or(&5432);
-            if !state
-                .rights
-                .allowed_hosts
-                .allows(Scheme::Postgres, host, port)
-            {
-                return Err(Error::ConnectionFailed(format!(
-                    "address postgres://{host}:{port} is not permitted: add it to \
-                     allowed_outbound_hosts of [component.{}]",
-                    state.rights.component
-                )));
-            }
-        }
-        if config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty() {
+/// What an address says, if all of it may be reached.
+fn allowed(state: &State, address: &str) -> Result<Config, Error> {
+    let config: Config = address.parse().map_err(|_| {
+        // The parser's own message may repeat the text, and with it the password.
+        Error::ConnectionFailed("the address is no PostgreSQL connection string".into())
+    })?;
+    let ports = config.get_ports();
+    for (index, host) in config.get_hosts().iter().enumerate() {
+        let ServerHost::Tcp(host) = host else {
             return Err(Error::ConnectionFailed(
-                "the address must name a host".into(),
+                "unix sockets are not permitted".into(),
             ));
+        };
+        let port = *ports.get(index).or(ports.first()).unwrap_or(&5432);
+        if !state
+            .rights
+            .allowed_hosts
+            .allows(Scheme::Postgres, host, port)
+        {
+            return Err(Error::ConnectionFailed(format!(
+                "address postgres://{host}:{port} is not permitted: add it to \
+                 allowed_outbound_hosts of [component.{}]",
+                state.rights.component
+            )));
         }
-        Ok(Self {
-            config,
-            address,
-            ca_root,
-            pools: state.pools.clone(),
-            limits: state.rights.database,
-        })
     }
+    if config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty() {
+        return Err(Error::ConnectionFailed(
+            "the address must name a host".into(),
+        ));
+    }
+    Ok(config)
+}
 
-    async fn open(self) -> Result<Connection, Error> {
-        let session = self
-            .pools
-            .get(
-                &self.address,
-                self.config,
-                self.ca_root.as_deref(),
-                self.limits,
-            )
-            .await;
-        match session {
-            Ok(session) => Ok(Connection(Arc::new(session))),
-            Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "no PostgreSQL connection");
-                Err(Error::ConnectionFailed(format!("{error:#}")))
-            }
-        }
-    }
+fn unavailable(error: &anyhow::Error) -> Error {
+    tracing::warn!(error = format!("{error:#}"), "no PostgreSQL connection");
+    Error::ConnectionFailed(format!("{error:#}"))
 }
 
 impl Connection {
+    async fn open(pool: Pool) -> Result<Self, Error> {
+        match Session::open(&pool).await {
+            Ok(session) => Ok(Self(Arc::new(session))),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
     #[tracing::instrument(name = "sql", level = "debug", skip(self, params))]
     async fn query(&self, sql: &str, params: &[ParameterValue]) -> Result<RowSet, Error> {
         let (statement, rows) = self.start(sql, params).await?;
@@ -297,8 +295,8 @@ impl State {
         address: String,
         ca_root: Option<String>,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        let connection = match Opening::new(self, address, ca_root) {
-            Ok(opening) => opening.open().await,
+        let connection = match pool(self, address, ca_root) {
+            Ok(pool) => Connection::open(pool).await,
             Err(error) => Err(error),
         };
         Ok(match connection {
@@ -348,9 +346,9 @@ async fn open_async<T: Send>(
     address: String,
     ca_root: Option<String>,
 ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-    let opening = accessor.with(|mut access| Opening::new(access.get(), address, ca_root));
-    let connection = match opening {
-        Ok(opening) => opening.open().await,
+    let pool = accessor.with(|mut access| pool(access.get(), address, ca_root));
+    let connection = match pool {
+        Ok(pool) => Connection::open(pool).await,
         Err(error) => Err(error),
     };
     match connection {

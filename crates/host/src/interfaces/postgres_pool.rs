@@ -68,29 +68,11 @@ impl Pools {
         }
     }
 
-    /// A session at an address that has been allowed.
+    /// The pool of an address that has been allowed.
     ///
     /// # Errors
-    /// Nothing answers, the password is wrong, or no connection came free in time. The message
-    /// holds no password.
-    pub async fn get(
-        &self,
-        address: &str,
-        config: Config,
-        ca_root: Option<&str>,
-        limits: PoolLimits,
-    ) -> Result<Session> {
-        let pool = self.pool(address, config, ca_root, limits)?;
-        let client = pool.get().await?;
-        Ok(Session {
-            client: Some(client),
-            touched: AtomicBool::new(false),
-            transaction: AtomicBool::new(false),
-            running: AtomicUsize::new(0),
-        })
-    }
-
-    fn pool(
+    /// A certificate that can't be read.
+    pub fn pool(
         &self,
         address: &str,
         config: Config,
@@ -177,6 +159,20 @@ fn tls(ca_root: Option<&str>) -> Result<MakeRustlsConnect> {
 }
 
 impl Session {
+    /// A session of a pool.
+    ///
+    /// # Errors
+    /// Nothing answers, the password is wrong, or no connection came free in time. The message
+    /// holds no password.
+    pub async fn open(pool: &Pool) -> Result<Self> {
+        Ok(Self {
+            client: Some(pool.get().await?),
+            touched: AtomicBool::new(false),
+            transaction: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
+        })
+    }
+
     /// The connection.
     #[must_use]
     pub fn client(&self) -> &deadpool_postgres::ClientWrapper {
