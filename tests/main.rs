@@ -20,6 +20,7 @@ mod mail_delivery;
 mod mcp;
 mod openapi;
 mod ownership;
+mod passkey_device;
 mod passkeys;
 mod passwords;
 mod portability;

@@ -1,123 +1,24 @@
-//! Passkeys, with a browser and a device in software: the `passkey` crate, which shares no code with ours.
+//! Passkeys, with a browser and a device in software.
 
-use anyhow::{Context, Result, anyhow, ensure};
+use crate::passkey_device::Device;
+use anyhow::{Context, Result, ensure};
 use e2e::{
     Server,
     people::{PASSWORD, Person, code},
 };
 use futures::future::join_all;
-use passkey::{
-    authenticator::{Authenticator, UiHint, UserCheck, UserValidationMethod},
-    client::{Client, DefaultClientData, WebauthnError},
-    crypto::rust_crypto::RustCryptoBackend,
-    types::{
-        Passkey,
-        ctap2::{Aaguid, Ctap2Error},
-        webauthn::{CredentialCreationOptions, CredentialRequestOptions},
-    },
-};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use url::Url;
 
-/// Whoever holds the device, and shows who they are if it asks.
-struct Holder;
-
-#[async_trait::async_trait]
-impl UserValidationMethod for Holder {
-    type PasskeyItem = Passkey;
-
-    async fn check_user<'a>(
-        &self,
-        _: UiHint<'a, Passkey>,
-        presence: bool,
-        verification: bool,
-    ) -> Result<UserCheck, Ctap2Error> {
-        Ok(UserCheck {
-            presence,
-            verification,
-        })
-    }
-
-    fn is_presence_enabled(&self) -> bool {
-        true
-    }
-
-    fn is_verification_enabled(&self) -> Option<bool> {
-        Some(true)
-    }
+fn device(server: &Server) -> Device {
+    Device::new(server.url.replace("127.0.0.1", "localhost"))
 }
 
-/// A browser on a page, with a device for one passkey.
-struct Device {
-    passkey: Option<Passkey>,
-    counts: bool,
-    /// Whether it asks who holds it, as it is told to.
-    verifies: bool,
-    /// The page's address.
-    page: Url,
-}
-
-impl Device {
-    fn new(server: &Server) -> Result<Self> {
-        Ok(Self {
-            passkey: None,
-            counts: false,
-            verifies: true,
-            page: server.url.replace("127.0.0.1", "localhost").parse()?,
-        })
-    }
-
-    fn authenticator(&self) -> Authenticator<Option<Passkey>, Holder, RustCryptoBackend> {
-        let (id, passkey) = (Aaguid::new_empty(), self.passkey.clone());
-        let mut device = Authenticator::new(id, passkey, Holder, RustCryptoBackend);
-        device.set_make_credentials_with_signature_counter(self.counts);
-        device
-    }
-
-    /// `navigator.credentials.create`
-    async fn create(&mut self, ceremony: &Value) -> Result<Value> {
-        let mut options = json!({ "publicKey": ceremony["options"] });
-        if !self.verifies {
-            options["publicKey"]["authenticatorSelection"]["userVerification"] =
-                json!("discouraged");
-        }
-        let options: CredentialCreationOptions = serde_json::from_value(options)?;
-        let mut browser = Client::new(self.authenticator()).allows_insecure_localhost(true);
-        let made = browser
-            .register(&self.page, options, DefaultClientData)
-            .await
-            .map_err(refused_here)?;
-        self.passkey.clone_from(browser.authenticator().store());
-        Ok(serde_json::to_value(made)?)
-    }
-
-    /// `navigator.credentials.get`
-    async fn get(&mut self, ceremony: &Value) -> Result<Value> {
-        let mut options = json!({ "publicKey": ceremony["options"] });
-        if !self.verifies {
-            options["publicKey"]["userVerification"] = json!("discouraged");
-        }
-        let options: CredentialRequestOptions = serde_json::from_value(options)?;
-        let mut browser = Client::new(self.authenticator()).allows_insecure_localhost(true);
-        let signed = browser
-            .authenticate(&self.page, options, DefaultClientData)
-            .await
-            .map_err(refused_here)?;
-        self.passkey.clone_from(browser.authenticator().store());
-        Ok(serde_json::to_value(signed)?)
-    }
-
-    /// Signs in as somebody would.
-    async fn sign_in(&mut self, server: &Server) -> Result<Response> {
-        let ceremony = begin_sign_in(server).await?;
-        let credential = self.get(&ceremony).await?;
-        answer(server, &ceremony, &credential).await
-    }
-}
-
-fn refused_here(error: WebauthnError) -> anyhow::Error {
-    anyhow!("the browser or the device refuses: {error:?}")
+/// Signs in as somebody would.
+async fn sign_in(server: &Server, device: &mut Device) -> Result<Response> {
+    let ceremony = begin_sign_in(server).await?;
+    let credential = device.get(&ceremony)?;
+    answer(server, &ceremony, &credential).await
 }
 
 async fn begin(server: &Server, person: &Person) -> Result<Value> {
@@ -141,10 +42,9 @@ async fn add(
 
 /// A device that a person can sign in with.
 async fn added(server: &Server, person: &Person) -> Result<(Device, Value)> {
-    let mut device = Device::new(server)?;
-    device.counts = true;
+    let mut device = device(server);
     let ceremony = begin(server, person).await?;
-    let credential = device.create(&ceremony).await?;
+    let credential = device.create(&ceremony)?;
     let response = add(server, person, &ceremony, &credential).await?;
     ensure!(response.status() == 201, "{}", response.text().await?);
     Ok((device, response.json().await?))
@@ -175,7 +75,7 @@ async fn a_passkey_signs_its_owner_in() -> Result<()> {
     assert_eq!(passkey["name"], "Laptop");
     assert_eq!(passkey["last_used_at"], Value::Null);
 
-    let again = Person::of(&server, &grace.email, device.sign_in(&server).await?).await?;
+    let again = Person::of(&server, &grace.email, sign_in(&server, &mut device).await?).await?;
     assert_eq!(again.id, grace.id);
     let session: Value = again
         .get(&server, "/api/sessions/current")
@@ -221,7 +121,7 @@ async fn a_passkey_signs_its_owner_in() -> Result<()> {
     assert_eq!(grace.get(&server, &path).send().await?.status(), 200);
     let removed = grace.request(&server, Method::DELETE, &path).send().await?;
     assert_eq!(removed.status(), 204);
-    assert_eq!(code(device.sign_in(&server).await?).await?, refused());
+    assert_eq!(code(sign_in(&server, &mut device).await?).await?, refused());
     Ok(())
 }
 
@@ -240,9 +140,9 @@ async fn who_adds_a_passkey_gives_the_password_and_is_signed_in() -> Result<()> 
     assert_eq!(status, 404, "agents have keys of their own");
 
     // Another person's ceremony, and a session that has ended.
-    let mut device = Device::new(&server)?;
+    let mut device = device(&server);
     let ceremony = begin(&server, &grace).await?;
-    let credential = device.create(&ceremony).await?;
+    let credential = device.create(&ceremony)?;
     let mallory = Person::register(&server, "mallory").await?;
     let stolen = add(&server, &mallory, &ceremony, &credential).await?;
     assert_eq!(code(stolen).await?, (422, "invalid-input".to_owned()));
@@ -276,16 +176,16 @@ async fn who_adds_a_passkey_gives_the_password_and_is_signed_in() -> Result<()> 
 async fn a_passkey_is_made_for_this_server_by_who_was_verified() -> Result<()> {
     let server = Server::start().await?;
     let grace = Person::register(&server, "grace").await?;
-    let elsewhere: Url = "http://localhost:1".parse()?;
+    let elsewhere = "http://localhost:1".to_owned();
     for (verifies, page, what) in [
         (false, None, "not verified"),
         (true, Some(elsewhere.clone()), "of another origin"),
     ] {
-        let mut device = Device::new(&server)?;
+        let mut device = device(&server);
         device.verifies = verifies;
-        device.page = page.unwrap_or(device.page);
+        device.origin = page.unwrap_or(device.origin);
         let ceremony = begin(&server, &grace).await?;
-        let credential = device.create(&ceremony).await?;
+        let credential = device.create(&ceremony)?;
         let response = add(&server, &grace, &ceremony, &credential).await?;
         assert_eq!(
             code(response).await?,
@@ -295,12 +195,12 @@ async fn a_passkey_is_made_for_this_server_by_who_was_verified() -> Result<()> {
     }
     let (mut device, _) = added(&server, &grace).await?;
     device.verifies = false;
-    assert_eq!(code(device.sign_in(&server).await?).await?, refused());
+    assert_eq!(code(sign_in(&server, &mut device).await?).await?, refused());
     device.verifies = true;
-    let page = std::mem::replace(&mut device.page, elsewhere);
-    assert_eq!(code(device.sign_in(&server).await?).await?, refused());
-    device.page = page;
-    assert_eq!(device.sign_in(&server).await?.status(), 200);
+    let page = std::mem::replace(&mut device.origin, elsewhere);
+    assert_eq!(code(sign_in(&server, &mut device).await?).await?, refused());
+    device.origin = page;
+    assert_eq!(sign_in(&server, &mut device).await?.status(), 200);
     Ok(())
 }
 
@@ -310,7 +210,7 @@ async fn a_signed_challenge_counts_once_and_unchanged() -> Result<()> {
     let grace = Person::register(&server, "grace").await?;
     let (mut device, _) = added(&server, &grace).await?;
     let ceremony = begin_sign_in(&server).await?;
-    let credential = device.get(&ceremony).await?;
+    let credential = device.get(&ceremony)?;
 
     let other = begin_sign_in(&server).await?;
     let adding = begin(&server, &grace).await?;
@@ -379,11 +279,11 @@ async fn a_copied_device_is_found_out_by_its_counter() -> Result<()> {
     let server = Server::start().await?;
     let grace = Person::register(&server, "grace").await?;
     let (mut device, _) = added(&server, &grace).await?;
-    let mut copy = Device::new(&server)?;
+    let mut copy = device(&server);
     copy.passkey.clone_from(&device.passkey);
-    assert_eq!(device.sign_in(&server).await?.status(), 200);
-    assert_eq!(code(copy.sign_in(&server).await?).await?, refused());
-    assert_eq!(device.sign_in(&server).await?.status(), 200);
+    assert_eq!(sign_in(&server, &mut device).await?.status(), 200);
+    assert_eq!(code(sign_in(&server, &mut copy).await?).await?, refused());
+    assert_eq!(sign_in(&server, &mut device).await?.status(), 200);
     Ok(())
 }
 
@@ -399,9 +299,9 @@ async fn passkeys_end_with_what_they_belong_to() -> Result<()> {
         )
     };
     server.database.execute(&status("suspended")).await?;
-    assert_eq!(code(device.sign_in(&server).await?).await?, refused());
+    assert_eq!(code(sign_in(&server, &mut device).await?).await?, refused());
     server.database.execute(&status("active")).await?;
-    assert_eq!(device.sign_in(&server).await?.status(), 200);
+    assert_eq!(sign_in(&server, &mut device).await?.status(), 200);
 
     // Who resets the password may have lost the account to somebody who added a passkey.
     let reset = format!(
@@ -412,7 +312,7 @@ async fn passkeys_end_with_what_they_belong_to() -> Result<()> {
         grace.id
     );
     server.database.execute(&reset).await?;
-    assert_eq!(code(device.sign_in(&server).await?).await?, refused());
+    assert_eq!(code(sign_in(&server, &mut device).await?).await?, refused());
     Ok(())
 }
 
@@ -484,9 +384,9 @@ async fn who_has_no_password_adds_a_passkey_just_after_signing_in() -> Result<()
     let grace = Person::register(&server, "grace").await?;
     let lose = "update identity.person set password = null, password_version = null";
     server.database.execute(lose).await?;
-    let mut device = Device::new(&server)?;
+    let mut device = device(&server);
     let ceremony = begin(&server, &grace).await?;
-    let credential = device.create(&ceremony).await?;
+    let credential = device.create(&ceremony)?;
     let age = "update identity.session set created_at = now() - interval '11 minutes'";
     server.database.execute(age).await?;
     let late = add(&server, &grace, &ceremony, &credential).await?;
