@@ -10,7 +10,7 @@ use futures::future::join_all;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-fn device(server: &Server) -> Device {
+fn new_device(server: &Server) -> Device {
     Device::new(server.url.replace("127.0.0.1", "localhost"))
 }
 
@@ -42,7 +42,7 @@ async fn add(
 
 /// A device that a person can sign in with.
 async fn added(server: &Server, person: &Person) -> Result<(Device, Value)> {
-    let mut device = device(server);
+    let mut device = new_device(server);
     let ceremony = begin(server, person).await?;
     let credential = device.create(&ceremony)?;
     let response = add(server, person, &ceremony, &credential).await?;
@@ -140,7 +140,7 @@ async fn who_adds_a_passkey_gives_the_password_and_is_signed_in() -> Result<()> 
     assert_eq!(status, 404, "agents have keys of their own");
 
     // Another person's ceremony, and a session that has ended.
-    let mut device = device(&server);
+    let mut device = new_device(&server);
     let ceremony = begin(&server, &grace).await?;
     let credential = device.create(&ceremony)?;
     let mallory = Person::register(&server, "mallory").await?;
@@ -181,7 +181,7 @@ async fn a_passkey_is_made_for_this_server_by_who_was_verified() -> Result<()> {
         (false, None, "not verified"),
         (true, Some(elsewhere.clone()), "of another origin"),
     ] {
-        let mut device = device(&server);
+        let mut device = new_device(&server);
         device.verifies = verifies;
         device.origin = page.unwrap_or(device.origin);
         let ceremony = begin(&server, &grace).await?;
@@ -279,7 +279,7 @@ async fn a_copied_device_is_found_out_by_its_counter() -> Result<()> {
     let server = Server::start().await?;
     let grace = Person::register(&server, "grace").await?;
     let (mut device, _) = added(&server, &grace).await?;
-    let mut copy = device(&server);
+    let mut copy = new_device(&server);
     copy.passkey.clone_from(&device.passkey);
     assert_eq!(sign_in(&server, &mut device).await?.status(), 200);
     assert_eq!(code(sign_in(&server, &mut copy).await?).await?, refused());
@@ -384,7 +384,7 @@ async fn who_has_no_password_adds_a_passkey_just_after_signing_in() -> Result<()
     let grace = Person::register(&server, "grace").await?;
     let lose = "update identity.person set password = null, password_version = null";
     server.database.execute(lose).await?;
-    let mut device = device(&server);
+    let mut device = new_device(&server);
     let ceremony = begin(&server, &grace).await?;
     let credential = device.create(&ceremony)?;
     let age = "update identity.session set created_at = now() - interval '11 minutes'";
