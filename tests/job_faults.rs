@@ -269,6 +269,9 @@ async fn a_restarted_database_loses_no_job() -> Result<()> {
     }
     assert_eq!(errands.number("select count(*) from effect").await?, 2000);
     errands.check_consistent().await?;
+    // It outlives who started it.
+    let cluster = cluster.context("a cluster")?;
+    tokio::task::spawn_blocking(move || cluster.close()).await??;
     Ok(())
 }
 
