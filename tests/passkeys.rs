@@ -107,6 +107,18 @@ async fn a_passkey_signs_its_owner_in() -> Result<()> {
         .await?;
     assert_eq!(json!([export["passkeys"][0]["id"]]), known);
 
+    // On record with the account that it claims to be.
+    let mut copy = new_device(&server);
+    copy.passkey.clone_from(&device.passkey);
+    copy.verifies = false;
+    assert_eq!(code(sign_in(&server, &mut copy).await?).await?, refused());
+    let subject: Option<String> = sqlx::query_scalar(
+        "select subject from audit.entry where action = 'session.refused' and detail ->> 'method' = 'passkey'",
+    )
+    .fetch_one(&mut server.database.connect().await?)
+    .await?;
+    assert_eq!(subject, Some(grace.id.to_string()));
+
     let path = format!(
         "/api/users/me/passkeys/{}",
         passkey["id"].as_str().context("id")?
@@ -395,5 +407,27 @@ async fn who_has_no_password_adds_a_passkey_just_after_signing_in() -> Result<()
     server.database.execute(renew).await?;
     let made = add(&server, &grace, &ceremony, &credential).await?;
     assert_eq!(made.status(), 201);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_has_twenty_passkeys_and_is_told_before_a_device_makes_another() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let mut device = new_device(&server);
+    let ceremony = begin(&server, &grace).await?;
+    let credential = device.create(&ceremony)?;
+    let many = format!(
+        "insert into identity.passkey (account_id, credential_id, name, static_state, dynamic_state, backed_up)
+         select '{}', sha256(n::text::bytea), n::text, 'x', '1234567', false from generate_series(1, 20) n",
+        grace.id
+    );
+    server.database.execute(&many).await?;
+    let expected = (409, "too-many-passkeys".to_owned());
+    let given = json!({ "password": PASSWORD });
+    let again = grace.post(&server, "/api/users/me/passkeys/options", &given);
+    assert_eq!(code(again.send().await?).await?, expected);
+    let begun = add(&server, &grace, &ceremony, &credential).await?;
+    assert_eq!(code(begun).await?, expected);
     Ok(())
 }

@@ -615,3 +615,24 @@ async fn a_reset_of_an_account_that_is_just_being_deleted_is_too_late() -> Resul
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn who_leaves_takes_nobody_elses_failures_along() -> Result<()> {
+    let server = Server::start().await?;
+    let new = json!({ "email": "%@example.org", "name": "mallory", "password": PASSWORD });
+    let response = server.post("/api/users/register", &new).await?;
+    assert_eq!(response.status(), 201);
+    let mallory = Person::sign_in(&server, "%@example.org", PASSWORD).await?;
+    let failed = "insert into identity.sign_in_failure (key, failures, last_at, blocked_until)
+        select key, 9, now(), now() + interval '1 hour'
+        from unnest(array['both:grace@example.org 192.0.2.1', 'both:%@example.org 192.0.2.1']) as key";
+    server.database.execute(failed).await?;
+    let leaving = json!({ "name": "mallory", "password": PASSWORD });
+    let left = mallory.post(&server, "/api/accounts/me/delete", &leaving);
+    assert_eq!(left.send().await?.status(), 204);
+    let kept: Vec<String> = sqlx::query_scalar("select key from identity.sign_in_failure")
+        .fetch_all(&mut server.database.connect().await?)
+        .await?;
+    assert_eq!(kept, ["both:grace@example.org 192.0.2.1"]);
+    Ok(())
+}
