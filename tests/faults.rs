@@ -54,8 +54,8 @@ async fn a_whole_answer_that_can_not_be_sent_is_a_problem() -> Result<()> {
     };
     let server = Server::wild(limits).await?;
     for path in [
-        "/trap", "/status", "/host", "/name", "/value", "/many", "/long", "/lie", "/twice",
-        "/large",
+        "/trap", "/nothing", "/half", "/more", "/status", "/host", "/name", "/value", "/many",
+        "/long", "/lie", "/twice", "/large",
     ] {
         let response = server.get(path).await?;
         assert_eq!(response.status(), 500, "{path}");

@@ -24,7 +24,7 @@ const WASI_0_2: [&str; 7] = [
 const NEWEST_WASI_0_2: u64 = 12;
 const HANDLER: &str = "wasi:http/handler@0.3.0";
 /// What functions have for our host beside it. Spin looks for the handlers that it knows and for nothing else.
-const EXCHANGE: &str = "gather:http/exchange@1.0.0";
+const EXCHANGE: &str = "gather:http/exchange@2.0.0";
 
 /// The interfaces that are ours.
 fn ours() -> Result<Resolve> {

@@ -1,18 +1,26 @@
 //! Between `gather:http/exchange` and axum: a whole request and its answer in one call.
 
+use std::mem::MaybeUninit;
+
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
-use http::Method;
+use bytes::Bytes;
+use http::response::Parts;
+use http::{Method, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
-use crate::serve::{header_map, listed, malformed, outgoing};
+use crate::serve::{header_map, malformed, outgoing};
 use crate::{Problem, clock, respond};
 pub use bindings::exports::gather::http::exchange::{Guest, Reply, Request, Response};
 
 /// Larger answers are streamed: the host takes no more in one piece.
 const WHOLE_BYTES: u64 = 256 * 1024;
+/// More than the host lets a request have.
+const MAX_FIELDS: usize = 2560;
+/// What most heads of answers need.
+const HEAD_BYTES: usize = 512;
 
 #[doc(hidden)]
 pub mod bindings {
@@ -47,19 +55,30 @@ pub async fn answer(router: Router, request: Request) -> Reply {
 }
 
 fn incoming(request: Request) -> Result<http::Request<Body>, Problem> {
+    let head = Bytes::from(request.head);
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut parsed = httparse::Request::new(&mut []);
+    let read = parsed.parse_with_uninit_headers(&head, &mut fields);
+    if read != Ok(httparse::Status::Complete(head.len())) {
+        return Err(malformed("The request is not a valid one."));
+    }
     let body = if request.body.is_empty() {
         Body::empty()
     } else {
         Body::from(request.body)
     };
     let mut made = http::Request::new(body);
-    *made.method_mut() = Method::from_bytes(request.method.as_bytes())
+    *made.method_mut() = Method::from_bytes(parsed.method.unwrap_or_default().as_bytes())
         .map_err(|_| malformed("The method is not a valid one."))?;
-    *made.uri_mut() = request
-        .path_with_query
-        .try_into()
+    let path = parsed.path.unwrap_or_default().as_bytes();
+    *made.uri_mut() = Uri::from_maybe_shared(head.slice_ref(path))
         .map_err(|_| malformed("The path is not a valid one."))?;
-    *made.headers_mut() = header_map(request.headers)?;
+    *made.headers_mut() = header_map(
+        parsed
+            .headers
+            .iter()
+            .map(|field| (field.name.as_bytes(), head.slice_ref(field.value))),
+    )?;
     Ok(made)
 }
 
@@ -74,8 +93,23 @@ async fn whole(response: http::Response<Body>) -> Reply {
         }
     };
     Reply::Whole(Response {
-        status: parts.status.as_u16(),
-        headers: listed(&parts.headers),
+        head: head(&parts),
         body: body.into(),
     })
+}
+
+/// An answer's head as HTTP/1.1 has it (RFC 9112, sections 4 and 5).
+fn head(parts: &Parts) -> Vec<u8> {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    for piece in ["HTTP/1.1 ", parts.status.as_str(), "\r\n"] {
+        head.extend_from_slice(piece.as_bytes());
+    }
+    for (name, value) in &parts.headers {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    head
 }

@@ -9,6 +9,10 @@
 //! guest::export!(router);
 //! ```
 
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 mod answer;
 mod caller;
 mod client;

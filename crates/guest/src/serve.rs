@@ -44,7 +44,8 @@ async fn incoming(request: wasi::Request) -> Result<http::Request<Body>, Problem
         .get_path_with_query()
         .unwrap_or_else(|| "/".to_owned());
     let uri = Uri::try_from(path).map_err(|_| malformed("The path is not a valid one."))?;
-    let headers = header_map(request.get_headers().copy_all())?;
+    let fields = request.get_headers().copy_all().into_iter();
+    let headers = header_map(fields.map(|(name, value)| (name, Bytes::from(value))))?;
     let body = match length(&method, &headers) {
         Some(0) => Body::empty(),
         Some(length) if length <= SMALL_BODY_BYTES => whole(request, length).await?,
@@ -77,19 +78,21 @@ fn method(method: wasi::Method) -> Result<Method, Problem> {
     })
 }
 
-pub(crate) fn listed(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+fn listed(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     let headers = headers.iter();
     headers
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
         .collect()
 }
 
-pub(crate) fn header_map(fields: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, Problem> {
+/// The values take over the host's buffer instead of copying it.
+pub(crate) fn header_map<N: AsRef<[u8]>>(
+    fields: impl ExactSizeIterator<Item = (N, Bytes)>,
+) -> Result<HeaderMap, Problem> {
     let mut headers = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        // Takes over the host's buffer instead of copying it.
-        let value = HeaderValue::from_maybe_shared(Bytes::from(value));
+        let name = HeaderName::from_bytes(name.as_ref());
+        let value = HeaderValue::from_maybe_shared(value);
         let (Ok(name), Ok(value)) = (name, value) else {
             return Err(malformed("A header is not a valid one."));
         };

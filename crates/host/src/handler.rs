@@ -16,8 +16,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -32,6 +31,8 @@ use wasmtime_wasi_http::Error;
 
 /// The request's id, for logs, problems and support.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where the client's connection comes from, as in Spin.
+const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("spin-client-addr");
 /// How a function tells the log who called; it is taken off before the client sees the answer.
 const CALLER: HeaderName = HeaderName::from_static("gather-caller");
 const MAX_REQUEST_ID: usize = 128;
@@ -77,11 +78,11 @@ impl App {
         self.metrics.response()
     }
 
-    /// Answers one request of a client.
+    /// Answers one request of a client, whose address is `peer`.
     pub async fn handle(
         self: Arc<Self>,
         worker: Arc<Instances>,
-        peer: SocketAddr,
+        peer: HeaderValue,
         request: Request<Incoming>,
     ) -> Response<Answer> {
         let id = request_id(request.headers());
@@ -97,16 +98,16 @@ impl App {
         };
         let span = tracing::info_span!(
             "request",
-            id,
+            id = text(&id),
             component = function.id,
-            route = route.pattern(),
+            route = &**route.pattern(),
             trace = trace_id(request.headers()),
         );
         let record = Record {
             started: Instant::now(),
             method: request.method().clone(),
             path: path.to_owned(),
-            route: route.pattern().to_owned(),
+            route: route.pattern().clone(),
             id: id.clone(),
             status: StatusCode::INTERNAL_SERVER_ERROR,
             caller: None,
@@ -118,14 +119,15 @@ impl App {
             route,
             &found,
             peer,
-            &id,
+            id,
             request.headers(),
             request.uri(),
             function,
         );
         let function = function.clone();
         let serve = serve(&self.metrics, &worker, &function, request, prepared, record);
-        serve.instrument(span).await
+        // Large, and not moved once more for it.
+        pin!(serve).instrument(span).await
     }
 }
 
@@ -158,15 +160,12 @@ async fn serve(
         Ok((mut parts, content)) => {
             record.status = parts.status;
             record.caller = parts.headers.remove(CALLER);
-            if !parts.headers.contains_key(REQUEST_ID)
-                && let Ok(id) = HeaderValue::from_str(&record.id)
-            {
-                parts.headers.insert(REQUEST_ID, id);
-            }
+            let told = parts.headers.entry(REQUEST_ID);
+            told.or_insert_with(|| record.id.clone());
             Response::from_parts(parts, Answer::new(content, record))
         }
         Err(problem) => {
-            let response = problem.response(&record.id);
+            let response = problem.response(text(&record.id));
             record.status = response.status();
             if response.status().is_server_error() {
                 let reason = response.status().as_str().to_owned();
@@ -230,7 +229,7 @@ async fn run(
         }
         Ok((parts, content))
     };
-    match timeout(function.limits.deadline, work).await {
+    match timeout(function.limits.deadline, pin!(work)).await {
         Ok(result) => result,
         Err(_) => {
             tracing::error!(deadline = ?function.limits.deadline, "the function was stopped at its deadline");
@@ -308,8 +307,8 @@ struct Record {
     started: Instant,
     method: http::Method,
     path: String,
-    route: String,
-    id: String,
+    route: Arc<str>,
+    id: HeaderValue,
     status: StatusCode,
     caller: Option<HeaderValue>,
     function: Arc<Function>,
@@ -344,15 +343,16 @@ impl Drop for Record {
 /// What the host adds to a request before a guest sees it.
 struct Prepared {
     headers: Vec<(HeaderName, HeaderValue)>,
-    uri: http::Uri,
+    /// The absolute URI, where the guest may ask for it.
+    absolute: Option<http::Uri>,
 }
 
 /// Makes Spin's headers and the absolute URI.
 fn prepare(
     route: &Route,
     found: &Match<'_>,
-    peer: SocketAddr,
-    id: &str,
+    peer: HeaderValue,
+    id: HeaderValue,
     headers: &HeaderMap,
     uri: &http::Uri,
     function: &Function,
@@ -369,26 +369,23 @@ fn prepare(
             }
         }
     };
-    let path_and_query = uri.path_and_query().map_or("/", uri::PathAndQuery::as_str);
-    let full_url = format!("http://{authority}{path_and_query}");
-    let mut told = vec![
-        ("spin-client-addr", peer.to_string()),
-        ("x-request-id", id.to_owned()),
-    ];
+    let mut headers = vec![(CLIENT_ADDRESS, peer), (REQUEST_ID, id)];
+    let mut absolute = None;
     if !function.takes_whole_requests() {
-        told.extend([
-            ("spin-path-info", found.rest.to_owned()),
-            ("spin-full-url", full_url.clone()),
-            ("spin-matched-route", route.pattern().to_owned()),
-            ("spin-base-path", "/".to_owned()),
-            ("spin-raw-component-route", route.pattern().to_owned()),
-            ("spin-component-route", route.prefix().to_owned()),
-        ]);
-    }
-    let mut headers = Vec::with_capacity(told.len() + found.params.len());
-    for (name, value) in told {
-        let value = HeaderValue::try_from(value).map_err(|_| problem::BAD_HOST)?;
-        headers.push((HeaderName::from_static(name), value));
+        let path_and_query = uri.path_and_query().map_or("/", uri::PathAndQuery::as_str);
+        let full_url = format!("http://{authority}{path_and_query}");
+        for (name, value) in [
+            ("spin-path-info", found.rest),
+            ("spin-full-url", &full_url),
+            ("spin-matched-route", route.pattern()),
+            ("spin-base-path", "/"),
+            ("spin-raw-component-route", route.pattern()),
+            ("spin-component-route", route.prefix()),
+        ] {
+            let value = HeaderValue::try_from(value).map_err(|_| problem::BAD_HOST)?;
+            headers.push((HeaderName::from_static(name), value));
+        }
+        absolute = Some(full_url.parse().map_err(|_| problem::BAD_HOST)?);
     }
     for (name, value) in &found.params {
         let name = HeaderName::try_from(format!("spin-path-match-{name}"));
@@ -398,8 +395,7 @@ fn prepare(
             tracing::warn!(component = function.id, "a path parameter fits no header");
         }
     }
-    let uri = full_url.parse().map_err(|_| problem::BAD_HOST)?;
-    Ok(Prepared { headers, uri })
+    Ok(Prepared { headers, absolute })
 }
 
 impl Prepared {
@@ -417,24 +413,32 @@ impl Prepared {
         for (name, value) in self.headers {
             parts.headers.insert(name, value);
         }
-        parts.uri = self.uri;
+        if let Some(absolute) = self.absolute {
+            parts.uri = absolute;
+        }
     }
 }
 
 /// The client's own id where it is a sane one, a new one otherwise.
-fn request_id(headers: &HeaderMap) -> String {
-    let sane = |id: &&str| {
-        !id.is_empty()
-            && id.len() <= MAX_REQUEST_ID
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let sane = |id: &&HeaderValue| {
+        (1..=MAX_REQUEST_ID).contains(&id.len())
             && id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+                .as_bytes()
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
     };
-    headers
-        .get(REQUEST_ID)
-        .and_then(|id| id.to_str().ok())
-        .filter(sane)
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+    if let Some(id) = headers.get(REQUEST_ID).filter(sane) {
+        return id.clone();
+    }
+    let mut buffer = Uuid::encode_buffer();
+    let id = Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
+    HeaderValue::from_str(id).expect("hexadecimal digits and hyphens")
+}
+
+/// A request's id, which is printable.
+fn text(id: &HeaderValue) -> &str {
+    id.to_str().unwrap_or_default()
 }
 
 /// The trace that a W3C `traceparent` names (Trace Context, section 3.2).
@@ -446,11 +450,11 @@ fn trace_id(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// An answer that no function had a part in, with its line in the log.
-fn own(problem: Problem, request: &Request<Incoming>, id: &str) -> Response<Answer> {
-    let response = with_id(problem.response(id), id);
+fn own(problem: Problem, request: &Request<Incoming>, id: &HeaderValue) -> Response<Answer> {
+    let response = with_id(problem.response(text(id)), id);
     let status = response.status().as_u16();
     tracing::info!(
-        id,
+        id = text(id),
         method = %request.method(),
         path = request.uri().path(),
         status,
@@ -459,9 +463,7 @@ fn own(problem: Problem, request: &Request<Incoming>, id: &str) -> Response<Answ
     response.map(Answer::whole)
 }
 
-fn with_id(mut response: Response<Full<Bytes>>, id: &str) -> Response<Full<Bytes>> {
-    if let Ok(id) = HeaderValue::from_str(id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
+fn with_id(mut response: Response<Full<Bytes>>, id: &HeaderValue) -> Response<Full<Bytes>> {
+    response.headers_mut().insert(REQUEST_ID, id.clone());
     response
 }

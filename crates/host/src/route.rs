@@ -1,12 +1,12 @@
 //! Spin's HTTP routes: exact ones, `:name` segments, and a trailing `/...` wildcard.
 
 use anyhow::{Result, bail};
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 /// A parsed route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    pattern: String,
+    pattern: Arc<str>,
     segments: Vec<Segment>,
     wildcard: bool,
 }
@@ -51,7 +51,7 @@ impl Route {
             });
         }
         Ok(Self {
-            pattern: pattern.to_owned(),
+            pattern: pattern.into(),
             segments,
             wildcard,
         })
@@ -59,7 +59,7 @@ impl Route {
 
     /// The route as the manifest has it.
     #[must_use]
-    pub fn pattern(&self) -> &str {
+    pub fn pattern(&self) -> &Arc<str> {
         &self.pattern
     }
 

@@ -13,6 +13,7 @@ use crate::{
     template,
 };
 use anyhow::{Context, Result};
+use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -404,11 +405,11 @@ impl Worker {
         let mut stream = TimeoutStream::new(socket);
         stream.set_write_timeout(Some(self.limits.stall_timeout));
         let stream = Box::pin(stream);
+        let address = HeaderValue::from_str(&peer.to_string()).expect("digits and punctuation");
         let service = service_fn(|request| {
-            let answer = self
-                .app
-                .clone()
-                .handle(self.instances.clone(), peer, request);
+            let app = self.app.clone();
+            // Large, and hyper moves it about.
+            let answer = Box::pin(app.handle(self.instances.clone(), address.clone(), request));
             async move { Ok::<_, std::convert::Infallible>(answer.await) }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());

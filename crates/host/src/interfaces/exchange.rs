@@ -5,16 +5,17 @@ use super::http::is_forbidden;
 use crate::{guest_run::WHOLE_BYTES, request_body::BUFFER_BYTES, state::State};
 use bytes::Bytes;
 use futures::channel::oneshot;
-use http::{StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use std::{
     future::poll_fn,
+    mem::MaybeUninit,
     time::{SystemTime, UNIX_EPOCH},
 };
 use wasmtime::Store;
 use wasmtime_wasi_http::{
-    FieldMap, WasiHttpHooks, WasiHttpView,
+    WasiHttpView,
     handler::{Request, Response},
 };
 
@@ -33,7 +34,13 @@ use generated::exports::gather::http::exchange as wit;
 pub use generated::{Exchanges, ExchangesPre};
 
 /// Of an answer, as `wasi:http` has it.
-const MAX_HEADER_BYTES: usize = 128 << 10;
+const MAX_HEAD_BYTES: usize = 128 << 10;
+/// More than a request's head has room for.
+const MAX_FIELDS: usize = 2560;
+/// What most heads of requests need.
+const HEAD_BYTES: usize = 512;
+/// What the host adds to an answer: its length and the request's id.
+const OWN_FIELDS: usize = 2;
 
 /// Whether a request can be handed over whole: one whose length is known and small.
 #[must_use]
@@ -66,9 +73,7 @@ pub async fn answer(
         .run_concurrent(async |accessor| {
             let function = function.gather_http_exchange();
             let response = match function.call_answer(accessor, given).await? {
-                wit::Reply::Whole(response) => {
-                    accessor.with(|mut store| whole(store.get().http().hooks, response, is_head))
-                }
+                wit::Reply::Whole(response) => whole(response, is_head),
                 wit::Reply::Streamed(response) => accessor.with(|mut store| {
                     let response = store.get().http().table.delete(response)?;
                     let sent = async { Ok(()) };
@@ -84,43 +89,74 @@ pub async fn answer(
 }
 
 fn given(parts: &Parts, body: Bytes) -> wit::Request {
-    let headers = parts.headers.iter();
-    let headers = headers
-        .filter(|(name, _)| !is_forbidden(name))
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
-    let path = parts.uri.path_and_query();
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     wit::Request {
-        method: parts.method.as_str().to_owned(),
-        path_with_query: path.map_or("/", |path| path.as_str()).to_owned(),
-        headers: headers.collect(),
+        head: head(parts),
         body: body.into(),
         now_ms: now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
     }
 }
 
-fn whole(
-    hooks: &mut dyn WasiHttpHooks,
-    response: wit::Response,
-    is_head: bool,
-) -> wasmtime::Result<Response> {
+/// A request's head as HTTP/1.1 has it (RFC 9112, sections 3 and 5).
+fn head(parts: &Parts) -> Vec<u8> {
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    for piece in [parts.method.as_str(), " ", path, " HTTP/1.1\r\n"] {
+        head.extend_from_slice(piece.as_bytes());
+    }
+    for (name, value) in &parts.headers {
+        if !is_forbidden(name) {
+            head.extend_from_slice(name.as_str().as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+    }
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+fn whole(response: wit::Response, is_head: bool) -> wasmtime::Result<Response> {
     let length = response.body.len();
     wasmtime::ensure!(length <= WHOLE_BYTES, "a whole answer of {length} bytes");
+    let (status, headers) = told(response.head.into())?;
+    let announced = headers.get_all(header::CONTENT_LENGTH);
+    let says_more = is_head || status == StatusCode::NOT_MODIFIED;
+    let is_length = |said: &HeaderValue| said.as_bytes() == length.to_string().as_bytes();
+    wasmtime::ensure!(
+        announced.iter().count() <= 1 && (says_more || announced.iter().all(is_length)),
+        "the function gave {length} bytes and announced others"
+    );
     let body = Full::new(Bytes::from(response.body));
     let body = body.map_err(|never| match never {}).boxed_unsync();
     let mut made = http::Response::new(body);
-    let status = StatusCode::from_u16(response.status)?;
     *made.status_mut() = status;
-    let mut fields = FieldMap::new_mutable(MAX_HEADER_BYTES);
-    for (name, value) in response.headers {
-        fields.append(hooks, name, value)?;
-    }
-    *made.headers_mut() = fields.into();
-    let announced = made.headers().get(header::CONTENT_LENGTH);
-    let says_more = is_head || status == StatusCode::NOT_MODIFIED;
-    wasmtime::ensure!(
-        says_more || announced.is_none_or(|said| said.as_bytes() == length.to_string().as_bytes()),
-        "the function announced {announced:?} bytes and gave {length}"
-    );
+    *made.headers_mut() = headers;
     Ok(made)
+}
+
+/// Reads an answer's head (RFC 9112, sections 4 and 5).
+fn told(head: Bytes) -> wasmtime::Result<(StatusCode, HeaderMap)> {
+    let size = head.len();
+    wasmtime::ensure!(size <= MAX_HEAD_BYTES, "an answer's head of {size} bytes");
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let read = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut parsed,
+        &head,
+        &mut fields,
+    )?;
+    wasmtime::ensure!(
+        read == httparse::Status::Complete(size),
+        "an answer's head that does not end where it says"
+    );
+    let status = StatusCode::from_u16(parsed.code.unwrap_or_default())?;
+    let mut headers = HeaderMap::with_capacity(parsed.headers.len() + OWN_FIELDS);
+    for field in parsed.headers {
+        let name = HeaderName::from_bytes(field.name.as_bytes())?;
+        wasmtime::ensure!(!is_forbidden(&name), "the header {name} is the host's");
+        let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value))?;
+        headers.append(name, value);
+    }
+    Ok((status, headers))
 }
