@@ -4,15 +4,20 @@ use anyhow::Result;
 use e2e::Server;
 use host::Limits;
 use serde_json::Value;
+use std::time::{Duration, Instant};
 
 async fn probe() -> Result<Server> {
     Server::probe("", Limits::default()).await
 }
 
 async fn sql(server: &Server, sql: &str) -> Result<String> {
+    sql_at(server, "/sql", sql).await
+}
+
+async fn sql_at(server: &Server, path: &str, sql: &str) -> Result<String> {
     let request = server
         .http
-        .get(format!("{}/sql", server.url))
+        .get(format!("{}{path}", server.url))
         .query(&[("sql", sql)]);
     Ok(request.send().await?.text().await?)
 }
@@ -74,6 +79,88 @@ async fn a_transaction_left_open_is_rolled_back_before_the_connection_is_used_ag
             "still inside of the transaction"
         );
     }
+    Ok(())
+}
+
+/// Two components with pools of their own, and eight connections for each worker.
+async fn two_pools(workers: usize) -> Result<Server> {
+    let second = r#"
+[[trigger.http]]
+route = "/second/..."
+component = "second"
+[component.second]
+source = "{source}"
+allowed_outbound_hosts = ["postgres://127.0.0.1:*"]
+variables = { database_url = "{database}?sslmode=disable&application_name=second", greeting = "hello" }"#;
+    let limits = Limits {
+        database_connections: 8 * workers,
+        ..Limits::default()
+    };
+    Server::probe(second, limits).await
+}
+
+/// Runs a slow statement many times at once; answers the most connections that it had, and that there were in all.
+async fn crowd(server: &Server, path: &str, count: usize) -> Result<(i64, i64)> {
+    let slow = || sql_at(server, path, "select pg_sleep(0.3)::text");
+    let slow = futures::future::try_join_all((0..count).map(|_| slow()));
+    let mut slow = std::pin::pin!(slow);
+    let mut watch = server.database.connect().await?;
+    let (mut working, mut open) = (0, 0);
+    loop {
+        let counts = "select count(*) filter (where query like '%pg_sleep(0.3)::text' and state = 'active'), count(*)
+                      from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+        let now: (i64, i64) = sqlx::query_as(counts).fetch_one(&mut watch).await?;
+        (working, open) = (working.max(now.0), open.max(now.1));
+        tokio::select! {
+            answers = &mut slow => {
+                for answer in answers? {
+                    assert_eq!(answer, "[[DbValue::Str(\"\")]]");
+                }
+                return Ok((working, open));
+            }
+            () = tokio::time::sleep(Duration::from_millis(20)) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_busy_function_gets_the_connections_that_idle_ones_do_not_need() -> Result<()> {
+    let workers = std::thread::available_parallelism()?.get();
+    let server = two_pools(workers).await?;
+    let each = i64::try_from(workers)?;
+    for path in ["/sql", "/second/sql"] {
+        let (working, open) = crowd(&server, path, 16 * workers).await?;
+        assert!(
+            working > 4 * each,
+            "{path} had no more than its share: {working}"
+        );
+        // A connection that gives way is closed while the one in its place is opened.
+        assert!(open <= 10 * each, "{open} connections are open");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_busy_function_leaves_connections_to_the_others() -> Result<()> {
+    let workers = std::thread::available_parallelism()?.get();
+    let server = two_pools(workers).await?;
+    let busy = crowd(&server, "/sql", 64 * workers);
+    let others = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let mut slowest = Duration::ZERO;
+        for _ in 0..5 {
+            let started = Instant::now();
+            let answer = sql_at(&server, "/second/sql", "select 7").await?;
+            assert_eq!(answer, "[[DbValue::Int32(7)]]");
+            slowest = slowest.max(started.elapsed());
+        }
+        anyhow::Ok(slowest)
+    };
+    let (_, slowest) = tokio::try_join!(busy, others)?;
+    assert!(
+        slowest < Duration::from_millis(300),
+        "one waited for {slowest:?}"
+    );
     Ok(())
 }
 

@@ -359,7 +359,8 @@ impl Server {
         .await
     }
 
-    /// The probe alone; `settings` are more lines of its `[component.probe]`, or tables after it.
+    /// The probe alone; `settings` are more lines of its `[component.probe]`, or tables after it, where `{source}` is
+    /// its file and `{database}` the database's address.
     ///
     /// # Errors
     /// As [`Server::start`].
@@ -383,7 +384,10 @@ impl Server {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("spin.toml");
         std::fs::write(folder.path().join("note.txt"), "mounted")?;
-        std::fs::write(&file, probe_manifest(&database.admin, hosts, settings))?;
+        let settings = settings
+            .replace("{source}", &component_file("probe").to_string_lossy())
+            .replace("{database}", database.admin.as_str());
+        std::fs::write(&file, probe_manifest(&database.admin, hosts, &settings))?;
         let listen = free_address()?;
         Self::serve(file, listen, database, BTreeMap::new(), limits, None).await
     }

@@ -189,7 +189,8 @@ impl Loader<'_> {
             })
             .count();
         postgres::PoolLimits {
-            connections: (self.limits.database_connections / (roles.max(1) * self.workers)).max(2),
+            connections: self.limits.database_connections / self.workers,
+            roles,
             timeout: self.limits.database_timeout,
         }
     }

@@ -37,7 +37,7 @@ pub struct Rights {
     pub key_value: Arc<key_value::Stores>,
     /// For calls of other components: `http://<component>.spin.internal`.
     pub app: std::sync::Weak<crate::handler::App>,
-    /// How many PostgreSQL connections one pool may hold, and how long to wait for one.
+    /// How many PostgreSQL connections a worker may hold, and how long to wait for one.
     pub database: postgres::PoolLimits,
     /// Sends mail, if the component may.
     pub mail: Option<Arc<Mailer>>,
@@ -52,7 +52,7 @@ pub struct State {
     /// The PostgreSQL pools of the worker that the instance lives on.
     pub pools: Arc<postgres::Pools>,
     /// The pool that was opened last, by its address.
-    pub database: Option<(String, deadpool_postgres::Pool)>,
+    pub database: Option<(String, Arc<postgres::RolePool>)>,
     /// What a queued job tells and asks.
     pub job: Arc<jobs::Control>,
     wasi: WasiCtx,

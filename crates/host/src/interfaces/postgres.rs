@@ -5,7 +5,7 @@
     reason = "the interface's own error is large, and these are not hot when they fail"
 )]
 
-pub use super::postgres_pool::{PoolLimits, Pools};
+pub use super::postgres_pool::{PoolLimits, Pools, RolePool};
 use super::{
     Host,
     postgres_pool::Session,
@@ -15,7 +15,6 @@ use super::{
     },
 };
 use crate::{outbound::Scheme, state::State};
-use deadpool_postgres::Pool;
 use futures::{Stream, StreamExt};
 use std::{
     pin::Pin,
@@ -47,7 +46,11 @@ pub struct Builder {
 
 /// The pool of an address, which has been checked against `allowed_outbound_hosts`. A function mostly has one address:
 /// each instance checks it once.
-fn pool(state: &mut State, address: String, ca_root: Option<String>) -> Result<Pool, Error> {
+fn pool(
+    state: &mut State,
+    address: String,
+    ca_root: Option<String>,
+) -> Result<Arc<RolePool>, Error> {
     if let Some((known, pool)) = &state.database
         && *known == address
         && ca_root.is_none()
@@ -106,8 +109,8 @@ fn unavailable(error: &anyhow::Error) -> Error {
 }
 
 impl Connection {
-    async fn open(pool: Pool) -> Result<Self, Error> {
-        match Session::open(&pool).await {
+    async fn open(pools: &Pools, pool: &RolePool) -> Result<Self, Error> {
+        match Session::open(pools, pool).await {
             Ok(session) => Ok(Self(Arc::new(session))),
             Err(error) => Err(unavailable(&error)),
         }
@@ -296,7 +299,7 @@ impl State {
         ca_root: Option<String>,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         let connection = match pool(self, address, ca_root) {
-            Ok(pool) => Connection::open(pool).await,
+            Ok(pool) => Connection::open(&self.pools, &pool).await,
             Err(error) => Err(error),
         };
         Ok(match connection {
@@ -346,9 +349,13 @@ async fn open_async<T: Send>(
     address: String,
     ca_root: Option<String>,
 ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-    let pool = accessor.with(|mut access| pool(access.get(), address, ca_root));
+    let pool = accessor.with(|mut access| {
+        let state = access.get();
+        let pool = pool(state, address, ca_root)?;
+        Ok((state.pools.clone(), pool))
+    });
     let connection = match pool {
-        Ok(pool) => Connection::open(pool).await,
+        Ok((pools, pool)) => Connection::open(&pools, &pool).await,
         Err(error) => Err(error),
     };
     match connection {

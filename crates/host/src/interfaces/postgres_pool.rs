@@ -9,10 +9,14 @@ use deadpool_postgres::{
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
 };
 use tokio_postgres::{Config, NoTls, Statement, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -20,42 +24,61 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// Prepared statements kept by one connection. A function has some dozens; one that builds its SQL
 /// from strings must not fill the server's memory.
 const MAX_STATEMENTS: usize = 256;
+/// They are counted once in so many statements, on average.
+const COUNT_EVERY: usize = 64;
 
 /// Undoes what a guest may have left in a session, all but the prepared statements.
 const RESET: &str = "close all; set session authorization default; reset all; unlisten *; \
                      select pg_advisory_unlock_all(); discard temp; discard sequences";
 
-/// Bounds of one pool.
+/// Connections that each pool of a worker may always have in use, whatever the others do.
+const OWN_CONNECTIONS: usize = 2;
+
+/// Bounds of one worker's pools.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolLimits {
-    /// Open connections.
+    /// Open connections of all pools together.
     pub connections: usize,
+    /// Pools that have some for themselves: the roles in the manifest.
+    pub roles: usize,
     /// Wait for one, opening included.
     pub timeout: Duration,
 }
 
-/// The pools of one worker thread by address and certificate authority.
+/// The pools of one worker thread by address and certificate authority. Each has a few connections for itself; the
+/// others go to whoever needs them, so that one busy function is not slowed down by the share of idle ones.
 pub struct Pools {
-    pools: Mutex<HashMap<(String, Option<String>), RolePool>>,
+    pools: Mutex<HashMap<(String, Option<String>), Arc<RolePool>>>,
     metrics: Arc<Metrics>,
 }
 
 /// A pool and the role that it connects as, which the metrics name.
-struct RolePool {
+pub struct RolePool {
     role: String,
     pool: Pool,
+    limits: PoolLimits,
+    /// Places of sessions in use that are this pool's own.
+    own: Arc<Semaphore>,
+    /// Those that are anybody's.
+    shared: Arc<Semaphore>,
 }
 
 /// A connection that a guest holds. It goes back to its pool when it is dropped: at once if its
 /// session is as it was, after a rollback and reset if it may not be, and never if a statement was
 /// cut off in the middle.
 pub struct Session {
-    client: Option<Object>,
+    held: Option<Held>,
     /// Something was changed that the next guest must not find.
     touched: AtomicBool,
     /// A transaction is open.
     transaction: AtomicBool,
     running: AtomicUsize,
+}
+
+/// A connection, and the place that it takes.
+struct Held {
+    client: Object,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Pools {
@@ -78,26 +101,61 @@ impl Pools {
         config: Config,
         ca_root: Option<&str>,
         limits: PoolLimits,
-    ) -> Result<Pool> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+    ) -> Result<Arc<RolePool>> {
+        let mut pools = self.lock();
         let key = (address.to_owned(), ca_root.map(str::to_owned));
         if let Some(known) = pools.get(&key) {
-            return Ok(known.pool.clone());
+            return Ok(known.clone());
         }
-        let role = config.get_user().unwrap_or_default().to_owned();
-        let pool = open_pool(config, ca_root, limits)?;
-        let known = RolePool {
-            role,
-            pool: pool.clone(),
+        let own = if pools.len() < limits.roles {
+            OWN_CONNECTIONS
+        } else {
+            0
         };
-        pools.insert(key, known);
-        Ok(pool)
+        let shared = limits
+            .connections
+            .saturating_sub(OWN_CONNECTIONS * limits.roles);
+        let shared = match pools.values().next() {
+            Some(other) => other.shared.clone(),
+            None => Arc::new(Semaphore::new(shared.max(1))),
+        };
+        let known = Arc::new(RolePool {
+            role: config.get_user().unwrap_or_default().to_owned(),
+            pool: open_pool(config, ca_root, limits)?,
+            limits,
+            own: Arc::new(Semaphore::new(own)),
+            shared,
+        });
+        pools.insert(key, known.clone());
+        Ok(known)
+    }
+
+    /// Closes an idle connection of another pool if `pool` would open one more than there may be.
+    fn make_room(&self, pool: &RolePool) {
+        if pool.pool.status().available > 0 {
+            return;
+        }
+        let pools = self.lock();
+        let statuses = pools.values().map(|other| (other, other.pool.status()));
+        // Those that are just being opened count as waiting.
+        let open: usize = statuses.clone().map(|(_, s)| s.size + s.waiting).sum();
+        if open < pool.limits.connections {
+            return;
+        }
+        if let Some((idle, _)) = statuses.max_by_key(|(_, status)| status.available) {
+            let mut closed = false;
+            idle.pool
+                .retain(|_, _| std::mem::replace(&mut closed, true));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, Option<String>), Arc<RolePool>>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds the pools' sizes to the metrics, which sum over the workers.
     pub fn report(&self) {
-        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        for RolePool { role, pool } in pools.values() {
+        for RolePool { role, pool, .. } in self.lock().values().map(AsRef::as_ref) {
             let status = pool.status();
             for (state, value) in [
                 ("open", status.size),
@@ -125,6 +183,7 @@ fn open_pool(config: Config, ca_root: Option<&str>, limits: PoolLimits) -> Resul
     let timeout = Some(limits.timeout);
     let pool = Pool::builder(manager)
         .config(PoolConfig {
+            // Places of sessions are what bounds it.
             max_size: limits.connections,
             timeouts: Timeouts {
                 wait: timeout,
@@ -158,15 +217,42 @@ fn tls(ca_root: Option<&str>) -> Result<MakeRustlsConnect> {
     Ok(MakeRustlsConnect::new(config))
 }
 
+impl RolePool {
+    fn free_place(&self) -> Option<OwnedSemaphorePermit> {
+        let own = self.own.clone().try_acquire_owned();
+        own.or_else(|_| self.shared.clone().try_acquire_owned())
+            .ok()
+    }
+
+    /// A place for a session, as soon as one is free.
+    async fn place(&self) -> OwnedSemaphorePermit {
+        let place = tokio::select! {
+            place = self.own.clone().acquire_owned() => place,
+            place = self.shared.clone().acquire_owned() => place,
+        };
+        place.expect("these semaphores are never closed")
+    }
+}
+
 impl Session {
-    /// A session of a pool.
+    /// A session of a pool of `pools`.
     ///
     /// # Errors
     /// Nothing answers, the password is wrong, or no connection came free in time. The message
     /// holds no password.
-    pub async fn open(pool: &Pool) -> Result<Self> {
+    pub async fn open(pools: &Pools, pool: &RolePool) -> Result<Self> {
+        let place = match pool.free_place() {
+            Some(place) => place,
+            None => timeout(pool.limits.timeout, pool.place())
+                .await
+                .context("all connections are in use")?,
+        };
+        pools.make_room(pool);
         Ok(Self {
-            client: Some(pool.get().await?),
+            held: Some(Held {
+                client: pool.pool.get().await?,
+                _place: place,
+            }),
             touched: AtomicBool::new(false),
             transaction: AtomicBool::new(false),
             running: AtomicUsize::new(0),
@@ -176,7 +262,7 @@ impl Session {
     /// The connection.
     #[must_use]
     pub fn client(&self) -> &deadpool_postgres::ClientWrapper {
-        self.client.as_ref().expect("taken only on drop")
+        &self.held.as_ref().expect("taken only on drop").client
     }
 
     /// A prepared statement for this text, from the connection's cache where it has one.
@@ -191,7 +277,8 @@ impl Session {
             Effect::Session => self.touched.store(true, Ordering::Relaxed),
         }
         let client = self.client();
-        if client.statement_cache.size() > MAX_STATEMENTS {
+        // To count them is to look at each.
+        if fastrand::usize(..COUNT_EVERY) == 0 && client.statement_cache.size() > MAX_STATEMENTS {
             client.statement_cache.clear();
         }
         client.prepare_cached(sql).await
@@ -222,12 +309,12 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let Some(client) = self.client.take() else {
+        let Some(held) = self.held.take() else {
             return;
         };
         if self.running.load(Ordering::Relaxed) > 0 {
-            let cancel = client.cancel_token();
-            drop(Object::take(client));
+            let cancel = held.client.cancel_token();
+            drop(Object::take(held.client));
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                 runtime.spawn(async move { cancel.cancel_query(NoTls).await });
             }
@@ -243,12 +330,12 @@ impl Drop for Session {
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
                 runtime.spawn(async move {
-                    if client.batch_execute(&sql).await.is_err() {
-                        drop(Object::take(client));
+                    if held.client.batch_execute(&sql).await.is_err() {
+                        drop(Object::take(held.client));
                     }
                 });
             }
-            Err(_) => drop(Object::take(client)),
+            Err(_) => drop(Object::take(held.client)),
         }
     }
 }
