@@ -55,7 +55,7 @@ async fn a_whole_answer_that_can_not_be_sent_is_a_problem() -> Result<()> {
     let server = Server::wild(limits).await?;
     for path in [
         "/trap", "/nothing", "/half", "/more", "/status", "/host", "/name", "/value", "/many",
-        "/long", "/lie", "/twice", "/large",
+        "/long", "/lie", "/words", "/twice", "/large",
     ] {
         let response = server.get(path).await?;
         assert_eq!(response.status(), 500, "{path}");
@@ -63,6 +63,16 @@ async fn a_whole_answer_that_can_not_be_sent_is_a_problem() -> Result<()> {
         assert_eq!(problem["code"], "internal", "{path}");
         assert_eq!(server.text("/").await?, "hello", "{path}");
     }
+    // An answer to HEAD has the length that one to GET would have.
+    let head = async |path: &str| {
+        server
+            .http
+            .head(format!("{}{path}", server.url))
+            .send()
+            .await
+    };
+    assert_eq!(head("/lie").await?.status(), 200);
+    assert_eq!(head("/words").await?.status(), 500);
     assert_eq!(server.get("/loop").await?.status(), 504);
     assert_eq!(server.text("/").await?, "hello");
     Ok(())

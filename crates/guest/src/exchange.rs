@@ -17,7 +17,7 @@ pub use bindings::exports::gather::http::exchange::{Guest, Reply, Request, Respo
 
 /// Larger answers are streamed: the host takes no more in one piece.
 const WHOLE_BYTES: u64 = 256 * 1024;
-/// More than the host lets a request have.
+/// As the interface has it.
 const MAX_FIELDS: usize = 2560;
 /// What most heads of answers need.
 const HEAD_BYTES: usize = 512;

@@ -428,8 +428,10 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
                 .iter()
                 .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
     };
-    if let Some(id) = headers.get(REQUEST_ID).filter(sane) {
-        return id.clone();
+    // Copied: the client's is a part of all that it sent, which would be kept as long as the answer takes.
+    let given = headers.get(REQUEST_ID).filter(sane);
+    if let Some(id) = given.and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok()) {
+        return id;
     }
     let mut buffer = Uuid::encode_buffer();
     let id = Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
