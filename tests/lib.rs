@@ -459,7 +459,7 @@ impl Server {
             cache_dir: root().join("target/compiled"),
             key_value_url,
             limits,
-            workers: Some(2),
+            workers: Some(WORKERS),
         };
         let host = Host::start(options).await?;
         let url = format!("http://{}", host.address());
@@ -553,6 +553,9 @@ pub fn variables(database: &Url, url: &str, sandbox_url: &str) -> Result<BTreeMa
     };
     secrets::function_variables(&manifest()?, database, &master_key(), deployment)
 }
+
+/// Serving threads of a test's host.
+pub const WORKERS: usize = 2;
 
 /// An HTTP client for this machine's addresses.
 pub fn http() -> reqwest::ClientBuilder {

@@ -19,7 +19,7 @@ use crate::{
     admin, agent, audit, build,
     cli::{Cli, Command, Keys},
     config::{LogFormat, LogSettings, Settings},
-    database::Database,
+    database::{Database, check_for_functions},
     doctor, health,
     manifest::Manifest,
     migrate, sandbox,
@@ -168,10 +168,13 @@ async fn start_serving(
 ) -> Result<Started> {
     match schema {
         Schema::Migrate => {
+            // Before the wait for a server that does not answer yet, and once it does.
+            check_for_functions(&database.url).await?;
             database.wait().await?;
+            check_for_functions(&database.url).await?;
             migrate::run(&database.url, &setup.manifest, &setup.key).await?;
         }
-        Schema::Check => match migrate::check(&database.url).await {
+        Schema::Check => match check_schema(&database.url).await {
             // Served all the same: readiness says so, and the database may come back.
             Err(error) if error.is::<migrate::Unreachable>() => tracing::warn!("{error:#}"),
             checked => checked?,
@@ -221,6 +224,12 @@ async fn start_serving(
     })
 }
 
+/// Whether functions can work with the database as it is.
+async fn check_schema(database: &Url) -> Result<()> {
+    check_for_functions(database).await?;
+    migrate::check(database).await
+}
+
 fn function_variables(
     settings: &Settings,
     setup: &Setup,
@@ -260,7 +269,7 @@ fn sandbox(settings: &Settings) -> Result<()> {
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         let database = Database::find(settings, &setup.state)?;
-        match migrate::check(&database).await {
+        match check_schema(&database).await {
             // It goes on trying: the database may come back.
             Err(error) if error.is::<migrate::Unreachable>() => tracing::warn!("{error:#}"),
             checked => checked?,
@@ -311,7 +320,7 @@ fn worker(settings: &Settings) -> Result<()> {
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         let database = Database::find(settings, &setup.state)?;
-        match migrate::check(&database).await {
+        match check_schema(&database).await {
             // It goes on trying: the database may come back.
             Err(error) if error.is::<migrate::Unreachable>() => tracing::warn!("{error:#}"),
             checked => checked?,

@@ -445,7 +445,14 @@ fn database_url(text: &str) -> Result<Url, String> {
     let expected = "expected postgres://user:password@host:port/name";
     let url = Url::parse(text).map_err(|error| format!("{error}; {expected}"))?;
     match url.scheme() {
-        "postgres" | "postgresql" if url.host_str().is_some_and(|host| !host.is_empty()) => Ok(url),
+        "postgres" | "postgresql" if url.host_str().is_some_and(|host| !host.is_empty()) => {
+            let ssl_mode = url.query_pairs().find(|(name, _)| name == "sslmode");
+            match ssl_mode.as_ref().map(|(_, mode)| &**mode) {
+                None | Some("disable" | "prefer" | "require") => Ok(url),
+                Some(_) => Err("sslmode must be disable, prefer or require: functions check the server's certificate in \
+                                any case but the first".to_owned()),
+            }
+        }
         "postgres" | "postgresql" => Err(format!(
             "a unix socket won't do, functions reach the database by TCP; {expected}"
         )),
@@ -558,6 +565,8 @@ mod tests {
             );
             assert!(!error.contains("secret"), "{error}");
         }
+        let error = database_url("postgres://u:secret@h/d?sslmode=verify-full").unwrap_err();
+        assert!(error.contains("disable, prefer or require"), "{error}");
     }
 
     #[test]

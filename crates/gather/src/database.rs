@@ -14,6 +14,15 @@ use crate::{
 /// How long a given server may take to come up, when everything is started at the same time.
 const WAIT: Duration = Duration::from_secs(30);
 
+/// Finds at once what else each request would find: that functions can't connect as the address says.
+pub async fn check_for_functions(url: &Url) -> Result<()> {
+    host::check_database(url.as_str()).await.context(
+        "DATABASE_URL does not do for functions: they verify a server's certificate with the public authorities. For a \
+         server with a certificate of its own, or without TLS, on a trusted network, add ?sslmode=disable; of other \
+         settings they know those of PostgreSQL's driver for Rust, tokio-postgres",
+    )
+}
+
 /// A database that is running.
 pub struct Database {
     /// Its address, as administrator.

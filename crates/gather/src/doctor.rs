@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::{
     build,
     config::Settings,
+    database::check_for_functions,
     health::Disk,
     manifest::Manifest,
     migrate,
@@ -149,6 +150,9 @@ async fn database(settings: &Settings, state: &Path) -> Finding {
     let Some(url) = url else {
         return cluster_can_start(state);
     };
+    if let Err(error) = check_for_functions(&url).await {
+        return bad(&error);
+    }
     match migrate::check(&url).await {
         Ok(()) => Good(format!(
             "answers at {}:{}, newest schema",

@@ -4,10 +4,12 @@ mod stand_in;
 
 use std::{
     fs,
-    net::TcpListener,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Output},
+    thread,
 };
 
 use serde_json::Value;
@@ -297,6 +299,38 @@ fn the_doctor_says_what_is_wrong_and_fails() {
     assert!(stdout(&output).contains("chmod 600"), "{}", stdout(&output));
     fs::remove_file(folder.path().join("site.wasm")).unwrap();
     assert!(stdout(&run(folder.path(), &["doctor"])).contains("✗ components"));
+}
+
+/// A PostgreSQL server without TLS (protocol, section 55.2.11), that goes away then.
+fn without_tls() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            let mut request = [0; 8];
+            if socket.read_exact(&mut request).is_ok() {
+                drop(socket.write_all(b"N"));
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn tls_that_functions_can_not_have_is_found_at_the_start() {
+    let folder = project();
+    let address = without_tls();
+    for settings in ["sslmode=require", "sslrootcert=ca.pem"] {
+        let url = format!("postgres://u:hunter2@{address}/d?{settings}");
+        let output = run(folder.path(), &["doctor", "--database-url", &url]);
+        let found = stdout(&output);
+        assert!(found.contains("✗ database"), "{found}");
+        assert!(found.contains("add ?sslmode=disable"), "{found}");
+        let refused = fail(folder.path(), &["serve", "--database-url", &url]);
+        assert!(refused.contains("add ?sslmode=disable"), "{refused}");
+        assert!(!(found + &refused).contains("hunter2"));
+    }
 }
 
 #[test]

@@ -165,7 +165,7 @@ impl Loader<'_> {
             allowed_hosts,
             key_value: self.key_value.clone(),
             app: self.app.clone(),
-            database: self.pool_limits(),
+            database: self.pool_limits(component),
             mail: self.mailer.clone().filter(|_| settings.mail),
         };
         Ok(Blueprint {
@@ -176,21 +176,20 @@ impl Loader<'_> {
         })
     }
 
-    /// The host's budget of connections, shared out over the pools: one a worker and role.
-    fn pool_limits(&self) -> postgres::PoolLimits {
-        let roles = self
-            .manifest
-            .components
-            .values()
-            .filter(|c| {
-                c.allowed_outbound_hosts
-                    .iter()
-                    .any(|pattern| pattern.is_postgres())
-            })
-            .count();
+    /// Connections are shared out over the workers, and there over the components of the same kind, those with routes or
+    /// those with jobs: the others run elsewhere.
+    fn pool_limits(&self, component: &manifest::Component) -> postgres::PoolLimits {
+        let is_job = component.settings.job.is_some();
+        let components = self.manifest.components.values().filter(|other| {
+            let hosts = &other.allowed_outbound_hosts;
+            other.settings.job.is_some() == is_job && hosts.iter().any(|host| host.is_postgres())
+        });
+        let own = postgres::OWN_CONNECTIONS * components.count();
+        // A machine with very many cores needs more than it is told.
+        let connections = (self.limits.database_connections / self.workers).max(own);
         postgres::PoolLimits {
-            connections: self.limits.database_connections / self.workers,
-            roles,
+            connections,
+            shared: connections - own,
             timeout: self.limits.database_timeout,
         }
     }
@@ -351,8 +350,9 @@ impl Instances {
         }
     }
 
-    /// Drops the instances that nobody needed for a while.
+    /// Drops the instances and connections that nobody needed for a while.
     pub fn trim(&self) {
+        self.pools.trim();
         let mut old = Vec::new();
         for list in self.lock().values_mut() {
             let fresh = list

@@ -24,6 +24,7 @@ mod server;
 mod state;
 mod template;
 
+pub use interfaces::check_database;
 pub use limits::Limits;
 pub use mail::MailOptions;
 pub use manifest::Manifest;

@@ -26,9 +26,10 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// Longest pause of a client that sends a body or reads an answer. Default 15 s.
     pub stall_timeout: Duration,
-    /// PostgreSQL connections of all components together. Default 96.
+    /// PostgreSQL connections of all functions together; a worker for jobs has half as many for its components.
+    /// Default 64.
     pub database_connections: usize,
-    /// Wait for a PostgreSQL connection, opening included. Default 5 s.
+    /// Wait until a PostgreSQL connection may be used, and again until it is open. Default 5 s.
     pub database_timeout: Duration,
     /// Requests that an instance serves before it is replaced. Default 10,000.
     pub instance_reuse: u32,
@@ -49,7 +50,7 @@ impl Default for Limits {
             connections: 20_000,
             head_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(15),
-            database_connections: 96,
+            database_connections: 64,
             database_timeout: Duration::from_secs(5),
             instance_reuse: 10_000,
             instance_idle: Duration::from_secs(60),

@@ -51,8 +51,8 @@ pub struct State {
     pub rights: Arc<Rights>,
     /// The PostgreSQL pools of the worker that the instance lives on.
     pub pools: Arc<postgres::Pools>,
-    /// The pool that was opened last, by its address.
-    pub database: Option<(String, Arc<postgres::RolePool>)>,
+    /// The way to the database that was connected to last, by its address.
+    pub database: Option<(String, postgres::Access)>,
     /// What a queued job tells and asks.
     pub job: Arc<jobs::Control>,
     wasi: WasiCtx,

@@ -11,6 +11,7 @@ mod postgres_types;
 mod variables;
 
 use crate::state::State;
+pub use postgres_pool::check_database;
 use wasmtime::component::{HasData, Linker};
 
 mod generated {

@@ -5,7 +5,7 @@
     reason = "the interface's own error is large, and these are not hot when they fail"
 )]
 
-pub use super::postgres_pool::{PoolLimits, Pools, RolePool};
+pub use super::postgres_pool::{Access, OWN_CONNECTIONS, PoolLimits, Pools};
 use super::{
     Host,
     postgres_pool::Session,
@@ -44,29 +44,25 @@ pub struct Builder {
     ca_root: Option<String>,
 }
 
-/// The pool of an address, which has been checked against `allowed_outbound_hosts`. A function mostly has one address:
-/// each instance checks it once.
-fn pool(
-    state: &mut State,
-    address: String,
-    ca_root: Option<String>,
-) -> Result<Arc<RolePool>, Error> {
-    if let Some((known, pool)) = &state.database
+/// The way to the pool of an address, which is checked against `allowed_outbound_hosts`. A function mostly has one
+/// address: each instance checks it once.
+fn access(state: &mut State, address: String, ca_root: Option<String>) -> Result<Access, Error> {
+    if let Some((known, access)) = &state.database
         && *known == address
         && ca_root.is_none()
     {
-        return Ok(pool.clone());
+        return Ok(access.clone());
     }
     let config = allowed(state, &address)?;
-    let limits = state.rights.database;
-    let pool = state
+    let (component, limits) = (&state.rights.component, state.rights.database);
+    let access = state
         .pools
-        .pool(&address, config, ca_root.as_deref(), limits)
+        .access(component, &address, config, ca_root.as_deref(), limits)
         .map_err(|error| unavailable(&error))?;
     if ca_root.is_none() {
-        state.database = Some((address, pool.clone()));
+        state.database = Some((address, access.clone()));
     }
-    Ok(pool)
+    Ok(access)
 }
 
 /// What an address says, if all of it may be reached.
@@ -109,8 +105,8 @@ fn unavailable(error: &anyhow::Error) -> Error {
 }
 
 impl Connection {
-    async fn open(pools: &Pools, pool: &RolePool) -> Result<Self, Error> {
-        match Session::open(pools, pool).await {
+    async fn open(pools: &Pools, access: &Access) -> Result<Self, Error> {
+        match Session::open(pools, access).await {
             Ok(session) => Ok(Self(Arc::new(session))),
             Err(error) => Err(unavailable(&error)),
         }
@@ -298,8 +294,8 @@ impl State {
         address: String,
         ca_root: Option<String>,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        let connection = match pool(self, address, ca_root) {
-            Ok(pool) => Connection::open(&self.pools, &pool).await,
+        let connection = match access(self, address, ca_root) {
+            Ok(access) => Connection::open(&self.pools, &access).await,
             Err(error) => Err(error),
         };
         Ok(match connection {
@@ -349,13 +345,13 @@ async fn open_async<T: Send>(
     address: String,
     ca_root: Option<String>,
 ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-    let pool = accessor.with(|mut access| {
-        let state = access.get();
-        let pool = pool(state, address, ca_root)?;
-        Ok((state.pools.clone(), pool))
+    let found = accessor.with(|mut store| {
+        let state = store.get();
+        let access = access(state, address, ca_root)?;
+        Ok((state.pools.clone(), access))
     });
-    let connection = match pool {
-        Ok((pools, pool)) => Connection::open(&pools, &pool).await,
+    let connection = match found {
+        Ok((pools, access)) => Connection::open(&pools, &access).await,
         Err(error) => Err(error),
     };
     match connection {

@@ -2,9 +2,10 @@
 //! read and written by the thread that waits for them.
 
 use crate::metrics::Metrics;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolConfig, QueueMode, RecyclingMethod, Runtime, Timeouts,
+    Manager, ManagerConfig, Object, Pool, PoolConfig, PoolError, QueueMode, RecyclingMethod,
+    Runtime, Timeouts,
 };
 use std::{
     collections::HashMap,
@@ -27,40 +28,63 @@ const MAX_STATEMENTS: usize = 256;
 /// They are counted once in so many statements, on average.
 const COUNT_EVERY: usize = 64;
 
+/// What a server may take to answer [`check_database`].
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Undoes what a guest may have left in a session, all but the prepared statements.
 const RESET: &str = "close all; set session authorization default; reset all; unlisten *; \
                      select pg_advisory_unlock_all(); discard temp; discard sequences";
 
-/// Connections that each pool of a worker may always have in use, whatever the others do.
-const OWN_CONNECTIONS: usize = 2;
+/// Connections that each component may always have in use on a worker, whatever the others do.
+pub const OWN_CONNECTIONS: usize = 2;
+/// How long a connection is kept that nobody uses.
+const IDLE_TIME: Duration = Duration::from_secs(60);
 
 /// Bounds of one worker's pools.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolLimits {
     /// Open connections of all pools together.
     pub connections: usize,
-    /// Pools that have some for themselves: the roles in the manifest.
-    pub roles: usize,
-    /// Wait for one, opening included.
+    /// Those in use that are anybody's: all but what the components have for themselves.
+    pub shared: usize,
+    /// Wait for a place, and again for opening a connection.
     pub timeout: Duration,
 }
 
-/// The pools of one worker thread by address and certificate authority. Each has a few connections for itself; the
-/// others go to whoever needs them, so that one busy function is not slowed down by the share of idle ones.
+/// The pools of one worker thread. Each component has a few connections for itself; the others go to whoever needs
+/// them, so that a busy function is not held up by the shares of idle ones.
 pub struct Pools {
-    pools: Mutex<HashMap<(String, Option<String>), Arc<RolePool>>>,
+    known: Mutex<Known>,
+    /// Connections that are just being opened.
+    opening: AtomicUsize,
     metrics: Arc<Metrics>,
 }
 
+#[derive(Default)]
+struct Known {
+    /// By address and certificate authority.
+    pools: HashMap<(String, Option<String>), Arc<RolePool>>,
+    /// Places of sessions in use that are a component's own.
+    own: HashMap<String, Arc<Semaphore>>,
+    /// Those that are anybody's.
+    shared: Option<Arc<Semaphore>>,
+}
+
 /// A pool and the role that it connects as, which the metrics name.
-pub struct RolePool {
+struct RolePool {
     role: String,
     pool: Pool,
-    limits: PoolLimits,
-    /// Places of sessions in use that are this pool's own.
+    /// Sessions that wait for a place.
+    waiting: AtomicUsize,
+}
+
+/// One component's way to a pool.
+#[derive(Clone)]
+pub struct Access {
+    pool: Arc<RolePool>,
     own: Arc<Semaphore>,
-    /// Those that are anybody's.
     shared: Arc<Semaphore>,
+    limits: PoolLimits,
 }
 
 /// A connection that a guest holds. It goes back to its pool when it is dropped: at once if its
@@ -81,94 +105,160 @@ struct Held {
     _place: OwnedSemaphorePermit,
 }
 
+/// One more, as long as it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Pools {
     /// No pools yet.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self {
-            pools: Mutex::default(),
+            known: Mutex::default(),
+            opening: AtomicUsize::new(0),
             metrics,
         }
     }
 
-    /// The pool of an address that has been allowed.
+    /// A component's way to the pool of an address that has been allowed.
     ///
     /// # Errors
     /// A certificate that can't be read.
-    pub fn pool(
+    pub fn access(
         &self,
+        component: &str,
         address: &str,
         config: Config,
         ca_root: Option<&str>,
         limits: PoolLimits,
-    ) -> Result<Arc<RolePool>> {
-        let mut pools = self.lock();
+    ) -> Result<Access> {
+        let mut known = self.lock();
         let key = (address.to_owned(), ca_root.map(str::to_owned));
-        if let Some(known) = pools.get(&key) {
-            return Ok(known.clone());
-        }
-        let own = if pools.len() < limits.roles {
-            OWN_CONNECTIONS
-        } else {
-            0
+        let pool = match known.pools.get(&key) {
+            Some(pool) => pool.clone(),
+            None => {
+                let pool = Arc::new(RolePool {
+                    role: config.get_user().unwrap_or_default().to_owned(),
+                    pool: open_pool(config, ca_root, limits)?,
+                    waiting: AtomicUsize::new(0),
+                });
+                known.pools.insert(key, pool.clone());
+                pool
+            }
         };
-        let shared = limits
-            .connections
-            .saturating_sub(OWN_CONNECTIONS * limits.roles);
-        let shared = match pools.values().next() {
-            Some(other) => other.shared.clone(),
-            None => Arc::new(Semaphore::new(shared.max(1))),
-        };
-        let known = Arc::new(RolePool {
-            role: config.get_user().unwrap_or_default().to_owned(),
-            pool: open_pool(config, ca_root, limits)?,
+        let places = |count| Arc::new(Semaphore::new(count));
+        let own = known.own.entry(component.to_owned());
+        let own = own.or_insert_with(|| places(OWN_CONNECTIONS)).clone();
+        let shared = known.shared.get_or_insert_with(|| places(limits.shared));
+        Ok(Access {
+            pool,
+            own,
+            shared: shared.clone(),
             limits,
-            own: Arc::new(Semaphore::new(own)),
-            shared,
-        });
-        pools.insert(key, known.clone());
-        Ok(known)
+        })
     }
 
-    /// Closes an idle connection of another pool if `pool` would open one more than there may be.
-    fn make_room(&self, pool: &RolePool) {
-        if pool.pool.status().available > 0 {
-            return;
-        }
-        let pools = self.lock();
-        let statuses = pools.values().map(|other| (other, other.pool.status()));
-        // Those that are just being opened count as waiting.
-        let open: usize = statuses.clone().map(|(_, s)| s.size + s.waiting).sum();
-        if open < pool.limits.connections {
-            return;
-        }
-        if let Some((idle, _)) = statuses.max_by_key(|(_, status)| status.available) {
+    /// Closes idle connections of other pools while there are as many as there may be.
+    fn make_room(&self, wanting: &Access) {
+        let known = self.lock();
+        loop {
+            let statuses = known.pools.values().map(|pool| (pool, pool.pool.status()));
+            let open: usize = statuses.clone().map(|(_, status)| status.size).sum();
+            if open + self.opening.load(Ordering::Relaxed) < wanting.limits.connections {
+                return;
+            }
+            let others = statuses.filter(|(pool, _)| !Arc::ptr_eq(pool, &wanting.pool));
+            let most = others.max_by_key(|(_, status)| status.available);
+            let Some((idle, _)) = most.filter(|(_, status)| status.available > 0) else {
+                return;
+            };
             let mut closed = false;
-            idle.pool
+            let kept = idle
+                .pool
                 .retain(|_, _| std::mem::replace(&mut closed, true));
+            if kept.removed.is_empty() {
+                return;
+            }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, Option<String>), Arc<RolePool>>> {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Closes the connections that nobody needed for a while.
+    pub fn trim(&self) {
+        for pool in self.lock().pools.values() {
+            pool.pool.retain(|_, used| used.last_used() < IDLE_TIME);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds the pools' sizes to the metrics, which sum over the workers.
     pub fn report(&self) {
-        for RolePool { role, pool, .. } in self.lock().values().map(AsRef::as_ref) {
-            let status = pool.status();
+        for pool in self.lock().pools.values() {
+            let status = pool.pool.status();
             for (state, value) in [
                 ("open", status.size),
                 ("idle", status.available),
-                ("waiting", status.waiting),
+                ("waiting", pool.waiting.load(Ordering::Relaxed)),
             ] {
                 self.metrics
                     .database
-                    .with_label_values(&[role.as_str(), state])
+                    .with_label_values(&[pool.role.as_str(), state])
                     .add(i64::try_from(value).unwrap_or(i64::MAX));
             }
         }
     }
+}
+
+/// Finds what would keep functions from a database for good: settings that their driver does not know, or TLS that
+/// the server does not have or that its certificate is not good for. A server that does not answer, or that refuses the
+/// user, may do better later.
+///
+/// # Errors
+/// What is wrong, without the password.
+pub async fn check_database(address: &str) -> Result<()> {
+    // The parser's own message may repeat the text, and with it the password.
+    let config: Config = address
+        .parse()
+        .map_err(|_| anyhow!("the functions' driver does not understand the address"))?;
+    let limits = PoolLimits {
+        connections: 1,
+        shared: 0,
+        timeout: CHECK_TIMEOUT,
+    };
+    match open_pool(config, None, limits)?.get().await {
+        Err(PoolError::Backend(error)) if is_of_tls(&error) => {
+            Err(anyhow::Error::from(error).context("functions can't connect to the database"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether TLS was agreed on in vain. A connection that broke while it was may be anything.
+fn is_of_tls(error: &tokio_postgres::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let io = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    // The driver has no other way to tell.
+    error
+        .to_string()
+        .starts_with("error performing TLS handshake")
+        && io.is_none_or(|io| {
+            io.get_ref()
+                .is_some_and(|inner| inner.is::<rustls::Error>())
+        })
 }
 
 fn open_pool(config: Config, ca_root: Option<&str>, limits: PoolLimits) -> Result<Pool> {
@@ -217,7 +307,7 @@ fn tls(ca_root: Option<&str>) -> Result<MakeRustlsConnect> {
     Ok(MakeRustlsConnect::new(config))
 }
 
-impl RolePool {
+impl Access {
     fn free_place(&self) -> Option<OwnedSemaphorePermit> {
         let own = self.own.clone().try_acquire_owned();
         own.or_else(|_| self.shared.clone().try_acquire_owned())
@@ -226,6 +316,7 @@ impl RolePool {
 
     /// A place for a session, as soon as one is free.
     async fn place(&self) -> OwnedSemaphorePermit {
+        let _waiting = Counted::new(&self.pool.waiting);
         let place = tokio::select! {
             place = self.own.clone().acquire_owned() => place,
             place = self.shared.clone().acquire_owned() => place,
@@ -240,17 +331,23 @@ impl Session {
     /// # Errors
     /// Nothing answers, the password is wrong, or no connection came free in time. The message
     /// holds no password.
-    pub async fn open(pools: &Pools, pool: &RolePool) -> Result<Self> {
-        let place = match pool.free_place() {
+    pub async fn open(pools: &Pools, access: &Access) -> Result<Self> {
+        let place = match access.free_place() {
             Some(place) => place,
-            None => timeout(pool.limits.timeout, pool.place())
+            None => timeout(access.limits.timeout, access.place())
                 .await
                 .context("all connections are in use")?,
         };
-        pools.make_room(pool);
+        let pool = &access.pool.pool;
+        let opening = (pool.status().available == 0).then(|| {
+            pools.make_room(access);
+            Counted::new(&pools.opening)
+        });
+        let client = pool.get().await?;
+        drop(opening);
         Ok(Self {
             held: Some(Held {
-                client: pool.pool.get().await?,
+                client,
                 _place: place,
             }),
             touched: AtomicBool::new(false),
@@ -330,6 +427,8 @@ impl Drop for Session {
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
                 runtime.spawn(async move {
+                    // All of it: its place is taken until then.
+                    let held = held;
                     if held.client.batch_execute(&sql).await.is_err() {
                         drop(Object::take(held.client));
                     }
@@ -397,7 +496,80 @@ fn without_comments(sql: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::Effect;
+    use super::{Effect, check_database};
+    use std::sync::Arc;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// A server that answers the request for TLS (PostgreSQL's protocol, section 55.2.11) with one byte, and goes on
+    /// with a certificate of its own. Answers its port.
+    async fn stand_in(answer: u8) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .unwrap();
+        let tls = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+        tokio::spawn(async move {
+            loop {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let mut request = [0; 8];
+                if socket.read_exact(&mut request).await.is_ok()
+                    && socket.write_all(&[answer]).await.is_ok()
+                    && answer == b'S'
+                {
+                    // The client turns away.
+                    drop(tls.accept(socket).await);
+                }
+            }
+        });
+        port
+    }
+
+    async fn checked(settings: &str, port: u16) -> Result<(), String> {
+        let address = format!("postgres://u:hunter2@127.0.0.1:{port}/d{settings}");
+        let checked = check_database(&address).await;
+        checked.map_err(|error| format!("{error:#}"))
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_nobody_knows_is_found_out() {
+        let port = stand_in(b'S').await;
+        for settings in ["", "?sslmode=require"] {
+            let error = checked(settings, port).await.unwrap_err();
+            assert!(error.contains("invalid peer certificate"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert_eq!(checked("?sslmode=disable", port).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_server_without_the_tls_that_is_required_is_found_out() {
+        let port = stand_in(b'N').await;
+        let error = checked("?sslmode=require", port).await.unwrap_err();
+        assert!(error.contains("does not support TLS"), "{error}");
+        assert_eq!(checked("", port).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_the_driver_does_not_understand_is_found_out() {
+        for settings in ["?sslmode=verify-full", "?sslrootcert=/ca.pem"] {
+            let error = checked(settings, 1).await.unwrap_err();
+            assert!(error.contains("does not understand"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_may_do_so_later() {
+        assert_eq!(checked("?sslmode=require", 1).await, Ok(()));
+    }
 
     #[test]
     fn a_statements_first_words_tell_its_effect() {

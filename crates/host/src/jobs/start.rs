@@ -192,12 +192,16 @@ async fn load(options: JobOptions) -> Result<Worker> {
     interfaces::jobs::add_to_linker(&mut linker)?;
     interfaces::mail::add_to_linker(&mut linker)?;
     let metrics = options.metrics;
+    let limits = Limits {
+        database_connections: options.limits.database_connections / 2,
+        ..options.limits
+    };
     let loader = Loader {
         manifest: &manifest,
         compiler: &compiler,
         linker: &linker,
         variables: &variables,
-        limits: &options.limits,
+        limits: &limits,
         key_value,
         app: Weak::new(),
         scratch: &options.state_dir.join("files"),

@@ -372,6 +372,7 @@ impl Worker {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            self.instances.trim();
             let settings = &self.settings;
             let done = self
                 .queue
