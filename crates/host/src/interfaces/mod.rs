@@ -6,12 +6,13 @@ pub mod jobs;
 pub mod key_value;
 pub mod mail;
 pub mod postgres;
+mod postgres_check;
 mod postgres_pool;
 mod postgres_types;
 mod variables;
 
 use crate::state::State;
-pub use postgres_pool::check_database;
+pub use postgres_check::check_database;
 use wasmtime::component::{HasData, Linker};
 
 mod generated {

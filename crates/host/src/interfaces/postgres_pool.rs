@@ -2,10 +2,9 @@
 //! read and written by the thread that waits for them.
 
 use crate::metrics::Metrics;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolConfig, PoolError, QueueMode, RecyclingMethod,
-    Runtime, Timeouts,
+    Manager, ManagerConfig, Object, Pool, PoolConfig, QueueMode, RecyclingMethod, Runtime, Timeouts,
 };
 use std::{
     collections::HashMap,
@@ -27,9 +26,6 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const MAX_STATEMENTS: usize = 256;
 /// They are counted once in so many statements, on average.
 const COUNT_EVERY: usize = 64;
-
-/// What a server may take to answer [`check_database`].
-const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Undoes what a guest may have left in a session, all but the prepared statements.
 const RESET: &str = "close all; set session authorization default; reset all; unlisten *; \
@@ -223,45 +219,9 @@ impl Pools {
     }
 }
 
-/// Finds what would keep functions from a database for good: settings that their driver does not know, or TLS that
-/// the server does not have or that its certificate is not good for. A server that does not answer, or that refuses the
-/// user, may do better later.
-///
 /// # Errors
-/// What is wrong, without the password.
-pub async fn check_database(address: &str) -> Result<()> {
-    // The parser's own message may repeat the text, and with it the password.
-    let config: Config = address
-        .parse()
-        .map_err(|_| anyhow!("the functions' driver does not understand the address"))?;
-    let limits = PoolLimits {
-        connections: 1,
-        shared: 0,
-        timeout: CHECK_TIMEOUT,
-    };
-    match open_pool(config, None, limits)?.get().await {
-        Err(PoolError::Backend(error)) if is_of_tls(&error) => {
-            Err(anyhow::Error::from(error).context("functions can't connect to the database"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether TLS was agreed on in vain. A connection that broke while it was may be anything.
-fn is_of_tls(error: &tokio_postgres::Error) -> bool {
-    let cause = std::error::Error::source(error);
-    let io = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    // The driver has no other way to tell.
-    error
-        .to_string()
-        .starts_with("error performing TLS handshake")
-        && io.is_none_or(|io| {
-            io.get_ref()
-                .is_some_and(|inner| inner.is::<rustls::Error>())
-        })
-}
-
-fn open_pool(config: Config, ca_root: Option<&str>, limits: PoolLimits) -> Result<Pool> {
+/// A certificate that can't be read.
+pub(super) fn open_pool(config: Config, ca_root: Option<&str>, limits: PoolLimits) -> Result<Pool> {
     let recycling = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
@@ -496,80 +456,7 @@ fn without_comments(sql: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Effect, check_database};
-    use std::sync::Arc;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    /// A server that answers the request for TLS (PostgreSQL's protocol, section 55.2.11) with one byte, and goes on
-    /// with a certificate of its own. Answers its port.
-    async fn stand_in(answer: u8) -> u16 {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key.into())
-            .unwrap();
-        let tls = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
-        tokio::spawn(async move {
-            loop {
-                let (mut socket, _) = listener.accept().await.unwrap();
-                let mut request = [0; 8];
-                if socket.read_exact(&mut request).await.is_ok()
-                    && socket.write_all(&[answer]).await.is_ok()
-                    && answer == b'S'
-                {
-                    // The client turns away.
-                    drop(tls.accept(socket).await);
-                }
-            }
-        });
-        port
-    }
-
-    async fn checked(settings: &str, port: u16) -> Result<(), String> {
-        let address = format!("postgres://u:hunter2@127.0.0.1:{port}/d{settings}");
-        let checked = check_database(&address).await;
-        checked.map_err(|error| format!("{error:#}"))
-    }
-
-    #[tokio::test]
-    async fn a_certificate_that_nobody_knows_is_found_out() {
-        let port = stand_in(b'S').await;
-        for settings in ["", "?sslmode=require"] {
-            let error = checked(settings, port).await.unwrap_err();
-            assert!(error.contains("invalid peer certificate"), "{error}");
-            assert!(!error.contains("hunter2"), "{error}");
-        }
-        assert_eq!(checked("?sslmode=disable", port).await, Ok(()));
-    }
-
-    #[tokio::test]
-    async fn a_server_without_the_tls_that_is_required_is_found_out() {
-        let port = stand_in(b'N').await;
-        let error = checked("?sslmode=require", port).await.unwrap_err();
-        assert!(error.contains("does not support TLS"), "{error}");
-        assert_eq!(checked("", port).await, Ok(()));
-    }
-
-    #[tokio::test]
-    async fn an_address_that_the_driver_does_not_understand_is_found_out() {
-        for settings in ["?sslmode=verify-full", "?sslrootcert=/ca.pem"] {
-            let error = checked(settings, 1).await.unwrap_err();
-            assert!(error.contains("does not understand"), "{error}");
-            assert!(!error.contains("hunter2"), "{error}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_server_that_does_not_answer_may_do_so_later() {
-        assert_eq!(checked("?sslmode=require", 1).await, Ok(()));
-    }
+    use super::Effect;
 
     #[test]
     fn a_statements_first_words_tell_its_effect() {
