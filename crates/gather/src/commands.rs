@@ -269,7 +269,7 @@ fn sandbox(settings: &Settings) -> Result<()> {
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
         let database = Database::find(settings, &setup.state)?;
-        match check_schema(&database).await {
+        match migrate::check(&database).await {
             // It goes on trying: the database may come back.
             Err(error) if error.is::<migrate::Unreachable>() => tracing::warn!("{error:#}"),
             checked => checked?,

@@ -219,6 +219,8 @@ impl Pools {
     }
 }
 
+/// An empty pool; a connection is opened when one is asked for.
+///
 /// # Errors
 /// A certificate that can't be read.
 pub(super) fn open_pool(config: Config, ca_root: Option<&str>, limits: PoolLimits) -> Result<Pool> {
