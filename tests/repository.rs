@@ -47,7 +47,8 @@ fn arrows_point_one_way() -> Result<()> {
     for (name, (path, dependencies)) in &packages {
         let allowed: &[&str] = match name.as_str() {
             "gather" => &["host", "sandbox", "skill"],
-            "sandbox" => &["skill"],
+            "host" => &["wasm"],
+            "sandbox" => &["skill", "wasm"],
             "e2e" => &["gather", "host", "sandbox", "skill"],
             _ if ["/functions/", "/components/", "/fixtures/"]
                 .iter()

@@ -1,14 +1,14 @@
 //! The engine: wasmtime's settings, the linker, and compiled components cached on disk.
 
-use crate::{Limits, interfaces, manifest::Manifest, state::State};
+use crate::{Limits, interfaces, manifest::Manifest};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use std::{
     fs,
-    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     time::Duration,
 };
+use wasm::Data;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
     component::{Component, Linker},
@@ -39,11 +39,9 @@ impl Compiler {
         let engine = Engine::new(&config(manifest, limits))
             .map_err(anyhow::Error::from)
             .context("cannot start the wasm engine")?;
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        tick(&engine)?;
+        wasm::tick(&engine, "gather-epoch", EPOCH_TICK)?;
         Ok(Self {
-            version: hasher.finish(),
+            version: wasm::version(&engine),
             engine,
             cache,
         })
@@ -53,12 +51,8 @@ impl Compiler {
     ///
     /// # Errors
     /// Two definitions of one name: a mistake in this crate.
-    pub fn linker(&self) -> Result<Linker<State>> {
-        let mut linker = Linker::new(&self.engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
-        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    pub fn linker(&self) -> Result<Linker<Data>> {
+        let mut linker = wasm::linker(&self.engine)?;
         interfaces::add_to_linker(&mut linker)?;
         Ok(linker)
     }
@@ -148,20 +142,4 @@ fn config(manifest: &Manifest, limits: &Limits) -> Config {
         .wasm_component_model_async(true)
         .memory_init_cow(true);
     config
-}
-
-/// Ticks the engine's epoch for as long as the engine lives.
-fn tick(engine: &Engine) -> Result<()> {
-    let engine = engine.weak();
-    std::thread::Builder::new()
-        .name("gather-epoch".into())
-        .spawn(move || {
-            while let Some(engine) = engine.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(EPOCH_TICK);
-            }
-        })
-        .context("cannot start the epoch thread")?;
-    Ok(())
 }

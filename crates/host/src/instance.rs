@@ -14,7 +14,7 @@ use crate::{
     metrics::Metrics,
     mount,
     outbound::AllowedHosts,
-    state::{Blueprint, EPOCHS_PER_TICK, Rights, State},
+    state::{Blueprint, EPOCHS_PER_TICK, Rights},
 };
 use anyhow::{Context as _, Result, bail};
 use std::{
@@ -26,6 +26,7 @@ use std::{
     time::{Duration, Instant as Time},
 };
 use tokio::sync::Semaphore;
+use wasm::Data;
 use wasmtime::{
     AsContextMut, Store,
     component::{InstancePre, Linker},
@@ -46,9 +47,9 @@ pub struct Function {
     pub places: Arc<Semaphore>,
     /// Requests that wait for a place.
     pub queue: Arc<Semaphore>,
-    pre: ProxyPre<State>,
+    pre: ProxyPre<Data>,
     /// Where the function can take requests whole.
-    exchanges: Option<ExchangesPre<State>>,
+    exchanges: Option<ExchangesPre<Data>>,
     blueprint: Blueprint,
     metrics: Arc<Metrics>,
 }
@@ -60,7 +61,7 @@ pub struct Loader<'a> {
     /// Compiles components.
     pub compiler: &'a Compiler,
     /// Links their imports.
-    pub linker: &'a Linker<State>,
+    pub linker: &'a Linker<Data>,
     /// The application variables' values.
     pub variables: &'a BTreeMap<String, String>,
     /// Defaults for all components.
@@ -119,7 +120,7 @@ impl Loader<'_> {
     ///
     /// # Errors
     /// A missing or broken file, an import that no host function satisfies.
-    pub fn prepare(&self, component: &manifest::Component) -> Result<InstancePre<State>> {
+    pub fn prepare(&self, component: &manifest::Component) -> Result<InstancePre<Data>> {
         let compiled = self.compiler.load(&component.source)?;
         self.linker
             .instantiate_pre(&compiled)
@@ -255,7 +256,7 @@ impl Function {
 
 /// A living instance. It serves one request at a time, and is dropped when one traps in it.
 pub struct Instance {
-    store: Store<State>,
+    store: Store<Data>,
     proxy: Proxy,
     exchanges: Option<Exchanges>,
     served: u32,
@@ -389,7 +390,7 @@ impl Instance {
                         store.as_context_mut(),
                         proxy,
                         request,
-                        <State as WasiHttpView>::http,
+                        <Data as WasiHttpView>::http,
                         answer,
                     )
                 })?;

@@ -11,6 +11,7 @@ use crate::{
 };
 use anyhow::Result;
 use std::{collections::BTreeMap, sync::Arc};
+use wasm::{Data, Views};
 use wasmtime::{
     Engine, ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline,
     component::ResourceTable,
@@ -89,6 +90,16 @@ impl ResourceLimiter for Memory {
     }
 }
 
+impl Views for State {}
+
+/// The state that host functions work on, from a store's data.
+///
+/// # Panics
+/// The store was made for another linker.
+pub fn of(data: &mut Data) -> &mut State {
+    data.get_mut()
+}
+
 impl State {
     /// Whether the guest asked for more memory than it may have; most then trap.
     pub fn was_refused_memory(&self) -> bool {
@@ -138,7 +149,7 @@ impl Blueprint {
         engine: &Engine,
         worker: &Arc<Instances>,
         job: Arc<jobs::Control>,
-    ) -> Result<Store<State>> {
+    ) -> Result<Store<Data>> {
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.environment)
             .stdout(GuestLog::new(&self.rights.component, false))
@@ -164,8 +175,8 @@ impl Blueprint {
                 refused: false,
             },
         };
-        let mut store = Store::new(engine, state);
-        store.limiter(|state| &mut state.memory);
+        let mut store = Store::new(engine, Data::new(state));
+        store.limiter(|data| &mut of(data).memory);
         store.set_epoch_deadline(EPOCHS_PER_TICK);
         store.epoch_deadline_callback(|_| {
             // `yield_now` lets the runtime poll its sockets and timers before the guest goes on.

@@ -18,6 +18,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use wasm::Data;
 use wasmtime::{
     Engine, PoolConcurrencyLimitError, Store, Trap,
     component::{
@@ -41,7 +42,7 @@ pub struct Skill {
     pub digest: String,
     /// What it takes in memory, about.
     pub bytes: usize,
-    pre: InstancePre<State>,
+    pre: InstancePre<Data>,
     tools: HashMap<String, Tool>,
 }
 
@@ -145,7 +146,7 @@ impl Skill {
     /// # Errors
     /// It imports what the sandbox does not have, or is larger than the pool's slots.
     pub fn new(
-        linker: &Linker<State>,
+        linker: &Linker<Data>,
         component: &Component,
         digest: String,
         bytes: usize,
@@ -195,7 +196,7 @@ impl Skill {
             Err(_) => End::Ended(Fault::Deadline),
         };
         let met_deadline = end == End::Ended(Fault::Deadline);
-        let state = store.data();
+        let state = store.data().get::<State>();
         let end = match state.denied() {
             Some(what) => End::Ended(Fault::Denied(what)),
             None if state.log.has_overflowed() => End::Ended(Fault::Output(
@@ -235,7 +236,7 @@ impl Skill {
 
     async fn run(
         &self,
-        store: &mut Store<State>,
+        store: &mut Store<Data>,
         tool: &Tool,
         params: &[Val],
     ) -> wasmtime::Result<End> {
@@ -409,12 +410,12 @@ impl std::io::Write for Counter {
     }
 }
 
-fn fault_of(error: &wasmtime::Error, store: &Store<State>) -> Fault {
+fn fault_of(error: &wasmtime::Error, store: &Store<Data>) -> Fault {
     let trap = error.downcast_ref::<Trap>();
     match trap {
         Some(Trap::Interrupt) => return Fault::Deadline,
         Some(Trap::OutOfFuel) => return Fault::Fuel,
-        _ if store.data().memory.refused => return Fault::Memory,
+        _ if store.data().get::<State>().memory.refused => return Fault::Memory,
         _ => {}
     }
     if error.is::<PoolConcurrencyLimitError>() {

@@ -219,7 +219,7 @@ impl Compiler {
             child,
             cache,
             key,
-            version: engine::version(engine),
+            version: wasm::version(engine),
             // What is there from before is not known.
             written: Arc::new(AtomicU64::new(PRUNE_AFTER_BYTES)),
             inspecting: Semaphore::new(CHILDREN),

@@ -2,10 +2,7 @@
 //! memory slots or settings with it.
 
 use anyhow::{Context, Result};
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    time::Duration,
-};
+use std::time::Duration;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How often a running skill is interrupted, to let others run and to see whether its time is up.
@@ -77,30 +74,6 @@ pub fn for_running(calls: usize, memory_bytes: usize) -> Result<Engine> {
     let engine = Engine::new(&config)
         .map_err(anyhow::Error::from)
         .context("cannot start the sandbox's engine")?;
-    tick(&engine)?;
+    wasm::tick(&engine, "sandbox-epoch", EPOCH_TICK)?;
     Ok(engine)
-}
-
-/// Names everything that compiled code depends on.
-#[must_use]
-pub fn version(engine: &Engine) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Ticks the engine's epoch for as long as the engine lives.
-fn tick(engine: &Engine) -> Result<()> {
-    let engine = engine.weak();
-    std::thread::Builder::new()
-        .name("sandbox-epoch".into())
-        .spawn(move || {
-            while let Some(engine) = engine.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(EPOCH_TICK);
-            }
-        })
-        .context("cannot start the epoch thread")?;
-    Ok(())
 }

@@ -3,9 +3,10 @@
 use crate::{
     inert::Used,
     keys::{Granted, PAGE, check_key},
-    state::State,
+    state::{self, State},
 };
 use std::sync::atomic::Ordering::Relaxed;
+use wasm::Data;
 use wasmtime::component::{HasData, Linker, Resource};
 
 mod generated {
@@ -105,10 +106,10 @@ impl HasData for Marker {
 ///
 /// # Errors
 /// A name that is defined already.
-pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    store::add_to_linker::<_, Marker>(linker, |state| state)?;
-    atomics::add_to_linker::<_, Marker>(linker, |state| state)?;
-    batch::add_to_linker::<_, Marker>(linker, |state| state)?;
+pub fn add_to_linker(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
+    store::add_to_linker::<_, Marker>(linker, state::of)?;
+    atomics::add_to_linker::<_, Marker>(linker, state::of)?;
+    batch::add_to_linker::<_, Marker>(linker, state::of)?;
     Ok(())
 }
 
@@ -385,7 +386,7 @@ mod tests {
     use std::{collections::BTreeMap, sync::Arc, time::Instant};
     use wasmtime::Store;
 
-    fn store(max_bytes: u64) -> Store<State> {
+    fn store(max_bytes: u64) -> Store<Data> {
         let granted = Granted {
             backing: Backing::Memory(Arc::default()),
             max_bytes,
@@ -412,7 +413,7 @@ mod tests {
     #[tokio::test]
     async fn reading_one_large_value_often_holds_it_only_so_often() {
         let mut store = store(10 << 20);
-        let state = store.data_mut();
+        let state = state::of(store.data_mut());
         let bucket = open(state).await;
         let value = vec![7; 5 << 20];
         let set = store::HostBucket::set(state, again(&bucket), "k".to_owned(), value).await;
@@ -446,7 +447,7 @@ mod tests {
     #[tokio::test]
     async fn the_quota_counts_buckets_and_pairs_and_forgets_what_is_deleted() {
         let mut store = store(1_000);
-        let state = store.data_mut();
+        let state = state::of(store.data_mut());
         let bucket = open(state).await;
         let pairs = |count: usize| {
             (0..count)

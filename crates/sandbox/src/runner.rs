@@ -6,7 +6,6 @@ use crate::{
     compile::{Code, CompileError, Compiler},
     engine,
     network::{Network, Resolve},
-    state::State,
     wasi,
 };
 use anyhow::Result;
@@ -16,6 +15,7 @@ use std::{
     collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration,
 };
 use uuid::Uuid;
+use wasm::Data;
 use wasmtime::{Engine, component::Linker};
 
 /// What a runner is made with.
@@ -76,7 +76,7 @@ pub enum LoadError {
 /// Runs skills.
 pub struct Runner {
     engine: Engine,
-    linker: Linker<State>,
+    linker: Linker<Data>,
     compiler: Compiler,
     loaded: Cache<String, Arc<Skill>>,
     network: Arc<Network>,

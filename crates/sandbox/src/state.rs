@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
 };
+use wasm::{Data, Views};
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{HostMonotonicClock as _, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -101,6 +102,16 @@ impl WasiHttpView for State {
     }
 }
 
+impl Views for State {}
+
+/// The state that host functions work on, from a store's data.
+///
+/// # Panics
+/// The store was made for another linker.
+pub fn of(data: &mut Data) -> &mut State {
+    data.get_mut()
+}
+
 impl State {
     /// Everything that the skill used of what can be granted.
     #[must_use]
@@ -142,7 +153,7 @@ pub fn store(
     grant: &Grant,
     seed: [u8; 32],
     deadline: Instant,
-) -> Result<Store<State>> {
+) -> Result<Store<Data>> {
     let permissions = &grant.permissions;
     let log = Log::default();
     let (clock_used, random_used) = (Used::default(), Used::default());
@@ -188,8 +199,8 @@ pub fn store(
         wasi: wasi.build(),
         http: WasiHttpCtx::new(),
     };
-    let mut store = Store::new(engine, state);
-    store.limiter(|state| &mut state.memory);
+    let mut store = Store::new(engine, Data::new(state));
+    store.limiter(|data| &mut of(data).memory);
     store.set_fuel(grant.limits.fuel)?;
     store.set_hostcall_fuel(MAX_HANDED_OVER);
     store.set_epoch_deadline(1);

@@ -1,8 +1,9 @@
 //! Everything that a skill may import: WASI as the library has it, but for what that leaves open.
 
-use crate::{key_value, state::State};
+use crate::{key_value, state};
 use anyhow::Result;
 use std::time::Duration;
+use wasm::Data;
 use wasmtime::{
     Engine,
     component::{Linker, Resource},
@@ -25,12 +26,8 @@ const MAX_PART: usize = 8 << 10;
 ///
 /// # Errors
 /// Two definitions of one name: a mistake in this crate. That each replacement is of what is there, tests see.
-pub fn linker(engine: &Engine) -> Result<Linker<State>> {
-    let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+pub fn linker(engine: &Engine) -> Result<Linker<Data>> {
+    let mut linker = wasm::linker(engine)?;
     key_value::add_to_linker(&mut linker)?;
     linker.allow_shadowing(true);
     bound_requests_of_p2(&mut linker)?;
@@ -45,7 +42,7 @@ fn is_too_long(part: &str) -> bool {
     part.len() > MAX_PART
 }
 
-fn bound_requests_of_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn bound_requests_of_p2(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
     use p2::bindings::http::types::{HostOutgoingRequest as _, Method};
     type Request = Resource<p2::types::HostOutgoingRequest>;
     let mut http = linker.instance(HTTP_P2)?;
@@ -69,7 +66,7 @@ fn bound_requests_of_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     )
 }
 
-fn bound_requests_of_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn bound_requests_of_p3(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
     use p3::bindings::http::types::{HostRequest as _, Method};
     type Request = Resource<p3::Request>;
     let mut http = linker.instance(HTTP_P3)?;
@@ -94,13 +91,13 @@ fn bound_requests_of_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 /// Waiting takes no time where the clock stands still: how often one can look until it is over would be a clock.
-fn still_clock_of_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn still_clock_of_p2(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
     type Pollable = (Resource<DynPollable>,);
     let mut clock = linker.instance(CLOCK_P2)?;
     clock.func_wrap(
         "subscribe-duration",
         |mut store, (duration,): (u64,)| -> wasmtime::Result<Pollable> {
-            let state = store.data_mut();
+            let state = state::of(store.data_mut());
             let duration = state.wait(duration);
             Ok((state.clocks().subscribe_duration(duration)?,))
         },
@@ -108,21 +105,18 @@ fn still_clock_of_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     clock.func_wrap(
         "subscribe-instant",
         |mut store, (when,): (u64,)| -> wasmtime::Result<Pollable> {
-            let state = store.data_mut();
+            let state = state::of(store.data_mut());
             let when = state.wait(when);
             Ok((state.clocks().subscribe_instant(when)?,))
         },
     )
 }
 
-fn still_clock_of_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn still_clock_of_p3(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
     let mut clock = linker.instance(CLOCK_P3)?;
     clock.func_wrap_concurrent("wait-for", |accessor, (duration,): (u64,)| {
         Box::pin(async move {
-            let duration = accessor.with(|mut access| {
-                let state: &mut State = access.get();
-                state.wait(duration)
-            });
+            let duration = accessor.with(|mut access| state::of(access.get()).wait(duration));
             tokio::time::sleep(Duration::from_nanos(duration)).await;
             Ok(())
         })
@@ -130,7 +124,7 @@ fn still_clock_of_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     clock.func_wrap_concurrent("wait-until", |accessor, (when,): (u64,)| {
         Box::pin(async move {
             let duration = accessor.with(|mut access| {
-                let state: &mut State = access.get();
+                let state = state::of(access.get());
                 let when = state.wait(when);
                 when.saturating_sub(state.elapsed())
             });

@@ -2,7 +2,7 @@
 //! mostly the calls back and forth for each part of a request.
 
 use super::http::is_forbidden;
-use crate::{guest_run::WHOLE_BYTES, request_body::BUFFER_BYTES, state::State};
+use crate::{guest_run::WHOLE_BYTES, request_body::BUFFER_BYTES};
 use bytes::Bytes;
 use futures::channel::oneshot;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
@@ -13,6 +13,7 @@ use std::{
     mem::MaybeUninit,
     time::{SystemTime, UNIX_EPOCH},
 };
+use wasm::Data;
 use wasmtime::Store;
 use wasmtime_wasi_http::{
     WasiHttpView,
@@ -55,7 +56,7 @@ pub fn fits(request: &Request) -> bool {
 /// # Errors
 /// A trap.
 pub async fn answer(
-    store: &mut Store<State>,
+    store: &mut Store<Data>,
     function: &Exchanges,
     request: Request,
     sender: oneshot::Sender<wasmtime::Result<Response>>,
@@ -78,7 +79,7 @@ pub async fn answer(
                 wit::Reply::Streamed(response) => accessor.with(|mut store| {
                     let response = store.get().http().table.delete(response)?;
                     let sent = async { Ok(()) };
-                    response.into_http_with_getter(&mut store, sent, <State as WasiHttpView>::http)
+                    response.into_http_with_getter(&mut store, sent, <Data as WasiHttpView>::http)
                 }),
             };
             // Nobody waits any more if the client went away.

@@ -1,11 +1,12 @@
 //! `gather:jobs/control`: what a job tells and asks while it runs.
 
 use super::Host;
-use crate::state::State;
+use crate::state::{self, State};
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
+use wasm::Data;
 use wasmtime::component::Linker;
 
 /// Longer notes are cut: they are kept in the database and sent as events.
@@ -85,8 +86,8 @@ impl generated::gather::jobs::control::Host for &mut State {
 ///
 /// # Errors
 /// A name that is defined already.
-pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    generated::gather::jobs::control::add_to_linker::<_, Host>(linker, |state| state)
+pub fn add_to_linker(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
+    generated::gather::jobs::control::add_to_linker::<_, Host>(linker, state::of)
 }
 
 /// The control of an instance that runs no job.

@@ -1,8 +1,9 @@
 //! `gather:mail/outgoing`: mail, for queued components that may send it.
 
 use super::Host;
-use crate::state::State;
+use crate::state::{self, State};
 use anyhow::{Result, bail};
+use wasm::Data;
 use wasmtime::component::{Accessor, Component, Linker};
 
 mod generated {
@@ -32,8 +33,8 @@ impl<T: Send> outgoing::HostWithStore<T> for Host {
 ///
 /// # Errors
 /// A name that is defined already.
-pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    outgoing::add_to_linker::<_, Host>(linker, |state| state)
+pub fn add_to_linker(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
+    outgoing::add_to_linker::<_, Host>(linker, state::of)
 }
 
 /// Refuses a component that would send mail without being granted it, before it runs.

@@ -11,8 +11,9 @@ mod postgres_pool;
 mod postgres_types;
 mod variables;
 
-use crate::state::State;
+use crate::state::{self, State};
 pub use postgres_check::check_database;
+use wasm::Data;
 use wasmtime::component::{HasData, Linker};
 
 mod generated {
@@ -41,9 +42,9 @@ impl HasData for Host {
 ///
 /// # Errors
 /// A name that is defined already.
-pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    spin::postgres::postgres::add_to_linker::<_, Host>(linker, |state| state)?;
-    spin::key_value::key_value::add_to_linker::<_, Host>(linker, |state| state)?;
-    spin::variables::variables::add_to_linker::<_, Host>(linker, |state| state)?;
+pub fn add_to_linker(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
+    spin::postgres::postgres::add_to_linker::<_, Host>(linker, state::of)?;
+    spin::key_value::key_value::add_to_linker::<_, Host>(linker, state::of)?;
+    spin::variables::variables::add_to_linker::<_, Host>(linker, state::of)?;
     Ok(())
 }

@@ -22,6 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{sync::oneshot, time::sleep};
+use wasm::Data;
 use wasmtime::Store;
 
 /// Results are kept in the database and sent to clients whole.
@@ -43,7 +44,7 @@ pub struct Kind {
     pub concurrency: Option<usize>,
     /// When it begins by itself.
     pub crontab: Option<Crontab>,
-    pre: CorePre<State>,
+    pre: CorePre<Data>,
     blueprint: Blueprint,
     deadline: Duration,
     metrics: Arc<Metrics>,
@@ -171,7 +172,7 @@ impl Kind {
                 .traps
                 .with_label_values(&[self.name.as_str()])
                 .inc();
-            let error = if store.data().was_refused_memory() {
+            let error = if store.data().get::<State>().was_refused_memory() {
                 format!(
                     "It needed more memory than its limit of {} bytes.",
                     self.blueprint.limits.memory_bytes
@@ -194,7 +195,7 @@ impl Kind {
 
     async fn call_in(
         &self,
-        store: &mut Store<State>,
+        store: &mut Store<Data>,
         job: Job,
         started: Instant,
     ) -> wasmtime::Result<Result<String, Failure>> {
