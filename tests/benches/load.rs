@@ -6,12 +6,16 @@ use ed25519_compact::KeyPair;
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
+    pin::Pin,
     time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+
+/// A case at work. A box, so that it is compiled here and not with its caller.
+pub type Measured = Pin<Box<dyn Future<Output = Result<Figures>> + Send>>;
 
 /// What a case measured.
 pub struct Figures {
@@ -124,7 +128,10 @@ fn framing(answer: &[u8]) -> Result<Option<(usize, usize)>> {
 }
 
 /// Repeats a request.
-pub async fn run(target: &Target, time: Duration, connections: usize) -> Result<Figures> {
+///
+/// # Errors
+/// The server does not answer, or not with 200.
+pub fn run(target: &Target, time: Duration, connections: usize) -> Measured {
     let target = target.clone();
     on_own_thread(time, connections, move |end| {
         let target = target.clone();
@@ -139,16 +146,18 @@ pub async fn run(target: &Target, time: Duration, connections: usize) -> Result<
             Ok(latencies)
         }
     })
-    .await
 }
 
 /// Signs in again and again: a challenge, its signature, the tokens.
-pub async fn authenticate(
+///
+/// # Errors
+/// The server does not answer, or refuses.
+pub fn authenticate(
     address: SocketAddr,
     pair: &KeyPair,
     time: Duration,
     connections: usize,
-) -> Result<Figures> {
+) -> Measured {
     let pair = pair.clone();
     on_own_thread(time, connections, move |end| {
         let pair = pair.clone();
@@ -175,18 +184,17 @@ pub async fn authenticate(
             Ok(latencies)
         }
     })
-    .await
 }
 
-async fn on_own_thread<F>(
+fn on_own_thread<F>(
     time: Duration,
     connections: usize,
     client: impl Fn(Instant) -> F + Send + 'static,
-) -> Result<Figures>
+) -> Measured
 where
     F: Future<Output = Result<Vec<Duration>>> + 'static,
 {
-    tokio::task::spawn_blocking(move || {
+    let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -195,8 +203,8 @@ where
             clients(time / 5, connections, &client).await?;
             clients(time, connections, &client).await
         })
-    })
-    .await?
+    };
+    Box::pin(async { tokio::task::spawn_blocking(work).await? })
 }
 
 async fn clients<F>(

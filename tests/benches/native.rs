@@ -37,7 +37,15 @@ type Shared = State<Arc<App>>;
 type Answer<T> = Result<T, StatusCode>;
 
 /// Serves until the process is killed.
-pub async fn serve(database: &str) -> Result<()> {
+///
+/// # Errors
+/// The database's address is none, or no port is free.
+pub fn serve(database: &str) -> Result<()> {
+    // Not the caller's: what it polls would be compiled with the caller, as far as that is optimised.
+    tokio::runtime::Runtime::new()?.block_on(serve_forever(database))
+}
+
+async fn serve_forever(database: &str) -> Result<()> {
     let manager = Manager::from_config(
         database.parse()?,
         NoTls,

@@ -1,8 +1,8 @@
 //! Servers as processes of their own.
 
-use crate::signed;
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
+use bench::load::signed;
 use e2e::{Database, root, variables};
 use ed25519_compact::KeyPair;
 use host::{Host, Limits, Options};

@@ -1,13 +1,8 @@
-//! `cargo bench --profile dev -p e2e --bench skills`: calls of skills, through HTTP and in the sandbox alone,
+//! `cargo bench --profile dev --workspace --bench skills`: calls of skills, through HTTP and in the sandbox alone,
 //! beside the same function in Extism and called natively. Prints; never asserts.
 
-#[allow(
-    dead_code,
-    reason = "shared with another benchmark, which uses all of it"
-)]
-mod load;
-
 use anyhow::{Context, Result, anyhow};
+use bench::load::{Target, run};
 use e2e::{
     Server,
     agents::Agent,
@@ -15,7 +10,6 @@ use e2e::{
     publishing::{approved, invoke, manifest},
     root, sandbox_child,
 };
-use load::{Target, run};
 use sandbox::{End, Grant, Options, Runner, Skill};
 use serde_json::{Map, Value, json};
 use skill::{Limits, Permissions};

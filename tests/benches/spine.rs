@@ -1,20 +1,17 @@
-//! `cargo bench --profile dev -p e2e`: each case beside the same handler in native axum and
+//! `cargo bench --profile dev --workspace --bench spine`: each case beside the same handler in native axum and
 //! tokio-postgres, in the same run and on the same cores. Prints; never asserts.
 //!
 //! Servers run as processes of their own, so that memory and start-up can be told apart.
 
-#[allow(
-    dead_code,
-    reason = "shared with another benchmark, which uses what this one does not"
-)]
-mod load;
-mod native;
 mod process;
 
 use anyhow::{Context, Result};
+use bench::{
+    load::{Figures, Target, authenticate, run},
+    native,
+};
 use e2e::{Database, component_file};
 use ed25519_compact::{KeyPair, Seed};
-use load::{Figures, Target, authenticate, run, signed};
 use process::{Server, serve_host};
 use std::time::Duration;
 
@@ -29,11 +26,11 @@ const CONNECTIONS: usize = 16;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
-    let runtime = tokio::runtime::Runtime::new()?;
+    let runtime = tokio::runtime::Runtime::new;
     match arguments.get(1).map(String::as_str) {
-        Some("serve-host") => runtime.block_on(serve_host(&arguments[2..])),
-        Some("serve-native") => runtime.block_on(native::serve(&arguments[2])),
-        _ => runtime.block_on(bench()),
+        Some("serve-host") => runtime()?.block_on(serve_host(&arguments[2..])),
+        Some("serve-native") => native::serve(&arguments[2]),
+        _ => runtime()?.block_on(bench()),
     }
 }
 
