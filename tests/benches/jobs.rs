@@ -1,5 +1,5 @@
 //! Queued work beside Node's Graphile Worker, on the same durable database in the same run.
-//! Prints, never asserts. `cargo bench --profile dev --workspace --bench jobs`
+//! Prints, never asserts. `cargo bench --workspace --bench jobs`
 
 use anyhow::{Context, Result, bail};
 use e2e::{Database, errands::Errands, root};

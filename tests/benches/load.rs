@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// A case at work. A box, so that it is compiled here and not with its caller.
+/// A case at work.
 pub type Measured = Pin<Box<dyn Future<Output = Result<Figures>> + Send>>;
 
 /// What a case measured.

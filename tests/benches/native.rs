@@ -41,7 +41,6 @@ type Answer<T> = Result<T, StatusCode>;
 /// # Errors
 /// The database's address is none, or no port is free.
 pub fn serve(database: &str) -> Result<()> {
-    // Not the caller's: what it polls would be compiled with the caller, as far as that is optimised.
     tokio::runtime::Runtime::new()?.block_on(serve_forever(database))
 }
 

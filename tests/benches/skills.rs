@@ -1,4 +1,4 @@
-//! `cargo bench --profile dev --workspace --bench skills`: calls of skills, through HTTP and in the sandbox alone,
+//! `cargo bench --workspace --bench skills`: calls of skills, through HTTP and in the sandbox alone,
 //! beside the same function in Extism and called natively. Prints; never asserts.
 
 use anyhow::{Context, Result, anyhow};

@@ -1,4 +1,4 @@
-//! `cargo bench --profile dev --workspace --bench spine`: each case beside the same handler in native axum and
+//! `cargo bench --workspace --bench spine`: each case beside the same handler in native axum and
 //! tokio-postgres, in the same run and on the same cores. Prints; never asserts.
 //!
 //! Servers run as processes of their own, so that memory and start-up can be told apart.
@@ -30,11 +30,15 @@ fn main() -> Result<()> {
     match arguments.get(1).map(String::as_str) {
         Some("serve-host") => runtime()?.block_on(serve_host(&arguments[2..])),
         Some("serve-native") => native::serve(&arguments[2]),
-        _ => runtime()?.block_on(bench()),
+        only => {
+            let only = only.filter(|only| !only.starts_with("--"));
+            runtime()?.block_on(bench(only))
+        }
     }
 }
 
-async fn bench() -> Result<()> {
+async fn bench(only: Option<&str>) -> Result<()> {
+    let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
     let platform = e2e::Server::start().await?; // builds what is not fresh
     drop(platform);
     let database = Database::create().await?;
@@ -70,6 +74,9 @@ async fn bench() -> Result<()> {
         ("hello, Spin SDK as it is", "/sdk/hello", "/hello"),
         ("one indexed SELECT", "/item/77", "/item/77"),
     ] {
+        if !wanted(name) {
+            continue;
+        }
         let function = Target::get(host.address, function, None);
         let twin = Target::get(native.address, twin, None);
         compare(name, &|time| run(&function, time, CONNECTIONS), &|time| {
@@ -82,16 +89,24 @@ async fn bench() -> Result<()> {
     let function = Target::get(host.address, "/api/agents/me", Some(&ours));
     let twin = Target::get(native.address, "/api/agents/me", Some(&theirs));
     let name = "GET /api/agents/me with a token";
-    compare(name, &|time| run(&function, time, CONNECTIONS), &|time| {
-        run(&twin, time, CONNECTIONS)
-    })
-    .await?;
-    compare(
-        "challenge + authenticate",
-        &|time| authenticate(host.address, &pair, time, CONNECTIONS),
-        &|time| authenticate(native.address, &pair, time, CONNECTIONS),
-    )
-    .await?;
+    if wanted(name) {
+        compare(name, &|time| run(&function, time, CONNECTIONS), &|time| {
+            run(&twin, time, CONNECTIONS)
+        })
+        .await?;
+    }
+    let name = "challenge + authenticate";
+    if wanted(name) {
+        compare(
+            name,
+            &|time| authenticate(host.address, &pair, time, CONNECTIONS),
+            &|time| authenticate(native.address, &pair, time, CONNECTIONS),
+        )
+        .await?;
+    }
+    if only.is_some() {
+        return Ok(());
+    }
 
     let token = host.sign_in(&pair).await?;
     let me = Target::get(host.address, "/api/agents/me", Some(&token));
