@@ -93,24 +93,38 @@ pub fn component_file(id: &str) -> PathBuf {
     root().join(format!("target/wasm32-wasip2/function/{name}.wasm"))
 }
 
+/// The platform's manifest, and the fixtures.
+fn all_components() -> Result<Manifest> {
+    let mut manifest = manifest()?;
+    manifest.components.extend(FIXTURES.map(|id| Component {
+        id: id.into(),
+        source: Some(component_file(id)),
+        built_by_cargo: true,
+        role: None,
+        attempts: None,
+    }));
+    Ok(manifest)
+}
+
 /// Builds every function, and the fixtures, once for this process.
 fn build_components() -> Result<()> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
-        let build = || {
-            let mut manifest = manifest()?;
-            manifest.components.extend(FIXTURES.map(|id| Component {
-                id: id.into(),
-                source: Some(component_file(id)),
-                built_by_cargo: true,
-                role: None,
-                attempts: None,
-            }));
-            build::ensure_fresh(&manifest)
-        };
+        let build = || build::ensure_fresh(&all_components()?);
         build().map_err(|error| format!("{error:#}"))
     });
     built.clone().map_err(anyhow::Error::msg)
+}
+
+/// Builds some of the functions and fixtures as production has them.
+///
+/// # Errors
+/// What cargo says against it.
+pub fn build_for_release(ids: &[&str]) -> Result<()> {
+    let mut manifest = all_components()?;
+    let components = &mut manifest.components;
+    components.retain(|component| ids.contains(&component.id.as_str()));
+    build::run(&manifest, true)
 }
 
 /// A database of a test's own.

@@ -41,6 +41,7 @@ async fn bench(only: Option<&str>) -> Result<()> {
     let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
     let platform = e2e::Server::start().await?; // builds what is not fresh
     drop(platform);
+    e2e::build_for_release(&["identity", "twin", "probe"])?;
     let database = Database::create().await?;
     database
         .execute(

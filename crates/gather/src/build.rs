@@ -1,4 +1,5 @@
-//! Builds the components of `spin.toml`, all in one cargo invocation, and skips that when nothing has changed.
+//! Builds the components of `spin.toml`, all in one cargo invocation, and skips that when nothing has changed. For a
+//! release each is optimised at link time, which takes an invocation each.
 
 use std::{
     collections::BTreeSet,
@@ -39,9 +40,12 @@ pub fn ensure_fresh(manifest: &Manifest) -> Result<()> {
     }
 }
 
-/// Lets cargo build the manifest's components, fresh or not in our eyes.
-pub fn run(manifest: &Manifest) -> Result<()> {
-    let build = Build::new(manifest);
+/// Lets cargo build the manifest's components, fresh or not in our eyes; as for a release, if they are for one.
+pub fn run(manifest: &Manifest, release: bool) -> Result<()> {
+    let build = Build {
+        release,
+        ..Build::new(manifest)
+    };
     let _lock = build.lock()?;
     build.run()
 }
@@ -54,6 +58,8 @@ pub fn stale(manifest: &Manifest) -> Option<String> {
 struct Build<'a> {
     manifest: &'a Manifest,
     target: PathBuf,
+    /// Whether they are optimised at link time.
+    release: bool,
 }
 
 impl<'a> Build<'a> {
@@ -61,6 +67,7 @@ impl<'a> Build<'a> {
         Self {
             manifest,
             target: manifest.folder().join("target"),
+            release: false,
         }
     }
 
@@ -137,12 +144,11 @@ impl<'a> Build<'a> {
         let begun = self.output().join(".gather-building");
         File::create(&begun)?;
         let step = Step::plain(format!("building {}", packages.join(", ")));
-        let status = self
-            .cargo(&toolchain, &packages)
-            .status()
-            .context("can't run cargo")?;
-        if !status.success() {
-            bail!("the components could not be built; cargo's messages above say why");
+        for mut command in self.commands(&toolchain, &packages) {
+            let status = command.status().context("can't run cargo")?;
+            if !status.success() {
+                bail!("the components could not be built; cargo's messages above say why");
+            }
         }
         for component in self.manifest.packages() {
             if let Some(source) = component.source.as_ref().filter(|source| !source.is_file()) {
@@ -165,22 +171,33 @@ impl<'a> Build<'a> {
         Ok(())
     }
 
-    fn cargo(&self, toolchain: &Toolchain, packages: &[&str]) -> Command {
+    fn commands(&self, toolchain: &Toolchain, packages: &[&str]) -> Vec<Command> {
+        if !self.release {
+            let mut command = self.cargo("build", toolchain);
+            for package in packages {
+                command.args(["--package", package]);
+            }
+            return vec![command];
+        }
+        let optimised = packages.iter().map(|package| {
+            let mut command = self.cargo("rustc", toolchain);
+            // As a component alone: cargo optimises nothing at link time that is a Rust library too.
+            command.args(["--package", package, "--lib", "--crate-type", "cdylib"]);
+            for setting in ["lto=\"fat\"", "incremental=false"] {
+                command.args(["--config", &format!("profile.{PROFILE}.{setting}")]);
+            }
+            command
+        });
+        optimised.collect()
+    }
+
+    fn cargo(&self, subcommand: &str, toolchain: &Toolchain) -> Command {
         let mut command = toolchain.cargo();
         command
-            .args([
-                "build",
-                "--target",
-                TARGET,
-                "--profile",
-                PROFILE,
-                "--target-dir",
-            ])
-            .arg(&self.target);
-        command.current_dir(self.manifest.folder());
-        for package in packages {
-            command.args(["--package", package]);
-        }
+            .args([subcommand, "--target", TARGET, "--profile", PROFILE])
+            .arg("--target-dir")
+            .arg(&self.target)
+            .current_dir(self.manifest.folder());
         command
     }
 }

@@ -33,7 +33,9 @@ pub fn run(cli: Cli) -> Result<bool> {
         None => up(&cli.settings)?,
         Some(Command::Up(settings)) => up(&settings)?,
         Some(Command::Serve(settings)) => serve(&settings)?,
-        Some(Command::Build(settings)) => build::run(&settings.manifest()?)?,
+        Some(Command::Build { release, settings }) => {
+            build::run(&settings.manifest()?, release)?;
+        }
         Some(Command::Migrate(settings)) => migrate_only(&settings)?,
         Some(Command::Worker(settings)) => worker(&settings)?,
         Some(Command::Sandbox(settings)) => sandbox(&settings)?,
