@@ -1,5 +1,6 @@
-;; Begins calls of a sibling that never end, one after the other: each is a task of the host's.
-;; must: skill-trapped
+;; Begins calls of a sibling that never end, one after the other: each is a task of the host's. A host that is not
+;; optimised, or a busy machine, meets the deadline before the bound on tasks.
+;; must: skill-trapped | skill-deadline
 (component
   (component $waiter
     (core func $set (canon waitable-set.new))
