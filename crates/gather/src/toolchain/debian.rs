@@ -309,7 +309,7 @@ fn compile(toolchain: &Toolchain, scratch: &Path) -> Result<Vec<PathBuf>> {
         .arg(&target)
         .current_dir(&seed)
         .env("RUSTC_BOOTSTRAP", "1")
-        // Without it a skill's link-time optimisation finds no bitcode in std.
+        // Without it link-time optimisation finds no bitcode in std.
         .env("RUSTFLAGS", "-Cembed-bitcode=yes");
     said(&mut cargo)?;
     let own = format!("lib{}-", SEED.replace('-', "_"));
