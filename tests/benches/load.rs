@@ -6,16 +6,12 @@ use ed25519_compact::KeyPair;
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
-    pin::Pin,
     time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-
-/// A case at work.
-pub type Measured = Pin<Box<dyn Future<Output = Result<Figures>> + Send>>;
 
 /// What a case measured.
 pub struct Figures {
@@ -131,7 +127,7 @@ fn framing(answer: &[u8]) -> Result<Option<(usize, usize)>> {
 ///
 /// # Errors
 /// The server does not answer, or not with 200.
-pub fn run(target: &Target, time: Duration, connections: usize) -> Measured {
+pub async fn run(target: &Target, time: Duration, connections: usize) -> Result<Figures> {
     let target = target.clone();
     on_own_thread(time, connections, move |end| {
         let target = target.clone();
@@ -146,18 +142,19 @@ pub fn run(target: &Target, time: Duration, connections: usize) -> Measured {
             Ok(latencies)
         }
     })
+    .await
 }
 
 /// Signs in again and again: a challenge, its signature, the tokens.
 ///
 /// # Errors
 /// The server does not answer, or refuses.
-pub fn authenticate(
+pub async fn authenticate(
     address: SocketAddr,
     pair: &KeyPair,
     time: Duration,
     connections: usize,
-) -> Measured {
+) -> Result<Figures> {
     let pair = pair.clone();
     on_own_thread(time, connections, move |end| {
         let pair = pair.clone();
@@ -184,17 +181,18 @@ pub fn authenticate(
             Ok(latencies)
         }
     })
+    .await
 }
 
-fn on_own_thread<F>(
+async fn on_own_thread<F>(
     time: Duration,
     connections: usize,
     client: impl Fn(Instant) -> F + Send + 'static,
-) -> Measured
+) -> Result<Figures>
 where
     F: Future<Output = Result<Vec<Duration>>> + 'static,
 {
-    let work = move || {
+    tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -203,8 +201,8 @@ where
             clients(time / 5, connections, &client).await?;
             clients(time, connections, &client).await
         })
-    };
-    Box::pin(async { tokio::task::spawn_blocking(work).await? })
+    })
+    .await?
 }
 
 async fn clients<F>(

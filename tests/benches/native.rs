@@ -40,11 +40,7 @@ type Answer<T> = Result<T, StatusCode>;
 ///
 /// # Errors
 /// The database's address is none, or no port is free.
-pub fn serve(database: &str) -> Result<()> {
-    tokio::runtime::Runtime::new()?.block_on(serve_forever(database))
-}
-
-async fn serve_forever(database: &str) -> Result<()> {
+pub async fn serve(database: &str) -> Result<()> {
     let manager = Manager::from_config(
         database.parse()?,
         NoTls,

@@ -26,13 +26,13 @@ const CONNECTIONS: usize = 16;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
-    let runtime = tokio::runtime::Runtime::new;
+    let runtime = tokio::runtime::Runtime::new()?;
     match arguments.get(1).map(String::as_str) {
-        Some("serve-host") => runtime()?.block_on(serve_host(&arguments[2..])),
-        Some("serve-native") => native::serve(&arguments[2]),
+        Some("serve-host") => runtime.block_on(serve_host(&arguments[2..])),
+        Some("serve-native") => runtime.block_on(native::serve(&arguments[2])),
         only => {
             let only = only.filter(|only| !only.starts_with("--"));
-            runtime()?.block_on(bench(only))
+            runtime.block_on(bench(only))
         }
     }
 }

@@ -39,7 +39,7 @@ pub enum Command {
         after_help = "Examples:\n  gather build\n  gather build --release   (what production serves)"
     )]
     Build {
-        /// Optimise at link time: a tenth faster to run, and minutes to build
+        /// Optimise at link time: up to a tenth faster to run, and minutes to build
         #[arg(long)]
         release: bool,
         /// The settings.
