@@ -1,6 +1,6 @@
 //! Who is calling, and what they may do.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
@@ -65,28 +65,12 @@ impl Caller {
     }
 }
 
-/// What a request's credentials turned out to be; [`crate::guard`] leaves it for the extractors.
+/// What a request's credentials turned out to be; [`crate::guard`] leaves it for the extractors, unless there are none.
 #[derive(Debug, Clone)]
 pub(crate) enum Checked {
     Absent,
     Invalid(Problem),
     Known(Caller),
-}
-
-/// Who a request turned out to be from, for the host's log.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Recorded(Arc<OnceLock<Uuid>>);
-
-impl Recorded {
-    pub(crate) fn record(&self, caller: Uuid) {
-        // Verified twice, it is the same one.
-        self.0.get_or_init(|| caller);
-    }
-
-    /// The account, if one was verified.
-    pub(crate) fn caller(&self) -> Option<Uuid> {
-        self.0.get().copied()
-    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {

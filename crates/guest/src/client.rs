@@ -5,15 +5,16 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::HeaderMap;
 use http::header::{COOKIE, USER_AGENT};
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{Problem, Result, variable};
 
+const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("spin-client-addr");
 /// The session's cookie. Its prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
 pub const SESSION_COOKIE: &str = "__Host-gather-session";
 
@@ -103,7 +104,7 @@ pub(crate) async fn address(headers: &HeaderMap) -> Address {
         static LAST: RefCell<Option<(Box<str>, Address)>> = const { RefCell::new(None) };
     }
     let proxies = trusted_proxies().await;
-    let connected = headers.get("spin-client-addr");
+    let connected = headers.get(CLIENT_ADDRESS);
     let connected = connected.and_then(|address| address.to_str().ok());
     let host = connected.and_then(|address| Some(address.rsplit_once(':')?.0));
     let host = host.filter(|_| proxies.is_empty());
@@ -147,7 +148,7 @@ fn networks(list: &str) -> Vec<IpNet> {
 }
 
 fn client_ip(headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
-    let connected = headers.get("spin-client-addr")?.to_str().ok()?;
+    let connected = headers.get(CLIENT_ADDRESS)?.to_str().ok()?;
     let connected = ip(connected)?;
     let is_proxy = |ip: &IpAddr| proxies.iter().any(|network| network.contains(ip));
     if !is_proxy(&connected) {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
+use foldhash::fast::RandomState;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use spin_sdk::pg::wit::postgres::{Connection, DbError, DbValue, Error as PgError, QueryError};
@@ -227,7 +228,7 @@ impl<S: Sync> FromRequestParts<S> for Db {
 /// Statements with their wrapping, by address: each is a constant of the program.
 fn as_json(sql: &'static str) -> &'static str {
     thread_local! {
-        static WRAPPED: RefCell<HashMap<(usize, usize), &'static str>> = RefCell::default();
+        static WRAPPED: RefCell<HashMap<(usize, usize), &'static str, RandomState>> = RefCell::default();
     }
     let key = (sql.as_ptr() as usize, sql.len());
     WRAPPED.with_borrow_mut(|all| {

@@ -7,11 +7,11 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::response::Parts;
-use http::{Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
-use crate::serve::{header_map, malformed, outgoing};
+use crate::serve::{malformed, outgoing};
 use crate::{Problem, clock, respond};
 pub use bindings::exports::gather::http::exchange::{Guest, Reply, Request, Response};
 
@@ -19,6 +19,8 @@ pub use bindings::exports::gather::http::exchange::{Guest, Reply, Request, Respo
 const WHOLE_BYTES: u64 = 256 * 1024;
 /// As the interface has it.
 const MAX_FIELDS: usize = 2560;
+/// As many as nearly every request has.
+const USUAL_FIELDS: usize = 64;
 /// What most heads of answers need.
 const HEAD_BYTES: usize = 512;
 
@@ -56,9 +58,15 @@ pub async fn answer(router: Router, request: Request) -> Reply {
 
 fn incoming(request: Request) -> Result<http::Request<Body>, Problem> {
     let head = Bytes::from(request.head);
-    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut usual = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
+    let mut many;
     let mut parsed = httparse::Request::new(&mut []);
-    let read = parsed.parse_with_uninit_headers(&head, &mut fields);
+    let mut read = parsed.parse_with_uninit_headers(&head, &mut usual);
+    if read == Err(httparse::Error::TooManyHeaders) {
+        many = vec![MaybeUninit::uninit(); MAX_FIELDS];
+        parsed = httparse::Request::new(&mut []);
+        read = parsed.parse_with_uninit_headers(&head, &mut many);
+    }
     if read != Ok(httparse::Status::Complete(head.len())) {
         return Err(malformed("The request is not a valid one."));
     }
@@ -73,29 +81,49 @@ fn incoming(request: Request) -> Result<http::Request<Body>, Problem> {
     let path = parsed.path.unwrap_or_default().as_bytes();
     *made.uri_mut() = Uri::from_maybe_shared(head.slice_ref(path))
         .map_err(|_| malformed("The path is not a valid one."))?;
-    *made.headers_mut() = header_map(
-        parsed
-            .headers
-            .iter()
-            .map(|field| (field.name.as_bytes(), head.slice_ref(field.value))),
-    )?;
+    let headers = made.headers_mut();
+    headers.reserve(parsed.headers.len());
+    for field in parsed.headers {
+        let name = HeaderName::from_bytes(field.name.as_bytes())
+            .map_err(|_| malformed("A header is not a valid one."))?;
+        // SAFETY: httparse takes no value with bytes that `HeaderValue` refuses: hyper makes its own in the same way.
+        let value =
+            unsafe { HeaderValue::from_maybe_shared_unchecked(head.slice_ref(field.value)) };
+        headers.append(name, value);
+    }
     Ok(made)
 }
 
 async fn whole(response: http::Response<Body>) -> Reply {
     let (parts, body) = response.into_parts();
-    let (parts, body) = match body.collect().await {
-        Ok(body) => (parts, body.to_bytes()),
+    let (parts, body) = match collected(body).await {
+        Ok(body) => (parts, body),
         Err(error) => {
             let problem = Problem::internal(error);
-            let body = problem.render(None).into();
+            let body = problem.render(None);
             (problem.into_response().into_parts().0, body)
         }
     };
     Reply::Whole(Response {
         head: head(&parts),
-        body: body.into(),
+        body,
     })
+}
+
+/// A body, which mostly is one frame.
+async fn collected(mut body: Body) -> Result<Vec<u8>, axum::Error> {
+    let mut bytes = Vec::new();
+    while !body.is_end_stream()
+        && let Some(frame) = body.frame().await
+    {
+        let data = frame?.into_data().unwrap_or_default();
+        if bytes.is_empty() {
+            bytes = data.into();
+        } else {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
 }
 
 /// An answer's head as HTTP/1.1 has it (RFC 9112, sections 4 and 5).

@@ -17,9 +17,10 @@ use axum::routing::Route;
 use axum::{RequestPartsExt, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use foldhash::fast::RandomState;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -28,8 +29,9 @@ use tower_service::Service;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::Operation;
 use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
 
-use crate::caller::{Checked, Recorded};
+use crate::caller::Checked;
 use crate::client::{self, Address, SESSION_COOKIE, cookie};
 use crate::clock::{unix_now, unix_now_ms};
 use crate::limits::{self, Bucket, Counted, Standing, Tier};
@@ -39,15 +41,20 @@ use crate::{Caller, Client, Db, Problem, Result, args, openapi, required_variabl
 /// What API keys begin with: scanners for leaked secrets find them by it.
 pub const API_KEY_PREFIX: &str = "gk_";
 const CSRF: &str = "x-csrf-token";
+/// Tells our host whom to name in its log; it takes the header off. It holds the caller's own id, so
+/// that a host which leaves it on gives nothing away.
+const CALLER: HeaderName = HeaderName::from_static("gather-caller");
 
 /// The routes with their guard.
 pub fn guarded(router: OpenApiRouter) -> Router {
     let (router, document) = router.split_for_parts();
     let policies = Arc::new(Policies::of(&document));
-    router.layer(layer_fn(move |inner| Guard {
+    let router = router.layer(layer_fn(move |inner| Guard {
         policies: policies.clone(),
         inner,
-    }))
+    }));
+    // Without it, axum makes each route anew for each request.
+    router.with_state(())
 }
 
 /// A route with its guard: as axum's `from_fn`, with one allocation a request and not four.
@@ -74,16 +81,37 @@ impl Service<Request> for Guard {
         } = self.clone();
         Box::pin(async move {
             let policy = policies.get(&request);
-            let mut standing = None;
-            let mut response = match admit(policy, request, &mut standing).await {
+            let mut found = Found::default();
+            let mut response = match admit(policy, request, &mut found).await {
                 Ok(request) => inner.call(request).await?,
                 Err(problem) => problem.into_response(),
             };
-            if let Some(standing) = standing {
-                standing.tell(response.headers_mut());
-            }
+            found.tell(response.headers_mut());
             Ok(response)
         })
+    }
+}
+
+/// What was found out about a request, also of one that is refused.
+#[derive(Default)]
+struct Found {
+    standing: Option<Standing>,
+    caller: Option<Uuid>,
+}
+
+impl Found {
+    fn tell(&self, headers: &mut HeaderMap) {
+        if let Some(standing) = self.standing {
+            standing.tell(headers);
+        }
+        let Some(caller) = self.caller else {
+            return;
+        };
+        let mut buffer = Uuid::encode_buffer();
+        let caller = caller.hyphenated().encode_lower(&mut buffer);
+        if let Ok(caller) = HeaderValue::from_str(caller) {
+            headers.insert(CALLER, caller);
+        }
     }
 }
 
@@ -124,7 +152,7 @@ impl Policy {
 }
 
 /// The policies by path, as the router writes it, and method.
-struct Policies(HashMap<String, Vec<(Method, Policy)>>);
+struct Policies(HashMap<String, Vec<(Method, Policy)>, RandomState>);
 
 impl Policies {
     fn of(document: &OpenApi) -> Self {
@@ -159,11 +187,7 @@ impl Policies {
 }
 
 /// The request, if it may go on, with what is known of its caller.
-async fn admit(
-    policy: &Policy,
-    request: Request,
-    standing: &mut Option<Standing>,
-) -> Result<Request> {
+async fn admit(policy: &Policy, request: Request, found: &mut Found) -> Result<Request> {
     let (mut parts, mut body) = request.into_parts();
     let address = client::address(&parts.headers).await;
     let quota = policy.tier.quota(&address).await;
@@ -177,8 +201,8 @@ async fn admit(
     } else if signature::is_signed(&parts.headers) {
         // Nothing is verified for an address that has used up what it has.
         if limit.is_some_and(|limit| limit.is_exhausted()) {
-            *standing = charge(&mut parts, limit, None).await?;
-            if let Some(refusal) = standing.and_then(|standing| standing.refusal()) {
+            found.standing = charge(&mut parts, limit, None).await?;
+            if let Some(refusal) = found.standing.and_then(|standing| standing.refusal()) {
                 return Err(refusal);
             }
         }
@@ -191,22 +215,22 @@ async fn admit(
     } else {
         check(&mut parts, limit).await?
     };
-    *standing = left;
+    found.standing = left;
     if let Some(refusal) = left.and_then(|standing| standing.refusal()) {
         return Err(refusal);
     }
     match &checked {
         Checked::Known(caller) => {
-            if let Some(recorded) = parts.extensions.get::<Recorded>() {
-                recorded.record(caller.id);
-            }
+            found.caller = Some(caller.id);
             require(caller, policy, &mut parts).await?;
         }
         Checked::Absent if policy.required => return Err(Problem::unauthenticated()),
         Checked::Invalid(problem) if policy.required => return Err(problem.clone()),
         Checked::Absent | Checked::Invalid(_) => {}
     }
-    parts.extensions.insert(checked);
+    if !matches!(checked, Checked::Absent) {
+        parts.extensions.insert(checked);
+    }
     Ok(Request::from_parts(parts, body))
 }
 

@@ -11,8 +11,11 @@
 
 #[cfg(target_family = "wasm")]
 #[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+static ALLOCATOR: allocator::BySize<talc::wasm::WasmDynamicTalc> =
+    allocator::BySize::new(talc::wasm::new_wasm_dynamic_allocator());
 
+#[cfg(any(target_family = "wasm", test))]
+mod allocator;
 mod answer;
 mod caller;
 mod client;

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -149,7 +150,7 @@ struct Lease {
 }
 
 thread_local! {
-    static LEASES: RefCell<HashMap<Bucket, Lease>> = RefCell::default();
+    static LEASES: RefCell<HashMap<Bucket, Lease, RandomState>> = RefCell::default();
 }
 
 /// How a request stands with its limit.
@@ -189,38 +190,43 @@ pub(crate) fn is_exhausted(bucket: &Bucket, now_ms: u64) -> bool {
 pub(crate) fn spend(bucket: &Bucket, quota: u32, now_ms: u64) -> Option<Standing> {
     let tier = bucket.tier;
     LEASES.with_borrow_mut(|leases| {
-        if tier.is_local()
-            && leases
-                .get(bucket)
-                .is_none_or(|lease| lease.ends_ms <= now_ms)
-        {
-            if leases.len() >= MAX_LEASES {
-                leases.clear();
-            }
-            let whole = Lease {
-                left: quota,
-                free: 0,
-                ends_ms: now_ms + MINUTE_MS,
-            };
-            leases.insert(bucket.clone(), whole);
-        }
-        let lease = leases.get_mut(bucket)?;
-        let is_over = lease.ends_ms <= now_ms;
         // Nothing left anywhere is known until the minute ends; something left elsewhere is asked for.
-        if is_over || (lease.left == 0 && lease.free > 0) {
+        if let Some(lease) = leases.get_mut(bucket)
+            && lease.ends_ms > now_ms
+            && (lease.left > 0 || lease.free == 0)
+        {
+            return Some(lease.spend(tier, quota, now_ms));
+        }
+        if !tier.is_local() {
             leases.remove(bucket);
             return None;
         }
-        let refused = lease.left == 0;
-        lease.left = lease.left.saturating_sub(1);
-        Some(Standing {
+        if leases.len() >= MAX_LEASES {
+            leases.clear();
+        }
+        let mut whole = Lease {
+            left: quota,
+            free: 0,
+            ends_ms: now_ms + MINUTE_MS,
+        };
+        let standing = whole.spend(tier, quota, now_ms);
+        leases.insert(bucket.clone(), whole);
+        Some(standing)
+    })
+}
+
+impl Lease {
+    fn spend(&mut self, tier: Tier, quota: u32, now_ms: u64) -> Standing {
+        let refused = self.left == 0;
+        self.left = self.left.saturating_sub(1);
+        Standing {
             tier,
             quota,
-            remaining: lease.left.saturating_add(lease.free),
-            ends_in_ms: lease.ends_ms - now_ms,
+            remaining: self.left.saturating_add(self.free),
+            ends_in_ms: self.ends_ms - now_ms,
             refused,
-        })
-    })
+        }
+    }
 }
 
 impl Standing {
@@ -244,16 +250,24 @@ impl Standing {
     /// Says it in the answer's headers (draft-ietf-httpapi-ratelimit-headers-10).
     pub fn tell(&self, headers: &mut HeaderMap) {
         headers.extend(policy(self.tier, self.quota).map(|policy| (POLICY, policy)));
-        let (name, remaining, seconds) = (self.tier.name(), self.remaining, self.seconds());
-        let standing = HeaderValue::try_from(format!("\"{name}\";r={remaining};t={seconds}"));
-        headers.extend(standing.ok().map(|standing| (STANDING, standing)));
+        let mut digits = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (remaining, seconds) = (
+            digits.0.format(self.remaining),
+            digits.1.format(self.seconds()),
+        );
+        let standing = ["\"", self.tier.name(), "\";r=", remaining, ";t=", seconds].concat();
+        headers.extend(
+            HeaderValue::try_from(standing)
+                .ok()
+                .map(|standing| (STANDING, standing)),
+        );
     }
 }
 
 /// The header that says what is allowed; few differ, so they are made once.
 fn policy(tier: Tier, quota: u32) -> Option<HeaderValue> {
     thread_local! {
-        static MADE: RefCell<HashMap<(Tier, u32), HeaderValue>> = RefCell::default();
+        static MADE: RefCell<HashMap<(Tier, u32), HeaderValue, RandomState>> = RefCell::default();
     }
     if let Some(made) = MADE.with_borrow(|made| made.get(&(tier, quota)).cloned()) {
         return Some(made);

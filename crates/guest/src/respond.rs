@@ -12,14 +12,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use tower_service::Service;
 use uuid::Uuid;
 
-use crate::caller::Recorded;
 use crate::{Problem, variable};
 use axum::response::IntoResponse;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Tells our host whom to name in its log; it takes the header off. It holds the caller's own id, so
-/// that a host which leaves it on gives nothing away.
-const CALLER: HeaderName = HeaderName::from_static("gather-caller");
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// Answers a request as the served function does; native tests can call this.
@@ -43,8 +39,6 @@ pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response
         && request
             .headers()
             .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let recorded = Recorded::default();
-    request.extensions_mut().insert(recorded.clone());
     let mut response = if preflight {
         preflight_answer()
     } else {
@@ -69,15 +63,6 @@ pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response
         );
     }
     headers.insert(REQUEST_ID, id);
-    if let Some(caller) = recorded.caller() {
-        let mut buffer = Uuid::encode_buffer();
-        let caller = caller.hyphenated().encode_lower(&mut buffer);
-        headers.extend(
-            HeaderValue::from_str(caller)
-                .ok()
-                .map(|caller| (CALLER, caller)),
-        );
-    }
     response
 }
 
@@ -85,10 +70,9 @@ pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response
 fn request_id(headers: &mut HeaderMap) -> HeaderValue {
     let sane = |id: &HeaderValue| {
         let bytes = id.as_bytes();
-        (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len())
-            && bytes
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+        let is_sane =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(is_sane)
     };
     if let Some(id) = headers.get(&REQUEST_ID).filter(|id| sane(id)) {
         return id.clone();

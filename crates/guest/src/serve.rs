@@ -86,7 +86,7 @@ fn listed(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The values take over the host's buffer instead of copying it.
-pub(crate) fn header_map<N: AsRef<[u8]>>(
+fn header_map<N: AsRef<[u8]>>(
     fields: impl ExactSizeIterator<Item = (N, Bytes)>,
 ) -> Result<HeaderMap, Problem> {
     let mut headers = HeaderMap::with_capacity(fields.len());

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use foldhash::fast::RandomState as FastState;
 use jwt_simple::prelude::{
     Duration, Ed25519PublicKey, EdDSAPublicKeyLike, JWTClaims, Token, VerificationOptions,
 };
@@ -127,9 +128,9 @@ struct Remembered {
 pub(crate) struct Verifier {
     keys: HashMap<String, Ed25519PublicKey>,
     /// Sessions and API keys, with the second in which every token of them has expired.
-    revoked: HashMap<Uuid, u64>,
+    revoked: HashMap<Uuid, u64, FastState>,
     /// Accounts with their generation, until every older token has expired.
-    changed: HashMap<Uuid, (i32, u64)>,
+    changed: HashMap<Uuid, (i32, u64), FastState>,
     /// By a hash with a random key, so that the time of a look-up tells nothing of what is there.
     verified: HashMap<u64, Remembered>,
     hasher: RandomState,

@@ -4,11 +4,15 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::{Problem, Result};
 
 thread_local! {
-    static KNOWN: RefCell<HashMap<&'static str, Option<Arc<str>>>> = RefCell::default();
+    static KNOWN: RefCell<Known> = RefCell::default();
 }
+
+type Known = HashMap<&'static str, Option<Arc<str>>, RandomState>;
 
 /// A variable, or `None` where the manifest gives none.
 pub async fn variable(name: &'static str) -> Option<Arc<str>> {
