@@ -148,6 +148,7 @@ async fn serve(
         let (max, stall) = (limits.max_body_bytes, limits.stall_timeout);
         let (body, oversize) = request_body::receive(body, max, stall, waits).await?;
         prepared.apply(&mut parts);
+        give_way().await;
         run(
             worker,
             function,
@@ -156,7 +157,9 @@ async fn serve(
         )
         .await
     };
-    match answered.await {
+    let answered = answered.await;
+    give_way().await;
+    match answered {
         Ok((mut parts, content)) => {
             record.status = parts.status;
             record.caller = parts.headers.remove(CALLER);
@@ -236,6 +239,15 @@ async fn run(
             Err(problem::DEADLINE)
         }
     }
+}
+
+/// Lets the worker's other requests come as far as this one: it then does the same for all of them in a row, with the
+/// code still in the CPU's caches, and wakes clients less often. The way of a request has several times more code than
+/// a first-level cache holds, and one after the other each would load all of it anew.
+///
+/// Larus and Parkes, "Using Cohort Scheduling to Enhance Server Performance", 2002.
+async fn give_way() {
+    tokio::task::yield_now().await;
 }
 
 /// A place for the request, or one in the queue until a place is free.
@@ -421,12 +433,9 @@ impl Prepared {
 
 /// The client's own id where it is a sane one, a new one otherwise.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let is_sane = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let sane = |id: &&HeaderValue| {
-        (1..=MAX_REQUEST_ID).contains(&id.len())
-            && id
-                .as_bytes()
-                .iter()
-                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
+        (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(is_sane)
     };
     // Copied: the client's is a part of all that it sent, which would be kept as long as the answer takes.
     let given = headers.get(REQUEST_ID).filter(sane);

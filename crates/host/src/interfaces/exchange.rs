@@ -38,6 +38,8 @@ pub use generated::{Exchanges, ExchangesPre};
 const MAX_HEAD_BYTES: usize = 128 << 10;
 /// Of a request or an answer: more than a client's request has room for.
 const MAX_FIELDS: usize = 2560;
+/// As many as nearly every answer has: room for all would be 80 kB of the stack.
+const USUAL_FIELDS: usize = 64;
 /// What most heads of requests need.
 const HEAD_BYTES: usize = 512;
 /// What the host adds to an answer: its length and the request's id.
@@ -63,11 +65,15 @@ pub async fn answer(
 ) -> wasmtime::Result<()> {
     let (parts, body) = request.into_parts();
     let is_head = parts.method == http::Method::HEAD;
-    let body = match body.collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => {
-            _ = sender.send(Err(error.into()));
-            return Ok(());
+    let body = if body.is_end_stream() {
+        Bytes::new()
+    } else {
+        match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => {
+                _ = sender.send(Err(error.into()));
+                return Ok(());
+            }
         }
     };
     let given = given(&parts, body);
@@ -146,15 +152,18 @@ fn whole(response: wit::Response, is_head: bool) -> wasmtime::Result<Response> {
 fn told(head: Bytes) -> wasmtime::Result<(StatusCode, HeaderMap)> {
     let size = head.len();
     wasmtime::ensure!(size <= MAX_HEAD_BYTES, "an answer's head of {size} bytes");
-    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let config = httparse::ParserConfig::default();
+    let mut usual = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
+    let mut many;
     let mut parsed = httparse::Response::new(&mut []);
-    let read = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-        &mut parsed,
-        &head,
-        &mut fields,
-    )?;
+    let mut read = config.parse_response_with_uninit_headers(&mut parsed, &head, &mut usual);
+    if read == Err(httparse::Error::TooManyHeaders) {
+        many = vec![MaybeUninit::uninit(); MAX_FIELDS];
+        parsed = httparse::Response::new(&mut []);
+        read = config.parse_response_with_uninit_headers(&mut parsed, &head, &mut many);
+    }
     wasmtime::ensure!(
-        read == httparse::Status::Complete(size),
+        read? == httparse::Status::Complete(size),
         "an answer's head that does not end where it says"
     );
     let status = StatusCode::from_u16(parsed.code.unwrap_or_default())?;
@@ -162,7 +171,9 @@ fn told(head: Bytes) -> wasmtime::Result<(StatusCode, HeaderMap)> {
     for field in parsed.headers {
         let name = HeaderName::from_bytes(field.name.as_bytes())?;
         wasmtime::ensure!(!is_forbidden(&name), "the header {name} is the host's");
-        let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value))?;
+        // SAFETY: httparse takes no value with bytes that `HeaderValue` refuses: hyper makes its own in the same way.
+        let value =
+            unsafe { HeaderValue::from_maybe_shared_unchecked(head.slice_ref(field.value)) };
         headers.append(name, value);
     }
     Ok((status, headers))
