@@ -71,23 +71,20 @@ impl Guest {
         }))
     }
 
-    /// The response's head.
+    /// The answer, or its head.
     ///
     /// # Errors
     /// The problem of a guest that trapped or gave no answer.
-    pub async fn head(
+    pub async fn answer<T>(
         &mut self,
-        response: oneshot::Receiver<Result<wasmtime_wasi_http::handler::Response, wasmtime::Error>>,
-    ) -> Result<wasmtime_wasi_http::handler::Response, Problem> {
-        let mut response = std::pin::pin!(response);
+        answer: oneshot::Receiver<wasmtime::Result<T>>,
+    ) -> Result<T, Problem> {
+        let mut answer = std::pin::pin!(answer);
         poll_fn(|cx| {
             let ended = self.poll(cx);
-            match (response.as_mut().poll(cx), ended) {
-                (Poll::Ready(Ok(Ok(response))), _) => Poll::Ready(Ok(response)),
-                (Poll::Ready(Ok(Err(error))), _) => {
-                    tracing::error!(error = format!("{error:#}"), "the function gave no answer");
-                    Poll::Ready(Err(problem::INTERNAL))
-                }
+            match (answer.as_mut().poll(cx), ended) {
+                (Poll::Ready(Ok(Ok(answer))), _) => Poll::Ready(Ok(answer)),
+                (Poll::Ready(Ok(Err(error))), _) => Poll::Ready(Err(no_answer(&error))),
                 (_, Poll::Ready(Err(problem))) => Poll::Ready(Err(problem)),
                 (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Ok(()))) => {
                     tracing::error!("the function ended without an answer");
@@ -145,7 +142,7 @@ impl Guest {
     }
 
     /// The answer is whole; what the guest still does, it does without the client waiting.
-    fn finish(mut self) {
+    pub fn finish(mut self) {
         let ended = self.poll(&mut Context::from_waker(std::task::Waker::noop()));
         if ended.is_pending() {
             let deadline = self.function.limits.deadline;
@@ -153,6 +150,13 @@ impl Guest {
             tokio::spawn(timeout(deadline, rest).in_current_span());
         }
     }
+}
+
+/// The problem of a function that answers with what is no answer.
+#[must_use]
+pub fn no_answer(error: &wasmtime::Error) -> Problem {
+    tracing::error!(error = format!("{error:#}"), "the function gave no answer");
+    problem::INTERNAL
 }
 
 /// The frames of a small answer: mostly one, which is not copied.

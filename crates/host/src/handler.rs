@@ -1,8 +1,9 @@
 //! A request's way through the host: route, place, instance, answer.
 
 use crate::{
-    guest_run::{Content, Guest},
-    instance::{Function, Instances},
+    guest_run::{Content, Guest, no_answer},
+    instance::{Asked, Function, Instances},
+    interfaces::exchange::{self, Reply},
     metrics::Metrics,
     problem::{self, Problem},
     request_body::{self, Oversize},
@@ -157,9 +158,7 @@ async fn serve(
         )
         .await
     };
-    let answered = answered.await;
-    give_way().await;
-    match answered {
+    match answered.await {
         Ok((mut parts, content)) => {
             record.status = parts.status;
             record.caller = parts.headers.remove(CALLER);
@@ -205,21 +204,41 @@ async fn run(
 ) -> Result<(http::response::Parts, Content), Problem> {
     let place = place(function).await?;
     let work = async {
-        let (answer, response) = oneshot::channel();
-        let run = worker
-            .run(function, request, answer)
-            .await
-            .map_err(|error| {
+        let begin = async |asked| {
+            let run = worker.run(function, asked).await.map_err(|error| {
                 tracing::error!(error = format!("{error:#}"), "no instance");
                 problem::INTERNAL
             })?;
-        let mut guest = Guest::new(run, place, function.clone());
-        let head = guest.head(response).await;
+            Ok(Guest::new(run, place, function.clone()))
+        };
+        let (mut guest, reply);
+        if function.takes_whole_requests() && exchange::fits(&request) {
+            let (answer, answered) = oneshot::channel();
+            guest = begin(Asked::Whole(request, answer)).await?;
+            reply = guest.answer(answered).await;
+        } else {
+            let (answer, answered) = oneshot::channel();
+            guest = begin(Asked::Parts(request, answer)).await?;
+            reply = guest.answer(answered).await.map(Reply::Streamed);
+        }
         if oversize.happened() {
             return Err(problem::BODY_TOO_LARGE);
         }
-        let (mut parts, body) = head?.into_parts();
-        let content = guest.collect(body).await?;
+        let (mut parts, content) = match reply? {
+            Reply::Whole(told) => {
+                guest.finish();
+                give_way().await;
+                let answer = told.read().map_err(|error| no_answer(&error))?;
+                let (parts, body) = answer.into_parts();
+                (parts, Content::Whole(Full::new(body)))
+            }
+            Reply::Streamed(answer) => {
+                let (parts, body) = answer.into_parts();
+                let content = guest.collect(body).await?;
+                give_way().await;
+                (parts, content)
+            }
+        };
         if let Content::Whole(body) = &content
             && let Some(length) = body.size_hint().exact()
             && parts.status != StatusCode::NO_CONTENT

@@ -17,6 +17,7 @@ use crate::{
     state::{Blueprint, EPOCHS_PER_TICK, Rights},
 };
 use anyhow::{Context as _, Result, bail};
+use futures::channel::oneshot::Sender;
 use std::{
     collections::BTreeMap,
     future::{pending, poll_fn},
@@ -283,6 +284,14 @@ pub struct Instances {
     pub http: HttpClient,
 }
 
+/// A request, and where its answer is awaited.
+pub enum Asked {
+    /// In one call, for a function that takes whole requests.
+    Whole(Request, Sender<wasmtime::Result<exchange::Reply>>),
+    /// Part by part, through wasi:http.
+    Parts(Request, Sender<wasmtime::Result<Response>>),
+}
+
 /// A guest's run: resolves when the guest has nothing left to do.
 pub type Run = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
 
@@ -309,18 +318,12 @@ impl Instances {
         }
     }
 
-    /// Runs a request in an idle instance, or in a new one. The response comes through `answer`; the
-    /// run must be polled on, for as long as the response's body is read, and dropping it stops the
-    /// guest.
+    /// Runs a request in an idle instance, or in a new one. The run must be polled on, for as long as the response's
+    /// body is read, and dropping it stops the guest.
     ///
     /// # Errors
     /// No instance could be made.
-    pub async fn run(
-        self: &Arc<Self>,
-        function: &Arc<Function>,
-        request: Request,
-        answer: futures::channel::oneshot::Sender<Result<Response, wasmtime::Error>>,
-    ) -> Result<Run> {
+    pub async fn run(self: &Arc<Self>, function: &Arc<Function>, asked: Asked) -> Result<Run> {
         let instance = match self.take(function) {
             Some(instance) => instance,
             None => function.instantiate(self).await?,
@@ -328,7 +331,7 @@ impl Instances {
         let instances = self.clone();
         Ok(Box::pin(async move {
             let mut instance = instance;
-            instance.handle(request, answer).await?;
+            instance.handle(asked).await?;
             instances.put(instance);
             Ok(())
         }))
@@ -370,18 +373,18 @@ impl Instances {
 }
 
 impl Instance {
-    async fn handle(
-        &mut self,
-        request: Request,
-        answer: futures::channel::oneshot::Sender<Result<Response, wasmtime::Error>>,
-    ) -> wasmtime::Result<()> {
+    async fn handle(&mut self, asked: Asked) -> wasmtime::Result<()> {
         self.served += 1;
         self.store.set_epoch_deadline(EPOCHS_PER_TICK);
-        if let Some(exchanges) = &self.exchanges
-            && exchange::fits(&request)
-        {
-            return exchange::answer(&mut self.store, exchanges, request, answer).await;
-        }
+        let (request, answer) = match asked {
+            Asked::Whole(request, answer) => {
+                let Some(exchanges) = &self.exchanges else {
+                    wasmtime::bail!("the function takes no whole requests");
+                };
+                return exchange::answer(&mut self.store, exchanges, request, answer).await;
+            }
+            Asked::Parts(request, answer) => (request, answer),
+        };
         let proxy = &self.proxy;
         self.store
             .run_concurrent(async |accessor| {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::channel::oneshot;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use http_body::Body;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use std::{
     future::poll_fn,
     mem::MaybeUninit,
@@ -53,6 +53,20 @@ pub fn fits(request: &Request) -> bool {
     size.is_some_and(|size| size <= BUFFER_BYTES as u64) && request.headers().len() <= MAX_FIELDS
 }
 
+/// What a function answers.
+pub enum Reply {
+    /// All of it.
+    Whole(Told),
+    /// What is large, or comes bit by bit.
+    Streamed(Response),
+}
+
+/// A whole answer as the function told it. It is not read yet: nobody who waits for the instance waits for that.
+pub struct Told {
+    response: wit::Response,
+    is_head: bool,
+}
+
 /// Has a request answered. The answer comes through `sender`, before the guest has ended.
 ///
 /// # Errors
@@ -61,7 +75,7 @@ pub async fn answer(
     store: &mut Store<Data>,
     function: &Exchanges,
     request: Request,
-    sender: oneshot::Sender<wasmtime::Result<Response>>,
+    sender: oneshot::Sender<wasmtime::Result<Reply>>,
 ) -> wasmtime::Result<()> {
     let (parts, body) = request.into_parts();
     let is_head = parts.method == http::Method::HEAD;
@@ -81,11 +95,13 @@ pub async fn answer(
         .run_concurrent(async |accessor| {
             let function = function.gather_http_exchange();
             let response = match function.call_answer(accessor, given).await? {
-                wit::Reply::Whole(response) => whole(response, is_head),
+                wit::Reply::Whole(response) => Ok(Reply::Whole(Told { response, is_head })),
                 wit::Reply::Streamed(response) => accessor.with(|mut store| {
                     let response = store.get().http().table.delete(response)?;
                     let sent = async { Ok(()) };
-                    response.into_http_with_getter(&mut store, sent, <Data as WasiHttpView>::http)
+                    let http = <Data as WasiHttpView>::http;
+                    let response = response.into_http_with_getter(&mut store, sent, http)?;
+                    Ok(Reply::Streamed(response))
                 }),
             };
             // Nobody waits any more if the client went away.
@@ -124,32 +140,36 @@ fn head(parts: &Parts) -> Vec<u8> {
     head
 }
 
-fn whole(response: wit::Response, is_head: bool) -> wasmtime::Result<Response> {
-    let length = response.body.len();
-    wasmtime::ensure!(length <= WHOLE_BYTES, "a whole answer of {length} bytes");
-    let (status, headers) = told(response.head.into())?;
-    let announced = headers.get_all(header::CONTENT_LENGTH);
-    let says_more = is_head || status == StatusCode::NOT_MODIFIED;
-    let fits = |said: &HeaderValue| {
-        let digits = said.as_bytes().iter().all(u8::is_ascii_digit);
-        let said = said.to_str().ok().filter(|_| digits);
-        let said = said.and_then(|said| said.parse::<u64>().ok());
-        said.is_some_and(|said| says_more || said == length as u64)
-    };
-    wasmtime::ensure!(
-        announced.iter().count() <= 1 && announced.iter().all(fits),
-        "the function gave {length} bytes and announced others"
-    );
-    let body = Full::new(Bytes::from(response.body));
-    let body = body.map_err(|never| match never {}).boxed_unsync();
-    let mut made = http::Response::new(body);
-    *made.status_mut() = status;
-    *made.headers_mut() = headers;
-    Ok(made)
+impl Told {
+    /// Reads the answer.
+    ///
+    /// # Errors
+    /// It is none, or not what its head says.
+    pub fn read(self) -> wasmtime::Result<http::Response<Bytes>> {
+        let length = self.response.body.len();
+        wasmtime::ensure!(length <= WHOLE_BYTES, "a whole answer of {length} bytes");
+        let (status, headers) = read_head(self.response.head.into())?;
+        let announced = headers.get_all(header::CONTENT_LENGTH);
+        let says_more = self.is_head || status == StatusCode::NOT_MODIFIED;
+        let fits = |said: &HeaderValue| {
+            let digits = said.as_bytes().iter().all(u8::is_ascii_digit);
+            let said = said.to_str().ok().filter(|_| digits);
+            let said = said.and_then(|said| said.parse::<u64>().ok());
+            said.is_some_and(|said| says_more || said == length as u64)
+        };
+        wasmtime::ensure!(
+            announced.iter().count() <= 1 && announced.iter().all(fits),
+            "the function gave {length} bytes and announced others"
+        );
+        let mut made = http::Response::new(self.response.body.into());
+        *made.status_mut() = status;
+        *made.headers_mut() = headers;
+        Ok(made)
+    }
 }
 
 /// Reads an answer's head (RFC 9112, sections 4 and 5).
-fn told(head: Bytes) -> wasmtime::Result<(StatusCode, HeaderMap)> {
+fn read_head(head: Bytes) -> wasmtime::Result<(StatusCode, HeaderMap)> {
     let size = head.len();
     wasmtime::ensure!(size <= MAX_HEAD_BYTES, "an answer's head of {size} bytes");
     let config = httparse::ParserConfig::default();
