@@ -46,7 +46,7 @@ fn arrows_point_one_way() -> Result<()> {
     let ours: Vec<_> = packages.keys().cloned().collect();
     for (name, (path, dependencies)) in &packages {
         let allowed: &[&str] = match name.as_str() {
-            "gather" => &["host", "sandbox", "skill"],
+            "gather" => &["host", "sandbox", "skill", "workspace-hack"],
             "host" => &["wasm"],
             "sandbox" => &["skill", "wasm"],
             "e2e" => &["gather", "host", "sandbox", "skill"],
@@ -64,6 +64,39 @@ fn arrows_point_one_way() -> Result<()> {
                 "{name} must not depend on {dependency}"
             );
         }
+    }
+    Ok(())
+}
+
+/// `crates/workspace-hack` sees to it, and what it says has to change with the dependencies.
+#[test]
+fn what_is_large_is_compiled_once() -> Result<()> {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--package", "gather"])
+        .args(["--edges", "normal,build", "--duplicates"])
+        .args(["--depth", "0", "--prefix", "none", "--format", "{p}"])
+        .current_dir(root())
+        .output()?;
+    let tree = String::from_utf8(tree.stdout)?;
+    assert!(tree.contains("syn v"), "two versions are there: {tree}");
+    for large in [
+        "ring",
+        "rustls",
+        "sqlx-core",
+        "sqlx-postgres",
+        "tokio",
+        "wasmparser",
+    ] {
+        let prefix = format!("{large} v");
+        let mut builds: Vec<_> = tree.lines().filter(|l| l.starts_with(&prefix)).collect();
+        let all = builds.len();
+        builds.sort_unstable();
+        builds.dedup();
+        assert_eq!(
+            builds.len(),
+            all,
+            "{large} is compiled for procedural macros, too, with other features: see crates/workspace-hack"
+        );
     }
     Ok(())
 }

@@ -198,3 +198,37 @@ fn read_head(head: Bytes) -> wasmtime::Result<(StatusCode, HeaderMap)> {
     }
     Ok((status, headers))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the unchecked values here and in the guest rely on.
+    #[test]
+    fn httparse_takes_no_value_that_a_header_refuses() {
+        let mut taken = 0;
+        for byte in 0..=u8::MAX {
+            let fields = [b"\r\nx: a".as_slice(), &[byte], b"z\r\n\r\n"].concat();
+            let answer = [b"HTTP/1.1 200 OK".as_slice(), &fields].concat();
+            if let Ok((_, headers)) = read_head(answer.into()) {
+                let value = headers["x"].as_bytes();
+                assert!(
+                    HeaderValue::from_bytes(value).is_ok(),
+                    "{byte} in an answer"
+                );
+                taken += 1;
+            }
+            let asked = [b"GET / HTTP/1.1".as_slice(), &fields].concat();
+            let mut field = [httparse::EMPTY_HEADER];
+            let mut request = httparse::Request::new(&mut field);
+            if let Ok(httparse::Status::Complete(_)) = request.parse(&asked) {
+                let value = request.headers[0].value;
+                assert!(
+                    HeaderValue::from_bytes(value).is_ok(),
+                    "{byte} in a request"
+                );
+            }
+        }
+        assert!(taken > 200, "{taken} of 256 bytes may stand in a value");
+    }
+}
