@@ -157,7 +157,9 @@ mod tests {
 
     impl Block {
         fn check(&self) {
-            assert!(!self.pointer.is_null() && self.pointer.addr() % self.layout.align() == 0);
+            assert!(
+                !self.pointer.is_null() && self.pointer.addr().is_multiple_of(self.layout.align())
+            );
             // SAFETY: as large as was asked for, and written whole.
             let bytes = unsafe { std::slice::from_raw_parts(self.pointer, self.layout.size()) };
             assert!(bytes.iter().all(|byte| *byte == self.mark));
