@@ -110,7 +110,7 @@ async fn whole(response: http::Response<Body>) -> Reply {
     })
 }
 
-/// A body, which mostly is one frame.
+/// All of a body. It mostly is one frame, which goes out as it is, and not by way of a list of buffers.
 async fn collected(mut body: Body) -> Result<Vec<u8>, axum::Error> {
     let mut bytes = Vec::new();
     while !body.is_end_stream()

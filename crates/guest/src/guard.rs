@@ -81,12 +81,12 @@ impl Service<Request> for Guard {
         } = self.clone();
         Box::pin(async move {
             let policy = policies.get(&request);
-            let mut found = Found::default();
-            let mut response = match admit(policy, request, &mut found).await {
+            let mut findings = Findings::default();
+            let mut response = match admit(policy, request, &mut findings).await {
                 Ok(request) => inner.call(request).await?,
                 Err(problem) => problem.into_response(),
             };
-            found.tell(response.headers_mut());
+            findings.tell(response.headers_mut());
             Ok(response)
         })
     }
@@ -94,12 +94,12 @@ impl Service<Request> for Guard {
 
 /// What was found out about a request, also of one that is refused.
 #[derive(Default)]
-struct Found {
+struct Findings {
     standing: Option<Standing>,
     caller: Option<Uuid>,
 }
 
-impl Found {
+impl Findings {
     fn tell(&self, headers: &mut HeaderMap) {
         if let Some(standing) = self.standing {
             standing.tell(headers);
@@ -187,7 +187,7 @@ impl Policies {
 }
 
 /// The request, if it may go on, with what is known of its caller.
-async fn admit(policy: &Policy, request: Request, found: &mut Found) -> Result<Request> {
+async fn admit(policy: &Policy, request: Request, findings: &mut Findings) -> Result<Request> {
     let (mut parts, mut body) = request.into_parts();
     let address = client::address(&parts.headers).await;
     let quota = policy.tier.quota(&address).await;
@@ -201,8 +201,8 @@ async fn admit(policy: &Policy, request: Request, found: &mut Found) -> Result<R
     } else if signature::is_signed(&parts.headers) {
         // Nothing is verified for an address that has used up what it has.
         if limit.is_some_and(|limit| limit.is_exhausted()) {
-            found.standing = charge(&mut parts, limit, None).await?;
-            if let Some(refusal) = found.standing.and_then(|standing| standing.refusal()) {
+            findings.standing = charge(&mut parts, limit, None).await?;
+            if let Some(refusal) = findings.standing.and_then(|standing| standing.refusal()) {
                 return Err(refusal);
             }
         }
@@ -215,13 +215,13 @@ async fn admit(policy: &Policy, request: Request, found: &mut Found) -> Result<R
     } else {
         check(&mut parts, limit).await?
     };
-    found.standing = left;
+    findings.standing = left;
     if let Some(refusal) = left.and_then(|standing| standing.refusal()) {
         return Err(refusal);
     }
     match &checked {
         Checked::Known(caller) => {
-            found.caller = Some(caller.id);
+            findings.caller = Some(caller.id);
             require(caller, policy, &mut parts).await?;
         }
         Checked::Absent if policy.required => return Err(Problem::unauthenticated()),

@@ -44,8 +44,7 @@ async fn incoming(request: wasi::Request) -> Result<http::Request<Body>, Problem
         .get_path_with_query()
         .unwrap_or_else(|| "/".to_owned());
     let uri = Uri::try_from(path).map_err(|_| malformed("The path is not a valid one."))?;
-    let fields = request.get_headers().copy_all().into_iter();
-    let headers = header_map(fields.map(|(name, value)| (name, Bytes::from(value))))?;
+    let headers = header_map(request.get_headers().copy_all())?;
     let body = match length(&method, &headers) {
         Some(0) => Body::empty(),
         Some(length) if length <= SMALL_BODY_BYTES => whole(request, length).await?,
@@ -86,13 +85,11 @@ fn listed(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
 }
 
 /// The values take over the host's buffer instead of copying it.
-fn header_map<N: AsRef<[u8]>>(
-    fields: impl ExactSizeIterator<Item = (N, Bytes)>,
-) -> Result<HeaderMap, Problem> {
+fn header_map(fields: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, Problem> {
     let mut headers = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
-        let name = HeaderName::from_bytes(name.as_ref());
-        let value = HeaderValue::from_maybe_shared(value);
+        let name = HeaderName::from_bytes(name.as_bytes());
+        let value = HeaderValue::from_maybe_shared(Bytes::from(value));
         let (Ok(name), Ok(value)) = (name, value) else {
             return Err(malformed("A header is not a valid one."));
         };

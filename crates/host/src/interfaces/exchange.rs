@@ -79,15 +79,11 @@ pub async fn answer(
 ) -> wasmtime::Result<()> {
     let (parts, body) = request.into_parts();
     let is_head = parts.method == http::Method::HEAD;
-    let body = if body.is_end_stream() {
-        Bytes::new()
-    } else {
-        match body.collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) => {
-                _ = sender.send(Err(error.into()));
-                return Ok(());
-            }
+    let body = match body.collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => {
+            _ = sender.send(Err(error.into()));
+            return Ok(());
         }
     };
     let given = given(&parts, body);
