@@ -127,7 +127,13 @@ fn a_functions_folder_package_component_and_test_have_one_name() -> Result<()> {
 
 #[test]
 fn every_path_that_the_documents_name_exists() -> Result<()> {
-    for document in ["docs/architecture.md", "README.md", "CONTRIBUTING.md"] {
+    for document in [
+        "docs/architecture.md",
+        "docs/functions.md",
+        "docs/operating.md",
+        "README.md",
+        "CONTRIBUTING.md",
+    ] {
         let text = fs::read_to_string(root().join(document)).context(document)?;
         let mut checked = 0;
         for code in text.split('`').skip(1).step_by(2) {
