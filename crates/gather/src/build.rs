@@ -183,7 +183,12 @@ impl<'a> Build<'a> {
             let mut command = self.cargo("rustc", toolchain);
             // As a component alone: cargo optimises nothing at link time that is a Rust library too.
             command.args(["--package", package, "--lib", "--crate-type", "cdylib"]);
-            for setting in ["lto=\"fat\"", "codegen-units=1", "incremental=false"] {
+            for setting in [
+                "opt-level=3",
+                "lto=\"fat\"",
+                "codegen-units=1",
+                "incremental=false",
+            ] {
                 command.args(["--config", &format!("profile.{PROFILE}.{setting}")]);
             }
             command
