@@ -1,12 +1,14 @@
 //! Free ports of this machine.
 
 use std::{
-    net::{Ipv4Addr, TcpListener},
+    io,
+    net::Ipv4Addr,
     ops::Range,
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use anyhow::{Context, Result};
+use tokio::net::TcpSocket;
 
 /// For databases.
 pub const DATABASES: Range<u16> = 10_000..12_000;
@@ -25,6 +27,50 @@ pub fn free(range: Range<u16>) -> Result<u16> {
             u16::try_from(next % count).ok()
         })
         .map(|offset| range.start + offset)
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .find(|port| is_free(*port).is_ok())
         .context("no free port on the loopback interface")
+}
+
+/// Nothing listens here, not for a moment: a process that is just being started has what this one has open, until it
+/// becomes another program, and would keep the port from whoever takes it.
+fn is_free(port: u16) -> io::Result<()> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, port).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, process::Command, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_port_with_a_listener_is_not_free() -> Result<()> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, free(TESTS)?))?;
+        assert!(is_free(listener.local_addr()?.port()).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_free_port_can_be_had_while_processes_start() -> Result<()> {
+        let started = thread::spawn(|| {
+            (0..200).all(|_| {
+                Command::new("true")
+                    .status()
+                    .is_ok_and(|status| status.success())
+            })
+        });
+        let mut looked = 0;
+        while !started.is_finished() || looked < 200 {
+            let port = free(TESTS)?;
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+            looked += 1;
+        }
+        assert!(
+            started.join().is_ok_and(|all| all),
+            "no processes were started"
+        );
+        Ok(())
+    }
 }
