@@ -384,9 +384,7 @@ async fn what_a_guest_prints_does_not_reach_the_client() -> Result<()> {
 
 /// A Redis server of this test's own; `None` where the machine has none.
 fn redis() -> Result<Option<(std::process::Child, String)>> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
+    let port = gather::port::free(gather::port::TESTS)?;
     let started = std::process::Command::new("redis-server")
         .args([
             "--port",

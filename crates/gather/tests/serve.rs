@@ -2,14 +2,14 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use gather::{build, postgres::Cluster};
+use gather::{build, port, postgres::Cluster};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -34,8 +34,8 @@ fn run(mut command: Command) -> Output {
 }
 
 fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+    let port = port::free(port::TESTS).unwrap();
+    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 /// The status of GET of a path; none while nothing answers.
