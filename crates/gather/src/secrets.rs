@@ -26,6 +26,8 @@ pub const FILE_NAME: &str = "master.key";
 
 /// What the key of one-time links is derived with.
 const LINK: &str = "link";
+/// What positions in the stream of events are sealed with.
+const POSITION: &str = "position";
 
 /// The one secret from which the functions' secrets are derived. Losing it loses the token signing keys and people's
 /// passwords.
@@ -190,6 +192,7 @@ pub fn function_variables(
         ),
         ("identity_key".to_owned(), key.derive("identity")),
         ("link_key".to_owned(), key.derive(LINK)),
+        ("position_key".to_owned(), key.derive(POSITION)),
         (
             "cors_origins".to_owned(),
             deployment.cors_origins.to_owned(),

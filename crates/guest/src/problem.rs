@@ -25,6 +25,7 @@ struct Parts {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after: Option<u32>,
+    more: Option<(&'static str, serde_json::Value)>,
 }
 
 /// One field of an input that was refused.
@@ -58,6 +59,10 @@ pub(crate) struct Rendered<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false)]
     errors: &'a [FieldError],
+    /// What this kind of problem says beside.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    more: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl Problem {
@@ -73,7 +78,15 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after: None,
+            more: None,
         }))
+    }
+
+    /// With an extension member (RFC 9457, section 3.2).
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: serde_json::Value) -> Self {
+        self.0.more = Some((name, value));
+        self
     }
 
     /// 404 `not-found`: there is no such thing, or the caller may not see it.
@@ -183,8 +196,12 @@ impl Problem {
             code,
             detail,
             errors,
+            more,
             ..
         } = &*self.0;
+        let more = more.as_ref().map(|(name, value)| {
+            serde_json::Map::from_iter([((*name).to_owned(), value.clone())])
+        });
         let rendered = Rendered {
             kind: format!("/problems/{code}"),
             title: title(code),
@@ -193,6 +210,7 @@ impl Problem {
             code,
             request_id,
             errors,
+            more,
         };
         serde_json::to_vec(&rendered).unwrap_or_default()
     }

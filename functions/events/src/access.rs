@@ -1,0 +1,41 @@
+//! Whether somebody may read a topic, for gateways and caches elsewhere.
+
+use axum::Json;
+use guest::{Caller, Db, Query, Result, args};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use crate::topic::{TopicParam, not_found};
+
+/// The caller may read the topic.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct TopicAccess {
+    /// When to ask again. An `access.changed` event of the topic says so sooner.
+    #[serde(with = "time::serde::rfc3339")]
+    until: OffsetDateTime,
+}
+
+/// Says whether the caller may read a topic.
+#[utoipa::path(
+    get, path = "/api/events/access", tag = "events", params(TopicParam),
+    responses(
+        (status = 200, body = TopicAccess),
+        (status = 404, description = "`not-found`: there is no such topic, or the caller may not read it"),
+        (status = 422, description = "`invalid-input`"),
+    ),
+    security(("token" = []))
+)]
+pub async fn access(
+    db: Db,
+    caller: Caller,
+    Query(topic): Query<TopicParam>,
+) -> Result<Json<TopicAccess>> {
+    let until = db
+        .optional(
+            "select now() + interval '1 minute' as until where may_read($1, $2)",
+            args![caller.id, topic.of(&caller)],
+        )
+        .await?;
+    until.map(Json).ok_or_else(not_found)
+}

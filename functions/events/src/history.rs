@@ -1,0 +1,187 @@
+//! The history of a topic.
+
+use axum::Json;
+use garde::Validate;
+use guest::{Caller, Db, Problem, Query, Result, args, required_variable};
+use http::StatusCode;
+use position::{Batch, Position, Snapshot};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::topic::{TopicParam, require};
+
+/// Something that happened.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// The event's id. An event that is met twice has the same one.
+    id: Uuid,
+    /// What happened.
+    #[serde(rename = "type")]
+    #[schema(example = "message.created")]
+    kind: String,
+    /// The topic that it was told on.
+    topic: String,
+    /// The object that changed.
+    #[schema(value_type = Object)]
+    data: Value,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+}
+
+/// Events of a topic, the oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct History {
+    /// The events.
+    items: Vec<Event>,
+    /// Where the reader stands now: the next `since`. While `items` is as long as `limit`, there is more.
+    position: String,
+}
+
+/// From where to read.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Since {
+    /// A position: of an earlier answer, or of a frame of a socket. Without it, from the oldest event that is kept.
+    #[garde(inner(length(max = 100_000)))]
+    since: Option<String>,
+    /// How many events at most.
+    #[garde(inner(range(min = 1, max = 1000)))]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<i32>,
+}
+
+/// Where the database stands.
+#[derive(Debug, Deserialize)]
+struct Now {
+    allowed: bool,
+    epoch: i64,
+    at: i64,
+    kept_since: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Batched {
+    until: String,
+    events: Vec<Numbered>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Numbered {
+    number: i64,
+    #[serde(flatten)]
+    event: Event,
+}
+
+/// Lists what happened on a topic since a position.
+///
+/// Each event that was committed since then is listed once, also one whose transaction took long. A position that is
+/// older than what is kept, or of a database that was restored since, is 410 `history-gone`; its member `oldest` is
+/// the position from which everything that is left can be read.
+#[utoipa::path(
+    get, path = "/api/events", tag = "events", params(TopicParam, Since),
+    responses(
+        (status = 200, body = History),
+        (status = 404, description = "`not-found`: there is no such topic, or the caller may not read it"),
+        (status = 410, description = "`history-gone`"),
+        (status = 422, description = "`invalid-input`, `invalid-cursor`"),
+    ),
+    security(("token" = []))
+)]
+pub async fn history(
+    db: Db,
+    caller: Caller,
+    Query(topic): Query<TopicParam>,
+    Query(Since { since, limit }): Query<Since>,
+) -> Result<Json<History>> {
+    let key = position_key().await?;
+    let topic = topic.of(&caller);
+    let limit = limit.unwrap_or(100);
+    let now: Now = db
+        .one(
+            "select may_read($1, $2) as allowed, (n ->> 'epoch')::bigint as epoch,
+                    (n ->> 'at')::bigint as at, (n ->> 'kept_since')::bigint as kept_since
+             from events.now() n",
+            args![caller.id, topic.as_str()],
+        )
+        .await?;
+    require(now.allowed)?;
+    let start = match since {
+        None => oldest(&now),
+        Some(text) => {
+            let position = Position::open(&key, &text).ok_or_else(foreign)?;
+            if position.epoch != now.epoch || position.at_ms < now.kept_since {
+                return Err(gone(&oldest(&now).seal(&key)));
+            }
+            position
+        }
+    };
+    let (until, number) = match &start.within {
+        Some(batch) => (Some(batch.until.to_string()), batch.number),
+        None => (None, -1),
+    };
+    let batch: Batched = db
+        .one(
+            "select h -> 'until' as until, h -> 'events' as events
+             from history($1, $2, $3::text::pg_snapshot, $4::text::pg_snapshot, $5, $6) h",
+            args![
+                topic,
+                caller.id,
+                start.after.to_string(),
+                until,
+                number,
+                limit
+            ],
+        )
+        .await?;
+    let until: Snapshot = batch.until.parse().map_err(Problem::internal)?;
+    let full = batch.events.len() == limit as usize;
+    let last = batch.events.last().map(|last| last.number);
+    let (after, within) = match last.filter(|_| full) {
+        Some(number) => (start.after, Some(Batch { until, number })),
+        None => (until, None),
+    };
+    let position = Position {
+        epoch: now.epoch,
+        at_ms: if within.is_some() { start.at_ms } else { now.at },
+        after,
+        within,
+    };
+    let items = batch.events.into_iter().map(|one| one.event).collect();
+    Ok(Json(History {
+        items,
+        position: position.seal(&key),
+    }))
+}
+
+async fn position_key() -> Result<[u8; 32]> {
+    let key = required_variable("position_key").await?;
+    guest::hex_key(&key)
+        .ok_or_else(|| Problem::internal("the variable `position_key` must be 64 hex digits"))
+}
+
+/// Before everything that is kept.
+fn oldest(now: &Now) -> Position {
+    Position {
+        epoch: now.epoch,
+        at_ms: now.kept_since,
+        after: Snapshot::before_all(),
+        within: None,
+    }
+}
+
+fn foreign() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid-cursor",
+        "`since` is not a position that this server made.",
+    )
+}
+
+fn gone(oldest: &str) -> Problem {
+    let detail = "A part of what happened since that position is not kept any more. \
+                  Fetch the present state, and go on from `oldest`.";
+    Problem::new(StatusCode::GONE, "history-gone", detail).with("oldest", oldest.into())
+}

@@ -1,0 +1,17 @@
+//! What happened, for readers that hold no socket: the history of a topic, and who may read one.
+
+mod access;
+mod history;
+mod topic;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes, with their OpenAPI entries.
+pub fn router() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(history::history))
+        .routes(routes!(access::access))
+}
+
+guest::export!(super::router);

@@ -1,0 +1,31 @@
+-- What the audit trail records of an account is told to it as an event, in the same statement: to the account that
+-- the entry is about, or else to whoever acted.
+create or replace function audit.tell() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    account uuid := coalesce((select a.id from identity.account a where a.id = platform.uuid_of(new.subject)), new.actor_id);
+begin
+    if account is not null then
+        perform events.emit(
+            array['account:' || account],
+            case new.action
+                when 'session.opened' then 'auth.signed-in'
+                when 'session.refused' then 'auth.refused'
+                when 'session.reused' then 'auth.revoked'
+                when 'access.refused' then 'auth.refused'
+                when 'account.registered' then 'agent.registered'
+                when 'account.deleted' then 'agent.deleted'
+                when 'account.suspended' then 'agent.suspended'
+                when 'account.reinstated' then 'agent.reactivated'
+                else new.action
+            end,
+            jsonb_build_object('id', new.id, 'action', new.action, 'allowed', new.allowed, 'at', new.at,
+                'request_id', new.request_id),
+            actor => new.actor_id);
+    end if;
+    return null;
+end
+$$;
+create or replace trigger entry_told after insert on audit.entry
+for each row execute function audit.tell();

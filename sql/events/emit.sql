@@ -1,0 +1,38 @@
+-- Writes an event in the caller's statement, once for each topic, and answers its id.
+--   topics    whom it concerns: `channel:<id>`, `account:<id>`, …
+--   type      what happened: `message.created`; a role may write types with the prefixes in `events.emitter` only
+--   data      what readers are told, 256 KiB at most
+--   subject   the object whose content `data` carries, such as `message:<id>`
+--   actor     the account that did it
+--   audience  the only accounts that may see it, of those that may read the topic; null: all of those
+--   cause     the event that led to it, and `depth`, how many led to this one
+create or replace function events.emit(
+    topics text[],
+    type text,
+    data jsonb,
+    subject text default null,
+    actor uuid default null,
+    audience uuid[] default null,
+    cause uuid default null,
+    depth integer default 0
+) returns uuid
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    event uuid := platform.uuid_v7();
+begin
+    -- The caller's own role, not the one that this function runs as. Its owner may do all.
+    if session_user <> current_user and emit.type <> 'access.changed' and not exists (
+        select from events.emitter e where e.role = session_user and starts_with(emit.type, e.prefix)
+    ) then
+        raise exception 'the role % may not emit events of the type %', session_user, emit.type
+            using errcode = 'insufficient_privilege', hint = 'add a row to events.emitter in a migration';
+    end if;
+    insert into events.event (id, topic, type, data, subject, actor, audience, cause, depth)
+    select event, t.topic, emit.type, emit.data, emit.subject, emit.actor, emit.audience, emit.cause, emit.depth
+    from (select distinct unnest(emit.topics) as topic) t;
+    return event;
+end
+$$;
+grant execute on function events.emit(text[], text, jsonb, text, uuid, uuid[], uuid, integer)
+    to gather_identity, gather_jobs, gather_skills;

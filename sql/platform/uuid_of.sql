@@ -1,0 +1,6 @@
+-- The UUID that a text is, or null: for identifiers that come from outside, where a cast would raise.
+create or replace function platform.uuid_of(text text) returns uuid
+language sql immutable strict parallel safe
+as $$
+    select case when text ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then text::uuid end
+$$;
