@@ -232,7 +232,16 @@ impl Database {
 pub struct Held(PgConnection);
 
 impl Held {
-    /// Lets those go on who wait.
+    /// Keeps what was done, and lets those go on who wait.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub async fn commit(mut self) -> Result<()> {
+        sqlx::query("commit").execute(&mut self.0).await?;
+        Ok(self.0.close().await?)
+    }
+
+    /// Undoes what was done, and lets those go on who wait.
     ///
     /// # Errors
     /// The server is gone.

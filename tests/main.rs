@@ -6,6 +6,7 @@ mod api_keys;
 mod async_skills;
 mod audit;
 mod database;
+mod events;
 mod faults;
 mod full_disk;
 mod hostile;
