@@ -15,12 +15,14 @@ use crate::{
     postgres::{NO_SUCH_DATABASE, STARTING_UP},
     progress::Step,
     secrets::{self, MasterKey},
+    sql_files,
 };
 
 /// The migrations, embedded: a deployed command needs no source tree.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
-/// Makes the database if it is missing, applies what is not applied yet, and sets the roles' passwords.
+/// Makes the database if it is missing, applies the migrations and SQL files that are not applied yet, and sets the
+/// roles' passwords.
 /// Any number of processes may do this at once.
 pub async fn run(database: &Url, manifest: &Manifest, key: &MasterKey) -> Result<()> {
     let mut connection = connect_or_create(database).await?;
@@ -40,6 +42,7 @@ pub async fn run(database: &Url, manifest: &Manifest, key: &MasterKey) -> Result
 pub async fn check(database: &Url) -> Result<()> {
     let mut connection = connect(database).await?;
     let applied = applied(&mut connection).await?;
+    let outdated = sql_files::outdated(&mut connection, sql_files::FILES).await?;
     connection.close().await?;
     let known: Vec<_> = known()
         .map(|migration| (migration.version, &*migration.checksum))
@@ -62,7 +65,13 @@ pub async fn check(database: &Url) -> Result<()> {
             .iter()
             .any(|(version, sum)| *version == one.version && **sum != *one.checksum)
     });
-    differs.map_or(Ok(()), |one| Err(anyhow!(changed_migration(one.version))))
+    if let Some(one) = differs {
+        bail!(changed_migration(one.version));
+    }
+    if outdated > 0 {
+        bail!("{outdated} SQL files are not applied to the database; run `gather migrate` first");
+    }
+    Ok(())
 }
 
 /// Nobody answers at the database's address.
@@ -157,9 +166,10 @@ async fn apply(connection: &mut PgConnection) -> Result<()> {
     let step = Step::start("migrating the database");
     MIGRATIONS.run(&mut *connection).await.map_err(explain)?;
     let new = known().count().saturating_sub(before);
-    match new {
-        0 => drop(step),
-        _ => step.done(&format!("{new} migrations applied")),
+    let files = sql_files::apply(connection, sql_files::FILES, new > 0).await?;
+    match (new, files) {
+        (0, 0) => drop(step),
+        _ => step.done(&format!("{new} migrations, {files} SQL files applied")),
     }
     Ok(())
 }
