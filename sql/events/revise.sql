@@ -1,15 +1,5 @@
--- An edit reaches what is kept of earlier events: their data takes over the members of `data`.
 create or replace function events.revise(subject text, data jsonb) returns void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$
     update events.event e set data = e.data || revise.data where e.subject = revise.subject
-$$;
-
--- A deletion reaches what is kept of earlier events: of their data nothing is left but the object's id.
-create or replace function events.erase(subject text) returns void
-language sql security definer set search_path = pg_catalog, pg_temp
-as $$
-    update events.event e
-    set data = jsonb_build_object('id', split_part(erase.subject, ':', 2), 'deleted', true)
-    where e.subject = erase.subject
 $$;

@@ -7,4 +7,3 @@ as $$
         where j.id = platform.uuid_of(may_read_topic.id)
         and account is not null and (j.owner_id = account or identity.allows(account, 'admin:all')))
 $$;
-select events.register_topic('job', 'jobs.may_read_topic');

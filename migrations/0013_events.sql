@@ -39,12 +39,17 @@ create unlogged table events.sleeper (
     since timestamptz not null default now()
 );
 
--- The kinds of topics, and for each the function of its schema that says who may read one.
+-- The kinds of topics, and for each the function of its schema that takes an account (null: nobody is signed in) and
+-- a topic's id and says whether that account may read it.
 create table events.topic_kind (
     kind text primary key,
     reader text not null,
     constraint topic_kind_form check (kind ~ '^[a-z]+$')
 );
+insert into events.topic_kind (kind, reader) values
+    ('account', 'events.may_read_account'),
+    ('all', 'events.may_read_all'),
+    ('job', 'jobs.may_read_topic');
 
 -- Which types of events a role may write: those that begin with the prefix.
 create table events.emitter (

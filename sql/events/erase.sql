@@ -1,0 +1,7 @@
+create or replace function events.erase(subject text) returns void
+language sql security definer set search_path = pg_catalog, pg_temp
+as $$
+    update events.event e
+    set data = jsonb_build_object('id', split_part(erase.subject, ':', 2), 'deleted', true)
+    where e.subject = erase.subject
+$$;

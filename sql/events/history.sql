@@ -1,0 +1,28 @@
+create or replace function events.history(
+    topic text,
+    account uuid,
+    after pg_snapshot,
+    until pg_snapshot,
+    number bigint,
+    most integer
+) returns jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_build_object(
+        'until', coalesce(history.until, pg_current_snapshot())::text,
+        'events', (
+            select coalesce(jsonb_agg(events.told(e) order by e.number), '[]') from (
+                select * from (
+                    select * from events.event e
+                    where e.topic = history.topic and (history.after is null or e.xid >= pg_snapshot_xmax(history.after))
+                    union all
+                    select * from events.event e
+                    where e.topic = history.topic and e.xid = any (array(select pg_snapshot_xip(history.after)))
+                ) e
+                where e.number > history.number
+                and (e.audience is null or history.account = any (e.audience))
+                and (history.until is null or pg_visible_in_snapshot(e.xid, history.until))
+                order by e.number limit history.most
+            ) e))
+$$;
+grant execute on function events.history(text, uuid, pg_snapshot, pg_snapshot, bigint, integer) to gather_events, gather_realtime;

@@ -1,0 +1,5 @@
+create or replace function events.may_read_public(account uuid, id text) returns boolean
+language sql immutable
+as $$
+    select true
+$$;

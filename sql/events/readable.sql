@@ -1,0 +1,6 @@
+create or replace function events.readable(account uuid, topics text[]) returns setof text
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+    select t from unnest(topics) t where events.may_read(account, t)
+$$;
+grant execute on function events.readable(uuid, text[]) to gather_realtime;
