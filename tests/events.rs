@@ -179,7 +179,7 @@ async fn what_happens_to_an_account_is_told_to_it() -> Result<()> {
 async fn a_role_emits_only_what_it_may() -> Result<()> {
     let server = Server::start().await?;
     let url = server.database.url_of("skills")?;
-    let mut skills = sqlx::Connection::connect(&url).await.map(|c: sqlx::PgConnection| c)?;
+    let mut skills = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await?;
     let refused = sqlx::query("select events.emit(array['feed:all'], 'auth.signed-in', '{}')")
         .execute(&mut skills)
         .await;

@@ -1,3 +1,5 @@
+-- Events of one topic that were committed since a snapshot, for one reader, who has been found to be allowed to
+-- read the topic; as `events.read` gives them.
 create or replace function events.history(
     topic text,
     account uuid,

@@ -1,3 +1,5 @@
+-- Whether an account may read a topic. The one place that knows: history, access, sockets and subscriptions ask it.
+-- For an unknown kind, a malformed id and what does not exist the answer is `false`.
 create or replace function events.may_read(account uuid, topic text) returns boolean
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$

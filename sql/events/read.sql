@@ -1,3 +1,7 @@
+-- What was committed since a snapshot, in the order of the events' numbers, `most` at a time:
+-- {"until", "events"}. A reader whose batch is full asks for the rest of it with the same `until` and the last
+-- event's number; when it comes short, `until` is where it stands. A row that committed late is in the first batch
+-- that can see it, whatever its number, and nobody else waits for it.
 create or replace function events.read(after pg_snapshot, until pg_snapshot, number bigint, most integer) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

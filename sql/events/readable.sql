@@ -1,3 +1,4 @@
+-- The topics among `topics` that an account may read.
 create or replace function events.readable(account uuid, topics text[]) returns setof text
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

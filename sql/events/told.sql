@@ -1,3 +1,4 @@
+-- An event as readers are told it, with what the gateway needs to know of it.
 create or replace function events.told(e events.event) returns jsonb
 language sql immutable
 as $$
