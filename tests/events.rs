@@ -110,7 +110,10 @@ async fn a_topic_is_read_by_those_who_may() -> Result<()> {
     // A token's scope makes no administrator: rights to topics are the account's.
     assert_eq!(status, 404);
     let (status, problem) = get(&server, &ada, "/api/events?topic=none").await?;
-    assert_eq!((status.as_u16(), &problem["code"]), (422, &"invalid-input".into()));
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (422, &"invalid-input".into())
+    );
     let unsigned = server.get("/api/events?topic=account:me").await?;
     assert_eq!(unsigned.status(), 401);
     Ok(())
@@ -130,11 +133,17 @@ async fn only_the_audience_sees_an_event_and_a_deletion_reaches_it() -> Result<(
     };
     let database = &server.database;
     database.execute(&emit(1, "null".into(), "thing:1")).await?;
-    database.execute(&emit(2, format!("array['{other}'::uuid]"), "thing:2")).await?;
-    database.execute(&emit(3, format!("array['{}'::uuid]", ada.id), "thing:3")).await?;
+    database
+        .execute(&emit(2, format!("array['{other}'::uuid]"), "thing:2"))
+        .await?;
+    database
+        .execute(&emit(3, format!("array['{}'::uuid]", ada.id), "thing:3"))
+        .await?;
     let (seen, _) = numbers(&server, &ada, "account:me", None).await?;
     assert_eq!(seen, [1, 3]);
-    database.execute("select events.revise('thing:1', '{\"n\": 11}')").await?;
+    database
+        .execute("select events.revise('thing:1', '{\"n\": 11}')")
+        .await?;
     database.execute("select events.erase('thing:3')").await?;
     let (seen, _) = numbers(&server, &ada, "account:me", None).await?;
     assert_eq!(seen, [11]);
@@ -150,7 +159,10 @@ async fn a_position_that_is_too_old_or_not_ours_is_said_to_be() -> Result<()> {
     for foreign in ["x", "", &position[1..], &position.to_lowercase()] {
         let path = format!("/api/events?topic=account:me&since={foreign}");
         let (status, problem) = get(&server, &ada, &path).await?;
-        assert_eq!((status.as_u16(), &problem["code"]), (422, &"invalid-cursor".into()));
+        assert_eq!(
+            (status.as_u16(), &problem["code"]),
+            (422, &"invalid-cursor".into())
+        );
     }
     server
         .database
@@ -158,7 +170,10 @@ async fn a_position_that_is_too_old_or_not_ours_is_said_to_be() -> Result<()> {
         .await?;
     let path = format!("/api/events?topic=account:me&since={position}");
     let (status, problem) = get(&server, &ada, &path).await?;
-    assert_eq!((status.as_u16(), &problem["code"]), (410, &"history-gone".into()));
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (410, &"history-gone".into())
+    );
     let oldest = problem["oldest"].as_str().context("oldest")?;
     history(&server, &ada, "account:me", Some(oldest)).await?;
     Ok(())
@@ -170,8 +185,14 @@ async fn what_happens_to_an_account_is_told_to_it() -> Result<()> {
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let page = history(&server, &ada, "account:me", None).await?;
     let items = page["items"].as_array().context("items")?;
-    let types: Vec<_> = items.iter().filter_map(|event| event["type"].as_str()).collect();
-    assert!(types.contains(&"agent.registered") && types.contains(&"auth.signed-in"), "{types:?}");
+    let types: Vec<_> = items
+        .iter()
+        .filter_map(|event| event["type"].as_str())
+        .collect();
+    assert!(
+        types.contains(&"agent.registered") && types.contains(&"auth.signed-in"),
+        "{types:?}"
+    );
     Ok(())
 }
 

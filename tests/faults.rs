@@ -323,6 +323,7 @@ fn options(manifest: &str, folder: &std::path::Path) -> Result<Options> {
         key_value_url: None,
         limits: Limits::default(),
         workers: Some(1),
+        native: host::NativeRoutes::default(),
     })
 }
 

@@ -14,6 +14,7 @@ use gather::{
     manifest::{Component, Manifest, WORKER_ROLE},
     migrate,
     postgres::{Cluster, create_database_from_template},
+    realtime::Realtime,
     sandbox,
     secrets::{self, Deployment, MasterKey},
 };
@@ -262,6 +263,7 @@ pub struct Server {
     pub variables: BTreeMap<String, String>,
     host: Option<Host>,
     sandbox: Option<Sandbox>,
+    realtime: Option<Realtime>,
     _state: TempDir,
 }
 
@@ -471,6 +473,10 @@ impl Server {
         limits: Limits,
         key_value_url: Option<String>,
     ) -> Result<Self> {
+        let realtime = (!variables.is_empty())
+            .then(|| realtime(&database, listen))
+            .transpose()?;
+        let native = realtime.as_ref().map(Realtime::routes).unwrap_or_default();
         let state = tempfile::tempdir()?;
         let options = Options {
             manifest,
@@ -483,6 +489,7 @@ impl Server {
             key_value_url,
             limits,
             workers: Some(WORKERS),
+            native,
         };
         let host = Host::start(options).await?;
         let url = format!("http://{}", host.address());
@@ -493,6 +500,7 @@ impl Server {
             variables,
             host: Some(host),
             sandbox: None,
+            realtime,
             _state: state,
         })
     }
@@ -552,6 +560,9 @@ impl Server {
 
     /// Stops the host as a signal would.
     pub async fn stop(mut self, grace: Duration) {
+        if let Some(realtime) = self.realtime.take() {
+            realtime.stop().await;
+        }
         if let Some(host) = self.host.take() {
             host.shutdown(grace).await;
         }
@@ -603,6 +614,18 @@ pub fn command() -> Result<PathBuf> {
 /// As [`command`].
 pub fn sandbox_child() -> Result<Vec<OsString>> {
     Ok(vec![command()?.into_os_string(), "sandbox-child".into()])
+}
+
+/// The gateway of a test's platform.
+fn realtime(database: &Database, listen: SocketAddr) -> Result<Realtime> {
+    let url = format!("http://{listen}");
+    Realtime::start(gather::realtime::Start {
+        database: &database.admin,
+        key: &master_key(),
+        functions_url: url.clone(),
+        public_url: url,
+        limits: Default::default(),
+    })
 }
 
 async fn start_sandbox(

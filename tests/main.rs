@@ -28,6 +28,7 @@ mod portability;
 mod provider;
 mod random_components;
 mod rate_limits;
+mod realtime;
 mod repository;
 mod sandbox;
 mod schemathesis;

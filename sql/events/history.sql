@@ -12,6 +12,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object(
         'until', coalesce(history.until, pg_current_snapshot())::text,
+        'at', floor(extract(epoch from clock_timestamp()) * 1000)::bigint,
         'events', (
             select coalesce(jsonb_agg(events.told(e) order by e.number), '[]') from (
                 select * from (

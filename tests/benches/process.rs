@@ -125,6 +125,7 @@ pub async fn serve_host(arguments: &[String]) -> Result<()> {
         key_value_url: None,
         limits,
         workers: None,
+        native: host::NativeRoutes::default(),
     })
     .await?;
     println!("{}", host.address());

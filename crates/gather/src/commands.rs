@@ -22,7 +22,9 @@ use crate::{
     database::{Database, check_for_functions},
     doctor, health,
     manifest::Manifest,
-    migrate, sandbox,
+    migrate,
+    realtime::{self, Realtime},
+    sandbox,
     secrets::{self, Deployment, MasterKey},
     serve, skill,
 };
@@ -119,6 +121,7 @@ async fn serve_over_database(
             host,
             worker,
             sandbox,
+            realtime,
         })) => {
             let reporter = tokio::spawn(health::report_disk(
                 database.url.clone(),
@@ -131,6 +134,10 @@ async fn serve_over_database(
                         worker.shutdown(settings.grace).await;
                     }
                 };
+                // First, so that clients come back to another gateway while this one still serves them.
+                if let Some(realtime) = realtime {
+                    realtime.stop().await;
+                }
                 tokio::join!(host.stop(settings.drain_delay, settings.grace), jobs);
                 // Last: requests and jobs in flight may still call skills.
                 if let Some(sandbox) = sandbox {
@@ -159,6 +166,7 @@ struct Started {
     host: serve::Serving,
     worker: Option<JobWorker>,
     sandbox: Option<Sandbox>,
+    realtime: Option<Realtime>,
 }
 
 async fn start_serving(
@@ -194,6 +202,16 @@ async fn start_serving(
         None => settings.sandbox_url().to_owned(),
     };
     let variables = function_variables(settings, setup, &database.url, &public_url, &sandbox_url)?;
+    let realtime = match schema {
+        Schema::Migrate => Some(Realtime::start(realtime::Start {
+            database: &database.url,
+            key: &setup.key,
+            functions_url: format!("http://{}", reachable(listen)),
+            public_url: public_url.clone(),
+            limits: Default::default(),
+        })?),
+        Schema::Check => None,
+    };
     let serving = serve::start(
         settings,
         setup.manifest.path.clone(),
@@ -201,6 +219,7 @@ async fn start_serving(
         listen,
         variables.clone(),
         schema == Schema::Migrate,
+        realtime.as_ref().map(Realtime::routes).unwrap_or_default(),
     )
     .await?;
     if schema == Schema::Check {
@@ -209,6 +228,7 @@ async fn start_serving(
             host: serving,
             worker: None,
             sandbox,
+            realtime,
         });
     }
     let worker = start_worker(settings, setup, &database.url, variables, Some(&serving)).await?;
@@ -223,7 +243,20 @@ async fn start_serving(
         host: serving,
         worker: Some(worker),
         sandbox,
+        realtime,
     })
+}
+
+/// An address of this machine for a listener that may be on all of them.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let mut address = listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 /// Whether functions can work with the database as it is.

@@ -18,6 +18,7 @@ pub mod migrate;
 pub mod port;
 pub mod postgres;
 pub mod progress;
+pub mod realtime;
 pub mod sandbox;
 pub mod secrets;
 mod serve;

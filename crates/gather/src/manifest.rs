@@ -10,6 +10,9 @@ pub const FILE_NAME: &str = "spin.toml";
 /// The database role of workers, which claim jobs; the components that they run have their own.
 pub const WORKER_ROLE: &str = "gather_worker";
 
+/// The database role of realtime gateways, which follow the events.
+pub const REALTIME_ROLE: &str = "gather_realtime";
+
 /// The database role of sandboxes, which store and run skills.
 pub const SANDBOX_ROLE: &str = "gather_sandbox";
 

@@ -11,7 +11,7 @@ use sqlx::{
 use url::Url;
 
 use crate::{
-    manifest::{Manifest, SANDBOX_ROLE, WORKER_ROLE},
+    manifest::{Manifest, REALTIME_ROLE, SANDBOX_ROLE, WORKER_ROLE},
     postgres::{NO_SUCH_DATABASE, STARTING_UP},
     progress::Step,
     secrets::{self, MasterKey},
@@ -220,9 +220,11 @@ async fn set_passwords(
     manifest: &Manifest,
     key: &MasterKey,
 ) -> Result<()> {
-    let roles = manifest
-        .roles()
-        .chain([("worker", WORKER_ROLE), ("sandbox", SANDBOX_ROLE)]);
+    let roles = manifest.roles().chain([
+        ("worker", WORKER_ROLE),
+        ("sandbox", SANDBOX_ROLE),
+        ("realtime", REALTIME_ROLE),
+    ]);
     for (id, role) in roles {
         let verifier = secrets::password_verifier(&key.role_password(role), secrets::random());
         let statement = format!("alter role \"{role}\" password '{verifier}'");

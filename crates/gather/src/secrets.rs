@@ -155,6 +155,11 @@ pub fn link_token(key: &MasterKey, id: Uuid) -> String {
     BASE64_URL_SAFE_NO_PAD.encode([id.as_bytes().as_slice(), &tag].concat())
 }
 
+/// What positions in the stream of events are sealed with, for native readers; functions get it as a variable.
+pub fn position_key(key: &MasterKey) -> [u8; 32] {
+    key.derive_bytes(POSITION)
+}
+
 /// What a component of ours proves to the sandbox that it is.
 pub fn sandbox_key(key: &MasterKey, component: &str) -> String {
     key.derive(&format!("sandbox:{component}"))

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Result;
 use host::{
-    Host, Limits, Metrics, Options,
+    Host, Limits, Metrics, NativeRoutes, Options,
     jobs::{JobOptions, JobWorker},
 };
 use url::Url;
@@ -36,6 +36,7 @@ pub async fn start(
     listen: SocketAddr,
     variables: BTreeMap<String, String>,
     public_metrics: bool,
+    native: NativeRoutes,
 ) -> Result<Serving> {
     let options = Options {
         manifest,
@@ -49,6 +50,7 @@ pub async fn start(
         key_value_url: settings.key_value_url.clone(),
         limits: Limits::default(),
         workers: None,
+        native,
     };
     let host = Host::start(options).await?;
     Ok(Serving {

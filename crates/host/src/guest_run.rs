@@ -3,6 +3,7 @@
 
 use crate::{
     instance::{Function, Run},
+    native::NativeBody,
     problem::{self, Problem},
 };
 use bytes::{Bytes, BytesMut};
@@ -199,6 +200,8 @@ pub enum Content {
     Whole(Full<Bytes>),
     /// A beginning, and a guest that makes the rest.
     Stream(Box<Streamed>),
+    /// What is answered beside the components.
+    Native(NativeBody),
 }
 
 /// A body whose guest runs on while the client reads. When the client goes away the guest stops.
@@ -222,6 +225,9 @@ impl Body for Content {
                 .poll_frame(cx)
                 .map_err(|never| match never {}),
             Self::Stream(streamed) => streamed.poll_frame(cx),
+            Self::Native(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
         }
     }
 
@@ -229,6 +235,7 @@ impl Body for Content {
         match self {
             Self::Whole(body) => body.is_end_stream(),
             Self::Stream(_) => false,
+            Self::Native(body) => body.is_end_stream(),
         }
     }
 
@@ -236,6 +243,7 @@ impl Body for Content {
         match self {
             Self::Whole(body) => body.size_hint(),
             Self::Stream(_) => SizeHint::default(),
+            Self::Native(body) => body.size_hint(),
         }
     }
 }

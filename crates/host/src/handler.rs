@@ -5,6 +5,7 @@ use crate::{
     instance::{Asked, Function, Instances},
     interfaces::exchange::{self, Reply},
     metrics::Metrics,
+    native::{Native, NativeBody, NativeRoutes},
     problem::{self, Problem},
     request_body::{self, Oversize},
     route::{Match, Route, Router},
@@ -52,6 +53,8 @@ pub struct App {
     pub readiness: Option<String>,
     /// Whether GET /metrics is answered on the public listener.
     pub public_metrics: bool,
+    /// What answers beside the components.
+    pub native: NativeRoutes,
     /// All workers' instances, for the metrics.
     pub workers: Vec<Arc<Instances>>,
 }
@@ -76,7 +79,8 @@ impl App {
         for worker in &self.workers {
             worker.report(&self.metrics);
         }
-        self.metrics.response()
+        let more = self.native.0.as_ref().map(|native| native.metrics());
+        self.metrics.response(more.as_deref().unwrap_or_default())
     }
 
     /// Answers one request of a client, whose address is `peer`.
@@ -93,6 +97,9 @@ impl App {
         }
         if self.readiness.as_deref() == Some(path) && self.draining.load(Ordering::Relaxed) {
             return own(problem::DRAINING, &request, &id);
+        }
+        if let Some(native) = self.native.find(path).cloned() {
+            return answer_natively(native, &peer, id, request).await;
         }
         let Some((route, function, found)) = self.router.find(path) else {
             return own(problem::NOT_FOUND, &request, &id);
@@ -130,6 +137,20 @@ impl App {
         // Large, and not moved once more for it.
         pin!(serve).instrument(span).await
     }
+}
+
+async fn answer_natively(
+    native: Arc<dyn Native>,
+    peer: &HeaderValue,
+    id: HeaderValue,
+    mut request: Request<Incoming>,
+) -> Response<Answer> {
+    let peer = peer.to_str().ok().and_then(|peer| peer.parse().ok());
+    let Some(peer) = peer else {
+        return own(problem::INTERNAL, &request, &id);
+    };
+    request.headers_mut().insert(REQUEST_ID, id);
+    native.handle(request, peer).await.map(Answer::native)
 }
 
 /// Takes in the request, runs the function and answers; a failure becomes the host's own problem.
@@ -308,6 +329,15 @@ impl Answer {
     pub fn whole(body: Full<Bytes>) -> Self {
         Self {
             content: Content::Whole(body),
+            _record: None,
+        }
+    }
+
+    /// An answer beside the components.
+    #[must_use]
+    pub fn native(body: NativeBody) -> Self {
+        Self {
+            content: Content::Native(body),
             _record: None,
         }
     }

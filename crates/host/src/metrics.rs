@@ -143,10 +143,11 @@ impl Metrics {
             .observe(duration.as_secs_f64());
     }
 
-    /// The answer to `GET /metrics`.
+    /// The answer to `GET /metrics`, with what others in this process count.
     #[must_use]
-    pub fn response(&self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.render().into()));
+    pub fn response(&self, more: &[u8]) -> Response<Full<Bytes>> {
+        let text = [self.render().as_slice(), more].concat();
+        let mut response = Response::new(Full::new(text.into()));
         response.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("text/plain; version=0.0.4"),

@@ -9,6 +9,7 @@ use crate::{
     interfaces::key_value,
     metrics::Metrics,
     metrics_listener,
+    native::NativeRoutes,
     route::Router,
     template,
 };
@@ -69,6 +70,8 @@ pub struct Options {
     pub limits: Limits,
     /// Serving threads; one for each core where this is `None`.
     pub workers: Option<usize>,
+    /// What answers beside the components.
+    pub native: NativeRoutes,
 }
 
 /// A running host.
@@ -271,6 +274,7 @@ async fn load(
             draining: AtomicBool::new(false),
             readiness: readiness(&manifest),
             public_metrics: options.public_metrics,
+            native: options.native.clone(),
             workers,
         }
     });
@@ -425,7 +429,7 @@ impl Worker {
             .max_header_list_size(MAX_HEAD_BYTES as u32)
             .keep_alive_interval(Some(self.limits.head_timeout))
             .keep_alive_timeout(self.limits.stall_timeout);
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

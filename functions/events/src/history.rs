@@ -145,7 +145,11 @@ pub async fn history(
     };
     let position = Position {
         epoch: now.epoch,
-        at_ms: if within.is_some() { start.at_ms } else { now.at },
+        at_ms: if within.is_some() {
+            start.at_ms
+        } else {
+            now.at
+        },
         after,
         within,
     };

@@ -2,6 +2,7 @@
 
 mod access;
 mod history;
+mod session;
 mod topic;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -12,6 +13,7 @@ pub fn router() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(history::history))
         .routes(routes!(access::access))
+        .routes(routes!(session::session))
 }
 
 guest::export!(super::router);

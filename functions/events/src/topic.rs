@@ -31,7 +31,8 @@ impl TopicParam {
 fn is_topic(text: &str, _: &()) -> garde::Result {
     let sound = text.split_once(':').is_some_and(|(kind, id)| {
         let kind = !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_lowercase());
-        let id = !id.is_empty() && !id.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control());
+        let id = !id.is_empty()
+            && !id.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control());
         kind && id && text.len() <= MAX_BYTES
     });
     sound

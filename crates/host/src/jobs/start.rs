@@ -137,7 +137,8 @@ impl JobWorker {
         let (draining, drain) = watch::channel(false);
         if let Some(listen) = options.metrics_listen {
             let metrics = options.metrics.clone();
-            let serve = metrics_listener::serve(listen, move || metrics.response(), drain.clone());
+            let serve =
+                metrics_listener::serve(listen, move || metrics.response(&[]), drain.clone());
             handle.spawn(serve).await??;
         }
         // The pool's own tasks must live on the worker's threads, too.

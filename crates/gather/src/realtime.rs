@@ -1,0 +1,91 @@
+//! The realtime gateway within this process.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Result;
+use futures::future::BoxFuture;
+use host::{Native, NativeBody, NativeRoutes};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use prometheus::{Encoder, Registry, TextEncoder};
+use realtime::{Gateway, Limits, Options};
+use url::Url;
+
+use crate::{
+    manifest::REALTIME_ROLE,
+    secrets::{self, MasterKey},
+};
+
+/// What a gateway is started with.
+pub struct Start<'a> {
+    /// The database, as its administrator.
+    pub database: &'a Url,
+    /// What its secrets are derived from.
+    pub key: &'a MasterKey,
+    /// Where the functions answer.
+    pub functions_url: String,
+    /// Where browsers find the platform.
+    pub public_url: String,
+    /// Bounds of sockets.
+    pub limits: Limits,
+}
+
+/// A gateway that the host serves.
+#[derive(Clone)]
+pub struct Realtime(Arc<Inner>);
+
+struct Inner {
+    gateway: Arc<Gateway>,
+    registry: Registry,
+}
+
+impl Realtime {
+    /// Starts a gateway. The database and the functions may come later.
+    pub fn start(options: Start<'_>) -> Result<Self> {
+        let registry = Registry::new();
+        let gateway = Gateway::start(
+            Options {
+                database_url: secrets::role_url(options.database, options.key, REALTIME_ROLE)?
+                    .to_string(),
+                functions_url: options.functions_url,
+                public_url: options.public_url,
+                position_key: secrets::position_key(options.key),
+                limits: options.limits,
+            },
+            &registry,
+        )?;
+        Ok(Self(Arc::new(Inner { gateway, registry })))
+    }
+
+    /// The gateway's paths, for a host.
+    pub fn routes(&self) -> NativeRoutes {
+        NativeRoutes(Some(self.0.clone()))
+    }
+
+    /// Closes all sockets: clients come back to another gateway.
+    pub async fn stop(&self) {
+        self.0.gateway.stop().await;
+    }
+}
+
+impl Native for Inner {
+    fn serves(&self, path: &str) -> bool {
+        Gateway::serves(path)
+    }
+
+    fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> BoxFuture<'static, Response<NativeBody>> {
+        Box::pin(self.gateway.clone().handle(request, peer))
+    }
+
+    fn metrics(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "cannot render the gateway's metrics");
+        }
+        text
+    }
+}

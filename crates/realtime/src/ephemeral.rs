@@ -1,0 +1,180 @@
+//! Typing and presence: told to who is there, kept nowhere, and over by themselves.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::{PgListener, PgPool};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::frames::Presence;
+use crate::hub::Hub;
+
+/// How long somebody types who typed once.
+const TYPING: Duration = Duration::from_secs(6);
+/// How often the same account is told to type in the same channel.
+const TYPING_EVERY: Duration = Duration::from_secs(2);
+/// How long somebody is present who says so once.
+const PRESENT: Duration = Duration::from_secs(30);
+/// What gateways tell each other by notification.
+const CHANNEL: &str = "ephemeral";
+/// More than this is remembered of nobody.
+const MOST_REMEMBERED: usize = 100_000;
+
+/// Something that is over soon.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Passing {
+    topic: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<Uuid>,
+    account: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Presence>,
+    until: String,
+}
+
+/// Who is there in a channel, as `GET /api/channels/{id}/presence` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Present {
+    account: Uuid,
+    state: Presence,
+    until: String,
+}
+
+/// What is not kept.
+#[derive(Default)]
+pub struct Ephemeral {
+    typed: Mutex<HashMap<(Uuid, Uuid), Instant>>,
+    present: Mutex<HashMap<String, HashMap<Uuid, (Instant, Present)>>>,
+}
+
+impl Ephemeral {
+    /// Tells all gateways that somebody types, unless it was told a moment ago.
+    pub async fn typing(&self, pool: &PgPool, channel: Uuid, account: Uuid) {
+        {
+            let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            if typed.len() > MOST_REMEMBERED {
+                typed.retain(|_, at| now.duration_since(*at) < TYPING_EVERY);
+            }
+            let last = typed.insert((channel, account), now);
+            if last.is_some_and(|at| now.duration_since(at) < TYPING_EVERY) {
+                return;
+            }
+        }
+        let passing = Passing {
+            topic: format!("channel:{channel}"),
+            kind: "typing".to_owned(),
+            channel: Some(channel),
+            account,
+            state: None,
+            until: until(TYPING),
+        };
+        notify(pool, &passing).await;
+    }
+
+    /// Tells all gateways whether somebody is there.
+    pub async fn presence(
+        &self,
+        pool: &PgPool,
+        topics: &[Arc<str>],
+        account: Uuid,
+        state: Presence,
+    ) {
+        for topic in topics {
+            let passing = Passing {
+                topic: topic.to_string(),
+                kind: "presence".to_owned(),
+                channel: None,
+                account,
+                state: Some(state),
+                until: until(PRESENT),
+            };
+            notify(pool, &passing).await;
+        }
+    }
+
+    /// Who is there in a channel.
+    pub fn present(&self, topic: &str) -> Vec<Present> {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(there) = present.get_mut(topic) else {
+            return Vec::new();
+        };
+        let now = Instant::now();
+        there.retain(|_, (end, _)| *end > now);
+        there.values().map(|(_, present)| present.clone()).collect()
+    }
+
+    fn remember(&self, passing: &Passing) {
+        let Some(state) = passing.state else {
+            return;
+        };
+        let mut all = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() > MOST_REMEMBERED {
+            let now = Instant::now();
+            all.retain(|_, there| there.values().any(|(end, _)| *end > now));
+        }
+        let there = all.entry(passing.topic.clone()).or_default();
+        if state == Presence::Offline {
+            there.remove(&passing.account);
+            return;
+        }
+        let present = Present {
+            account: passing.account,
+            state,
+            until: passing.until.clone(),
+        };
+        there.insert(passing.account, (Instant::now() + PRESENT, present));
+    }
+
+    /// Hands out what all gateways say, for ever.
+    pub async fn follow(self: Arc<Self>, pool: PgPool, hub: Arc<Hub>) {
+        loop {
+            if let Err(error) = self.follow_until_failure(&pool, &hub).await {
+                tracing::warn!("typing and presence can't be followed: {error:#}");
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn follow_until_failure(&self, pool: &PgPool, hub: &Hub) -> Result<()> {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen(CHANNEL).await?;
+        loop {
+            let told = listener.recv().await?;
+            let Ok(passing) = serde_json::from_str::<Passing>(told.payload()) else {
+                continue;
+            };
+            self.remember(&passing);
+            let frame = serde_json::to_string(&passing)?;
+            hub.hand_out_ephemeral(&passing.topic, &passing.kind, &frame);
+        }
+    }
+}
+
+async fn notify(pool: &PgPool, passing: &Passing) {
+    let Ok(text) = serde_json::to_string(passing) else {
+        return;
+    };
+    let told = sqlx::query("select pg_notify($1, $2)")
+        .bind(CHANNEL)
+        .bind(text)
+        .execute(pool)
+        .await;
+    if let Err(error) = told {
+        tracing::debug!("typing or presence is lost: {error:#}");
+    }
+}
+
+fn until(lasts: Duration) -> String {
+    (OffsetDateTime::now_utc() + lasts)
+        .format(&Rfc3339)
+        .unwrap_or_default()
+}

@@ -1,0 +1,269 @@
+//! Who listens to what: each event goes to the queues of those who subscribed to its topic.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use position::{Batch, Position, Snapshot};
+use tokio::sync::{Notify, mpsc};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+use uuid::Uuid;
+
+use crate::metrics::Metrics;
+use crate::outbox::Event;
+
+/// All events, for administrators.
+pub const ALL: &str = "all:all";
+/// Frames that wait for a client to read them; one that leaves more unread is too slow.
+const QUEUED_FRAMES: usize = 1024;
+/// The same in bytes.
+const QUEUED_BYTES: usize = 1 << 20;
+
+/// A frame, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// Its text.
+    pub text: Utf8Bytes,
+    /// Where a reader stands that has seen it; empty for what is not kept.
+    pub position: Utf8Bytes,
+}
+
+/// What a listener is told.
+#[derive(Debug, Clone)]
+pub enum Told {
+    /// Something happened.
+    Frame(Frame),
+    /// Rights to this topic may have ended: ask again.
+    Recheck(Arc<str>),
+}
+
+/// The subscriptions of all sockets and streams.
+#[derive(Default)]
+pub struct Hub {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// What was handed out so far; `None` until the outbox was read for the first time.
+    seen: Option<Seen>,
+    topics: HashMap<Arc<str>, HashMap<u64, Subscription>>,
+    next: u64,
+}
+
+/// What was handed out so far, as a position.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The database.
+    pub epoch: i64,
+    /// When, by the database's clock.
+    pub at_ms: i64,
+    /// Everything that this sees was handed out.
+    pub snapshot: Snapshot,
+}
+
+impl Seen {
+    /// The same reader at another snapshot.
+    pub fn at(&self, snapshot: &Snapshot) -> Self {
+        Self {
+            snapshot: snapshot.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// As a position that clients keep.
+    pub fn position(&self) -> Position {
+        Position {
+            epoch: self.epoch,
+            at_ms: self.at_ms,
+            after: self.snapshot.clone(),
+            within: None,
+        }
+    }
+}
+
+struct Subscription {
+    listener: Arc<Listener>,
+    types: Option<Arc<[String]>>,
+}
+
+/// One socket or stream, as the hub sees it.
+pub struct Listener {
+    id: u64,
+    /// Its account: some events are for few only.
+    pub account: Uuid,
+    queue: mpsc::Sender<Told>,
+    bytes: AtomicUsize,
+    too_slow: AtomicBool,
+    /// Wakes it when it was found too slow.
+    pub woken: Notify,
+}
+
+impl Listener {
+    fn push(&self, told: Told) {
+        let size = match &told {
+            Told::Frame(frame) => frame.text.len(),
+            Told::Recheck(_) => 0,
+        };
+        let waiting = self.bytes.fetch_add(size, Ordering::Relaxed);
+        if waiting + size > QUEUED_BYTES || self.queue.try_send(told).is_err() {
+            self.too_slow.store(true, Ordering::Relaxed);
+            self.woken.notify_one();
+        }
+    }
+
+    /// To be called with what was taken from the queue.
+    pub fn taken(&self, told: &Told) {
+        if let Told::Frame(frame) = told {
+            self.bytes.fetch_sub(frame.text.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it lost an event because it left too much unread.
+    pub fn is_too_slow(&self) -> bool {
+        self.too_slow.load(Ordering::Relaxed)
+    }
+}
+
+impl Hub {
+    /// A listener without subscriptions, and its queue.
+    pub fn join(&self, account: Uuid) -> (Arc<Listener>, mpsc::Receiver<Told>) {
+        let (queue, receiver) = mpsc::channel(QUEUED_FRAMES);
+        let mut inner = self.lock();
+        inner.next += 1;
+        let listener = Listener {
+            id: inner.next,
+            account,
+            queue,
+            bytes: AtomicUsize::new(0),
+            too_slow: AtomicBool::new(false),
+            woken: Notify::new(),
+        };
+        (Arc::new(listener), receiver)
+    }
+
+    /// Begins a subscription: everything after the answered point comes by the queue, nothing before it.
+    /// `None` while the outbox has not been read yet.
+    pub fn subscribe(
+        &self,
+        listener: &Arc<Listener>,
+        topic: &Arc<str>,
+        types: Option<Arc<[String]>>,
+    ) -> Option<Seen> {
+        let mut inner = self.lock();
+        let seen = inner.seen.clone()?;
+        let subscription = Subscription {
+            listener: listener.clone(),
+            types,
+        };
+        let of_topic = inner.topics.entry(topic.clone()).or_default();
+        of_topic.insert(listener.id, subscription);
+        Some(seen)
+    }
+
+    /// Ends a subscription.
+    pub fn unsubscribe(&self, listener: &Listener, topic: &str) {
+        let mut inner = self.lock();
+        if let Some(of_topic) = inner.topics.get_mut(topic) {
+            of_topic.remove(&listener.id);
+            if of_topic.is_empty() {
+                inner.topics.remove(topic);
+            }
+        }
+    }
+
+    /// How many subscriptions there are.
+    pub fn subscriptions(&self) -> usize {
+        self.lock().topics.values().map(HashMap::len).sum()
+    }
+
+    /// Hands out a batch of events, after which `seen` is true.
+    pub fn hand_out(&self, batch: &[(Event, String)], seen: Option<Seen>, metrics: &Metrics) {
+        let mut inner = self.lock();
+        for (event, position) in batch {
+            let mut frame = None;
+            for topic in [event.topic.as_str(), ALL] {
+                let Some(of_topic) = inner.topics.get(topic) else {
+                    continue;
+                };
+                for subscription in of_topic.values() {
+                    if !event.is_for(subscription.listener.account) {
+                        continue;
+                    }
+                    if event.kind == "access.changed" {
+                        if event.changes_access_of(subscription.listener.account) {
+                            subscription.listener.push(Told::Recheck(topic.into()));
+                        }
+                    } else if wants(subscription.types.as_deref(), &event.kind) {
+                        let frame = frame.get_or_insert_with(|| event.frame(position));
+                        subscription.listener.push(Told::Frame(frame.clone()));
+                        metrics.delivered.inc();
+                    }
+                }
+            }
+        }
+        if seen.is_some() {
+            inner.seen = seen;
+        }
+    }
+
+    /// Hands out what is not kept: typing and presence.
+    pub fn hand_out_ephemeral(&self, topic: &str, kind: &str, frame: &str) {
+        let inner = self.lock();
+        let Some(of_topic) = inner.topics.get(topic) else {
+            return;
+        };
+        let frame = Frame {
+            text: frame.into(),
+            position: Utf8Bytes::default(),
+        };
+        for subscription in of_topic.values() {
+            if wants(subscription.types.as_deref(), kind) {
+                subscription.listener.push(Told::Frame(frame.clone()));
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The position of a reader that has seen an event of the batch between two snapshots.
+pub fn position_within(before: &Seen, until: &Snapshot, number: i64) -> Position {
+    Position {
+        within: Some(Batch {
+            until: until.clone(),
+            number,
+        }),
+        ..before.position()
+    }
+}
+
+/// Whether a subscription asks for events of a type.
+pub fn wants(types: Option<&[String]>, kind: &str) -> bool {
+    let fits = |wanted: &String| match wanted.strip_suffix('*') {
+        Some(prefix) => kind.starts_with(prefix),
+        None => wanted == kind,
+    };
+    types.is_none_or(|types| types.iter().any(fits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_whole_or_end_in_a_star() {
+        let types = ["message.*".to_owned(), "job.dead".to_owned()];
+        for (kind, wanted) in [
+            ("message.created", true),
+            ("job.dead", true),
+            ("job.deadline", false),
+            ("messages", false),
+        ] {
+            assert_eq!(wants(Some(&types), kind), wanted, "{kind}");
+        }
+        assert!(wants(None, "anything"));
+    }
+}

@@ -1,0 +1,77 @@
+//! What the gateway counts.
+
+use anyhow::Result;
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The gateway's metrics.
+pub struct Metrics {
+    /// Open sockets.
+    pub sockets: IntGauge,
+    /// Open event streams.
+    pub streams: IntGauge,
+    /// Subscriptions of both.
+    pub subscriptions: IntGauge,
+    /// Frames put into a client's queue.
+    pub delivered: IntCounter,
+    /// Clients that were closed because they read too slowly.
+    pub slow: IntCounter,
+    /// Failures to read the outbox.
+    pub failures: IntCounter,
+    latency: Histogram,
+}
+
+impl Metrics {
+    /// Metrics in a registry.
+    ///
+    /// # Errors
+    /// One of them is there already.
+    pub fn new(registry: &Registry) -> Result<Self> {
+        let gauge = |name: &str, help: &str| -> Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let counter = |name: &str, help: &str| -> Result<IntCounter> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let buckets = vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+        let latency = HistogramOpts::new(
+            "gather_realtime_delivery_seconds",
+            "From an event's statement to its clients' queues",
+        );
+        let latency = Histogram::with_opts(latency.buckets(buckets))?;
+        registry.register(Box::new(latency.clone()))?;
+        Ok(Self {
+            sockets: gauge("gather_realtime_sockets", "Open sockets")?,
+            streams: gauge("gather_realtime_streams", "Open event streams")?,
+            subscriptions: gauge(
+                "gather_realtime_subscriptions",
+                "Subscriptions of sockets and streams",
+            )?,
+            delivered: counter(
+                "gather_realtime_delivered_total",
+                "Events put into a client's queue",
+            )?,
+            slow: counter(
+                "gather_realtime_slow_total",
+                "Clients closed because they read too slowly",
+            )?,
+            failures: counter(
+                "gather_realtime_outbox_failures_total",
+                "Failures to read the outbox",
+            )?,
+            latency,
+        })
+    }
+
+    /// Notes how long an event took that was made at a time, in milliseconds since 1970.
+    pub fn lag(&self, created_at_ms: i64) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+        self.latency
+            .observe((now - created_at_ms).max(0) as f64 / 1000.0);
+    }
+}

@@ -1,0 +1,244 @@
+//! Follows the outbox: reads what was committed since the last look, and hands it out.
+//!
+//! While events flow the outbox is polled, since writers that notify take turns at their commits. A reader that has
+//! found nothing for a while says that it sleeps; then the next writer wakes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use position::Snapshot;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sqlx::postgres::{PgListener, PgPool};
+use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
+
+use crate::frames::EventFrame;
+use crate::hub::{Frame, Hub, Seen, position_within};
+use crate::metrics::Metrics;
+
+/// Events in one batch.
+const BATCH: i32 = 500;
+/// Between two looks while events flow.
+const POLL_EVERY: Duration = Duration::from_millis(5);
+/// Without an event for so long, the reader sleeps until it is notified.
+const AWAKE_FOR: Duration = Duration::from_millis(500);
+/// A writer that began before the reader slept does not notify it; it is found by these looks.
+const SLEEPING_POLLS: [Duration; 4] = [
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(1000),
+];
+/// Before the database is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// An event as the database gives it.
+#[derive(Debug, Deserialize)]
+pub struct Event {
+    pub number: i64,
+    pub id: Uuid,
+    pub topic: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub data: Box<RawValue>,
+    pub audience: Option<Vec<Uuid>>,
+    pub created_at: String,
+    /// The same in milliseconds since 1970.
+    at: i64,
+}
+
+/// What an event says whose type is `access.changed`.
+#[derive(Deserialize)]
+struct AccessChanged {
+    /// Whose rights changed; null: anybody's.
+    account: Option<Uuid>,
+}
+
+impl Event {
+    /// Whether an account may see it, of those that may read its topic.
+    pub fn is_for(&self, account: Uuid) -> bool {
+        let audience = self.audience.as_ref();
+        audience.is_none_or(|audience| audience.contains(&account))
+    }
+
+    /// Of an `access.changed`: whether the rights of an account may have changed.
+    pub fn changes_access_of(&self, account: Uuid) -> bool {
+        let changed = serde_json::from_str::<AccessChanged>(self.data.get());
+        changed.map_or(true, |changed| {
+            changed.account.is_none_or(|of| of == account)
+        })
+    }
+
+    /// The frame that tells it.
+    pub fn frame(&self, position: &str) -> Frame {
+        let frame = EventFrame {
+            kind: &self.kind,
+            id: self.id,
+            topic: &self.topic,
+            position,
+            created_at: &self.created_at,
+            data: &self.data,
+        };
+        Frame {
+            text: serde_json::to_string(&frame).unwrap_or_default().into(),
+            position: position.into(),
+        }
+    }
+}
+
+/// What was committed between two snapshots, or a part of it.
+#[derive(Debug, Deserialize)]
+pub struct Read {
+    until: String,
+    at: i64,
+    events: Vec<Event>,
+}
+
+impl Read {
+    /// Reads the database's answer: the batch's end, the time of the look, and the events.
+    pub fn parse(json: &str) -> Result<(Snapshot, i64, Vec<Event>)> {
+        let read: Self = serde_json::from_str(json).context("events")?;
+        Ok((read.until.parse()?, read.at, read.events))
+    }
+}
+
+/// Where the database stands.
+#[derive(Debug, Deserialize)]
+pub struct Now {
+    snapshot: String,
+    pub epoch: i64,
+    pub at: i64,
+    pub kept_since: i64,
+}
+
+/// Asks the database where it stands.
+pub async fn now(pool: &PgPool) -> Result<(Now, Seen)> {
+    let json: String = sqlx::query_scalar("select events.now()::text")
+        .fetch_one(pool)
+        .await?;
+    let now: Now = serde_json::from_str(&json)?;
+    let seen = Seen {
+        epoch: now.epoch,
+        at_ms: now.at,
+        snapshot: now.snapshot.parse()?,
+    };
+    Ok((now, seen))
+}
+
+/// The reader of the outbox.
+pub struct Outbox {
+    pub pool: PgPool,
+    pub hub: Arc<Hub>,
+    pub metrics: Arc<Metrics>,
+    pub position_key: [u8; 32],
+    /// Names this reader among those that sleep.
+    pub reader: Uuid,
+}
+
+impl Outbox {
+    /// Follows the outbox for ever; a database that is gone is waited for, and nothing is lost by that.
+    pub async fn follow(self) {
+        let mut seen = None;
+        loop {
+            if let Err(error) = self.follow_until_failure(&mut seen).await {
+                tracing::warn!("the outbox can't be read: {error:#}");
+                self.metrics.failures.inc();
+            }
+            sleep(RETRY_AFTER).await;
+        }
+    }
+
+    async fn follow_until_failure(&self, seen: &mut Option<Seen>) -> Result<()> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen("events").await?;
+        let (now, begin) = now(&self.pool).await?;
+        // Another database under the same address: where its readers stood means nothing there.
+        let mut at = match seen.take().filter(|seen| seen.epoch == now.epoch) {
+            Some(seen) => seen,
+            None => begin,
+        };
+        self.hub.hand_out(&[], Some(at.clone()), &self.metrics);
+        let mut last_event = Instant::now();
+        loop {
+            let found = self.hand_out_new(&mut at, seen).await?;
+            if found {
+                last_event = Instant::now();
+            } else if last_event.elapsed() > AWAKE_FOR {
+                self.sleep_until_events(&mut listener, &mut at, seen)
+                    .await?;
+                last_event = Instant::now();
+                continue;
+            }
+            sleep(POLL_EVERY).await;
+        }
+    }
+
+    /// Hands out all that is new; answers whether there was anything. `kept` is what stays where this fails.
+    async fn hand_out_new(&self, at: &mut Seen, kept: &mut Option<Seen>) -> Result<bool> {
+        let (mut until, mut number, mut found) = (None::<Snapshot>, -1, false);
+        loop {
+            *kept = Some(at.clone());
+            let json: String = sqlx::query_scalar(
+                "select events.read($1::text::pg_snapshot, $2::text::pg_snapshot, $3, $4)::text",
+            )
+            .bind(at.snapshot.to_string())
+            .bind(until.as_ref().map(ToString::to_string))
+            .bind(number)
+            .bind(BATCH)
+            .fetch_one(&self.pool)
+            .await?;
+            let (end, at_ms, events) = Read::parse(&json)?;
+            found |= !events.is_empty();
+            let full = events.len() == BATCH as usize;
+            number = events.last().map_or(number, |last| last.number);
+            let batch: Vec<_> = events
+                .into_iter()
+                .map(|event| {
+                    let position = position_within(at, &end, event.number);
+                    let position = position.seal(&self.position_key);
+                    self.metrics.lag(event.at);
+                    (event, position)
+                })
+                .collect();
+            if full {
+                self.hub.hand_out(&batch, None, &self.metrics);
+                until = Some(end);
+                continue;
+            }
+            at.snapshot = end;
+            at.at_ms = at_ms;
+            self.hub.hand_out(&batch, Some(at.clone()), &self.metrics);
+            return Ok(found);
+        }
+    }
+
+    async fn sleep_until_events(
+        &self,
+        listener: &mut PgListener,
+        at: &mut Seen,
+        kept: &mut Option<Seen>,
+    ) -> Result<()> {
+        sqlx::query(
+            "insert into events.sleeper (reader) values ($1) on conflict (reader) do update set since = now()",
+        )
+        .bind(self.reader)
+        .execute(&self.pool)
+        .await?;
+        let mut polls = SLEEPING_POLLS.iter();
+        let mut pause = Duration::ZERO;
+        while !self.hand_out_new(at, kept).await? {
+            pause = polls.next().copied().unwrap_or(pause);
+            if let Ok(notified) = timeout(pause, listener.recv()).await {
+                notified?;
+                break;
+            }
+        }
+        sqlx::query("delete from events.sleeper where reader = $1")
+            .bind(self.reader)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! Who is at the other end. The functions know: the gateway asks them with the client's own credentials, and asks
+//! the database what has been revoked since.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+use serde_json::Value;
+use sqlx::postgres::PgPool;
+use tokio::sync::broadcast;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+/// A function answers within this, or the client is told to try again.
+const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_ANSWER_BYTES: usize = 256 << 10;
+/// How often the database is asked what was revoked.
+const WATCH_EVERY: Duration = Duration::from_millis(750);
+
+/// What a client presented.
+#[derive(Clone)]
+pub enum Credential {
+    /// An access token or an API key.
+    Bearer(Arc<str>),
+    /// A browser's session cookie: the whole header.
+    Cookie(HeaderValue),
+}
+
+impl Credential {
+    /// When an access token ends, in seconds since 1970. The functions have verified it before.
+    pub fn expires_at(&self) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Claims {
+            exp: u64,
+        }
+        let Self::Bearer(token) = self else {
+            return None;
+        };
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+        let claims: Claims = serde_json::from_slice(&claims).ok()?;
+        Some(claims.exp)
+    }
+}
+
+/// Who a credential stands for.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Session {
+    /// The account.
+    pub account: Uuid,
+    /// The session or API key.
+    pub session: Uuid,
+}
+
+/// What ended, as the database tells it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Ended {
+    #[serde(rename = "revoked")]
+    sessions: Vec<Uuid>,
+    /// Accounts that changed, with the number of their change: their keys and rights may have ended.
+    changed: Vec<(Uuid, i64)>,
+    now: String,
+}
+
+impl Ended {
+    /// Whether a session was revoked.
+    pub fn ends(&self, session: &Session) -> bool {
+        self.sessions.contains(&session.session)
+    }
+
+    /// The number of the last change of the account behind a session, if it changed lately.
+    pub fn change_of(&self, session: &Session) -> Option<i64> {
+        let mut changes = self.changed.iter();
+        changes.find_map(|(account, number)| (*account == session.account).then_some(*number))
+    }
+}
+
+/// The way to the functions.
+pub struct Functions {
+    client: Client<HttpConnector, Full<Bytes>>,
+    url: String,
+}
+
+impl Functions {
+    /// The functions at an address such as `http://127.0.0.1:3000`.
+    pub fn new(url: &str) -> Self {
+        Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            url: url.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// Who a credential stands for; `None` if it is not valid.
+    ///
+    /// # Errors
+    /// The functions can't be reached, or are not well.
+    pub async fn session(&self, credential: &Credential) -> Result<Option<Session>> {
+        let (status, body) = self
+            .call(Method::GET, "/api/events/session", credential, None)
+            .await?;
+        match status {
+            StatusCode::OK => Ok(Some(serde_json::from_slice(&body).context("a session")?)),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(None),
+            other => bail!("the functions answered {other} to who somebody is"),
+        }
+    }
+
+    /// Sends a client's request on with its credential. Answers the status and the body.
+    ///
+    /// # Errors
+    /// The functions can't be reached, or take too long.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        credential: &Credential,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Bytes)> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url).parse::<Uri>()?);
+        request = match credential {
+            Credential::Bearer(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
+            Credential::Cookie(cookie) => request.header(COOKIE, cookie),
+        };
+        let body = match body {
+            Some(value) => {
+                request = request.header(CONTENT_TYPE, "application/json");
+                Bytes::from(serde_json::to_vec(value)?)
+            }
+            None => Bytes::new(),
+        };
+        let answered = async {
+            let response = self.client.request(request.body(Full::new(body))?).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES)
+                .collect()
+                .await;
+            let body = body.map_err(|error| anyhow::anyhow!("an answer broke off: {error}"))?;
+            Ok((status, body.to_bytes()))
+        };
+        timeout(PATIENCE, answered)
+            .await
+            .context("the functions take too long")?
+    }
+}
+
+/// Tells everybody what was revoked, for ever. A database that is gone is asked again; what ended meanwhile is told
+/// then.
+pub async fn watch(pool: PgPool, ended: broadcast::Sender<Arc<Ended>>) {
+    let mut since = None::<String>;
+    loop {
+        tokio::time::sleep(WATCH_EVERY).await;
+        let asked = sqlx::query_scalar::<_, String>(
+            "select identity.check_in($1::text::timestamptz, null, null, 'standard', 0, false)::text",
+        )
+        .bind(since.clone())
+        .fetch_one(&pool)
+        .await
+        .map_err(anyhow::Error::from)
+        .and_then(|json| Ok(serde_json::from_str::<Ended>(&json)?));
+        match asked {
+            Ok(news) => {
+                since = Some(news.now.clone());
+                // Nobody may be listening.
+                _ = ended.send(Arc::new(news));
+            }
+            Err(error) => tracing::warn!("can't ask what was revoked: {error:#}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_says_when_it_ends() {
+        let claims = URL_SAFE_NO_PAD.encode(r#"{"exp":1234,"sub":"x"}"#);
+        let bearer = |text: String| Credential::Bearer(text.into());
+        assert_eq!(bearer(format!("h.{claims}.s")).expires_at(), Some(1234));
+        assert_eq!(bearer("gk_key".into()).expires_at(), None);
+        assert_eq!(bearer("a.%.c".into()).expires_at(), None);
+    }
+}

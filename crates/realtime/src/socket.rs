@@ -1,0 +1,327 @@
+//! One WebSocket, from its upgrade to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use http::Method;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::time::{Instant, interval, sleep, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+use uuid::Uuid;
+
+use crate::feed::{Feed, Out, refuse, tell};
+use crate::frames::{Close, FromClient, FromServer};
+use crate::hub::{Frame, Listener};
+use crate::request::Waiting;
+use crate::session::{Credential, Session};
+use crate::{Gateway, stopping};
+
+/// The largest frame, after all its fragments are put together.
+const MAX_FRAME_BYTES: usize = 64 << 10;
+const BUFFER_BYTES: usize = 4 << 10;
+/// A peer that is there answers pings.
+const PING_EVERY: Duration = Duration::from_secs(25);
+/// Without a sign of life for so long the peer is gone: two pings and a bit.
+const GONE_AFTER: Duration = Duration::from_secs(60);
+/// For a frame to leave, and for the last words.
+const SEND_WITHIN: Duration = Duration::from_secs(20);
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+type Stream = WebSocketStream<TokioIo<Upgraded>>;
+
+/// A socket's way out.
+struct Wire {
+    stream: Stream,
+    listener: Option<Arc<Listener>>,
+}
+
+impl Out for Wire {
+    async fn send(&mut self, frame: Frame) -> Result<(), Close> {
+        self.write(Message::Text(frame.text)).await
+    }
+}
+
+impl Wire {
+    async fn write(&mut self, message: Message) -> Result<(), Close> {
+        let listener = self.listener.clone();
+        let too_slow = async {
+            match &listener {
+                Some(listener) if !listener.is_too_slow() => listener.woken.notified().await,
+                Some(_) => {}
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            sent = timeout(SEND_WITHIN, self.stream.send(message)) => match sent {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) => Err(Close::GoingAway),
+                Err(_) => Err(Close::TooSlow),
+            },
+            () = too_slow => Err(Close::TooSlow),
+        }
+    }
+
+    async fn close(&mut self, why: Close) {
+        let frame = CloseFrame {
+            code: CloseCode::from(why.code()),
+            reason: why.reason().into(),
+        };
+        // The peer may be gone, or not read this either.
+        _ = timeout(CLOSE_WITHIN, self.stream.close(Some(frame))).await;
+    }
+}
+
+/// Serves an upgraded connection until it ends.
+pub async fn serve(
+    gateway: Arc<Gateway>,
+    upgraded: Upgraded,
+    signed_in: Option<(Credential, Session)>,
+    topics: Vec<String>,
+    waiting: Waiting,
+) {
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_FRAME_BYTES))
+        .max_frame_size(Some(MAX_FRAME_BYTES))
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES);
+    let stream =
+        WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config));
+    let mut wire = Wire {
+        stream: stream.await,
+        listener: None,
+    };
+    gateway.metrics.sockets.inc();
+    let ended = match signed_in {
+        Some((credential, session)) => run(&gateway, &mut wire, credential, session, topics).await,
+        None => match sign_in(&gateway, &mut wire).await {
+            Ok((credential, session)) => {
+                drop(waiting);
+                run(&gateway, &mut wire, credential, session, topics).await
+            }
+            Err(why) => Err(why),
+        },
+    };
+    if let Err(why) = ended {
+        if why == Close::TooSlow {
+            gateway.metrics.slow.inc();
+        }
+        wire.close(why).await;
+    }
+    gateway.metrics.sockets.dec();
+}
+
+/// Waits for the first frame, which signs in.
+async fn sign_in(gateway: &Gateway, wire: &mut Wire) -> Result<(Credential, Session), Close> {
+    let frame = timeout(gateway.limits.sign_in, next_text(wire)).await;
+    let text = match frame {
+        Ok(Ok(Some(text))) => text,
+        Ok(Err(why)) => return Err(why),
+        Ok(Ok(None)) | Err(_) => return Err(Close::NotSignedIn),
+    };
+    let Ok(FromClient::Authenticate { token }) = serde_json::from_str(&text) else {
+        return Err(Close::NotSignedIn);
+    };
+    let credential = Credential::Bearer(token.into());
+    match gateway.functions.session(&credential).await {
+        Ok(Some(session)) => Ok((credential, session)),
+        Ok(None) => Err(Close::NotSignedIn),
+        Err(error) => {
+            tracing::warn!("can't tell who a token stands for: {error:#}");
+            refuse(wire, "unavailable").await?;
+            Err(Close::GoingAway)
+        }
+    }
+}
+
+/// The next text frame; `None` where the peer closed.
+async fn next_text(wire: &mut Wire) -> Result<Option<String>, Close> {
+    while let Some(message) = wire.stream.next().await {
+        match read(message)? {
+            Some(Heard::Text(text)) => return Ok(Some(text)),
+            Some(Heard::Closed) => return Ok(None),
+            None => {}
+        }
+    }
+    Ok(None)
+}
+
+enum Heard {
+    Text(String),
+    Closed,
+}
+
+fn read(message: Result<Message, Error>) -> Result<Option<Heard>, Close> {
+    match message {
+        Ok(Message::Text(text)) => Ok(Some(Heard::Text(text.to_string()))),
+        Ok(Message::Binary(_)) => Err(Close::NotText),
+        Ok(Message::Close(_)) => Ok(Some(Heard::Closed)),
+        // Pings are answered by the library.
+        Ok(_) => Ok(None),
+        Err(Error::Capacity(_)) => Err(Close::TooLarge),
+        Err(_) => Ok(Some(Heard::Closed)),
+    }
+}
+
+async fn run(
+    gateway: &Arc<Gateway>,
+    wire: &mut Wire,
+    credential: Credential,
+    session: Session,
+    topics: Vec<String>,
+) -> Result<(), Close> {
+    if !gateway.enter(session.account) {
+        return Err(Close::TooMany);
+    }
+    let account = session.account;
+    let mut feed = Feed::new(gateway.clone(), credential, session);
+    wire.listener = Some(feed.listener.clone());
+    tell(wire, &FromServer::Authenticated { account }).await?;
+    if !topics.is_empty() {
+        feed.subscribe(topics, None, None, wire).await?;
+    }
+    let mut stop = gateway.stop.subscribe();
+    let mut ping = interval(PING_EVERY);
+    ping.reset();
+    let mut heard = Instant::now();
+    loop {
+        let lasts = feed.lasts();
+        tokio::select! {
+            message = wire.stream.next() => {
+                heard = Instant::now();
+                let Some(message) = message else {
+                    return Ok(());
+                };
+                match read(message)? {
+                    Some(Heard::Text(text)) => hear(gateway, wire, &mut feed, &text).await?,
+                    Some(Heard::Closed) => return Ok(()),
+                    None => {}
+                }
+            }
+            Some(told) = feed.queue.recv() => feed.pass_on(told, wire).await?,
+            Ok(ended) = feed.ended.recv() => feed.look_at(&ended, wire).await?,
+            () = feed.listener.woken.notified() => return Err(Close::TooSlow),
+            () = sleep(lasts) => return Err(Close::NotSignedIn),
+            _ = ping.tick() => {
+                if heard.elapsed() > GONE_AFTER {
+                    return Ok(());
+                }
+                wire.write(Message::Ping(Bytes::new())).await?;
+            }
+            () = stopping(&mut stop) => return Err(Close::GoingAway),
+        }
+    }
+}
+
+/// Does what a frame of the client asks.
+async fn hear(
+    gateway: &Arc<Gateway>,
+    wire: &mut Wire,
+    feed: &mut Feed,
+    text: &str,
+) -> Result<(), Close> {
+    let frame = match serde_json::from_str(text) {
+        Ok(frame) => frame,
+        Err(_) => return refuse(wire, "invalid-frame").await,
+    };
+    match frame {
+        FromClient::Ping => tell(wire, &FromServer::Pong).await,
+        FromClient::Authenticate { .. } => refuse(wire, "already-authenticated").await,
+        FromClient::Renew { token } => renew(gateway, wire, feed, token).await,
+        FromClient::Subscribe {
+            topics,
+            types,
+            since,
+        } => {
+            let types = types.map(Into::into);
+            feed.subscribe(topics, types, since.as_deref(), wire).await
+        }
+        FromClient::Unsubscribe { topics } => {
+            topics.iter().for_each(|topic| feed.unsubscribe(topic));
+            Ok(())
+        }
+        FromClient::Post {
+            channel,
+            body,
+            client_id,
+            reference,
+        } => {
+            let message = json!({ "body": body, "client_id": client_id });
+            post(gateway, wire, feed, channel, &message, reference.as_deref()).await
+        }
+        FromClient::Typing { channel } => {
+            let topic = format!("channel:{channel}");
+            if !feed.reads(&topic) {
+                return refuse(wire, "not-subscribed").await;
+            }
+            gateway
+                .ephemeral
+                .typing(&gateway.pool, channel, feed.session.account)
+                .await;
+            Ok(())
+        }
+        FromClient::Presence { state } => {
+            let topics: Vec<_> = feed
+                .topics()
+                .filter(|topic| topic.starts_with("channel:"))
+                .cloned()
+                .collect();
+            gateway
+                .ephemeral
+                .presence(&gateway.pool, &topics, feed.session.account, state)
+                .await;
+            Ok(())
+        }
+    }
+}
+
+/// Goes on with another token of the same account.
+async fn renew(
+    gateway: &Gateway,
+    wire: &mut Wire,
+    feed: &mut Feed,
+    token: String,
+) -> Result<(), Close> {
+    let credential = Credential::Bearer(token.into());
+    match gateway.functions.session(&credential).await {
+        Ok(Some(session)) if session.account == feed.session.account => {
+            feed.credential = credential;
+            feed.session = session;
+            tell(wire, &FromServer::Renewed).await
+        }
+        Ok(_) => Err(Close::NotSignedIn),
+        Err(_) => refuse(wire, "unavailable").await,
+    }
+}
+
+/// Posts a message as the sender, by the function that posts messages: there is one writer.
+async fn post(
+    gateway: &Gateway,
+    wire: &mut Wire,
+    feed: &Feed,
+    channel: Uuid,
+    message: &Value,
+    reference: Option<&str>,
+) -> Result<(), Close> {
+    let path = format!("/api/channels/{channel}/messages");
+    let answered = gateway
+        .functions
+        .call(Method::POST, &path, &feed.credential, Some(message))
+        .await;
+    let problem = match answered {
+        Ok((status, _)) if status.is_success() => return Ok(()),
+        Ok((_, body)) => serde_json::from_slice(&body).unwrap_or(Value::Null),
+        Err(_) => json!({ "code": "unavailable" }),
+    };
+    let frame = FromServer::Error {
+        code: problem["code"].as_str().unwrap_or("unavailable"),
+        detail: problem["detail"].as_str(),
+        reference,
+    };
+    tell(wire, &frame).await
+}

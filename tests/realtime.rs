@@ -1,0 +1,446 @@
+//! The gateway: sockets and streams that are told what happens.
+
+use anyhow::{Context, Result, bail};
+use e2e::{Server, agents::Agent};
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, time::Duration};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Error, Message, client::IntoClientRequest, http::StatusCode},
+};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+const WAIT: Duration = Duration::from_secs(10);
+
+struct Client(Socket);
+
+impl Client {
+    async fn connect(
+        server: &Server,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, Error> {
+        let url = format!("{}{path}", server.url.replacen("http", "ws", 1));
+        let mut request = url.into_client_request()?;
+        for (name, value) in headers {
+            request
+                .headers_mut()
+                .insert(*name, value.parse().expect("a header"));
+        }
+        Ok(Self(connect_async(request).await?.0))
+    }
+
+    /// Signed in by header, with its first frame read.
+    async fn signed_in(server: &Server, who: &Agent) -> Result<Self> {
+        let bearer = format!("Bearer {}", who.token);
+        let mut client = Self::connect(server, "/ws", &[("authorization", &bearer)]).await?;
+        let first = client.frame().await?;
+        assert_eq!(first, json!({ "type": "authenticated", "account": who.id }));
+        Ok(client)
+    }
+
+    async fn send(&mut self, frame: &Value) -> Result<()> {
+        Ok(self.0.send(Message::text(frame.to_string())).await?)
+    }
+
+    async fn frame(&mut self) -> Result<Value> {
+        loop {
+            let next = timeout(WAIT, self.0.next())
+                .await
+                .context("no frame came")?;
+            match next.context("the socket ended")?? {
+                Message::Text(text) => return Ok(serde_json::from_str(&text)?),
+                Message::Close(why) => bail!("closed: {why:?}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// The frames until one of a type, with that one last.
+    async fn until(&mut self, kind: &str) -> Result<Vec<Value>> {
+        let mut frames = Vec::new();
+        loop {
+            frames.push(self.frame().await?);
+            if frames.last().is_some_and(|frame| frame["type"] == kind) {
+                return Ok(frames);
+            }
+        }
+    }
+
+    async fn subscribe(&mut self, topic: &str, since: Option<&str>) -> Result<Vec<Value>> {
+        let mut frame = json!({ "type": "subscribe", "topics": [topic] });
+        if let Some(since) = since {
+            frame["since"] = since.into();
+        }
+        self.send(&frame).await?;
+        self.until("subscribed").await
+    }
+
+    /// The code with which the server closes.
+    async fn close_code(&mut self) -> Result<u16> {
+        loop {
+            let next = timeout(WAIT, self.0.next())
+                .await
+                .context("it stays open")?;
+            match next {
+                Some(Ok(Message::Close(Some(why)))) => return Ok(why.code.into()),
+                Some(Ok(_)) => {}
+                other => bail!("no close frame: {other:?}"),
+            }
+        }
+    }
+}
+
+fn emit(topic: &str, number: u64) -> String {
+    format!("select events.emit(array['{topic}'], 'test.number', '{{\"n\": {number}}}')")
+}
+
+fn numbers(frames: &[Value]) -> Vec<u64> {
+    let tests = frames.iter().filter(|frame| frame["type"] == "test.number");
+    tests
+        .filter_map(|frame| frame["data"]["n"].as_u64())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_subscriber_is_told_what_happens_and_resumes_without_a_gap() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let topic = format!("account:{}", ada.id);
+    let mut client = Client::signed_in(&server, &ada).await?;
+    let subscribed = client.subscribe("account:me", None).await?;
+    let subscribed = subscribed.last().context("subscribed")?;
+    assert_eq!(subscribed["topic"], topic.as_str());
+    let start = subscribed["position"]
+        .as_str()
+        .context("position")?
+        .to_owned();
+    for number in 1..=5 {
+        server.database.execute(&emit(&topic, number)).await?;
+    }
+    let mut frames = Vec::new();
+    while numbers(&frames).len() < 5 {
+        frames.push(client.frame().await?);
+    }
+    assert_eq!(numbers(&frames), [1, 2, 3, 4, 5]);
+    let second = &frames[1];
+    assert!(second["id"].is_string() && second["created_at"].is_string());
+    let position = second["position"].as_str().context("position")?.to_owned();
+    drop(client);
+
+    // While nobody listens; one of them commits only after the client is back.
+    let late = server.database.hold(&emit(&topic, 6)).await?;
+    server.database.execute(&emit(&topic, 7)).await?;
+    let mut again = Client::signed_in(&server, &ada).await?;
+    let replayed = again.subscribe("account:me", Some(&position)).await?;
+    assert_eq!(numbers(&replayed), [3, 4, 5, 7]);
+    late.commit().await?;
+    assert_eq!(numbers(&[again.frame().await?]), [6]);
+    // The position of `subscribed` resumes, too, though no event had come then.
+    let all = Client::signed_in(&server, &ada)
+        .await?
+        .subscribe("account:me", Some(&start))
+        .await?;
+    let all: BTreeSet<_> = numbers(&all).into_iter().collect();
+    assert_eq!(all, (1..=7).collect());
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_may_not_read_is_denied_and_rights_that_end_end_the_subscription() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let bob = Agent::sign_in(&server, "bob", 2).await?;
+    let mut client = Client::signed_in(&server, &bob).await?;
+    for topic in [
+        format!("account:{}", ada.id),
+        "channel:x".into(),
+        "all:all".into(),
+        "x".into(),
+    ] {
+        client
+            .send(&json!({ "type": "subscribe", "topics": [topic] }))
+            .await?;
+        assert_eq!(
+            client.frame().await?,
+            json!({ "type": "denied", "topic": topic })
+        );
+    }
+    let database = &server.database;
+    database
+        .execute(
+            "create table public.allowed (yes boolean);
+             insert into public.allowed values (true);
+             create function public.may_read(account uuid, id text) returns boolean language sql stable
+             as $$ select yes from public.allowed $$;
+             insert into events.topic_kind (kind, reader) values ('test', 'public.may_read')",
+        )
+        .await?;
+    client.subscribe("test:1", None).await?;
+    database.execute(&emit("test:1", 1)).await?;
+    assert_eq!(numbers(&[client.frame().await?]), [1]);
+    let end = "update public.allowed set yes = false;
+         select events.emit(array['test:1'], 'access.changed', '{}')";
+    database.execute(end).await?;
+    assert_eq!(
+        client.frame().await?,
+        json!({ "type": "denied", "topic": "test:1" })
+    );
+    database.execute(&emit("test:1", 2)).await?;
+    client.send(&json!({ "type": "ping" })).await?;
+    assert_eq!(client.frame().await?, json!({ "type": "pong" }));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_socket_signs_in_by_frame_and_ends_with_its_session() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let mut client = Client::connect(&server, "/ws", &[]).await?;
+    client
+        .send(&json!({ "type": "authenticate", "token": ada.token }))
+        .await?;
+    assert_eq!(client.frame().await?["type"], "authenticated");
+    let renewed = Agent::token(&server, 1).await?;
+    client
+        .send(&json!({ "type": "renew", "token": renewed }))
+        .await?;
+    assert_eq!(client.frame().await?, json!({ "type": "renewed" }));
+    let url = format!("{}/api/sessions/current", server.url);
+    let out = server.http.delete(url).bearer_auth(&renewed).send().await?;
+    assert!(out.status().is_success());
+    assert_eq!(client.close_code().await?, 4401);
+
+    let mut silent = Client::connect(&server, "/ws", &[]).await?;
+    silent
+        .send(&json!({ "type": "authenticate", "token": "nonsense" }))
+        .await?;
+    assert_eq!(silent.close_code().await?, 4401);
+    let refused = Client::connect(&server, "/ws", &[("authorization", "Bearer nonsense")]).await;
+    let Err(Error::Http(answer)) = refused else {
+        bail!("a bad token must be refused at the door");
+    };
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    let cookie = "__Host-gather-session=gs_x";
+    let elsewhere = [("cookie", cookie), ("origin", "https://elsewhere.example")];
+    let Err(Error::Http(answer)) = Client::connect(&server, "/ws", &elsewhere).await else {
+        bail!("another origin's page must not use the cookie");
+    };
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    Ok(())
+}
+
+#[tokio::test]
+async fn sockets_have_bounds() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let mut large = Client::signed_in(&server, &ada).await?;
+    large
+        .send(&json!({ "type": "ping", "x": "x".repeat(70_000) }))
+        .await?;
+    assert_eq!(large.close_code().await?, 4413);
+    drop(large);
+    let mut client = Client::signed_in(&server, &ada).await?;
+    client.0.send(Message::text("[]")).await?;
+    assert_eq!(client.frame().await?["code"], "invalid-frame");
+    let many: Vec<String> = (0..201).map(|n| format!("tag:{n}")).collect();
+    client
+        .send(&json!({ "type": "subscribe", "topics": many }))
+        .await?;
+    assert_eq!(client.frame().await?["code"], "too-many-topics");
+    let mut others = Vec::new();
+    for _ in 1..20 {
+        others.push(Client::signed_in(&server, &ada).await?);
+    }
+    let bearer = format!("Bearer {}", ada.token);
+    let mut last = Client::connect(&server, "/ws", &[("authorization", &bearer)]).await?;
+    assert_eq!(last.close_code().await?, 4409);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_read_is_closed_and_slows_nobody() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let topic = format!("account:{}", ada.id);
+    let mut deaf = Client::signed_in(&server, &ada).await?;
+    deaf.subscribe("account:me", None).await?;
+    let mut quick = Client::signed_in(&server, &ada).await?;
+    quick.subscribe("account:me", None).await?;
+    let flood = format!(
+        "select events.emit(array['{topic}'], 'test.number',
+             jsonb_build_object('n', n, 'text', repeat('x', 20000))) from generate_series(1, 1500) n"
+    );
+    let reader = tokio::spawn(async move {
+        let mut seen = 0;
+        while seen < 1500 {
+            seen += numbers(&[quick.frame().await?]).len();
+        }
+        anyhow::Ok(())
+    });
+    for part in [1, 2, 3, 4, 5] {
+        let from = (part - 1) * 300 + 1;
+        let flood = flood.replace(
+            "generate_series(1, 1500)",
+            &format!("generate_series({from}, {})", part * 300),
+        );
+        server.database.execute(&flood).await?;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    reader.await??;
+    let text = server.text("/metrics").await?;
+    assert!(text.contains("gather_realtime_slow_total 1"), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_same_comes_over_an_event_stream() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let topic = format!("account:{}", ada.id);
+    let url = format!(
+        "{}/api/events/stream?topics=account:me&types=test.*",
+        server.url
+    );
+    let open = server.http.get(&url).bearer_auth(&ada.token).send().await?;
+    assert_eq!(open.headers()["content-type"], "text/event-stream");
+    let mut lines = Lines {
+        stream: open,
+        text: String::new(),
+    };
+    let subscribed = lines.event().await?.1;
+    assert_eq!(subscribed["type"], "subscribed");
+    for number in 1..=3 {
+        server.database.execute(&emit(&topic, number)).await?;
+    }
+    let (id, first) = lines.event().await?;
+    assert_eq!(numbers(&[first]), [1]);
+    drop(lines);
+    let again = server
+        .http
+        .get(&url)
+        .bearer_auth(&ada.token)
+        .header("last-event-id", id)
+        .send()
+        .await?;
+    let mut lines = Lines {
+        stream: again,
+        text: String::new(),
+    };
+    assert_eq!(numbers(&[lines.event().await?.1]), [2]);
+    assert_eq!(numbers(&[lines.event().await?.1]), [3]);
+    let unsigned = server.get("/api/events/stream?topics=account:me").await?;
+    assert_eq!(unsigned.status(), 401);
+    Ok(())
+}
+
+struct Lines {
+    stream: reqwest::Response,
+    text: String,
+}
+
+impl Lines {
+    /// The next event: its id, and its data.
+    async fn event(&mut self) -> Result<(String, Value)> {
+        loop {
+            while let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| {
+                    event
+                        .lines()
+                        .find_map(|line| line.strip_prefix(name))
+                        .map(str::to_owned)
+                };
+                let (id, data) = (field("id: "), field("data: "));
+                self.text = rest.to_owned();
+                if let Some(data) = data {
+                    return Ok((id.unwrap_or_default(), serde_json::from_str(&data)?));
+                }
+            }
+            let chunk = timeout(WAIT, self.stream.chunk())
+                .await??
+                .context("the stream ended")?;
+            self.text += std::str::from_utf8(&chunk)?;
+        }
+    }
+}
+
+#[tokio::test]
+async fn typing_is_told_to_who_is_there_and_kept_nowhere() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let bob = Agent::sign_in(&server, "bob", 2).await?;
+    server
+        .database
+        .execute(
+            "delete from events.topic_kind where kind = 'channel';
+             insert into events.topic_kind (kind, reader) values ('channel', 'events.may_read_public')",
+        )
+        .await?;
+    let channel = uuid::Uuid::now_v7();
+    let topic = format!("channel:{channel}");
+    let mut writer = Client::signed_in(&server, &ada).await?;
+    let mut reader = Client::signed_in(&server, &bob).await?;
+    writer
+        .send(&json!({ "type": "typing", "channel": channel }))
+        .await?;
+    assert_eq!(writer.frame().await?["code"], "not-subscribed");
+    writer.subscribe(&topic, None).await?;
+    reader.subscribe(&topic, None).await?;
+    writer
+        .send(&json!({ "type": "typing", "channel": channel }))
+        .await?;
+    let frame = reader.frame().await?;
+    assert_eq!(
+        (&frame["type"], &frame["account"]),
+        (&json!("typing"), &json!(ada.id))
+    );
+    assert!(frame["until"].is_string());
+    writer
+        .send(&json!({ "type": "presence", "state": "online" }))
+        .await?;
+    assert_eq!(reader.frame().await?["type"], "presence");
+    let url = format!("{}/api/channels/{channel}/presence", server.url);
+    let present: Value = server
+        .http
+        .get(url)
+        .bearer_auth(&bob.token)
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(present[0]["account"], json!(ada.id));
+    let kept: i64 = sqlx::query_scalar("select count(*) from events.event where topic = $1")
+        .bind(&topic)
+        .fetch_one(&mut server.database.connect().await?)
+        .await?;
+    assert_eq!(kept, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_costs_no_event() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let topic = format!("account:{}", ada.id);
+    let mut client = Client::signed_in(&server, &ada).await?;
+    client.subscribe("account:me", None).await?;
+    for number in 1..=5 {
+        server
+            .database
+            .execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity
+                 where usename = 'gather_realtime' and datname = current_database()",
+            )
+            .await?;
+        server.database.execute(&emit(&topic, number)).await?;
+    }
+    let mut seen = BTreeSet::new();
+    while seen.len() < 5 {
+        seen.extend(numbers(&[client.frame().await?]));
+    }
+    assert_eq!(seen, (1..=5).collect());
+    Ok(())
+}
