@@ -93,4 +93,4 @@ grant execute on function platform.uuid_v7() to gather_events;
 grant execute on function identity.check_in(timestamptz, bytea, text, text, integer, boolean),
     identity.signed_by(bytea, bytea, timestamptz), identity.refuse_access(uuid, text, text, text, text)
     to gather_events, gather_realtime;
-grant select, insert, delete on events.sleeper to gather_realtime;
+grant select, insert, update, delete on events.sleeper to gather_realtime;

@@ -114,7 +114,8 @@ impl Feed {
         let begun = self
             .gateway
             .hub
-            .subscribe(&self.listener, &topic, types.clone());
+            .subscribe(&self.listener, &topic, types.clone())
+            .await;
         let Some(seen) = begun else {
             return refuse(out, "database-unavailable").await;
         };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use position::{Batch, Position, Snapshot};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, RwLock, mpsc};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
@@ -41,6 +41,9 @@ pub enum Told {
 #[derive(Default)]
 pub struct Hub {
     inner: Mutex<Inner>,
+    /// Held by the reader of the outbox from the first to the last event of what it read. A subscription that began in
+    /// between would miss the events before it.
+    pub handing_out: RwLock<()>,
 }
 
 #[derive(Default)]
@@ -144,12 +147,13 @@ impl Hub {
 
     /// Begins a subscription: everything after the answered point comes by the queue, nothing before it.
     /// `None` while the outbox has not been read yet.
-    pub fn subscribe(
+    pub async fn subscribe(
         &self,
         listener: &Arc<Listener>,
         topic: &Arc<str>,
         types: Option<Arc<[String]>>,
     ) -> Option<Seen> {
+        let _between = self.handing_out.read().await;
         let mut inner = self.lock();
         let seen = inner.seen.clone()?;
         let subscription = Subscription {
@@ -177,9 +181,14 @@ impl Hub {
         self.lock().topics.values().map(HashMap::len).sum()
     }
 
-    /// Hands out a batch of events, after which `seen` is true.
-    pub fn hand_out(&self, batch: &[(Event, String)], seen: Option<Seen>, metrics: &Metrics) {
-        let mut inner = self.lock();
+    /// Tells where the reader of the outbox stands: all before that was handed out.
+    pub fn stand_at(&self, seen: Seen) {
+        self.lock().seen = Some(seen);
+    }
+
+    /// Hands out events.
+    pub fn hand_out(&self, batch: &[(Event, String)], metrics: &Metrics) {
+        let inner = self.lock();
         for (event, position) in batch {
             let mut frame = None;
             for topic in [event.topic.as_str(), ALL] {
@@ -201,9 +210,6 @@ impl Hub {
                     }
                 }
             }
-        }
-        if seen.is_some() {
-            inner.seen = seen;
         }
     }
 

@@ -31,6 +31,9 @@ const SLEEPING_POLLS: [Duration; 4] = [
     Duration::from_millis(150),
     Duration::from_millis(1000),
 ];
+/// Handed out in one go: a part of what a queue holds, so that readers can keep up with a burst.
+const BURST_BYTES: usize = 256 << 10;
+const BURST_PAUSE: Duration = Duration::from_millis(5);
 /// Before the database is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
@@ -159,7 +162,7 @@ impl Outbox {
             Some(seen) => seen,
             None => begin,
         };
-        self.hub.hand_out(&[], Some(at.clone()), &self.metrics);
+        self.hub.stand_at(at.clone());
         let mut last_event = Instant::now();
         loop {
             let found = self.hand_out_new(&mut at, seen).await?;
@@ -177,7 +180,8 @@ impl Outbox {
 
     /// Hands out all that is new; answers whether there was anything. `kept` is what stays where this fails.
     async fn hand_out_new(&self, at: &mut Seen, kept: &mut Option<Seen>) -> Result<bool> {
-        let (mut until, mut number, mut found) = (None::<Snapshot>, -1, false);
+        let (mut until, mut number) = (None::<Snapshot>, -1);
+        let mut turn = None;
         loop {
             *kept = Some(at.clone());
             let json: String = sqlx::query_scalar(
@@ -190,7 +194,9 @@ impl Outbox {
             .fetch_one(&self.pool)
             .await?;
             let (end, at_ms, events) = Read::parse(&json)?;
-            found |= !events.is_empty();
+            if turn.is_none() && !events.is_empty() {
+                turn = Some(self.hub.handing_out.write().await);
+            }
             let full = events.len() == BATCH as usize;
             number = events.last().map_or(number, |last| last.number);
             let batch: Vec<_> = events
@@ -203,15 +209,31 @@ impl Outbox {
                 })
                 .collect();
             if full {
-                self.hub.hand_out(&batch, None, &self.metrics);
+                self.hand_out(&batch).await;
                 until = Some(end);
                 continue;
             }
             at.snapshot = end;
             at.at_ms = at_ms;
-            self.hub.hand_out(&batch, Some(at.clone()), &self.metrics);
-            return Ok(found);
+            self.hand_out(&batch).await;
+            self.hub.stand_at(at.clone());
+            return Ok(turn.is_some());
         }
+    }
+
+    /// Hands out a batch, with a pause after so many bytes that a queue which was empty still has room for them.
+    async fn hand_out(&self, batch: &[(Event, String)]) {
+        let mut bytes = 0;
+        let mut first = 0;
+        for (index, (event, _)) in batch.iter().enumerate() {
+            bytes += event.data.get().len();
+            if bytes > BURST_BYTES {
+                self.hub.hand_out(&batch[first..=index], &self.metrics);
+                (first, bytes) = (index + 1, 0);
+                sleep(BURST_PAUSE).await;
+            }
+        }
+        self.hub.hand_out(&batch[first..], &self.metrics);
     }
 
     async fn sleep_until_events(
