@@ -8,6 +8,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 fn generated() -> Result<String> {
     let document = guest::openapi::merge([
+        channels::router().into_openapi(),
         events::router().into_openapi(),
         identity::router().into_openapi(),
         jobs::router().into_openapi(),

@@ -1,0 +1,125 @@
+//! What the schema's functions answer: a value, or why they did nothing.
+
+use axum::http::StatusCode;
+use guest::{Problem, Result};
+use serde::Deserialize;
+
+/// The one column of a statement that calls such a function.
+#[derive(Debug, Deserialize)]
+pub struct Outcome<T> {
+    outcome: Answer<T>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Answer<T> {
+    ok: Option<T>,
+    refused: Option<Refusal>,
+    wait_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Refusal {
+    AccountNotFound,
+    Blocked,
+    ChannelArchived,
+    DirectChannel,
+    Forbidden,
+    Inactive,
+    LastOwner,
+    MessageLocked,
+    MessageNotFound,
+    NewAccount,
+    NotAMember,
+    NotFound,
+    NotHidable,
+    ReplyNotFound,
+    SlowMode,
+    TooManyMembers,
+    TooManyPins,
+    TooManyReactions,
+}
+
+impl<T> Outcome<T> {
+    /// The value, or the problem that the refusal is to the client.
+    pub fn value(self) -> Result<T> {
+        match self.done()? {
+            Some(value) => Ok(value),
+            None => Err(Problem::internal(
+                "a function answered neither a value nor a refusal",
+            )),
+        }
+    }
+
+    /// As [`Outcome::value`], where there may be nothing to tell.
+    pub fn done(self) -> Result<Option<T>> {
+        let Answer {
+            ok,
+            refused,
+            wait_ms,
+        } = self.outcome;
+        match refused {
+            Some(refusal) => Err(refusal.problem(wait_ms)),
+            None => Ok(ok),
+        }
+    }
+}
+
+impl Refusal {
+    fn problem(self, wait_ms: Option<u64>) -> Problem {
+        let seconds = u32::try_from(wait_ms.unwrap_or(1000).div_ceil(1000).max(1)).unwrap_or(3600);
+        match self {
+            Self::AccountNotFound => Problem::not_found("account"),
+            Self::Blocked => Problem::forbidden("You can't write here."),
+            Self::ChannelArchived => Problem::conflict(
+                "channel-archived",
+                "The channel is archived: it can be read, and nothing in it changes.",
+            ),
+            Self::DirectChannel => Problem::conflict(
+                "direct-channel",
+                "The members of a direct channel are always the same. It can be hidden in its settings.",
+            ),
+            Self::Forbidden => Problem::forbidden("This needs another role in the channel."),
+            Self::Inactive => Problem::unauthenticated(),
+            Self::LastOwner => Problem::conflict(
+                "last-owner",
+                "A channel needs an owner. Make another one first, or delete it.",
+            ),
+            Self::MessageLocked => Problem::conflict(
+                "message-locked",
+                "A moderator has locked or hidden this message.",
+            ),
+            Self::MessageNotFound => Problem::not_found("message"),
+            Self::NewAccount => limited(
+                "new-account",
+                "An account younger than a day may post 60 messages an hour.",
+                seconds,
+            ),
+            Self::NotAMember => Problem::new(
+                StatusCode::FORBIDDEN,
+                "not-a-member",
+                "Only members of the channel may do this. Join it first.",
+            ),
+            Self::NotFound => Problem::not_found("channel"),
+            Self::NotHidable => Problem::invalid("hidden", "is for direct channels; leave this one"),
+            Self::ReplyNotFound => Problem::invalid("reply_to", "is no message of this channel"),
+            Self::SlowMode => limited(
+                "slow-mode",
+                "The channel is in slow mode. Wait before you post again.",
+                seconds,
+            ),
+            Self::TooManyMembers => {
+                Problem::invalid("to", "may name at most 9 accounts beside yourself")
+            }
+            Self::TooManyPins => Problem::conflict("too-many-pins", "A channel has at most 50 pins."),
+            Self::TooManyReactions => Problem::conflict(
+                "too-many-reactions",
+                "A message has at most 50 kinds of reactions.",
+            ),
+        }
+    }
+}
+
+fn limited(code: &'static str, detail: &'static str, seconds: u32) -> Problem {
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail).retry_after(seconds)
+}

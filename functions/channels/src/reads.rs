@@ -1,0 +1,219 @@
+//! Who has read how far, what is unread, and what an account wants to hear of a channel.
+
+use axum::Json;
+use axum::http::StatusCode;
+use garde::Validate;
+use guest::{Caller, Db, Input, Path, Problem, Result, args};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::directory::Channel;
+use crate::outcome::Outcome;
+
+/// How far a member has read.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct ReadReceipt {
+    account: Uuid,
+    message_id: Uuid,
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+}
+
+/// What waits in a channel.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Unread {
+    channel: Uuid,
+    /// Messages of others after `last_read`; 1,000 stands for more, too.
+    unread: i64,
+    /// Those of them that mention the caller.
+    mentions: i64,
+    /// The message up to which the caller has read; null: none.
+    last_read: Option<Uuid>,
+}
+
+/// The message up to which everything is read.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+pub struct ReadMark {
+    #[garde(skip)]
+    message_id: Uuid,
+}
+
+/// What is heard of a channel.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+pub struct ChannelSettings {
+    #[garde(skip)]
+    notify: Notify,
+    /// Nothing until then.
+    #[garde(inner(custom(sane_time)))]
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    muted_until: Option<OffsetDateTime>,
+    /// Whether a direct channel is not listed until somebody writes there.
+    #[garde(skip)]
+    hidden: Option<bool>,
+}
+
+/// Which messages are notified of.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = ChannelNotify)]
+pub enum Notify {
+    /// All.
+    All,
+    /// Those that mention the account or reply to it.
+    Mentions,
+    /// None.
+    None,
+}
+
+/// PostgreSQL and RFC 3339 agree on these years.
+fn sane_time(time: &OffsetDateTime, _: &()) -> garde::Result {
+    if (1970..=9998).contains(&time.year()) {
+        return Ok(());
+    }
+    Err(garde::Error::new("must be in the years 1970 to 9998"))
+}
+
+/// How far the members of a channel have read, who has read last first; at most 1,000. For members.
+#[utoipa::path(
+    get, path = "/api/channels/{channel}/reads", tag = "channels", operation_id = "reads",
+    params(("channel" = String, Path, description = "Id or name")),
+    responses(
+        (status = 200, body = Vec<ReadReceipt>),
+        (status = 403, description = "`not-a-member`"),
+        (status = 404, description = "`not-found`"),
+    ),
+    security(("token" = []))
+)]
+pub async fn list(
+    db: Db,
+    caller: Caller,
+    Path(channel): Path<String>,
+) -> Result<Json<Vec<ReadReceipt>>> {
+    #[derive(Deserialize)]
+    struct Row {
+        is_member: bool,
+        reads: Vec<ReadReceipt>,
+    }
+    let row: Option<Row> = db
+        .optional(
+            "select exists (
+                     select from member own where own.channel_id = c.id and own.account_id = $1) as is_member,
+                 coalesce((
+                     select jsonb_agg(to_jsonb(r)) from (
+                         select b.account_id as account, m.id as message_id, b.read_at as at
+                         from member b join readable_message($1) m on m.channel_id = b.channel_id and m.seq = b.read_seq
+                         where b.channel_id = c.id and b.read_at is not null
+                         order by b.read_at desc limit 1000
+                     ) r), '[]') as reads
+             from (select find($1, $2) as id) c where c.id is not null",
+            args![caller.id, channel],
+        )
+        .await?;
+    match row {
+        None => Err(Problem::not_found("channel")),
+        Some(Row {
+            is_member: false, ..
+        }) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "not-a-member",
+            "Only members of the channel see who has read what.",
+        )),
+        Some(row) => Ok(Json(row.reads)),
+    }
+}
+
+/// What the caller has not read, of each channel that it is in; at most 1,000, the newest channels first. Own messages
+/// and deleted ones don't count, nor those of accounts that the caller has blocked or muted.
+#[utoipa::path(
+    get, path = "/api/channels/unread", tag = "channels",
+    responses((status = 200, body = Vec<Unread>)),
+    security(("token" = []))
+)]
+pub async fn unread(db: Db, caller: Caller) -> Result<Json<Vec<Unread>>> {
+    let unread = db
+        .many(
+            "select b.channel_id as channel, n.unread, n.mentions, (
+                 select m.id from message m where m.channel_id = b.channel_id and m.seq = b.read_seq) as last_read
+             from member b
+             cross join lateral (
+                 select count(*) as unread, count(*) filter (where u.mentioned) as mentions
+                 from (
+                     select $1 = any (m.mentions) or m.mentions_all as mentioned
+                     from readable_message($1) m
+                     where m.channel_id = b.channel_id and m.seq > b.read_seq and m.state = 'shown'
+                     and m.author_id <> $1
+                     order by m.seq desc limit 1000
+                 ) u
+             ) n
+             where b.account_id = $1 order by b.channel_id desc limit 1000",
+            args![caller.id],
+        )
+        .await?;
+    Ok(Json(unread))
+}
+
+/// Says up to which message the caller has read; never backwards.
+#[utoipa::path(
+    put, path = "/api/channels/{channel}/read", tag = "channels", operation_id = "mark_read", request_body = ReadMark,
+    params(("channel" = String, Path, description = "Id or name")),
+    responses(
+        (status = 204, description = "That far, or further"),
+        (status = 403, description = "`not-a-member`"),
+        (status = 404, description = "`not-found`: the channel, or no message of it"),
+    ),
+    security(("token" = []))
+)]
+pub async fn mark(
+    db: Db,
+    caller: Caller,
+    Path(channel): Path<String>,
+    Input(mark): Input<ReadMark>,
+) -> Result<StatusCode> {
+    let marked: Outcome<()> = db
+        .one(
+            "select mark_read($1, $2, $3) as outcome",
+            args![caller.id, channel, mark.message_id],
+        )
+        .await?;
+    marked.done()?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sets what the caller hears of a channel.
+#[utoipa::path(
+    put, path = "/api/channels/{channel}/settings", tag = "channels", request_body = ChannelSettings,
+    params(("channel" = String, Path, description = "Id or name")),
+    responses(
+        (status = 200, body = Channel),
+        (status = 403, description = "`not-a-member`"),
+        (status = 404, description = "`not-found`"),
+    ),
+    security(("token" = []))
+)]
+pub async fn settings(
+    db: Db,
+    caller: Caller,
+    Path(channel): Path<String>,
+    Input(settings): Input<ChannelSettings>,
+) -> Result<Json<Channel>> {
+    let notify = match settings.notify {
+        Notify::All => "all",
+        Notify::Mentions => "mentions",
+        Notify::None => "none",
+    };
+    let set: Outcome<Channel> = db
+        .one(
+            "select set_settings($1, $2, $3, $4::text::timestamptz, $5) as outcome",
+            args![
+                caller.id,
+                channel,
+                notify,
+                settings.muted_until,
+                settings.hidden
+            ],
+        )
+        .await?;
+    set.value().map(Json)
+}

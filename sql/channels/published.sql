@@ -1,0 +1,13 @@
+-- A message as events tell of it: what everybody who may read it sees.
+create or replace function channels.published(message uuid) returns jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+    select channels.message_json(row(m.id, m.channel_id, m.seq,
+        case when m.deleted_at is not null then 'deleted' when m.hidden_at is not null then 'hidden' else 'shown' end,
+        case when s.seen then m.author_id end, case when s.seen then m.body end, case when s.seen then m.html end,
+        null, m.reply_to, case when s.seen then m.client_id end, null, null, m.version, m.created_at, m.edited_at,
+        m.locked_at is not null, null)::channels.readable, null)
+    from channels.message m
+    cross join lateral (select m.deleted_at is null and m.hidden_at is null as seen) s
+    where m.id = published.message
+$$;

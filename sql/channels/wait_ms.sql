@@ -1,0 +1,23 @@
+-- How long an account must wait before it may post again: by the channel's slow mode, which binds mere members, or as an
+-- account younger than a day, which may post 60 messages an hour. Null: not at all.
+create or replace function channels.wait_ms(c channels.channel, own channels.member) returns jsonb
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    free_at timestamptz := own.posted_at + c.slow_mode_ms * interval '1 millisecond';
+begin
+    if own.role = 'member' and free_at > clock_timestamp() then
+        return channels.refused('slow-mode', ceil(extract(epoch from free_at - clock_timestamp()) * 1000)::bigint);
+    end if;
+    if exists (select from identity.account a
+            where a.id = own.account_id and a.created_at > now() - interval '1 day') then
+        select m.created_at + interval '1 hour' into free_at from channels.message m
+        where m.author_id = own.account_id and m.created_at > now() - interval '1 hour'
+        order by m.created_at desc offset 59 limit 1;
+        if found then
+            return channels.refused('new-account', ceil(extract(epoch from free_at - clock_timestamp()) * 1000)::bigint);
+        end if;
+    end if;
+    return null;
+end
+$$;
