@@ -23,6 +23,7 @@ mod ephemeral;
 mod feed;
 mod frames;
 mod hub;
+mod listener;
 mod metrics;
 mod outbox;
 mod request;
