@@ -38,5 +38,6 @@ mod skill_authors;
 mod skill_rank;
 mod skill_review;
 mod skills;
+mod statements;
 mod storage;
 mod teams;

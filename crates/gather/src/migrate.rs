@@ -26,6 +26,7 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 /// Any number of processes may do this at once.
 pub async fn run(database: &Url, manifest: &Manifest, key: &MasterKey) -> Result<()> {
     let mut connection = connect_or_create(database).await?;
+    refuse_unfolded(&mut connection).await?;
     // The queue library's migrations take turns badly.
     sqlx::query("select pg_advisory_lock(hashtext('gather.migrate'))")
         .execute(&mut connection)
@@ -41,6 +42,7 @@ pub async fn run(database: &Url, manifest: &Manifest, key: &MasterKey) -> Result
 /// Whether the database has exactly the schema that this command was built with; what to do if not.
 pub async fn check(database: &Url) -> Result<()> {
     let mut connection = connect(database).await?;
+    refuse_unfolded(&mut connection).await?;
     let applied = applied(&mut connection).await?;
     let outdated = sql_files::outdated(&mut connection, sql_files::FILES).await?;
     connection.close().await?;
@@ -151,6 +153,22 @@ async fn register_kinds(connection: &mut PgConnection, manifest: &Manifest) -> R
             .bind(i32::try_from(attempts)?)
             .execute(&mut *connection)
             .await?;
+    }
+    Ok(())
+}
+
+/// The first migrations were folded into one a schema, which a database that had them can't follow.
+async fn refuse_unfolded(connection: &mut PgConnection) -> Result<()> {
+    let is_new: bool = sqlx::query_scalar("select to_regclass('platform.applied_sql') is not null")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !is_new && !applied(connection).await?.is_empty() {
+        bail!(
+            "this database was made before the migrations were folded into one a schema, and can't be brought to the new \
+             ones; nothing was changed. To start anew, use another database (in development: remove the state \
+             folder's cluster); to keep the data, dump it with `pg_dump --data-only` and load it into a new database, as \
+             docs/operating.md tells"
+        );
     }
     Ok(())
 }
