@@ -263,10 +263,7 @@ pub async fn export(db: Db, caller: Caller) -> Result<Json<Value>> {
         export: Value,
     }
     let row: Row = db
-        .one(
-            "select identity.export($1) as export",
-            args![caller.id],
-        )
+        .one("select identity.export($1) as export", args![caller.id])
         .await?;
     Ok(Json(row.export))
 }
