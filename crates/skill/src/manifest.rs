@@ -1,8 +1,8 @@
 //! The manifest that is published with a component.
 
-use crate::Tool;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use crate::{Tool, schema::MAX_SAFE_INTEGER};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
 use url::{Host, Url};
 
@@ -79,6 +79,7 @@ pub struct Permissions {
 #[serde(deny_unknown_fields)]
 pub struct KeyValue {
     /// Keys and values together.
+    #[serde(deserialize_with = "whole")]
     pub max_bytes: u64,
 }
 
@@ -87,10 +88,13 @@ pub struct KeyValue {
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Linear memory.
+    #[serde(deserialize_with = "whole")]
     pub memory_bytes: u64,
     /// Fuel: about an instruction each.
+    #[serde(deserialize_with = "whole")]
     pub fuel: u64,
     /// Wall-clock time.
+    #[serde(deserialize_with = "whole")]
     pub deadline_ms: u64,
 }
 
@@ -383,6 +387,18 @@ fn check_origin(origin: &str) -> Result<(), &'static str> {
 }
 
 /// PostgreSQL has no text with a zero character.
+/// Reads an integer as JSON Schema has it: 5.0 and 5e9 are whole numbers, too.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = Number::deserialize(deserializer)?;
+    let of_float = || {
+        let float = number.as_f64()?;
+        let is_exact = float.fract() == 0.0 && (0.0..=MAX_SAFE_INTEGER as f64).contains(&float);
+        is_exact.then_some(float as u64)
+    };
+    let whole = number.as_u64().or_else(of_float);
+    whole.ok_or_else(|| D::Error::custom("must be a whole number, not below zero"))
+}
+
 fn has_zeros(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -464,6 +480,31 @@ mod tests {
                 .unwrap();
         assert_eq!(flat, nested);
         assert_eq!(flat.limits.deadline_ms, 100);
+    }
+
+    #[test]
+    fn a_whole_number_may_have_a_fraction_and_an_exponent() {
+        let text = |limits: &str, kv: &str| {
+            format!(
+                r#"{{"name": "word-count", "version": "1.0.0", "description": "Counts words.",
+                    "permissions": {{"kv": {{"max_bytes": {kv}}}}}, "limits": {limits}}}"#
+            )
+        };
+        let limits = r#"{"memory_bytes": 1048576.0, "fuel": 5e9, "deadline_ms": 1e3}"#;
+        let manifest = Manifest::parse(text(limits, "1024.0").as_bytes()).unwrap();
+        let expected = Limits {
+            memory_bytes: 1 << 20,
+            fuel: 5_000_000_000,
+            deadline_ms: 1_000,
+        };
+        assert_eq!(manifest.limits, expected);
+        assert_eq!(manifest.permissions.kv, Some(KeyValue { max_bytes: 1_024 }));
+        for wrong in ["1.5", "-1", "\"1\"", "1e300"] {
+            assert!(
+                Manifest::parse(text("{}", wrong).as_bytes()).is_err(),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]
