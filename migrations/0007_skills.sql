@@ -2,7 +2,7 @@
 -- attested, rated, ranked.
 
 -- Typo tolerance of the search.
-create schema trigram;
+create schema if not exists trigram;
 create extension if not exists pg_trgm with schema trigram;
 
 create schema skills;

@@ -37,6 +37,7 @@ mod site;
 mod skill_authors;
 mod skill_rank;
 mod skill_review;
+mod skill_search;
 mod skills;
 mod storage;
 mod teams;
