@@ -18,6 +18,7 @@ mod jobs;
 mod jobs_run;
 mod mail_delivery;
 mod mcp;
+mod mcp_tools;
 mod openapi;
 mod ownership;
 mod passkey_device;
