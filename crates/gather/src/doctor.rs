@@ -193,7 +193,7 @@ fn cluster_can_start(state: &Path) -> Finding {
                 binaries.folder().display()
             ),
             Programs::Absent { build, .. } => format!(
-                "no PostgreSQL is installed; `gather up` gets {} ({} MB from {}), with which a private cluster {when}",
+                "no fitting PostgreSQL is installed; `gather up` gets {} ({} MB from {}), with which a private cluster {when}",
                 build.version,
                 build.megabytes(),
                 build.host()?

