@@ -253,7 +253,9 @@ impl Build {
 fn cache(shelf: &Path) -> PathBuf {
     home::folder("XDG_CACHE_HOME", ".cache")
         .map(|cache| cache.join("gather"))
-        .filter(|cache| fs::create_dir_all(cache).is_ok() && access(cache, AccessFlags::W_OK).is_ok())
+        .filter(|cache| {
+            fs::create_dir_all(cache).is_ok() && access(cache, AccessFlags::W_OK).is_ok()
+        })
         .unwrap_or_else(|| shelf.to_owned())
 }
 
