@@ -163,6 +163,31 @@ async fn only_the_password_opens_it() {
     cluster.close().unwrap();
 }
 
+#[test]
+fn a_cluster_of_another_major_version_is_not_touched() {
+    let folder = reachable();
+    let state = folder.path().join("state");
+    fs::create_dir_all(state.join("postgres")).unwrap();
+    fs::write(state.join("postgres/PG_VERSION"), "14\n").unwrap();
+    let errors = [
+        Cluster::open(&state).err().unwrap(),
+        Cluster::prepare(&state).unwrap_err(),
+        Cluster::programs(&state).unwrap_err(),
+    ];
+    for error in errors {
+        let text = error.to_string();
+        for part in [
+            "made by PostgreSQL 14",
+            "install PostgreSQL 14 again",
+            "pg_dump",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+    let left = fs::read_dir(state.join("postgres")).unwrap().count();
+    assert_eq!(left, 1);
+}
+
 /// Root's PostgreSQL runs as somebody else, who can't pass through a private folder; an ordinary user's own can.
 #[tokio::test]
 async fn a_private_folder_is_no_obstacle() {
