@@ -16,6 +16,7 @@ mod interfaces;
 mod job_faults;
 mod jobs;
 mod jobs_run;
+mod lists;
 mod mail_delivery;
 mod mcp;
 mod openapi;

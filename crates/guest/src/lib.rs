@@ -53,7 +53,7 @@ pub use guard::{API_KEY_PREFIX, csrf_token, guarded};
 pub use idempotency::{idempotent, idempotent_up_to};
 pub use job::{Failure, Job};
 pub use link::{link_token, open_link};
-pub use page::{Items, Page, PageParams};
+pub use page::{Items, Moment, Page, PageParams};
 pub use problem::{FieldError, Problem, Result};
 pub use respond::respond;
 pub use sandbox::Sandbox;
