@@ -5,6 +5,7 @@ mod account_purge;
 mod api_keys;
 mod async_skills;
 mod audit;
+mod claims;
 mod database;
 mod faults;
 mod full_disk;
