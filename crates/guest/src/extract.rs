@@ -2,6 +2,7 @@
 
 use axum::RequestPartsExt;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use garde::Validate;
@@ -16,7 +17,7 @@ use crate::{Problem, Result};
 /// The largest body of a request, unless a route says otherwise.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// The parameters in the path. One that doesn't parse names nothing, so it is a 404.
+/// The parameters in the path. One that is malformed names nothing, so it is a 404 that says so.
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 
@@ -26,8 +27,29 @@ impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> FromRequestParts<S> f
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let path = parts.extract::<axum::extract::Path<T>>().await;
         path.map(|axum::extract::Path(value)| Self(value))
-            .map_err(|_| Problem::of_status(StatusCode::NOT_FOUND))
+            .map_err(|rejection| malformed(&rejection))
     }
+}
+
+/// Identifiers in paths are UUIDs; whatever else stands there may be any text.
+fn malformed(rejection: &PathRejection) -> Problem {
+    use axum::extract::path::ErrorKind;
+    let PathRejection::FailedToDeserializePathParams(error) = rejection else {
+        return Problem::of_status(StatusCode::NOT_FOUND);
+    };
+    let detail = match error.kind() {
+        ErrorKind::DeserializeError { key, value, .. }
+        | ErrorKind::ParseErrorAtKey { key, value, .. } => {
+            let value: String = value.chars().take(60).collect();
+            format!("`{value}` in the path is malformed: `{key}` is a UUID, 32 hexadecimal digits.")
+        }
+        ErrorKind::InvalidUtf8InPathParam { key } => {
+            format!("The path is malformed: `{key}` is not UTF-8.")
+        }
+        _ => "An identifier in the path is malformed: it is a UUID, 32 hexadecimal digits."
+            .to_owned(),
+    };
+    Problem::new(StatusCode::NOT_FOUND, "not-found", detail)
 }
 
 /// The query's parameters, validated; one that doesn't fit is a 422.

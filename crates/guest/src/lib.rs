@@ -55,7 +55,7 @@ pub use idempotency::{idempotent, idempotent_up_to};
 pub use job::{Failure, Job};
 pub use link::{link_token, open_link};
 pub use numbers::{whole_number, with_whole_numbers};
-pub use page::{Items, Page, PageParams};
+pub use page::{Items, Moment, Page, PageParams};
 pub use problem::{FieldError, Problem, Result};
 pub use respond::respond;
 pub use sandbox::Sandbox;

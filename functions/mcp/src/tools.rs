@@ -186,7 +186,11 @@ fn encode(place: &Place) -> String {
 }
 
 fn decode(cursor: &Value) -> Option<Place> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor.as_str()?).ok()?).ok()
+    let place: Place =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor.as_str()?).ok()?).ok()?;
+    // PostgreSQL has no text with a zero character.
+    let has_zero = [&place.0, &place.1].iter().any(|text| text.contains('\0'));
+    (!has_zero).then_some(place)
 }
 
 /// Calls a tool as the caller.
@@ -398,5 +402,6 @@ mod tests {
         assert_eq!((place.0.as_str(), place.1.as_str()), ("a", "b"));
         assert!(decode(&json!("nonsense")).is_none());
         assert!(decode(&json!(7)).is_none());
+        assert!(decode(&json!(encode(&Place("a\0".into(), "b".into())))).is_none());
     }
 }

@@ -54,6 +54,10 @@ const CODES: &[(&str, &str)] = &[
         "A fault of ours. Report it with its `request_id`.",
     ),
     (
+        "invalid-cursor",
+        "`after` takes the `next` of a page of the same list with the same filters, as it is. Begin again without `after`.",
+    ),
+    (
         "invalid-input",
         "Some of the input can't be accepted; `errors` names each field and says why.",
     ),
@@ -208,7 +212,11 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "email-taken",
-        "Another account has proved this mail address meanwhile. Sign in with that one, or reset its password.",
+        "Another account has proved this mail address. Sign in with that one, or reset its password. To have the address for another account, delete that one first.",
+    ),
+    (
+        "email-verified",
+        "The mail address of the account is proved already, so no mail is needed.",
     ),
     (
         "last-admin",

@@ -153,7 +153,7 @@ macro_rules! listed {
 /// Lists the skills that have an approved version.
 #[utoipa::path(
     get, path = "/api/skills", tag = "skills", params(guest::PageParams, Filter),
-    responses((status = 200, body = Items<SkillSummary>), (status = 422, description = "`invalid-input`"))
+    responses((status = 200, body = Items<SkillSummary>), (status = 422, description = "`invalid-input`, `invalid-cursor`"))
 )]
 pub async fn list(
     db: Db,

@@ -47,7 +47,7 @@ pub struct Decided {
 /// Lists the versions that wait for a person, the oldest first.
 #[utoipa::path(
     get, path = "/api/skill-reviews", tag = "skills", params(guest::PageParams),
-    responses((status = 200, body = Items<Held>), (status = 403, description = "`forbidden`: it needs the scope `skills:review`"), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<Held>), (status = 403, description = "`forbidden`: it needs the scope `skills:review`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = ["skills:review"]))
 )]
 pub async fn held(db: Db, _: Caller, page: Page<Uuid>) -> Result<Json<Items<Held>>> {
