@@ -17,6 +17,7 @@ mod job_faults;
 mod jobs;
 mod jobs_run;
 mod mail_delivery;
+mod manners;
 mod mcp;
 mod openapi;
 mod ownership;
