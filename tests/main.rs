@@ -19,6 +19,7 @@ mod jobs;
 mod jobs_run;
 mod lists;
 mod mail_delivery;
+mod manners;
 mod mcp;
 mod mcp_tools;
 mod openapi;

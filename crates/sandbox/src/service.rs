@@ -32,6 +32,7 @@ use skill::{
 };
 use sqlx::PgPool;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use strict_json::Refusal;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::{
     net::TcpListener,
@@ -467,14 +468,17 @@ async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) 
     answer(signed.await, caller.request_id)
 }
 
+/// Reads a body. What is in it is hashed and signed, so no member may stand twice.
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        let detail = error.to_string();
-        let errors = vec![FieldError {
-            field: "arguments".to_owned(),
-            detail,
-        }];
-        Problem::invalid("invalid-arguments", errors)
+    strict_json::read_unique(body).map_err(|refusal| {
+        let (field, detail) = match refusal {
+            Refusal::Invalid { path, detail } if path.is_empty() => {
+                ("arguments".to_owned(), detail)
+            }
+            Refusal::Invalid { path, detail } => (path, detail),
+            Refusal::Malformed(what) => ("arguments".to_owned(), format!("is not JSON: {what}")),
+        };
+        Problem::invalid("invalid-arguments", vec![FieldError { field, detail }])
     })
 }
 

@@ -4,6 +4,7 @@ use crate::{Tool, schema::MAX_SAFE_INTEGER};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
+use strict_json::Refusal;
 use url::{Host, Url};
 
 /// The largest manifest, in bytes.
@@ -153,22 +154,18 @@ impl Manifest {
                 format!("may have at most {MAX_BYTES} bytes"),
             ));
         }
-        let mut value: Value = serde_json::from_slice(json)
-            .map_err(|error| one("manifest".to_owned(), format!("is not JSON: {error}")))?;
+        let refused = |refusal: Refusal| match refusal {
+            Refusal::Invalid { path, detail } => one(Refusal::below("manifest", &path), detail),
+            Refusal::Malformed(what) => one("manifest".to_owned(), format!("is not JSON: {what}")),
+        };
+        // It is signed by way of its digest, so it must not read one way here and another way elsewhere.
+        let mut value: Value = strict_json::read_unique(json).map_err(refused)?;
         if has_zeros(&value) {
             let detail = "must not contain a zero character".to_owned();
             return Err(one("manifest".to_owned(), detail));
         }
         lift_limits(&mut value);
-        let manifest: Self = serde_path_to_error::deserialize(value).map_err(|error| {
-            let path = error.path().to_string();
-            let field = if path == "." {
-                "manifest".to_owned()
-            } else {
-                format!("manifest.{path}")
-            };
-            one(field, error.into_inner().to_string())
-        })?;
+        let manifest: Self = strict_json::from_value(value).map_err(refused)?;
         let errors = manifest.check();
         if errors.is_empty() {
             Ok(manifest)

@@ -117,7 +117,14 @@ async fn challenge(problem: Problem) -> Response<Body> {
     let unauthenticated = problem.status() == StatusCode::UNAUTHORIZED;
     let mut response = problem.into_response();
     if unauthenticated && let Ok(server) = required_variable("public_url").await {
-        let text = format!("Bearer resource_metadata=\"{server}{}\"", metadata::PATH);
+        // The problem may say more after the scheme.
+        let own = response.headers().get(WWW_AUTHENTICATE);
+        let own = own.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let more = own.map(|own| format!(", {own}")).unwrap_or_default();
+        let text = format!(
+            "Bearer resource_metadata=\"{server}{}\"{more}",
+            metadata::PATH
+        );
         if let Ok(value) = HeaderValue::try_from(text) {
             response.headers_mut().insert(WWW_AUTHENTICATE, value);
         }

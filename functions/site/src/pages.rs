@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use guest::Problem;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use guest::html;
@@ -67,15 +67,16 @@ fn file(kind: &'static str, content: &'static str) -> Response {
 
 /// Any other path: a page for people, a problem for programs.
 pub async fn nothing(headers: HeaderMap) -> Response {
-    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    if !accept.is_some_and(|accept| accept.contains("text/html")) {
+    let mut response = if guest::prefers_html(&headers) {
+        let main = "<h1>Nothing here</h1>\n<p>This page does not exist. The <a href=\"/docs\">reference</a> \
+                    lists what does.</p>";
+        let document = html::document("Nothing here · Gather", main);
+        html::answer(StatusCode::NOT_FOUND, document)
+    } else {
         let detail = "There is nothing here. GET /openapi.json lists what there is.";
-        return Problem::new(StatusCode::NOT_FOUND, "not-found", detail).into_response();
-    }
-    let main = "<h1>Nothing here</h1>\n<p>This page does not exist. The <a href=\"/docs\">reference</a> \
-                lists what does.</p>";
-    html::answer(
-        StatusCode::NOT_FOUND,
-        html::document("Nothing here · Gather", main),
-    )
+        Problem::new(StatusCode::NOT_FOUND, "not-found", detail).into_response()
+    };
+    let vary = HeaderValue::from_static("accept");
+    response.headers_mut().append(VARY, vary);
+    response
 }

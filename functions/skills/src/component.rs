@@ -1,7 +1,7 @@
 //! The component itself, for anybody who wants to check it against what was signed.
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -48,14 +48,7 @@ pub async fn download(
         .await?;
     let Stored { digest, is_public } = stored.ok_or_else(|| Problem::not_found("version"))?;
     let tag = format!("\"{digest}\"");
-    let known = headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let is_known = known
-        .flat_map(|list| list.split(','))
-        .any(|one| one.trim().trim_start_matches("W/") == tag);
-    let mut response = if is_known {
+    let mut response = if guest::is_known(&headers, &tag) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
@@ -67,7 +60,15 @@ pub async fn download(
                 stored.status()
             )));
         }
-        Response::new(stored.into_body())
+        let (parts, body) = stored.into_parts();
+        let mut response = Response::new(body);
+        // A stream tells no length of its own, which HEAD has to tell too.
+        if let Some(length) = parts.headers.get(CONTENT_LENGTH) {
+            response
+                .headers_mut()
+                .insert(CONTENT_LENGTH, length.clone());
+        }
+        response
     };
     let binary = from_hex(&digest)
         .map(|bytes| STANDARD.encode(bytes))

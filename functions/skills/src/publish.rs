@@ -65,7 +65,10 @@ struct Queued {
 #[utoipa::path(
     post, path = "/api/skills", tag = "skills",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition harmless")),
-    request_body(content = Upload, content_type = "multipart/form-data"),
+    request_body(
+        content = Upload, content_type = "multipart/form-data",
+        extensions(("x-max-body-bytes" = json!(MAX_UPLOAD_BYTES)))
+    ),
     responses(
         (status = 202, body = Published, headers(("Location", description = "The job of the review"))),
         (status = 403, description = "`forbidden`: it needs the scope `skills:publish`"),
