@@ -33,6 +33,7 @@ use std::{
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
+use wasmtime::PoolConcurrencyLimitError;
 use wasmtime_wasi_http::Error;
 
 /// The request's id, for logs, problems and support.
@@ -219,6 +220,9 @@ async fn run(
         let begin = async |asked| {
             let run = worker.run(function, asked).await.map_err(|error| {
                 tracing::error!(error = format!("{error:#}"), "no instance");
+                if error.is::<PoolConcurrencyLimitError>() {
+                    return problem::BUSY;
+                }
                 problem::INTERNAL
             })?;
             Ok(Guest::new(run, place, function.clone()))

@@ -168,11 +168,11 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "sandbox-busy",
-        "Too many skills run at this moment. Send the call again after `Retry-After` seconds.",
+        "Too many skills run or are uploaded at this moment. Send the request again after `Retry-After` seconds.",
     ),
     (
         "sandbox-unavailable",
-        "The sandbox can't be reached at the moment. Send the request again after `Retry-After` seconds.",
+        "The sandbox, or what it stores, can't be reached at the moment. Send the request again after `Retry-After` seconds.",
     ),
     (
         "skill-deadline",

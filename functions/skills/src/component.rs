@@ -5,7 +5,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CON
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use guest::{Caller, Db, Path, Problem, Result, args};
+use guest::{Caller, Db, Path, Problem, Result, Sandbox, args};
 use serde::Deserialize;
 
 use crate::{SANDBOX, is_reviewer};
@@ -25,6 +25,7 @@ struct Stored {
         (status = 304, description = "`If-None-Match` names it"),
         (status = 401, description = "`unauthenticated`: a token that is not valid"),
         (status = 404, description = "`not-found`"),
+        (status = 503, description = "`sandbox-unavailable`"),
     ),
     security((), ("token" = []))
 )]
@@ -55,10 +56,8 @@ pub async fn download(
     } else {
         let stored = SANDBOX.get(&format!("/components/{digest}")).await?;
         if stored.status() != StatusCode::OK {
-            return Err(Problem::internal(format_args!(
-                "the component {digest}: {}",
-                stored.status()
-            )));
+            let what = format!("the component {digest}");
+            return Err(Sandbox::unexpected(&what, stored.status()));
         }
         let (parts, body) = stored.into_parts();
         let mut response = Response::new(body);
