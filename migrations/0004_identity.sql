@@ -155,17 +155,31 @@ create index passkey_account on identity.passkey (account_id, id);
 -- database never sees.
 create table identity.link (
     id uuid primary key default platform.uuid_v7(),
+    -- Null: it is about the address alone.
     account_id uuid references identity.account (id) on delete cascade,
+    -- Where a mail goes, which is what its link proves.
+    email text,
     purpose text not null,
     created_at timestamptz not null default now(),
     expires_at timestamptz not null,
     used_at timestamptz,
     constraint link_purpose_known check (purpose in ('verify', 'reset', 'registered',
         'password-changed', 'admin', 'passkey-added', 'passkey-removed', 'provider-linked', 'key-created',
-        'second-factor-added', 'second-factor-removed'))
+        'second-factor-added', 'second-factor-removed')),
+    constraint link_email_known check ((email is null) = (purpose = 'admin'))
 );
 create index link_account on identity.link (account_id, purpose, id);
+create index link_email on identity.link (email, purpose, id);
 create index link_expires on identity.link (expires_at);
+
+-- What was mailed to whom within a day, by the SHA-256 of the address. It outlives the accounts that claimed the address:
+-- registering with it and leaving again sends no more than staying.
+create table identity.mailed (
+    recipient bytea not null,
+    at timestamptz not null default now()
+);
+create index mailed_recipient on identity.mailed (recipient, at);
+create index mailed_at on identity.mailed (at);
 
 -- Guessing passwords: failures by address of the client, by mail address, and by both.
 create table identity.sign_in_failure (

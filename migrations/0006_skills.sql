@@ -2,7 +2,7 @@
 -- attested, rated, ranked.
 
 -- Typo tolerance of the search.
-create schema trigram;
+create schema if not exists trigram;
 create extension if not exists pg_trgm with schema trigram;
 
 create schema skills;
@@ -99,6 +99,18 @@ create table skills.attestation (
     created_at timestamptz not null default now()
 );
 create index attestation_version on skills.attestation (version_id, id);
+
+-- The examples of a version whose calls may have reached an origin, by their place in the manifest. A review makes each
+-- of them once, however often it is tried: what the call answered is kept for the next attempt.
+create table skills.sent_example (
+    version_id uuid not null references skills.version (id),
+    number integer not null,
+    -- Null: it is under way, or nobody will ever know.
+    outcome jsonb,
+    begun_at timestamptz not null default now(),
+    primary key (version_id, number),
+    constraint sent_example_number check (number >= 0)
+);
 
 -- What accounts think of a skill; one each.
 create table skills.rating (

@@ -104,6 +104,41 @@ async fn roles_can_make_and_become_nothing() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_search_has_its_indexes() -> Result<()> {
+    let database = Database::create().await?;
+    let mut admin = database.connect().await?;
+    let body: String = sqlx::query_scalar(
+        "select prosrc from pg_proc where oid = 'skills.matching(text)'::regprocedure",
+    )
+    .fetch_one(&mut admin)
+    .await?;
+    // Of a small table any index would do. Neither owners nor versions matter here.
+    for statement in [
+        "set session_replication_role = replica",
+        "insert into skills.skill (name, owner_id, latest_id, description, words, document)
+         select 'copy-' || n, platform.uuid_v7(), platform.uuid_v7(), repeat('x', 1000), 'counts the words of text ' || n,
+             to_tsvector('simple', 'counts the words of text ' || n)
+         from generate_series(1, 3000) n",
+        "vacuum analyze skills.skill",
+        "set search_path = pg_catalog, trigram; set enable_seqscan = off",
+    ] {
+        sqlx::raw_sql(statement).execute(&mut admin).await?;
+    }
+    let asked = body.replace("matching.query", "'wether raport'::text");
+    assert_ne!(asked, body);
+    let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("explain {asked}")))
+        .fetch_all(&mut admin)
+        .await?;
+    let plan = plan.join("\n");
+    assert!(!plan.contains("Seq Scan"), "{plan}");
+    for index in ["skill_document", "skill_words"] {
+        // For the words together, and for each.
+        assert!(plan.matches(index).count() >= 2, "{index}:\n{plan}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn revocations_have_their_indexes() -> Result<()> {
     let database = Database::create().await?;
     let mut admin = database.connect().await?;

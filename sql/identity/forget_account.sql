@@ -1,16 +1,21 @@
--- Forgets what identity knows of an account that leaves. Mail addresses are compared as they are: one may contain what
--- `like` takes for any text.
+-- Forgets what identity knows of an account that leaves. What was failed at its address, and mailed there, stays for those
+-- who have the address too. Addresses are compared as they are: one may contain what `like` takes for any text.
 create or replace function identity.forget_account(account uuid) returns void
 language plpgsql
 as $$
 declare
     left_team uuid;
+    address text;
 begin
-    perform from identity.sign_in_failure f join identity.person p on p.account_id = account
-    and (f.key = 'email:' || p.email or starts_with(f.key, 'both:' || p.email || ' '))
-    order by f.key for update of f;
-    delete from identity.sign_in_failure f using identity.person p
-    where p.account_id = account and (f.key = 'email:' || p.email or starts_with(f.key, 'both:' || p.email || ' '));
+    -- Null where others have the address too.
+    select p.email into address from identity.person p where p.account_id = account and not exists (
+        select from identity.person o where o.email = p.email and o.account_id <> p.account_id);
+    delete from identity.link l where l.account_id = account or l.email = address;
+    perform from identity.sign_in_failure f
+    where f.key = 'email:' || address or starts_with(f.key, 'both:' || address || ' ')
+    order by f.key for update;
+    delete from identity.sign_in_failure f
+    where f.key = 'email:' || address or starts_with(f.key, 'both:' || address || ' ');
     delete from identity.idempotency_key k where k.owner = account::text;
     update identity.account a set name = 'deleted-' || replace(a.id::text, '-', ''), status = 'deleted',
         generation = a.generation + 1, changed_at = clock_timestamp()
@@ -23,7 +28,6 @@ begin
     delete from identity.person p where p.account_id = account;
     delete from identity.recovery_code r where r.account_id = account;
     delete from identity.external_identity e where e.account_id = account;
-    delete from identity.link l where l.account_id = account;
     delete from identity.claim c where account in (c.agent_id, c.owner_id);
     update identity.agent g set owner_id = null where g.owner_id = account;
     -- The key of one that left is nobody's again.

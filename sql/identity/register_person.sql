@@ -6,18 +6,11 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     made identity.account;
-    owner uuid;
 begin
     insert into identity.account as a (kind, name) values ('user', register_person.name) returning a.* into made;
     insert into identity.person (account_id, email, password, password_version, password_changed_at)
     values (made.id, register_person.email, register_person.password, register_person.version, now());
-    select p.account_id into owner from identity.person p
-    where p.email = register_person.email and p.verified_at is not null;
-    if found then
-        perform identity.mail(owner, 'registered', interval '1 day');
-    else
-        perform identity.mail(made.id, 'verify', interval '1 day');
-    end if;
+    perform identity.mail_proof(made.id);
     perform audit.record(made.id, 'account.registered', made.id::text, true, client ->> 'address', client ->> 'request_id');
     return made;
 end

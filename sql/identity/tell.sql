@@ -2,6 +2,6 @@
 create or replace function identity.tell(account uuid, purpose text) returns void
 language sql
 as $$
-    select identity.mail(p.account_id, tell.purpose, interval '1 day')
+    select identity.mail(p.email, p.account_id, tell.purpose, interval '1 day')
     from identity.person p where p.account_id = tell.account and p.verified_at is not null
 $$;

@@ -1,13 +1,19 @@
--- Mails another link that proves the address, while the address is nobody's.
-create or replace function identity.verify_again(account uuid) returns void
+-- Mails once more what proves the address. False: the account is no person's.
+create or replace function identity.verify_again(account uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
+declare
+    claim identity.person;
 begin
-    perform from identity.person p where p.account_id = account and p.verified_at is null and p.password is not null
-    and not exists (select from identity.person o where o.email = p.email and o.verified_at is not null);
-    if found then
-        perform identity.mail(account, 'verify', interval '1 day');
+    select p.* into claim from identity.person p where p.account_id = account;
+    if not found then
+        return false;
     end if;
+    if claim.verified_at is not null then
+        perform identity.refuse('email_verified');
+    end if;
+    perform identity.mail_proof(account);
+    return true;
 end
 $$;
 grant execute on function identity.verify_again to gather_identity;

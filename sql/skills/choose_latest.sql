@@ -10,17 +10,8 @@ as $$
         description = coalesce(l.manifest ->> 'description', ''),
         tags = coalesce(array(select jsonb_array_elements_text(l.manifest -> 'tags')), '{}'),
         updated_at = now(),
-        words = lower(concat_ws(' ', s.name, replace(s.name, '-', ' '), l.manifest ->> 'description',
-            (select string_agg(t, ' ') from jsonb_array_elements_text(l.manifest -> 'tags') t))),
-        document =
-            setweight(to_tsvector('simple', replace(s.name, '-', ' ')), 'A')
-            || setweight(to_tsvector('english', coalesce(l.manifest ->> 'description', '')), 'B')
-            || setweight(to_tsvector('simple', coalesce(
-                (select string_agg(t, ' ') from jsonb_array_elements_text(l.manifest -> 'tags') t), '')), 'B')
-            || setweight(to_tsvector('english', coalesce(
-                (select string_agg(concat_ws(' ', t ->> 'name', t ->> 'description'), ' ')
-                 from jsonb_array_elements(l.tools) t), '')), 'C')
-            || setweight(to_tsvector('english', left(coalesce(l.manifest ->> 'readme', ''), 20000)), 'D')
+        words = coalesce(skills.search_words(l.manifest, l.tools), ''),
+        document = coalesce(skills.search_document(l.manifest, l.tools), '')
     from (select 1) one
     left join lateral (
         select v.* from skills.version v

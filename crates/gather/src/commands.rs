@@ -77,6 +77,7 @@ fn up(settings: &Settings) -> Result<()> {
     settings.oidc_variables()?;
     let listen = reserve(settings.listen)?;
     let setup = Setup::new(settings)?;
+    Database::prepare(settings, &setup.state)?;
     build::ensure_fresh(&setup.manifest)?;
     runtime()?.block_on(serve_over_database(
         settings,
@@ -91,6 +92,7 @@ fn serve(settings: &Settings) -> Result<()> {
     settings.oidc_variables()?;
     let listen = reserve(settings.listen)?;
     let setup = Setup::new(settings)?;
+    Database::prepare(settings, &setup.state)?;
     runtime()?.block_on(serve_over_database(settings, &setup, listen, Schema::Check))
 }
 

@@ -181,6 +181,7 @@ fn known() -> impl Iterator<Item = &'static sqlx::migrate::Migration> {
 
 async fn apply(connection: &mut PgConnection) -> Result<()> {
     let before = applied(connection).await?.len();
+    check_trigrams(connection).await?;
     let step = Step::start("migrating the database");
     MIGRATIONS.run(&mut *connection).await.map_err(explain)?;
     let new = known().count().saturating_sub(before);
@@ -190,6 +191,34 @@ async fn apply(connection: &mut PgConnection) -> Result<()> {
         _ => step.done(&format!("{new} migrations, {files} SQL files applied")),
     }
     Ok(())
+}
+
+/// The search needs the extension `pg_trgm` in a schema of its own. A migration that fails for want of it says neither
+/// where it comes from nor what to do.
+async fn check_trigrams(connection: &mut PgConnection) -> Result<()> {
+    let (is_available, schema): (bool, Option<String>) = sqlx::query_as(
+        "select exists (select from pg_available_extensions where name = 'pg_trgm'),
+            (select extnamespace::regnamespace::text from pg_extension where extname = 'pg_trgm')",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    trigrams_fault(is_available, schema.as_deref()).map_or(Ok(()), |fault| Err(anyhow!(fault)))
+}
+
+fn trigrams_fault(is_available: bool, schema: Option<&str>) -> Option<String> {
+    match schema {
+        Some("trigram") => None,
+        None if is_available => None,
+        None => Some(
+            "the database server lacks the extension pg_trgm, which the search needs; install PostgreSQL's contrib \
+             modules there (part of Debian's postgresql, the package postgresql-contrib elsewhere)"
+                .to_owned(),
+        ),
+        Some(other) => Some(format!(
+            "the extension pg_trgm is in the schema {other} of the database, and has to be in one of its own; run there: \
+             create schema if not exists trigram; alter extension pg_trgm set schema trigram;"
+        )),
+    }
 }
 
 /// The versions that the database has, with their checksums; none where nothing was ever applied.
@@ -265,4 +294,17 @@ async fn set_passwords(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_search_needs_is_said() {
+        assert_eq!(trigrams_fault(true, None), None);
+        assert_eq!(trigrams_fault(true, Some("trigram")), None);
+        let missing = trigrams_fault(false, None).unwrap();
+        assert!(missing.contains("postgresql-contrib"), "{missing}");
+    }
 }

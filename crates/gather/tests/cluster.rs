@@ -163,6 +163,31 @@ async fn only_the_password_opens_it() {
     cluster.close().unwrap();
 }
 
+#[test]
+fn a_cluster_of_another_major_version_is_not_touched() {
+    let folder = reachable();
+    let state = folder.path().join("state");
+    fs::create_dir_all(state.join("postgres")).unwrap();
+    fs::write(state.join("postgres/PG_VERSION"), "14\n").unwrap();
+    let errors = [
+        Cluster::open(&state).err().unwrap(),
+        Cluster::prepare(&state).unwrap_err(),
+        Cluster::programs(&state).unwrap_err(),
+    ];
+    for error in errors {
+        let text = error.to_string();
+        for part in [
+            "made by PostgreSQL 14",
+            "install PostgreSQL 14 again",
+            "pg_dump",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+    let left = fs::read_dir(state.join("postgres")).unwrap().count();
+    assert_eq!(left, 1);
+}
+
 /// Root's PostgreSQL runs as somebody else, who can't pass through a private folder; an ordinary user's own can.
 #[tokio::test]
 async fn a_private_folder_is_no_obstacle() {
@@ -328,6 +353,36 @@ const NOWHERE: Deployment<'_> = Deployment {
     trusted_proxies: "",
     rate_limits: "",
 };
+
+#[tokio::test]
+async fn an_extension_in_another_place_is_an_error_that_says_what_to_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spin.toml");
+    fs::write(
+        &path,
+        "spin_manifest_version = 2\napplication.name = \"x\"\n[component.site]\nsource = \"site.wasm\"\ntool.gather.role = \"gather_site\"\n",
+    )
+    .unwrap();
+    let manifest = Manifest::load(&path).unwrap();
+    let key = MasterKey::load_or_create(folder.path()).unwrap();
+    let cluster = Cluster::temporary().unwrap();
+    execute(&cluster.url("postgres"), "create database theirs").await;
+    let theirs = cluster.url("theirs");
+    execute(&theirs, "create extension pg_trgm").await;
+    let error = migrate::run(&theirs, &manifest, &key)
+        .await
+        .unwrap_err()
+        .to_string();
+    let (_, advice) = error.split_once("run there: ").expect(&error);
+    assert!(error.contains("in the schema public"), "{error}");
+    PgConnection::connect(theirs.as_str())
+        .await
+        .unwrap()
+        .execute(sqlx::AssertSqlSafe(advice))
+        .await
+        .unwrap();
+    migrate::run(&theirs, &manifest, &key).await.unwrap();
+}
 
 #[test]
 fn a_temporary_cluster_ends_when_it_is_dropped() {

@@ -17,12 +17,15 @@ mod metrics;
 mod metrics_listener;
 mod mount;
 mod outbound;
+mod own_answers;
 mod problem;
+mod refusals;
 mod request_body;
 mod route;
 mod server;
 mod state;
 mod template;
+mod turns;
 
 pub use interfaces::check_database;
 pub use limits::Limits;

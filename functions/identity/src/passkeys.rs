@@ -229,7 +229,7 @@ pub async fn add_passkey(
 /// Lists the caller's passkeys, the newest first.
 #[utoipa::path(
     get, path = "/api/users/me/passkeys", tag = "users", params(guest::PageParams),
-    responses((status = 200, body = Items<Passkey>), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<Passkey>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = ["account:manage"]))
 )]
 pub async fn list_passkeys(

@@ -90,7 +90,9 @@ pub enum Sort {
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Words, perhaps misspelt; those that fit best come first, whatever `sort` says.
+    /// Words in any form, perhaps misspelt; those that fit best come first, whatever `sort` says: the name, then the
+    /// words as they are written or in another form, then with two letters swapped, then what looks alike. What stands
+    /// in quotes is found as it is written, and `-word` excludes a word.
     #[garde(inner(length(chars, max = 200)))]
     query: Option<String>,
     /// Only those with this tag.
@@ -123,7 +125,7 @@ struct Row {
 /// Lists the skills that have an approved version.
 #[utoipa::path(
     get, path = "/api/skills", tag = "skills", params(guest::PageParams, Filter),
-    responses((status = 200, body = Items<SkillSummary>), (status = 422, description = "`invalid-input`"))
+    responses((status = 200, body = Items<SkillSummary>), (status = 422, description = "`invalid-input`, `invalid-cursor`"))
 )]
 pub async fn list(
     db: Db,
