@@ -27,6 +27,7 @@ pub fn grant() -> Grant {
         permissions: Permissions::default(),
         limits,
         key_value: None,
+        reach: sandbox::Reach::default(),
     }
 }
 

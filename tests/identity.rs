@@ -698,19 +698,15 @@ async fn lists_are_paged_and_bounded() -> Result<()> {
         .get(format!("{}/api/agents/%00", server.url))
         .bearer_auth(&token);
     assert!(zero.send().await?.status().is_client_error());
-    for bad in [
-        "query=%00",
-        "limit=0",
-        "limit=101",
-        "limit=x",
-        "after=!",
-        "after=AAAA",
+    for (bad, code) in [
+        ("query=%00", "invalid-input"),
+        ("limit=0", "invalid-input"),
+        ("limit=101", "invalid-input"),
+        ("limit=x", "invalid-input"),
+        ("after=!", "invalid-cursor"),
+        ("after=AAAA", "invalid-cursor"),
     ] {
-        assert_eq!(
-            problem(get(bad).await?, 422).await?,
-            "invalid-input",
-            "{bad}"
-        );
+        assert_eq!(problem(get(bad).await?, 422).await?, code, "{bad}");
     }
     Ok(())
 }

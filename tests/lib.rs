@@ -42,9 +42,10 @@ const TEMPLATE: &str = "template_gather";
 const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// The functions of the tests and of the benchmark.
-const FIXTURES: [&str; 7] = [
+const FIXTURES: [&str; 8] = [
     "adder",
     "errand",
+    "fetcher",
     "probe",
     "probe-skill",
     "twin",

@@ -214,3 +214,68 @@ async fn what_needs_a_token_says_so_and_refuses_without() -> Result<()> {
     );
     Ok(())
 }
+
+/// serde refuses 5.0 where an integer is wanted, and JSON Schema does not: each field is read by `guest::whole_number`,
+/// and has a test that sends 5.0.
+#[test]
+fn integers_in_bodies_are_those_that_take_a_fraction_of_zero() -> Result<()> {
+    let document: Value = serde_json::from_str(&generated()?)?;
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().context("paths")? {
+        for (method, operation) in item.as_object().context("an item")? {
+            let content = operation["requestBody"]["content"].as_object();
+            for kind in content.into_iter().flat_map(|content| content.values()) {
+                let mut fields = Vec::new();
+                integers(&document, &kind["schema"], "", 0, &mut fields);
+                found.extend(fields.iter().map(|field| format!("{method} {path}{field}")));
+            }
+        }
+    }
+    assert_eq!(found, ["put /api/skills/{name}/reviews.rating"]);
+    Ok(())
+}
+
+fn integers(document: &Value, schema: &Value, at: &str, depth: usize, found: &mut Vec<String>) {
+    if depth > 10 {
+        return;
+    }
+    if let Some(name) = schema["$ref"]
+        .as_str()
+        .and_then(|name| name.rsplit('/').next())
+    {
+        let target = &document["components"]["schemas"][name];
+        return integers(document, target, at, depth + 1, found);
+    }
+    let is_integer = |kind: &Value| kind == "integer";
+    let kinds = schema["type"].as_array();
+    if is_integer(&schema["type"]) || kinds.is_some_and(|kinds| kinds.iter().any(is_integer)) {
+        found.push(at.to_owned());
+    }
+    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        integers(document, schema, &format!("{at}.{name}"), depth + 1, found);
+    }
+    integers_below(document, schema, at, depth, found);
+}
+
+fn integers_below(
+    document: &Value,
+    schema: &Value,
+    at: &str,
+    depth: usize,
+    found: &mut Vec<String>,
+) {
+    for name in ["oneOf", "anyOf", "allOf"] {
+        for schema in schema[name].as_array().into_iter().flatten() {
+            integers(document, schema, at, depth + 1, found);
+        }
+    }
+    if schema["items"].is_object() {
+        integers(
+            document,
+            &schema["items"],
+            &format!("{at}[]"),
+            depth + 1,
+            found,
+        );
+    }
+}

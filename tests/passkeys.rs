@@ -318,9 +318,9 @@ async fn passkeys_end_with_what_they_belong_to() -> Result<()> {
     // Who resets the password may have lost the account to somebody who added a passkey.
     let reset = format!(
         "with link as (
-             insert into identity.link (account_id, purpose, expires_at)
-             values ('{}', 'reset', now() + interval '1 minute') returning id, account_id)
-         select identity.set_password(null, id, null, sha256('x'), 1::smallint, null, '{{}}') from link",
+             insert into identity.link (email, purpose, expires_at)
+             select email, 'reset', now() + interval '1 minute' from identity.person where account_id = '{0}' returning id)
+         select identity.set_password('{0}', id, null, sha256('x'), 1::smallint, null, '{{}}') from link",
         grace.id
     );
     server.database.execute(&reset).await?;

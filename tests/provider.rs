@@ -640,6 +640,25 @@ async fn a_public_client_sends_no_secret() -> Result<()> {
 }
 
 #[tokio::test]
+async fn whom_the_provider_vouches_for_has_the_address_that_another_claims() -> Result<()> {
+    let trial = Trial::new().await?;
+    let new = json!({ "email": "grace@example.org", "name": "claimant", "password": PASSWORD });
+    let response = trial.server.post("/api/users/register", &new).await?;
+    assert_eq!(response.status(), 201);
+    let link: Uuid = sqlx::query_scalar("select id from identity.link where purpose = 'verify'")
+        .fetch_one(&mut trial.server.database.connect().await?)
+        .await?;
+    let grace = trial.me(&trial.sign_in(Mood::default()).await?).await?;
+    assert_eq!(grace["name"], "grace-hopper");
+    assert_eq!(grace["email_verified"], true);
+    let token = link_token(&e2e::master_key(), link);
+    let body = json!({ "token": token, "password": PASSWORD });
+    let late = trial.server.post("/api/users/verify", &body).await?;
+    assert_eq!(code(late).await?, (409, "email-taken".to_owned()));
+    Ok(())
+}
+
+#[tokio::test]
 async fn who_came_with_anothers_address_does_not_come_back_beside_its_owners_reset() -> Result<()> {
     let trial = Trial::new().await?;
     let unproved = Mood {
@@ -651,8 +670,8 @@ async fn who_came_with_anothers_address_does_not_come_back_beside_its_owners_res
     let database = &trial.server.database;
     let mut admin = database.connect().await?;
     let link: Uuid = sqlx::query_scalar(
-        "insert into identity.link (account_id, purpose, expires_at)
-         values ($1, 'reset', now() + interval '30 minutes') returning id",
+        "insert into identity.link (email, purpose, expires_at)
+         select email, 'reset', now() + interval '30 minutes' from identity.person where account_id = $1 returning id",
     )
     .bind(account)
     .fetch_one(&mut admin)

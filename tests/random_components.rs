@@ -98,6 +98,7 @@ async fn none_crashes_hangs_or_leaks() -> Result<()> {
         permissions: Permissions::default(),
         limits,
         key_value: None,
+        reach: sandbox::Reach::default(),
     };
     let at_once = std::thread::available_parallelism()?.get();
     let ends = stream::iter(0..count)

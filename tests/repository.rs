@@ -48,13 +48,14 @@ fn arrows_point_one_way() -> Result<()> {
         let allowed: &[&str] = match name.as_str() {
             "gather" => &["host", "sandbox", "skill", "workspace-hack"],
             "host" => &["wasm"],
-            "sandbox" => &["skill", "wasm"],
+            "guest" | "skill" => &["strict-json"],
+            "sandbox" => &["skill", "strict-json", "wasm"],
             "e2e" => &["gather", "host", "sandbox", "skill"],
             _ if ["/functions/", "/components/", "/fixtures/"]
                 .iter()
                 .any(|f| path.contains(f)) =>
             {
-                &["guest", "markdown"]
+                &["guest", "markdown", "position", "strict-json"]
             }
             _ => &[],
         };

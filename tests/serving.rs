@@ -1,6 +1,6 @@
 //! How the host serves any Spin component over HTTP.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use e2e::Server;
 use futures::StreamExt;
 use host::Limits;
@@ -22,8 +22,11 @@ async fn raw(server: &Server, request: &[u8], limit: Duration) -> Result<String>
     socket.write_all(request).await?;
     let mut answer = Vec::new();
     let read = timeout(limit, socket.read_to_end(&mut answer)).await;
-    if let Ok(read) = read {
-        read?;
+    // Who is refused before all is read sees the connection reset behind the answer.
+    if let Ok(Err(error)) = read
+        && error.kind() != std::io::ErrorKind::ConnectionReset
+    {
+        return Err(error.into());
     }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
@@ -177,6 +180,107 @@ async fn a_request_needs_one_valid_host() -> Result<()> {
         let request = format!("GET /hello HTTP/1.1\r\n{head}Connection: close\r\n\r\n");
         let answer = raw(&server, request.as_bytes(), Duration::from_secs(5)).await?;
         assert!(answer.starts_with("HTTP/1.1 400"), "{head:?}: {answer}");
+        is_whole(&answer, "bad-host")?;
+    }
+    Ok(())
+}
+
+/// Whether a refusal has all that every answer has.
+fn is_whole(answer: &str, code: &str) -> Result<()> {
+    let (head, body) = answer.split_once("\r\n\r\n").context("a head")?;
+    let problem: Value = serde_json::from_str(body)?;
+    assert_eq!(problem["code"], code, "{answer}");
+    let lines: Vec<String> = head.lines().map(str::to_ascii_lowercase).collect();
+    let value = |name: &str| {
+        let mut values = lines
+            .iter()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let value = values.next();
+        assert!(values.next().is_none(), "{name} twice: {answer}");
+        value.with_context(|| format!("{name} in {answer}"))
+    };
+    assert_eq!(Some(value("x-request-id")?), problem["request_id"].as_str());
+    assert_eq!(value("x-content-type-options")?, "nosniff");
+    assert_eq!(value("content-type")?, "application/problem+json");
+    assert_eq!(value("content-length")?, body.len().to_string());
+    assert!(
+        value("ratelimit")?.starts_with("\"refused\";r="),
+        "{answer}"
+    );
+    assert!(
+        value("ratelimit-policy")?.starts_with("\"refused\";q="),
+        "{answer}"
+    );
+    assert!(value("date")?.ends_with(" gmt"), "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_not_http_gets_a_problem_as_everything_else() -> Result<()> {
+    let server = probe().await?;
+    let long = "x".repeat(66 << 10);
+    let many: String = (0..200).map(|n| format!("X-{n}: 1\r\n")).collect();
+    for (request, status, code) in [
+        ("GARBAGE\r\n\r\n".to_owned(), 400, "malformed-request"),
+        (
+            "GET /hello HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n".to_owned(),
+            400,
+            "malformed-request",
+        ),
+        (
+            "POST /count HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n".to_owned(),
+            400,
+            "malformed-request",
+        ),
+        (
+            format!("GET /hello HTTP/1.1\r\nHost: x\r\nX-Long: {long}\r\n\r\n"),
+            431,
+            "head-too-large",
+        ),
+        (
+            format!("GET /hello HTTP/1.1\r\nHost: x\r\n{many}\r\n"),
+            431,
+            "head-too-large",
+        ),
+    ] {
+        let answer = raw(&server, request.as_bytes(), Duration::from_secs(5)).await?;
+        let shown: String = request.chars().take(80).collect();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{shown:?}: {answer}"
+        );
+        is_whole(&answer, code)?;
+    }
+    // After an answer on the same connection, which stays as it was.
+    let mut socket = TcpStream::connect(server.host().address()).await?;
+    socket
+        .write_all(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await?;
+    let mut first = vec![0; 4096];
+    let read = socket.read(&mut first).await?;
+    let first = String::from_utf8_lossy(&first[..read]).into_owned();
+    assert!(
+        first.starts_with("HTTP/1.1 200") && first.ends_with("hello"),
+        "{first}"
+    );
+    socket.write_all(b"GARBAGE\r\n\r\n").await?;
+    let mut second = String::new();
+    timeout(Duration::from_secs(5), socket.read_to_string(&mut second)).await??;
+    assert!(second.starts_with("HTTP/1.1 400 "), "{second}");
+    is_whole(&second, "malformed-request")
+}
+
+/// What a function answers is never taken for an answer of the server's, however it looks.
+#[tokio::test]
+async fn a_body_that_looks_like_a_refusal_stays_as_it_is() -> Result<()> {
+    let server = probe().await?;
+    let body = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".repeat(5_000);
+    for _ in 0..3 {
+        let request = server
+            .http
+            .post(format!("{}/echo", server.url))
+            .body(body.clone());
+        assert_eq!(request.send().await?.text().await?, body);
     }
     Ok(())
 }
@@ -191,6 +295,9 @@ async fn a_body_over_the_limit_is_413_with_and_without_a_length() -> Result<()> 
     let url = format!("{}/count", server.url);
     let declared = server.http.post(&url).body(vec![0; 200_001]).send().await?;
     assert_eq!(declared.status(), 413);
+    for name in ["x-request-id", "ratelimit", "ratelimit-policy"] {
+        assert!(declared.headers().contains_key(name), "{name}");
+    }
     let problem: Value = declared.json().await?;
     assert_eq!(problem["code"], "body-too-large");
     let chunks = futures::stream::iter(0..30).map(|_| Ok::<_, std::io::Error>(vec![0; 10_000]));

@@ -26,7 +26,7 @@ async fn the_cookie_is_for_browsers_and_scripts_never_see_it() -> Result<()> {
         assert!(cookie.contains(attribute), "{cookie}");
     }
     assert!(!cookie.contains("Domain"), "{cookie}");
-    assert_eq!(response.headers()["cache-control"], "no-store");
+    assert_eq!(response.headers()["cache-control"], "private, no-store");
     let secret = cookie
         .split(['=', ';'])
         .nth(1)
@@ -39,7 +39,7 @@ async fn the_cookie_is_for_browsers_and_scripts_never_see_it() -> Result<()> {
 
     let me = server.http.get(format!("{}/api/users/me", server.url));
     let me = me.header("cookie", &grace.cookie).send().await?;
-    assert_eq!(me.headers()["cache-control"], "no-store");
+    assert_eq!(me.headers()["cache-control"], "private, no-store");
     assert_eq!(me.json::<Value>().await?["name"], "grace");
     let mut admin = server.database.connect().await?;
     let kept: String =

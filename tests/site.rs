@@ -117,20 +117,87 @@ async fn the_agent_card_says_where_and_how() -> Result<()> {
     let server = Server::start().await?;
     let response = server.get("/.well-known/agent-card.json").await?;
     assert_eq!(response.headers()["content-type"], "application/json");
-    let card: serde_json::Value = response.json().await?;
-    assert_eq!(card["url"], server.url.as_str());
+    let card: Value = response.json().await?;
     assert_eq!(card["documentationUrl"], format!("{}/llms.txt", server.url));
+    // What A2A 1.0 requires of a card, its interfaces and its skills.
+    let required = |value: &Value, texts: &[&str], lists: &[&str]| {
+        for name in texts {
+            let text = value[name].as_str();
+            assert!(
+                text.is_some_and(|text| !text.is_empty()),
+                "{name} of {value:#}"
+            );
+        }
+        for name in lists {
+            let list = value[name].as_array();
+            assert!(
+                list.is_some_and(|list| !list.is_empty()),
+                "{name} of {value:#}"
+            );
+        }
+    };
+    let lists = [
+        "supportedInterfaces",
+        "defaultInputModes",
+        "defaultOutputModes",
+        "skills",
+    ];
+    required(&card, &["name", "description", "version"], &lists);
+    assert!(card["capabilities"].is_object());
+    let scheme = &card["securitySchemes"]["token"]["httpAuthSecurityScheme"]["scheme"];
+    assert_eq!(scheme, "Bearer");
+    let token = serde_json::json!([{"schemes": {"token": {"list": []}}}]);
+    assert_eq!(card["securityRequirements"], token);
+    let mut addresses = Vec::new();
+    for interface in card["supportedInterfaces"].as_array().into_iter().flatten() {
+        required(
+            interface,
+            &["url", "protocolBinding", "protocolVersion"],
+            &[],
+        );
+        // A2A's own bindings are not served.
+        let binding = interface["protocolBinding"].as_str().unwrap_or_default();
+        assert!(binding.starts_with("https://"), "{binding}");
+        addresses.push(interface["url"].as_str().unwrap_or_default());
+    }
+    assert_eq!(
+        addresses,
+        [server.url.clone(), format!("{}/mcp", server.url)]
+    );
     // Each of its skills names endpoints that are there.
-    let document: serde_json::Value = server.get("/openapi.json").await?.json().await?;
+    let document: Value = server.get("/openapi.json").await?.json().await?;
+    let mut named = Vec::new();
     for skill in card["skills"].as_array().into_iter().flatten() {
+        required(skill, &["id", "name", "description"], &["tags", "examples"]);
         let example = skill["examples"][0].as_str().unwrap_or_default();
-        for path in example
-            .split_whitespace()
-            .filter(|word| word.starts_with('/'))
-        {
-            let path = path.trim_end_matches(',');
-            assert!(!document["paths"][path]["post"].is_null(), "{path}");
+        for call in example.split(", then ") {
+            let (method, path) = call.split_once(' ').unwrap_or_default();
+            let operation = &document["paths"][path][method.to_lowercase()];
+            assert!(operation.is_object(), "{call}");
+            named.push(path.to_owned());
         }
     }
+    for path in ["/api/skills", "/api/skills/{name}/invoke", "/mcp"] {
+        assert!(
+            named.iter().any(|named| named == path),
+            "{path} of {named:?}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_there_is_told_and_not_promised() -> Result<()> {
+    let server = Server::start().await?;
+    let front = server.text("/").await?;
+    let llms = server.text("/llms.txt").await?;
+    for text in [&front, &llms] {
+        for what in ["/mcp", "/api/skills?query=", "jobs"] {
+            assert!(text.contains(what), "{what} in {text}");
+        }
+    }
+    let next = front.split("Next: ").nth(1).unwrap_or_default();
+    let next = next.split('<').next().unwrap_or_default();
+    assert!(!next.contains("jobs") && !next.contains("skills"), "{next}");
     Ok(())
 }

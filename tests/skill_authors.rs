@@ -143,6 +143,7 @@ async fn from_nothing_to_a_published_skill(lang: &str) -> Result<()> {
     ] {
         assert!(said.contains(expected), "no {expected:?} in {said}");
     }
+    assert!(!said.contains(['\x1b', '\r']), "control codes: {said:?}");
     let shown: Value = serde_json::from_str(
         &author
             .gather(&folder, &["skill", "inspect", "--json"])
@@ -350,5 +351,71 @@ async fn a_change_is_seen_and_the_tool_called_again() -> Result<()> {
         said += &String::from_utf8_lossy(&chunk[..read]);
     }
     watching.kill().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_author_is_told_why_a_request_is_refused() -> Result<()> {
+    let author = Author::registered().await?;
+    let work = tempfile::tempdir()?;
+    let file = e2e::component_file("probe-skill");
+    std::fs::copy(file, work.path().join("skill.wasm"))?;
+    let origins = ["http://api.example.invalid"];
+    let example = |origin: &str| json!({"tool": "get", "arguments": {"url": format!("{origin}/")}, "result": [200, "hello"]});
+    let manifest = json!({
+        "name": "probe", "version": "1.0.0", "description": "Asks.", "permissions": {"http": origins},
+        "examples": [example(origins[0])],
+    });
+    std::fs::write(work.path().join("skill.json"), manifest.to_string())?;
+    let get = async |url: &str, more: &[&str]| -> Result<(bool, String)> {
+        let call = json!({ "url": url }).to_string();
+        let arguments = ["skill", "run", "--tool", "get", "--args", &call];
+        let mut run = author.command(work.path(), &[&arguments, more].concat())?;
+        let output = run.output().await?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok((
+            output.status.success(),
+            String::from_utf8_lossy(&said).into_owned(),
+        ))
+    };
+    for (url, reason) in [
+        ("http://other.example.invalid/", "not among its permissions"),
+        ("http://api.example.invalid/", "name does not resolve"),
+    ] {
+        let (good, said) = get(url, &[]).await?;
+        let origin = url.trim_end_matches('/');
+        assert!(
+            !good && said.contains(reason) && said.contains(origin),
+            "{url}: {said}"
+        );
+    }
+
+    // The same flag as the server's gives it an origin on this machine.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 4096];
+            drop(stream.read(&mut head).await);
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+            drop(tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await);
+        }
+    });
+    let host = format!("api.example.invalid={address}");
+    let (good, said) = get("http://api.example.invalid/", &["--sandbox-host", &host]).await?;
+    assert!(good && said.contains("hello"), "{said}");
+    let tested = author
+        .gather(work.path(), &["skill", "test", "--sandbox-host", &host])
+        .await?;
+    assert!(tested.contains("1 of 1 examples are true"), "{tested}");
+    let tested = author
+        .command(work.path(), &["skill", "test"])?
+        .output()
+        .await?;
+    let tested = String::from_utf8_lossy(&tested.stdout).into_owned();
+    assert!(
+        tested.contains("name does not resolve") && tested.contains("--sandbox-host"),
+        "{tested}"
+    );
     Ok(())
 }

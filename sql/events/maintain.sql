@@ -48,3 +48,5 @@ begin
     update events.kept k set since = greatest(k.since, (select max(d.created_at) from dropped d));
 end
 $$;
+-- Events of the next days must not land in the default partition.
+select events.maintain('7 days');

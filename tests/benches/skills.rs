@@ -93,6 +93,7 @@ fn grant() -> Grant {
         permissions: Permissions::default(),
         limits,
         key_value: None,
+        reach: sandbox::Reach::default(),
     }
 }
 

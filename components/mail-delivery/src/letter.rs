@@ -7,8 +7,8 @@ use serde::Deserialize;
 pub struct Recipient {
     /// The address.
     pub to: String,
-    /// The account's name.
-    name: String,
+    /// The account's name; none where several claim the address.
+    name: Option<String>,
     /// Why it is mailed.
     purpose: String,
 }
@@ -28,7 +28,9 @@ impl Recipient {
     /// # Errors
     /// A purpose that is unknown here, or a name that could say something of its own.
     pub fn letter(&self, public_url: &str, token: &str) -> Result<Letter, &'static str> {
-        let name = self.name.as_str();
+        let Some(name) = self.name.as_deref() else {
+            return self.letter_to_several(public_url, token);
+        };
         // A stranger chose it, and somebody else reads it.
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if !name.chars().all(plain) {
@@ -66,9 +68,9 @@ impl Recipient {
             "registered" => (
                 "You have an account already",
                 format!(
-                    "Somebody, perhaps you, tried to register with this mail address at\n\
+                    "Somebody, perhaps you, wants to have this mail address for another account at\n\
                      {public_url}. It belongs to the account {name} already,\n\
-                     so no other was made.\n\n\
+                     and no other can have it while that one is there.\n\n\
                      If it was you, sign in with that account. If you don't know its password\n\
                      any more, reset it at\n\n\
                      {public_url}/account/forgot\n\n\
@@ -131,6 +133,25 @@ impl Recipient {
             text,
         })
     }
+
+    /// Writes to an address that several accounts claim, which are not named: strangers chose their names.
+    fn letter_to_several(&self, public_url: &str, token: &str) -> Result<Letter, &'static str> {
+        if self.purpose != "reset" {
+            return Err("Mail of this purpose is about one account.");
+        }
+        Ok(Letter {
+            subject: "Choose a new password".to_owned(),
+            text: format!(
+                "Somebody, we hope you, asked for a new password of an account with this mail\n\
+                 address at {public_url}. Several accounts claim the address,\n\
+                 and the first that proves it has it. To choose a password for yours, open this\n\
+                 link; it asks for the account's name:\n\n\
+                 {public_url}/account/reset?token={token}\n\n\
+                 It works once, for 30 minutes. If it wasn't you, ignore this mail: all\n\
+                 passwords stay as they are.\n"
+            ),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -143,7 +164,7 @@ mod tests {
     fn recipient(name: &str, purpose: &str) -> Recipient {
         Recipient {
             to: "ada@example.org".to_owned(),
-            name: name.to_owned(),
+            name: Some(name.to_owned()),
             purpose: purpose.to_owned(),
         }
     }
@@ -225,6 +246,22 @@ mod tests {
             let letter = recipient(bad, "verify").letter(URL, TOKEN);
             assert_eq!(letter, Err("The account's name can't be mailed."), "{bad}");
         }
+    }
+
+    #[test]
+    fn where_several_claim_the_address_none_is_named() {
+        let to_several = |purpose: &str| {
+            let recipient = Recipient {
+                name: None,
+                ..recipient("ada-1", purpose)
+            };
+            recipient.letter(URL, TOKEN)
+        };
+        let reset = to_several("reset").expect("a letter");
+        assert_eq!(reset.subject, letter("reset").subject);
+        assert_eq!(links(&reset.text), links(&letter("reset").text));
+        assert!(reset.text.contains("ignore this mail"), "{}", reset.text);
+        assert!(to_several("verify").is_err() && to_several("registered").is_err());
     }
 
     #[test]

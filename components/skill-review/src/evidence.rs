@@ -70,6 +70,12 @@ impl Subject {
         self.manifest["permissions"].clone()
     }
 
+    /// Whether it asks for origins that it may send requests to.
+    pub fn asks_for_origins(&self) -> bool {
+        let origins = self.manifest["permissions"]["http"].as_array();
+        origins.is_some_and(|origins| !origins.is_empty())
+    }
+
     /// Its examples.
     pub fn examples(&self) -> Vec<Example> {
         let examples = self.manifest["examples"].as_array();
@@ -125,7 +131,7 @@ pub struct Evidence {
 }
 
 /// An example, made.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExampleRun {
     pub tool: String,
     pub arguments: Value,
@@ -134,6 +140,8 @@ pub struct ExampleRun {
     /// The same, or `{"problem": code, "detail": …}`.
     pub actual: Value,
     pub is_as_expected: bool,
+    /// It is not as expected, and that says nothing: it asked for the network, and the review did not give it.
+    pub is_open: bool,
     pub used: Used,
     pub usage: Value,
     pub log: String,
@@ -157,6 +165,8 @@ pub struct Report {
     pub trapped: u32,
     pub overran: u32,
     pub denied: u32,
+    /// Calls that asked for an origin, which generated calls do not reach. How they ended is not held against the skill.
+    pub without_network: u32,
     pub nondeterministic: u32,
     pub elapsed_ms: u64,
     pub out_of_budget: bool,
@@ -172,9 +182,18 @@ pub struct Report {
 #[serde(default)]
 pub struct Used {
     pub http: Vec<String>,
+    /// Requests that were not sent, or not answered.
+    pub refused: Vec<RefusedRequest>,
     pub kv: bool,
     pub clock: bool,
     pub random: bool,
+}
+
+/// A request that was not sent, or not answered, and why: a word of the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedRequest {
+    pub origin: String,
+    pub reason: String,
 }
 
 /// What the sandbox answers to a call. The values stay text: what is not kept is not taken apart.
@@ -218,7 +237,8 @@ impl Evidence {
         json!({
             "tools": self.probes.len(),
             "calls": sum(|r| r.calls), "trapped": sum(|r| r.trapped), "overran": sum(|r| r.overran),
-            "denied": sum(|r| r.denied), "nondeterministic": sum(|r| r.nondeterministic),
+            "denied": sum(|r| r.denied),
+            "without_network": sum(|r| r.without_network), "nondeterministic": sum(|r| r.nondeterministic),
         })
     }
 }
@@ -251,6 +271,7 @@ impl ExampleRun {
             },
             actual,
             is_as_expected,
+            is_open: !is_as_expected && answer.used.lacked_network(),
             used: answer.used.clone(),
             usage: answer.usage.clone(),
             log: beginning(&answer.log),
@@ -258,7 +279,37 @@ impl ExampleRun {
     }
 }
 
+impl Used {
+    /// Whether a call asked for the network that it was granted, and the review did not give it.
+    fn lacked_network(&self) -> bool {
+        let by_review = ["no-network", "too-many-requests", "no-room"];
+        let mut refused = self.refused.iter();
+        refused.any(|refused| by_review.contains(&refused.reason.as_str()))
+    }
+
+    /// Whether a call asked for an origin that it was granted.
+    pub fn asked_for_origin(&self) -> bool {
+        let mut refused = self.refused.iter();
+        !self.http.is_empty() || refused.any(|refused| refused.reason != "not-granted")
+    }
+}
+
+impl Report {
+    /// The calls whose ends say something of the skill.
+    pub fn judged(&self) -> u32 {
+        self.calls.saturating_sub(self.without_network)
+    }
+}
+
 impl ExampleRun {
+    /// The requests that were not sent or not answered, for people.
+    pub fn refusals(&self) -> String {
+        let refused = self.used.refused.iter();
+        let told = refused
+            .map(|refused| format!(" Its request to {}: {}.", refused.origin, refused.reason));
+        told.collect()
+    }
+
     /// What it took in the sandbox, without waiting for a place there.
     pub fn took(&self) -> Duration {
         let milliseconds = self.usage["duration_ms"].as_f64().unwrap_or_default();

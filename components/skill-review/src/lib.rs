@@ -75,7 +75,7 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Decision, Failure> {
     let mut evidence = if is_last {
         Evidence::interrupted("No attempt came to an end; the job says why.")
     } else {
-        let gathered = trial::gather(&subject, &job).await;
+        let gathered = trial::gather(&db, &subject, &job).await;
         gathered.map_err(Failure::Retry)?
     };
     if job.is_cancelled() {

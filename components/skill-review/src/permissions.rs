@@ -34,9 +34,9 @@ fn listed(subject: &Subject, used: &Used) -> [Permission; 4] {
     [
         one(
             "http",
-            origins(&permissions).next().is_some(),
+            subject.asks_for_origins(),
             "wasi:http/",
-            !used.http.is_empty(),
+            used.asked_for_origin(),
         ),
         one(
             "kv",
@@ -71,6 +71,7 @@ fn used(evidence: &Evidence) -> Used {
     let mut sum = Used::default();
     for used in of_examples.chain(of_probes) {
         sum.http.extend(used.http.iter().cloned());
+        sum.refused.extend(used.refused.iter().cloned());
         sum.kv |= used.kv;
         sum.clock |= used.clock;
         sum.random |= used.random;

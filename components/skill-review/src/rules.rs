@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{Evidence, ProbeRun, Subject, cut};
+use crate::evidence::{Evidence, ExampleRun, ProbeRun, Report, Subject, cut};
 use crate::permissions::explains_differences;
 use crate::{suspicion, toolchains};
 
@@ -128,7 +128,8 @@ impl Findings {
     }
 
     fn of_examples(&mut self, subject: &Subject, evidence: &Evidence) {
-        for run in evidence.examples.iter().filter(|run| !run.is_as_expected) {
+        let wrong = |run: &&ExampleRun| !run.is_as_expected && !run.is_open;
+        for run in evidence.examples.iter().filter(wrong) {
             if run.met_deadline() {
                 self.hold(
                     "example-late",
@@ -140,8 +141,8 @@ impl Findings {
                 continue;
             }
             self.reject("example-differs", format!(
-                "An example of `{}` with the arguments {} answers {}, not {}. Correct the example or the skill.",
-                run.tool, run.arguments, run.actual, run.expected
+                "An example of `{}` with the arguments {} answers {}, not {}.{} Correct the example or the skill.",
+                run.tool, run.arguments, run.actual, run.expected, run.refusals()
             ));
         }
         if evidence.examples_left > 0 {
@@ -151,6 +152,7 @@ impl Findings {
         let examples = subject.examples();
         for tool in &subject.tools {
             let name = &tool.name;
+            self.of_open_examples(name, evidence);
             if !examples.iter().any(|example| example.tool == *name) {
                 self.note("no-example", format!("The tool `{name}` has no example."));
             }
@@ -163,11 +165,32 @@ impl Findings {
         }
     }
 
+    /// Examples that did not get the network that they asked for: a tool that none shows is left to a person.
+    fn of_open_examples(&mut self, tool: &str, evidence: &Evidence) {
+        let runs = || evidence.examples.iter().filter(|run| run.tool == tool);
+        let open = runs().filter(|run| run.is_open).count();
+        if open == 0 {
+            return;
+        }
+        let detail = format!(
+            "Examples of `{tool}` that ask for the network and did not get all of it: {open}. Only a skill's first five examples reach an origin, once each, with five requests."
+        );
+        if runs().any(|run| run.is_as_expected) {
+            self.note("examples-open", detail);
+        } else {
+            self.hold("examples-open", detail);
+        }
+    }
+
     fn of_probe(&mut self, subject: &Subject, probe: &ProbeRun) {
         let (tool, report) = (&probe.tool, &probe.report);
-        let calls = report.calls;
-        self.of_share("traps", report.trapped, calls, format!("`{tool}` traps in {} of {calls} calls with generated arguments. Answer with an error instead (`result<…, string>`).", report.trapped));
-        self.of_share("overruns", report.overran, calls, format!("`{tool}` meets a limit (time, fuel, memory or output) in {} of {calls} calls with generated arguments. Bound the work, or ask for more in `limits`.", report.overran));
+        let (calls, judged) = (report.calls, report.judged());
+        self.of_share("traps", report.trapped, judged, format!("`{tool}` traps in {} of {judged} calls with generated arguments. Answer with an error instead (`result<…, string>`).", report.trapped));
+        self.of_share("overruns", report.overran, judged, format!("`{tool}` meets a limit (time, fuel, memory or output) in {} of {judged} calls with generated arguments. Bound the work, or ask for more in `limits`.", report.overran));
+        if judged < calls {
+            let without = report.without_network;
+            self.note("without-network", format!("`{tool}` asks for an origin in {without} of {calls} calls with generated arguments, which reach none. How these ended is not held against it."));
+        }
         if report.denied > 0 {
             self.reject("denied", format!("`{tool}` reaches for what the manifest does not ask for in {} of {calls} calls. Ask for it in `permissions`, or leave it.", report.denied));
         }
@@ -239,14 +262,15 @@ pub fn quality(subject: &Subject, evidence: &Evidence, findings: &[Finding]) -> 
         .iter()
         .filter(|tool| !tool.description.is_empty());
     let reports = || evidence.probes.iter().map(|probe| &probe.report);
-    let calls: u32 = reports().map(|report| report.calls).sum();
+    let made: u32 = reports().map(|report| report.calls).sum();
+    let judged: u32 = reports().map(Report::judged).sum();
     let bad: u32 = reports()
         .map(|report| report.trapped + report.overran)
         .sum();
-    let robust = if calls == 0 {
-        0.0
-    } else {
-        1.0 - f64::from(bad.min(calls)) / f64::from(calls)
+    let robust = match (made, judged) {
+        (0, _) => 0.0,
+        (_, 0) => 1.0,
+        _ => 1.0 - f64::from(bad.min(judged)) / f64::from(judged),
     };
     let readme = subject.manifest["readme"].as_str().unwrap_or_default();
     let has_readme = f64::from(u8::from(readme.chars().count() >= 200));

@@ -1,7 +1,7 @@
 //! Each rule, and that no other thing decides.
 
 use super::*;
-use crate::evidence::{ExampleRun, Report, Tool, Used, tests::subject as version};
+use crate::evidence::{ExampleRun, RefusedRequest, Report, Tool, Used, tests::subject as version};
 use crate::reading::{Opinion, Reading};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -34,6 +34,7 @@ fn evidence(change: impl FnOnce(&mut Report)) -> Evidence {
         expected: json!({"result": 1}),
         actual: json!({"result": 1}),
         is_as_expected: true,
+        is_open: false,
         used: Used::default(),
         usage: json!({}),
         log: String::new(),
@@ -302,4 +303,45 @@ proptest! {
         prop_assert!(quality == 0.0 || verdict(&found) != Verdict::Reject);
         prop_assert!(found.iter().all(|finding| finding.detail.chars().count() <= 1_000));
     }
+}
+
+#[test]
+fn what_generated_calls_do_for_want_of_the_network_is_not_held_against_a_skill() {
+    let mut permissions = nothing();
+    permissions["http"] = json!(["https://a.org"]);
+    let subject = subject(permissions, json!(["wasi:http/types@0.2.0"]));
+    let refused = |reason: &str| RefusedRequest {
+        origin: "https://a.org".into(),
+        reason: reason.into(),
+    };
+    let mut evidence = evidence(|report| {
+        (report.succeeded, report.without_network) = (0, 200);
+        report.used.refused = vec![refused("no-network")];
+    });
+    assert_eq!(decide(&subject, &evidence), (Verdict::Approve, vec![]));
+    assert_eq!(notes(&subject, &evidence), ["without-network"]);
+    assert_eq!(quality(&subject, &evidence, &[]), 1.0);
+    // The judged ones are judged among themselves.
+    let report = &mut evidence.probes[0].report;
+    (report.without_network, report.trapped) = (100, 6);
+    assert_eq!(
+        decide(&subject, &evidence),
+        (Verdict::Reject, vec!["traps"])
+    );
+}
+
+#[test]
+fn an_example_without_the_network_that_it_needs_is_left_open() {
+    let subject = plain();
+    let mut evidence = evidence(|_| ());
+    let mut open = evidence.examples[0].clone();
+    (open.is_as_expected, open.is_open) = (false, true);
+    evidence.examples.push(open.clone());
+    assert_eq!(decide(&subject, &evidence), (Verdict::Approve, vec![]));
+    assert_eq!(notes(&subject, &evidence), ["examples-open"]);
+    evidence.examples = vec![open];
+    assert_eq!(
+        decide(&subject, &evidence),
+        (Verdict::Hold, vec!["examples-open"])
+    );
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use guest::Job;
+use guest::{Db, Job, Problem, args};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::evidence::{
@@ -21,6 +22,8 @@ const PROBES_TIME: Duration = Duration::from_secs(12);
 const EXAMPLES_TIME: Duration = Duration::from_secs(120);
 /// What they may take with the waiting for a busy sandbox; then it is tried again later.
 const EXAMPLES_WAIT: Duration = Duration::from_secs(300);
+/// So many examples, the first ones, may reach the origins that the skill asks for, once each: these are strangers, too.
+const NETWORK_EXAMPLES: usize = 5;
 /// So many wrong examples are enough.
 const MAX_WRONG: usize = 5;
 /// How often a busy sandbox is waited for in one attempt, and how long each time.
@@ -44,6 +47,8 @@ const ENDINGS: [&str; 9] = [
 enum Stopped {
     /// The skill can't be loaded: that is evidence, too.
     Unusable(String),
+    /// The sandbox has no room, and has not begun what it was asked for.
+    Busy,
     /// The platform could not do its part.
     Failed(String),
 }
@@ -75,7 +80,15 @@ impl Budget {
     }
 }
 
+/// Whether an example is to be made, or what it answered in an earlier attempt.
+#[derive(Debug, Deserialize)]
+struct Begun {
+    is_first: bool,
+    outcome: Option<ExampleRun>,
+}
+
 struct Trial<'a> {
+    db: &'a Db,
     subject: &'a Subject,
     job: &'a Job<Arguments>,
     pauses: u32,
@@ -85,9 +98,10 @@ struct Trial<'a> {
 ///
 /// # Errors
 /// The platform could not do its part: again later.
-pub async fn gather(subject: &Subject, job: &Job<Arguments>) -> Result<Evidence, String> {
+pub async fn gather(db: &Db, subject: &Subject, job: &Job<Arguments>) -> Result<Evidence, String> {
     let mut evidence = Evidence::default();
     let mut trial = Trial {
+        db,
         subject,
         job,
         pauses: 0,
@@ -98,6 +112,7 @@ pub async fn gather(subject: &Subject, job: &Job<Arguments>) -> Result<Evidence,
             evidence.unusable = Some(cut(&why));
             Ok(evidence)
         }
+        Err(Stopped::Busy) => Err("The sandbox is busy.".to_owned()),
         Err(Stopped::Failed(why)) => Err(why),
     }
 }
@@ -134,18 +149,64 @@ impl Trial<'_> {
                 percent(5, 35, at, examples.len()),
                 &format!("running example {} of {}", at + 1, examples.len()),
             );
-            let run = self.run_example(example).await?;
-            wrong += usize::from(!run.is_as_expected);
+            let run = if at < NETWORK_EXAMPLES && self.subject.asks_for_origins() {
+                self.run_once(at, example).await?
+            } else {
+                self.run_example(example, false).await?
+            };
+            wrong += usize::from(!run.is_as_expected && !run.is_open);
             taken += run.took();
             evidence.examples.push(run);
         }
         Ok(())
     }
 
-    async fn run_example(&mut self, example: &Example) -> Result<ExampleRun, Stopped> {
+    /// Makes an example that may reach an origin, unless an earlier attempt of the review has: what that answered is
+    /// kept, and where it was lost the example is made without the network.
+    async fn run_once(&mut self, at: usize, example: &Example) -> Result<ExampleRun, Stopped> {
+        let (version, number) = (
+            self.subject.version_id,
+            i32::try_from(at).unwrap_or(i32::MAX),
+        );
+        let begun: Begun = self
+            .db
+            .one(
+                "select is_first, outcome from begin_example($1, $2)",
+                args![version, number],
+            )
+            .await
+            .map_err(no_database)?;
+        match begun.outcome {
+            Some(run) => return Ok(run),
+            None if !begun.is_first => return self.run_example(example, false).await,
+            None => {}
+        }
+        let run = self.run_example(example, true).await;
+        let outcome = match &run {
+            Ok(run) => Some(json!(run)),
+            Err(Stopped::Busy | Stopped::Unusable(_)) => None,
+            // Nobody knows how far it came.
+            Err(Stopped::Failed(_)) => return run,
+        };
+        self.db
+            .execute(
+                "select end_example($1, $2, $3)",
+                args![version, number, outcome],
+            )
+            .await
+            .map_err(no_database)?;
+        run
+    }
+
+    async fn run_example(
+        &mut self,
+        example: &Example,
+        network: bool,
+    ) -> Result<ExampleRun, Stopped> {
         let mut question = self.question(&example.tool);
         question.insert("arguments".to_owned(), example.arguments.clone());
         question.insert("evidence".to_owned(), json!(true));
+        question.insert("network".to_owned(), json!(network));
         let (status, body) = self.ask("/invoke", &question).await?;
         let answer = read(&body)?;
         Ok(ExampleRun::new(example, &answer, status == StatusCode::OK))
@@ -236,10 +297,15 @@ impl Trial<'_> {
                     self.pauses += 1;
                     pause(PAUSE).await;
                 }
-                Heard::Busy => return Err(Stopped::Failed("The sandbox is busy.".to_owned())),
+                Heard::Busy => return Err(Stopped::Busy),
             }
         }
     }
+}
+
+fn no_database(error: guest::db::Error) -> Stopped {
+    let code = Problem::from(error).code();
+    Stopped::Failed(format!("The database can't be asked ({code})."))
 }
 
 #[derive(Debug, PartialEq, Eq)]

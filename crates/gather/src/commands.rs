@@ -79,6 +79,7 @@ fn up(settings: &Settings) -> Result<()> {
     settings.oidc_variables()?;
     let listen = reserve(settings.listen)?;
     let setup = Setup::new(settings)?;
+    Database::prepare(settings, &setup.state)?;
     build::ensure_fresh(&setup.manifest)?;
     runtime()?.block_on(serve_over_database(
         settings,
@@ -93,6 +94,7 @@ fn serve(settings: &Settings) -> Result<()> {
     settings.oidc_variables()?;
     let listen = reserve(settings.listen)?;
     let setup = Setup::new(settings)?;
+    Database::prepare(settings, &setup.state)?;
     runtime()?.block_on(serve_over_database(settings, &setup, listen, Schema::Check))
 }
 

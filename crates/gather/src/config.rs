@@ -426,7 +426,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 const EXPECTED: &str = "expected a duration such as 500ms, 20s, 2m, 1h or 7d";
 
-fn trusted_host(text: &str) -> Result<(String, SocketAddr), String> {
+/// A host with an address that an operator, or an author on their own machine, vouches for: `name=address:port`.
+pub fn trusted_host(text: &str) -> Result<(String, SocketAddr), String> {
     let expected = "expected name=address:port, such as api.internal.example=10.0.0.5:443";
     let (name, address) = text.split_once('=').ok_or(expected)?;
     let address = address.parse().map_err(|_| expected)?;

@@ -31,11 +31,21 @@ pub struct Database {
 }
 
 impl Database {
+    /// Brings the PostgreSQL that the private cluster needs, if the machine has none. Before everything that takes signals,
+    /// so that Ctrl-C ends a slow download.
+    pub fn prepare(settings: &Settings, state: &Path) -> Result<()> {
+        match settings.database_url()? {
+            Some(_) => Ok(()),
+            None => Cluster::prepare(state),
+        }
+    }
+
     /// The given database, or the private cluster, which is started if it is not running.
     pub fn open(settings: &Settings, state: &Path) -> Result<Self> {
         if let Some(url) = settings.database_url()? {
             return Ok(Self { url, cluster: None });
         }
+        Cluster::prepare(state)?;
         let step = Step::start(if state.join("postgres.port").exists() {
             "starting PostgreSQL"
         } else {
@@ -43,7 +53,8 @@ impl Database {
         });
         let cluster = Cluster::open(state)?;
         step.done(&format!(
-            "PostgreSQL runs on 127.0.0.1:{}, its data is in {}",
+            "PostgreSQL {} runs on 127.0.0.1:{}, its data is in {}",
+            cluster.version(),
             cluster.url("").port().unwrap_or_default(),
             cluster.data().display()
         ));

@@ -3,6 +3,8 @@
 use std::{net::TcpListener, path::Path};
 
 use anyhow::{Context, Result, anyhow};
+use sqlx::{Connection, PgConnection};
+use url::Url;
 
 use crate::{
     build,
@@ -11,7 +13,7 @@ use crate::{
     health::Disk,
     manifest::Manifest,
     migrate,
-    postgres::{Account, Binaries, Cluster},
+    postgres::{Account, Cluster, Programs},
     secrets::MasterKey,
     toolchain::{TARGET, Toolchain},
 };
@@ -142,10 +144,10 @@ fn master_key(settings: &Settings, state: &Path) -> Finding {
 }
 
 async fn database(settings: &Settings, state: &Path) -> Finding {
-    let url = match settings.database_url() {
+    let (whose, url) = match settings.database_url() {
         Err(error) => return bad(&error),
-        Ok(Some(url)) => Some(url),
-        Ok(None) => Cluster::running(state),
+        Ok(Some(url)) => ("of DATABASE_URL", Some(url)),
+        Ok(None) => ("of the private cluster", Cluster::running(state)),
     };
     let Some(url) = url else {
         return cluster_can_start(state);
@@ -153,30 +155,50 @@ async fn database(settings: &Settings, state: &Path) -> Finding {
     if let Err(error) = check_for_functions(&url).await {
         return bad(&error);
     }
-    match migrate::check(&url).await {
-        Ok(()) => Good(format!(
-            "answers at {}:{}, newest schema",
+    let check = async {
+        migrate::check(&url).await?;
+        Ok(Good(format!(
+            "PostgreSQL {} {whose} answers at {}:{}, newest schema",
+            server_version(&url).await?,
             url.host_str().unwrap_or("?"),
             url.port().unwrap_or(5432)
-        )),
-        Err(error) => bad(&error),
-    }
+        )))
+    };
+    check.await.unwrap_or_else(|error| bad(&error))
+}
+
+/// The version that the server says, without what a distribution adds to it.
+async fn server_version(url: &Url) -> Result<String> {
+    let mut connection = PgConnection::connect(url.as_str()).await?;
+    let version: String =
+        sqlx::query_scalar("select split_part(current_setting('server_version'), ' ', 1)")
+            .fetch_one(&mut connection)
+            .await?;
+    connection.close().await?;
+    Ok(version)
 }
 
 fn cluster_can_start(state: &Path) -> Finding {
     let check = || -> Result<Finding> {
-        let binaries = Binaries::find()?;
         Account::choose()?;
-        let version = binaries.version()?;
         let when = if state.join("postgres.port").exists() {
             "is started"
         } else {
             "is made and started"
         };
-        Ok(Later(format!(
-            "not running; a private cluster (PostgreSQL {version} in {}) {when} by `gather up`",
-            binaries.folder().display()
-        )))
+        Ok(Later(match Cluster::programs(state)? {
+            Programs::Here(binaries) => format!(
+                "not running; a private cluster (PostgreSQL {} in {}) {when} by `gather up`",
+                binaries.version(),
+                binaries.folder().display()
+            ),
+            Programs::Absent { build, .. } => format!(
+                "no fitting PostgreSQL is installed; `gather up` gets {} ({} MB from {}), with which a private cluster {when}",
+                build.version,
+                build.megabytes(),
+                build.host()?
+            ),
+        }))
     };
     check().unwrap_or_else(|error| bad(&error))
 }

@@ -15,6 +15,7 @@ pub mod health;
 mod home;
 pub mod manifest;
 pub mod migrate;
+mod npm;
 pub mod port;
 pub mod postgres;
 pub mod progress;

@@ -26,6 +26,7 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 /// Any number of processes may do this at once.
 pub async fn run(database: &Url, manifest: &Manifest, key: &MasterKey) -> Result<()> {
     let mut connection = connect_or_create(database).await?;
+    refuse_unfolded(&mut connection).await?;
     // The queue library's migrations take turns badly.
     sqlx::query("select pg_advisory_lock(hashtext('gather.migrate'))")
         .execute(&mut connection)
@@ -41,6 +42,7 @@ pub async fn run(database: &Url, manifest: &Manifest, key: &MasterKey) -> Result
 /// Whether the database has exactly the schema that this command was built with; what to do if not.
 pub async fn check(database: &Url) -> Result<()> {
     let mut connection = connect(database).await?;
+    refuse_unfolded(&mut connection).await?;
     let applied = applied(&mut connection).await?;
     let outdated = sql_files::outdated(&mut connection, sql_files::FILES).await?;
     connection.close().await?;
@@ -155,6 +157,22 @@ async fn register_kinds(connection: &mut PgConnection, manifest: &Manifest) -> R
     Ok(())
 }
 
+/// The first migrations were folded into one a schema, which a database that had them can't follow.
+async fn refuse_unfolded(connection: &mut PgConnection) -> Result<()> {
+    let is_new: bool = sqlx::query_scalar("select to_regclass('platform.applied_sql') is not null")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !is_new && !applied(connection).await?.is_empty() {
+        bail!(
+            "this database was made before the migrations were folded into one a schema, and can't be brought to the new \
+             ones; nothing was changed. To start anew, use another database (in development: remove the state \
+             folder's cluster); to keep the data, dump it with `pg_dump --data-only` and load it into a new database, as \
+             docs/operating.md tells"
+        );
+    }
+    Ok(())
+}
+
 fn known() -> impl Iterator<Item = &'static sqlx::migrate::Migration> {
     MIGRATIONS
         .iter()
@@ -163,6 +181,7 @@ fn known() -> impl Iterator<Item = &'static sqlx::migrate::Migration> {
 
 async fn apply(connection: &mut PgConnection) -> Result<()> {
     let before = applied(connection).await?.len();
+    check_trigrams(connection).await?;
     let step = Step::start("migrating the database");
     MIGRATIONS.run(&mut *connection).await.map_err(explain)?;
     let new = known().count().saturating_sub(before);
@@ -172,6 +191,34 @@ async fn apply(connection: &mut PgConnection) -> Result<()> {
         _ => step.done(&format!("{new} migrations, {files} SQL files applied")),
     }
     Ok(())
+}
+
+/// The search needs the extension `pg_trgm` in a schema of its own. A migration that fails for want of it says neither
+/// where it comes from nor what to do.
+async fn check_trigrams(connection: &mut PgConnection) -> Result<()> {
+    let (is_available, schema): (bool, Option<String>) = sqlx::query_as(
+        "select exists (select from pg_available_extensions where name = 'pg_trgm'),
+            (select extnamespace::regnamespace::text from pg_extension where extname = 'pg_trgm')",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    trigrams_fault(is_available, schema.as_deref()).map_or(Ok(()), |fault| Err(anyhow!(fault)))
+}
+
+fn trigrams_fault(is_available: bool, schema: Option<&str>) -> Option<String> {
+    match schema {
+        Some("trigram") => None,
+        None if is_available => None,
+        None => Some(
+            "the database server lacks the extension pg_trgm, which the search needs; install PostgreSQL's contrib \
+             modules there (part of Debian's postgresql, the package postgresql-contrib elsewhere)"
+                .to_owned(),
+        ),
+        Some(other) => Some(format!(
+            "the extension pg_trgm is in the schema {other} of the database, and has to be in one of its own; run there: \
+             create schema if not exists trigram; alter extension pg_trgm set schema trigram;"
+        )),
+    }
 }
 
 /// The versions that the database has, with their checksums; none where nothing was ever applied.
@@ -249,4 +296,17 @@ async fn set_passwords(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_search_needs_is_said() {
+        assert_eq!(trigrams_fault(true, None), None);
+        assert_eq!(trigrams_fault(true, Some("trigram")), None);
+        let missing = trigrams_fault(false, None).unwrap();
+        assert!(missing.contains("postgresql-contrib"), "{missing}");
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::{
     borrow::Cow,
-    io::{IsTerminal, stderr},
+    cell::Cell,
+    io::{IsTerminal, Write, stderr},
     time::{Duration, Instant},
 };
 
@@ -13,6 +14,8 @@ pub struct Step {
     bar: Option<ProgressBar>,
     title: Cow<'static, str>,
     started: Instant,
+    /// When the last progress was said.
+    said: Cell<Instant>,
 }
 
 impl Step {
@@ -26,23 +29,25 @@ impl Step {
             bar
         });
         if bar.is_none() {
-            eprintln!("{title} …");
+            say(&format!("{title} …"));
         }
         Self {
             bar,
             title,
             started: Instant::now(),
+            said: Cell::new(Instant::now()),
         }
     }
 
     /// Begins a step during which another program shows its own progress.
     pub fn plain(title: impl Into<Cow<'static, str>>) -> Self {
         let title = title.into();
-        eprintln!("{title} …");
+        say(&format!("{title} …"));
         Self {
             bar: None,
             title,
             started: Instant::now(),
+            said: Cell::new(Instant::now()),
         }
     }
 
@@ -50,7 +55,19 @@ impl Step {
     pub fn detail(&self, detail: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(format!("{}: {detail}", self.title)),
-            None => eprintln!("  {detail}"),
+            None => say(&format!("  {detail}")),
+        }
+    }
+
+    /// Says how far it is, but not each time: seldom where each saying is a line.
+    pub fn progress(&self, detail: impl FnOnce() -> String) {
+        let pause = match &self.bar {
+            Some(_) => Duration::from_millis(100),
+            None => Duration::from_secs(5),
+        };
+        if self.said.get().elapsed() >= pause {
+            self.said.set(Instant::now());
+            self.detail(&detail());
         }
     }
 
@@ -59,10 +76,10 @@ impl Step {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        eprintln!(
+        say(&format!(
             "✓ {outcome} ({:.1} s)",
             self.started.elapsed().as_secs_f64()
-        );
+        ));
     }
 }
 
@@ -72,6 +89,11 @@ impl Drop for Step {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Writes a line past the tests' capture, since what takes long there takes long for everybody who waits for them.
+fn say(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -21,8 +21,8 @@ use crate::{
 pub const CALLERS: [&str; 2] = ["skills", "skill-review"];
 /// Connections of a sandbox to the database.
 const CONNECTIONS: u32 = 8;
-/// How long a call waits for one.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a call waits for one: less than the time that a skill has by default, which it would be blamed for.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a sandbox is started with.
 pub struct Start<'a> {

@@ -189,7 +189,7 @@ async fn check_object(connection: &mut PgConnection, file: &SqlFile) -> Result<(
             file.object()
         ),
         _ => bail!(
-            "sql/{} makes a second {}: there are {}; drop the former one in a new migration",
+            "sql/{} makes a second {}: there are {}; drop the former one, `if exists`, in a new migration",
             file.path,
             file.object(),
             found.join(" and ")
@@ -202,7 +202,7 @@ fn explain(file: &SqlFile, error: &PgDatabaseError) -> String {
     let advice = match error.code() {
         // Other parameter names or another result; other columns of a view.
         "42P13" | "42P16" => {
-            "; `create or replace` can't do that: drop the former one in a new migration, which is applied before the files"
+            "; `create or replace` can't do that: drop the former one, `if exists`, in a new migration, which is applied before the files"
         }
         _ => "",
     };

@@ -163,6 +163,31 @@ async fn only_the_password_opens_it() {
     cluster.close().unwrap();
 }
 
+#[test]
+fn a_cluster_of_another_major_version_is_not_touched() {
+    let folder = reachable();
+    let state = folder.path().join("state");
+    fs::create_dir_all(state.join("postgres")).unwrap();
+    fs::write(state.join("postgres/PG_VERSION"), "14\n").unwrap();
+    let errors = [
+        Cluster::open(&state).err().unwrap(),
+        Cluster::prepare(&state).unwrap_err(),
+        Cluster::programs(&state).unwrap_err(),
+    ];
+    for error in errors {
+        let text = error.to_string();
+        for part in [
+            "made by PostgreSQL 14",
+            "install PostgreSQL 14 again",
+            "pg_dump",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+    let left = fs::read_dir(state.join("postgres")).unwrap().count();
+    assert_eq!(left, 1);
+}
+
 /// Root's PostgreSQL runs as somebody else, who can't pass through a private folder; an ordinary user's own can.
 #[tokio::test]
 async fn a_private_folder_is_no_obstacle() {
@@ -223,6 +248,9 @@ async fn a_temporary_cluster_is_migrated_and_copied() {
     create_database_from_template(&mut admin, "template", "copy")
         .await
         .unwrap();
+    create_database_from_template(&mut admin, "template", "lacking")
+        .await
+        .unwrap();
     migrate::check(&cluster.url("copy")).await.unwrap();
     let variables = function_variables(&manifest, &cluster.url("copy"), &key, NOWHERE).unwrap();
     let site = Url::parse(&variables["site_database_url"]).unwrap();
@@ -242,6 +270,20 @@ async fn a_temporary_cluster_is_migrated_and_copied() {
         .to_string();
     assert!(error.contains("migration 1 was changed"), "{error}");
     assert!(migrate::check(&cluster.url("copy")).await.is_err());
+    let gone = "drop function jobs.cancel; delete from platform.applied_sql where path = 'jobs/cancel.sql'";
+    execute(&cluster.url("lacking"), gone).await;
+    let error = migrate::check(&cluster.url("lacking"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("1 SQL files are not applied") && error.contains("gather migrate"),
+        "{error}"
+    );
+    migrate::run(&cluster.url("lacking"), &manifest, &key)
+        .await
+        .unwrap();
+    migrate::check(&cluster.url("lacking")).await.unwrap();
     execute(
         &template,
         "insert into _sqlx_migrations values (99990101, 'future', now(), true, 'x', 1)",
@@ -260,6 +302,50 @@ async fn a_temporary_cluster_is_migrated_and_copied() {
     }
 }
 
+/// As the twelve migrations before the fold left it, as far as anybody looks.
+const BEFORE_THE_FOLD: &str = "
+    create schema platform;
+    create table platform.health (component text primary key);
+    create table _sqlx_migrations (
+        version bigint primary key, description text not null, installed_on timestamptz not null default now(),
+        success boolean not null, checksum bytea not null, execution_time bigint not null);
+    insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+    select n, 'old', true, 'x', 1 from generate_series(1, 12) n";
+
+#[tokio::test]
+async fn a_database_made_before_the_fold_is_recognised_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spin.toml");
+    fs::write(
+        &path,
+        "spin_manifest_version = 2\napplication.name = \"x\"\n",
+    )
+    .unwrap();
+    let manifest = Manifest::load(&path).unwrap();
+    let key = MasterKey::load_or_create(folder.path()).unwrap();
+    let cluster = Cluster::temporary().unwrap();
+    execute(&cluster.url("postgres"), "create database old").await;
+    let old = cluster.url("old");
+    execute(&old, BEFORE_THE_FOLD).await;
+    let objects = "select (select count(*) from pg_class) + (select count(*) from pg_proc) + (select count(*) from pg_roles)
+        + (select count(*) from _sqlx_migrations)";
+    let before = number(&old, objects).await;
+
+    for outcome in [
+        migrate::run(&old, &manifest, &key).await,
+        migrate::check(&old).await,
+    ] {
+        let error = outcome.unwrap_err().to_string();
+        assert!(
+            error.contains("before the migrations were folded")
+                && error.contains("state folder")
+                && error.contains("pg_dump --data-only"),
+            "{error}"
+        );
+    }
+    assert_eq!(number(&old, objects).await, before);
+}
+
 const NOWHERE: Deployment<'_> = Deployment {
     public_url: "http://x",
     sandbox_url: "http://x",
@@ -267,6 +353,36 @@ const NOWHERE: Deployment<'_> = Deployment {
     trusted_proxies: "",
     rate_limits: "",
 };
+
+#[tokio::test]
+async fn an_extension_in_another_place_is_an_error_that_says_what_to_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spin.toml");
+    fs::write(
+        &path,
+        "spin_manifest_version = 2\napplication.name = \"x\"\n[component.site]\nsource = \"site.wasm\"\ntool.gather.role = \"gather_site\"\n",
+    )
+    .unwrap();
+    let manifest = Manifest::load(&path).unwrap();
+    let key = MasterKey::load_or_create(folder.path()).unwrap();
+    let cluster = Cluster::temporary().unwrap();
+    execute(&cluster.url("postgres"), "create database theirs").await;
+    let theirs = cluster.url("theirs");
+    execute(&theirs, "create extension pg_trgm").await;
+    let error = migrate::run(&theirs, &manifest, &key)
+        .await
+        .unwrap_err()
+        .to_string();
+    let (_, advice) = error.split_once("run there: ").expect(&error);
+    assert!(error.contains("in the schema public"), "{error}");
+    PgConnection::connect(theirs.as_str())
+        .await
+        .unwrap()
+        .execute(sqlx::AssertSqlSafe(advice))
+        .await
+        .unwrap();
+    migrate::run(&theirs, &manifest, &key).await.unwrap();
+}
 
 #[test]
 fn a_temporary_cluster_ends_when_it_is_dropped() {

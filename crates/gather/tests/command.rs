@@ -573,3 +573,59 @@ fn a_challenge_that_another_server_gave_is_not_signed() {
     assert!(error.contains("for another server"), "{error}");
     assert_eq!(server.count("authenticate"), 0);
 }
+
+#[test]
+fn a_server_is_known_by_the_name_that_it_calls_its_own() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let local = server.address.replace("127.0.0.1", "localhost");
+    let bare = local.strip_prefix("http://").unwrap();
+    let text = succeed(
+        home.path(),
+        &["agent", "register", "--name", "ada", "--server", bare],
+    );
+    assert!(
+        text.contains(&format!("Registered ada at {} ", server.address)),
+        "{text}"
+    );
+    for name in [bare, &local, &server.address] {
+        for command in ["login", "whoami"] {
+            succeed(home.path(), &["agent", command, "--server", name]);
+        }
+    }
+    let signed = |name: &str| succeed(home.path(), &["agent", "sign", "hello", "--server", name]);
+    assert_eq!(signed(&local), signed(&server.address));
+}
+
+#[test]
+fn a_server_with_another_name_says_at_once_what_to_write() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let address = server.address.as_str();
+    server.call_itself("https://gather.example");
+    let error = fail(
+        home.path(),
+        &["agent", "register", "--name", "ada", "--server", address],
+    );
+    assert!(
+        error.contains("run: gather agent register --name ada --server https://gather.example"),
+        "{error}"
+    );
+    assert_eq!(server.count("register"), 0, "no name is taken for nothing");
+    let error = fail(home.path(), &["agent", "login", "--server", address]);
+    assert!(
+        error.contains("run: gather agent login --server https://gather.example"),
+        "{error}"
+    );
+
+    // A server could have its reader run anything.
+    server.call_itself("https://gather.example; rm -r ~");
+    let error = fail(
+        home.path(),
+        &["agent", "register", "--name", "ada", "--server", address],
+    );
+    assert!(
+        !error.contains("rm -r") && error.contains("an address that is none"),
+        "{error}"
+    );
+}

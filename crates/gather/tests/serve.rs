@@ -135,14 +135,17 @@ fn migrate_serve_an_agent_and_drain() {
         "metrics are for the operator's listener"
     );
     let url = format!("http://{address}");
-    for arguments in [
-        ["agent", "register", "--name", "ada"],
-        ["agent", "whoami", "--name", "ada"],
+    // Its name on this machine stands for the address that it calls its own.
+    let local = format!("localhost:{}", address.port());
+    for (arguments, server) in [
+        (["agent", "register", "--name", "ada"], &local),
+        (["agent", "whoami", "--name", "ada"], &url),
+        (["agent", "login", "--name", "ada"], &local),
     ] {
         let done = run(gather(
             state.path(),
             &database,
-            &[&arguments[..], &["--server", &url]].concat(),
+            &[&arguments[..], &["--server", server]].concat(),
         ));
         assert!(
             done.status.success(),

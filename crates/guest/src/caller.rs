@@ -15,6 +15,26 @@ pub const ALL: &str = "admin:all";
 /// Changing the account itself, its sessions and its keys: for those who sign in, never for an API key.
 pub const OWN_ACCOUNT: &str = "account:manage";
 
+/// Every scope that a role can grant, in the alphabet's order. An operation that wants another one is refused when its
+/// router is made.
+pub const SCOPES: [&str; 15] = [
+    OWN_ACCOUNT,
+    "accounts:manage",
+    ALL,
+    "agents:own",
+    "asset:generate",
+    "audit:read",
+    "chat:create",
+    "jobs:manage",
+    "kb:read",
+    "kb:write",
+    "skills:call",
+    "skills:publish",
+    "skills:rate",
+    "skills:review",
+    "teams:create",
+];
+
 /// The verified caller. In a handler's signature it says that a valid identity is needed; `Option<Caller>` that one
 /// is looked at where it is given. The scope that the operation's OpenAPI entry names was checked before.
 #[derive(Debug, Clone)]

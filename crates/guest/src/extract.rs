@@ -2,6 +2,8 @@
 
 use axum::RequestPartsExt;
 use axum::body::Body;
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use garde::Validate;
@@ -10,13 +12,14 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
+use strict_json::Refusal;
 
 use crate::{Problem, Result};
 
 /// The largest body of a request, unless a route says otherwise.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// The parameters in the path. One that doesn't parse names nothing, so it is a 404.
+/// The parameters in the path. One that doesn't parse names nothing, so it is a 404, which says what it must be.
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 
@@ -26,8 +29,48 @@ impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> FromRequestParts<S> f
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let path = parts.extract::<axum::extract::Path<T>>().await;
         path.map(|axum::extract::Path(value)| Self(value))
-            .map_err(|_| Problem::of_status(StatusCode::NOT_FOUND))
+            .map_err(|rejection| malformed_path(&rejection))
     }
+}
+
+fn malformed_path(rejection: &PathRejection) -> Problem {
+    let named = match rejection {
+        PathRejection::FailedToDeserializePathParams(failed) => explained(failed.kind()),
+        _ => None,
+    };
+    let detail = named.unwrap_or_else(|| "A part of the path is malformed.".to_owned());
+    Problem::new(StatusCode::NOT_FOUND, "not-found", detail)
+}
+
+/// What a part of the path must be.
+fn explained(kind: &ErrorKind) -> Option<String> {
+    let (key, message) = match kind {
+        ErrorKind::DeserializeError { key, message, .. } => (Some(key), message.as_str()),
+        ErrorKind::ParseErrorAtKey {
+            key, expected_type, ..
+        } => (Some(key), *expected_type),
+        ErrorKind::ParseError { expected_type, .. } => (None, *expected_type),
+        ErrorKind::InvalidUtf8InPathParam { key } => {
+            return Some(format!("`{key}` in the path must be UTF-8."));
+        }
+        ErrorKind::Message(message) => (None, message.as_str()),
+        _ => return None,
+    };
+    // axum names the type that a text did not parse as.
+    let message = match kind {
+        ErrorKind::ParseErrorAtKey { .. } | ErrorKind::ParseError { .. } => {
+            format!("invalid value: string, expected {message}")
+        }
+        _ => message.to_owned(),
+    };
+    let Refusal::Invalid { detail, .. } = strict_json::explain("", &message) else {
+        return None;
+    };
+    let part = key.map_or_else(
+        || "The identifier in the path".to_owned(),
+        |key| format!("`{key}` in the path"),
+    );
+    Some(format!("{part} {detail}."))
 }
 
 /// The query's parameters, validated; one that doesn't fit is a 422.
@@ -49,8 +92,12 @@ pub(crate) fn query<T: DeserializeOwned>(parts: &Parts) -> Result<T> {
     let text = parts.uri.query().unwrap_or_default().as_bytes();
     let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(text));
     serde_path_to_error::deserialize(pairs).map_err(|error| {
-        let field = field_of(&error.path().to_string());
-        refused(field, error.inner().to_string())
+        let path = error.path().to_string();
+        let path = if path == "." { "" } else { &path };
+        refused(
+            "query",
+            strict_json::explain(path, &error.inner().to_string()),
+        )
     })
 }
 
@@ -126,51 +173,19 @@ fn too_large(max_bytes: usize) -> Problem {
 }
 
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut deserializer);
-    let value = value.map_err(|error| {
-        let path = error.path().to_string();
-        refused_json(field_of(&path), error.into_inner())
-    })?;
-    deserializer
-        .end()
-        .map_err(|error| refused_json(String::new(), error))?;
-    Ok(value)
+    strict_json::read(body).map_err(|refusal| refused("body", refusal))
 }
 
-fn refused_json(field: String, error: serde_json::Error) -> Problem {
-    let (line, column) = (error.line(), error.column());
-    let place = format!(" at line {line} column {column}");
-    let text = error.to_string();
-    let what = text.strip_suffix(&place).unwrap_or(&text);
-    if error.is_data() {
-        return refused(field, what.to_owned());
-    }
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "malformed-json",
-        format!("The body is not JSON: {what}{place}."),
-    )
-}
-
-/// serde names a missing field only in its message, and not in the path.
-fn refused(path: String, what: String) -> Problem {
-    let missing = what
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.strip_suffix('`'));
-    match missing {
-        Some(name) if path.is_empty() => Problem::invalid(name, "is missing"),
-        Some(name) => Problem::invalid(format!("{path}.{name}"), "is missing"),
-        None => Problem::invalid(path, what),
-    }
-}
-
-/// The root is `.` there, and empty here.
-fn field_of(path: &str) -> String {
-    if path == "." {
-        String::new()
-    } else {
-        path.to_owned()
+/// The problem of an input, whose whole has a name.
+fn refused(whole: &str, refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Invalid { path, detail } if path.is_empty() => Problem::invalid(whole, detail),
+        Refusal::Invalid { path, detail } => Problem::invalid(path, detail),
+        Refusal::Malformed(what) => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "malformed-json",
+            format!("The body is not JSON: {what}."),
+        ),
     }
 }
 
@@ -212,7 +227,9 @@ mod tests {
         check("", "malformed-json", "");
         check(r#"{"name": "a"} x"#, "malformed-json", "");
         check("{}", "invalid-input", "name");
-        check("[1]", "invalid-input", "[0]");
+        check("[1]", "invalid-input", "body");
+        check(r#"["a", {"size": 1}]"#, "invalid-input", "body");
+        check(r#"{"name": "a", "inner": [1]}"#, "invalid-input", "inner");
         check(r#"{"name": 1}"#, "invalid-input", "name");
         check(
             r#"{"name": "a", "inner": {"size": 300}}"#,

@@ -2,8 +2,9 @@
 //!
 //! An operation's OpenAPI entry says what it needs: no `security`, a valid identity (`"token" = []`), a scope
 //! (`"token" = ["skills:publish"]`), or nothing while an identity is looked at where it is given (`()`, then
-//! `"token" = []`). So what is documented is what is enforced. At most one statement asks the database, and most
-//! requests ask nothing.
+//! `"token" = []`). An operation that lists the header parameter `Idempotency-Key` honours it. So what is documented is
+//! what is enforced; an entry that asks for what nobody knows fails when the router is made. At most one statement asks
+//! the database, and most requests ask nothing.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -18,7 +19,7 @@ use axum::{RequestPartsExt, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use foldhash::fast::RandomState;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
@@ -27,16 +28,22 @@ use subtle::ConstantTimeEq;
 use tower_layer::layer_fn;
 use tower_service::Service;
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use crate::caller::Checked;
 use crate::client::{self, Address, SESSION_COOKIE, cookie};
 use crate::clock::{unix_now, unix_now_ms};
+use crate::extract::MAX_BODY_BYTES;
+use crate::idempotency::{self, idempotent};
 use crate::limits::{self, Bucket, Counted, Standing, Tier};
+use crate::respond::PRIVATE;
 use crate::token::{News, Secret, with_verifier};
-use crate::{Caller, Client, Db, Problem, Result, args, openapi, required_variable, signature};
+use crate::{
+    Caller, Client, Db, Problem, Result, SCOPES, args, conditional, openapi, required_variable,
+    signature,
+};
 
 /// What API keys begin with: scanners for leaked secrets find them by it.
 pub const API_KEY_PREFIX: &str = "gk_";
@@ -46,9 +53,14 @@ const CSRF: &str = "x-csrf-token";
 const CALLER: HeaderName = HeaderName::from_static("gather-caller");
 
 /// The routes with their guard.
+///
+/// # Panics
+/// An operation's entry names a rate limit, a scope, a security scheme or an extension that there isn't; the message
+/// names the operation.
 pub fn guarded(router: OpenApiRouter) -> Router {
     let (router, document) = router.split_for_parts();
-    let policies = Arc::new(Policies::of(&document));
+    let policies = Policies::of(&document).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let policies = Arc::new(policies);
     let router = router.layer(layer_fn(move |inner| Guard {
         policies: policies.clone(),
         inner,
@@ -83,10 +95,17 @@ impl Service<Request> for Guard {
             let policy = policies.get(&request);
             let mut findings = Findings::default();
             let mut response = match admit(policy, request, &mut findings).await {
-                Ok(request) => inner.call(request).await?,
+                Ok(request) => match policy.idempotent_up_to {
+                    Some(max_bytes) => idempotent(max_bytes, request, inner).await,
+                    None => inner.call(request).await?,
+                },
                 Err(problem) => problem.into_response(),
             };
-            findings.tell(response.headers_mut());
+            let headers = response.headers_mut();
+            findings.tell(headers);
+            if policy.looks && !headers.contains_key(CACHE_CONTROL) {
+                headers.insert(CACHE_CONTROL, PRIVATE);
+            }
             Ok(response)
         })
     }
@@ -125,6 +144,9 @@ struct Policy {
     /// by itself: `extensions(("x-own-challenge" = json!(true)))`.
     required: bool,
     scopes: Vec<String>,
+    /// The largest body with an `Idempotency-Key`, where that is honoured. Larger ones than usual are documented in the
+    /// `request_body`, with `extensions(("x-max-body-bytes" = json!(…)))`.
+    idempotent_up_to: Option<usize>,
 }
 
 /// Of what is no operation: an unknown path, or another method.
@@ -133,21 +155,54 @@ static NO_OPERATION: Policy = Policy {
     looks: false,
     required: false,
     scopes: Vec::new(),
+    idempotent_up_to: None,
 };
 
 impl Policy {
-    fn of(operation: &Operation) -> Self {
-        let extensions = operation.extensions.as_ref();
-        let tier = extensions.and_then(|all| all.get("x-rate-limit"));
-        let tier = tier.and_then(|tier| serde_json::from_value(tier.clone()).ok());
-        let accepted = openapi::accepted(&operation.security);
-        let own = extensions.is_some_and(|all| all.contains_key("x-own-challenge"));
-        Self {
-            tier: tier.unwrap_or(Tier::Standard),
-            looks: accepted.iter().any(Option::is_some),
-            required: !accepted.is_empty() && accepted.iter().all(Option::is_some) && !own,
-            scopes: accepted.into_iter().flatten().flatten().collect(),
+    /// # Errors
+    /// What the entry asks for and nobody knows.
+    fn of(operation: &Operation) -> std::result::Result<Self, String> {
+        let mut policy = Self {
+            tier: Tier::Standard,
+            ..NO_OPERATION.clone()
+        };
+        let (mut own, mut max_bytes) = (false, MAX_BODY_BYTES);
+        for (name, value) in operation.extensions.iter().flat_map(|all| all.iter()) {
+            let wrong = || format!("`{name}` can't be {value}");
+            match name.as_str() {
+                "x-rate-limit" => {
+                    policy.tier = serde_json::from_value(value.clone()).map_err(|_| wrong())?;
+                }
+                "x-own-challenge" => own = value.as_bool().ok_or_else(wrong)?,
+                _ => return Err(format!("there is no extension `{name}`")),
+            }
         }
+        let body = operation.request_body.as_ref();
+        let body = body.and_then(|body| body.extensions.as_ref());
+        for (name, value) in body.iter().flat_map(|all| all.iter()) {
+            if name != "x-max-body-bytes" {
+                return Err(format!("there is no extension `{name}` of a body"));
+            }
+            let bytes = value.as_u64().and_then(|bytes| usize::try_from(bytes).ok());
+            max_bytes = bytes.ok_or_else(|| format!("`{name}` can't be {value}"))?;
+        }
+        let accepted = openapi::accepted(&operation.security)?;
+        policy.looks = accepted.iter().any(Option::is_some);
+        policy.required = !accepted.is_empty() && accepted.iter().all(Option::is_some) && !own;
+        policy.scopes = accepted.into_iter().flatten().flatten().collect();
+        let unknown = |scope: &&String| !SCOPES.contains(&scope.as_str());
+        if let Some(scope) = policy.scopes.iter().find(unknown) {
+            return Err(format!("no role grants the scope `{scope}`"));
+        }
+        let mut parameters = operation.parameters.iter().flatten();
+        let is_key = |parameter: &Parameter| {
+            matches!(parameter.parameter_in, ParameterIn::Header)
+                && parameter
+                    .name
+                    .eq_ignore_ascii_case(idempotency::KEY.as_str())
+        };
+        policy.idempotent_up_to = parameters.any(is_key).then_some(max_bytes);
+        Ok(policy)
     }
 }
 
@@ -155,22 +210,27 @@ impl Policy {
 struct Policies(HashMap<String, Vec<(Method, Policy)>, RandomState>);
 
 impl Policies {
-    fn of(document: &OpenApi) -> Self {
-        let paths = document.paths.paths.iter().map(|(path, item)| {
-            let operations = [
+    fn of(document: &OpenApi) -> std::result::Result<Self, String> {
+        let mut all = HashMap::default();
+        for (path, item) in &document.paths.paths {
+            let mut policies = Vec::new();
+            for (method, operation) in [
                 (Method::GET, &item.get),
                 (Method::HEAD, &item.head),
                 (Method::POST, &item.post),
                 (Method::PUT, &item.put),
                 (Method::PATCH, &item.patch),
                 (Method::DELETE, &item.delete),
-            ];
-            let operations = operations
-                .into_iter()
-                .filter_map(|(method, operation)| Some((method, Policy::of(operation.as_ref()?))));
-            (path.clone(), operations.collect())
-        });
-        Self(paths.collect())
+            ] {
+                if let Some(operation) = operation {
+                    let policy = Policy::of(operation);
+                    let policy = policy.map_err(|wrong| format!("{method} {path}: {wrong}"))?;
+                    policies.push((method, policy));
+                }
+            }
+            all.insert(path.clone(), policies);
+        }
+        Ok(Self(all))
     }
 
     fn get(&self, request: &Request) -> &Policy {
@@ -206,7 +266,13 @@ async fn admit(policy: &Policy, request: Request, findings: &mut Findings) -> Re
                 return Err(refusal);
             }
         }
-        let signed = signature::check(&mut parts, &mut body).await?;
+        let signed = match signature::check(&mut parts, &mut body).await {
+            Ok(signed) => signed,
+            Err(refusal) => {
+                findings.standing = charge(&mut parts, limit, None).await?;
+                return Err(refusal);
+            }
+        };
         let caller = match &signed {
             Checked::Known(caller) => Some(caller.clone()),
             _ => None,
@@ -228,6 +294,7 @@ async fn admit(policy: &Policy, request: Request, findings: &mut Findings) -> Re
         Checked::Invalid(problem) if policy.required => return Err(problem.clone()),
         Checked::Absent | Checked::Invalid(_) => {}
     }
+    conditional::refuse_on_change(&parts.method, &parts.headers)?;
     if !matches!(checked, Checked::Absent) {
         parts.extensions.insert(checked);
     }
@@ -248,9 +315,7 @@ async fn require(caller: &Caller, policy: &Policy, parts: &mut Parts) -> Result<
         args![caller.id, subject, client.address, client.request_id, scope],
     )
     .await?;
-    Err(Problem::forbidden(format!(
-        "This needs the scope `{scope}`."
-    )))
+    Err(Problem::insufficient_scope(scope))
 }
 
 /// Whose requests are counted, and how many are allowed.
@@ -301,6 +366,7 @@ async fn charge(
 
 /// Who presents a token, an API key or a cookie, and how that account, or else the address, stands.
 async fn check(parts: &mut Parts, limit: Option<Limit<'_>>) -> Result<(Checked, Option<Standing>)> {
+    let mut is_bearer = true;
     let presented = match presented(&parts.headers) {
         Presented::Nothing => {
             return Ok((Checked::Absent, charge(parts, limit, None).await?));
@@ -314,6 +380,7 @@ async fn check(parts: &mut Parts, limit: Option<Limit<'_>>) -> Result<(Checked, 
                     charge(parts, limit, None).await?,
                 ));
             }
+            is_bearer = false;
             Some((text, false))
         }
     };
@@ -355,6 +422,7 @@ async fn check(parts: &mut Parts, limit: Option<Limit<'_>>) -> Result<(Checked, 
     }
     let checked = match caller {
         Some(caller) => Checked::Known(caller),
+        None if is_bearer => Checked::Invalid(Problem::invalid_token()),
         None => Checked::Invalid(Problem::unauthenticated()),
     };
     Ok((checked, left))
@@ -518,27 +586,79 @@ mod tests {
             extensions(("x-rate-limit" = json!("bulk")))
         )]
         pub async fn scoped() {}
+        #[utoipa::path(
+            post, path = "/once", responses(),
+            params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition harmless")),
+            request_body(content = String, extensions(("x-max-body-bytes" = json!(5))))
+        )]
+        pub async fn once() {}
+        #[utoipa::path(get, path = "/a", responses(), extensions(("x-rate-limit" = json!("stricd"))))]
+        pub async fn unknown_tier() {}
+        #[utoipa::path(get, path = "/b", responses(), security(("token" = ["kb:wriet"])))]
+        pub async fn unknown_scope() {}
+        #[utoipa::path(get, path = "/c", responses(), security(("tokne" = [])))]
+        pub async fn unknown_scheme() {}
+        #[utoipa::path(get, path = "/d", responses(), extensions(("x-rate-limits" = json!("strict"))))]
+        pub async fn unknown_extension() {}
+        #[utoipa::path(post, path = "/e", responses(), request_body(content = String, extensions(("x-max-body-bytes" = json!("5")))))]
+        pub async fn no_size() {}
+    }
+
+    #[test]
+    fn an_entry_that_asks_for_what_nobody_knows_fails_with_the_operation() {
+        use documented::{
+            __path_no_size, __path_unknown_extension, __path_unknown_scheme, __path_unknown_scope,
+            __path_unknown_tier, no_size, unknown_extension, unknown_scheme, unknown_scope,
+            unknown_tier,
+        };
+        use utoipa_axum::routes;
+        let new = OpenApiRouter::<()>::new;
+        for (router, operation, word) in [
+            (new().routes(routes!(unknown_tier)), "GET /a", "stricd"),
+            (new().routes(routes!(unknown_scope)), "GET /b", "kb:wriet"),
+            (new().routes(routes!(unknown_scheme)), "GET /c", "tokne"),
+            (
+                new().routes(routes!(unknown_extension)),
+                "GET /d",
+                "x-rate-limits",
+            ),
+            (
+                new().routes(routes!(no_size)),
+                "POST /e",
+                "x-max-body-bytes",
+            ),
+        ] {
+            let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| guarded(router)));
+            let message = made.expect_err(operation);
+            let message = message.downcast_ref::<String>().expect("a text");
+            assert!(
+                message.contains(operation) && message.contains(word),
+                "{message}"
+            );
+        }
     }
 
     #[test]
     fn policies_are_what_is_documented() {
         use documented::{
-            __path_known, __path_looked_at, __path_open, __path_scoped, known, looked_at, open,
-            scoped,
+            __path_known, __path_looked_at, __path_once, __path_open, __path_scoped, known,
+            looked_at, once, open, scoped,
         };
         use utoipa_axum::routes;
         let router: OpenApiRouter = OpenApiRouter::new()
             .routes(routes!(open))
             .routes(routes!(known))
             .routes(routes!(looked_at))
-            .routes(routes!(scoped));
-        let policies = Policies::of(&router.into_openapi());
+            .routes(routes!(scoped))
+            .routes(routes!(once));
+        let policies = Policies::of(&router.into_openapi()).expect("known words");
         let policy = |path: &str| &policies.0[path][0].1;
         let standard = |looks, required| Policy {
             tier: Tier::Standard,
             looks,
             required,
             scopes: Vec::new(),
+            idempotent_up_to: None,
         };
         assert_eq!(*policy("/open"), standard(false, false));
         assert_eq!(*policy("/known"), standard(true, true));
@@ -548,7 +668,9 @@ mod tests {
             looks: true,
             required: true,
             scopes: vec!["kb:write".to_owned()],
+            idempotent_up_to: None,
         };
         assert_eq!(*policy("/scoped"), scoped);
+        assert_eq!(policy("/once").idempotent_up_to, Some(5));
     }
 }

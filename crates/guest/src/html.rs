@@ -7,6 +7,8 @@ use http::header::{
 };
 use http::{HeaderValue, StatusCode};
 
+use crate::respond::PRIVATE;
+
 /// Our own style sheet and nothing else: no script, no frame, no form.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
@@ -47,7 +49,7 @@ pub fn document(title: &str, main: &str) -> String {
     )
 }
 
-/// A document as an answer.
+/// A document as an answer, which is the same for everybody.
 pub fn answer(status: StatusCode, document: impl Into<Body>) -> Response {
     let mut response = Response::new(document.into());
     *response.status_mut() = status;
@@ -68,7 +70,7 @@ pub fn answer(status: StatusCode, document: impl Into<Body>) -> Response {
 pub fn form_answer(status: StatusCode, document: impl Into<Body>) -> Response {
     let mut response = answer(status, document);
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_CONTROL, PRIVATE);
     headers.insert(
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(FORM_POLICY),

@@ -5,52 +5,48 @@
 //! A second request that comes while the first is under way waits for it in the database.
 //!
 //! Each schema with creating endpoints has a table `idempotency_key`, found by the role's
-//! `search_path`. Routes whose answers carry secrets must not use this: the answer is stored.
+//! `search_path`. An operation is idempotent where its OpenAPI entry lists the header parameter `Idempotency-Key`; one
+//! whose answers carry secrets must not, since the answer is stored.
 
 use axum::RequestPartsExt;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use memchr::memmem;
 use serde::Deserialize;
 use sha2::Sha256;
+use tower_service::Service;
 
 use crate::{Caller, Db, Problem, Result, args, client, extract, variable};
 
-const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The header that names the request.
+pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const MAX_KEY_BYTES: usize = 255;
 
-/// The middleware for a creating route:
-/// `routes!(create).layer(axum::middleware::from_fn(guest::idempotent))`.
+/// Runs an operation that documents the header; [`crate::guard`] calls this. Without the header it adds nothing.
 ///
-/// Without the header it does nothing.
-pub async fn idempotent(request: Request, next: Next) -> Response {
-    idempotent_up_to(extract::MAX_BODY_BYTES, request, next).await
-}
-
-/// As [`idempotent`], for a route whose bodies may be larger: with the header, the whole body is held
-/// in memory.
-pub async fn idempotent_up_to(max_bytes: usize, request: Request, next: Next) -> Response {
-    // A route may share its path with others that create nothing.
-    if !request.headers().contains_key(&KEY) || request.method() != Method::POST {
-        return next.run(request).await;
+/// With the header, the whole body of at most `max_bytes` is held in memory.
+pub(crate) async fn idempotent(max_bytes: usize, request: Request, mut next: Route) -> Response {
+    if !request.headers().contains_key(&KEY) {
+        let Ok(response) = next.call(request).await;
+        return response;
     }
     once(max_bytes, request, next)
         .await
         .unwrap_or_else(Problem::into_response)
 }
 
-async fn once(max_bytes: usize, request: Request, next: Next) -> Result<Response> {
+async fn once(max_bytes: usize, request: Request, mut next: Route) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
     let key = key(&parts)?;
     let caller = parts.extract::<Option<Caller>>().await?;
@@ -75,7 +71,8 @@ async fn once(max_bytes: usize, request: Request, next: Next) -> Result<Response
         db.roll_back();
         return stored;
     }
-    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    let request = Request::from_parts(parts, Body::from(body));
+    let Ok(response) = next.call(request).await;
     if !response.status().is_success() {
         db.roll_back();
         return Ok(response);

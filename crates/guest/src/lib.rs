@@ -14,12 +14,14 @@
 static ALLOCATOR: allocator::BySize<talc::wasm::WasmDynamicTalc> =
     allocator::BySize::new(talc::wasm::new_wasm_dynamic_allocator());
 
+mod accept;
 #[cfg(any(target_family = "wasm", test))]
 mod allocator;
 mod answer;
 mod caller;
 mod client;
 mod clock;
+mod conditional;
 pub mod db;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
@@ -33,6 +35,7 @@ pub mod job;
 mod limits;
 mod link;
 pub mod log;
+mod numbers;
 pub mod openapi;
 mod page;
 mod problem;
@@ -43,17 +46,19 @@ mod signature;
 mod token;
 mod variable;
 
+pub use accept::prefers_html;
 pub use answer::Created;
-pub use caller::{ALL, Caller, Kind, OWN_ACCOUNT, Via};
+pub use caller::{ALL, Caller, Kind, OWN_ACCOUNT, SCOPES, Via};
 pub use client::{Client, SESSION_COOKIE, cookie, to_hex};
+pub use conditional::is_known;
 pub use db::Db;
 pub use extract::{Input, MAX_BODY_BYTES, Path, Query};
 pub use fetch::{FetchError, fetch, fetch_whole, limit_silence};
 pub use guard::{API_KEY_PREFIX, csrf_token, guarded};
-pub use idempotency::{idempotent, idempotent_up_to};
 pub use job::{Failure, Job};
 pub use link::{link_token, open_link};
-pub use page::{Items, Page, PageParams};
+pub use numbers::{whole_number, with_whole_numbers};
+pub use page::{Items, Moment, Page, PageParams};
 pub use problem::{FieldError, Problem, Result};
 pub use respond::respond;
 pub use sandbox::Sandbox;

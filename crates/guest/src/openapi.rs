@@ -1,5 +1,6 @@
 //! The OpenAPI document: what all functions share, and how their documents become one.
 
+use serde_json::Map;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
@@ -87,6 +88,7 @@ fn complete(operation: &mut Operation) {
             .or_insert_with(|| problem("`unauthenticated`"));
     }
     let mut scopes = accepted(&operation.security)
+        .unwrap_or_default()
         .into_iter()
         .flatten()
         .flatten();
@@ -124,11 +126,22 @@ fn complete(operation: &mut Operation) {
 }
 
 /// For each way to be known that an operation accepts, the scopes that a token needs; `None`: no token.
-pub(crate) fn accepted(security: &Option<Vec<SecurityRequirement>>) -> Vec<Option<Vec<String>>> {
+///
+/// # Errors
+/// A way that is no token.
+pub(crate) fn accepted(
+    security: &Option<Vec<SecurityRequirement>>,
+) -> Result<Vec<Option<Vec<String>>>, String> {
     // The library gives a requirement's content by serialisation only.
     let security = serde_json::to_value(security).unwrap_or_default();
     let ways = security.as_array().into_iter().flatten();
-    let scopes = ways.map(|way| serde_json::from_value(way.get(TOKEN)?.clone()).ok());
+    let scopes = ways.map(|way| match way.get(TOKEN) {
+        Some(scopes) => serde_json::from_value(scopes.clone())
+            .map(Some)
+            .map_err(|error| error.to_string()),
+        None if way.as_object().is_some_and(Map::is_empty) => Ok(None),
+        None => Err(format!("there is no such security scheme: {way}")),
+    });
     scopes.collect()
 }
 

@@ -26,12 +26,14 @@ struct Parts {
     errors: Vec<FieldError>,
     retry_after: Option<u32>,
     more: Option<(&'static str, serde_json::Value)>,
+    /// What `WWW-Authenticate` says.
+    challenge: Option<Cow<'static, str>>,
 }
 
 /// One field of an input that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Where: a path such as `name` or `items[0].title`; empty for the whole.
+    /// Where: a path such as `name` or `items[0].title`; `body` or `query` for the whole.
     pub field: String,
     /// Why.
     pub detail: String,
@@ -79,6 +81,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: None,
             more: None,
+            challenge: (status == StatusCode::UNAUTHORIZED).then_some(Cow::Borrowed("Bearer")),
         }))
     }
 
@@ -104,6 +107,17 @@ impl Problem {
     pub fn unauthenticated() -> Self {
         let detail = "This needs `Authorization: Bearer` with a valid access token or API key.";
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+    }
+
+    /// 401 `unauthenticated` for a bearer token that counts for nothing (RFC 6750, section 3.1).
+    pub fn invalid_token() -> Self {
+        Self::unauthenticated().challenge("Bearer error=\"invalid_token\"")
+    }
+
+    /// 403 `forbidden` for a caller who lacks a scope (RFC 6750, section 3.1).
+    pub fn insufficient_scope(scope: &str) -> Self {
+        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+        Self::forbidden(format!("This needs the scope `{scope}`.")).challenge(challenge)
     }
 
     /// 403 `forbidden`: known, but not enough.
@@ -151,6 +165,13 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.0.retry_after = Some(seconds);
+        self
+    }
+
+    /// With this `WWW-Authenticate`.
+    #[must_use]
+    fn challenge(mut self, challenge: impl Into<Cow<'static, str>>) -> Self {
+        self.0.challenge = Some(challenge.into());
         self
     }
 
@@ -237,8 +258,9 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        if self.0.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let challenge = self.0.challenge.as_deref();
+        if let Some(challenge) = challenge.and_then(|text| HeaderValue::from_str(text).ok()) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if let Some(seconds) = self.0.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -291,7 +313,18 @@ mod tests {
 
     #[test]
     fn unauthenticated_names_the_scheme() {
-        let response = Problem::unauthenticated().into_response();
-        assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
+        let challenge =
+            |problem: Problem| problem.into_response().headers()[WWW_AUTHENTICATE].clone();
+        assert_eq!(challenge(Problem::unauthenticated()), "Bearer");
+        assert_eq!(
+            challenge(Problem::invalid_token()),
+            "Bearer error=\"invalid_token\""
+        );
+        assert_eq!(
+            challenge(Problem::insufficient_scope("kb:write")),
+            "Bearer error=\"insufficient_scope\", scope=\"kb:write\""
+        );
+        let other = Problem::forbidden("No.").into_response();
+        assert!(!other.headers().contains_key(WWW_AUTHENTICATE));
     }
 }

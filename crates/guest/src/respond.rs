@@ -5,19 +5,25 @@ use axum::body::Body;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, ORIGIN, VARY,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, ORIGIN,
+    STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use tower_service::Service;
 use uuid::Uuid;
 
+use crate::conditional::Conditions;
 use crate::{Problem, variable};
 use axum::response::IntoResponse;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
+const ONLY_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// What depends on who asks: for no cache but the asker's own, and not even kept there.
+pub(crate) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 
 /// Answers a request as the served function does; native tests can call this.
 pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response<Body> {
@@ -27,10 +33,10 @@ pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response
         || headers.contains_key(AUTHORIZATION)
         || headers.contains_key(COOKIE)
         || headers.contains_key(SIGNATURE_INPUT);
-    let origin = match headers.get(ORIGIN) {
-        Some(origin) => allowed(origin).await,
-        None => None,
-    };
+    let is_head = request.method() == Method::HEAD;
+    let conditions = Conditions::of(request.method(), headers);
+    let origins = variable("cors_origins").await;
+    let origin = allowed(headers, origins.as_deref());
     let preflight = origin.is_some()
         && request.method() == Method::OPTIONS
         && request
@@ -40,27 +46,53 @@ pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response
         preflight_answer()
     } else {
         let Ok(response) = router.call(request).await;
-        response
+        conditions.apply(response)
     };
     normalise_problem(&mut response, &id);
 
+    let failed = response.status().is_client_error() || response.status().is_server_error();
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if private && !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if failed || private && !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, PRIVATE);
+    }
+    if is_https().await {
+        headers.insert(STRICT_TRANSPORT_SECURITY, ONLY_HTTPS);
+    }
+    if origins.is_some() {
+        headers.append(VARY, HeaderValue::from_static("origin"));
     }
     if let Some(origin) = origin {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.append(VARY, HeaderValue::from_static("origin"));
-        let exposed =
-            "location, x-request-id, retry-after, ratelimit, ratelimit-policy, www-authenticate";
-        headers.insert(
-            ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static(exposed),
-        );
+        share(headers, origin);
     }
     headers.insert(REQUEST_ID, id);
+    if is_head {
+        drop_body(&mut response);
+    }
     response
+}
+
+/// What HEAD is answered: the answer to GET without its body, whose length is told where it is known.
+fn drop_body(response: &mut Response<Body>) {
+    let body = std::mem::take(response.body_mut());
+    let status = response.status();
+    if let Some(length) = body.size_hint().exact()
+        // axum has taken the body of what its routes answer, after it told the length.
+        && length > 0
+        && status != StatusCode::NOT_MODIFIED
+    {
+        let length = HeaderValue::from(length);
+        response
+            .headers_mut()
+            .entry(CONTENT_LENGTH)
+            .or_insert(length);
+    }
+}
+
+/// Whether clients reach this server by HTTPS, as its public address says.
+async fn is_https() -> bool {
+    let url = variable("public_url").await;
+    url.is_some_and(|url| url.starts_with("https://"))
 }
 
 /// The host's or the client's id if it is sane, else one of ours, which handlers then see too.
@@ -106,12 +138,24 @@ fn normalise_problem(response: &mut Response<Body>, id: &HeaderValue) {
     *response.body_mut() = Body::from(body);
 }
 
-/// The origin back, if the variable `cors_origins` (a list with commas, or `*`) allows it.
-async fn allowed(origin: &HeaderValue) -> Option<HeaderValue> {
-    let list = variable("cors_origins").await?;
-    is_listed(&list, origin.to_str().ok()?).then(|| origin.clone())
+/// The request's origin, if the variable `cors_origins` allows it.
+fn allowed(headers: &HeaderMap, origins: Option<&str>) -> Option<HeaderValue> {
+    let origin = headers.get(ORIGIN)?;
+    is_listed(origins?, origin.to_str().ok()?).then(|| origin.clone())
 }
 
+/// Lets the pages of an origin read the answer.
+fn share(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    let exposed = "etag, location, x-request-id, retry-after, ratelimit, ratelimit-policy, \
+                   www-authenticate";
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(exposed),
+    );
+}
+
+/// Whether a list with commas, or `*`, names an origin.
 fn is_listed(list: &str, origin: &str) -> bool {
     list.split(',')
         .map(str::trim)
@@ -127,7 +171,7 @@ fn preflight_answer() -> Response<Body> {
         ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static(methods),
     );
-    let allowed = "authorization, content-type, idempotency-key, x-request-id, traceparent, \
+    let allowed = "authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id, traceparent, \
                    signature, signature-input, content-digest, mcp-protocol-version, mcp-method, mcp-name";
     headers.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
@@ -160,7 +204,9 @@ mod tests {
         let (parts, body) = block_on(respond(router, request)).into_parts();
         let body = block_on(body.collect()).expect("a body").to_bytes();
         let json = serde_json::from_slice(&body).unwrap_or_default();
-        if let Some(length) = parts.headers.get(CONTENT_LENGTH) {
+        if let Some(length) = parts.headers.get(CONTENT_LENGTH)
+            && method != "HEAD"
+        {
             assert_eq!(length, &body.len().to_string());
         }
         (Response::from_parts(parts, ()), json)
@@ -197,10 +243,23 @@ mod tests {
     #[test]
     fn answers_to_a_caller_are_not_stored() {
         let (response, _) = call("GET", "/hello", &[("authorization", "Bearer x")]);
-        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        assert_eq!(response.headers()[CACHE_CONTROL], "private, no-store");
+        let (response, _) = call("GET", "/nothing", &[]);
+        assert_eq!(response.headers()[CACHE_CONTROL], "private, no-store");
         let (response, _) = call("GET", "/hello", &[("origin", "https://a.example")]);
         assert!(!response.headers().contains_key(CACHE_CONTROL));
         assert!(!response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
+    }
+
+    #[test]
+    fn head_is_get_without_its_body() {
+        for path in ["/hello", "/refused", "/nothing"] {
+            let same = [("x-request-id", "r")];
+            let ((get, _), (head, body)) = (call("GET", path, &same), call("HEAD", path, &same));
+            assert_eq!(get.status(), head.status(), "{path}");
+            assert_eq!(get.headers(), head.headers(), "{path}");
+            assert_eq!(body, serde_json::Value::Null, "{path}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use jwt_simple::prelude::{Claims, Duration, HS256Key, MACLike};
 use serde::Serialize;
 
@@ -126,6 +126,17 @@ impl Sandbox {
         header.set_sensitive(true);
         TOKEN.set(Some((header.clone(), now + TOKEN_SECONDS - RENEW_SECONDS)));
         Ok(header)
+    }
+}
+
+impl Sandbox {
+    /// The problem for an answer of the sandbox that was not expected, to something that it can always do: 503 where
+    /// it says that it has no room, else a fault of ours.
+    pub fn unexpected(what: &str, status: StatusCode) -> Problem {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            return unavailable(format_args!("{what}: {status}"));
+        }
+        Problem::internal(format_args!("{what}: {status}"))
     }
 }
 

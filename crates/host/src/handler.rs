@@ -6,18 +6,24 @@ use crate::{
     interfaces::exchange::{self, Reply},
     metrics::Metrics,
     native::{Native, NativeBody, NativeRoutes},
+    own_answers::whole,
     problem::{self, Problem},
+    refusals::Refusals,
     request_body::{self, Oversize},
     route::{Match, Route, Router},
+    turns::Turn,
 };
 use bytes::Bytes;
 use futures::channel::oneshot;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, uri};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, uri,
+};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -29,10 +35,11 @@ use std::{
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
+use wasmtime::PoolConcurrencyLimitError;
 use wasmtime_wasi_http::Error;
 
 /// The request's id, for logs, problems and support.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Where the client's connection comes from, as in Spin.
 const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("spin-client-addr");
 /// How a function tells the log who called; it is taken off before the client sees the answer.
@@ -57,6 +64,10 @@ pub struct App {
     pub native: NativeRoutes,
     /// All workers' instances, for the metrics.
     pub workers: Vec<Arc<Instances>>,
+    /// What the host itself refused.
+    pub refusals: Refusals,
+    /// Whether clients come by HTTPS, as the variable `public_url` says.
+    pub is_https: bool,
 }
 
 impl App {
@@ -93,16 +104,18 @@ impl App {
         let id = request_id(request.headers());
         let path = request.uri().path();
         if self.public_metrics && path == "/metrics" {
-            return self.render_metrics().map(Answer::whole);
+            return whole(self.render_metrics(), request.method());
         }
         if self.readiness.as_deref() == Some(path) && self.draining.load(Ordering::Relaxed) {
-            return own(problem::DRAINING, &request, &id);
+            return self.own(problem::DRAINING, &request, &peer, &id);
         }
-        if let Some(native) = self.native.find(path).cloned() {
-            return answer_natively(native, &peer, id, request).await;
+        if let Some(native) = self.native.find(path).cloned()
+            && let Some(address) = text(&peer).parse().ok()
+        {
+            return answer_natively(native, address, id, request).await;
         }
         let Some((route, function, found)) = self.router.find(path) else {
-            return own(problem::NOT_FOUND, &request, &id);
+            return self.own(problem::NOT_FOUND, &request, &peer, &id);
         };
         let span = tracing::info_span!(
             "request",
@@ -126,14 +139,14 @@ impl App {
         let prepared = prepare(
             route,
             &found,
-            peer,
+            peer.clone(),
             id,
             request.headers(),
             request.uri(),
             function,
         );
         let function = function.clone();
-        let serve = serve(&self.metrics, &worker, &function, request, prepared, record);
+        let serve = serve(&self, &peer, &worker, &function, request, prepared, record);
         // Large, and not moved once more for it.
         pin!(serve).instrument(span).await
     }
@@ -141,27 +154,25 @@ impl App {
 
 async fn answer_natively(
     native: Arc<dyn Native>,
-    peer: &HeaderValue,
+    peer: SocketAddr,
     id: HeaderValue,
     mut request: Request<Incoming>,
 ) -> Response<Answer> {
-    let peer = peer.to_str().ok().and_then(|peer| peer.parse().ok());
-    let Some(peer) = peer else {
-        return own(problem::INTERNAL, &request, &id);
-    };
     request.headers_mut().insert(REQUEST_ID, id);
     native.handle(request, peer).await.map(Answer::native)
 }
 
 /// Takes in the request, runs the function and answers; a failure becomes the host's own problem.
 async fn serve(
-    metrics: &Metrics,
+    app: &App,
+    peer: &HeaderValue,
     worker: &Arc<Instances>,
     function: &Arc<Function>,
     request: Request<Incoming>,
     prepared: Result<Prepared, Problem>,
     mut record: Record,
 ) -> Response<Answer> {
+    let method = request.method().clone();
     let answered = async {
         let prepared = prepared?;
         let limits = &function.limits;
@@ -188,16 +199,16 @@ async fn serve(
             Response::from_parts(parts, Answer::new(content, record))
         }
         Err(problem) => {
-            let response = problem.response(text(&record.id));
+            let response = app.refuse(problem, peer, &record.id);
             record.status = response.status();
             if response.status().is_server_error() {
                 let reason = response.status().as_str().to_owned();
-                metrics
+                app.metrics
                     .refused
                     .with_label_values(&[&function.id, &reason])
                     .inc();
             }
-            with_id(response, &record.id).map(Answer::whole)
+            whole(response, &method)
         }
     }
 }
@@ -224,10 +235,14 @@ async fn run(
     oversize: &Oversize,
 ) -> Result<(http::response::Parts, Content), Problem> {
     let place = place(function).await?;
+    let is_head = *request.method() == Method::HEAD;
     let work = async {
         let begin = async |asked| {
             let run = worker.run(function, asked).await.map_err(|error| {
                 tracing::error!(error = format!("{error:#}"), "no instance");
+                if error.is::<PoolConcurrencyLimitError>() {
+                    return problem::BUSY;
+                }
                 problem::INTERNAL
             })?;
             Ok(Guest::new(run, place, function.clone()))
@@ -262,6 +277,8 @@ async fn run(
         };
         if let Content::Whole(body) = &content
             && let Some(length) = body.size_hint().exact()
+            // The answer to HEAD has no body, and may leave out how long it would be.
+            && !(is_head && length == 0)
             && parts.status != StatusCode::NO_CONTENT
             && parts.status != StatusCode::NOT_MODIFIED
         {
@@ -314,13 +331,23 @@ pub struct Answer {
     content: Content,
     /// Held until the answer is sent or given up: its drop is the log line.
     _record: Option<Box<Record>>,
+    /// Tells the connection when hyper has taken the whole answer.
+    _turn: Option<Turn>,
 }
 
 impl Answer {
+    /// With the request's turn on its connection.
+    #[must_use]
+    pub fn in_turn(mut self, turn: Turn) -> Self {
+        self._turn = Some(turn);
+        self
+    }
+
     fn new(content: Content, record: Record) -> Self {
         Self {
             content,
             _record: Some(Box::new(record)),
+            _turn: None,
         }
     }
 
@@ -330,6 +357,7 @@ impl Answer {
         Self {
             content: Content::Whole(body),
             _record: None,
+            _turn: None,
         }
     }
 
@@ -339,6 +367,7 @@ impl Answer {
         Self {
             content: Content::Native(body),
             _record: None,
+            _turn: None,
         }
     }
 }
@@ -491,13 +520,17 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     if let Some(id) = given.and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok()) {
         return id;
     }
+    new_request_id()
+}
+
+pub(crate) fn new_request_id() -> HeaderValue {
     let mut buffer = Uuid::encode_buffer();
     let id = Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
     HeaderValue::from_str(id).expect("hexadecimal digits and hyphens")
 }
 
 /// A request's id, which is printable.
-fn text(id: &HeaderValue) -> &str {
+pub(crate) fn text(id: &HeaderValue) -> &str {
     id.to_str().unwrap_or_default()
 }
 
@@ -507,23 +540,4 @@ fn trace_id(headers: &HeaderMap) -> Option<&str> {
     let mut fields = parent.split('-');
     let (_version, trace) = (fields.next()?, fields.next()?);
     (trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit())).then_some(trace)
-}
-
-/// An answer that no function had a part in, with its line in the log.
-fn own(problem: Problem, request: &Request<Incoming>, id: &HeaderValue) -> Response<Answer> {
-    let response = with_id(problem.response(text(id)), id);
-    let status = response.status().as_u16();
-    tracing::info!(
-        id = text(id),
-        method = %request.method(),
-        path = request.uri().path(),
-        status,
-        "request"
-    );
-    response.map(Answer::whole)
-}
-
-fn with_id(mut response: Response<Full<Bytes>>, id: &HeaderValue) -> Response<Full<Bytes>> {
-    response.headers_mut().insert(REQUEST_ID, id.clone());
-    response
 }

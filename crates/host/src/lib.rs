@@ -18,12 +18,15 @@ mod metrics_listener;
 mod mount;
 mod native;
 mod outbound;
+mod own_answers;
 mod problem;
+mod refusals;
 mod request_body;
 mod route;
 mod server;
 mod state;
 mod template;
+mod turns;
 
 pub use interfaces::check_database;
 pub use limits::Limits;

@@ -78,6 +78,27 @@ pub const BAD_HOST: Problem = problem(
     "Bad Host header",
     "The request must carry exactly one valid Host header.",
 );
+/// What came is no request of HTTP's.
+pub const MALFORMED: Problem = problem(
+    StatusCode::BAD_REQUEST,
+    "malformed-request",
+    "Malformed request",
+    "This is not a valid HTTP request.",
+);
+/// The head has more bytes or lines than are read.
+pub const HEAD_TOO_LARGE: Problem = problem(
+    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "head-too-large",
+    "Head too large",
+    "The request's header fields are larger or more than this server reads.",
+);
+/// The request's first line has more bytes than are read.
+pub const URI_TOO_LONG: Problem = problem(
+    StatusCode::URI_TOO_LONG,
+    "uri-too-long",
+    "URI too long",
+    "The request's path and query are longer than this server reads.",
+);
 /// Every place, and every place in the queue, is taken.
 pub const BUSY: Problem = Problem {
     retry_after: Some(1),
@@ -99,7 +120,26 @@ pub const DRAINING: Problem = Problem {
     )
 };
 
+/// The client was refused too often.
+pub fn rate_limited(seconds: u32) -> Problem {
+    Problem {
+        retry_after: Some(seconds),
+        ..problem(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate-limited",
+            "Rate limited",
+            "Too many requests that had to be refused within a minute.",
+        )
+    }
+}
+
 impl Problem {
+    /// Whether the client did something wrong.
+    #[must_use]
+    pub fn is_of_client(&self) -> bool {
+        self.status.is_client_error()
+    }
+
     /// The answer with the request's id.
     #[must_use]
     pub fn response(&self, request_id: &str) -> Response<Full<Bytes>> {
@@ -118,6 +158,12 @@ impl Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
+        for (name, value) in [
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::CACHE_CONTROL, "private, no-store"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -10,8 +10,10 @@ use crate::{
     metrics::Metrics,
     metrics_listener,
     native::NativeRoutes,
+    refusals::Refusals,
     route::Router,
     template,
+    turns::{Connection, Turns},
 };
 use anyhow::{Context, Result};
 use http::HeaderValue;
@@ -276,6 +278,10 @@ async fn load(
             public_metrics: options.public_metrics,
             native: options.native.clone(),
             workers,
+            refusals: Refusals::default(),
+            is_https: variables
+                .get("public_url")
+                .is_some_and(|url| url.starts_with("https://")),
         }
     });
     failed.map_or(Ok(app), Err)
@@ -400,21 +406,34 @@ impl Worker {
         let _open = Open::new(&self);
         // What tells HTTP/1 from HTTP/2 waits for the first bytes without end; a client may not.
         let begun = tokio::select! {
-            begun = timeout(self.limits.head_timeout, begins(&socket)) => matches!(begun, Ok(Ok(()))),
-            () = leaving(&mut phase) => false,
+            begun = timeout(self.limits.head_timeout, begins(&socket)) => begun,
+            () = leaving(&mut phase) => return,
         };
-        if !begun {
+        let Ok(Ok(is_http2)) = begun else {
             return;
-        }
+        };
         let mut stream = TimeoutStream::new(socket);
         stream.set_write_timeout(Some(self.limits.stall_timeout));
         let stream = Box::pin(stream);
         let address = HeaderValue::from_str(&peer.to_string()).expect("digits and punctuation");
+        let turns = Arc::new(Turns::default());
+        let stream = Connection {
+            stream,
+            turns: turns.clone(),
+            is_http1: !is_http2,
+            app: self.app.clone(),
+            peer: address.clone(),
+            own: None,
+        };
         let service = service_fn(|request| {
             let app = self.app.clone();
+            let turn = turns.begin();
             // Large, and hyper moves it about.
             let answer = Box::pin(app.handle(self.instances.clone(), address.clone(), request));
-            async move { Ok::<_, std::convert::Infallible>(answer.await) }
+            async move {
+                let answer = answer.await.map(|answer| answer.in_turn(turn));
+                Ok::<_, std::convert::Infallible>(answer)
+            }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
@@ -450,14 +469,14 @@ async fn leaving(phase: &mut watch::Receiver<Phase>) {
     drop(phase.wait_for(|phase| *phase != Phase::Serve).await);
 }
 
-/// Resolves when the client has sent enough to tell which HTTP it speaks.
-async fn begins(socket: &TcpStream) -> std::io::Result<()> {
+/// Resolves when the client has sent enough to tell which HTTP it speaks: whether it is HTTP/2.
+async fn begins(socket: &TcpStream) -> std::io::Result<bool> {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"; // RFC 9113, section 3.4
     let mut start = [0; PREFACE.len()];
     loop {
         let read = socket.peek(&mut start).await?;
         if read == 0 || read == PREFACE.len() || start[..read] != PREFACE[..read] {
-            return Ok(());
+            return Ok(start == *PREFACE);
         }
         // The socket stays readable, so it cannot be waited for.
         sleep(Duration::from_millis(20)).await;

@@ -3,6 +3,7 @@
 use crate::{
     keys,
     network::Network,
+    refused::{Reach, Reason, RefusedRequest},
     state::{self, MAX_HANDED_OVER, State},
     value,
 };
@@ -63,6 +64,8 @@ pub struct Grant {
     pub limits: Limits,
     /// Its key-value store, where it has one.
     pub key_value: Option<keys::Granted>,
+    /// Which of its requests are sent.
+    pub reach: Reach,
 }
 
 /// What a call used.
@@ -81,12 +84,24 @@ pub struct Usage {
 pub struct UsedPermissions {
     /// Origins that it sent requests to.
     pub http: Vec<String>,
+    /// Requests that were not sent, or not answered.
+    #[serde(default)]
+    pub refused: Vec<RefusedRequest>,
     /// It opened its key-value store.
     pub kv: bool,
     /// It asked for the time, real or not.
     pub clock: bool,
     /// It asked for random numbers, real or not.
     pub random: bool,
+}
+
+impl UsedPermissions {
+    /// Whether the call has asked for an origin that it was granted, and that calls of its kind do not reach.
+    #[must_use]
+    pub fn lacked_network(&self) -> bool {
+        let mut refused = self.refused.iter();
+        refused.any(|refused| refused.reason == Reason::NoNetwork)
+    }
 }
 
 /// How a call went.
@@ -202,6 +217,13 @@ impl Skill {
             None if state.log.has_overflowed() => End::Ended(Fault::Output(
                 "It wrote more than 64 KiB to stdout and stderr.".to_owned(),
             )),
+            // It gave up for want of what it was promised. A review makes no example again, so it is told how that went.
+            None if state.was_starved()
+                && matches!(grant.reach, Reach::Granted)
+                && matches!(end, End::Failed(_) | End::Ended(Fault::Trapped(_))) =>
+            {
+                End::Ended(Fault::Busy)
+            }
             None => end,
         };
         Outcome {

@@ -41,6 +41,8 @@ const MAX_REASON_BYTES: usize = 4 << 10;
 const SEAL_BYTES: usize = 32;
 /// Children that do the same work at the same time: each may take the whole address space.
 const CHILDREN: usize = 2;
+/// How long work waits for others of its kind to end.
+const WAIT: Duration = Duration::from_secs(20);
 
 /// What a child does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +92,8 @@ impl Work {
 pub enum CompileError {
     /// The compiler refuses it, or it needs more than the limits: the component's own fault.
     Refused(String),
+    /// Too many others are looked into or compiled at this moment.
+    Busy,
     /// The machine's.
     Failed(String),
 }
@@ -97,6 +101,7 @@ pub enum CompileError {
 impl std::fmt::Display for CompileError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Busy => out.write_str("too many components are compiled at this moment"),
             Self::Refused(why) | Self::Failed(why) => out.write_str(why),
         }
     }
@@ -322,10 +327,9 @@ impl Compiler {
             Work::Inspect => &self.inspecting,
             Work::Compile => &self.compiling,
         };
-        let _place = places
-            .acquire()
-            .await
-            .map_err(|error| CompileError::Failed(error.to_string()))?;
+        let Ok(Ok(_place)) = tokio::time::timeout(WAIT, places.acquire()).await else {
+            return Err(CompileError::Busy);
+        };
         let [program, arguments @ ..] = self.child.as_slice() else {
             return Err(CompileError::Failed("no command for compiling".to_owned()));
         };

@@ -73,6 +73,12 @@ impl KeyValue {
         self.used.load(Relaxed)
     }
 
+    /// Whether something was refused because the store could not be reached, or had no connection left.
+    #[must_use]
+    pub fn was_starved(&self) -> bool {
+        self.granted.as_ref().is_some_and(Granted::was_starved)
+    }
+
     /// What the skill reached for and may not.
     #[must_use]
     pub fn denied(&self) -> Option<String> {
@@ -381,20 +387,18 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{call::Grant, engine, keys::Backing, network::Network, state};
+    use crate::{call::Grant, engine, keys::Backing, network::Network, refused::Reach, state};
     use skill::{Limits, Permissions};
     use std::{collections::BTreeMap, sync::Arc, time::Instant};
     use wasmtime::Store;
 
     fn store(max_bytes: u64) -> Store<Data> {
-        let granted = Granted {
-            backing: Backing::Memory(Arc::default()),
-            max_bytes,
-        };
+        let granted = Granted::new(Backing::Memory(Arc::default()), max_bytes);
         let grant = Grant {
             permissions: Permissions::default(),
             limits: Limits::default(),
             key_value: Some(granted),
+            reach: Reach::default(),
         };
         let engine = engine::for_compiling().expect("an engine");
         let network = Arc::new(Network::new(None, BTreeMap::new()));

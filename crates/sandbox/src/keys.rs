@@ -1,12 +1,15 @@
 //! Where the keys of skills are, and their quota: in PostgreSQL, where every sandbox sees the same; or in memory, for
 //! an author's own machine and for what a review tries.
 
-use crate::key_value::{Cas, Error};
+use crate::{
+    inert::Used,
+    key_value::{Cas, Error},
+};
 use sqlx::PgPool;
 use std::{
     collections::BTreeMap,
     ops::Bound,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
 };
 use uuid::Uuid;
 
@@ -35,13 +38,37 @@ pub enum Backing {
 /// What a call was granted: where its keys are, and how large they may become together.
 #[derive(Clone)]
 pub struct Granted {
-    /// Where.
-    pub backing: Backing,
+    backing: Backing,
     /// Buckets, keys and values together, and 64 bytes for each pair.
-    pub max_bytes: u64,
+    max_bytes: u64,
+    /// The store could not be reached, or had no connection left.
+    starved: Used,
 }
 
 impl Granted {
+    /// A store for one call, and how large it may become.
+    #[must_use]
+    pub fn new(backing: Backing, max_bytes: u64) -> Self {
+        Self {
+            backing,
+            max_bytes,
+            starved: Used::default(),
+        }
+    }
+
+    /// Whether something was refused because the store could not be reached, or had no connection left.
+    #[must_use]
+    pub fn was_starved(&self) -> bool {
+        self.starved.load(Relaxed)
+    }
+
+    /// The log is told what happened, the skill only that it did.
+    fn failed(&self, error: sqlx::Error) -> Error {
+        tracing::error!(%error, "a skill's key-value store failed");
+        self.starved.store(true, Relaxed);
+        Error::Other("the store can't be reached at the moment".to_owned())
+    }
+
     /// As the database takes it.
     fn quota(&self) -> i64 {
         i64::try_from(self.max_bytes).unwrap_or(i64::MAX)
@@ -65,7 +92,7 @@ impl Granted {
             .bind(key)
             .fetch_optional(pool)
             .await
-            .map_err(failed),
+            .map_err(|error| self.failed(error)),
         }
     }
 
@@ -89,7 +116,7 @@ impl Granted {
                     .bind(self.quota())
                     .fetch_one(pool)
                     .await
-                    .map_err(failed)?
+                    .map_err(|error| self.failed(error))?
             }
         };
         if fits { Ok(()) } else { Err(full()) }
@@ -116,7 +143,7 @@ impl Granted {
             .bind(i64::try_from(PAGE).unwrap_or(i64::MAX))
             .fetch_all(pool)
             .await
-            .map_err(failed),
+            .map_err(|error| self.failed(error)),
         }
     }
 
@@ -151,7 +178,7 @@ impl Granted {
                     .bind(self.quota())
                     .fetch_one(pool)
                     .await
-                    .map_err(failed)?
+                    .map_err(|error| self.failed(error))?
             }
         };
         added.ok_or_else(|| {
@@ -183,7 +210,7 @@ impl Granted {
                     .bind(self.quota())
                     .fetch_one(pool)
                     .await
-                    .map_err(failed)?
+                    .map_err(|error| self.failed(error))?
             }
         };
         match outcome.as_str() {
@@ -233,10 +260,4 @@ pub fn check_key(key: &str) -> Result<(), Error> {
 
 fn full() -> Error {
     Error::Other("the quota of this skill's key-value store is used up".to_owned())
-}
-
-/// The log is told what happened, the skill only that it did.
-fn failed(error: sqlx::Error) -> Error {
-    tracing::error!(%error, "a skill's key-value store failed");
-    Error::Other("the store can't be reached at the moment".to_owned())
 }

@@ -1,7 +1,7 @@
 //! Requests of skills: to granted origins only, and never into a private network, whatever the name of the
 //! origin resolves to. A redirect is the skill's own to follow: it is a new request, checked like the first.
 
-use crate::inert::Used;
+use crate::refused::{Reach, Reason, Refusals, RefusedRequest};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderName, Request, Response, Uri, header, uri};
@@ -11,7 +11,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
-    sync::{Arc, LazyLock, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -28,7 +28,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Requests of one call under way at the same time, their answers' bodies included.
 const REQUESTS_OF_ONE: usize = 16;
-/// Of all calls.
+/// Requests that one call may send, one after another: what it is for needs no more, and nobody aims it at an origin.
+const REQUESTS_IN_ALL: u32 = 100;
+/// Requests of all calls under way at the same time.
 const REQUESTS: usize = 256;
 /// Names that are looked up at the same time: each takes a thread, for as long as the system's resolver likes.
 const LOOKUPS: usize = 32;
@@ -72,7 +74,7 @@ impl Network {
 
     /// An address of the host that may be connected to. What is checked is what is connected to: the name
     /// is resolved once.
-    async fn address(&self, host: &str, port: u16) -> Result<SocketAddr, Refused> {
+    async fn address(&self, host: &str, port: u16) -> Result<SocketAddr, Reason> {
         if let Some(address) = self.trusted.get(host) {
             return Ok(*address);
         }
@@ -80,22 +82,17 @@ impl Network {
             tokio::time::timeout(CONNECT_TIMEOUT, (self.resolve)(host.to_owned(), port));
         let found = resolving
             .await
-            .map_err(|_| Refused::Unknown)?
-            .map_err(|_| Refused::Unknown)?;
+            .map_err(|_| Reason::DoesNotResolve)?
+            .map_err(|_| Reason::DoesNotResolve)?;
         let own = own_addresses();
         if found
             .iter()
             .any(|address| !is_public(address.ip()) || own.contains(&address.ip()))
         {
-            return Err(Refused::Private);
+            return Err(Reason::PrivateAddress);
         }
-        found.first().copied().ok_or(Refused::Unknown)
+        found.first().copied().ok_or(Reason::DoesNotResolve)
     }
-}
-
-enum Refused {
-    Unknown,
-    Private,
 }
 
 fn system(host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
@@ -177,9 +174,11 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 pub struct Outbound {
     network: Arc<Network>,
     granted: Vec<String>,
+    reach: Reach,
+    /// How many requests the call may still send.
+    left: u32,
     reached: Vec<String>,
-    denied: Arc<Mutex<Option<String>>>,
-    used: Used,
+    refused: Arc<Mutex<Refusals>>,
     requests: Arc<Semaphore>,
 }
 
@@ -189,13 +188,19 @@ type Sent = Result<(Response<WasiBody>, Finished), Error>;
 impl Outbound {
     /// For one call.
     #[must_use]
-    pub fn new(network: Arc<Network>, granted: Vec<String>) -> Self {
+    pub fn new(network: Arc<Network>, granted: Vec<String>, reach: Reach) -> Self {
+        let left = match &reach {
+            Reach::Granted => REQUESTS_IN_ALL,
+            Reach::Review { requests, .. } => *requests,
+            Reach::Nowhere => 0,
+        };
         Self {
             network,
             granted,
+            reach,
+            left,
             reached: Vec::new(),
-            denied: Arc::default(),
-            used: Used::default(),
+            refused: Arc::default(),
             requests: Arc::new(Semaphore::new(REQUESTS_OF_ONE)),
         }
     }
@@ -206,21 +211,39 @@ impl Outbound {
         &self.reached
     }
 
+    /// The requests that were not sent, or not answered.
+    #[must_use]
+    pub fn refused(&self) -> Vec<RefusedRequest> {
+        lock(&self.refused).all()
+    }
+
     /// What it reached for and may not.
     #[must_use]
     pub fn denied(&self) -> Option<String> {
-        self.denied
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.refused).denied()
     }
 
-    fn deny(&self, what: String) {
-        self.denied
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(what);
+    /// Whether a request was not sent because all skills together send too many.
+    #[must_use]
+    pub fn was_starved(&self) -> bool {
+        lock(&self.refused).lacked_room()
     }
+
+    /// Whether a request to this origin may be sent.
+    fn check(&mut self, origin: &str) -> Result<(), Reason> {
+        if !self.granted.iter().any(|granted| granted == origin) {
+            return Err(Reason::NotGranted);
+        }
+        if matches!(self.reach, Reach::Nowhere) {
+            return Err(Reason::NoNetwork);
+        }
+        self.left = self.left.checked_sub(1).ok_or(Reason::TooManyRequests)?;
+        Ok(())
+    }
+}
+
+fn lock(refused: &Mutex<Refusals>) -> MutexGuard<'_, Refusals> {
+    refused.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl WasiHttpHooks for Outbound {
@@ -238,19 +261,20 @@ impl WasiHttpHooks for Outbound {
 
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Finished,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        self.used.store(true, Relaxed);
         let Some(origin) = origin(request.uri()) else {
             return Box::new(async { Err(Error::HttpRequestUriInvalid) });
         };
-        if !self.granted.contains(&origin) {
-            self.deny(format!(
-                "a request to {origin}, which is not among its permissions"
-            ));
+        if let Err(reason) = self.check(&origin) {
+            lock(&self.refused).add(&origin, reason);
             return Box::new(async { Err(Error::HttpRequestDenied) });
+        }
+        if let Reach::Review { user_agent, .. } = &self.reach {
+            let user_agent = user_agent.clone();
+            request.headers_mut().insert(header::USER_AGENT, user_agent);
         }
         if !self.reached.contains(&origin) {
             self.reached.push(origin.clone());
@@ -258,12 +282,12 @@ impl WasiHttpHooks for Outbound {
         let Ok(own_place) = self.requests.clone().try_acquire_owned() else {
             return Box::new(async { Err(Error::ConnectionLimitReached) });
         };
-        let network = self.network.clone();
-        let denied = self.denied.clone();
+        let (network, refused) = (self.network.clone(), self.refused.clone());
         Box::new(async move {
             let waiting =
                 tokio::time::timeout(CONNECT_TIMEOUT, network.requests.clone().acquire_owned());
             let Ok(Ok(place)) = waiting.await else {
+                lock(&refused).add(&origin, Reason::NoRoom);
                 return Err(Error::ConnectionLimitReached);
             };
             let host = request
@@ -274,18 +298,20 @@ impl WasiHttpHooks for Outbound {
             let port = port(request.uri());
             let address = match network.address(&host, port).await {
                 Ok(address) => address,
-                Err(Refused::Unknown) => return Err(Error::DestinationNotFound),
-                Err(Refused::Private) => {
-                    let what = format!("a request to {origin}, which is in a private network");
-                    denied
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .get_or_insert(what);
-                    return Err(Error::HttpRequestDenied);
+                Err(reason) => {
+                    lock(&refused).add(&origin, reason);
+                    return Err(match reason {
+                        Reason::PrivateAddress => Error::HttpRequestDenied,
+                        _ => Error::DestinationNotFound,
+                    });
                 }
             };
             let places = [own_place, place];
-            send(&network, address, &host, request, options, places).await
+            let sent = send(&network, address, &host, request, options, places).await;
+            if let Err(Error::Connect(_) | Error::ConnectionTimeout | Error::Tls(_)) = &sent {
+                lock(&refused).add(&origin, Reason::NoConnection);
+            }
+            sent
         })
     }
 }
@@ -415,7 +441,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     #[test]
     fn only_the_public_internet_is_public() {
@@ -510,7 +536,7 @@ mod tests {
         );
         assert!(matches!(
             network.address("rebind.example", 80).await,
-            Err(Refused::Private)
+            Err(Reason::PrivateAddress)
         ));
     }
 
@@ -527,7 +553,7 @@ mod tests {
         let network = Network::new(Some(resolve), BTreeMap::new());
         assert!(matches!(
             network.address("mixed.example", 80).await,
-            Err(Refused::Private)
+            Err(Reason::PrivateAddress)
         ));
     }
 }

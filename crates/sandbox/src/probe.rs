@@ -13,6 +13,8 @@ use wasmtime::component::Type;
 
 /// Findings that are shown.
 const MAX_FINDINGS: usize = 5;
+/// Refused requests that are shown.
+const MAX_REFUSED: usize = 16;
 /// Items of a generated list, on the first level.
 const MAX_ITEMS: usize = 8;
 
@@ -44,6 +46,9 @@ pub struct ProbeReport {
     pub overran: u32,
     /// Reached for what was not granted.
     pub denied: u32,
+    /// Asked for an origin that was granted, which generated calls do not reach. How they ended says nothing of the
+    /// skill, and is not counted as any other of these but an answer or an error of its own.
+    pub without_network: u32,
     /// Ended otherwise, or used other fuel, when tried again.
     pub nondeterministic: u32,
     /// How long it took, without waiting for a place.
@@ -143,10 +148,11 @@ impl ProbeReport {
         self.calls += 1;
         self.memory_bytes = self.memory_bytes.max(first.usage.memory_bytes);
         self.used.merge(&first.used);
+        let lacked_network = first.used.lacked_network() || again.used.lacked_network();
         match &first.end {
             End::Answered(_) => self.succeeded += 1,
             End::Failed(_) => self.failed += 1,
-            End::Ended(fault) => {
+            End::Ended(fault) if !lacked_network || matches!(fault, Fault::Denied(_)) => {
                 match fault {
                     Fault::Denied(_) => self.denied += 1,
                     Fault::Deadline | Fault::Fuel | Fault::Memory | Fault::Output(_) => {
@@ -156,6 +162,11 @@ impl ProbeReport {
                 }
                 self.find(arguments, fault.code(), fault.detail());
             }
+            End::Ended(_) => {}
+        }
+        if lacked_network {
+            self.without_network += 1;
+            return;
         }
         // Time is no property of the skill: what ended by it may end by it elsewhere.
         let by_time = [first, again].iter().any(|outcome| outcome.met_deadline);
@@ -186,6 +197,11 @@ impl UsedPermissions {
         for origin in &more.http {
             if !self.http.contains(origin) {
                 self.http.push(origin.clone());
+            }
+        }
+        for refused in &more.refused {
+            if self.refused.len() < MAX_REFUSED && !self.refused.contains(refused) {
+                self.refused.push(refused.clone());
             }
         }
         self.kv |= more.kv;

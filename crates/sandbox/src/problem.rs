@@ -2,7 +2,9 @@
 
 use crate::{
     call::{Fault, Usage, UsedPermissions},
+    compile::CompileError,
     runner::LoadError,
+    storage::StorageError,
 };
 use axum::{
     body::Body,
@@ -79,9 +81,39 @@ impl Problem {
 
     /// 503.
     pub fn busy() -> Self {
-        let detail =
-            "Too many calls at this moment. Send the call again after `Retry-After` seconds.";
+        let detail = "Too many calls or uploads at this moment. Send this one again after `Retry-After` seconds.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "sandbox-busy", detail)
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Busy => {
+                tracing::warn!(cause = %error, "the sandbox is busy");
+                Self::busy()
+            }
+            StorageError::Unavailable(cause) => {
+                tracing::error!(cause, "the sandbox can't reach its storage");
+                let detail = "The sandbox can't reach what it stores at the moment. Send the request again after `Retry-After` seconds.";
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "sandbox-unavailable",
+                    detail,
+                )
+            }
+            StorageError::Failed(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<CompileError> for Problem {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Refused(why) => LoadError::Unusable(why).into(),
+            CompileError::Busy => Self::busy(),
+            CompileError::Failed(cause) => Self::internal(&cause),
+        }
     }
 }
 
@@ -178,6 +210,8 @@ impl From<LoadError> for Problem {
                 "skill-unusable",
                 format!("The skill can't be loaded: {why}"),
             ),
+            LoadError::Busy => Self::busy(),
+            LoadError::Storage(error) => error.into(),
             LoadError::Failed(cause) => Self::internal(&cause),
         }
     }

@@ -6,6 +6,7 @@ use crate::{
     compile::{Code, CompileError, Compiler},
     engine,
     network::{Network, Resolve},
+    storage::StorageError,
     wasi,
 };
 use anyhow::Result;
@@ -69,6 +70,10 @@ pub enum LoadError {
     NotFound,
     /// It can't be compiled, or is larger than any slot.
     Unusable(String),
+    /// Too many are compiled at this moment.
+    Busy,
+    /// It can't be fetched from where components are stored.
+    Storage(StorageError),
     /// The machine failed.
     Failed(String),
 }
@@ -127,7 +132,7 @@ impl Runner {
     /// There is no such component, it is unusable, or the machine failed.
     pub async fn load<F>(&self, digest: &str, fetch: F) -> Result<Arc<Skill>, LoadError>
     where
-        F: Future<Output = Result<Option<Vec<u8>>>>,
+        F: Future<Output = Result<Option<Vec<u8>>, StorageError>>,
     {
         if let Some(skill) = self.loaded.get(digest).await {
             return Ok(skill);
@@ -140,7 +145,7 @@ impl Runner {
 
     async fn load_fresh<F>(&self, digest: &str, fetch: F) -> Result<Arc<Skill>, LoadError>
     where
-        F: Future<Output = Result<Option<Vec<u8>>>>,
+        F: Future<Output = Result<Option<Vec<u8>>, StorageError>>,
     {
         if let Some(code) = self.compiler.cached(digest).await {
             match self.make(digest, code).await {
@@ -150,9 +155,7 @@ impl Runner {
                 made => return made,
             }
         }
-        let wasm = fetch
-            .await
-            .map_err(|error| LoadError::Failed(format!("{error:#}")))?;
+        let wasm = fetch.await.map_err(LoadError::Storage)?;
         let wasm = wasm.ok_or(LoadError::NotFound)?;
         if skill::digest::of_bytes(&wasm) != digest {
             return Err(LoadError::Failed(format!(
@@ -165,6 +168,7 @@ impl Runner {
             .await
             .map_err(|error| match error {
                 CompileError::Refused(why) => LoadError::Unusable(why),
+                CompileError::Busy => LoadError::Busy,
                 CompileError::Failed(why) => LoadError::Failed(why),
             })?;
         self.make(digest, code).await

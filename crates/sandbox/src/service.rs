@@ -10,6 +10,7 @@ use crate::{
     keys::{Backing, Granted},
     probe::{self, Probe},
     problem::{CallEvidence, Problem},
+    refused::Reach,
     runner::{LoadError, Runner},
     storage::Storage,
     usage::Counter,
@@ -19,7 +20,7 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
     serve::ListenerExt,
@@ -32,6 +33,7 @@ use skill::{
 };
 use sqlx::PgPool;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use strict_json::Refusal;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::{
     net::TcpListener,
@@ -52,6 +54,8 @@ const MAX_BODY_BYTES: usize = 2 << 20;
 const UPLOADS: usize = 4;
 /// Calls of one probe.
 const MAX_PROBE_CALLS: u32 = 2_000;
+/// Requests that one example of a review may send: enough for a token, a redirect and a page or two.
+const EXAMPLE_REQUESTS: u32 = 5;
 
 /// What a service is made with.
 pub struct ServiceOptions {
@@ -225,28 +229,35 @@ impl Shared {
         self.runner.load(digest, self.storage.get(digest)).await
     }
 
-    /// What a call is granted. One for evidence has a store of its own that is forgotten: a review must not
-    /// change what the skill has kept.
-    fn grant(
-        &self,
-        skill: Uuid,
-        permissions: Permissions,
-        limits: Limits,
-        evidence: bool,
-    ) -> Grant {
-        let backing = || match evidence {
-            true => Backing::Memory(Arc::default()),
-            false => Backing::Database(self.pool.clone(), skill),
+    /// What a call is granted. One of a review has a store of its own that is forgotten: it must not change what the
+    /// skill has kept.
+    fn grant(&self, skill: Uuid, permissions: Permissions, limits: Limits, reach: Reach) -> Grant {
+        let backing = || match reach {
+            Reach::Granted => Backing::Database(self.pool.clone(), skill),
+            Reach::Review { .. } | Reach::Nowhere => Backing::Memory(Arc::default()),
         };
-        let key_value = permissions.kv.map(|kv| Granted {
-            backing: backing(),
-            max_bytes: kv.max_bytes,
-        });
+        let key_value = permissions
+            .kv
+            .map(|kv| Granted::new(backing(), kv.max_bytes));
         Grant {
             permissions,
             limits,
             key_value,
+            reach,
         }
+    }
+
+    /// What an example of a review may send: a few requests, which say whose they are and where to read about it.
+    fn of_review(&self, skill: &Named) -> Result<Reach, Problem> {
+        let user_agent = format!(
+            "gather-skill-review/1 (+{}/docs; an example of the skill {} {} is tried once, before it is approved)",
+            self.server, skill.name, skill.version
+        );
+        Ok(Reach::Review {
+            user_agent: HeaderValue::try_from(user_agent)
+                .map_err(|error| Problem::internal(&error))?,
+            requests: EXAMPLE_REQUESTS,
+        })
     }
 }
 
@@ -268,9 +279,12 @@ struct Invocation {
     account: Uuid,
     permissions: Permissions,
     limits: Limits,
-    /// Says what was used and written; is not counted.
+    /// An example that a review makes: says what was used and written, and is not counted.
     #[serde(default)]
     evidence: bool,
+    /// Of such an example: whether its requests are sent.
+    #[serde(default)]
+    network: bool,
 }
 
 /// POST /invoke: one call.
@@ -300,11 +314,16 @@ async fn call(shared: &Shared, body: &[u8]) -> Result<Json<Value>, Problem> {
         .await
         .map_err(|_| Problem::busy())?;
     let skill = shared.skill(&invocation.digest).await?;
+    let reach = match (invocation.evidence, invocation.network) {
+        (false, _) => Reach::Granted,
+        (true, true) => shared.of_review(&invocation.skill)?,
+        (true, false) => Reach::Nowhere,
+    };
     let grant = shared.grant(
         invocation.skill.id,
         invocation.permissions,
         invocation.limits,
-        invocation.evidence,
+        reach,
     );
     let input = digest::of_json(&arguments).map_err(|error| Problem::internal(&error))?;
     let outcome = shared
@@ -422,7 +441,13 @@ async fn try_out(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes)
             .await
             .map_err(|_| Problem::busy())?;
         let skill = shared.skill(&trial.digest).await?;
-        let grant = shared.grant(trial.skill.id, trial.permissions, trial.limits, true);
+        // Strangers name the origins, and these arguments are nobody's: nothing is sent there.
+        let grant = shared.grant(
+            trial.skill.id,
+            trial.permissions,
+            trial.limits,
+            Reach::Nowhere,
+        );
         let probe = Probe {
             tool: trial.tool,
             calls: trial.calls.min(MAX_PROBE_CALLS),
@@ -467,14 +492,17 @@ async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) 
     answer(signed.await, caller.request_id)
 }
 
+/// Reads a body. What is in it is hashed and signed, so no member may stand twice.
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        let detail = error.to_string();
-        let errors = vec![FieldError {
-            field: "arguments".to_owned(),
-            detail,
-        }];
-        Problem::invalid("invalid-arguments", errors)
+    strict_json::read_unique(body).map_err(|refusal| {
+        let (field, detail) = match refusal {
+            Refusal::Invalid { path, detail } if path.is_empty() => {
+                ("arguments".to_owned(), detail)
+            }
+            Refusal::Invalid { path, detail } => (path, detail),
+            Refusal::Malformed(what) => ("arguments".to_owned(), format!("is not JSON: {what}")),
+        };
+        Problem::invalid("invalid-arguments", vec![FieldError { field, detail }])
     })
 }
 

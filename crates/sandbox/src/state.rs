@@ -118,6 +118,7 @@ impl State {
     pub fn used(&self) -> crate::call::UsedPermissions {
         crate::call::UsedPermissions {
             http: self.outbound.reached().to_vec(),
+            refused: self.outbound.refused(),
             kv: self.key_value.was_used(),
             clock: self.clock_used.load(Relaxed),
             random: self.random_used.load(Relaxed),
@@ -134,6 +135,12 @@ impl State {
     #[must_use]
     pub fn elapsed(&self) -> u64 {
         self.clock.now()
+    }
+
+    /// Whether something that all skills share was not to be had, though it was granted.
+    #[must_use]
+    pub fn was_starved(&self) -> bool {
+        self.outbound.was_starved() || self.key_value.was_starved()
     }
 
     /// What the skill reached for without having been granted it.
@@ -185,7 +192,11 @@ pub fn store(
     let state = State {
         table,
         key_value: KeyValue::new(grant.key_value.clone()),
-        outbound: Outbound::new(network.clone(), permissions.http.clone()),
+        outbound: Outbound::new(
+            network.clone(),
+            permissions.http.clone(),
+            grant.reach.clone(),
+        ),
         log,
         clock_used,
         random_used,

@@ -1,11 +1,74 @@
 //! Where components are: in PostgreSQL, or in an object store. Each once, by digest; what is read is
 //! compared with its digest by whoever uses it.
 
-use anyhow::{Context, Result};
+use anyhow::Context;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, path::Path};
 use sqlx::{PgConnection, PgPool};
 use std::sync::Arc;
 use url::Url;
+
+/// Why a component was not stored or found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorageError {
+    /// All connections to the database are in use.
+    Busy,
+    /// The database or the object store can't be reached, or has no room at this moment; says which and why.
+    Unavailable(String),
+    /// Anything else is a fault of ours.
+    Failed(String),
+}
+
+/// What the store answers.
+type Result<T> = std::result::Result<T, StorageError>;
+
+impl std::fmt::Display for StorageError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Busy => out.write_str("all connections to the database are in use"),
+            Self::Unavailable(why) | Self::Failed(why) => out.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for StorageError {}
+
+impl From<sqlx::Error> for StorageError {
+    fn from(error: sqlx::Error) -> Self {
+        let why = format!("the database: {error}");
+        match &error {
+            sqlx::Error::PoolTimedOut => Self::Busy,
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(why),
+            // Connection exceptions, transactions given up for others, resources used up, operator's intervention
+            // (which a statement's time-out is, too).
+            sqlx::Error::Database(error)
+                if error.code().is_some_and(|code| {
+                    ["08", "40", "53", "57"]
+                        .iter()
+                        .any(|class| code.starts_with(class))
+                }) =>
+            {
+                Self::Unavailable(why)
+            }
+            _ => Self::Failed(why),
+        }
+    }
+}
+
+impl From<object_store::Error> for StorageError {
+    fn from(error: object_store::Error) -> Self {
+        let why = format!("the object store: {error}");
+        match error {
+            // The requests' errors, after all repetitions.
+            object_store::Error::Generic { .. } | object_store::Error::JoinError { .. } => {
+                Self::Unavailable(why)
+            }
+            _ => Self::Failed(why),
+        }
+    }
+}
 
 /// Stores components.
 pub struct Storage {
@@ -23,7 +86,7 @@ impl Storage {
         pool: PgPool,
         url: Option<&Url>,
         variables: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self> {
+    ) -> anyhow::Result<Self> {
         let environment = variables
             .into_iter()
             .filter(|(name, _)| name.starts_with("AWS_"));
@@ -47,7 +110,7 @@ impl Storage {
     /// # Errors
     /// The store fails.
     pub async fn put(&self, digest: &str, wasm: &[u8]) -> Result<()> {
-        let size = i64::try_from(wasm.len())?;
+        let size = i64::try_from(wasm.len()).unwrap_or(i64::MAX);
         // Known again, it is new again: the sweep leaves it alone until a version refers to it.
         let known = sqlx::query("update skills.component set created_at = now() where digest = $1")
             .bind(digest)
@@ -93,7 +156,8 @@ impl Storage {
                 Ok(Some(object.bytes().await?.to_vec()))
             }
             (Some((None,)), None) => {
-                anyhow::bail!("{digest} is in an object store, and none is configured")
+                let why = format!("{digest} is in an object store, and none is configured");
+                Err(StorageError::Failed(why))
             }
         }
     }

@@ -49,7 +49,7 @@ impl PackageDocs {
     #[must_use]
     pub fn read(section: &[u8]) -> Self {
         match section.split_first() {
-            Some((0 | 1, json)) => serde_json::from_slice(json).unwrap_or_default(),
+            Some((0 | 1, json)) => strict_json::read(json).unwrap_or_default(),
             _ => Self::default(),
         }
     }

@@ -1,9 +1,10 @@
 //! The manifest that is published with a component.
 
-use crate::Tool;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use crate::{Tool, schema::MAX_SAFE_INTEGER};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
+use strict_json::Refusal;
 use url::{Host, Url};
 
 /// The largest manifest, in bytes.
@@ -79,6 +80,7 @@ pub struct Permissions {
 #[serde(deny_unknown_fields)]
 pub struct KeyValue {
     /// Keys and values together.
+    #[serde(deserialize_with = "whole")]
     pub max_bytes: u64,
 }
 
@@ -87,10 +89,13 @@ pub struct KeyValue {
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Linear memory.
+    #[serde(deserialize_with = "whole")]
     pub memory_bytes: u64,
     /// Fuel: about an instruction each.
+    #[serde(deserialize_with = "whole")]
     pub fuel: u64,
     /// Wall-clock time.
+    #[serde(deserialize_with = "whole")]
     pub deadline_ms: u64,
 }
 
@@ -149,22 +154,18 @@ impl Manifest {
                 format!("may have at most {MAX_BYTES} bytes"),
             ));
         }
-        let mut value: Value = serde_json::from_slice(json)
-            .map_err(|error| one("manifest".to_owned(), format!("is not JSON: {error}")))?;
+        let refused = |refusal: Refusal| match refusal {
+            Refusal::Invalid { path, detail } => one(Refusal::below("manifest", &path), detail),
+            Refusal::Malformed(what) => one("manifest".to_owned(), format!("is not JSON: {what}")),
+        };
+        // It is signed by way of its digest, so it must not read one way here and another way elsewhere.
+        let mut value: Value = strict_json::read_unique(json).map_err(refused)?;
         if has_zeros(&value) {
             let detail = "must not contain a zero character".to_owned();
             return Err(one("manifest".to_owned(), detail));
         }
         lift_limits(&mut value);
-        let manifest: Self = serde_path_to_error::deserialize(value).map_err(|error| {
-            let path = error.path().to_string();
-            let field = if path == "." {
-                "manifest".to_owned()
-            } else {
-                format!("manifest.{path}")
-            };
-            one(field, error.into_inner().to_string())
-        })?;
+        let manifest: Self = strict_json::from_value(value).map_err(refused)?;
         let errors = manifest.check();
         if errors.is_empty() {
             Ok(manifest)
@@ -383,6 +384,18 @@ fn check_origin(origin: &str) -> Result<(), &'static str> {
 }
 
 /// PostgreSQL has no text with a zero character.
+/// Reads an integer as JSON Schema has it: 5.0 and 5e9 are whole numbers, too.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = Number::deserialize(deserializer)?;
+    let of_float = || {
+        let float = number.as_f64()?;
+        let is_exact = float.fract() == 0.0 && (0.0..=MAX_SAFE_INTEGER as f64).contains(&float);
+        is_exact.then_some(float as u64)
+    };
+    let whole = number.as_u64().or_else(of_float);
+    whole.ok_or_else(|| D::Error::custom("must be a whole number, not below zero"))
+}
+
 fn has_zeros(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -464,6 +477,31 @@ mod tests {
                 .unwrap();
         assert_eq!(flat, nested);
         assert_eq!(flat.limits.deadline_ms, 100);
+    }
+
+    #[test]
+    fn a_whole_number_may_have_a_fraction_and_an_exponent() {
+        let text = |limits: &str, kv: &str| {
+            format!(
+                r#"{{"name": "word-count", "version": "1.0.0", "description": "Counts words.",
+                    "permissions": {{"kv": {{"max_bytes": {kv}}}}}, "limits": {limits}}}"#
+            )
+        };
+        let limits = r#"{"memory_bytes": 1048576.0, "fuel": 5e9, "deadline_ms": 1e3}"#;
+        let manifest = Manifest::parse(text(limits, "1024.0").as_bytes()).unwrap();
+        let expected = Limits {
+            memory_bytes: 1 << 20,
+            fuel: 5_000_000_000,
+            deadline_ms: 1_000,
+        };
+        assert_eq!(manifest.limits, expected);
+        assert_eq!(manifest.permissions.kv, Some(KeyValue { max_bytes: 1_024 }));
+        for wrong in ["1.5", "-1", "\"1\"", "1e300"] {
+            assert!(
+                Manifest::parse(text("{}", wrong).as_bytes()).is_err(),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

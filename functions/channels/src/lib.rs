@@ -14,15 +14,14 @@ mod reactions;
 mod reads;
 mod search;
 
-use axum::middleware::from_fn;
-use guest::{Caller, idempotent};
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use guest::Caller;
+use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// The routes, with their OpenAPI entries.
 pub fn router() -> OpenApiRouter {
     OpenApiRouter::new()
-        .routes(routes!(directory::list, directory::create).layer(from_fn(idempotent)))
+        .routes(routes!(directory::list, directory::create))
         .routes(routes!(reads::unread))
         .routes(routes!(
             directory::get,
@@ -31,9 +30,9 @@ pub fn router() -> OpenApiRouter {
         ))
         .routes(routes!(members::join))
         .routes(routes!(members::leave))
-        .routes(routes!(members::list, members::add).layer(from_fn(idempotent)))
+        .routes(routes!(members::list, members::add))
         .routes(routes!(members::put, members::remove))
-        .routes(routes!(messages::list, posting::post).layer(from_fn(idempotent)))
+        .routes(routes!(messages::list, posting::post))
         .routes(routes!(messages::get, posting::edit, posting::delete))
         .routes(routes!(moderation::revisions))
         .routes(routes!(moderation::strike))
@@ -45,7 +44,7 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(reads::list))
         .routes(routes!(reads::mark))
         .routes(routes!(reads::settings))
-        .routes(routes!(directs::open).layer(from_fn(idempotent)))
+        .routes(routes!(directs::open))
 }
 
 guest::export!(super::router);

@@ -71,7 +71,7 @@ fn known_role(role: &str, _: &()) -> garde::Result {
 /// Lists accounts by name.
 #[utoipa::path(
     get, path = "/api/accounts", tag = "accounts", params(guest::PageParams, Filter),
-    responses((status = 200, body = Items<Account>), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<Account>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = ["accounts:manage"]))
 )]
 pub async fn list(

@@ -116,7 +116,7 @@ pub async fn register(
 /// Lists agents by name.
 #[utoipa::path(
     get, path = "/api/agents", tag = "agents", params(guest::PageParams, Filter),
-    responses((status = 200, body = Items<Agent>), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<Agent>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = []))
 )]
 pub async fn list(

@@ -149,7 +149,7 @@ fn has(caller: &Caller, scope: &str) -> bool {
 /// Lists the calling account's keys, the newest first.
 #[utoipa::path(
     get, path = "/api/keys", tag = "keys", params(guest::PageParams),
-    responses((status = 200, body = Items<ApiKey>), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<ApiKey>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = ["account:manage"]))
 )]
 pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items<ApiKey>>> {

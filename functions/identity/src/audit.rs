@@ -8,7 +8,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::stream;
 use garde::Validate;
-use guest::{Caller, Db, Items, Page, Problem, Query, Result, args};
+use guest::{Caller, Db, Items, Moment, Page, Problem, Query, Result, args};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -73,34 +73,30 @@ pub struct Filter {
     until: Option<OffsetDateTime>,
 }
 
-/// Where a page ended: time as text, and id.
-type Place = (String, Uuid);
+/// Where a page ends.
+type Position = (Moment, Uuid);
 
 /// Lists the audit trail, the newest first.
 #[utoipa::path(
     get, path = "/api/audit", tag = "audit", params(guest::PageParams, Filter),
-    responses((status = 200, body = Items<Entry>), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<Entry>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = ["audit:read"]))
 )]
 pub async fn list(
     db: Db,
     _: Caller,
-    page: Page<Place>,
+    page: Page<Position>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Items<Entry>>> {
-    let after = page.after.clone();
-    let entries = read(&db, &filter, after, page.fetch()).await?;
-    Ok(Json(page.answer(entries, place)))
+    let entries = read(&db, &filter, page.after, page.fetch()).await?;
+    Ok(Json(page.answer(entries, position)))
 }
 
-fn place(entry: &Entry) -> Place {
-    let at = entry
-        .at
-        .format(&time::format_description::well_known::Rfc3339);
-    (at.unwrap_or_default(), entry.id)
+fn position(entry: &Entry) -> Position {
+    (Moment(entry.at), entry.id)
 }
 
-async fn read(db: &Db, filter: &Filter, after: Option<Place>, limit: i64) -> Result<Vec<Entry>> {
+async fn read(db: &Db, filter: &Filter, after: Option<Position>, limit: i64) -> Result<Vec<Entry>> {
     let (at, id) = after.unzip();
     let entries = db.many(
         "select id, at, actor_id, action, subject, allowed, address, request_id, detail, chain, position,
@@ -139,7 +135,7 @@ async fn read(db: &Db, filter: &Filter, after: Option<Place>, limit: i64) -> Res
 pub async fn export(db: Db, _: Caller, Query(filter): Query<Filter>) -> Result<Response> {
     // The first lines come before the answer's head: what fails at once is a problem, not a broken stream.
     let first = read(&db, &filter, None, BATCH).await?;
-    let lines = stream::try_unfold((Some(first), None::<Place>), move |(batch, after)| {
+    let lines = stream::try_unfold((Some(first), None::<Position>), move |(batch, after)| {
         let (db, filter) = (db.clone(), filter.clone());
         async move {
             let batch = match (batch, after) {
@@ -147,7 +143,7 @@ pub async fn export(db: Db, _: Caller, Query(filter): Query<Filter>) -> Result<R
                 (None, Some(after)) => read(&db, &filter, Some(after), BATCH).await?,
                 (None, None) => return Ok(None),
             };
-            let Some(last) = batch.last().map(place) else {
+            let Some(last) = batch.last().map(position) else {
                 return Ok::<_, Problem>(None);
             };
             let mut lines = Vec::new();

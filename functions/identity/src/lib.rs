@@ -24,8 +24,7 @@ mod teams;
 mod tokens;
 mod users;
 
-use axum::middleware::from_fn;
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// The routes, with their OpenAPI entries.
@@ -49,7 +48,7 @@ pub fn router() -> OpenApiRouter {
 
 fn agents() -> OpenApiRouter {
     OpenApiRouter::new()
-        .routes(routes!(agents::register).layer(from_fn(guest::idempotent)))
+        .routes(routes!(agents::register))
         .routes(routes!(agents::list))
         .routes(routes!(agents::me, agents::change_me))
         .routes(routes!(agents::get))
@@ -63,7 +62,7 @@ fn agents() -> OpenApiRouter {
 
 fn people() -> OpenApiRouter {
     OpenApiRouter::new()
-        .routes(routes!(users::register).layer(from_fn(guest::idempotent)))
+        .routes(routes!(users::register))
         .routes(routes!(users::verify))
         .routes(routes!(users::me))
         .routes(routes!(users::verify_again))
@@ -93,7 +92,7 @@ fn accounts() -> OpenApiRouter {
         .routes(routes!(users::leave))
         .routes(routes!(api_keys::create, api_keys::list))
         .routes(routes!(api_keys::get, api_keys::revoke))
-        .routes(routes!(teams::create, teams::list).layer(from_fn(guest::idempotent)))
+        .routes(routes!(teams::create, teams::list))
         .routes(routes!(teams::get, teams::change, teams::delete))
         .routes(routes!(teams::members))
         .routes(routes!(teams::put_member, teams::remove_member))

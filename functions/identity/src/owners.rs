@@ -153,7 +153,7 @@ async fn end(db: &Db, agent: Uuid, caller: &Caller, client: &Client) -> Result<S
 /// Lists the caller's agents by name.
 #[utoipa::path(
     get, path = "/api/accounts/me/agents", tag = "accounts", params(guest::PageParams),
-    responses((status = 200, body = Items<Agent>), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<Agent>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = []))
 )]
 pub async fn owned(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items<Agent>>> {

@@ -139,20 +139,32 @@ pub async fn reset(Query(link): Query<Link>) -> Response {
     request_body(content = Sent, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, body = String, content_type = "text/html"),
+        (status = 409, body = String, content_type = "text/html", description = "Another account has proved the address"),
         (status = 410, body = String, content_type = "text/html", description = "Used, or too old"),
-        (status = 422, body = String, content_type = "text/html", description = "The password won't do"),
+        (status = 422, body = String, content_type = "text/html", description = "The password won't do, or the account must be named"),
     ),
     extensions(("x-rate-limit" = json!("strict")))
 )]
 pub async fn was_reset(db: Db, client: Client, body: Bytes) -> Response {
     let sent = sent(&body);
-    match recovery::reset_password(&db, &client, &sent.token, &sent.password).await {
+    let token = sent.token.clone();
+    let given = recovery::Reset {
+        token: sent.token,
+        name: Some(sent.name).filter(|name| !name.is_empty()),
+        password: sent.password,
+    };
+    match recovery::reset_password(&db, &client, given).await {
         Ok(()) => page(
             StatusCode::OK,
             "The password is set",
             "<p>All sessions were ended. Sign in with the new password.</p>",
         ),
-        Err(problem) => again(&problem, &form(&sent.token, PASSWORD, "Set the password")),
+        Err(problem) => {
+            // Which account is asked for where there are several.
+            let is_ambiguous = problem.errors().iter().any(|error| error.field == "name");
+            let fields = [if is_ambiguous { NAME } else { "" }, PASSWORD].concat();
+            again(&problem, &form(&token, &fields, "Set the password"))
+        }
     }
 }
 
@@ -181,7 +193,8 @@ pub async fn forgotten(db: Db, client: Client, body: Bytes) -> Response {
         Ok(()) => page(
             StatusCode::OK,
             "Look into your mail",
-            "<p>If an account has this address, a link is on its way. It works once, for 30 minutes.</p>",
+            "<p>If an account has this address, a link is on its way. It works once, for 30 minutes. \
+             Within an hour an address gets five at most.</p>",
         ),
         Err(problem) => problem_page(&problem),
     }

@@ -4,13 +4,16 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use guest::{Problem, Result};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::secrets;
 
 /// The shortest password.
 pub const MIN_CHARS: usize = 12;
 /// The longest: more would only cost time.
-pub const MAX_BYTES: usize = 256;
+pub const MAX_CHARS: usize = 256;
+/// As long as [`MAX_CHARS`] are at most, decomposed into four code points each.
+const MAX_BYTES: usize = 4096;
 
 /// Which of the parameters below a hash was made with. When they change, this grows.
 pub const CURRENT_VERSION: i16 = 1;
@@ -26,13 +29,39 @@ const COMMON: &str = include_str!("common_passwords.txt");
 /// Argon2id of a password. The salt follows from the mail address and a secret that the database never sees: so the
 /// same work is done for known and unknown addresses, before anything is looked up.
 pub async fn hash(email: &str, password: &str) -> Result<[u8; 32]> {
-    // A longer one can be nobody's; it would only cost time.
-    let password = if password.len() <= MAX_BYTES {
-        password
-    } else {
-        ""
-    };
-    derive(&secrets::subkey("password").await?, email, password)
+    // What is refused for a new password is nobody's.
+    let password = prepared(password).unwrap_or_default();
+    derive(&secrets::subkey("password").await?, email, &password)
+}
+
+/// A password as it is kept and compared, so that it is the same on every keyboard: the profile OpaqueString of RFC 8265,
+/// with the characters of Unicode's current version in place of a list.
+fn prepared(password: &str) -> std::result::Result<String, &'static str> {
+    const TOO_LONG: &str = "must have at most 256 characters";
+    if password.len() > MAX_BYTES {
+        return Err(TOO_LONG);
+    }
+    if password.chars().any(char::is_control) {
+        return Err("must not contain control characters");
+    }
+    let prepared: String = password.chars().map(plain_space).nfc().collect();
+    if prepared.is_empty() {
+        return Err("must not be empty");
+    }
+    if prepared.chars().count() > MAX_CHARS {
+        return Err(TOO_LONG);
+    }
+    Ok(prepared)
+}
+
+/// ASCII's space for any other space (Unicode's general category Zs).
+fn plain_space(c: char) -> char {
+    match c {
+        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => {
+            ' '
+        }
+        other => other,
+    }
 }
 
 fn derive(secret: &[u8; 32], email: &str, password: &str) -> Result<[u8; 32]> {
@@ -51,11 +80,12 @@ fn derive(secret: &[u8; 32], email: &str, password: &str) -> Result<[u8; 32]> {
 
 /// Why a password is not good enough for the person with this address and name; `None`: it is.
 pub fn weakness(password: &str, email: &str, name: &str) -> Option<&'static str> {
+    let password = match prepared(password) {
+        Ok(password) => password,
+        Err(why) => return Some(why),
+    };
     if password.chars().count() < MIN_CHARS {
         return Some("must have at least 12 characters");
-    }
-    if password.len() > MAX_BYTES {
-        return Some("must have at most 256 bytes");
     }
     let lower = password.to_lowercase();
     let local = email.split('@').next().unwrap_or_default();
@@ -131,6 +161,11 @@ mod tests {
             "ada@example.org1",
             "grace-hopper12",
             "            ",
+            "",
+            "correct horse\tbattery",
+            "correct horse\0battery",
+            // Twelve code points, and eight characters.
+            "u\u{308}o\u{308}a\u{308}e\u{301}xyzq",
         ] {
             assert!(
                 weakness(bad, "ada@example.org", "grace-hopper").is_some(),
@@ -142,6 +177,8 @@ mod tests {
             "Tr0ub4dor&3 and more",
             "ein langes deutsches Wort",
             "ünïcödé-pässwörd",
+            "robots 🤖 dance",
+            "한국어로 쓴 긴 비밀번호",
         ] {
             assert_eq!(
                 weakness(good, "ada@example.org", "grace-hopper"),
@@ -150,6 +187,35 @@ mod tests {
             );
         }
         assert!(weakness(&"long and random ".repeat(17), "a@b", "ada").is_some());
+        let longest: String = (0..256)
+            .filter_map(|n| char::from_u32(0xac00 + 31 * n))
+            .collect();
+        let longer = longest.clone() + "x";
+        let decomposed: String = longest.nfd().collect();
+        for good in [&longest, &decomposed] {
+            assert_eq!(weakness(good, "a@b", "ada"), None, "256 characters");
+        }
+        let bad = Some("must have at most 256 characters");
+        assert_eq!(weakness(&longer, "a@b", "ada"), bad);
+        assert_eq!(weakness(&"x".repeat(1 << 20), "a@b", "ada"), bad);
+    }
+
+    #[test]
+    fn a_password_is_the_same_on_every_keyboard() {
+        for (typed, kept) in [
+            ("pa\u{308}sswo\u{308}rd", "p\u{e4}ssw\u{f6}rd"),
+            ("p\u{e4}ssw\u{f6}rd", "p\u{e4}ssw\u{f6}rd"),
+            ("\u{212b}ngstr\u{f6}m", "\u{c5}ngstr\u{f6}m"),
+            ("a\u{a0}b\u{3000}c\u{2003}d e", "a b c d e"),
+            // Neither case nor width is mapped, and nothing is trimmed.
+            (" Ab\u{ff23} ", " Ab\u{ff23} "),
+            ("\u{1112}\u{1161}\u{11ab}", "\u{d55c}"),
+        ] {
+            assert_eq!(prepared(typed).as_deref(), Ok(kept), "{typed}");
+        }
+        for refused in ["", "a\nb", "\u{7f}", "\u{85}"] {
+            assert!(prepared(refused).is_err(), "{refused:?}");
+        }
     }
 
     #[test]
@@ -176,8 +242,18 @@ mod tests {
     proptest! {
         #[test]
         fn any_password_is_judged(password in ".{0,40}") {
-            let short = password.chars().count() < MIN_CHARS;
+            let short = prepared(&password).is_ok_and(|kept| kept.chars().count() < MIN_CHARS);
             prop_assert!(!short || weakness(&password, "a@b.c", "ada").is_some());
+        }
+
+        #[test]
+        fn what_is_prepared_stays_so(password in any::<String>()) {
+            let decomposed: String = password.nfd().collect();
+            let kept = prepared(&password);
+            prop_assert_eq!(&prepared(&decomposed), &kept);
+            if let Ok(kept) = kept {
+                prop_assert_eq!(prepared(&kept), Ok(kept));
+            }
         }
     }
 }

@@ -475,7 +475,7 @@ async fn ask<T: DeserializeOwned>(
             response.status()
         )));
     }
-    serde_json::from_slice(response.body()).map_err(unavailable)
+    strict_json::read(response.body()).map_err(unavailable)
 }
 
 fn redirect(place: &str) -> Result<Response> {

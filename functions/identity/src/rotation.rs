@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_compact::PublicKey;
 use garde::Validate;
 use guest::db::OnConstraint;
-use guest::{Caller, Client, Db, Input, Items, Page, Problem, Result, args};
+use guest::{Caller, Client, Db, Input, Items, Moment, Page, Problem, Result, args};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -92,10 +92,10 @@ pub struct AgentKey {
 /// Lists the calling agent's keys: the one that counts, then those before it, the newest first.
 #[utoipa::path(
     get, path = "/api/agents/me/keys", tag = "agents", params(guest::PageParams),
-    responses((status = 200, body = Items<AgentKey>), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<AgentKey>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = []))
 )]
-pub async fn keys(db: Db, caller: Caller, page: Page<String>) -> Result<Json<Items<AgentKey>>> {
+pub async fn keys(db: Db, caller: Caller, page: Page<Moment>) -> Result<Json<Items<AgentKey>>> {
     let keys: Vec<AgentKey> = db
         .many(
             "select * from (
@@ -107,13 +107,8 @@ pub async fn keys(db: Db, caller: Caller, page: Page<String>) -> Result<Json<Ite
                  from former_key where account_id = $1
                  and ($2::text is null or created_at < $2::text::timestamptz)
              ) k order by created_at desc limit $3",
-            args![caller.id, page.after.clone(), page.fetch()],
+            args![caller.id, page.after, page.fetch()],
         )
         .await?;
-    Ok(Json(page.answer(keys, |key| {
-        let at = key
-            .created_at
-            .format(&time::format_description::well_known::Rfc3339);
-        at.unwrap_or_default()
-    })))
+    Ok(Json(page.answer(keys, |key| Moment(key.created_at))))
 }

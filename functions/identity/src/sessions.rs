@@ -37,7 +37,7 @@ pub struct Session {
 /// Lists the caller's sessions, the newest first.
 #[utoipa::path(
     get, path = "/api/sessions", tag = "sessions", params(guest::PageParams),
-    responses((status = 200, body = Items<Session>), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<Session>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = ["account:manage"]))
 )]
 pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items<Session>>> {

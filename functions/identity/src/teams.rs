@@ -114,7 +114,7 @@ pub async fn create(
 /// Lists the caller's teams, the newest first.
 #[utoipa::path(
     get, path = "/api/teams", tag = "teams", params(guest::PageParams),
-    responses((status = 200, body = Items<Team>), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<Team>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = []))
 )]
 pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items<Team>>> {
@@ -212,7 +212,7 @@ pub async fn delete(
     responses(
         (status = 200, body = Items<Member>),
         (status = 404, description = "`not-found`"),
-        (status = 422, description = "`invalid-input`"),
+        (status = 422, description = "`invalid-input`, `invalid-cursor`"),
     ),
     security(("token" = []))
 )]

@@ -85,7 +85,7 @@ struct NewAccount {
 /// Registers a person, and mails a link that proves the address.
 ///
 /// No token is needed. Signing in works at once. The answer is the same where somebody has the address already; that
-/// one is told by mail.
+/// one is told by mail. Several accounts may claim an address: the first that proves it has it.
 #[utoipa::path(
     post, path = "/api/users/register", tag = "users", request_body = NewUser,
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless")),
@@ -171,13 +171,7 @@ pub async fn verify_email(db: &Db, client: &Client, token: &str, password: &str)
             args![link, hash, json!(client)],
         )
         .await
-        .on_constraint(
-            "person_email_verified",
-            Problem::conflict(
-                "email-taken",
-                "Another account has proved this address meanwhile.",
-            ),
-        )?;
+        .on_constraint("person_email_verified", email_taken())?;
     if row.verified {
         return Ok(());
     }
@@ -187,6 +181,13 @@ pub async fn verify_email(db: &Db, client: &Client, token: &str, password: &str)
     )
     .await?;
     Err(confirmation_refused())
+}
+
+/// 409: an address belongs to the account that proved it first.
+pub fn email_taken() -> Problem {
+    let detail =
+        "Another account has proved this address. Sign in with that one, or reset its password.";
+    Problem::conflict("email-taken", detail)
 }
 
 /// A mailed link that is good still, and the address that it went to.
@@ -215,15 +216,38 @@ pub fn link_expired() -> Problem {
 }
 
 /// Mails the link that proves the address once more.
+///
+/// An account without a password gets a link to choose one, which proves the address too. The answer is the same where
+/// another account has proved the address; its owner gets a mail that says so.
 #[utoipa::path(
     post, path = "/api/users/me/verification", tag = "users",
-    responses((status = 202, description = "It is on its way, unless one was sent within the last minute")),
+    responses(
+        (status = 202, description = "A mail is on its way, unless the address got the same one within the last minute, or five such within the last hour"),
+        (status = 404, description = "The caller is no person"),
+        (status = 409, description = "`email-verified`: there is nothing left to prove"),
+    ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
 )]
 pub async fn verify_again(db: Db, caller: Caller) -> Result<StatusCode> {
-    db.execute("select identity.verify_again($1)", args![caller.id])
-        .await?;
-    Ok(StatusCode::ACCEPTED)
+    #[derive(Deserialize)]
+    struct Row {
+        mailed: bool,
+    }
+    let row: Row = db
+        .one(
+            "select identity.verify_again($1) as mailed",
+            args![caller.id],
+        )
+        .await
+        .on_constraint(
+            "email_verified",
+            Problem::conflict("email-verified", "The address is proved already."),
+        )?;
+    if row.mailed {
+        Ok(StatusCode::ACCEPTED)
+    } else {
+        Err(Problem::not_found("person"))
+    }
 }
 
 /// The calling person.
@@ -250,8 +274,8 @@ pub async fn read(db: &Db, id: Uuid) -> Result<User> {
     user.ok_or_else(|| Problem::not_found("person"))
 }
 
-/// All that is known here of the calling account, without what could be used to sign in. Skills, ratings and jobs are
-/// listed by their own endpoints.
+/// All that is known here of the calling account, without what could be used to sign in: its sessions, keys and teams, and
+/// under `audit`, `jobs` and `skills` the newest of what these know.
 #[utoipa::path(
     get, path = "/api/accounts/me/export", tag = "accounts",
     responses((status = 200, body = Object)),
@@ -263,10 +287,7 @@ pub async fn export(db: Db, caller: Caller) -> Result<Json<Value>> {
         export: Value,
     }
     let row: Row = db
-        .one(
-            "select identity.export_account($1) as export",
-            args![caller.id],
-        )
+        .one("select identity.export($1) as export", args![caller.id])
         .await?;
     Ok(Json(row.export))
 }
@@ -328,7 +349,7 @@ pub async fn leave(
     }
     confirm(&db, &client, &caller, &leaving.confirmation).await?;
     db.execute(
-        "select identity.forget_account($1, $2)",
+        "select identity.leave($1, $2)",
         args![caller.id, json!(client)],
     )
     .await

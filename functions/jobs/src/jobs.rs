@@ -116,7 +116,7 @@ fn owner(caller: &Caller) -> Option<Uuid> {
 /// Lists jobs, the newest first: the caller's own; admins see all.
 #[utoipa::path(
     get, path = "/api/jobs", tag = "jobs", params(guest::PageParams, Filter),
-    responses((status = 200, body = Items<Job>), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<Job>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = []))
 )]
 pub async fn list(

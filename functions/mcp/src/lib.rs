@@ -3,6 +3,7 @@
 
 mod endpoint;
 mod metadata;
+mod names;
 mod platform;
 mod rpc;
 mod tools;

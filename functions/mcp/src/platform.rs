@@ -2,7 +2,7 @@
 //! and they are called with the caller's own token, so that the rights are the caller's.
 
 use axum::http::Method;
-use guest::Caller;
+use guest::{Caller, with_whole_numbers};
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 
@@ -20,6 +20,25 @@ pub struct Endpoint {
     pub path: &'static str,
     /// The component that answers it.
     pub component: &'static str,
+    /// What a call changes.
+    effect: Effect,
+}
+
+/// What a call of an endpoint changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// Nothing.
+    Reads,
+    /// What was there before is lost; a second call like the first changes nothing more.
+    Replaces,
+}
+
+impl Effect {
+    /// MCP's hints for clients. All that the platform's own tools touch is the platform.
+    fn annotations(self) -> Value {
+        let reads = self == Self::Reads;
+        json!({"readOnlyHint": reads, "destructiveHint": !reads, "idempotentHint": true, "openWorldHint": false})
+    }
 }
 
 const fn endpoint(
@@ -27,30 +46,69 @@ const fn endpoint(
     method: Method,
     path: &'static str,
     component: &'static str,
+    effect: Effect,
 ) -> Endpoint {
     Endpoint {
         name,
         method,
         path,
         component,
+        effect,
     }
 }
 
 /// All of them.
 pub static ENDPOINTS: [Endpoint; 8] = [
-    endpoint("search_skills", Method::GET, "/api/skills", "skills"),
-    endpoint("read_skill", Method::GET, "/api/skills/{name}", "skills"),
+    endpoint(
+        "search_skills",
+        Method::GET,
+        "/api/skills",
+        "skills",
+        Effect::Reads,
+    ),
+    endpoint(
+        "read_skill",
+        Method::GET,
+        "/api/skills/{name}",
+        "skills",
+        Effect::Reads,
+    ),
     endpoint(
         "rate_skill",
         Method::PUT,
         "/api/skills/{name}/reviews",
         "skills",
+        Effect::Replaces,
     ),
-    endpoint("held_skills", Method::GET, "/api/skill-reviews", "skills"),
-    endpoint("list_jobs", Method::GET, "/api/jobs", "jobs"),
-    endpoint("read_job", Method::GET, "/api/jobs/{job}", "jobs"),
-    endpoint("cancel_job", Method::POST, "/api/jobs/{job}/cancel", "jobs"),
-    endpoint("who_am_i", Method::GET, "/api/agents/me", "identity"),
+    endpoint(
+        "held_skills",
+        Method::GET,
+        "/api/skill-reviews",
+        "skills",
+        Effect::Reads,
+    ),
+    endpoint("list_jobs", Method::GET, "/api/jobs", "jobs", Effect::Reads),
+    endpoint(
+        "read_job",
+        Method::GET,
+        "/api/jobs/{job}",
+        "jobs",
+        Effect::Reads,
+    ),
+    endpoint(
+        "cancel_job",
+        Method::POST,
+        "/api/jobs/{job}/cancel",
+        "jobs",
+        Effect::Replaces,
+    ),
+    endpoint(
+        "who_am_i",
+        Method::GET,
+        "/api/accounts/me",
+        "identity",
+        Effect::Reads,
+    ),
 ];
 
 fn document() -> &'static Value {
@@ -58,21 +116,35 @@ fn document() -> &'static Value {
     DOCUMENT.get_or_init(|| serde_json::from_str(OPENAPI).unwrap_or_default())
 }
 
+fn operation(path: &str, method: &Method) -> &'static Value {
+    &document()["paths"][path][method.as_str().to_lowercase()]
+}
+
+/// Whether the caller has the scopes that an operation needs.
+fn is_allowed(operation: &Value, caller: &Caller) -> bool {
+    let wanted = operation["security"].as_array().into_iter().flatten();
+    let scopes = wanted.filter_map(|one| one["token"].as_array()).flatten();
+    scopes
+        .filter_map(Value::as_str)
+        .all(|scope| caller.allows(scope))
+}
+
+/// Whether the caller may call skills.
+pub fn may_invoke(caller: &Caller) -> bool {
+    is_allowed(
+        operation("/api/skills/{name}/invoke", &Method::POST),
+        caller,
+    )
+}
+
 impl Endpoint {
     fn operation(&self) -> &'static Value {
-        &document()["paths"][self.path][self.method.as_str().to_lowercase()]
+        operation(self.path, &self.method)
     }
 
     /// Whether the caller has the scopes that the operation needs.
     pub fn is_for(&self, caller: &Caller) -> bool {
-        let wanted = self.operation()["security"]
-            .as_array()
-            .into_iter()
-            .flatten();
-        let scopes = wanted.filter_map(|one| one["token"].as_array()).flatten();
-        scopes
-            .filter_map(Value::as_str)
-            .all(|scope| caller.allows(scope))
+        is_allowed(self.operation(), caller)
     }
 
     /// As MCP lists it.
@@ -80,7 +152,12 @@ impl Endpoint {
         let operation = self.operation();
         let words = [&operation["summary"], &operation["description"]];
         let words: Vec<&str> = words.into_iter().filter_map(Value::as_str).collect();
-        json!({"name": self.name, "description": words.join("\n\n"), "inputSchema": self.input_schema()})
+        json!({
+            "name": self.name,
+            "description": words.join("\n\n"),
+            "inputSchema": self.input_schema(),
+            "annotations": self.effect.annotations(),
+        })
     }
 
     /// The parameters and the fields of the body, in one object.
@@ -116,9 +193,14 @@ impl Endpoint {
     /// Path with query, and body, of a call. The first argument that is no parameter and no field is an error.
     pub fn request(
         &self,
-        mut arguments: Map<String, Value>,
+        arguments: Map<String, Value>,
     ) -> Result<(String, Option<Value>), String> {
         let operation = self.operation();
+        // A query has no JSON in it: there an integer has to look like one.
+        let mut arguments: Map<String, Value> = arguments
+            .into_iter()
+            .map(|(name, value)| (name, with_whole_numbers(value)))
+            .collect();
         let mut path = self.path.to_owned();
         let mut query = form_urlencoded::Serializer::new(String::new());
         for parameter in parameters(operation) {
@@ -218,6 +300,12 @@ mod tests {
             );
             assert_eq!(listed["inputSchema"]["type"], "object", "{}", endpoint.name);
             assert!(!listed.to_string().contains("$ref"), "{}", endpoint.name);
+            let reads = endpoint.method == Method::GET;
+            assert_eq!(
+                listed["annotations"]["readOnlyHint"], reads,
+                "{}",
+                endpoint.name
+            );
         }
         let search = ENDPOINTS[0].listed();
         assert!(
@@ -271,5 +359,14 @@ mod tests {
             (path.as_str(), body),
             ("/api/skills/a/reviews", Some(json!({"rating": 5})))
         );
+        let (path, _) = ENDPOINTS[0]
+            .request(
+                json!({"limit": 5.0})
+                    .as_object()
+                    .cloned()
+                    .unwrap_or_default(),
+            )
+            .expect("a request");
+        assert_eq!(path, "/api/skills?limit=5", "5.0 is an integer");
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
+use strict_json::Refusal;
 
 /// The revision without sessions and handshake: each request says in `_meta` what it is.
 pub const MODERN: &str = "2026-07-28";
@@ -111,6 +112,13 @@ pub fn read(body: &[u8]) -> Result<Message, (Value, Error)> {
             Error::bad(-32700, format!("The body is not JSON: {error}.")),
         )
     })?;
+    // Two readers of a repeated member may keep another one each, and receipts are signed over what one of them kept.
+    if let Err(Refusal::Invalid { path, detail }) = strict_json::refuse_repeated(body) {
+        return Err((
+            Value::Null,
+            Error::bad(-32600, format!("`{path}` {detail}.")),
+        ));
+    }
     let Value::Object(mut object) = value else {
         let what = "The body must be one JSON-RPC message; batches are not taken.";
         return Err((Value::Null, Error::bad(-32600, what)));
@@ -307,6 +315,10 @@ mod tests {
         };
         assert_eq!(code("{"), Some((Value::Null, -32700)));
         assert_eq!(code("[]"), Some((Value::Null, -32600)));
+        assert_eq!(
+            code(r#"{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": {"a": 1, "a": 1}}"#),
+            Some((Value::Null, -32600))
+        );
         assert_eq!(
             code(r#"{"jsonrpc": "1.0", "id": 7, "method": "ping"}"#),
             Some((json!(7), -32600))

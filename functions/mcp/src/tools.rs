@@ -9,15 +9,14 @@ use guest::{Caller, Db, Problem, args, fetch_whole};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::platform::ENDPOINTS;
+use crate::names::{self, Name};
+use crate::platform::{self, ENDPOINTS};
 use crate::rpc::{Error, Revision};
 
 /// Tools of one page, the platform's own aside.
 const PAGE: i64 = 100;
-/// Between a skill's name and its tool's.
-const SEPARATOR: &str = "__";
-/// MCP's tool names have at most so many characters.
-const MAX_NAME: usize = 128;
+/// Of an unknown tool's name, so many characters are repeated.
+const MAX_SHOWN_NAME: usize = 128;
 /// The largest answer of an endpoint.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
 
@@ -30,6 +29,7 @@ struct SkillTool {
     skill_description: String,
     input_schema: Value,
     output_schema: Value,
+    permissions: Value,
 }
 
 /// Where a page ends.
@@ -37,24 +37,40 @@ struct SkillTool {
 struct Place(String, String);
 
 impl SkillTool {
-    fn name(&self) -> String {
-        format!("{}{SEPARATOR}{}", self.skill, self.tool)
-    }
-
     fn listed(&self) -> Value {
-        let description = if self.description.is_empty() {
-            &self.skill_description
+        let mut description = if self.description.is_empty() {
+            self.skill_description.clone()
         } else {
-            &self.description
+            self.description.clone()
         };
+        let name = names::listed(&self.skill, &self.tool);
+        let whole = names::whole(&self.skill, &self.tool);
+        if name != whole {
+            description.push_str(&format!(
+                "\n\nIts name is shortened; in full it is `{whole}`."
+            ));
+        }
         json!({
-            "name": self.name(),
+            "name": name,
             "title": format!("{}: {}", self.skill, self.tool),
             "description": description,
             "inputSchema": self.input_schema,
             "outputSchema": output_schema(&self.output_schema),
+            "annotations": annotations(&self.permissions),
         })
     }
+}
+
+/// MCP's hints for clients, from what the sandbox grants a skill. One without network and store changes nothing, so it
+/// only reads. What another one changes can't be known, so MCP's cautious defaults stand.
+fn annotations(permissions: &Value) -> Value {
+    let has_network = permissions["http"]
+        .as_array()
+        .is_some_and(|origins| !origins.is_empty());
+    if has_network || !permissions["kv"].is_null() {
+        return json!({"readOnlyHint": false, "openWorldHint": has_network});
+    }
+    json!({"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false})
 }
 
 /// MCP wants an object, and a result may be anything: so it is the field `result` of one, always, since of a variant
@@ -90,28 +106,18 @@ pub async fn list(
         let own = ENDPOINTS.iter().filter(|endpoint| endpoint.is_for(caller));
         tools.extend(own.map(|endpoint| endpoint.listed()));
     }
-    let (skill, tool) = place.map(|Place(skill, tool)| (skill, tool)).unzip();
-    let mut rows: Vec<SkillTool> = db
-        .many(
-            "select skill, tool, description, skill_description, input_schema, output_schema
-             from skills.callable_tool
-             where $1::text is null or skill >= $1 and (skill, tool) > ($1, $2)
-             order by skill, tool limit $3",
-            args![skill, tool, PAGE + 1],
-        )
-        .await
-        .map_err(unavailable)?;
+    let mut rows = if platform::may_invoke(caller) {
+        of_skills(db, place).await?
+    } else {
+        Vec::new()
+    };
     let more = rows.len() > PAGE as usize;
     rows.truncate(PAGE as usize);
     let next = rows
         .last()
         .filter(|_| more)
         .map(|last| encode(&Place(last.skill.clone(), last.tool.clone())));
-    tools.extend(
-        rows.iter()
-            .filter(|row| row.name().len() <= MAX_NAME)
-            .map(SkillTool::listed),
-    );
+    tools.extend(rows.iter().map(SkillTool::listed));
     let mut result = json!({"tools": tools});
     if let Some(next) = next {
         result["nextCursor"] = json!(next);
@@ -122,6 +128,49 @@ pub async fn list(
         result["cacheScope"] = json!("private");
     }
     Ok(result)
+}
+
+/// The skills' tools from a place on, with one more than a page has if there is one.
+async fn of_skills(db: &Db, place: Option<Place>) -> Result<Vec<SkillTool>, Error> {
+    let (skill, tool) = place.map(|Place(skill, tool)| (skill, tool)).unzip();
+    db.many(
+        "select skill, tool, description, skill_description, input_schema, output_schema, permissions
+         from skills.callable_tool
+         where $1::text is null or skill >= $1 and (skill, tool) > ($1, $2)
+         order by skill, tool limit $3",
+        args![skill, tool, PAGE + 1],
+    )
+    .await
+    .map_err(unavailable)
+}
+
+/// The whole names of skill and tool that a name stands for; `None`: none has it.
+async fn resolve(db: &Db, name: &str) -> Result<Option<(String, String)>, Error> {
+    #[derive(Deserialize)]
+    struct Row {
+        skill: String,
+        tool: String,
+    }
+    let (skill, tool, digest) = match names::read(name) {
+        None => return Ok(None),
+        Some(Name::Whole { skill, tool }) => return Ok(Some((skill.to_owned(), tool.to_owned()))),
+        Some(Name::Shortened {
+            skill,
+            tool,
+            digest,
+        }) => (skill, tool, digest),
+    };
+    let row: Option<Row> = db
+        .optional(
+            "select skill, tool from skills.callable_tool
+             where skill >= $1 and skill <= $1 || '~' and starts_with(tool, $2)
+             and substr(sha256(convert_to(skill || '__' || tool, 'UTF8')), 1, 16) = $3",
+            args![skill, tool, digest],
+        )
+        .await
+        .map_err(unavailable)?;
+    let found = row.filter(|row| names::listed(&row.skill, &row.tool) == name);
+    Ok(found.map(|row| (row.skill, row.tool)))
 }
 
 fn unavailable(error: guest::db::Error) -> Error {
@@ -137,11 +186,16 @@ fn encode(place: &Place) -> String {
 }
 
 fn decode(cursor: &Value) -> Option<Place> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor.as_str()?).ok()?).ok()
+    let place: Place =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor.as_str()?).ok()?).ok()?;
+    // PostgreSQL has no text with a zero character.
+    let has_zero = [&place.0, &place.1].iter().any(|text| text.contains('\0'));
+    (!has_zero).then_some(place)
 }
 
 /// Calls a tool as the caller.
 pub async fn call(
+    db: &Db,
     caller: &Caller,
     headers: &HeaderMap,
     revision: Revision,
@@ -160,28 +214,13 @@ pub async fn call(
     let unknown = || {
         invalid(format!(
             "There is no tool {}.",
-            name.chars().take(MAX_NAME).collect::<String>()
+            name.chars().take(MAX_SHOWN_NAME).collect::<String>()
         ))
     };
-    if let Some((skill, tool)) = name.split_once(SEPARATOR) {
-        let plain = |text: &str| {
-            !text.is_empty()
-                && text
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        };
-        if !plain(skill) {
-            return Err(unknown());
-        }
+    if let Some((skill, tool)) = resolve(db, name).await? {
         let call = json!({"tool": tool, "arguments": arguments});
-        let answer = ask(
-            "skills",
-            Method::POST,
-            &format!("/api/skills/{skill}/invoke"),
-            Some(call),
-            headers,
-        )
-        .await?;
+        let path = format!("/api/skills/{skill}/invoke");
+        let answer = ask("skills", Method::POST, &path, Some(call), headers).await?;
         return of_skill(&answer).ok_or_else(unknown);
     }
     let endpoint = ENDPOINTS
@@ -363,5 +402,6 @@ mod tests {
         assert_eq!((place.0.as_str(), place.1.as_str()), ("a", "b"));
         assert!(decode(&json!("nonsense")).is_none());
         assert!(decode(&json!(7)).is_none());
+        assert!(decode(&json!(encode(&Place("a\0".into(), "b".into())))).is_none());
     }
 }

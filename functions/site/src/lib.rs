@@ -1,5 +1,6 @@
 //! The front page, the reference, health, and what an agent reads first.
 
+mod card;
 mod docs;
 mod health;
 mod pages;
@@ -15,7 +16,7 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(pages::stylesheet))
         .routes(routes!(pages::llms))
         .routes(routes!(pages::openapi))
-        .routes(routes!(pages::agent_card))
+        .routes(routes!(card::agent_card))
         .routes(routes!(docs::docs))
         .routes(routes!(problems::problem))
         .routes(routes!(health::live))

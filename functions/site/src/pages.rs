@@ -1,11 +1,9 @@
 //! Pages and files that are the same for everybody.
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
-use guest::{Problem, Result, required_variable};
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use guest::Problem;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde_json::json;
 
 use guest::html;
 
@@ -56,56 +54,6 @@ pub async fn openapi() -> Response {
     file("application/json", OPENAPI)
 }
 
-/// What this server is, for agents that look for others: an A2A agent card.
-///
-/// There is no A2A endpoint yet: the interface that it names is the HTTP API.
-#[utoipa::path(
-    get, path = "/.well-known/agent-card.json", tag = "site",
-    responses((status = 200, body = Object, content_type = "application/json")),
-    extensions(("x-rate-limit" = json!("relaxed")))
-)]
-pub async fn agent_card() -> Result<Response> {
-    let url = required_variable("public_url").await?;
-    let skill = |id: &str, name: &str, description: &str, example: &str| {
-        json!({
-            "id": id, "name": name, "description": description,
-            "tags": ["identity"], "examples": [example],
-        })
-    };
-    let card = json!({
-        "protocolVersion": "0.3.0",
-        "name": "Gather",
-        "description": "A collaboration platform for agents and people. Agents register themselves.",
-        "version": env!("CARGO_PKG_VERSION"),
-        "url": &*url,
-        "preferredTransport": "HTTP+JSON",
-        "documentationUrl": format!("{url}/llms.txt"),
-        "capabilities": { "streaming": false, "pushNotifications": false },
-        "defaultInputModes": ["application/json"],
-        "defaultOutputModes": ["application/json"],
-        "securitySchemes": {
-            "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
-        },
-        "security": [{ "token": [] }],
-        "skills": [
-            skill(
-                "register", "Register an agent",
-                "Makes an account for an agent from its name and Ed25519 public key. Needs no token.",
-                "POST /api/agents/register",
-            ),
-            skill(
-                "sign-in", "Sign in",
-                "Gives tokens for a signed challenge. Needs no token.",
-                "POST /api/agents/challenge, then POST /api/agents/authenticate",
-            ),
-        ],
-    });
-    let mut response = Json(card).into_response();
-    let cache = HeaderValue::from_static("public, max-age=300");
-    response.headers_mut().insert(CACHE_CONTROL, cache);
-    Ok(response)
-}
-
 fn file(kind: &'static str, content: &'static str) -> Response {
     let mut response = content.into_response();
     let headers = response.headers_mut();
@@ -119,15 +67,16 @@ fn file(kind: &'static str, content: &'static str) -> Response {
 
 /// Any other path: a page for people, a problem for programs.
 pub async fn nothing(headers: HeaderMap) -> Response {
-    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    if !accept.is_some_and(|accept| accept.contains("text/html")) {
+    let mut response = if guest::prefers_html(&headers) {
+        let main = "<h1>Nothing here</h1>\n<p>This page does not exist. The <a href=\"/docs\">reference</a> \
+                    lists what does.</p>";
+        let document = html::document("Nothing here · Gather", main);
+        html::answer(StatusCode::NOT_FOUND, document)
+    } else {
         let detail = "There is nothing here. GET /openapi.json lists what there is.";
-        return Problem::new(StatusCode::NOT_FOUND, "not-found", detail).into_response();
-    }
-    let main = "<h1>Nothing here</h1>\n<p>This page does not exist. The <a href=\"/docs\">reference</a> \
-                lists what does.</p>";
-    html::answer(
-        StatusCode::NOT_FOUND,
-        html::document("Nothing here · Gather", main),
-    )
+        Problem::new(StatusCode::NOT_FOUND, "not-found", detail).into_response()
+    };
+    let vary = HeaderValue::from_static("accept");
+    response.headers_mut().append(VARY, vary);
+    response
 }

@@ -74,6 +74,10 @@ const CODES: &[(&str, &str)] = &[
         "You are known, but this needs a scope that you don't have.",
     ),
     (
+        "head-too-large",
+        "The request's header fields have more than 64 KiB, or are more than 100. Send fewer or shorter ones.",
+    ),
+    (
         "idempotency-mismatch",
         "The `Idempotency-Key` was used with another request within the last 24 hours. Use a new key for a new request.",
     ),
@@ -84,6 +88,10 @@ const CODES: &[(&str, &str)] = &[
     (
         "internal",
         "A fault of ours. Report it with its `request_id`.",
+    ),
+    (
+        "invalid-cursor",
+        "`after` takes the `next` of a page of the same list with the same filters, as it is. Begin again without `after`.",
     ),
     (
         "invalid-input",
@@ -131,6 +139,14 @@ const CODES: &[(&str, &str)] = &[
         "Too many requests at this moment. Send the request again after `Retry-After` seconds.",
     ),
     (
+        "precondition-failed",
+        "The thing is another one by now than `If-Match` names. Read it again, and decide again.",
+    ),
+    (
+        "precondition-unsupported",
+        "Only answers with an `ETag` can be asked for on a condition. Send the request without `If-Match`, `If-None-Match` and `If-Unmodified-Since`.",
+    ),
+    (
         "refresh-failed",
         "The refresh token is unknown, expired, revoked or was used before. A second use revokes its session: sign in again.",
     ),
@@ -141,6 +157,10 @@ const CODES: &[(&str, &str)] = &[
     (
         "unauthenticated",
         "Send `Authorization: Bearer` with a valid access token.",
+    ),
+    (
+        "uri-too-long",
+        "Path and query together are longer than the server reads. Send what is long in the body.",
     ),
     (
         "unsupported-media-type",
@@ -180,11 +200,11 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "sandbox-busy",
-        "Too many skills run at this moment. Send the call again after `Retry-After` seconds.",
+        "Too many skills run or are uploaded at this moment. Send the request again after `Retry-After` seconds.",
     ),
     (
         "sandbox-unavailable",
-        "The sandbox can't be reached at the moment. Send the request again after `Retry-After` seconds.",
+        "The sandbox, or what it stores, can't be reached at the moment. Send the request again after `Retry-After` seconds.",
     ),
     (
         "skill-deadline",
@@ -240,7 +260,11 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "email-taken",
-        "Another account has proved this mail address meanwhile. Sign in with that one, or reset its password.",
+        "Another account has proved this mail address. Sign in with that one, or reset its password. To have the address for another account, delete that one first.",
+    ),
+    (
+        "email-verified",
+        "The mail address of the account is proved already, so no mail is needed.",
     ),
     (
         "last-admin",

@@ -1,11 +1,11 @@
 //! The component itself, for anybody who wants to check it against what was signed.
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use guest::{Caller, Db, Path, Problem, Result, args};
+use guest::{Caller, Db, Path, Problem, Result, Sandbox, args};
 use serde::Deserialize;
 
 use crate::{SANDBOX, is_reviewer};
@@ -25,6 +25,7 @@ struct Stored {
         (status = 304, description = "`If-None-Match` names it"),
         (status = 401, description = "`unauthenticated`: a token that is not valid"),
         (status = 404, description = "`not-found`"),
+        (status = 503, description = "`sandbox-unavailable`"),
     ),
     security((), ("token" = []))
 )]
@@ -48,26 +49,25 @@ pub async fn download(
         .await?;
     let Stored { digest, is_public } = stored.ok_or_else(|| Problem::not_found("version"))?;
     let tag = format!("\"{digest}\"");
-    let known = headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let is_known = known
-        .flat_map(|list| list.split(','))
-        .any(|one| one.trim().trim_start_matches("W/") == tag);
-    let mut response = if is_known {
+    let mut response = if guest::is_known(&headers, &tag) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
         let stored = SANDBOX.get(&format!("/components/{digest}")).await?;
         if stored.status() != StatusCode::OK {
-            return Err(Problem::internal(format_args!(
-                "the component {digest}: {}",
-                stored.status()
-            )));
+            let what = format!("the component {digest}");
+            return Err(Sandbox::unexpected(&what, stored.status()));
         }
-        Response::new(stored.into_body())
+        let (parts, body) = stored.into_parts();
+        let mut response = Response::new(body);
+        // A stream tells no length of its own, which HEAD has to tell too.
+        if let Some(length) = parts.headers.get(CONTENT_LENGTH) {
+            response
+                .headers_mut()
+                .insert(CONTENT_LENGTH, length.clone());
+        }
+        response
     };
     let binary = from_hex(&digest)
         .map(|bytes| STANDARD.encode(bytes))

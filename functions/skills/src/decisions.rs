@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use garde::Validate;
-use guest::{Caller, Db, Input, Items, Page, Path, Problem, Result, args};
+use guest::{Caller, Db, Input, Items, Page, Path, Problem, Result, Sandbox, args};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -47,7 +47,7 @@ pub struct Decided {
 /// Lists the versions that wait for a person, the oldest first.
 #[utoipa::path(
     get, path = "/api/skill-reviews", tag = "skills", params(guest::PageParams),
-    responses((status = 200, body = Items<Held>), (status = 403, description = "`forbidden`: it needs the scope `skills:review`"), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<Held>), (status = 403, description = "`forbidden`: it needs the scope `skills:review`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = ["skills:review"]))
 )]
 pub async fn held(db: Db, _: Caller, page: Page<Uuid>) -> Result<Json<Items<Held>>> {
@@ -73,6 +73,7 @@ pub async fn held(db: Db, _: Caller, page: Page<Uuid>) -> Result<Json<Items<Held
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`not-held`"),
         (status = 422, description = "`invalid-input`"),
+        (status = 503, description = "`sandbox-unavailable`"),
     ),
     security(("token" = ["skills:review"]))
 )]
@@ -97,6 +98,7 @@ pub async fn approve(
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`not-held`"),
         (status = 422, description = "`invalid-input`"),
+        (status = 503, description = "`sandbox-unavailable`"),
     ),
     security(("token" = ["skills:review"]))
 )]
@@ -200,10 +202,7 @@ async fn attest(target: &Target, decision: &Value, headers: &HeaderMap) -> Resul
         )
         .await?;
     if signed.status() != StatusCode::OK {
-        return Err(Problem::internal(format_args!(
-            "signing a decision: {}",
-            signed.status()
-        )));
+        return Err(Sandbox::unexpected("signing a decision", signed.status()));
     }
     let answer: Value = serde_json::from_slice(signed.body()).map_err(Problem::internal)?;
     Ok(answer["envelope"].clone())

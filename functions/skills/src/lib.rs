@@ -10,18 +10,15 @@ mod publish;
 mod ratings;
 mod versions;
 
-use axum::middleware::from_fn;
 use guest::{Caller, Sandbox};
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// The routes, with their OpenAPI entries.
 pub fn router() -> OpenApiRouter {
-    let once =
-        from_fn(|request, next| guest::idempotent_up_to(publish::MAX_UPLOAD_BYTES, request, next));
     OpenApiRouter::new()
         .routes(routes!(catalogue::list))
-        .routes(routes!(publish::publish).layer(once))
+        .routes(routes!(publish::publish))
         .routes(routes!(catalogue::get))
         .routes(routes!(versions::list))
         .routes(routes!(versions::get, ownership::yank))

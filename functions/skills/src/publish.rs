@@ -61,11 +61,15 @@ struct Queued {
 
 /// Publishes a version of a skill: takes a component and its manifest, and asks for its review.
 ///
-/// A name belongs to its first publisher; a version never changes.
+/// A name belongs to its first publisher, and to nobody while all its versions are rejected. A version that was not rejected
+/// never changes.
 #[utoipa::path(
     post, path = "/api/skills", tag = "skills",
     params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition harmless")),
-    request_body(content = Upload, content_type = "multipart/form-data"),
+    request_body(
+        content = Upload, content_type = "multipart/form-data",
+        extensions(("x-max-body-bytes" = json!(MAX_UPLOAD_BYTES)))
+    ),
     responses(
         (status = 202, body = Published, headers(("Location", description = "The job of the review"))),
         (status = 403, description = "`forbidden`: it needs the scope `skills:publish`"),
@@ -73,6 +77,7 @@ struct Queued {
         (status = 413, description = "`body-too-large`"),
         (status = 415, description = "`unsupported-media-type`"),
         (status = 422, description = "`invalid-input`, `not-a-component`, `import-refused`, `nothing-callable`"),
+        (status = 503, description = "`sandbox-busy`, `sandbox-unavailable`"),
     ),
     security(("token" = ["skills:publish"])), extensions(("x-rate-limit" = json!("bulk")))
 )]

@@ -3,13 +3,14 @@
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
-use guest::{Caller, Db, Input, Items, Page, Path, Problem, Result, args};
+use guest::{Caller, Db, Input, Items, Moment, Page, Path, Problem, Result, args};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::catalogue::Account;
+use crate::is_reviewer;
 
 /// An opinion.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -17,6 +18,7 @@ use crate::catalogue::Account;
 pub struct NewRating {
     /// 5 is best.
     #[garde(range(min = 1, max = 5))]
+    #[serde(deserialize_with = "guest::whole_number")]
     #[schema(minimum = 1, maximum = 5)]
     rating: i32,
     #[garde(length(chars, max = 4000))]
@@ -39,8 +41,7 @@ pub struct Rating {
 /// Where a page ends.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Place {
-    #[serde(with = "time::serde::rfc3339")]
-    updated_at: OffsetDateTime,
+    updated_at: Moment,
     account: Uuid,
 }
 
@@ -126,33 +127,50 @@ pub async fn withdraw(db: Db, caller: Caller, Path(name): Path<String>) -> Resul
 #[utoipa::path(
     get, path = "/api/skills/{name}/reviews", tag = "skills", operation_id = "list_reviews",
     params(("name" = String, Path, description = "Name"), guest::PageParams),
-    responses((status = 200, body = Items<Rating>), (status = 422, description = "`invalid-input`"))
+    responses((status = 200, body = Items<Rating>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
+    security((), ("token" = []))
 )]
 pub async fn list(
     db: Db,
+    caller: Option<Caller>,
     page: Page<Place>,
     Path(name): Path<String>,
 ) -> Result<Json<Items<Rating>>> {
     let after = page.after.as_ref();
-    let at = after.and_then(|place| {
-        place
-            .updated_at
-            .format(&time::format_description::well_known::Rfc3339)
-            .ok()
-    });
     let rows: Vec<Rating> = db
         .many(
             "select jsonb_build_object('id', o.id, 'name', o.name) as account, r.rating, r.text, r.created_at, r.updated_at
              from skill s join rating r on r.skill_id = s.id join identity.account_name o on o.id = r.account_id
-             where s.name = $1 and s.latest_id is not null
+             where s.name = $1
              and ($2::text is null or (r.updated_at, r.account_id) < ($2::text::timestamptz, $3::uuid))
              order by r.updated_at desc, r.account_id desc limit $4",
-            args![name, at, after.map(|place| place.account), page.fetch()],
+            args![
+                &name,
+                after.map(|place| place.updated_at),
+                after.map(|place| place.account),
+                page.fetch()
+            ],
         )
         .await?;
+    if rows.is_empty() && page.after.is_none() {
+        require_visible(&db, &name, caller.as_ref()).await?;
+    }
     let answer = page.answer(rows, |rating| Place {
-        updated_at: rating.updated_at,
+        updated_at: Moment(rating.updated_at),
         account: rating.account.id,
     });
     Ok(Json(answer))
+}
+
+/// 404 unless the caller sees the skill, which may have no ratings.
+async fn require_visible(db: &Db, name: &str, caller: Option<&Caller>) -> Result<()> {
+    let found: Option<serde_json::Value> = db
+        .optional(
+            "select s.id from skill s
+             where s.name = $1 and (s.owner_id = $2 or $3
+                 or exists (select from version_view w where w.skill_id = s.id and w.is_public))",
+            args![name, caller.map(|caller| caller.id), is_reviewer(caller)],
+        )
+        .await?;
+    found.map(|_| ()).ok_or_else(|| Problem::not_found("skill"))
 }

@@ -89,7 +89,7 @@ struct Row {
 #[utoipa::path(
     get, path = "/api/skills/{name}/versions", tag = "skills", operation_id = "list_versions",
     params(("name" = String, Path, description = "Name"), guest::PageParams),
-    responses((status = 200, body = Items<VersionSummary>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<VersionSummary>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security((), ("token" = []))
 )]
 pub async fn list(
@@ -113,6 +113,10 @@ pub async fn list(
             ],
         )
         .await?;
+    // A skill has at least one version, so who sees none of them does not see the skill either.
+    if rows.is_empty() && page.after.is_none() {
+        return Err(Problem::not_found("skill"));
+    }
     let answer = page.answer(rows, |row| row.precedence.clone());
     let items = answer.items.into_iter().map(|row| row.version).collect();
     Ok(Json(Items {
@@ -173,7 +177,7 @@ struct Signed {
 #[utoipa::path(
     get, path = "/api/skills/{name}/versions/{version}/attestations", tag = "skills",
     params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Semantic version"), guest::PageParams),
-    responses((status = 200, body = Items<Envelope>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Items<Envelope>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security((), ("token" = []))
 )]
 pub async fn attestations(

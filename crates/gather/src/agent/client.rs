@@ -6,11 +6,15 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
 use ureq::{Agent, Body, http::Response};
-use url::Url;
+use url::{Host, Url};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Of an upload: 32 MiB over half a megabit a second.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
+/// The description of a server, where it says what it calls itself.
+const CARD: &str = "/.well-known/agent-card.json";
+/// What the card calls the HTTP API.
+const HTTP_API: &str = "https://spec.openapis.org/oas/v3.1.0";
 const USER_AGENT: &str = concat!("gather/", env!("CARGO_PKG_VERSION"));
 
 /// A server's API.
@@ -78,9 +82,9 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Client {
-    /// A client of the server at `server`, an `http` or `https` address.
+    /// A client of the server at `server`, an `http` or `https` address or the name of a host.
     pub fn new(server: &str) -> Result<Self> {
-        let url = Url::parse(server).with_context(|| {
+        let url = Url::parse(&with_scheme(server)).with_context(|| {
             format!("--server {server:?} is no address, try http://127.0.0.1:3000")
         })?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -108,6 +112,46 @@ impl Client {
     /// The server's address.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// A client of the same server by the address that it calls its own, since challenges name that one and a key
+    /// signs for no other. On this machine `localhost` and 127.0.0.1 are the same server. Where the two differ in more,
+    /// the error says how to call `command` instead: nobody is led to another server unasked.
+    pub fn by_its_own_name(self, command: &str) -> Result<Self> {
+        let own = self.own_address()?;
+        if own == self.server {
+            return Ok(self);
+        }
+        let other = Self::new(&own)?;
+        if !is_same_machine(&self.server, &own) {
+            bail!(
+                "the server at {} calls itself {own}, and an agent's key is good for that name only; run: \
+                 {command} --server {own}",
+                self.server
+            );
+        }
+        eprintln!("{} calls itself {own}: used from here on", self.server);
+        Ok(other)
+    }
+
+    /// The address that the server calls its own.
+    fn own_address(&self) -> Result<String> {
+        let card = self.get_openly(CARD)?;
+        let interfaces = card["supportedInterfaces"].as_array();
+        let own = interfaces
+            .into_iter()
+            .flatten()
+            .find(|interface| interface["protocolBinding"] == HTTP_API)
+            .and_then(|interface| interface["url"].as_str())
+            .with_context(|| format!("{}{CARD} does not say where its API is", self.server))?;
+        // It is shown as part of a command to run.
+        let is_plain = own
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-.:/[]".contains(&byte));
+        if !is_plain {
+            bail!("{}{CARD} names an address that is none", self.server);
+        }
+        Ok(own.trim_end_matches('/').to_owned())
     }
 
     /// GET as the holder of `token`.
@@ -190,6 +234,42 @@ impl Client {
     }
 }
 
+/// The name of a host alone stands for the server that `gather up` starts, if it is this machine, and for one with
+/// TLS if it is another.
+fn with_scheme(server: &str) -> String {
+    if server.is_empty() || server.contains("://") {
+        return server.to_owned();
+    }
+    let local = format!("http://{server}");
+    match Url::parse(&local) {
+        Ok(url) if is_loopback(&url) => match server.rsplit_once(':') {
+            Some((_, port)) if port.parse::<u16>().is_ok() => local,
+            _ => format!("{}:3000", local.trim_end_matches('/')),
+        },
+        _ => format!("https://{server}"),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether two addresses are two names of one port of this machine.
+fn is_same_machine(one: &str, other: &str) -> bool {
+    let (Ok(one), Ok(other)) = (Url::parse(one), Url::parse(other)) else {
+        return false;
+    };
+    is_loopback(&one)
+        && is_loopback(&other)
+        && one.scheme() == other.scheme()
+        && one.port_or_known_default() == other.port_or_known_default()
+}
+
 fn explain(status: u16, problem: &Problem, request_id: Option<&str>) -> String {
     let what = problem
         .detail
@@ -241,8 +321,34 @@ mod tests {
             Client::new("http://127.0.0.1:3000/").unwrap().server(),
             "http://127.0.0.1:3000"
         );
-        for bad in ["127.0.0.1:3000", "ftp://x", "", "http://"] {
+        for (short, long) in [
+            ("127.0.0.1:3000", "http://127.0.0.1:3000"),
+            ("localhost", "http://localhost:3000"),
+            ("localhost:80", "http://localhost"),
+            ("[::1]", "http://[::1]:3000"),
+            ("gather.example", "https://gather.example"),
+            ("gather.example:8443", "https://gather.example:8443"),
+        ] {
+            assert_eq!(Client::new(short).unwrap().server(), long);
+        }
+        for bad in ["ftp://x", "", "http://", "a b"] {
             assert!(Client::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_taken_for_each_other() {
+        const HERE: &str = "http://127.0.0.1:3000";
+        for same in ["http://localhost:3000", "http://[::1]:3000"] {
+            assert!(is_same_machine(same, HERE), "{same}");
+        }
+        for other in [
+            "http://localhost:3001",
+            "https://localhost:3000",
+            "http://localhost.evil.example:3000",
+            "http://gather.example:3000",
+        ] {
+            assert!(!is_same_machine(other, HERE), "{other}");
         }
     }
 }

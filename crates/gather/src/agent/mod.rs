@@ -88,7 +88,8 @@ fn register(options: &Register) -> Result<()> {
         .name
         .as_deref()
         .context("an agent needs a name, for example: gather agent register --name ada")?;
-    let client = Client::new(&options.common.server)?;
+    let client = Client::new(&options.common.server)?
+        .by_its_own_name(&format!("gather agent register --name {name}"))?;
     let store = Store::open(client.server())?;
     let _lock = store.lock(name)?;
     // Of an earlier try whose answer was lost: that key may be registered.
@@ -137,8 +138,7 @@ fn register(options: &Register) -> Result<()> {
 }
 
 fn login(options: &Common) -> Result<()> {
-    let client = Client::new(&options.server)?;
-    let store = Store::open(client.server())?;
+    let (client, store) = meet(options, "gather agent login")?;
     let (mut profile, _lock) = chosen(&store, options)?;
     let session = authenticate(&client, &profile.key)?;
     let answer = json!({"access_token": session.access_token, "token_type": "Bearer", "expires_at": session.expires_at});
@@ -155,8 +155,7 @@ fn login(options: &Common) -> Result<()> {
 }
 
 fn whoami(options: &Common) -> Result<()> {
-    let client = Client::new(&options.server)?;
-    let store = Store::open(client.server())?;
+    let (client, store) = meet(options, "gather agent whoami")?;
     let (mut profile, _lock) = chosen(&store, options)?;
     let me = authorised(&client, &store, &mut profile)?;
     if profile.id.is_none() {
@@ -178,8 +177,7 @@ fn whoami(options: &Common) -> Result<()> {
 }
 
 fn sign(options: &Sign) -> Result<()> {
-    let client = Client::new(&options.common.server)?;
-    let store = Store::open(client.server())?;
+    let (_, store) = meet(&options.common, "gather agent sign")?;
     let (profile, _lock) = chosen(&store, &options.common)?;
     let signature = profile.key.sign_base64(options.text.as_bytes());
     let answer = json!({"public_key": profile.key.public_base64(), "signature": signature});
@@ -189,12 +187,33 @@ fn sign(options: &Sign) -> Result<()> {
 
 /// A client, and an access token of the chosen agent that is good now.
 pub(crate) fn signed_in(options: &Common) -> Result<(Client, String)> {
-    let client = Client::new(&options.server)?;
-    let store = Store::open(client.server())?;
+    let (client, store) = meet(options, "gather skill publish")?;
     let (mut profile, _lock) = chosen(&store, options)?;
     authorised(&client, &store, &mut profile)?;
     let session = profile.session.context("the server gave no session")?;
     Ok((client, session.access_token))
+}
+
+/// The server with the agents that are known of it. One of which none is known may have another name of its own, under
+/// which they are.
+fn meet(options: &Common, command: &str) -> Result<(Client, Store)> {
+    let client = Client::new(&options.server)?;
+    let store = Store::open(client.server())?;
+    if !store.is_empty()? {
+        return Ok((client, store));
+    }
+    let server = client.server().to_owned();
+    match client.by_its_own_name(command) {
+        Ok(client) => {
+            let store = Store::open(client.server())?;
+            Ok((client, store))
+        }
+        // Then what is missing is the agent.
+        Err(error) if error.downcast_ref::<client::Error>().is_some() => {
+            Ok((Client::new(&server)?, store))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The named agent, or the only one. Locked: two commands that refreshed one session at once would look like its theft.
@@ -291,7 +310,7 @@ fn check_challenge(challenge: &str, server: &str) -> Result<()> {
     if named.rsplitn(5, ':').nth(4) != Some(server) {
         bail!(
             "the challenge is for another server than {server}, so it was not signed; if the server's own address \
-             (its --public-url) is another, use that one with --server"
+             (its --public-url) has changed, register again with that one as --server"
         );
     }
     Ok(())

@@ -209,18 +209,14 @@ impl Store {
             .with_context(|| format!("can't remove {}", self.path(name).display()))
     }
 
+    /// Whether no agent of the server is known.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.names()?.is_empty())
+    }
+
     /// The name of the only agent there is.
     pub fn only(&self) -> Result<String> {
-        let names: Vec<_> = fs::read_dir(&self.folder)?
-            .flatten()
-            .filter_map(|entry| {
-                entry
-                    .file_name()
-                    .to_str()?
-                    .strip_suffix(".json")
-                    .map(str::to_owned)
-            })
-            .collect();
+        let names = self.names()?;
         match names.as_slice() {
             [name] => Ok(name.clone()),
             [] => bail!(
@@ -231,6 +227,18 @@ impl Store {
                 names.join(", ")
             ),
         }
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let entries = fs::read_dir(&self.folder)?.flatten();
+        let names = entries.filter_map(|entry| {
+            entry
+                .file_name()
+                .to_str()?
+                .strip_suffix(".json")
+                .map(str::to_owned)
+        });
+        Ok(names.collect())
     }
 }
 

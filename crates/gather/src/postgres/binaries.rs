@@ -4,26 +4,54 @@ use std::{
     fs,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::{Gid, Uid, User};
 
+/// What the functions' SQL needs.
+const OLDEST: u32 = 15;
+
+/// What to do where there is no PostgreSQL.
+pub(super) const HOW_TO_INSTALL: &str = "install PostgreSQL 15 or newer (Debian, Ubuntu: apt-get install postgresql; \
+     Fedora: dnf install postgresql-server; macOS: brew install postgresql@17), or set DATABASE_URL to a server that is running";
+
 /// A folder with `initdb` and `postgres`.
 #[derive(Debug, Clone)]
 pub struct Binaries {
     folder: PathBuf,
+    version: String,
 }
 
 impl Binaries {
-    /// Looks where packages put them (newest first), then on PATH and at `pg_config`.
-    pub fn find() -> Result<Self> {
-        candidates().into_iter().find(|folder| complete(folder)).map(|folder| Self { folder }).context(
-            "PostgreSQL is not installed. Install it (Debian, Ubuntu: apt-get install postgresql; \
-             Fedora: dnf install postgresql-server; macOS: brew install postgresql@17), \
-             or set DATABASE_URL to a server that is running",
-        )
+    /// Those that are installed and new enough, the preferred ones first: on PATH, else where packages put them, the
+    /// newest first.
+    pub(super) fn installed() -> impl Iterator<Item = Self> {
+        candidates()
+            .into_iter()
+            .filter_map(Self::at)
+            .filter(|binaries| binaries.major() >= OLDEST)
+    }
+
+    /// Those in `folder`, if they are there and run.
+    pub(super) fn at(folder: PathBuf) -> Option<Self> {
+        let complete = ["initdb", "postgres"]
+            .iter()
+            .all(|name| folder.join(name).is_file());
+        if !complete {
+            return None;
+        }
+        let mut command = Command::new(folder.join("postgres"));
+        // The user who is to run them may not get to where they are.
+        Account::choose().ok()?.apply(&mut command);
+        command
+            .arg("--version")
+            .current_dir("/")
+            .stdin(Stdio::null());
+        let output = command.output().ok()?;
+        let version = parse_version(&String::from_utf8_lossy(&output.stdout))?;
+        Some(Self { folder, version })
     }
 
     /// The folder that they are in.
@@ -32,16 +60,13 @@ impl Binaries {
     }
 
     /// The programs' version, for example `15.13`.
-    pub fn version(&self) -> Result<String> {
-        let output = Command::new(self.folder.join("postgres"))
-            .arg("--version")
-            .output()?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        Ok(text
-            .split_whitespace()
-            .nth(2)
-            .unwrap_or("unknown")
-            .to_owned())
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The major version, which a cluster belongs to for good.
+    pub fn major(&self) -> u32 {
+        major(&self.version)
     }
 
     /// `name` as a command, to be run by `account`, in English.
@@ -57,19 +82,24 @@ impl Binaries {
     }
 }
 
-fn complete(folder: &Path) -> bool {
-    ["initdb", "postgres"]
-        .iter()
-        .all(|name| folder.join(name).is_file())
+/// `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`
+fn parse_version(said: &str) -> Option<String> {
+    let version = said.strip_prefix("postgres (PostgreSQL) ")?;
+    version.split_whitespace().next().map(str::to_owned)
+}
+
+/// The number that a version begins with; betas have letters after it.
+pub(super) fn major(version: &str) -> u32 {
+    let digits = version.split(|c: char| !c.is_ascii_digit()).next();
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 fn candidates() -> Vec<PathBuf> {
-    let mut folders = newest_first("/usr/lib/postgresql", "");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+    folders.extend(newest_first("/usr/lib/postgresql", ""));
     folders.extend(newest_first("/opt/homebrew/opt", "postgresql@"));
     folders.extend(newest_first("/usr", "pgsql-"));
-    folders.extend(std::env::split_paths(
-        &std::env::var_os("PATH").unwrap_or_default(),
-    ));
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
         folders.push(PathBuf::from(
             String::from_utf8_lossy(&output.stdout).trim(),
@@ -152,5 +182,22 @@ impl Account {
     /// Whether the server runs as somebody else than ourselves.
     pub fn is_other(&self) -> bool {
         self.other.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_versions() {
+        let said = "postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)\n";
+        assert_eq!(parse_version(said).as_deref(), Some("15.13"));
+        assert_eq!(
+            parse_version("postgres (PostgreSQL) 19beta1\n").as_deref(),
+            Some("19beta1")
+        );
+        assert_eq!(parse_version("bash: no such file"), None);
+        assert_eq!(["15.13", "19beta1", "18", "x"].map(major), [15, 19, 18, 0]);
     }
 }

@@ -1,6 +1,8 @@
 //! A PostgreSQL of our own, for those who have none: a private cluster in the state folder, and throw-away ones for tests.
 
 mod binaries;
+mod brought;
+mod programs;
 mod server;
 mod temporary;
 
@@ -16,6 +18,7 @@ use anyhow::{Context, Result, bail};
 use url::Url;
 
 pub use binaries::{Account, Binaries};
+pub use programs::Programs;
 use server::{Launch, Server};
 pub use temporary::create_database_from_template;
 
@@ -43,6 +46,7 @@ const SETTINGS: &[&str] = &[
 pub struct Cluster {
     server: Server,
     password: String,
+    version: String,
     data: PathBuf,
     kind: Kind,
 }
@@ -60,13 +64,12 @@ impl Cluster {
         create_state_folder(state)?;
         let _starting = lock(state, "postgres.lock", true)?;
         let user = lock(state, "postgres.users", false)?;
-        let binaries = Binaries::find()?;
         let account = Account::choose()?;
         let data = place(state, &account)?;
+        let binaries = Programs::of(&data)?.provide()?;
         if !data.join("PG_VERSION").exists() {
             initialise(&binaries, &account, &data, &[])?;
         }
-        check_version(&binaries, &data)?;
         let log = state.join("postgres.log");
         rotate(&log);
         let password = fs::read_to_string(data.join(PASSWORD_FILE)).with_context(|| {
@@ -88,12 +91,26 @@ impl Cluster {
         Ok(Self {
             server,
             password,
+            version: binaries.version().to_owned(),
             data,
             kind: Kind::Private {
                 user,
                 folder: state.to_owned(),
             },
         })
+    }
+
+    /// Brings what [`Cluster::open`] needs and the machine lacks, which may take a while.
+    pub fn prepare(state: &Path) -> Result<()> {
+        create_state_folder(state)?;
+        let _starting = lock(state, "postgres.lock", true)?;
+        let data = place(state, &Account::choose()?)?;
+        Programs::of(&data)?.provide().map(|_| ())
+    }
+
+    /// What the state folder's cluster is run with, or will be.
+    pub fn programs(state: &Path) -> Result<Programs> {
+        Programs::of(&remembered_place(state))
     }
 
     /// The address of the state folder's cluster, if it is running.
@@ -115,6 +132,11 @@ impl Cluster {
     /// The folder that the data is in.
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// The version of the programs that it is run with.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// The server's process.
@@ -299,20 +321,6 @@ fn character_types() -> Option<&'static str> {
     } else {
         None
     }
-}
-
-fn check_version(binaries: &Binaries, data: &Path) -> Result<()> {
-    let made_by = fs::read_to_string(data.join("PG_VERSION"))?;
-    let installed = binaries.version()?;
-    if installed.split('.').next() != Some(made_by.trim()) {
-        bail!(
-            "the cluster in {data} was made by PostgreSQL {made_by} and {installed} is installed; install {made_by} again, \
-             or keep its data with pg_dump and remove the folder to start anew",
-            made_by = made_by.trim(),
-            data = data.display()
-        );
-    }
-    Ok(())
 }
 
 /// Keeps one older file, so that the messages can't fill the disk. The file stays open in a server that is running.

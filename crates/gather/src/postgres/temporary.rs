@@ -13,9 +13,10 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tempfile::TempDir;
 
 use super::{
-    Account, Binaries, Cluster, Kind, PASSWORD_FILE, initialise, lock,
+    Account, Binaries, Cluster, Kind, PASSWORD_FILE, Programs, initialise, lock,
     server::{Launch, Server},
 };
+use crate::home;
 
 const PREFIX: &str = "gather-test-";
 
@@ -42,8 +43,9 @@ impl Cluster {
     /// A cluster for tests. It keeps nothing, and it ends with this process even when that is killed.
     pub fn temporary() -> Result<Self> {
         sweep();
-        let binaries = Binaries::find()?;
         let account = Account::choose()?;
+        let binaries = Programs::of_any(shelf(&account)?)?.provide()?;
+        let version = binaries.version().to_owned();
         let folder = tempfile::Builder::new()
             .prefix(PREFIX)
             .tempdir()
@@ -62,6 +64,7 @@ impl Cluster {
         Ok(Self {
             server,
             password,
+            version,
             data,
             kind: Kind::Temporary {
                 _folder: Folder {
@@ -71,6 +74,16 @@ impl Cluster {
             },
         })
     }
+}
+
+/// Where a PostgreSQL that is brought along is kept for all tests on this machine. Others than root don't get into root's
+/// own folders.
+fn shelf(account: &Account) -> Result<PathBuf> {
+    if account.is_other() {
+        return Ok(PathBuf::from("/var/cache/gather"));
+    }
+    let cache = home::folder("XDG_CACHE_HOME", ".cache").context("HOME is not set")?;
+    Ok(cache.join("gather"))
 }
 
 /// The kernel ends the server with the *thread* that started it, so that has to be one that lives as long as the process.

@@ -7,12 +7,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use sandbox::{Backing, End, Grant, Granted, LoadError, Outcome, Runner, Skill};
+use sandbox::{Backing, End, Grant, Granted, LoadError, Outcome, Reach, Reason, Runner, Skill};
 use serde_json::{Map, Value, json};
 use skill::{Expected, Manifest, digest};
 
 use super::{
-    Run, build,
+    Hosts, Run, Test, build,
     project::{Project, explain},
 };
 use crate::{home, postgres, sandbox as service, secrets::MasterKey};
@@ -38,7 +38,7 @@ struct Local {
 }
 
 impl Local {
-    async fn load(project: &Project) -> Result<Self> {
+    async fn load(project: &Project, hosts: &Hosts) -> Result<Self> {
         let manifest = project.manifest()?;
         let wasm = project.read_component()?;
         // What was compiled is kept with the user's own files, sealed with a key of its own: a skill's folder may
@@ -48,11 +48,10 @@ impl Local {
         let state = cache.join("gather");
         postgres::create_state_folder(&state)?;
         let key = MasterKey::load_or_create(&state)?;
-        let runner = Runner::new(service::runner_options(
-            state.join("compiled-skills"),
-            &key,
-            service::own_child()?,
-        )?)?;
+        let mut options =
+            service::runner_options(state.join("compiled-skills"), &key, service::own_child()?)?;
+        options.trusted_hosts = hosts.sandbox_hosts.iter().cloned().collect();
+        let runner = Runner::new(options)?;
         let inspection = runner
             .inspect(&wasm)
             .await?
@@ -69,15 +68,18 @@ impl Local {
                 LoadError::Unusable(why) | LoadError::Failed(why) => {
                     anyhow!("the component can't be loaded: {why}")
                 }
+                LoadError::Busy => anyhow!("too many components are compiled at this moment"),
+                LoadError::Storage(error) => anyhow!("the component can't be read: {error}"),
             })?;
-        let key_value = manifest.permissions.kv.map(|kv| Granted {
-            backing: Backing::Memory(Arc::new(Mutex::default())),
-            max_bytes: kv.max_bytes,
+        let key_value = manifest.permissions.kv.map(|kv| {
+            let backing = Backing::Memory(Arc::new(Mutex::default()));
+            Granted::new(backing, kv.max_bytes)
         });
         let grant = Grant {
             permissions: manifest.permissions.clone(),
             limits: manifest.limits,
             key_value,
+            reach: Reach::Granted,
         };
         Ok(Self {
             manifest,
@@ -104,7 +106,7 @@ pub fn run(options: &Run) -> Result<bool> {
     let runtime = tokio::runtime::Runtime::new()?;
     let once = || -> Result<bool> {
         let outcome = runtime.block_on(async {
-            let local = Local::load(&project).await?;
+            let local = Local::load(&project, &options.hosts).await?;
             anyhow::Ok(local.call(&options.tool, arguments.clone()).await)
         })?;
         Ok(show(&outcome))
@@ -132,10 +134,28 @@ pub fn run(options: &Run) -> Result<bool> {
     }
 }
 
+/// The requests that were not sent or not answered, each on a line, with what helps.
+fn refusals(outcome: &Outcome) -> Vec<String> {
+    let refused = outcome.used.refused.iter().map(|refused| {
+        let advice = match refused.reason {
+            Reason::NotGranted => "; add it to `permissions.http` of skill.json",
+            Reason::PrivateAddress | Reason::DoesNotResolve => {
+                "; --sandbox-host name=address:port says where it is on this machine"
+            }
+            _ => "",
+        };
+        format!("refused: {refused}{advice}")
+    });
+    refused.collect()
+}
+
 /// The result on stdout, what else there is to say on stderr. Whether it was an answer.
 fn show(outcome: &Outcome) -> bool {
     if !outcome.log.is_empty() {
         eprintln!("{}", outcome.log.trim_end());
+    }
+    for refused in refusals(outcome) {
+        eprintln!("{refused}");
     }
     let usage = outcome.usage;
     let good = match &outcome.end {
@@ -183,11 +203,11 @@ fn newest(folder: &Path) -> Option<SystemTime> {
 }
 
 /// Makes the examples of the manifest; whether all are true.
-pub fn test(folder: &Path) -> Result<bool> {
-    let project = Project::open(folder)?;
+pub fn test(options: &Test) -> Result<bool> {
+    let project = Project::open(&options.folder)?;
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let local = Local::load(&project).await?;
+        let local = Local::load(&project, &options.hosts).await?;
         if local.manifest.examples.is_empty() {
             bail!("skill.json has no examples; the review wants one for each tool");
         }
@@ -214,6 +234,9 @@ pub fn test(folder: &Path) -> Result<bool> {
             } else {
                 failures += 1;
                 println!("✗ {call}\n    expected {expected}\n    got      {actual}");
+                for refused in refusals(&outcome) {
+                    println!("    {refused}");
+                }
             }
         }
         println!(

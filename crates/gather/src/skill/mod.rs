@@ -8,12 +8,12 @@ mod publish;
 mod show;
 mod verify;
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::agent::Common;
+use crate::{agent::Common, config::trusted_host};
 
 /// What an author can do.
 #[derive(Subcommand, Debug)]
@@ -31,12 +31,13 @@ pub enum Command {
     Inspect(Inspect),
     /// Call a tool on this machine, in the very sandbox that the platform has
     #[command(
-        after_help = "Examples:\n  gather skill run --tool summarise --args '{\"text\": \"a short text\"}'\n  gather skill run my-words --tool repeat --args '{\"text\": \"ab\"}' --watch"
+        after_help = "Examples:\n  gather skill run --tool summarise --args '{\"text\": \"a short text\"}'\n  gather skill run my-words --tool repeat --args '{\"text\": \"ab\"}' --watch\n  \
+                            gather skill run --tool look --sandbox-host api.internal.example=127.0.0.1:8080"
     )]
     Run(Run),
     /// Make the examples of skill.json, and compare
     #[command(after_help = "Example:\n  gather skill test my-words")]
-    Test(Folder),
+    Test(Test),
     /// Upload the skill as an agent, and wait for the verdict of the review
     #[command(
         after_help = "Example (the agent must be registered: gather agent register --name ada):\n  gather skill publish my-words --server https://gather.example"
@@ -105,6 +106,34 @@ pub struct Run {
     /// Build and call again whenever a file of the folder changes
     #[arg(long)]
     pub watch: bool,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would replace the command's own help"
+    )]
+    pub hosts: Hosts,
+}
+
+/// What to test.
+#[derive(Args, Debug)]
+pub struct Test {
+    /// The folder that holds skill.json
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would replace the command's own help"
+    )]
+    pub hosts: Hosts,
+}
+
+/// Hosts that the author vouches for.
+#[derive(Args, Debug)]
+pub struct Hosts {
+    /// A host that the skill may reach though it is in a private network: name=address:port; may be given several times
+    #[arg(long = "sandbox-host", env = "GATHER_SANDBOX_HOSTS", value_delimiter = ',', value_parser = trusted_host)]
+    pub sandbox_hosts: Vec<(String, SocketAddr)>,
 }
 
 /// What to publish.
@@ -147,7 +176,7 @@ pub fn run(command: Command) -> Result<bool> {
         Command::Build(options) => build::build(&options.folder).map(|()| true),
         Command::Inspect(options) => show::inspect(&options).map(|()| true),
         Command::Run(options) => local::run(&options),
-        Command::Test(options) => local::test(&options.folder),
+        Command::Test(options) => local::test(&options),
         Command::Publish(options) => publish::publish(&options),
         Command::Verify(options) => verify::verify(&options).map(|()| true),
     }

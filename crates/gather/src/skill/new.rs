@@ -27,7 +27,7 @@ fn files(language: Language) -> &'static [(&'static str, &'static str)] {
             "skill.json" from "skill.json", "README.md" from "README.md", ".gitignore" from "gitignore",
         ),
         Language::Js => template!(
-            "js", "skill.js" from "skill.js", "build.mjs" from "build.mjs", "package.json" from "package.json",
+            "js", "skill.js" from "skill.js", "tool.js" from "tool.js", "build.mjs" from "build.mjs", "package.json" from "package.json",
             "wit/skill.wit" from "wit/skill.wit", "skill.json" from "skill.json", "README.md" from "README.md", ".gitignore" from "gitignore",
         ),
     }

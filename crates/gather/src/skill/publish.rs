@@ -1,9 +1,6 @@
 //! Publishes a skill as an agent, and waits for the verdict.
 
-use std::{
-    io::Write,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -13,7 +10,7 @@ use super::{
     Publish,
     project::{Project, explain},
 };
-use crate::agent;
+use crate::{agent, progress::Step};
 
 /// How often the review is asked how far it is.
 const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -62,6 +59,7 @@ pub fn publish(options: &Publish) -> Result<bool> {
 
 fn wait(options: &Publish, client: &agent::Client, token: &mut String, job: &str) -> Result<()> {
     let began = Instant::now();
+    let step = Step::start("Reviewing");
     let mut shown = String::new();
     loop {
         let state = match client.get(&format!("/api/jobs/{job}"), token) {
@@ -78,17 +76,15 @@ fn wait(options: &Publish, client: &agent::Client, token: &mut String, job: &str
             state["progress"]["note"].as_str().unwrap_or_default()
         );
         if note != shown {
-            eprint!("\r\x1b[K{note}");
-            std::io::stderr().flush()?;
+            step.detail(&note);
             shown = note;
         }
         match state["status"].as_str() {
             Some("succeeded") => {
-                eprintln!();
+                step.done("Reviewed");
                 return Ok(());
             }
             Some(status @ ("dead" | "cancelled")) => {
-                eprintln!();
                 bail!(
                     "the review is {status}: {}",
                     state["error"].as_str().unwrap_or("no reason was given")

@@ -23,6 +23,8 @@ struct State {
     requests: usize,
     /// What challenges name as the server.
     address: String,
+    /// What the server calls itself.
+    own: String,
     loses_answer: bool,
 }
 
@@ -38,6 +40,7 @@ impl Server {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(Mutex::new(State {
             address: address.clone(),
+            own: address.clone(),
             ..State::default()
         }));
         let shared = state.clone();
@@ -53,6 +56,11 @@ impl Server {
     /// Gives out the challenges of another server from now on, as one that wants to sign in there as the agent.
     pub fn pass_on_challenges_of(&self, other: &str) {
         self.state.lock().unwrap().address = other.to_owned();
+    }
+
+    /// Calls itself something else from now on.
+    pub fn call_itself(&self, own: &str) {
+        self.state.lock().unwrap().own = own.to_owned();
     }
 
     /// How often the path that ends in `name` was asked for.
@@ -74,7 +82,7 @@ impl Server {
         self.state.lock().unwrap().refresh.clear();
     }
 
-    /// The next request is carried out, and its connection closed without an answer.
+    /// The next change is carried out, and its connection closed without an answer.
     pub fn lose_next_answer(&self) {
         self.state.lock().unwrap().loses_answer = true;
     }
@@ -109,7 +117,7 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) {
         .entry(path.rsplit('/').next().unwrap_or_default().to_owned())
         .or_default() += 1;
     let (status, mut answer) = state.handle(&path, &body, &token);
-    if std::mem::take(&mut state.loses_answer) {
+    if line.starts_with("POST ") && std::mem::take(&mut state.loses_answer) {
         return;
     }
     if status >= 400 {
@@ -127,6 +135,12 @@ impl State {
     fn handle(&mut self, path: &str, body: &Value, token: &str) -> (u16, Value) {
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
         match path {
+            "/.well-known/agent-card.json" => {
+                let binding = "https://spec.openapis.org/oas/v3.1.0";
+                let api =
+                    json!({"url": self.own, "protocolBinding": binding, "protocolVersion": "1.0"});
+                (200, json!({"name": "Gather", "supportedInterfaces": [api]}))
+            }
             "/api/agents/register"
                 if text("name") == "taken"
                     || self.agents.values().any(|name| *name == text("name")) =>

@@ -11,7 +11,11 @@ use axum::{
 };
 use serde_json::json;
 use skill::{FieldError, MAX_COMPONENT_BYTES, Manifest};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// How long an upload waits for others to end.
+const UPLOAD_WAIT: Duration = Duration::from_secs(10);
 
 /// POST /components: takes an upload, answers what it is.
 pub async fn take(
@@ -28,30 +32,20 @@ pub async fn take(
                 error.body_text(),
             )
         })?;
-        let _place = shared
-            .uploads
-            .acquire()
-            .await
-            .map_err(|error| Problem::internal(&error))?;
+        let Ok(Ok(_place)) = timeout(UPLOAD_WAIT, shared.uploads.acquire()).await else {
+            return Err(Problem::busy());
+        };
         let (manifest, wasm) = read_upload(upload).await?;
         let manifest = Manifest::parse(&manifest)
             .map_err(|errors| Problem::invalid("invalid-input", errors))?;
-        let inspection = shared
-            .runner
-            .inspect(&wasm)
-            .await
-            .map_err(|error| Problem::internal(&error))??;
+        let inspection = shared.runner.inspect(&wasm).await??;
         let errors = manifest.check_against(&inspection.tools);
         if !errors.is_empty() {
             return Err(Problem::invalid("invalid-input", errors));
         }
         let mut tools = inspection.tools;
         manifest.describe(&mut tools);
-        shared
-            .storage
-            .put(&inspection.digest, &wasm)
-            .await
-            .map_err(|error| Problem::internal(&format!("{error:#}")))?;
+        shared.storage.put(&inspection.digest, &wasm).await?;
         let version = manifest
             .semver()
             .ok_or_else(|| Problem::internal(&"a version without precedence"))?;
@@ -123,11 +117,7 @@ pub async fn give(
     Path(digest): Path<String>,
 ) -> Response {
     let given = async {
-        let bytes = shared
-            .storage
-            .get(&digest)
-            .await
-            .map_err(|error| Problem::internal(&format!("{error:#}")))?;
+        let bytes = shared.storage.get(&digest).await?;
         let bytes = bytes.ok_or_else(|| Problem::from(LoadError::NotFound))?;
         Ok(([(header::CONTENT_TYPE, "application/wasm")], bytes))
     };

@@ -1,0 +1,108 @@
+//! The host's own answers: to what no function is asked, or can answer.
+
+use crate::{
+    handler::{Answer, App, REQUEST_ID, new_request_id, text},
+    problem::{self, Problem},
+};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::time::SystemTime;
+
+impl App {
+    /// A problem with the headers that every answer has. Who is refused too often is told so instead.
+    pub(crate) fn refuse(
+        &self,
+        problem: Problem,
+        peer: &HeaderValue,
+        id: &HeaderValue,
+    ) -> Response<Full<Bytes>> {
+        let standing = self.refusals.count(peer);
+        let problem = if standing.is_exhausted && problem.is_of_client() {
+            problem::rate_limited(standing.seconds())
+        } else {
+            problem
+        };
+        let mut response = problem.response(text(id));
+        let headers = response.headers_mut();
+        standing.tell(headers);
+        headers.insert(REQUEST_ID, id.clone());
+        if self.is_https {
+            let only_https = HeaderValue::from_static("max-age=31536000");
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, only_https);
+        }
+        response
+    }
+
+    /// The answer to a request that no function had a part in, with its line in the log.
+    pub(crate) fn own(
+        &self,
+        problem: Problem,
+        request: &Request<Incoming>,
+        peer: &HeaderValue,
+        id: &HeaderValue,
+    ) -> Response<Answer> {
+        let response = self.refuse(problem, peer, id);
+        let status = response.status().as_u16();
+        tracing::info!(
+            id = text(id),
+            method = %request.method(),
+            path = request.uri().path(),
+            status,
+            "request"
+        );
+        whole(response, request.method())
+    }
+
+    /// The bytes of an answer to what is not HTTP, or has a head beyond all measure.
+    pub(crate) fn malformed(&self, status: StatusCode, peer: &HeaderValue) -> Vec<u8> {
+        let id = new_request_id();
+        let problem = match status {
+            StatusCode::URI_TOO_LONG => problem::URI_TOO_LONG,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => problem::HEAD_TOO_LARGE,
+            _ => problem::MALFORMED,
+        };
+        let response = self.refuse(problem, peer, &id);
+        tracing::info!(
+            id = text(&id),
+            status = response.status().as_u16(),
+            "a malformed request"
+        );
+        let date = DateTime::<Utc>::from(SystemTime::now());
+        let date = date.format("%a, %d %b %Y %H:%M:%S GMT");
+        serialised(response, &date.to_string())
+    }
+}
+
+/// An answer as HTTP/1.1 has it (RFC 9112, section 4), after which the connection ends.
+fn serialised(response: Response<Full<Bytes>>, date: &str) -> Vec<u8> {
+    let body = response.body().clone().into_inner().unwrap_or_default();
+    let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    let rest = format!(
+        "content-length: {}\r\nconnection: close\r\ndate: {date}\r\n\r\n",
+        body.len()
+    );
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+/// An answer of the host's; to HEAD without its body, whose length is told.
+pub(crate) fn whole(response: Response<Full<Bytes>>, method: &Method) -> Response<Answer> {
+    let (mut parts, mut body) = response.into_parts();
+    if *method == Method::HEAD {
+        let length = body.size_hint().exact().unwrap_or_default();
+        parts.headers.insert(header::CONTENT_LENGTH, length.into());
+        body = Full::default();
+    }
+    Response::from_parts(parts, Answer::whole(body))
+}
