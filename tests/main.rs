@@ -40,3 +40,5 @@ mod skill_review;
 mod skills;
 mod storage;
 mod teams;
+mod visitor;
+mod wasi_http;

@@ -17,10 +17,12 @@ static ALLOCATOR: allocator::BySize<talc::wasm::WasmDynamicTalc> =
 #[cfg(any(target_family = "wasm", test))]
 mod allocator;
 mod answer;
+mod body;
 mod caller;
 mod client;
 mod clock;
 pub mod db;
+mod entry;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod exchange;
@@ -42,6 +44,7 @@ mod serve;
 mod signature;
 mod token;
 mod variable;
+mod visitor;
 
 pub use answer::Created;
 pub use caller::{ALL, Caller, Kind, OWN_ACCOUNT, Via};
@@ -60,6 +63,7 @@ pub use sandbox::Sandbox;
 pub use serve::serve;
 pub use token::{AccessClaims, TOKEN_SECONDS, TOKEN_TYPE};
 pub use variable::{hex_key, required_variable, variable};
+pub use visitor::vouch;
 
 /// What [`export!`] needs of other crates.
 #[doc(hidden)]
