@@ -1,5 +1,5 @@
-//! Real Spin in front of a test's database, where `GATHER_TESTS_SPIN` names its program (`spin up` of 4.1, or one that
-//! takes the same `--from` and `--listen`). `docs/spin.md` says what differs there.
+//! Real Spin in front of a test's database, where `GATHER_TESTS_SPIN` names its program: `spin`, or one that takes
+//! what `spin up` takes. `docs/spin.md` says what differs there.
 
 use anyhow::{Context, Result, bail};
 use std::{
@@ -81,7 +81,9 @@ impl Spin {
         let variables = variables
             .iter()
             .map(|(name, value)| (format!("SPIN_VARIABLE_{}", name.to_uppercase()), value));
+        let is_spins_own = program.file_name().is_some_and(|name| name == "spin");
         let mut child = Command::new(program)
+            .args(is_spins_own.then_some("up"))
             .arg("--from")
             .arg(manifest)
             .args(["--listen", &listen.to_string()])

@@ -10,7 +10,9 @@ async fn refused_from(server: &Server) -> Result<Vec<String>> {
     let addresses = sqlx::query_scalar(
         "select address from audit.entry where action = 'access.refused' order by at, id",
     );
-    Ok(addresses.fetch_all(&mut server.database.connect().await?).await?)
+    Ok(addresses
+        .fetch_all(&mut server.database.connect().await?)
+        .await?)
 }
 
 #[tokio::test]

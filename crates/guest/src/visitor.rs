@@ -59,7 +59,8 @@ pub(crate) async fn settle(request: &mut Request<Body>) {
 
 async fn key() -> Result<[u8; 32]> {
     let key = required_variable("visitor_key").await?;
-    hex_key(&key).ok_or_else(|| Problem::internal("the variable `visitor_key` must be 64 hex digits"))
+    hex_key(&key)
+        .ok_or_else(|| Problem::internal("the variable `visitor_key` must be 64 hex digits"))
 }
 
 /// `<seconds since 1970>;<address>;<MAC>`.

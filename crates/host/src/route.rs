@@ -257,7 +257,9 @@ mod tests {
         let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let paths = document["paths"].as_object().expect("paths");
         assert!(paths.len() > 50, "{} paths", paths.len());
-        let values = ["me", "7", "a.b", ".hidden", "..", "a%2Fb", "%00", "provider", "-"];
+        let values = [
+            "me", "7", "a.b", ".hidden", "..", "a%2Fb", "%00", "provider", "-",
+        ];
         for pattern in paths.keys() {
             for value in values {
                 let pieces = pattern.split('/').map(|segment| match segment {
