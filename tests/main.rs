@@ -48,3 +48,5 @@ mod skills;
 mod storage;
 mod teams;
 mod turns;
+mod visitor;
+mod wasi_http;

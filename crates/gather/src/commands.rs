@@ -121,6 +121,7 @@ async fn serve_over_database(
             host,
             worker,
             sandbox,
+            _announced,
         })) => {
             let reporter = tokio::spawn(health::report_disk(
                 database.url.clone(),
@@ -161,6 +162,7 @@ struct Started {
     host: serve::Serving,
     worker: Option<JobWorker>,
     sandbox: Option<Sandbox>,
+    _announced: Option<sandbox::Announcement>,
 }
 
 async fn start_serving(
@@ -191,9 +193,13 @@ async fn start_serving(
     } else {
         None
     };
+    let announced = sandbox
+        .as_ref()
+        .map(|sandbox| sandbox::Announcement::make(&setup.state, sandbox.address()))
+        .transpose()?;
     let sandbox_url = match &sandbox {
         Some(sandbox) => format!("http://{}", sandbox.address()),
-        None => settings.sandbox_url().to_owned(),
+        None => sandbox::url(settings, &setup.state),
     };
     let variables = function_variables(settings, setup, &database.url, &public_url, &sandbox_url)?;
     let serving = serve::start(
@@ -211,6 +217,7 @@ async fn start_serving(
             host: serving,
             worker: None,
             sandbox,
+            _announced: announced,
         });
     }
     let worker = start_worker(settings, setup, &database.url, variables, Some(&serving)).await?;
@@ -225,6 +232,7 @@ async fn start_serving(
         host: serving,
         worker: Some(worker),
         sandbox,
+        _announced: announced,
     })
 }
 
@@ -330,7 +338,8 @@ fn worker(settings: &Settings) -> Result<()> {
             checked => checked?,
         }
         let public_url = settings.public_url(settings.listen);
-        let variables = function_variables(settings, &setup, &database, &public_url, settings.sandbox_url())?;
+        let sandbox_url = sandbox::url(settings, &setup.state);
+        let variables = function_variables(settings, &setup, &database, &public_url, &sandbox_url)?;
         let worker = start_worker(settings, &setup, &database, variables, None).await?;
         signals.next().await;
         tracing::info!("stopping; running jobs are finished first, Ctrl-C again stops at once");
@@ -393,8 +402,8 @@ fn variables(settings: &Settings) -> Result<()> {
     let setup = Setup::new(settings)?;
     let database = Database::find(settings, &setup.state)?;
     let public_url = settings.public_url(settings.listen);
-    let sandbox_url = settings.sandbox_url();
-    for (name, value) in function_variables(settings, &setup, &database, &public_url, sandbox_url)?
+    let sandbox_url = sandbox::url(settings, &setup.state);
+    for (name, value) in function_variables(settings, &setup, &database, &public_url, &sandbox_url)?
     {
         println!(
             "export SPIN_VARIABLE_{}='{}'",
