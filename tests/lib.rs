@@ -6,6 +6,7 @@ pub mod errands;
 pub mod mailbox;
 pub mod people;
 pub mod publishing;
+pub mod spin;
 
 use ::sandbox::service::Service as Sandbox;
 use anyhow::{Context, Result};
@@ -32,7 +33,10 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::OnceCell,
+};
 use url::Url;
 use uuid::Uuid;
 
@@ -265,6 +269,7 @@ pub struct Server {
     host: Option<Host>,
     sandbox: Option<Sandbox>,
     realtime: Option<Realtime>,
+    _spin: Option<spin::Spin>,
     _state: TempDir,
 }
 
@@ -322,9 +327,21 @@ impl Server {
             admin: self.database.admin.clone(),
         };
         let variables = self.variables.clone();
-        let manifest = root().join("spin.toml");
-        let limits = Limits::default();
-        Self::serve(manifest, free_address()?, database, variables, limits, None).await
+        Self::platform(free_address()?, database, variables, Limits::default()).await
+    }
+
+    /// The platform through `wasi:http` alone, on a host that answers no call to the database which would hold an
+    /// instance: what the functions find on other hosts.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn through_wasi_http(limits: Limits) -> Result<Self> {
+        let limits = Limits {
+            whole_requests: false,
+            blocking_database: false,
+            ..limits
+        };
+        Self::start_with(limits).await
     }
 
     async fn on(
@@ -349,8 +366,7 @@ impl Server {
         let mut variables = variables(&database.admin, &url, &sandbox_url)?;
         let changes = changes.iter();
         variables.extend(changes.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let manifest = root().join("spin.toml");
-        let mut server = Self::serve(manifest, listen, database, variables, limits, None).await?;
+        let mut server = Self::platform(listen, database, variables, limits).await?;
         server.sandbox = Some(sandbox);
         Ok(server)
     }
@@ -466,6 +482,31 @@ impl Server {
         .await
     }
 
+    /// Serves the platform's manifest: by our host, or by Spin if the tests are to run through it.
+    async fn platform(
+        listen: SocketAddr,
+        database: Database,
+        variables: BTreeMap<String, String>,
+        limits: Limits,
+    ) -> Result<Self> {
+        let manifest = root().join("spin.toml");
+        let Some(program) = spin::program() else {
+            return Self::serve(manifest, listen, database, variables, limits, None).await;
+        };
+        let spin = spin::Spin::start(&program, &manifest, listen, &variables).await?;
+        Ok(Self {
+            url: format!("http://{listen}"),
+            database,
+            http: http().build()?,
+            variables,
+            host: None,
+            sandbox: None,
+            realtime: None,
+            _spin: Some(spin),
+            _state: tempfile::tempdir()?,
+        })
+    }
+
     async fn serve(
         manifest: PathBuf,
         listen: SocketAddr,
@@ -502,6 +543,7 @@ impl Server {
             host: Some(host),
             sandbox: None,
             realtime,
+            _spin: None,
             _state: state,
         })
     }
@@ -550,13 +592,33 @@ impl Server {
         Ok([first.await??, second.await??])
     }
 
+    /// Sends raw bytes, keeps the sending side open or closes it, and reads until the server closes or `limit` has
+    /// passed.
+    ///
+    /// # Errors
+    /// The connection fails.
+    pub async fn raw(&self, request: &[u8], close: bool, limit: Duration) -> Result<String> {
+        let address = self.url.trim_start_matches("http://");
+        let mut socket = tokio::net::TcpStream::connect(address).await?;
+        socket.write_all(request).await?;
+        if close {
+            socket.shutdown().await?;
+        }
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(limit, socket.read_to_end(&mut answer)).await;
+        if let Ok(read) = read {
+            read?;
+        }
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
     /// The host, to drain it.
     ///
     /// # Panics
-    /// After [`Server::stop`].
+    /// After [`Server::stop`], and behind Spin.
     #[must_use]
     pub fn host(&self) -> &Host {
-        self.host.as_ref().expect("not stopped yet")
+        self.host.as_ref().expect("our host, not stopped yet")
     }
 
     /// Stops the host as a signal would.

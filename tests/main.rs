@@ -54,3 +54,5 @@ mod statements;
 mod storage;
 mod teams;
 mod turns;
+mod visitor;
+mod wasi_http;

@@ -188,38 +188,3 @@ fn what_is_not_published_is_found() -> Result<()> {
     }
     Ok(())
 }
-
-#[tokio::test]
-async fn every_function_answers_through_wasi_http_alone() -> Result<()> {
-    let limits = host::Limits {
-        whole_requests: false,
-        ..host::Limits::default()
-    };
-    let server = e2e::Server::start_with(limits).await?;
-    let ada = e2e::agents::Agent::sign_in(&server, "ada", 1).await?;
-    let grace = e2e::people::Person::register(&server, "grace").await?;
-    for path in [
-        "/",
-        "/openapi.json",
-        "/health/ready",
-        "/api/status",
-        "/api/skills",
-    ] {
-        assert_eq!(server.get(path).await?.status(), 200, "{path}");
-    }
-    for path in ["/api/agents/me", "/api/jobs", "/api/sessions?limit=1"] {
-        assert_eq!(ada.get(&server, path).await?.0, 200, "{path}");
-    }
-    let wrong = grace.post(&server, "/api/keys", &serde_json::json!({ "name": 7 }));
-    let wrong = wrong.send().await?;
-    assert_eq!(wrong.status(), 422);
-    assert!(wrong.headers().contains_key("ratelimit"));
-    let ping = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
-    let (status, pong) = ada.send(&server, "POST", "/mcp", &ping).await?;
-    assert_eq!(
-        (status, &pong["id"]),
-        (200, &serde_json::json!(1)),
-        "{pong}"
-    );
-    Ok(())
-}

@@ -1,7 +1,7 @@
 //! Health, the front page, and what an agent reads first.
 
 use anyhow::Result;
-use e2e::Server;
+use e2e::{Server, spin::Difference};
 use serde_json::Value;
 
 #[tokio::test]
@@ -56,6 +56,9 @@ async fn without_its_database_it_is_alive_but_not_ready() -> Result<()> {
 
 #[tokio::test]
 async fn readiness_ends_when_the_host_drains() -> Result<()> {
+    if Difference::Operation.shows() {
+        return Ok(());
+    }
     let server = Server::start().await?;
     server.host().announce_drain();
     assert_eq!(server.get("/health/ready").await?.status(), 503);

@@ -124,6 +124,7 @@ async fn serve_over_database(
             worker,
             sandbox,
             realtime,
+            _announced,
         })) => {
             let reporter = tokio::spawn(health::report_disk(
                 database.url.clone(),
@@ -169,6 +170,7 @@ struct Started {
     worker: Option<JobWorker>,
     sandbox: Option<Sandbox>,
     realtime: Option<Realtime>,
+    _announced: Option<sandbox::Announcement>,
 }
 
 async fn start_serving(
@@ -199,9 +201,13 @@ async fn start_serving(
     } else {
         None
     };
+    let announced = sandbox
+        .as_ref()
+        .map(|sandbox| sandbox::Announcement::make(&setup.state, sandbox.address()))
+        .transpose()?;
     let sandbox_url = match &sandbox {
         Some(sandbox) => format!("http://{}", sandbox.address()),
-        None => settings.sandbox_url().to_owned(),
+        None => sandbox::url(settings, &setup.state),
     };
     let variables = function_variables(settings, setup, &database.url, &public_url, &sandbox_url)?;
     let realtime = match schema {
@@ -231,6 +237,7 @@ async fn start_serving(
             worker: None,
             sandbox,
             realtime,
+            _announced: announced,
         });
     }
     let worker = start_worker(settings, setup, &database.url, variables, Some(&serving)).await?;
@@ -246,6 +253,7 @@ async fn start_serving(
         worker: Some(worker),
         sandbox,
         realtime,
+        _announced: announced,
     })
 }
 
@@ -363,7 +371,8 @@ fn worker(settings: &Settings) -> Result<()> {
             checked => checked?,
         }
         let public_url = settings.public_url(settings.listen);
-        let variables = function_variables(settings, &setup, &database, &public_url, settings.sandbox_url())?;
+        let sandbox_url = sandbox::url(settings, &setup.state);
+        let variables = function_variables(settings, &setup, &database, &public_url, &sandbox_url)?;
         let worker = start_worker(settings, &setup, &database, variables, None).await?;
         signals.next().await;
         tracing::info!("stopping; running jobs are finished first, Ctrl-C again stops at once");
@@ -426,8 +435,8 @@ fn variables(settings: &Settings) -> Result<()> {
     let setup = Setup::new(settings)?;
     let database = Database::find(settings, &setup.state)?;
     let public_url = settings.public_url(settings.listen);
-    let sandbox_url = settings.sandbox_url();
-    for (name, value) in function_variables(settings, &setup, &database, &public_url, sandbox_url)?
+    let sandbox_url = sandbox::url(settings, &setup.state);
+    for (name, value) in function_variables(settings, &setup, &database, &public_url, &sandbox_url)?
     {
         println!(
             "export SPIN_VARIABLE_{}='{}'",

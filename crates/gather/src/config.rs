@@ -95,7 +95,7 @@ pub struct Settings {
     #[arg(long, env = "GATHER_KEEP_JOBS", default_value = "7d", value_parser = duration)]
     pub keep_jobs: Duration,
 
-    /// Where the functions reach the sandbox, which runs the skills [default: `gather up` has one within it; elsewhere http://127.0.0.1:3002]
+    /// Where the functions reach the sandbox, which runs the skills [default: the one within `gather up` over the same state folder, or else http://127.0.0.1:3002]
     #[arg(long, env = "GATHER_SANDBOX_URL", value_parser = http_url)]
     pub sandbox_url: Option<String>,
 
@@ -231,13 +231,6 @@ impl Settings {
     pub fn components_url(&self) -> Result<Option<Url>> {
         let url = self.components_url.as_deref().map(Url::parse).transpose();
         url.context("GATHER_COMPONENTS_URL is no address, try s3://bucket/folder")
-    }
-
-    /// Where the functions reach a sandbox that runs elsewhere.
-    pub fn sandbox_url(&self) -> &str {
-        self.sandbox_url
-            .as_deref()
-            .unwrap_or("http://127.0.0.1:3002")
     }
 
     /// How a worker sends mail. The mail server's address is checked by the host, whose errors do not quote the password.

@@ -1,6 +1,13 @@
 //! The sandbox: within `gather up`, or as a process of its own, `gather sandbox`.
 
-use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -23,6 +30,12 @@ pub const CALLERS: [&str; 2] = ["skills", "skill-review"];
 const CONNECTIONS: u32 = 8;
 /// How long a call waits for one: less than the time that a skill has by default, which it would be blamed for.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
+/// In the state folder: the address of the sandbox within `gather up`.
+const ADDRESS_FILE: &str = "sandbox.address";
+/// How long a sandbox of this machine may take to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+/// Where `gather sandbox` listens, unless it is told otherwise.
+const USUAL_URL: &str = "http://127.0.0.1:3002";
 
 /// What a sandbox is started with.
 pub struct Start<'a> {
@@ -74,6 +87,46 @@ pub async fn start(options: Start<'_>) -> Result<Service> {
     .await
 }
 
+/// Tells the commands that share a state folder where the sandbox within `gather up` listens, until it is dropped.
+pub struct Announcement {
+    file: PathBuf,
+    address: String,
+}
+
+impl Announcement {
+    /// Writes the address down.
+    pub fn make(state: &Path, address: SocketAddr) -> Result<Self> {
+        let (file, address) = (state.join(ADDRESS_FILE), address.to_string());
+        fs::write(&file, &address).with_context(|| format!("can't write {}", file.display()))?;
+        Ok(Self { file, address })
+    }
+}
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        // Another `gather up` over the same folder may have written its own.
+        if fs::read_to_string(&self.file).is_ok_and(|address| address == self.address) {
+            // One that stays behind names nobody who answers.
+            _ = fs::remove_file(&self.file);
+        }
+    }
+}
+
+/// Where the functions reach the sandbox: as configured, or within the `gather up` that runs over the same state folder,
+/// or where `gather sandbox` usually is.
+pub fn url(settings: &Settings, state: &Path) -> String {
+    let configured = settings.sandbox_url.clone();
+    let found = configured.or_else(|| Some(format!("http://{}", announced(state)?)));
+    found.unwrap_or_else(|| USUAL_URL.to_owned())
+}
+
+fn announced(state: &Path) -> Option<SocketAddr> {
+    let address = fs::read_to_string(state.join(ADDRESS_FILE)).ok()?;
+    let address = address.parse().ok()?;
+    TcpStream::connect_timeout(&address, ANSWERS_WITHIN).ok()?;
+    Some(address)
+}
+
 /// How to run skills on this machine, sealed with this key.
 pub fn runner_options(
     cache_dir: PathBuf,
@@ -96,7 +149,7 @@ pub fn own_child() -> Result<Vec<OsString>> {
 /// Starts the sandbox that the settings describe.
 pub async fn start_as_configured(
     settings: &Settings,
-    state: &std::path::Path,
+    state: &Path,
     database: &Url,
     key: &MasterKey,
     listen: SocketAddr,
@@ -136,4 +189,28 @@ pub fn child(work: ChildWork) -> Result<()> {
         std::process::exit(status);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn an_address_is_told_while_somebody_answers_there() {
+        let state = tempfile::tempdir().unwrap();
+        assert_eq!(announced(state.path()), None);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let first = Announcement::make(state.path(), address).unwrap();
+        assert_eq!(announced(state.path()), Some(address));
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let second = Announcement::make(state.path(), other.local_addr().unwrap()).unwrap();
+        drop(first);
+        assert_eq!(announced(state.path()), other.local_addr().ok());
+        drop(other);
+        assert_eq!(announced(state.path()), None, "nobody answers");
+        drop(second);
+        assert!(!state.path().join(ADDRESS_FILE).exists());
+    }
 }

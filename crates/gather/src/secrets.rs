@@ -198,6 +198,7 @@ pub fn function_variables(
         ("identity_key".to_owned(), key.derive("identity")),
         ("link_key".to_owned(), key.derive(LINK)),
         ("position_key".to_owned(), key.derive(POSITION)),
+        ("visitor_key".to_owned(), key.derive("visitor")),
         (
             "cors_origins".to_owned(),
             deployment.cors_origins.to_owned(),
@@ -429,13 +430,15 @@ mod tests {
         assert_eq!(variables["trusted_proxies"], "10.0.0.0/8");
         assert_eq!(variables["rate_limits"], "off");
         assert_eq!(variables["link_key"].len(), 64);
+        assert_eq!(variables["visitor_key"].len(), 64);
+        assert_ne!(variables["visitor_key"], variables["link_key"]);
         assert_ne!(variables["link_key"], variables["identity_key"]);
         assert_eq!(variables["sandbox_url"], "http://sandbox.example:3002");
         assert_ne!(
             variables["skills_sandbox_key"],
             variables["skill_review_sandbox_key"]
         );
-        assert_eq!(variables.len(), 11);
+        assert_eq!(variables.len(), 12);
 
         let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
         let nowhere = Deployment {

@@ -145,6 +145,22 @@ async fn a_port_that_was_taken_meanwhile_is_given_up() {
     again.close().unwrap();
 }
 
+/// Spin opens up to 64 connections a component, and our host, worker and sandbox take up to 120.
+#[tokio::test]
+async fn there_are_connections_for_spin_and_for_us() {
+    let folder = reachable();
+    let cluster = Cluster::open(&folder.path().join("state")).unwrap();
+    let manifest = Manifest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spin.toml"));
+    let manifest = manifest.unwrap();
+    let served = manifest.components.iter();
+    let served = served.filter(|component| component.attempts.is_none());
+    let needed = 64 * i64::try_from(served.count()).unwrap() + 120;
+    let query = "select current_setting('max_connections')::bigint";
+    let there = number(&cluster.url("postgres"), query).await;
+    assert!(there >= needed, "{there} connections, {needed} needed");
+    cluster.close().unwrap();
+}
+
 #[tokio::test]
 async fn only_the_password_opens_it() {
     let folder = reachable();

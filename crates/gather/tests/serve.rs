@@ -56,12 +56,17 @@ struct Server(Child);
 
 impl Server {
     fn start(state: &Path, database: &str, address: SocketAddr) -> Self {
+        Self::start_by("serve", state, database, address)
+    }
+
+    fn start_by(command: &str, state: &Path, database: &str, address: SocketAddr) -> Self {
         let listen = address.to_string();
-        let server = Self(
-            gather(state, database, &["serve", "--listen", &listen])
-                .spawn()
-                .unwrap(),
-        );
+        let mut command = gather(state, database, &[command, "--listen", &listen]);
+        // Nobody reads it, and what is full would be waited for.
+        if command.get_args().next().is_some_and(|name| name == "up") {
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+        }
+        let server = Self(command.spawn().unwrap());
         let started = Instant::now();
         while status(address, "/health/live") != Some(200) {
             assert!(
@@ -180,6 +185,31 @@ fn migrate_serve_an_agent_and_drain() {
         String::from_utf8_lossy(&known.stderr)
     );
     assert!(again.stop());
+}
+
+/// The sandbox's address as `gather variables` tells it to Spin.
+fn told_sandbox(state: &Path, database: &str) -> String {
+    let told = run(gather(state, database, &["variables"]));
+    assert!(told.status.success());
+    let told = String::from_utf8(told.stdout).unwrap();
+    let line = "export SPIN_VARIABLE_SANDBOX_URL='http://";
+    let address = told.lines().find_map(|told| told.strip_prefix(line));
+    address.unwrap().trim_end_matches('\'').to_owned()
+}
+
+#[test]
+fn the_commands_beside_it_find_the_sandbox_of_up() {
+    build::ensure().unwrap();
+    let cluster = Cluster::temporary().unwrap();
+    let database = cluster.url("gather").to_string();
+    let state = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let mut up = Server::start_by("up", state.path(), &database, address);
+    let sandbox = told_sandbox(state.path(), &database);
+    assert_ne!(sandbox, "127.0.0.1:3002");
+    TcpStream::connect(&sandbox).unwrap();
+    assert!(up.stop(), "SIGTERM is a clean end");
+    assert_eq!(told_sandbox(state.path(), &database), "127.0.0.1:3002");
 }
 
 #[test]

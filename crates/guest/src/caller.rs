@@ -17,7 +17,7 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in the alphabet's order. An operation that wants another one is refused when its
 /// router is made.
-pub const SCOPES: [&str; 15] = [
+pub const SCOPES: [&str; 17] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
@@ -32,6 +32,8 @@ pub const SCOPES: [&str; 15] = [
     "skills:publish",
     "skills:rate",
     "skills:review",
+    "social:moderate",
+    "social:write",
     "teams:create",
 ];
 

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Problem, Result, variable};
 
-const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("spin-client-addr");
+pub(crate) const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("spin-client-addr");
 /// The session's cookie. Its prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
 pub const SESSION_COOKIE: &str = "__Host-gather-session";
 
@@ -104,9 +104,7 @@ pub(crate) async fn address(headers: &HeaderMap) -> Address {
         static LAST: RefCell<Option<(Box<str>, Address)>> = const { RefCell::new(None) };
     }
     let proxies = trusted_proxies().await;
-    let connected = headers.get(CLIENT_ADDRESS);
-    let connected = connected.and_then(|address| address.to_str().ok());
-    let host = connected.and_then(|address| Some(address.rsplit_once(':')?.0));
+    let host = connected(headers).and_then(|address| Some(address.rsplit_once(':')?.0));
     let host = host.filter(|_| proxies.is_empty());
     let known = LAST.with_borrow(|last| {
         let last = last.as_ref().filter(|(known, _)| Some(&**known) == host);
@@ -147,22 +145,32 @@ fn networks(list: &str) -> Vec<IpNet> {
     entries.filter_map(network).collect()
 }
 
+/// The client's own address, whole; `None` if the host does not say.
+pub(crate) async fn ip_of(headers: &HeaderMap) -> Option<IpAddr> {
+    client_ip(headers, &trusted_proxies().await)
+}
+
+/// Where the connection comes from, as the host says it: last, behind what the client may have said itself.
+fn connected(headers: &HeaderMap) -> Option<&str> {
+    let said = headers.get_all(CLIENT_ADDRESS).iter().next_back()?;
+    said.to_str().ok()
+}
+
 fn client_ip(headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
-    let connected = headers.get(CLIENT_ADDRESS)?.to_str().ok()?;
-    let connected = ip(connected)?;
+    let connected = ip(connected(headers)?)?;
     let is_proxy = |ip: &IpAddr| proxies.iter().any(|network| network.contains(ip));
     if !is_proxy(&connected) {
         return Some(connected);
     }
-    let lines: Vec<&str> = headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .collect();
+    let lines = headers.get_all("x-forwarded-for").iter().rev();
     let mut client = connected;
-    // Each proxy appends whom it was connected to; what stands before the last untrusted one is hearsay.
-    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-        let Some(hop) = ip(hop.trim()) else { break };
+    // Each proxy appends whom it was connected to; what stands before the last untrusted one, or before anything that
+    // is no address, is hearsay.
+    for hop in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
+        let hop = std::str::from_utf8(hop).ok();
+        let Some(hop) = hop.and_then(|hop| ip(hop.trim())) else {
+            break;
+        };
         client = hop;
         if !is_proxy(&client) {
             break;
@@ -238,6 +246,36 @@ mod tests {
         assert_eq!(seen("10.1.2.3:1", &["rubbish"], "10.0.0.0/8"), "10.1.2.3");
         assert_eq!(seen("10.1.2.3:1", &[], "10.0.0.0/8"), "10.1.2.3");
         assert_eq!(seen("127.0.0.1:1", &["8.8.8.8:99"], "127.0.0.1"), "8.8.8.8");
+    }
+
+    #[test]
+    fn the_host_has_the_last_word() {
+        let address_of = |addresses: &[&'static str]| {
+            let pairs: Vec<_> = addresses
+                .iter()
+                .map(|address| ("spin-client-addr", *address))
+                .collect();
+            futures::executor::block_on(address(&headers(&pairs)))
+        };
+        let forged = address_of(&["127.0.0.1:1", "203.0.113.9:1"]);
+        assert_eq!((&*forged.text, forged.is_local), ("203.0.113.9", false));
+        let again = address_of(&["127.0.0.1:1", "::1", "203.0.113.9:2"]);
+        assert_eq!(again, forged);
+        assert_eq!(&*address_of(&["127.0.0.1:1", "rubbish"]).text, "unknown");
+    }
+
+    #[test]
+    fn what_stands_before_something_unreadable_is_not_believed() {
+        let mut given = headers(&[
+            ("spin-client-addr", "10.1.2.3:1"),
+            ("x-forwarded-for", "8.8.8.8"),
+        ]);
+        for line in [b"\xff, 10.9.9.9".as_slice(), b"\xff"] {
+            let line = http::HeaderValue::from_bytes(line).expect("a value");
+            given.append("x-forwarded-for", line);
+        }
+        let proxies = networks("10.0.0.0/8");
+        assert_eq!(told(client_ip(&given, &proxies)), "10.1.2.3");
     }
 
     #[test]

@@ -6,18 +6,20 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
 use foldhash::fast::RandomState;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use spin_sdk::pg::wit::postgres::{Connection, DbError, DbValue, Error as PgError, QueryError};
+use spin_sdk::pg::wit::postgres::{DbError, DbValue, Error as PgError, QueryError};
 
+use crate::entry::Entry;
 use crate::{Problem, required_variable};
+use session::{Row, Session};
 
 mod argument;
+mod session;
 mod statement;
 
 pub use argument::{Argument, IntoArgument};
@@ -37,9 +39,8 @@ pub struct Db(Arc<Shared>);
 
 struct Shared {
     url: Arc<str>,
-    connection: OnceLock<Connection>,
-    /// How many transactions are open, one within another.
-    depth: AtomicU32,
+    entry: Entry,
+    session: OnceLock<Session>,
 }
 
 /// Why a statement failed. It becomes a [`Problem`] with `?`.
@@ -78,12 +79,18 @@ impl<T> OnConstraint for Result<T, Error> {
 }
 
 impl Db {
-    /// A database at an address. The connection is opened with the first statement.
-    pub fn at(url: Arc<str>) -> Self {
+    /// A job's database at an address. The connection is opened with the first statement.
+    pub fn of_job(url: Arc<str>) -> Self {
+        // Our own host runs jobs, each in an instance of its own.
+        Self::at(url, Entry::Alone)
+    }
+
+    /// A database at an address, for work that came by `entry`.
+    fn at(url: Arc<str>, entry: Entry) -> Self {
         Self(Arc::new(Shared {
             url,
-            connection: OnceLock::new(),
-            depth: AtomicU32::new(0),
+            entry,
+            session: OnceLock::new(),
         }))
     }
 
@@ -103,7 +110,7 @@ impl Db {
         sql: &'static str,
         args: Vec<Argument>,
     ) -> Result<Option<T>, Error> {
-        let rows = self.rows(sql, &args)?;
+        let rows = self.rows(sql, args).await?;
         rows.first().map(|row| decode(row)).transpose()
     }
 
@@ -113,102 +120,56 @@ impl Db {
         sql: &'static str,
         args: Vec<Argument>,
     ) -> Result<Vec<T>, Error> {
-        let rows = self.rows(sql, &args)?;
+        let rows = self.rows(sql, args).await?;
         rows.iter().map(|row| decode(row)).collect()
     }
 
     /// Runs a statement for its effect; answers how many rows it touched.
     pub async fn execute(&self, sql: &'static str, args: Vec<Argument>) -> Result<u64, Error> {
-        Ok(self.connection()?.execute(sql, &args)?)
+        Ok(self.session().await?.execute(sql, args).await?)
     }
 
-    /// Runs `work` in a transaction on this connection: committed if it answers `Ok`, rolled back
-    /// otherwise. Within another transaction it is a savepoint.
+    /// Opens a transaction. Most changes are one statement and need none.
     ///
-    /// Most changes are one statement and need none. Under Spin, a guest that traps in here leaves
-    /// its transaction open; our host rolls it back.
-    pub async fn transaction<T, E: From<Error>>(
-        &self,
-        work: impl AsyncFnOnce(&Db) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.begin()?;
-        match work(self).await {
-            Ok(value) => {
-                self.commit()?;
-                Ok(value)
-            }
-            Err(error) => {
-                self.roll_back();
-                Err(error)
-            }
-        }
-    }
-
-    /// Opens a transaction, or a savepoint in the one that is open.
-    pub(crate) fn begin(&self) -> Result<(), Error> {
-        let outermost = self.0.depth.load(Ordering::Relaxed) == 0;
-        let sql = if outermost {
-            "begin"
-        } else {
-            "savepoint inner_work"
-        };
-        self.connection()?.execute(sql, &[])?;
-        self.0.depth.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+    /// A guest that traps before the end leaves it open: our host rolls it back, another may not.
+    pub(crate) async fn begin(&self) -> Result<(), Error> {
+        self.execute("begin", Vec::new()).await.map(|_| ())
     }
 
     /// Ends what [`Db::begin`] opened, keeping the changes.
-    pub(crate) fn commit(&self) -> Result<(), Error> {
-        let outermost = self.0.depth.fetch_sub(1, Ordering::Relaxed) == 1;
-        let sql = if outermost {
-            "commit"
-        } else {
-            "release savepoint inner_work"
-        };
-        self.connection()?.execute(sql, &[])?;
-        Ok(())
+    pub(crate) async fn commit(&self) -> Result<(), Error> {
+        self.execute("commit", Vec::new()).await.map(|_| ())
     }
 
     /// Ends what [`Db::begin`] opened, undoing the changes. A failure is logged only: the
     /// connection is broken then, and the server rolls back by itself.
-    pub(crate) fn roll_back(&self) {
-        let outermost = self.0.depth.fetch_sub(1, Ordering::Relaxed) == 1;
-        let sql = if outermost {
-            "rollback"
-        } else {
-            "rollback to savepoint inner_work"
-        };
-        let done = self
-            .connection()
-            .and_then(|open| Ok(open.execute(sql, &[])?));
-        if let Err(error) = done {
+    pub(crate) async fn roll_back(&self) {
+        if let Err(error) = self.execute("rollback", Vec::new()).await {
             crate::warn!("rollback failed", cause = format!("{error:?}"));
         }
     }
 
-    fn rows(&self, sql: &'static str, args: &[Argument]) -> Result<Vec<Vec<DbValue>>, Error> {
-        Ok(self.connection()?.query(as_json(sql), args)?.rows)
+    async fn rows(&self, sql: &'static str, args: Vec<Argument>) -> Result<Vec<Row>, Error> {
+        Ok(self.session().await?.query(as_json(sql), args).await?)
     }
 
     #[cfg(target_family = "wasm")]
-    fn connection(&self) -> Result<&Connection, Error> {
-        if let Some(open) = self.0.connection.get() {
+    async fn session(&self) -> Result<&Session, Error> {
+        if let Some(open) = self.0.session.get() {
             return Ok(open);
         }
-        let opened = Connection::open(&self.0.url)?;
-        Ok(self.0.connection.get_or_init(|| opened))
+        let opened = Session::open(&self.0.url, self.0.entry).await?;
+        Ok(self.0.session.get_or_init(|| opened))
     }
 
     /// Natively there is no host to open one.
     #[cfg(not(target_family = "wasm"))]
-    fn connection(&self) -> Result<&Connection, Error> {
+    async fn session(&self) -> Result<&Session, Error> {
         let none = || {
-            Error::Unavailable(format!(
-                "not a component; {} bytes of URL",
-                self.0.url.len()
-            ))
+            let (bytes, entry) = (self.0.url.len(), self.0.entry);
+            Error::Unavailable(format!("not a component; {bytes} bytes of URL, {entry:?}"))
         };
-        self.0.connection.get().ok_or_else(none)
+        self.0.session.get().ok_or_else(none)
     }
 }
 
@@ -219,7 +180,8 @@ impl<S: Sync> FromRequestParts<S> for Db {
         if let Some(db) = parts.extensions.get::<Self>() {
             return Ok(db.clone());
         }
-        let db = Self::at(required_variable("database_url").await?);
+        let entry = Entry::of(&parts.extensions);
+        let db = Self::at(required_variable("database_url").await?, entry);
         parts.extensions.insert(db.clone());
         Ok(db)
     }

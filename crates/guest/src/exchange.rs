@@ -11,8 +11,9 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
+use crate::entry::{self, Entry, Refused};
 use crate::serve::{malformed, outgoing};
-use crate::{Problem, clock, respond};
+use crate::{Problem, clock};
 pub use bindings::exports::gather::http::exchange::{Guest, Reply, Request, Response};
 
 /// Larger answers are streamed: the host takes no more in one piece.
@@ -42,10 +43,8 @@ pub mod bindings {
 /// Answers one request of the host. [`crate::export!`] calls this.
 pub async fn answer(router: Router, request: Request) -> Reply {
     clock::request_began(Some(request.now_ms));
-    let response = match incoming(request) {
-        Ok(request) => respond(router, request).await,
-        Err(problem) => problem.into_response(),
-    };
+    let received = incoming(request).map_err(Box::<Refused>::from);
+    let response = entry::answer(Entry::Alone, router, received).await;
     let size = response.body().size_hint().exact();
     if size.is_none_or(|size| size > WHOLE_BYTES) {
         return match outgoing(response) {

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use strict_json::Refusal;
 
-use crate::{Problem, Result};
+use crate::{Problem, Result, body};
 
 /// The largest body of a request, unless a route says otherwise.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -145,21 +145,17 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The whole body, of at most `max_bytes`.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes> {
+pub(crate) async fn read(headers: &HeaderMap, content: Body, max_bytes: usize) -> Result<Bytes> {
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > max_bytes) {
         return Err(too_large(max_bytes));
     }
-    match Limited::new(body, max_bytes).collect().await {
+    match Limited::new(content, max_bytes).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large(max_bytes)),
-        Err(_) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "incomplete-body",
-            "The body ended before its end.",
-        )),
+        Err(error) => Err(body::problem(&*error)),
     }
 }
 

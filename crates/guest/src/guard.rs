@@ -48,9 +48,9 @@ use crate::{
 /// What API keys begin with: scanners for leaked secrets find them by it.
 pub const API_KEY_PREFIX: &str = "gk_";
 const CSRF: &str = "x-csrf-token";
-/// Tells our host whom to name in its log; it takes the header off. It holds the caller's own id, so
-/// that a host which leaves it on gives nothing away.
-const CALLER: HeaderName = HeaderName::from_static("gather-caller");
+/// Tells our host whom to name in its log; it takes the header off, and other
+/// hosts are not given it.
+pub(crate) const CALLER: HeaderName = HeaderName::from_static("gather-caller");
 
 /// The routes with their guard.
 ///

@@ -61,27 +61,27 @@ async fn once(max_bytes: usize, request: Request, mut next: Route) -> Result<Res
     let secret = variable("secret_key").await.unwrap_or_default();
     let fingerprint = fingerprint(&secret, &parts, &body);
 
-    db.begin()?;
+    db.begin().await?;
     let claimed = claim(&db, &owner, &key, &fingerprint).await;
     if !matches!(claimed, Ok(true)) {
         let stored = match claimed {
             Ok(_) => stored(&db, &owner, &key, &fingerprint).await,
             Err(problem) => Err(problem),
         };
-        db.roll_back();
+        db.roll_back().await;
         return stored;
     }
     let request = Request::from_parts(parts, Body::from(body));
     let Ok(response) = next.call(request).await;
     if !response.status().is_success() {
-        db.roll_back();
+        db.roll_back().await;
         return Ok(response);
     }
     let kept = keep(&db, &owner, &key, response).await;
     match kept {
-        Ok(response) => db.commit().map(|()| response).map_err(Problem::from),
+        Ok(response) => db.commit().await.map(|()| response).map_err(Problem::from),
         Err(problem) => {
-            db.roll_back();
+            db.roll_back().await;
             Err(problem)
         }
     }

@@ -111,7 +111,7 @@ where
     let url = required_variable("database_url")
         .await
         .map_err(|problem| Failure::Retry(format!("Not configured ({}).", problem.code())))?;
-    let result = work(Db::at(url), job).await?;
+    let result = work(Db::of_job(url), job).await?;
     serde_json::to_string(&result)
         .map_err(|error| Failure::Final(format!("The result is no JSON: {error}.")))
 }

@@ -18,11 +18,13 @@ mod accept;
 #[cfg(any(target_family = "wasm", test))]
 mod allocator;
 mod answer;
+mod body;
 mod caller;
 mod client;
 mod clock;
 mod conditional;
 pub mod db;
+mod entry;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod exchange;
@@ -45,6 +47,7 @@ mod serve;
 mod signature;
 mod token;
 mod variable;
+mod visitor;
 
 pub use accept::prefers_html;
 pub use answer::Created;
@@ -65,6 +68,7 @@ pub use sandbox::Sandbox;
 pub use serve::serve;
 pub use token::{AccessClaims, TOKEN_SECONDS, TOKEN_TYPE};
 pub use variable::{hex_key, required_variable, variable};
+pub use visitor::vouch;
 
 /// What [`export!`] needs of other crates.
 #[doc(hidden)]

@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use jwt_simple::prelude::{Claims, Duration, HS256Key, MACLike};
 use serde::Serialize;
 
+use crate::body::Watch;
 use crate::{Problem, Result, fetch, fetch_whole, limit_silence, required_variable};
 
 /// The audience of the tokens.
@@ -57,7 +58,7 @@ impl Sandbox {
     /// POST of a body that is passed on as it comes; the answer whole.
     ///
     /// # Errors
-    /// As [`Sandbox::ask`].
+    /// As [`Sandbox::ask`]; the body did not come whole.
     pub async fn pass_on(
         self,
         path: &str,
@@ -65,12 +66,15 @@ impl Sandbox {
         body: Body,
         request_id: Option<&HeaderValue>,
     ) -> Result<Response<Bytes>> {
+        let watch = Watch::default();
         let request = self
-            .request(Method::POST, path, kind, body, request_id)
+            .request(Method::POST, path, kind, watch.over(body), request_id)
             .await?;
-        fetch_whole(request, MAX_ANSWER_BYTES)
-            .await
-            .map_err(unavailable)
+        let answer = fetch_whole(request, MAX_ANSWER_BYTES).await;
+        match watch.failure() {
+            Some(problem) => Err(problem),
+            None => answer.map_err(unavailable),
+        }
     }
 
     /// GET of a path; the answer as it comes.

@@ -5,56 +5,70 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
+use spin_sdk::wasip3::clocks::monotonic_clock::wait_for;
 use spin_sdk::wasip3::http::types::{self as wasi, ErrorCode, Fields};
 use spin_sdk::wasip3::wit_bindgen::{
-    FutureReader, FutureWriter, StreamReader, StreamResult, StreamWriter, spawn, yield_async,
+    FutureReader, FutureWriter, StreamReader, StreamResult, StreamWriter, spawn,
 };
 use spin_sdk::wasip3::{wit_future, wit_stream};
 
-use crate::{Problem, clock, respond};
-use axum::response::IntoResponse;
+use crate::body::Broken;
+use crate::entry::{self, Entry, Refused};
+use crate::{Problem, clock};
 
 /// Bodies that announce at most this are taken whole, before the handler runs.
 const SMALL_BODY_BYTES: usize = 64 * 1024;
 const CHUNK_BYTES: usize = 16 * 1024;
+/// Longest pause of a client that sends a body, as of our own host.
+const STALL: Duration = Duration::from_secs(15);
 
 type Trailers = Result<Option<wasi::Trailers>, ErrorCode>;
 
 /// Answers one request of the host. [`crate::export!`] calls this.
 pub async fn serve(router: Router, request: wasi::Request) -> Result<wasi::Response, ErrorCode> {
     clock::request_began(None);
-    let response = match incoming(request).await {
-        Ok(request) => respond(router, request).await,
-        Err(problem) => problem.into_response(),
-    };
-    outgoing(response)
+    let received = incoming(request).await;
+    outgoing(entry::answer(Entry::Shared, router, received).await)
 }
 
-async fn incoming(request: wasi::Request) -> Result<http::Request<Body>, Problem> {
-    let method = method(request.get_method())?;
+async fn incoming(request: wasi::Request) -> Result<Request<Body>, Box<Refused>> {
+    let mut received = head(&request)?;
+    let body = match length(received.method(), received.headers()) {
+        Some(0) => Ok(Body::empty()),
+        Some(length) if length <= SMALL_BODY_BYTES => whole(request, length).await,
+        _ => Ok(Body::new(Incoming::open(request))),
+    };
+    match body {
+        Ok(body) => {
+            *received.body_mut() = body;
+            Ok(received)
+        }
+        Err(broken) => Err(Box::new(Refused {
+            request: received,
+            problem: broken.into(),
+        })),
+    }
+}
+
+/// The request without its body.
+fn head(request: &wasi::Request) -> Result<Request<Body>, Problem> {
     let path = request
         .get_path_with_query()
         .unwrap_or_else(|| "/".to_owned());
-    let uri = Uri::try_from(path).map_err(|_| malformed("The path is not a valid one."))?;
-    let headers = header_map(request.get_headers().copy_all())?;
-    let body = match length(&method, &headers) {
-        Some(0) => Body::empty(),
-        Some(length) if length <= SMALL_BODY_BYTES => whole(request, length).await?,
-        _ => Body::new(Incoming::open(request)),
-    };
-    let mut request = http::Request::new(body);
-    *request.method_mut() = method;
-    *request.uri_mut() = uri;
-    *request.headers_mut() = headers;
-    Ok(request)
+    let mut head = Request::new(Body::empty());
+    *head.method_mut() = method(request.get_method())?;
+    *head.uri_mut() = Uri::try_from(path).map_err(|_| malformed("The path is not a valid one."))?;
+    *head.headers_mut() = header_map(request.get_headers().copy_all())?;
+    Ok(head)
 }
 
 pub(crate) fn malformed(detail: &'static str) -> Problem {
@@ -120,28 +134,39 @@ fn open(request: wasi::Request) -> (StreamReader<u8>, FutureReader<Trailers>) {
     wasi::Request::consume_body(request, reader)
 }
 
-async fn whole(request: wasi::Request, length: usize) -> Result<Body, Problem> {
+async fn whole(request: wasi::Request, length: usize) -> Result<Body, Broken> {
     let (mut stream, _trailers) = open(request);
     let mut bytes = Vec::with_capacity(length);
     while bytes.len() < length {
-        let (result, filled) = stream.read(bytes).await;
+        let (result, filled) = in_time(stream.read(bytes)).await?;
         bytes = filled;
         if !matches!(result, StreamResult::Complete(_)) {
             break;
         }
     }
     if bytes.len() < length {
-        let detail = "The body ended before its end.";
-        return Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "incomplete-body",
-            detail,
-        ));
+        return Err(Broken::Off);
     }
     Ok(Body::from(bytes))
 }
 
-type Reading = Pin<Box<dyn Future<Output = (StreamReader<u8>, Chunk)> + Send>>;
+/// What is read, unless the client pauses for too long. The clock is asked only where there is a pause.
+async fn in_time<T>(reading: impl Future<Output = T> + Send) -> Result<T, Broken> {
+    let mut reading = std::pin::pin!(reading);
+    let mut pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = None;
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(read) = reading.as_mut().poll(context) {
+            return Poll::Ready(Ok(read));
+        }
+        let nanoseconds = u64::try_from(STALL.as_nanos()).unwrap_or(u64::MAX);
+        let pause = pause.get_or_insert_with(|| Box::pin(wait_for(nanoseconds)));
+        pause.as_mut().poll(context).map(|()| Err(Broken::Stalled))
+    })
+    .await
+}
+
+type Reading = Pin<Box<dyn Future<Output = (StreamReader<u8>, Result<Chunk, Broken>)> + Send>>;
+/// `None`: the body has ended.
 type Chunk = Option<Vec<u8>>;
 
 /// A large body, or one of unknown length, chunk by chunk.
@@ -162,27 +187,34 @@ impl Incoming {
     }
 }
 
-async fn next_chunk(mut stream: StreamReader<u8>) -> (StreamReader<u8>, Chunk) {
-    let (result, chunk) = stream.read(Vec::with_capacity(CHUNK_BYTES)).await;
-    let open = matches!(result, StreamResult::Complete(_)) || !chunk.is_empty();
-    (stream, open.then_some(chunk))
+async fn next_chunk(mut stream: StreamReader<u8>) -> (StreamReader<u8>, Result<Chunk, Broken>) {
+    let read = in_time(stream.read(Vec::with_capacity(CHUNK_BYTES))).await;
+    let chunk = read.map(|(result, chunk)| {
+        let open = matches!(result, StreamResult::Complete(_)) || !chunk.is_empty();
+        open.then_some(chunk)
+    });
+    (stream, chunk)
 }
 
 impl http_body::Body for Incoming {
     type Data = Bytes;
-    type Error = ErrorCode;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ErrorCode>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if let Some(reading) = &mut self.reading {
             let (stream, chunk) = std::task::ready!(reading.as_mut().poll(context));
-            if let Some(chunk) = chunk {
-                self.reading = Some(Box::pin(next_chunk(stream)));
-                return Poll::Ready(Some(Ok(Frame::data(chunk.into()))));
-            }
             self.reading = None;
+            match chunk {
+                Ok(Some(chunk)) => {
+                    self.reading = Some(Box::pin(next_chunk(stream)));
+                    return Poll::Ready(Some(Ok(Frame::data(chunk.into()))));
+                }
+                Ok(None) => {}
+                Err(broken) => return Poll::Ready(Some(Err(broken))),
+            }
             let trailers = self.trailers.take();
             self.failed = trailers.map(|trailers| Box::pin(trailers.into_future()) as _);
         }
@@ -192,7 +224,14 @@ impl http_body::Body for Incoming {
         };
         let result = std::task::ready!(failed.as_mut().poll(context));
         self.failed = None;
-        Poll::Ready(result.err().map(Err))
+        Poll::Ready(result.err().map(|error| Err(why(&error))))
+    }
+}
+
+fn why(error: &ErrorCode) -> Broken {
+    match error {
+        ErrorCode::ConnectionReadTimeout => Broken::Stalled,
+        _ => Broken::Off,
     }
 }
 
@@ -224,11 +263,9 @@ pub(crate) fn outgoing(response: http::Response<Body>) -> Result<wasi::Response,
 }
 
 /// Each frame as soon as it is there, so that a complete body is one write; ends when the reader
-/// has gone away.
+/// has gone away. Nothing waits before the first one: a host that holds small packets back would send the head alone,
+/// and the body only once that is acknowledged.
 async fn send(mut stream: StreamWriter<u8>, result: FutureWriter<Trailers>, mut body: Body) {
-    // The host takes the answer first: then it is there to receive what is written, and no write
-    // has to wait for it. Measured: a sixth less time a request.
-    yield_async().await;
     while let Some(frame) = body.frame().await {
         let data = match frame {
             Ok(frame) => frame.into_data().unwrap_or_default(),

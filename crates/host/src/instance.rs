@@ -168,6 +168,7 @@ impl Loader<'_> {
             key_value: self.key_value.clone(),
             app: self.app.clone(),
             database: self.pool_limits(component),
+            blocking_database: limits.blocking_database,
             mail: self.mailer.clone().filter(|_| settings.mail),
         };
         Ok(Blueprint {

@@ -14,6 +14,9 @@ pub struct Limits {
     /// Whether small requests are handed over whole to components that take them so. Otherwise all go through
     /// `wasi:http`, as under other hosts. Default true.
     pub whole_requests: bool,
+    /// Whether the calls of `spin:postgres` that hold an instance while they wait are answered. Where another host would
+    /// stop an instance's other requests with them, functions that mean to run there must not make any. Default true.
+    pub blocking_database: bool,
     /// Requests that one component serves at the same time (overridable). Default 128.
     pub concurrency: usize,
     /// Requests that wait for a place, for each component; one more is a 503. Default 1,024.
@@ -44,6 +47,7 @@ impl Default for Limits {
             memory_bytes: 128 << 20,
             max_body_bytes: 1 << 20,
             whole_requests: true,
+            blocking_database: true,
             concurrency: 128,
             queue: 1024,
             queue_timeout: Duration::from_secs(5),

@@ -155,6 +155,7 @@ impl<T> Router<T> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::path::Path;
 
     #[test]
     fn the_most_specific_route_wins() {
@@ -209,6 +210,101 @@ mod tests {
         }
         let routes = ["/a/:x", "/a/:y"].map(|p| Route::parse(p).expect("valid"));
         assert!(check_distinct(routes.iter()).is_err());
+    }
+
+    /// The components that our router and Spin's choose for a path of the platform, whose routes both take in the order
+    /// of the manifest.
+    struct Both {
+        ours: Router<String>,
+        spins: routefinder::Router<String>,
+    }
+
+    impl Both {
+        fn of_the_platform() -> Self {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spin.toml");
+            let manifest = crate::Manifest::load(&file).expect("the manifest");
+            let mut spins = routefinder::Router::new();
+            let mut routes = Vec::new();
+            for trigger in manifest.routes {
+                let route = trigger.route.expect("no route of the platform is private");
+                // As Spin writes its routes for this router (`crates/routes` there).
+                let pattern = route.pattern().trim_end_matches('/');
+                let pattern = match pattern.strip_suffix("/...") {
+                    Some(prefix) => format!("{prefix}/*"),
+                    None => pattern.to_owned(),
+                };
+                let added = spins.add(pattern.as_str(), trigger.component.clone());
+                added.expect("a route that Spin takes");
+                routes.push((route, trigger.component));
+            }
+            let ours = Router::new(routes);
+            Self { ours, spins }
+        }
+
+        fn check(&self, path: &str) {
+            let ours = self.ours.find(path).map(|(_, component, _)| component);
+            let spins = self.spins.best_match(path);
+            let spins = spins.as_ref().map(|found| found.handler());
+            assert_eq!(ours, spins, "ours and Spin's component for {path}");
+        }
+    }
+
+    #[test]
+    fn every_documented_path_goes_where_spin_sends_it() {
+        let both = Both::of_the_platform();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../static/openapi.json");
+        let text = std::fs::read_to_string(file).expect("the reference");
+        let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths");
+        assert!(paths.len() > 50, "{} paths", paths.len());
+        let values = [
+            "me", "7", "a.b", ".hidden", "..", "a%2Fb", "%00", "provider", "-",
+        ];
+        for pattern in paths.keys() {
+            for value in values {
+                let pieces = pattern.split('/').map(|segment| match segment {
+                    "" => "",
+                    segment if segment.starts_with('{') => value,
+                    segment => segment,
+                });
+                let path = pieces.collect::<Vec<_>>().join("/");
+                both.check(&path);
+                for odd in ["/", "/x", "/.x", "/x/y/z"] {
+                    both.check(&format!("{}{odd}", path.trim_end_matches('/')));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn odd_paths_go_where_spin_sends_them() {
+        let both = Both::of_the_platform();
+        for path in [
+            "/api",
+            "/api/",
+            "/api/agentsx",
+            "/API/agents",
+            "/apix",
+            "/.well-known",
+            "/.well-known/",
+            "/.well-known/jwks.json.bak",
+            "/.well-known/oauth-protected-resource/a/b",
+            "/.well-known/spin/health",
+            "/.env",
+            "/..",
+            "/../api/agents",
+            "/mcp/",
+            "/mcp/x",
+            "/account",
+            "/accounts",
+            "/health",
+            "/favicon.ico",
+            "/api/status/x",
+            "/api/skill-reviews",
+            "/api/skill",
+        ] {
+            both.check(path);
+        }
     }
 
     proptest! {

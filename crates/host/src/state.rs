@@ -40,6 +40,8 @@ pub struct Rights {
     pub app: std::sync::Weak<crate::handler::App>,
     /// How many PostgreSQL connections a worker may hold, and how long to wait for one.
     pub database: postgres::PoolLimits,
+    /// Whether the database may be asked by calls that hold the instance.
+    pub blocking_database: bool,
     /// Sends mail, if the component may.
     pub mail: Option<Arc<Mailer>>,
 }

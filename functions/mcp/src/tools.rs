@@ -5,7 +5,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use guest::{Caller, Db, Problem, args, fetch_whole};
+use guest::{Caller, Db, Problem, args, fetch_whole, vouch};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -281,9 +281,12 @@ async fn ask(
             )
         }
     };
-    let request = request
+    let mut request = request
         .body(body)
         .map_err(|error| unavailable(error.to_string()))?;
+    vouch(&mut request, headers)
+        .await
+        .map_err(|problem| unavailable(problem.to_string()))?;
     let answer: Response<_> = fetch_whole(request, MAX_ANSWER_BYTES)
         .await
         .map_err(|error| unavailable(error.to_string()))?;

@@ -82,10 +82,6 @@ const CODES: &[(&str, &str)] = &[
         "The `Idempotency-Key` was used with another request within the last 24 hours. Use a new key for a new request.",
     ),
     (
-        "incomplete-body",
-        "The body ended before the length that was announced.",
-    ),
-    (
         "internal",
         "A fault of ours. Report it with its `request_id`.",
     ),

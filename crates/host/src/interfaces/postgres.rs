@@ -289,11 +289,23 @@ impl wit::HostConnectionBuilder for &mut State {
 }
 
 impl State {
+    /// Refuses the calls that hold the instance while they wait, where they are not answered.
+    fn may_block(&self) -> Result<(), Error> {
+        if self.rights.blocking_database {
+            return Ok(());
+        }
+        let why = "this call holds the instance while it waits: use the async one of the same name";
+        Err(Error::Other(why.to_owned()))
+    }
+
     async fn connect(
         &mut self,
         address: String,
         ca_root: Option<String>,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        if let Err(error) = self.may_block() {
+            return Ok(Err(error));
+        }
         let connection = match access(self, address, ca_root) {
             Ok(access) => Connection::open(&self.pools, &access).await,
             Err(error) => Err(error),
@@ -319,6 +331,9 @@ impl wit::HostConnection for &mut State {
         statement: String,
         params: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<RowSet, Error>> {
+        if let Err(error) = self.may_block() {
+            return Ok(Err(error));
+        }
         let connection = self.table.get(&connection)?;
         Ok(connection.query(&statement, &params).await)
     }
@@ -329,6 +344,9 @@ impl wit::HostConnection for &mut State {
         statement: String,
         params: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<u64, Error>> {
+        if let Err(error) = self.may_block() {
+            return Ok(Err(error));
+        }
         let connection = self.table.get(&connection)?;
         Ok(connection.execute(&statement, &params).await)
     }

@@ -1,0 +1,53 @@
+//! A connection to the database, asked in the way that suits the host.
+//!
+//! Our host gives an instance one piece of work at a time, and a call that holds the instance is a quarter cheaper than
+//! one that doesn't. Another host would stop all other requests of the instance with it: there every call is async.
+
+use spin_sdk::pg::wit::postgres::{Connection, DbValue, Error};
+
+use super::Argument;
+use crate::entry::Entry;
+
+/// A row's values.
+pub(super) type Row = Vec<DbValue>;
+
+/// An open connection.
+pub(super) struct Session {
+    connection: Connection,
+    entry: Entry,
+}
+
+impl Session {
+    /// Opens a connection for work that came by `entry`.
+    #[cfg(target_family = "wasm")]
+    pub async fn open(url: &str, entry: Entry) -> Result<Self, Error> {
+        let connection = match entry {
+            Entry::Alone => Connection::open(url)?,
+            Entry::Shared => Connection::open_async(url.to_owned()).await?,
+        };
+        Ok(Self { connection, entry })
+    }
+
+    /// All rows of a statement.
+    pub async fn query(&self, sql: &str, args: Vec<Argument>) -> Result<Vec<Row>, Error> {
+        match self.entry {
+            Entry::Alone => Ok(self.connection.query(sql, &args)?.rows),
+            Entry::Shared => {
+                let asked = self.connection.query_async(sql.to_owned(), args).await?;
+                let (_, rows, outcome) = asked;
+                let rows = rows.collect().await;
+                // Whether these are all the rows is told behind them.
+                outcome.await?;
+                Ok(rows)
+            }
+        }
+    }
+
+    /// Runs a statement for its effect; answers how many rows it touched.
+    pub async fn execute(&self, sql: &str, args: Vec<Argument>) -> Result<u64, Error> {
+        match self.entry {
+            Entry::Alone => self.connection.execute(sql, &args),
+            Entry::Shared => self.connection.execute_async(sql.to_owned(), args).await,
+        }
+    }
+}
