@@ -450,6 +450,8 @@ async fn who_leaves_is_forgotten_and_what_others_use_stays() -> Result<()> {
             .is_some_and(|entries| entries.len() >= 3),
         "{export}"
     );
+    assert_eq!(export["skills"]["owned"], json!([]), "{export}");
+    assert!(export["jobs"].is_array(), "{export}");
     let text = export.to_string();
     for secret in ["cookie_hash", "\"hash\"", "\"password\":", "totp_secret"] {
         assert!(!text.contains(secret), "{secret}: {text}");

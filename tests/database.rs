@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use e2e::Database;
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// What `gather_site` must never read: everything that could let somebody in.
@@ -138,79 +139,178 @@ async fn the_search_has_its_indexes() -> Result<()> {
 }
 
 #[tokio::test]
-async fn every_list_has_its_index() -> Result<()> {
+async fn revocations_have_their_indexes() -> Result<()> {
     let database = Database::create().await?;
     let mut admin = database.connect().await?;
-    // With sequential scans made dear, a plan that still has one lacks an index.
-    sqlx::raw_sql("set enable_seqscan = off; set enable_sort = off")
+    sqlx::raw_sql("set enable_seqscan = off")
         .execute(&mut admin)
         .await?;
-    for (what, sql) in [
-        (
-            "agents by name",
-            "select * from identity.agent_profile p where p.name >= 'a' and p.name <= 'a~' order by p.name limit 21",
-        ),
-        (
-            "sessions of an account",
-            "select * from identity.session where account_id = '00000000-0000-7000-8000-000000000000' order by id desc limit 21",
-        ),
-        (
-            "jobs of an account",
-            "select * from jobs.job_view where owner_id = '00000000-0000-7000-8000-000000000000' and id < '10000000-0000-7000-8000-000000000000' order by id desc limit 21",
-        ),
-        (
-            "jobs that are dead",
-            "select * from jobs.job_view where status = 'dead' order by id desc limit 21",
-        ),
-        (
-            "failures of a job",
-            "select * from jobs.attempt_view where job_id = '00000000-0000-7000-8000-000000000000' order by attempt desc limit 20",
-        ),
-        (
-            "revocations",
-            "select * from identity.revocation where revoked_at > now() - interval '5 s'",
-        ),
-        (
-            "skills by rank",
-            "select * from skills.skill s join skills.version v on v.id = s.latest_id where (s.rank, s.id) < (0.5, '10000000-0000-7000-8000-000000000000') order by s.rank desc, s.id desc limit 21",
-        ),
-        (
-            "the newest skills",
-            "select * from skills.skill s where s.latest_id is not null order by s.id desc limit 21",
-        ),
-        (
-            "the most used skills",
-            "select * from skills.skill s where s.latest_id is not null order by s.uses_30d desc, s.id desc limit 21",
-        ),
-        (
-            "skills of a tag",
-            "select * from skills.skill s where s.tags @> array['a'] limit 21",
-        ),
-        (
-            "versions of a skill",
-            "select * from skills.version_view w where w.skill_id = '00000000-0000-7000-8000-000000000000' and w.precedence < 'x' order by w.precedence desc limit 21",
-        ),
-        (
-            "ratings of a skill",
-            "select * from skills.rating r where r.skill_id = '00000000-0000-7000-8000-000000000000' order by r.updated_at desc, r.account_id desc limit 21",
-        ),
-        (
-            "versions that wait for a person",
-            "select * from skills.version v where v.held and v.id > '00000000-0000-7000-8000-000000000000' order by v.id limit 21",
-        ),
-        (
-            "what is to be called",
-            "select v.digest from skills.skill s join skills.version v on v.skill_id = s.id where s.name = 'a' and v.id = s.latest_id",
-        ),
+    let plan: Vec<String> = sqlx::query_scalar(
+        "explain select * from identity.revocation where revoked_at > now() - interval '5 s'",
+    )
+    .fetch_all(&mut admin)
+    .await?;
+    let plan = plan.join("\n");
+    assert!(!plan.contains("Seq Scan"), "{plan}");
+    Ok(())
+}
+
+/// The settings of the roles, which no grant shows.
+const SETTINGS: &str = "
+    select r.rolname || ': ' || setting from pg_roles r cross join unnest(r.rolconfig) setting
+    where r.rolname like 'gather\\_%'
+    union all
+    select r.rolname || ': ' || concat_ws(' ', case when r.rolsuper then 'superuser' end,
+        case when r.rolinherit then 'inherit' end, case when r.rolcreaterole then 'createrole' end,
+        case when r.rolcreatedb then 'createdb' end, case when r.rolreplication then 'replication' end,
+        case when r.rolbypassrls then 'bypassrls' end, case when r.rolcanlogin then 'login' end)
+    from pg_roles r where r.rolname like 'gather\\_%'
+    union all
+    select r.rolname || ': member of ' || m.roleid::regrole
+    from pg_auth_members m join pg_roles r on r.oid = m.member where r.rolname like 'gather\\_%'
+    order by 1";
+
+#[tokio::test]
+async fn role_settings_are_exactly_these() -> Result<()> {
+    let database = Database::create().await?;
+    let mut admin = database.connect().await?;
+    let lines: Vec<String> = sqlx::query_scalar(SETTINGS).fetch_all(&mut admin).await?;
+    let expected = include_str!("fixtures/role_settings.txt");
+    assert_eq!(
+        lines.join("\n"),
+        expected.trim_end(),
+        "a role's setting is new, another, or gone"
+    );
+    Ok(())
+}
+
+/// Schemas that hold ids of accounts, and forget or export nothing of them.
+const NOT_LEAVING: &str = "
+    select distinct n.nspname::text
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p')
+      and (exists (select from pg_attribute a where a.attrelid = c.oid
+               and a.attname in ('account_id', 'owner_id', 'author_id', 'actor_id'))
+           or exists (select from pg_constraint k where k.conrelid = c.oid
+               and k.confrelid = 'identity.account'::regclass))
+      and (n.nspname not in (select schema from platform.leaver)
+           or to_regprocedure(format('%I.forget_account(uuid)', n.nspname)) is null
+           or to_regprocedure(format('%I.export_account(uuid)', n.nspname)) is null)
+    order by 1";
+
+#[tokio::test]
+async fn every_schema_with_accounts_forgets_and_exports_them() -> Result<()> {
+    let database = Database::create().await?;
+    let mut admin = database.connect().await?;
+    let missing: Vec<String> = sqlx::query_scalar(NOT_LEAVING)
+        .fetch_all(&mut admin)
+        .await?;
+    assert!(
+        missing.is_empty(),
+        "{missing:?}: call platform.leaver('<schema>') in a migration, and write sql/<schema>/forget_account.sql and \
+         export_account.sql"
+    );
+
+    for sql in [
+        "create schema posts; create table posts.post (author_id uuid)",
+        "create schema votes; create table votes.vote (who uuid references identity.account (id))",
+        // Registered, and yet without the functions.
+        "create schema drafts; create table drafts.draft (owner_id uuid); select platform.leaver('drafts')",
     ] {
-        let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("explain {sql}")))
-            .fetch_all(&mut admin)
-            .await?;
-        assert!(
-            !plan.iter().any(|line| line.contains("Seq Scan")),
-            "{what}:\n{}",
-            plan.join("\n")
-        );
+        database.execute(sql).await?;
     }
+    let missing: Vec<String> = sqlx::query_scalar(NOT_LEAVING)
+        .fetch_all(&mut admin)
+        .await?;
+    assert_eq!(missing, ["drafts", "posts", "votes"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_leaves_is_told_and_forgotten_by_every_schema() -> Result<()> {
+    let database = Database::create().await?;
+    database
+        .execute(
+            "insert into identity.account (kind, name) values ('agent', 'ada'), ('user', 'bob');
+             insert into skills.skill (name, owner_id) select 'adder', id from identity.account where name = 'bob';
+             insert into skills.rating (skill_id, account_id, rating, text)
+             select s.id, a.id, 4, 'Adds.' from skills.skill s, identity.account a where a.name = 'ada';
+             insert into skills.usage (skill_id, account_id, day, calls)
+             select s.id, a.id, current_date, 3 from skills.skill s, identity.account a where a.name = 'ada';
+             insert into skills.idempotency_key (owner, key, fingerprint)
+             select id::text, 'k', 'f' from identity.account where name = 'ada';
+             select jobs.enqueue('skill-review', owner => id, key => 'waits') from identity.account where name = 'ada';
+             select jobs.cancel(jobs.enqueue('skill-rank', owner => id), id) from identity.account where name = 'ada';
+             select audit.record(id, 'key.created', null, true, null, null) from identity.account where name = 'ada'",
+        )
+        .await?;
+    let mut admin = database.connect().await?;
+    let export: Value =
+        sqlx::query_scalar("select identity.export(id) from identity.account where name = 'ada'")
+            .fetch_one(&mut admin)
+            .await?;
+    assert_eq!(export["account"]["name"], "ada");
+    assert_eq!(export["audit"][0]["action"], "key.created");
+    assert_eq!(export["jobs"].as_array().map(Vec::len), Some(2));
+    assert_eq!(export["skills"]["owned"], json!([]));
+    assert_eq!(export["skills"]["ratings"][0]["text"], "Adds.");
+    assert_eq!(export["skills"]["calls"][0]["calls"], 3);
+
+    let left: Vec<bool> = sqlx::query_scalar(
+        "select identity.leave(id, '{}') from identity.account where name = 'ada'
+         union all select identity.leave('00000000-0000-7000-8000-000000000000', '{}')",
+    )
+    .fetch_all(&mut admin)
+    .await?;
+    assert_eq!(left, [true, false]);
+    let state: Value = sqlx::query_scalar(
+        "select jsonb_build_object(
+             'names', (select count(*) from identity.account where name like 'deleted-%'),
+             'rating', (select jsonb_agg(jsonb_build_array(rating, text)) from skills.rating),
+             'answers', (select count(*) from skills.idempotency_key),
+             'jobs', (select jsonb_agg(jsonb_build_array(kind, status, owner_id)) from jobs.job),
+             'trail', (select jsonb_agg(action order by at) from audit.entry),
+             'again', (select identity.leave(id, '{}') from identity.account where name like 'deleted-%'))",
+    )
+    .fetch_one(&mut admin)
+    .await?;
+    assert_eq!(
+        state,
+        json!({
+            "names": 1, "rating": [[4, ""]], "answers": 0, "jobs": [["skill-review", "queued", null]],
+            "trail": ["key.created", "account.deleted"], "again": false,
+        })
+    );
+    Ok(())
+}
+
+/// A function is made by a file of `sql`, but for those that migrations and defaults call.
+#[tokio::test]
+async fn every_function_and_view_has_its_file() -> Result<()> {
+    let database = Database::create().await?;
+    let mut admin = database.connect().await?;
+    let without: Vec<String> = sqlx::query_scalar(
+        "with own as (
+             select n.nspname || '/' || p.proname || '.sql' as path from pg_proc p
+             join pg_namespace n on n.oid = p.pronamespace
+             where n.nspname !~ '^(pg_|information_schema|public$|graphile_worker|trigram)'
+             union all
+             select n.nspname || '/' || c.relname || '.sql' from pg_class c
+             join pg_namespace n on n.oid = c.relnamespace
+             where c.relkind = 'v' and n.nspname !~ '^(pg_|information_schema|public$|graphile_worker|trigram)')
+         select path from own where path not in (select path from platform.applied_sql) order by 1",
+    )
+    .fetch_all(&mut admin)
+    .await?;
+    assert_eq!(
+        without,
+        [
+            "platform/function_role.sql",
+            "platform/grant_to_functions.sql",
+            "platform/leaver.sql",
+            "platform/role.sql",
+            "platform/uuid_v7.sql"
+        ]
+    );
     Ok(())
 }

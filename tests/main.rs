@@ -45,6 +45,7 @@ mod skill_rank;
 mod skill_review;
 mod skill_search;
 mod skills;
+mod statements;
 mod storage;
 mod teams;
 mod turns;

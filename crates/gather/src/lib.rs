@@ -23,4 +23,5 @@ pub mod sandbox;
 pub mod secrets;
 mod serve;
 pub mod skill;
+pub mod sql_files;
 pub mod toolchain;

@@ -15,15 +15,18 @@ use crate::{
     postgres::{NO_SUCH_DATABASE, STARTING_UP},
     progress::Step,
     secrets::{self, MasterKey},
+    sql_files,
 };
 
 /// The migrations, embedded: a deployed command needs no source tree.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
-/// Makes the database if it is missing, applies what is not applied yet, and sets the roles' passwords.
+/// Makes the database if it is missing, applies the migrations and SQL files that are not applied yet, and sets the
+/// roles' passwords.
 /// Any number of processes may do this at once.
 pub async fn run(database: &Url, manifest: &Manifest, key: &MasterKey) -> Result<()> {
     let mut connection = connect_or_create(database).await?;
+    refuse_unfolded(&mut connection).await?;
     // The queue library's migrations take turns badly.
     sqlx::query("select pg_advisory_lock(hashtext('gather.migrate'))")
         .execute(&mut connection)
@@ -39,7 +42,9 @@ pub async fn run(database: &Url, manifest: &Manifest, key: &MasterKey) -> Result
 /// Whether the database has exactly the schema that this command was built with; what to do if not.
 pub async fn check(database: &Url) -> Result<()> {
     let mut connection = connect(database).await?;
+    refuse_unfolded(&mut connection).await?;
     let applied = applied(&mut connection).await?;
+    let outdated = sql_files::outdated(&mut connection, sql_files::FILES).await?;
     connection.close().await?;
     let known: Vec<_> = known()
         .map(|migration| (migration.version, &*migration.checksum))
@@ -62,7 +67,13 @@ pub async fn check(database: &Url) -> Result<()> {
             .iter()
             .any(|(version, sum)| *version == one.version && **sum != *one.checksum)
     });
-    differs.map_or(Ok(()), |one| Err(anyhow!(changed_migration(one.version))))
+    if let Some(one) = differs {
+        bail!(changed_migration(one.version));
+    }
+    if outdated > 0 {
+        bail!("{outdated} SQL files are not applied to the database; run `gather migrate` first");
+    }
+    Ok(())
 }
 
 /// Nobody answers at the database's address.
@@ -146,6 +157,22 @@ async fn register_kinds(connection: &mut PgConnection, manifest: &Manifest) -> R
     Ok(())
 }
 
+/// The first migrations were folded into one a schema, which a database that had them can't follow.
+async fn refuse_unfolded(connection: &mut PgConnection) -> Result<()> {
+    let is_new: bool = sqlx::query_scalar("select to_regclass('platform.applied_sql') is not null")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !is_new && !applied(connection).await?.is_empty() {
+        bail!(
+            "this database was made before the migrations were folded into one a schema, and can't be brought to the new \
+             ones; nothing was changed. To start anew, use another database (in development: remove the state \
+             folder's cluster); to keep the data, dump it with `pg_dump --data-only` and load it into a new database, as \
+             docs/operating.md tells"
+        );
+    }
+    Ok(())
+}
+
 fn known() -> impl Iterator<Item = &'static sqlx::migrate::Migration> {
     MIGRATIONS
         .iter()
@@ -158,9 +185,10 @@ async fn apply(connection: &mut PgConnection) -> Result<()> {
     let step = Step::start("migrating the database");
     MIGRATIONS.run(&mut *connection).await.map_err(explain)?;
     let new = known().count().saturating_sub(before);
-    match new {
-        0 => drop(step),
-        _ => step.done(&format!("{new} migrations applied")),
+    let files = sql_files::apply(connection, sql_files::FILES, new > 0).await?;
+    match (new, files) {
+        (0, 0) => drop(step),
+        _ => step.done(&format!("{new} migrations, {files} SQL files applied")),
     }
     Ok(())
 }

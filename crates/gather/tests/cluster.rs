@@ -264,6 +264,9 @@ async fn a_temporary_cluster_is_migrated_and_copied() {
     create_database_from_template(&mut admin, "template", "copy")
         .await
         .unwrap();
+    create_database_from_template(&mut admin, "template", "lacking")
+        .await
+        .unwrap();
     migrate::check(&cluster.url("copy")).await.unwrap();
     let variables = function_variables(&manifest, &cluster.url("copy"), &key, NOWHERE).unwrap();
     let site = Url::parse(&variables["site_database_url"]).unwrap();
@@ -283,6 +286,20 @@ async fn a_temporary_cluster_is_migrated_and_copied() {
         .to_string();
     assert!(error.contains("migration 1 was changed"), "{error}");
     assert!(migrate::check(&cluster.url("copy")).await.is_err());
+    let gone = "drop function jobs.cancel; delete from platform.applied_sql where path = 'jobs/cancel.sql'";
+    execute(&cluster.url("lacking"), gone).await;
+    let error = migrate::check(&cluster.url("lacking"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("1 SQL files are not applied") && error.contains("gather migrate"),
+        "{error}"
+    );
+    migrate::run(&cluster.url("lacking"), &manifest, &key)
+        .await
+        .unwrap();
+    migrate::check(&cluster.url("lacking")).await.unwrap();
     execute(
         &template,
         "insert into _sqlx_migrations values (99990101, 'future', now(), true, 'x', 1)",
@@ -299,6 +316,50 @@ async fn a_temporary_cluster_is_migrated_and_copied() {
                 .contains("newer than this command")
         );
     }
+}
+
+/// As the twelve migrations before the fold left it, as far as anybody looks.
+const BEFORE_THE_FOLD: &str = "
+    create schema platform;
+    create table platform.health (component text primary key);
+    create table _sqlx_migrations (
+        version bigint primary key, description text not null, installed_on timestamptz not null default now(),
+        success boolean not null, checksum bytea not null, execution_time bigint not null);
+    insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+    select n, 'old', true, 'x', 1 from generate_series(1, 12) n";
+
+#[tokio::test]
+async fn a_database_made_before_the_fold_is_recognised_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spin.toml");
+    fs::write(
+        &path,
+        "spin_manifest_version = 2\napplication.name = \"x\"\n",
+    )
+    .unwrap();
+    let manifest = Manifest::load(&path).unwrap();
+    let key = MasterKey::load_or_create(folder.path()).unwrap();
+    let cluster = Cluster::temporary().unwrap();
+    execute(&cluster.url("postgres"), "create database old").await;
+    let old = cluster.url("old");
+    execute(&old, BEFORE_THE_FOLD).await;
+    let objects = "select (select count(*) from pg_class) + (select count(*) from pg_proc) + (select count(*) from pg_roles)
+        + (select count(*) from _sqlx_migrations)";
+    let before = number(&old, objects).await;
+
+    for outcome in [
+        migrate::run(&old, &manifest, &key).await,
+        migrate::check(&old).await,
+    ] {
+        let error = outcome.unwrap_err().to_string();
+        assert!(
+            error.contains("before the migrations were folded")
+                && error.contains("state folder")
+                && error.contains("pg_dump --data-only"),
+            "{error}"
+        );
+    }
+    assert_eq!(number(&old, objects).await, before);
 }
 
 const NOWHERE: Deployment<'_> = Deployment {

@@ -73,7 +73,7 @@ pub(crate) fn with_verifier<R>(work: impl FnOnce(&mut Verifier) -> R) -> R {
     VERIFIER.with_borrow_mut(work)
 }
 
-/// What the database tells of a request; see `identity.check_in` in the migrations.
+/// What the database tells of a request; see `sql/identity/check_in.sql`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct News {
     now: String,

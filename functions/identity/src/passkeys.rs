@@ -42,7 +42,7 @@ use crate::{keys, secrets, users};
 /// A user handle is the account's id.
 const HANDLE_BYTES: usize = 16;
 
-/// Of one account; `identity.add_passkey` in the migrations counts them too.
+/// Of one account; `sql/identity/add_passkey.sql` counts them too.
 const MOST: usize = 20;
 
 /// What a state is sealed for, where it is not for an account.

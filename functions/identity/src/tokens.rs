@@ -68,7 +68,7 @@ pub fn digest(secret: &str) -> [u8; 32] {
 }
 
 /// What a statement that opens or continues a session says of it, with the active signing key:
-/// `identity.granted` in the migrations.
+/// `identity.granted` in `migrations/0004_identity.sql`.
 #[derive(Debug, Deserialize)]
 pub struct Granted {
     session: Uuid,

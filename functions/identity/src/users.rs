@@ -274,8 +274,8 @@ pub async fn read(db: &Db, id: Uuid) -> Result<User> {
     user.ok_or_else(|| Problem::not_found("person"))
 }
 
-/// All that is known here of the calling account, without what could be used to sign in. Skills, ratings and jobs are
-/// listed by their own endpoints.
+/// All that is known here of the calling account, without what could be used to sign in: its sessions, keys and teams, and
+/// under `audit`, `jobs` and `skills` the newest of what these know.
 #[utoipa::path(
     get, path = "/api/accounts/me/export", tag = "accounts",
     responses((status = 200, body = Object)),
@@ -287,10 +287,7 @@ pub async fn export(db: Db, caller: Caller) -> Result<Json<Value>> {
         export: Value,
     }
     let row: Row = db
-        .one(
-            "select identity.export_account($1) as export",
-            args![caller.id],
-        )
+        .one("select identity.export($1) as export", args![caller.id])
         .await?;
     Ok(Json(row.export))
 }
@@ -352,7 +349,7 @@ pub async fn leave(
     }
     confirm(&db, &client, &caller, &leaving.confirmation).await?;
     db.execute(
-        "select identity.forget_account($1, $2)",
+        "select identity.leave($1, $2)",
         args![caller.id, json!(client)],
     )
     .await

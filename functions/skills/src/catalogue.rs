@@ -122,34 +122,6 @@ struct Row {
     second: f64,
 }
 
-/// The columns of a [`SkillSummary`], and the tables that they come from.
-macro_rules! summary {
-    ($rest:literal) => {
-        concat!(
-            "select s.id, s.name, s.description, s.tags, jsonb_build_object('id', o.id, 'name', o.name) as owner,
-                    v.version as latest_version, s.rank, s.uses_30d, s.users_30d, s.rating, s.ratings,
-                    s.created_at, s.updated_at",
-            $rest
-        )
-    };
-}
-
-macro_rules! listed {
-    ($first:literal, $second:literal, $from:literal, $order:literal) => {
-        concat!(
-            summary!(", "), $first, " as first, ", $second, " as second
-             from ", $from, "
-             join version v on v.id = s.latest_id
-             join identity.account_name o on o.id = s.owner_id
-             where ($2::text is null or s.tags @> array[$2]) and ($3::text is null or s.owner_id = (
-                 select a.id from identity.account_name a where a.name = $3 or a.id::text = $3))
-             and ($4::double precision is null or (", $first, ", ", $second, ", s.id) < ($4, $5, $6))
-             and ($1::text is null or $1 <> '')
-             order by ", $order, " limit $7"
-        )
-    };
-}
-
 /// Lists the skills that have an approved version.
 #[utoipa::path(
     get, path = "/api/skills", tag = "skills", params(guest::PageParams, Filter),
@@ -162,6 +134,10 @@ pub async fn list(
 ) -> Result<Json<Items<SkillSummary>>> {
     let query = filter.query.filter(|query| !query.trim().is_empty());
     let has_query = query.is_some();
+    let author_id = filter
+        .author
+        .as_deref()
+        .and_then(|it| it.parse::<Uuid>().ok());
     let arguments = args![
         query,
         filter.tag,
@@ -170,33 +146,49 @@ pub async fn list(
         page.after.as_ref().map(|place| place.second),
         page.after.as_ref().map(|place| place.id),
         page.fetch(),
+        author_id,
     ];
     // A statement for each order, so that each has its index.
     let sql = match filter.sort.unwrap_or_default() {
-        _ if has_query => listed!(
-            "m.relevance",
-            "s.rank",
-            "matching($1) m join skill s on s.id = m.id",
-            "m.relevance desc, s.rank desc, s.id desc"
-        ),
-        Sort::Rank => listed!(
-            "s.rank",
-            "0::double precision",
-            "skill s",
-            "s.rank desc, s.id desc"
-        ),
-        Sort::New => listed!(
-            "0::double precision",
-            "0::double precision",
-            "skill s",
-            "s.id desc"
-        ),
-        Sort::Used => listed!(
-            "s.uses_30d::double precision",
-            "0::double precision",
-            "skill s",
-            "s.uses_30d desc, s.id desc"
-        ),
+        _ if has_query => {
+            "select s.*, m.relevance as first, s.rank as second
+             from matching($1) m join skill_summary s on s.id = m.id
+             where ($2::text is null or s.tags @> array[$2])
+             and ($3::text is null or s.owner_id = (
+                 select a.id from identity.account_name a where a.name = $3 or a.id = $8::uuid))
+             and ($4::double precision is null or (m.relevance, s.rank, s.id) < ($4, $5, $6))
+             order by m.relevance desc, s.rank desc, s.id desc limit $7"
+        }
+        Sort::Rank => {
+            "select s.*, s.rank as first, 0::double precision as second
+             from skill_summary s
+             where s.latest_id is not null and $1::text is null
+             and ($2::text is null or s.tags @> array[$2])
+             and ($3::text is null or s.owner_id = (
+                 select a.id from identity.account_name a where a.name = $3 or a.id = $8::uuid))
+             and ($4::double precision is null or (s.rank, 0::double precision, s.id) < ($4, $5, $6))
+             order by s.rank desc, s.id desc limit $7"
+        }
+        Sort::New => {
+            "select s.*, 0::double precision as first, 0::double precision as second
+             from skill_summary s
+             where s.latest_id is not null and $1::text is null
+             and ($2::text is null or s.tags @> array[$2])
+             and ($3::text is null or s.owner_id = (
+                 select a.id from identity.account_name a where a.name = $3 or a.id = $8::uuid))
+             and ($4::double precision is null or (0::double precision, 0::double precision, s.id) < ($4, $5, $6))
+             order by s.id desc limit $7"
+        }
+        Sort::Used => {
+            "select s.*, s.uses_30d::double precision as first, 0::double precision as second
+             from skill_summary s
+             where s.latest_id is not null and $1::text is null
+             and ($2::text is null or s.tags @> array[$2])
+             and ($3::text is null or s.owner_id = (
+                 select a.id from identity.account_name a where a.name = $3 or a.id = $8::uuid))
+             and ($4::double precision is null or (s.uses_30d::double precision, 0::double precision, s.id) < ($4, $5, $6))
+             order by s.uses_30d desc, s.id desc limit $7"
+        }
     };
     let rows: Vec<Row> = db.many(sql, arguments).await?;
     let answer = page.answer(rows, |row| Place {
@@ -227,18 +219,15 @@ pub async fn get(
 ) -> Result<Json<SkillDetail>> {
     let skill: Option<SkillDetail> = db
         .optional(
-            summary!(
-                ", coalesce(v.tools, '[]') as tools, (
+            "select s.*, coalesce((select v.tools from version v where v.id = s.latest_id), '[]') as tools, (
                  select coalesce(jsonb_agg(to_jsonb(n) order by n.precedence desc), '[]') from (
                      select * from version_view w
                      where w.skill_id = s.id and (w.is_public or s.owner_id = $2 or $3)
                      order by w.precedence desc limit 20) n
              ) as versions
-             from skill s left join version v on v.id = s.latest_id
-             join identity.account_name o on o.id = s.owner_id
+             from skill_summary s
              where s.name = $1 and (s.owner_id = $2 or $3
-                 or exists (select from version_view w where w.skill_id = s.id and w.is_public))"
-            ),
+                 or exists (select from version_view w where w.skill_id = s.id and w.is_public))",
             args![
                 name,
                 caller.as_ref().map(|caller| caller.id),

@@ -6,6 +6,7 @@ use garde::Validate;
 use guest::{Caller, Db, Input, Path, Problem, Result, args};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::catalogue::Account;
 
@@ -106,6 +107,7 @@ pub async fn transfer(
     Path(name): Path<String>,
     Input(to): Input<Transfer>,
 ) -> Result<Json<Transferred>> {
+    let id = to.to.parse::<Uuid>().ok();
     let met: Option<Met> = db
         .optional(
             "with target as (
@@ -113,7 +115,7 @@ pub async fn transfer(
                  from skill s where s.name = $1
              ), heir as (
                  select o.id, o.name from identity.account_name o
-                 where (o.name = $4 or o.id::text = $4) and o.status = 'active'
+                 where (o.name = $4 or o.id = $5::uuid) and o.status = 'active'
                  and (o.has_signed_in or o.kind <> 'agent')
              ), changed as (
                  update skill s set owner_id = h.id from target t, heir h where s.id = t.id and t.is_own
@@ -126,7 +128,7 @@ pub async fn transfer(
                  from changed c
              ) as transferred
              from target t",
-            args![name, caller.id, caller.allows(guest::ALL), to.to],
+            args![name, caller.id, caller.allows(guest::ALL), to.to, id],
         )
         .await?;
     match met {

@@ -1,0 +1,29 @@
+-- An account leaves, and every registered schema forgets it. What others rely on stays, under a name that tells nothing;
+-- what is personal goes. False: there is no such account, or it has left.
+create or replace function identity.leave(account uuid, client jsonb) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    was_admin boolean;
+    leaver text;
+begin
+    perform identity.lock_admins();
+    was_admin := 'admin' = any(identity.roles_of(account));
+    -- Always in this order: others change them too.
+    perform from identity.team t where t.id in (select m.team_id from identity.team_member m where m.account_id = account)
+    order by t.id for update;
+    perform from identity.account a where a.id = account and a.status <> 'deleted' for update;
+    if not found then
+        return false;
+    end if;
+    for leaver in select l.schema from platform.leaver l order by l.schema loop
+        execute format('select %I.forget_account($1)', leaver) using account;
+    end loop;
+    if was_admin then
+        perform identity.keep_an_admin();
+    end if;
+    perform audit.record(account, 'account.deleted', account::text, true, client ->> 'address', client ->> 'request_id');
+    return true;
+end
+$$;
+grant execute on function identity.leave to gather_identity;

@@ -1,0 +1,18 @@
+-- For the operator: makes an existing account an admin. Its name, or null if there is none.
+create or replace function identity.make_admin(name_or_id text) returns text
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    target identity.account;
+begin
+    perform identity.lock_admins();
+    select * into target from identity.account a
+    where (a.name = name_or_id or a.id::text = lower(name_or_id)) and a.status = 'active';
+    if not found then
+        return null;
+    end if;
+    perform identity.set_roles(target.id,
+        array(select distinct unnest(identity.roles_of(target.id) || array['admin'])), null, null, null);
+    return target.name;
+end
+$$;

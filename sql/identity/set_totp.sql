@@ -1,0 +1,11 @@
+-- Sets a secret that counts once its first code confirms it. False: a confirmed one is there.
+create or replace function identity.set_totp(account uuid, secret bytea) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+    update identity.person p set totp_secret = secret, totp_step = null
+    where p.account_id = account and p.totp_confirmed_at is null;
+    return found;
+end
+$$;
+grant execute on function identity.set_totp to gather_identity;

@@ -1,0 +1,7 @@
+-- How many of the `free` requests one lease takes: a small part, so that little lies idle where it is not
+-- used; the last ones, and those of an exact bucket, one by one.
+create or replace function identity.share(free integer, exact boolean) returns integer
+language sql immutable
+as $$
+    select case when free <= 0 then 0 when exact then 1 else greatest(1, least(free / 128, 256)) end
+$$;

@@ -1,0 +1,8 @@
+-- An account that leaves takes its finished jobs along. What is unfinished goes on as the platform's own: others may wait
+-- for it, as they do for the review of a skill.
+create or replace function jobs.forget_account(account uuid) returns void
+language sql
+as $$
+    delete from jobs.job j where j.owner_id = account and j.finished_at is not null;
+    update jobs.job j set owner_id = null, key = null where j.owner_id = account;
+$$;

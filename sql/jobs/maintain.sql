@@ -1,0 +1,43 @@
+-- What the workers do beside the jobs, now and then, one of them at a time: adds up the counters,
+-- forgets finished jobs (`keep`; dead ones longer: `keep_dead`) ten thousand at a time, drops
+-- queues that nothing waits in, keeps the events' partitions, and reports how the queue does.
+create or replace function jobs.maintain(keep interval, keep_dead interval, lease interval) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    summary jsonb;
+    tuples jsonb;
+begin
+    if not pg_try_advisory_xact_lock(hashtext('jobs.maintain')) then
+        return;
+    end if;
+    with taken as (
+        delete from jobs.count_change returning kind, status, change
+    )
+    insert into jobs.count_total as t (kind, status, count)
+    select kind, status, sum(change) from taken group by kind, status
+    on conflict (kind, status) do update set count = t.count + excluded.count;
+
+    delete from jobs.job j where j.id in (
+        select f.id from jobs.job f
+        where f.finished_at < now() - case f.status when 'dead' then keep_dead else keep end
+        order by f.finished_at limit 10000);
+
+    perform jobs.drop_idle_queues();
+    perform events.maintain('7 days');
+
+    summary := jobs.summary(lease);
+    select jsonb_build_object('dead_tuples', sum(n_dead_tup), 'live_tuples', sum(n_live_tup)) into tuples
+    from pg_stat_user_tables
+    where relid in ('jobs.job'::regclass, 'graphile_worker._private_jobs'::regclass);
+    -- Vacuum can't keep up where an old transaction keeps every row version alive.
+    perform platform.report_health('queue',
+        case when coalesce((summary ->> 'oldest_queued_ms')::bigint, 0) > 300000
+            or coalesce((tuples ->> 'dead_tuples')::bigint, 0) > 100000
+                + coalesce((tuples ->> 'live_tuples')::bigint, 0)
+        then 'degraded' else 'healthy' end,
+        tuples || jsonb_build_object('oldest_queued_ms', summary -> 'oldest_queued_ms'));
+    perform platform.report_health('workers', 'healthy', jsonb_build_object('alive', summary -> 'workers'));
+end
+$$;
+grant execute on function jobs.maintain to gather_worker;

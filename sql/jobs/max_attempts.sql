@@ -1,0 +1,6 @@
+-- How often a job of this kind is tried.
+create or replace function jobs.max_attempts(kind text) returns integer
+language sql stable
+as $$
+    select coalesce((select k.max_attempts from jobs.kind k where k.name = kind), 5)
+$$;

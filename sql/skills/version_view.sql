@@ -1,0 +1,6 @@
+-- Versions as lists show them. `is_public`: anybody may see it.
+create or replace view skills.version_view as
+select v.id, v.skill_id, v.version, v.precedence, v.status, v.held, v.digest, c.size_bytes, v.created_at,
+    v.decided_at, v.status in ('approved', 'yanked') as is_public
+from skills.version v join skills.component c on c.digest = v.digest;
+grant select on skills.version_view to gather_skills;
