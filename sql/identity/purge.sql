@@ -1,7 +1,7 @@
 -- Forgets at most `most` of each: accounts that never signed in within a day of registering and have proved no address
 -- (their names are free again), sessions and refresh tokens a day after their end (a reused token is recognised until
--- then), answers to repeated requests after a day, challenges, links, claims, API keys and counters when they have had
--- their day. Rows that somebody is using at this moment wait for the next time.
+-- then), answers to repeated requests after a day, challenges, links, claims, API keys and counters (of mails, too) when
+-- they have had their day. Rows that somebody is using at this moment wait for the next time.
 create or replace function identity.purge(most integer, out accounts bigint, out sessions bigint,
     out refresh_tokens bigint, out idempotency_keys bigint, out challenges bigint, out links bigint, out counters bigint)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -68,7 +68,12 @@ begin
             select o.key from identity.sign_in_failure o where o.last_at < now() - interval '1 day'
             order by o.last_at limit most for update skip locked)
         returning 1
-    ) select (select count(*) from gone) + (select count(*) from failures) into counters;
+    ), mailed as (
+        delete from identity.mailed m where m.ctid in (
+            select o.ctid from identity.mailed o where o.at < now() - interval '1 day'
+            order by o.at limit most for update skip locked)
+        returning 1
+    ) select (select count(*) from gone) + (select count(*) from failures) + (select count(*) from mailed) into counters;
 end
 $$;
 grant execute on function identity.purge to gather_account_purge;
