@@ -139,7 +139,6 @@ create type channels.readable as (
 select platform.leaver('channels');
 
 select platform.function_role('channels');
-grant select on identity.account_name to gather_channels;
 -- Changes go through the schema's functions only.
 grant select on channels.channel, channels.member, channels.message, channels.revision, channels.pin
     to gather_channels;
