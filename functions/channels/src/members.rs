@@ -185,7 +185,10 @@ pub async fn add(
     if !set.is_new {
         return Ok(Json(set.member).into_response());
     }
-    let location = format!("/api/channels/{}/members/{}", set.channel, set.member.account);
+    let location = format!(
+        "/api/channels/{}/members/{}",
+        set.channel, set.member.account
+    );
     Ok(Created::at(location, set.member).into_response())
 }
 
