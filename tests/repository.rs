@@ -54,7 +54,7 @@ fn arrows_point_one_way() -> Result<()> {
                 .iter()
                 .any(|f| path.contains(f)) =>
             {
-                &["guest", "markdown"]
+                &["guest", "markdown", "position"]
             }
             _ => &[],
         };
