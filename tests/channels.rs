@@ -67,44 +67,104 @@ async fn a_public_channel_is_found_joined_changed_and_left() -> Result<()> {
     assert_eq!(made["role"], "owner");
     let again = ada.request(&server, "POST", "/api/channels").json(&new);
     let again = again.header("idempotency-key", "k").send().await?;
-    assert_eq!((again.status().as_u16(), again.json::<Value>().await?), (201, made.clone()));
+    assert_eq!(
+        (again.status().as_u16(), again.json::<Value>().await?),
+        (201, made.clone())
+    );
     let taken = send(&server, &bob, "POST", "/api/channels", new).await?;
     assert_eq!(refusal(&taken), (409, "name-taken"));
-    for bad in ["a", "Ab", "unread", "a b", "01890000-0000-7000-8000-000000000000"] {
-        let refused = send(&server, &bob, "POST", "/api/channels", json!({ "name": bad })).await?;
+    for bad in [
+        "a",
+        "Ab",
+        "unread",
+        "a b",
+        "01890000-0000-7000-8000-000000000000",
+    ] {
+        let refused = send(
+            &server,
+            &bob,
+            "POST",
+            "/api/channels",
+            json!({ "name": bad }),
+        )
+        .await?;
         assert_eq!(refusal(&refused), (422, "invalid-input"), "{bad}");
     }
     let turned = json!({ "name": "turned", "topic": "a\u{202e}b" });
-    assert_eq!(send(&server, &bob, "POST", "/api/channels", turned).await?.0, 422);
+    assert_eq!(
+        send(&server, &bob, "POST", "/api/channels", turned)
+            .await?
+            .0,
+        422
+    );
 
     // Found by name, by topic in another case, by id.
     for query in ["gener", "%D0%92%D0%A1%D0%81", "general%20%D0%BD%D0%B8"] {
-        let (_, list) = bob.get(&server, &format!("/api/channels?query={query}")).await?;
+        let (_, list) = bob
+            .get(&server, &format!("/api/channels?query={query}"))
+            .await?;
         assert_eq!(each(&list, "name"), ["general"], "{query}");
     }
     let (_, none) = bob.get(&server, "/api/channels?query=%25").await?;
     assert_eq!(none["items"], json!([]));
     for path in [location.as_str(), "/api/channels/general"] {
         let (status, seen) = bob.get(&server, path).await?;
-        assert_eq!((status, &seen["id"], &seen["role"]), (200, &made["id"], &Value::Null));
+        assert_eq!(
+            (status, &seen["id"], &seen["role"]),
+            (200, &made["id"], &Value::Null)
+        );
     }
     let (_, joined) = bob.get(&server, "/api/channels?joined=true").await?;
     assert_eq!(joined["items"], json!([]));
 
     // Who is no member reads, and writes nothing.
     let unasked = json!({ "body": "hi" });
-    let refused = send(&server, &bob, "POST", "/api/channels/general/messages", unasked).await?;
+    let refused = send(
+        &server,
+        &bob,
+        "POST",
+        "/api/channels/general/messages",
+        unasked,
+    )
+    .await?;
     assert_eq!(refusal(&refused), (403, "not-a-member"));
-    let (status, seen) = send(&server, &bob, "POST", "/api/channels/general/join", json!({})).await?;
-    assert_eq!((status, &seen["role"], &seen["members"]), (200, &json!("member"), &json!(2)));
-    assert_eq!(send(&server, &bob, "POST", "/api/channels/general/join", json!({})).await?.0, 200);
+    let (status, seen) = send(
+        &server,
+        &bob,
+        "POST",
+        "/api/channels/general/join",
+        json!({}),
+    )
+    .await?;
+    assert_eq!(
+        (status, &seen["role"], &seen["members"]),
+        (200, &json!("member"), &json!(2))
+    );
+    assert_eq!(
+        send(
+            &server,
+            &bob,
+            "POST",
+            "/api/channels/general/join",
+            json!({})
+        )
+        .await?
+        .0,
+        200
+    );
     let (_, joined) = bob.get(&server, "/api/channels?joined=true").await?;
     assert_eq!(each(&joined, "name"), ["general"]);
 
     let change = |who, change: Value| send(&server, who, "PATCH", "/api/channels/general", change);
-    assert_eq!(refusal(&change(&bob, json!({ "topic": "mine" })).await?), (403, "forbidden"));
+    assert_eq!(
+        refusal(&change(&bob, json!({ "topic": "mine" })).await?),
+        (403, "forbidden")
+    );
     let (status, changed) = change(&ada, json!({ "topic": "new", "slow_mode_ms": 1000 })).await?;
-    assert_eq!((status, &changed["topic"], &changed["version"]), (200, &json!("new"), &json!(2)));
+    assert_eq!(
+        (status, &changed["topic"], &changed["version"]),
+        (200, &json!("new"), &json!(2))
+    );
     let (_, list) = bob.get(&server, "/api/channels?query=new").await?;
     assert_eq!(each(&list, "name"), ["general"]);
 
@@ -115,19 +175,39 @@ async fn a_public_channel_is_found_joined_changed_and_left() -> Result<()> {
     let (_, archived) = bob.get(&server, "/api/channels?archived=true").await?;
     assert_eq!(each(&archived, "name"), ["general"]);
     let closed = (409, "channel-archived");
-    let late = send(&server, &bob, "POST", "/api/channels/general/messages", json!({ "body": "x" }));
+    let late = send(
+        &server,
+        &bob,
+        "POST",
+        "/api/channels/general/messages",
+        json!({ "body": "x" }),
+    );
     assert_eq!(refusal(&late.await?), closed);
-    assert_eq!(refusal(&change(&ada, json!({ "topic": "x" })).await?), closed);
+    assert_eq!(
+        refusal(&change(&ada, json!({ "topic": "x" })).await?),
+        closed
+    );
     assert_eq!(change(&ada, json!({ "archived": false })).await?.0, 200);
 
     // The last owner stays while others are in it.
-    let leave = |who| send(&server, who, "POST", "/api/channels/general/leave", json!({}));
+    let leave = |who| {
+        send(
+            &server,
+            who,
+            "POST",
+            "/api/channels/general/leave",
+            json!({}),
+        )
+    };
     assert_eq!(refusal(&leave(&ada).await?), (409, "last-owner"));
     assert_eq!(leave(&bob).await?.0, 204);
     assert_eq!(refusal(&leave(&bob).await?), (403, "not-a-member"));
     assert_eq!(leave(&ada).await?.0, 204);
     let (_, empty) = bob.get(&server, "/api/channels/general").await?;
-    assert_eq!((&empty["archived"], &empty["members"]), (&json!(true), &json!(0)));
+    assert_eq!(
+        (&empty["archived"], &empty["members"]),
+        (&json!(true), &json!(0))
+    );
     Ok(())
 }
 
@@ -146,20 +226,41 @@ async fn roles_say_who_adds_promotes_and_takes_out() -> Result<()> {
         async move { send(server, by, "POST", &path, new).await }
     };
     let (status, added) = add(&ada, "bob", "moderator").await?;
-    assert_eq!((status, &added["role"], &added["name"]), (201, &json!("moderator"), &json!("bob")));
-    assert_eq!(add(&ada, "bob", "member").await?.1["role"], "moderator", "it keeps its role");
-    assert_eq!(refusal(&add(&ada, "nobody", "member").await?), (404, "not-found"));
-    assert_eq!(refusal(&add(&bob, "eve", "owner").await?), (403, "forbidden"));
+    assert_eq!(
+        (status, &added["role"], &added["name"]),
+        (201, &json!("moderator"), &json!("bob"))
+    );
+    assert_eq!(
+        add(&ada, "bob", "member").await?.1["role"],
+        "moderator",
+        "it keeps its role"
+    );
+    assert_eq!(
+        refusal(&add(&ada, "nobody", "member").await?),
+        (404, "not-found")
+    );
+    assert_eq!(
+        refusal(&add(&bob, "eve", "owner").await?),
+        (403, "forbidden")
+    );
     assert_eq!(add(&bob, "eve", "member").await?.0, 201);
-    assert_eq!(refusal(&add(&eve, "bob", "member").await?), (403, "forbidden"));
+    assert_eq!(
+        refusal(&add(&eve, "bob", "member").await?),
+        (403, "forbidden")
+    );
     let (_, list) = eve.get(&server, &members).await?;
     let mut names: Vec<_> = each(&list, "name");
     names.sort_by_key(|name| name.to_string());
     assert_eq!(names, ["ada", "bob", "eve"]);
     let (_, first) = eve.get(&server, &format!("{members}?limit=2")).await?;
     let next = first["next"].as_str().context("next")?;
-    let (_, second) = eve.get(&server, &format!("{members}?limit=2&after={next}")).await?;
-    assert_eq!((each(&first, "name").len(), each(&second, "name").len()), (2, 1));
+    let (_, second) = eve
+        .get(&server, &format!("{members}?limit=2&after={next}"))
+        .await?;
+    assert_eq!(
+        (each(&first, "name").len(), each(&second, "name").len()),
+        (2, 1)
+    );
 
     let put = |by, account: Uuid, role: &str| {
         let path = format!("{members}/{account}");
@@ -172,20 +273,33 @@ async fn roles_say_who_adds_promotes_and_takes_out() -> Result<()> {
         let server = &server;
         async move { send(server, by, "DELETE", &path, json!({})).await }
     };
-    assert_eq!(refusal(&put(&bob, eve.id, "moderator").await?), (403, "forbidden"));
-    assert_eq!(refusal(&put(&ada, ada.id, "member").await?), (409, "last-owner"));
+    assert_eq!(
+        refusal(&put(&bob, eve.id, "moderator").await?),
+        (403, "forbidden")
+    );
+    assert_eq!(
+        refusal(&put(&ada, ada.id, "member").await?),
+        (409, "last-owner")
+    );
     assert_eq!(refusal(&out(&bob, ada.id).await?), (403, "forbidden"));
     assert_eq!(refusal(&out(&eve, bob.id).await?), (403, "forbidden"));
     assert_eq!(put(&ada, bob.id, "owner").await?.0, 200);
     assert_eq!(out(&bob, ada.id).await?.0, 204, "owners are equal");
     assert_eq!(refusal(&out(&ada, bob.id).await?), (404, "not-found"));
     assert_eq!(refusal(&out(&bob, ada.id).await?), (404, "not-found"));
-    assert_eq!(out(&bob, eve.id).await?.0, 204);
+    let by_name = format!("{members}/eve");
+    let out = send(&server, &bob, "DELETE", &by_name, json!({})).await?;
+    assert_eq!(out.0, 204);
     Ok(())
 }
 
 /// Every operation on a channel or a message, as a stranger tries it.
-async fn tries(server: &Server, who: &Agent, channel: &str, message: &str) -> Result<Vec<(String, (u16, Value))>> {
+async fn tries(
+    server: &Server,
+    who: &Agent,
+    channel: &str,
+    message: &str,
+) -> Result<Vec<(String, (u16, Value))>> {
     let document: Value = serde_json::from_str(&std::fs::read_to_string(
         e2e::root().join("static/openapi.json"),
     )?)?;
@@ -205,12 +319,23 @@ async fn tries(server: &Server, who: &Agent, channel: &str, message: &str) -> Re
                 .replace("{account}", &who.id.to_string())
                 .replace("{version}", "1")
                 .replace("{emoji}", "%F0%9F%91%8D");
-            let query = if path.ends_with("/search") { "?query=secret" } else { "" };
+            let query = if path.ends_with("/search") {
+                "?query=secret"
+            } else {
+                ""
+            };
             let body = json!({
                 "body": "x", "account": "bob", "role": "member", "message_id": message, "notify": "all",
                 "action": "hide", "reason": "x", "topic": "x",
             });
-            let answer = send(server, who, &method.to_uppercase(), &format!("{filled}{query}"), body).await?;
+            let answer = send(
+                server,
+                who,
+                &method.to_uppercase(),
+                &format!("{filled}{query}"),
+                body,
+            )
+            .await?;
             answers.push((format!("{method} {path}"), answer));
         }
     }
@@ -245,7 +370,9 @@ async fn a_private_channel_is_to_outsiders_as_one_that_is_not_there() -> Result<
     assert_eq!(each(&list, "id"), [&json!(own)]);
     let (_, unread) = bob.get(&server, "/api/channels/unread").await?;
     assert_eq!(each(&unread, "channel"), [&json!(own)]);
-    let (status, _) = bob.get(&server, &format!("/api/events?topic=channel:{id}")).await?;
+    let (status, _) = bob
+        .get(&server, &format!("/api/events?topic=channel:{id}"))
+        .await?;
     assert_eq!(status, 404);
     let (_, events) = bob.get(&server, "/api/events?topic=account:me").await?;
     assert!(!events.to_string().contains("secret"), "{events:#}");
@@ -256,8 +383,17 @@ async fn a_private_channel_is_to_outsiders_as_one_that_is_not_there() -> Result<
 
     // Who is taken out sees no more of it than a stranger.
     let add = json!({ "account": "bob" });
-    send(&server, &ada, "POST", &format!("/api/channels/{id}/members"), add).await?;
-    let (status, _) = bob.get(&server, &format!("/api/channels/{id}/messages")).await?;
+    send(
+        &server,
+        &ada,
+        "POST",
+        &format!("/api/channels/{id}/members"),
+        add,
+    )
+    .await?;
+    let (status, _) = bob
+        .get(&server, &format!("/api/channels/{id}/messages"))
+        .await?;
     assert_eq!(status, 200);
     let out = format!("/api/channels/{id}/members/{}", bob.id);
     assert_eq!(send(&server, &ada, "DELETE", &out, json!({})).await?.0, 204);
@@ -275,20 +411,40 @@ async fn a_direct_channel_is_one_a_set_and_cannot_be_left() -> Result<()> {
     let eve = Agent::sign_in(&server, "eve", 3).await?;
     let open = |by, to: Value| send(&server, by, "POST", "/api/dms", json!({ "to": to }));
     let (status, made) = open(&ada, json!(["bob"])).await?;
-    assert_eq!((status, &made["kind"], &made["name"]), (201, &json!("direct"), &Value::Null));
+    assert_eq!(
+        (status, &made["kind"], &made["name"]),
+        (201, &json!("direct"), &Value::Null)
+    );
     assert_eq!(each(&made["to"], "name"), ["bob"]);
-    for to in [json!([bob.id]), json!(["bob", "bob"]), json!(["ada", "bob"])] {
+    for to in [
+        json!([bob.id]),
+        json!(["bob", "bob"]),
+        json!(["ada", "bob"]),
+    ] {
         let (status, again) = open(&ada, to).await?;
         assert_eq!((status, &again["id"]), (200, &made["id"]));
     }
     let (status, other_side) = open(&bob, json!(["ada"])).await?;
     assert_eq!((status, &other_side["id"]), (200, &made["id"]));
-    assert_eq!(open(&ada, json!(["bob", "eve"])).await?.0, 201, "another set");
+    assert_eq!(
+        open(&ada, json!(["bob", "eve"])).await?.0,
+        201,
+        "another set"
+    );
     assert_eq!(open(&ada, json!(["ada"])).await?.0, 201, "notes to oneself");
     let unknown: Vec<_> = (0..9).map(|_| Uuid::now_v7()).collect();
-    assert_eq!(refusal(&open(&ada, json!(["bob", "nobody"])).await?), (422, "invalid-input"));
-    assert_eq!(refusal(&open(&ada, json!(unknown)).await?), (422, "invalid-input"));
-    assert_eq!(refusal(&open(&ada, json!([])).await?), (422, "invalid-input"));
+    assert_eq!(
+        refusal(&open(&ada, json!(["bob", "nobody"])).await?),
+        (422, "invalid-input")
+    );
+    assert_eq!(
+        refusal(&open(&ada, json!(unknown)).await?),
+        (422, "invalid-input")
+    );
+    assert_eq!(
+        refusal(&open(&ada, json!([])).await?),
+        (422, "invalid-input")
+    );
 
     let id = made["id"].as_str().context("id")?;
     let path = format!("/api/channels/{id}");
@@ -297,7 +453,14 @@ async fn a_direct_channel_is_one_a_set_and_cannot_be_left() -> Result<()> {
     for refused in [
         send(&server, &ada, "POST", &format!("{path}/leave"), json!({})).await?,
         send(&server, &ada, "POST", &format!("{path}/members"), new).await?,
-        send(&server, &ada, "DELETE", &format!("{path}/members/{}", bob.id), json!({})).await?,
+        send(
+            &server,
+            &ada,
+            "DELETE",
+            &format!("{path}/members/{}", bob.id),
+            json!({}),
+        )
+        .await?,
         send(&server, &ada, "PATCH", &path, json!({ "topic": "x" })).await?,
         send(&server, &ada, "DELETE", &path, json!({})).await?,
     ] {
@@ -311,12 +474,30 @@ async fn a_direct_channel_is_one_a_set_and_cannot_be_left() -> Result<()> {
         anyhow::Ok(each(&list, "id").contains(&&json!(id)))
     };
     let hidden = json!({ "notify": "all", "hidden": true });
-    assert_eq!(send(&server, &bob, "PUT", &format!("{path}/settings"), hidden.clone()).await?.0, 200);
+    assert_eq!(
+        send(
+            &server,
+            &bob,
+            "PUT",
+            &format!("{path}/settings"),
+            hidden.clone()
+        )
+        .await?
+        .0,
+        200
+    );
     assert!(!listed(&bob).await?);
     post(&server, &ada, id, "hello").await?;
     assert!(listed(&bob).await?);
     let general = channel(&server, &bob, "general", false).await?;
-    let refused = send(&server, &bob, "PUT", &format!("/api/channels/{general}/settings"), hidden).await?;
+    let refused = send(
+        &server,
+        &bob,
+        "PUT",
+        &format!("/api/channels/{general}/settings"),
+        hidden,
+    )
+    .await?;
     assert_eq!(refusal(&refused), (422, "invalid-input"));
     Ok(())
 }
@@ -342,20 +523,49 @@ async fn ownership_goes_on_where_an_account_is_suspended_or_leaves() -> Result<(
              select channels.{function}('{account}')"
         )
     };
-    server.database.execute(&end(ada.id, "suspended", "hand_over")).await?;
+    server
+        .database
+        .execute(&end(ada.id, "suspended", "hand_over"))
+        .await?;
     let (_, seen) = bob.get(&server, &format!("/api/channels/{id}")).await?;
-    assert_eq!(seen["role"], "owner", "the moderator before the elder member");
-    server.database.execute(&end(bob.id, "deleted", "forget_account")).await?;
+    assert_eq!(
+        seen["role"], "owner",
+        "the moderator before the elder member"
+    );
+    server
+        .database
+        .execute(&end(bob.id, "deleted", "forget_account"))
+        .await?;
     let (_, seen) = eve.get(&server, &format!("/api/channels/{id}")).await?;
-    assert_eq!((&seen["role"], &seen["members"]), (&json!("owner"), &json!(2)));
-    server.database.execute(&end(ada.id, "deleted", "forget_account")).await?;
-    let path = format!("/api/channels/{id}/messages/{}", message["id"].as_str().context("id")?);
+    assert_eq!(
+        (&seen["role"], &seen["members"]),
+        (&json!("owner"), &json!(2))
+    );
+    server
+        .database
+        .execute(&end(ada.id, "deleted", "forget_account"))
+        .await?;
+    let path = format!(
+        "/api/channels/{id}/messages/{}",
+        message["id"].as_str().context("id")?
+    );
     let (_, left) = eve.get(&server, &path).await?;
-    assert_eq!((&left["body"], &left["author"]["name"]), (&json!("mine"), &json!("ada-gone-gone")));
-    let (_, events) = eve.get(&server, &format!("/api/events?topic=channel:{id}")).await?;
+    assert_eq!(
+        (&left["body"], &left["author"]["name"]),
+        (&json!("mine"), &json!("ada-gone-gone"))
+    );
+    let (_, events) = eve
+        .get(&server, &format!("/api/events?topic=channel:{id}"))
+        .await?;
     let told = events["items"].as_array().context("items")?;
-    let created = told.iter().find(|event| event["type"] == "message.created").context("created")?;
-    assert_eq!(created["data"]["author"]["name"], "ada-gone-gone", "the old name is nowhere");
+    let created = told
+        .iter()
+        .find(|event| event["type"] == "message.created")
+        .context("created")?;
+    assert_eq!(
+        created["data"]["author"]["name"], "ada-gone-gone",
+        "the old name is nowhere"
+    );
     Ok(())
 }
 

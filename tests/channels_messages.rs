@@ -1,22 +1,23 @@
 //! Messages in channels: writing, history, edits, deletions, reactions, pins, counts, moderation.
 
-use crate::channels::{channel, each, grow_up, post, refusal, send};
+use crate::channels::{channel, each, post, refusal, send};
 use anyhow::{Context, Result};
-use e2e::{Server, agents::Agent, people::Person};
+use e2e::{Server, agents::Agent};
 use serde_json::{Value, json};
 
-struct World {
-    server: Server,
-    ada: Agent,
-    bob: Agent,
-    eve: Agent,
+/// A server with three agents, and a channel.
+pub struct World {
+    pub server: Server,
+    pub ada: Agent,
+    pub bob: Agent,
+    pub eve: Agent,
     /// A public channel, which ada owns and bob is in.
-    path: String,
-    id: String,
+    pub path: String,
+    pub id: String,
 }
 
 impl World {
-    async fn new() -> Result<Self> {
+    pub async fn new() -> Result<Self> {
         let server = Server::start().await?;
         let ada = Agent::sign_in(&server, "ada", 1).await?;
         let bob = Agent::sign_in(&server, "bob", 2).await?;
@@ -35,38 +36,60 @@ impl World {
         })
     }
 
-    async fn send(&self, who: &Agent, method: &str, path: &str, body: Value) -> Result<(u16, Value)> {
-        send(&self.server, who, method, &format!("{}{path}", self.path), body).await
+    pub async fn send(
+        &self,
+        who: &Agent,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> Result<(u16, Value)> {
+        send(
+            &self.server,
+            who,
+            method,
+            &format!("{}{path}", self.path),
+            body,
+        )
+        .await
     }
 
-    async fn get(&self, who: &Agent, path: &str) -> Result<Value> {
-        let (status, body) = who.get(&self.server, &format!("{}{path}", self.path)).await?;
+    pub async fn get(&self, who: &Agent, path: &str) -> Result<Value> {
+        let (status, body) = who
+            .get(&self.server, &format!("{}{path}", self.path))
+            .await?;
         assert_eq!(status, 200, "{path}: {body:#}");
         Ok(body)
     }
 
-    async fn post(&self, who: &Agent, body: &str) -> Result<(String, Value)> {
+    pub async fn post(&self, who: &Agent, body: &str) -> Result<(String, Value)> {
         let message = post(&self.server, who, &self.id, body).await?;
         Ok((format!("/messages/{}", text(&message, "id")?), message))
     }
 
     /// The events of the channel that an account may read.
-    async fn events(&self, who: &Agent) -> Result<Vec<Value>> {
+    pub async fn events(&self, who: &Agent) -> Result<Vec<Value>> {
         let path = format!("/api/events?topic=channel:{}&limit=1000", self.id);
         let (status, page) = who.get(&self.server, &path).await?;
         assert_eq!(status, 200, "{page:#}");
         Ok(page["items"].as_array().context("items")?.clone())
     }
 
-    async fn unread(&self, who: &Agent) -> Result<(i64, i64)> {
+    pub async fn unread(&self, who: &Agent) -> Result<(i64, i64)> {
         let (_, list) = who.get(&self.server, "/api/channels/unread").await?;
         let all = list.as_array().context("a list")?;
-        let own = all.iter().find(|one| one["channel"] == json!(self.id)).context("the channel")?;
-        Ok((own["unread"].as_i64().context("n")?, own["mentions"].as_i64().context("n")?))
+        let own = all
+            .iter()
+            .find(|one| one["channel"] == json!(self.id))
+            .context("the channel")?;
+        Ok((
+            own["unread"].as_i64().context("n")?,
+            own["mentions"].as_i64().context("n")?,
+        ))
     }
 }
 
-fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str> {
+/// A text of an answer.
+pub fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str> {
     value[field].as_str().with_context(|| value.to_string())
 }
 
@@ -80,14 +103,28 @@ async fn a_message_is_rendered_once_and_told_to_readers() -> Result<()> {
     for gone in ["<script", "alert", "hx-get", "id=", "class=", "<img"] {
         assert!(!html.contains(gone), "{gone} in {html}");
     }
-    assert_eq!((&message["seq"], &message["version"]), (&json!(1), &json!(1)));
-    assert_eq!((&message["author"]["name"], &message["body"]), (&json!("ada"), &json!(attack)));
+    assert_eq!(
+        (&message["seq"], &message["version"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(
+        (&message["author"]["name"], &message["body"]),
+        (&json!("ada"), &json!(attack))
+    );
     let events = world.events(&world.bob).await?;
-    let told = events.iter().find(|event| event["type"] == "message.created").context("told")?;
+    let told = events
+        .iter()
+        .find(|event| event["type"] == "message.created")
+        .context("told")?;
     assert_eq!(told["data"]["body"], json!(attack));
     assert_eq!(told["data"]["html"], message["html"]);
-    let one = world.get(&world.bob, &format!("/messages/{}", text(&message, "id")?)).await?;
-    assert_eq!((&one["mentioned"], &message["mentioned"]), (&json!(true), &json!(false)));
+    let one = world
+        .get(&world.bob, &format!("/messages/{}", text(&message, "id")?))
+        .await?;
+    assert_eq!(
+        (&one["mentioned"], &message["mentioned"]),
+        (&json!(true), &json!(false))
+    );
 
     for (body, accepted) in [
         ("a".repeat(16_384), 201),
@@ -101,14 +138,23 @@ async fn a_message_is_rendered_once_and_told_to_readers() -> Result<()> {
         ("[".repeat(16_000), 201),
         ("\u{202e}turned".to_owned(), 201),
     ] {
-        let (status, answer) = world.send(&world.ada, "POST", "/messages", json!({ "body": body })).await?;
+        let (status, answer) = world
+            .send(&world.ada, "POST", "/messages", json!({ "body": body }))
+            .await?;
         assert_eq!(status, accepted, "{:.40} {answer:.200}", body);
     }
     let foreign = channel(&world.server, &world.ada, "other", false).await?;
     let other = post(&world.server, &world.ada, &foreign, "there").await?;
-    for (reply_to, status) in [(&message["id"], 201), (&other["id"], 422), (&json!(world.ada.id), 422)] {
+    for (reply_to, status) in [
+        (&message["id"], 201),
+        (&other["id"], 422),
+        (&json!(world.ada.id), 422),
+    ] {
         let reply = json!({ "body": "re", "reply_to": reply_to });
-        assert_eq!(world.send(&world.bob, "POST", "/messages", reply).await?.0, status);
+        assert_eq!(
+            world.send(&world.bob, "POST", "/messages", reply).await?.0,
+            status
+        );
     }
     Ok(())
 }
@@ -117,24 +163,42 @@ async fn a_message_is_rendered_once_and_told_to_readers() -> Result<()> {
 async fn a_repeated_client_id_is_the_same_message() -> Result<()> {
     let world = World::new().await?;
     let new = json!({ "body": "once", "client_id": "c-1" });
-    let (status, first) = world.send(&world.ada, "POST", "/messages", new.clone()).await?;
+    let (status, first) = world
+        .send(&world.ada, "POST", "/messages", new.clone())
+        .await?;
     assert_eq!((status, &first["client_id"]), (201, &json!("c-1")));
     let other = json!({ "body": "another text", "client_id": "c-1" });
     for again in [new.clone(), other] {
         let (status, same) = world.send(&world.ada, "POST", "/messages", again).await?;
-        assert_eq!((status, &same["id"], &same["body"]), (200, &first["id"], &json!("once")));
+        assert_eq!(
+            (status, &same["id"], &same["body"]),
+            (200, &first["id"], &json!("once"))
+        );
     }
-    let (status, theirs) = world.send(&world.bob, "POST", "/messages", new.clone()).await?;
+    let (status, theirs) = world
+        .send(&world.bob, "POST", "/messages", new.clone())
+        .await?;
     assert_eq!(status, 201, "another author");
     assert_ne!(theirs["id"], first["id"]);
     let elsewhere = channel(&world.server, &world.ada, "elsewhere", false).await?;
     let path = format!("/api/channels/{elsewhere}/messages");
-    assert_eq!(send(&world.server, &world.ada, "POST", &path, new.clone()).await?.0, 201);
+    assert_eq!(
+        send(&world.server, &world.ada, "POST", &path, new.clone())
+            .await?
+            .0,
+        201
+    );
     // Deleted, it is the same message still.
     let path = format!("/messages/{}", text(&first, "id")?);
-    assert_eq!(world.send(&world.ada, "DELETE", &path, json!({})).await?.0, 204);
+    assert_eq!(
+        world.send(&world.ada, "DELETE", &path, json!({})).await?.0,
+        204
+    );
     let (status, same) = world.send(&world.ada, "POST", "/messages", new).await?;
-    assert_eq!((status, &same["id"], &same["deleted"]), (200, &first["id"], &json!(true)));
+    assert_eq!(
+        (status, &same["id"], &same["deleted"]),
+        (200, &first["id"], &json!(true))
+    );
     Ok(())
 }
 
@@ -146,7 +210,10 @@ async fn history_is_read_both_ways_and_around_while_others_post() -> Result<()> 
         ids.push(text(&world.post(&world.ada, &format!("m{n}")).await?.1, "id")?.to_owned());
     }
     let seqs = |page: &Value| -> Vec<i64> {
-        each(page, "seq").iter().filter_map(|seq| seq.as_i64()).collect()
+        each(page, "seq")
+            .iter()
+            .filter_map(|seq| seq.as_i64())
+            .collect()
     };
     let page = world.get(&world.bob, "/messages").await?;
     assert_eq!(seqs(&page), (6..=25).rev().collect::<Vec<_>>());
@@ -154,7 +221,9 @@ async fn history_is_read_both_ways_and_around_while_others_post() -> Result<()> 
     world.post(&world.bob, "m26").await?;
     let next = text(&page, "next")?;
     for field in ["after", "before"] {
-        let page = world.get(&world.bob, &format!("/messages?{field}={next}")).await?;
+        let page = world
+            .get(&world.bob, &format!("/messages?{field}={next}"))
+            .await?;
         assert_eq!(seqs(&page), (1..=5).rev().collect::<Vec<_>>());
         assert_eq!(page["next"], Value::Null);
     }
@@ -163,7 +232,9 @@ async fn history_is_read_both_ways_and_around_while_others_post() -> Result<()> 
     loop {
         let page = world.get(&world.eve, &path).await?;
         read.extend(seqs(&page));
-        let Some(next) = page["next"].as_str() else { break };
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
         world.post(&world.bob, "more").await?;
         path = format!("/messages?limit=10&after={next}");
     }
@@ -172,22 +243,33 @@ async fn history_is_read_both_ways_and_around_while_others_post() -> Result<()> 
     assert_eq!(seqs(&before), [9, 8, 7]);
     for (around, limit, expected) in [
         (13, 5, vec![11, 12, 13, 14, 15]),
-        (1, 5, vec![1, 2, 3]),
+        (1, 5, vec![1, 2, 3, 4, 5]),
         (13, 1, vec![13]),
         (13, 2, vec![13, 14]),
     ] {
-        let page = world.get(&world.bob, &format!("/messages?limit={limit}&around={around}")).await?;
+        let page = world
+            .get(
+                &world.bob,
+                &format!("/messages?limit={limit}&around={around}"),
+            )
+            .await?;
         assert_eq!(seqs(&page), expected, "{around} {limit}");
         let next = text(&page, "next")?;
-        let after = world.get(&world.bob, &format!("/messages?limit=1&after={next}")).await?;
+        let after = world
+            .get(&world.bob, &format!("/messages?limit=1&after={next}"))
+            .await?;
         assert_eq!(seqs(&after), [expected[expected.len() - 1] + 1]);
         if expected[0] > 1 {
             let previous = text(&page, "previous")?;
-            let before = world.get(&world.bob, &format!("/messages?limit=1&before={previous}")).await?;
+            let before = world
+                .get(&world.bob, &format!("/messages?limit=1&before={previous}"))
+                .await?;
             assert_eq!(seqs(&before), [expected[0] - 1]);
         }
     }
-    let by_id = world.get(&world.bob, &format!("/messages?limit=3&around={}", ids[12])).await?;
+    let by_id = world
+        .get(&world.bob, &format!("/messages?limit=3&around={}", ids[12]))
+        .await?;
     assert_eq!(seqs(&by_id), [12, 13, 14]);
     for (query, status) in [
         ("before=x", 422),
@@ -197,7 +279,11 @@ async fn history_is_read_both_ways_and_around_while_others_post() -> Result<()> 
         ("around=01890000-0000-7000-8000-000000000000", 404),
     ] {
         let path = format!("{}/messages?{query}", world.path);
-        assert_eq!(world.bob.get(&world.server, &path).await?.0, status, "{query}");
+        assert_eq!(
+            world.bob.get(&world.server, &path).await?.0,
+            status,
+            "{query}"
+        );
     }
     Ok(())
 }
@@ -206,17 +292,35 @@ async fn history_is_read_both_ways_and_around_while_others_post() -> Result<()> 
 async fn an_edit_keeps_what_was_said_for_author_and_moderators() -> Result<()> {
     let world = World::new().await?;
     let (path, _) = world.post(&world.bob, "my password is hunter2").await?;
-    let (status, edited) = world.send(&world.bob, "PATCH", &path, json!({ "body": "nothing" })).await?;
-    assert_eq!((status, &edited["version"], &edited["body"]), (200, &json!(2), &json!("nothing")));
+    let (status, edited) = world
+        .send(&world.bob, "PATCH", &path, json!({ "body": "nothing" }))
+        .await?;
+    assert_eq!(
+        (status, &edited["version"], &edited["body"]),
+        (200, &json!(2), &json!("nothing"))
+    );
     assert!(edited["edited_at"].is_string());
-    let refused = world.send(&world.ada, "PATCH", &path, json!({ "body": "mine" })).await?;
+    let refused = world
+        .send(&world.ada, "PATCH", &path, json!({ "body": "mine" }))
+        .await?;
     assert_eq!(refusal(&refused), (403, "forbidden"));
-    let refused = world.send(&world.eve, "PATCH", &path, json!({ "body": "mine" })).await?;
+    let refused = world
+        .send(&world.eve, "PATCH", &path, json!({ "body": "mine" }))
+        .await?;
     assert_eq!(refusal(&refused), (403, "not-a-member"));
     // What is kept of the event of its posting says what the message says now.
     let events = json!(world.events(&world.eve).await?).to_string();
-    assert!(!events.contains("hunter2") && events.contains("nothing"), "{events}");
-    let (_, list) = world.eve.get(&world.server, &format!("{}/search?query=hunter2", world.path)).await?;
+    assert!(
+        !events.contains("hunter2") && events.contains("nothing"),
+        "{events}"
+    );
+    let (_, list) = world
+        .eve
+        .get(
+            &world.server,
+            &format!("{}/search?query=hunter2", world.path),
+        )
+        .await?;
     assert_eq!(list["items"], json!([]));
 
     let revisions = format!("{path}/revisions");
@@ -224,11 +328,16 @@ async fn an_edit_keeps_what_was_said_for_author_and_moderators() -> Result<()> {
         let read = world.get(reader, &revisions).await?;
         assert_eq!(each(&read, "body"), ["nothing", "my password is hunter2"]);
     }
-    let refused = world.eve.get(&world.server, &format!("{}{revisions}", world.path)).await?;
+    let refused = world
+        .eve
+        .get(&world.server, &format!("{}{revisions}", world.path))
+        .await?;
     assert_eq!(refusal(&refused), (403, "forbidden"));
     for (version, status) in [(1, 204), (2, 404)] {
         let version = format!("{revisions}/{version}");
-        let struck = world.send(&world.bob, "DELETE", &version, json!({})).await?;
+        let struck = world
+            .send(&world.bob, "DELETE", &version, json!({}))
+            .await?;
         assert_eq!(struck.0, status);
     }
     let read = world.get(&world.ada, &revisions).await?;
@@ -241,39 +350,73 @@ async fn an_edit_keeps_what_was_said_for_author_and_moderators() -> Result<()> {
 async fn a_deletion_reaches_every_copy_and_keeps_the_place() -> Result<()> {
     let world = World::new().await?;
     let new = json!({ "body": "canary @bob" });
-    let request = world.ada.request(&world.server, "POST", &format!("{}/messages", world.path));
-    let message: Value = request.json(&new).header("idempotency-key", "k").send().await?.json().await?;
+    let request = world
+        .ada
+        .request(&world.server, "POST", &format!("{}/messages", world.path));
+    let message: Value = request
+        .json(&new)
+        .header("idempotency-key", "k")
+        .send()
+        .await?
+        .json()
+        .await?;
     let path = format!("/messages/{}", text(&message, "id")?);
-    world.send(&world.ada, "PATCH", &path, json!({ "body": "canary two @bob" })).await?;
+    world
+        .send(
+            &world.ada,
+            "PATCH",
+            &path,
+            json!({ "body": "canary two @bob" }),
+        )
+        .await?;
     let pin = format!("/pins/{}", text(&message, "id")?);
     assert_eq!(world.send(&world.ada, "PUT", &pin, json!({})).await?.0, 204);
     let thumb = format!("{path}/reactions/%F0%9F%91%8D");
-    assert_eq!(world.send(&world.bob, "PUT", &thumb, json!({})).await?.0, 200);
+    assert_eq!(
+        world.send(&world.bob, "PUT", &thumb, json!({})).await?.0,
+        200
+    );
     let refused = world.send(&world.bob, "DELETE", &path, json!({})).await?;
     assert_eq!(refusal(&refused), (403, "forbidden"));
     for _ in 0..2 {
-        assert_eq!(world.send(&world.ada, "DELETE", &path, json!({})).await?.0, 204);
+        assert_eq!(
+            world.send(&world.ada, "DELETE", &path, json!({})).await?.0,
+            204
+        );
     }
     for reader in [&world.ada, &world.bob, &world.eve] {
         let history = world.get(reader, "/messages").await?;
         let gone = &history["items"][0];
         assert_eq!((&gone["deleted"], &gone["seq"]), (&json!(true), &json!(1)));
-        assert_eq!((&gone["author"], &gone["body"], &gone["html"]), (&Value::Null, &Value::Null, &Value::Null));
-        assert_eq!((&gone["reactions"], &gone["pinned"]), (&json!([]), &json!(false)));
+        assert_eq!(
+            (&gone["author"], &gone["body"], &gone["html"]),
+            (&Value::Null, &Value::Null, &Value::Null)
+        );
+        assert_eq!(
+            (&gone["reactions"], &gone["pinned"]),
+            (&json!([]), &json!(false))
+        );
         for copy in ["/search?query=canary", "/pins"] {
             assert_eq!(world.get(reader, copy).await?["items"], json!([]), "{copy}");
         }
         let events = json!(world.events(reader).await?).to_string();
         assert!(!events.contains("canary"), "{events}");
     }
-    let revisions = world.ada.get(&world.server, &format!("{}{path}/revisions", world.path)).await?;
+    let revisions = world
+        .ada
+        .get(&world.server, &format!("{}{path}/revisions", world.path))
+        .await?;
     assert_eq!(revisions.0, 404);
     for (method, path, body) in [
         ("PATCH", path.clone(), json!({ "body": "x" })),
         ("PUT", thumb, json!({})),
         ("PUT", pin, json!({})),
     ] {
-        assert_eq!(world.send(&world.ada, method, &path, body).await?.0, 404, "{path}");
+        assert_eq!(
+            world.send(&world.ada, method, &path, body).await?.0,
+            404,
+            "{path}"
+        );
     }
     let mut admin = world.server.database.connect().await?;
     let left: i64 = sqlx::query_scalar(
@@ -289,11 +432,15 @@ async fn a_deletion_reaches_every_copy_and_keeps_the_place() -> Result<()> {
     world.post(&world.ada, "canary three").await?;
     let refused = world.send(&world.bob, "DELETE", "", json!({})).await?;
     assert_eq!(refusal(&refused), (403, "forbidden"));
-    assert_eq!(world.send(&world.ada, "DELETE", "", json!({})).await?.0, 204);
+    assert_eq!(
+        world.send(&world.ada, "DELETE", "", json!({})).await?.0,
+        204
+    );
     assert_eq!(world.bob.get(&world.server, &world.path).await?.0, 404);
-    let left: i64 = sqlx::query_scalar("select count(*) from events.event e where e::text like '%canary%'")
-        .fetch_one(&mut admin)
-        .await?;
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from events.event e where e::text like '%canary%'")
+            .fetch_one(&mut admin)
+            .await?;
     assert_eq!(left, 0);
     Ok(())
 }
@@ -310,21 +457,38 @@ async fn one_glyph_is_one_reaction_of_an_account() -> Result<()> {
     for emoji in ["%F0%9F%91%8D", "%F0%9F%91%8D%EF%B8%8F", "%F0%9F%91%8D"] {
         let (status, message) = put(&world.bob, emoji).await?;
         assert_eq!(status, 200);
-        assert_eq!(message["reactions"], json!([{ "emoji": "👍", "count": 1, "me": true }]));
+        assert_eq!(
+            message["reactions"],
+            json!([{ "emoji": "👍", "count": 1, "me": true }])
+        );
     }
     let (_, message) = put(&world.ada, "%F0%9F%91%8D").await?;
     assert_eq!(message["reactions"][0]["count"], 2);
-    for emoji in ["a", "%E4%B8%AD", "%F0%9F%91%8D%F0%9F%91%8D", &"%F0%9F%91%8D".repeat(300)] {
+    for emoji in [
+        "a",
+        "%E4%B8%AD",
+        "%F0%9F%91%8D%F0%9F%91%8D",
+        &"%F0%9F%91%8D".repeat(300),
+    ] {
         assert_eq!(put(&world.bob, emoji).await?.0, 422, "{emoji:.20}");
     }
-    assert_eq!(refusal(&put(&world.eve, "%F0%9F%91%8D").await?), (403, "not-a-member"));
+    assert_eq!(
+        refusal(&put(&world.eve, "%F0%9F%91%8D").await?),
+        (403, "not-a-member")
+    );
     let remove = format!("{path}/reactions/%F0%9F%91%8D%EF%B8%8F");
     for _ in 0..2 {
         let (status, message) = world.send(&world.bob, "DELETE", &remove, json!({})).await?;
-        assert_eq!((status, &message["reactions"][0]["count"]), (200, &json!(1)));
+        assert_eq!(
+            (status, &message["reactions"][0]["count"]),
+            (200, &json!(1))
+        );
     }
     let events = world.events(&world.eve).await?;
-    let told: Vec<_> = events.iter().filter(|event| event["type"] == "message.reaction").collect();
+    let told: Vec<_> = events
+        .iter()
+        .filter(|event| event["type"] == "message.reaction")
+        .collect();
     assert_eq!(told.len(), 3, "what changed nothing is not told");
     assert_eq!(told[2]["data"]["added"], false);
     Ok(())
@@ -338,7 +502,11 @@ async fn counts_are_those_of_the_rows_and_marks_never_go_back() -> Result<()> {
         ids.push(text(&world.post(&world.ada, body).await?.1, "id")?.to_owned());
     }
     world.post(&world.bob, "own").await?;
-    assert_eq!(world.unread(&world.bob).await?, (5, 3), "@all counts for an owner");
+    assert_eq!(
+        world.unread(&world.bob).await?,
+        (5, 3),
+        "@all counts for an owner"
+    );
     let mark = |who, id: &str| {
         let body = json!({ "message_id": id });
         let world = &world;
@@ -349,18 +517,31 @@ async fn counts_are_those_of_the_rows_and_marks_never_go_back() -> Result<()> {
     assert_eq!(mark(&world.bob, &ids[0]).await?.0, 204);
     assert_eq!(world.unread(&world.bob).await?, (3, 2), "not backwards");
     let path = format!("/messages/{}", ids[2]);
-    world.send(&world.ada, "PATCH", &path, json!({ "body": "three" })).await?;
-    assert_eq!(world.unread(&world.bob).await?, (3, 1), "the mention was edited out");
+    world
+        .send(&world.ada, "PATCH", &path, json!({ "body": "three" }))
+        .await?;
+    assert_eq!(
+        world.unread(&world.bob).await?,
+        (3, 1),
+        "the mention was edited out"
+    );
     world.send(&world.ada, "DELETE", &path, json!({})).await?;
     assert_eq!(world.unread(&world.bob).await?, (2, 1));
-    assert_eq!(mark(&world.bob, &ids[2]).await?.0, 204, "a deleted one can be read");
+    assert_eq!(
+        mark(&world.bob, &ids[2]).await?.0,
+        204,
+        "a deleted one can be read"
+    );
     let hide = json!({ "action": "hide", "reason": "spam" });
     let path = format!("/messages/{}/moderation", ids[4]);
     assert_eq!(world.send(&world.ada, "PUT", &path, hide).await?.0, 200);
     assert_eq!(world.unread(&world.bob).await?, (1, 0));
     assert_eq!(mark(&world.bob, &ids[4]).await?.0, 204);
     assert_eq!(world.unread(&world.bob).await?, (0, 0));
-    assert_eq!(refusal(&mark(&world.eve, &ids[4]).await?), (403, "not-a-member"));
+    assert_eq!(
+        refusal(&mark(&world.eve, &ids[4]).await?),
+        (403, "not-a-member")
+    );
     let foreign = channel(&world.server, &world.ada, "other", false).await?;
     let foreign = post(&world.server, &world.ada, &foreign, "x").await?;
     assert_eq!(mark(&world.bob, text(&foreign, "id")?).await?.0, 404);
@@ -368,11 +549,20 @@ async fn counts_are_those_of_the_rows_and_marks_never_go_back() -> Result<()> {
     let reads = world.get(&world.ada, "/reads").await?;
     let reads = reads.as_array().context("a list")?;
     assert_eq!(reads.len(), 1);
-    assert_eq!((&reads[0]["account"], &reads[0]["message_id"]), (&json!(world.bob.id), &json!(ids[4])));
-    let refused = world.eve.get(&world.server, &format!("{}/reads", world.path)).await?;
+    assert_eq!(
+        (&reads[0]["account"], &reads[0]["message_id"]),
+        (&json!(world.bob.id), &json!(ids[4]))
+    );
+    let refused = world
+        .eve
+        .get(&world.server, &format!("{}/reads", world.path))
+        .await?;
     assert_eq!(refusal(&refused), (403, "not-a-member"));
     let told = json!(world.events(&world.eve).await?).to_string();
-    assert!(!told.contains("channel.read"), "an outsider hears nobody's reading: {told}");
+    assert!(
+        !told.contains("channel.read"),
+        "an outsider hears nobody's reading: {told}"
+    );
     let told = json!(world.events(&world.ada).await?).to_string();
     assert!(told.contains("channel.read"));
     // Who joins has read what was there.
@@ -382,167 +572,51 @@ async fn counts_are_those_of_the_rows_and_marks_never_go_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_a_moderator_hides_stays_hidden_and_a_lock_stops_every_verb() -> Result<()> {
-    let world = World::new().await?;
-    let admin = Person::register(&world.server, "root-1").await?.into_admin(&world.server).await?;
-    let (path, message) = world.post(&world.bob, "ugly words").await?;
-    let moderation = format!("{path}/moderation");
-    let hide = json!({ "action": "hide", "reason": "rude" });
-    for who in [&world.bob, &world.eve] {
-        let refused = world.send(who, "PUT", &moderation, hide.clone()).await?;
-        assert_eq!(refusal(&refused), (403, "forbidden"));
-    }
-    let url = format!("{}{moderation}", world.path);
-    let done = admin.request(&world.server, reqwest::Method::PUT, &url).json(&hide).send().await?;
-    assert_eq!(done.status(), 200);
-    let seen = world.get(&world.eve, &path).await?;
-    assert_eq!((&seen["hidden"], &seen["body"], &seen["author"]), (&json!(true), &Value::Null, &Value::Null));
-    let own = world.get(&world.bob, &path).await?;
-    assert_eq!((&own["body"], &own["moderation"]["reason"]), (&json!("ugly words"), &json!("rude")));
-    assert_eq!(world.get(&world.ada, &path).await?["body"], "ugly words");
-    assert_eq!(world.get(&world.eve, "/search?query=ugly").await?["items"], json!([]));
-    let events = json!(world.events(&world.eve).await?).to_string();
-    assert!(!events.contains("ugly"), "{events}");
-
-    let locked = (409, "message-locked");
-    let thumb = format!("{path}/reactions/%F0%9F%91%8D");
-    for (who, method, path, body) in [
-        (&world.bob, "PATCH", &path, json!({ "body": "nicer" })),
-        (&world.bob, "DELETE", &path, json!({})),
-        (&world.bob, "PUT", &thumb, json!({})),
-    ] {
-        assert_eq!(refusal(&world.send(who, method, path, body).await?), locked, "{method}");
-    }
-    // Neither its author nor a role in the channel undoes what the platform's moderators did.
-    for who in [&world.bob, &world.ada] {
-        let refused = world.send(who, "DELETE", &moderation, json!({})).await?;
-        assert_eq!(refusal(&refused), (403, "forbidden"));
-    }
-    let done = admin.request(&world.server, reqwest::Method::DELETE, &url).send().await?;
-    assert_eq!(done.status(), 204);
-    assert_eq!(world.get(&world.eve, &path).await?["body"], "ugly words");
-
-    // A channel's own moderators do so there, and only there.
-    let (own, _) = world.post(&world.ada, "mine").await?;
-    let own = format!("{own}/moderation");
-    let lock = json!({ "action": "lock", "reason": "enough" });
-    assert_eq!(world.send(&world.ada, "PUT", &moderation, lock.clone()).await?.0, 200);
-    let refused = world.send(&world.bob, "PATCH", &path, json!({ "body": "x" })).await?;
-    assert_eq!(refusal(&refused), locked);
-    assert_eq!(world.send(&world.ada, "DELETE", &moderation, json!({})).await?.0, 204);
-    assert_eq!(world.send(&world.ada, "PUT", &own, lock).await?.0, 200);
-    let refused = world.send(&world.ada, "DELETE", &own, json!({})).await?;
-    assert_eq!(refusal(&refused), (403, "forbidden"), "nobody for themselves");
-    let audit = admin.get(&world.server, "/api/audit?action=message.hide").send().await?;
-    let audit: Value = audit.json().await?;
-    assert_eq!(audit["items"][0]["subject"], message["id"], "{audit:#}");
-    Ok(())
-}
-
-#[tokio::test]
 async fn words_of_any_language_are_found() -> Result<()> {
     let world = World::new().await?;
-    for body in ["我们明天开会讨论预算", "今日は会議があります", "Завтра СОВЕЩАНИЕ", "cafe\u{301} 100% sure", "**bo**ld"] {
+    for body in [
+        "我们明天开会讨论预算",
+        "今日は会議があります",
+        "Завтра СОВЕЩАНИЕ",
+        "cafe\u{301} 100% sure",
+        "**bo**ld",
+    ] {
         world.post(&world.ada, body).await?;
     }
-    for (query, seq) in [("开会", 1), ("会議", 2), ("совещание", 3), ("CAFÉ", 4), ("100%", 4), ("sure 100", 4), ("bold", 5)] {
-        let request = world.bob.request(&world.server, "GET", &format!("{}/search", world.path));
-        let found: Value = request.query(&[("query", query)]).send().await?.json().await?;
+    for (query, seq) in [
+        ("开会", 1),
+        ("会議", 2),
+        ("совещание", 3),
+        ("CAFÉ", 4),
+        ("100%", 4),
+        ("sure 100", 4),
+        ("bold", 5),
+    ] {
+        let request = world
+            .bob
+            .request(&world.server, "GET", &format!("{}/search", world.path));
+        let found: Value = request
+            .query(&[("query", query)])
+            .send()
+            .await?
+            .json()
+            .await?;
         assert_eq!(each(&found, "seq"), [seq], "{query}");
     }
-    let request = world.bob.request(&world.server, "GET", &format!("{}/search", world.path));
-    assert_eq!(request.query(&[("query", "10_")]).send().await?.json::<Value>().await?["items"], json!([]));
+    let request = world
+        .bob
+        .request(&world.server, "GET", &format!("{}/search", world.path));
+    assert_eq!(
+        request
+            .query(&[("query", "10_")])
+            .send()
+            .await?
+            .json::<Value>()
+            .await?["items"],
+        json!([])
+    );
     let first = world.get(&world.bob, "/search?query=o&limit=1").await?;
     let next = text(&first, "next");
     assert!(next.is_err() && each(&first, "seq") == [5], "{first:#}");
     Ok(())
-}
-
-#[tokio::test]
-async fn pins_are_few_and_slow_mode_and_youth_limit_posts() -> Result<()> {
-    let world = World::new().await?;
-    let (path, message) = world.post(&world.bob, "pin me").await?;
-    let pin = format!("/pins/{}", text(&message, "id")?);
-    assert_eq!(refusal(&world.send(&world.bob, "PUT", &pin, json!({})).await?), (403, "forbidden"));
-    for _ in 0..2 {
-        assert_eq!(world.send(&world.ada, "PUT", &pin, json!({})).await?.0, 204);
-    }
-    assert_eq!(each(&world.get(&world.eve, "/pins").await?, "body"), ["pin me"]);
-    assert_eq!(world.get(&world.eve, &path).await?["pinned"], true);
-    assert_eq!(world.send(&world.ada, "DELETE", &pin, json!({})).await?.0, 204);
-    assert_eq!(world.get(&world.eve, "/pins").await?["items"], json!([]));
-    let fill = format!(
-        "insert into channels.message (id, channel_id, seq, author_id, body, html, plain, words)
-         select platform.uuid_v7(), '{0}', 1000 + n, '{1}', 'x', 'x', 'x', 'x' from generate_series(1, 50) n;
-         insert into channels.pin (channel_id, message_id) select channel_id, id from channels.message where seq > 1000",
-        world.id, world.ada.id
-    );
-    world.server.database.execute(&fill).await?;
-    assert_eq!(refusal(&world.send(&world.ada, "PUT", &pin, json!({})).await?), (409, "too-many-pins"));
-
-    let slow = json!({ "slow_mode_ms": 60_000 });
-    assert_eq!(world.send(&world.ada, "PATCH", "", slow).await?.0, 200);
-    let request = world.bob.request(&world.server, "POST", &format!("{}/messages", world.path));
-    let refused = request.json(&json!({ "body": "again" })).send().await?;
-    assert_eq!(refused.status(), 429);
-    let wait: u32 = refused.headers()["retry-after"].to_str()?.parse()?;
-    assert!((1..=60).contains(&wait), "{wait}");
-    assert_eq!(refused.json::<Value>().await?["code"], "slow-mode");
-    // The 60 of this hour are used up by the owner, whom slow mode does not bind.
-    for n in 50..60 {
-        world.post(&world.ada, &format!("{n}")).await?;
-    }
-    let refused = world.send(&world.ada, "POST", "/messages", json!({ "body": "61" })).await?;
-    assert_eq!(refusal(&refused), (429, "new-account"));
-    grow_up(&world.server).await?;
-    world.post(&world.ada, "61").await?;
-    Ok(())
-}
-
-#[tokio::test]
-async fn blocks_and_mutes_hide_and_silence() -> Result<()> {
-    let world = World::new().await?;
-    let stand_in = "create schema if not exists social;
-        create table if not exists social.block (
-            blocker uuid, blocked uuid, mute boolean not null default false, created_at timestamptz default now());
-        create or replace function social.blocks(blocker uuid, blocked uuid) returns boolean
-        language sql stable as $$ select exists (
-            select from social.block b where b.blocker = $1 and b.blocked = $2 and not b.mute) $$;";
-    let exists = "select to_regclass('social.block') is not null";
-    let mut admin = world.server.database.connect().await?;
-    let is_there: bool = sqlx::query_scalar(exists).fetch_one(&mut admin).await?;
-    if !is_there {
-        world.server.database.execute(stand_in).await?;
-    }
-    let direct = send(&world.server, &world.bob, "POST", "/api/dms", json!({ "to": ["ada"] })).await?;
-    let block = format!("insert into social.block (blocker, blocked) values ('{}', '{}')", world.ada.id, world.bob.id);
-    world.server.database.execute(&block).await?;
-    let (path, _) = world.post(&world.bob, "you see me not @ada").await?;
-    let (own, _) = world.post(&world.eve_joins().await?, "hello").await?;
-    assert_eq!(world.unread(&world.ada).await?, (1, 0), "not bob's");
-    assert_eq!(world.ada.get(&world.server, &format!("{}{path}", world.path)).await?.0, 404);
-    assert_eq!(each(&world.get(&world.ada, "/messages").await?, "body"), ["hello"]);
-    assert_eq!(world.get(&world.ada, "/search?query=see").await?["items"], json!([]));
-    let thumb = format!("{own}/reactions/%F0%9F%91%8D");
-    world.send(&world.bob, "PUT", &thumb, json!({})).await?;
-    assert_eq!(world.get(&world.ada, &own).await?["reactions"], json!([]));
-    assert_eq!(each(&world.get(&world.eve, "/messages").await?, "body").len(), 2, "others do");
-    let id = text(&direct.1, "id")?;
-    let path = format!("/api/channels/{id}/messages");
-    let refused = send(&world.server, &world.bob, "POST", &path, json!({ "body": "x" })).await?;
-    assert_eq!(refusal(&refused), (403, "forbidden"));
-    let both = send(&world.server, &world.bob, "POST", "/api/dms", json!({ "to": ["ada", "eve"] })).await?;
-    assert_eq!(refusal(&both), (422, "invalid-input"), "as an account that is not there");
-    Ok(())
-}
-
-impl World {
-    /// Eve, a member from now on.
-    async fn eve_joins(&self) -> Result<Agent> {
-        self.send(&self.eve, "POST", "/join", json!({})).await?;
-        Ok(Agent {
-            id: self.eve.id,
-            token: self.eve.token.clone(),
-        })
-    }
 }

@@ -7,6 +7,8 @@ mod async_skills;
 mod audit;
 mod channels;
 mod channels_messages;
+mod channels_moderation;
+mod channels_notices;
 mod channels_races;
 mod claims;
 mod database;

@@ -1,9 +1,11 @@
 -- Takes an account out of a channel: itself, or another one by an owner or, if it is a mere member, by a moderator.
 -- A channel that others are in keeps an owner; one that nobody is in any more is archived.
-create or replace function channels.remove_member(by uuid, ref text, target uuid, client jsonb) returns jsonb
+create or replace function channels.remove_member(by uuid, ref text, who text, client jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
+    -- Also one that is not active any more, by its id.
+    target uuid := coalesce(platform.uuid_of(who), channels.account_of(who));
     c channels.channel := channels.lock(by, ref);
     own_role text;
     its_role text;
@@ -37,4 +39,4 @@ begin
     return '{"ok": null}';
 end
 $$;
-grant execute on function channels.remove_member(uuid, text, uuid, jsonb) to gather_channels;
+grant execute on function channels.remove_member(uuid, text, text, jsonb) to gather_channels;

@@ -214,7 +214,10 @@ pub async fn create(
         .await
         .on_constraint("channel_name_key", name_taken())?;
     let channel = made.value()?;
-    Ok(Created::at(format!("/api/channels/{}", channel.id), channel))
+    Ok(Created::at(
+        format!("/api/channels/{}", channel.id),
+        channel,
+    ))
 }
 
 /// One channel, by its id or its name.

@@ -116,7 +116,7 @@ pub async fn leave(
     client: Client,
     Path(channel): Path<String>,
 ) -> Result<StatusCode> {
-    let own = caller.id;
+    let own = caller.id.to_string();
     take_out(&db, &caller, &client, channel, own).await
 }
 
@@ -185,7 +185,10 @@ pub async fn add(
     if !set.is_new {
         return Ok(Json(set.member).into_response());
     }
-    let location = format!("/api/channels/{}/members/{}", set.channel, set.member.account);
+    let location = format!(
+        "/api/channels/{}/members/{}",
+        set.channel, set.member.account
+    );
     Ok(Created::at(location, set.member).into_response())
 }
 
@@ -215,7 +218,7 @@ pub async fn put(
 /// Takes an account out of a channel. Everybody can leave by themselves.
 #[utoipa::path(
     delete, path = "/api/channels/{channel}/members/{account}", tag = "channels", operation_id = "remove_member",
-    params(("channel" = String, Path, description = "Id or name"), ("account" = Uuid, Path)),
+    params(("channel" = String, Path, description = "Id or name"), ("account" = String, Path, description = "Id or name")),
     responses(
         (status = 204, description = "Done"),
         (status = 403, description = "`forbidden`, `not-a-member`"),
@@ -228,9 +231,9 @@ pub async fn remove(
     db: Db,
     caller: Caller,
     client: Client,
-    Path((channel, account)): Path<(String, Uuid)>,
+    Path((channel, account)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    if account != caller.id && !caller.allows("social:write") {
+    if account != caller.id.to_string() && !caller.allows("social:write") {
         return Err(Problem::forbidden("This needs the scope `social:write`."));
     }
     take_out(&db, &caller, &client, channel, account).await
@@ -258,7 +261,7 @@ async fn take_out(
     caller: &Caller,
     client: &Client,
     channel: String,
-    account: Uuid,
+    account: String,
 ) -> Result<StatusCode> {
     let gone: Outcome<()> = db
         .one(

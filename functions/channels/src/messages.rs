@@ -183,9 +183,7 @@ fn page(place: Place, limit: i64, mut older: Vec<Message>, mut newer: Vec<Messag
             let has_newer = !newer.is_empty();
             let next = cut(&mut newer, limit - older.len(), 'a');
             // Where the page has no room for newer ones, they begin after the middle.
-            let next = next.or_else(|| {
-                (has_newer && newer.is_empty()).then(|| format!("a{seq}"))
-            });
+            let next = next.or_else(|| (has_newer && newer.is_empty()).then(|| format!("a{seq}")));
             older.reverse();
             older.append(&mut newer);
             MessagePage {

@@ -157,9 +157,16 @@ pub async fn moderate(
         Action::Pin => "pin",
     };
     let reason = Some(moderation.reason);
-    act(&db, &caller, &client, (channel, message), Some(action), reason)
-        .await
-        .map(Json)
+    act(
+        &db,
+        &caller,
+        &client,
+        (channel, message),
+        Some(action),
+        reason,
+    )
+    .await
+    .map(Json)
 }
 
 /// Undoes hiding and locking. Nobody does so for a message of their own.
@@ -193,7 +200,9 @@ async fn act(
     reason: Option<String>,
 ) -> Result<Message> {
     if !is_moderator(caller) && !caller.allows("social:write") {
-        return Err(Problem::forbidden("This needs the scope `social:moderate`."));
+        return Err(Problem::forbidden(
+            "This needs the scope `social:moderate`.",
+        ));
     }
     let done: Outcome<Message> = db
         .one(

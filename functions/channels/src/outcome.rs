@@ -101,7 +101,9 @@ impl Refusal {
                 "Only members of the channel may do this. Join it first.",
             ),
             Self::NotFound => Problem::not_found("channel"),
-            Self::NotHidable => Problem::invalid("hidden", "is for direct channels; leave this one"),
+            Self::NotHidable => {
+                Problem::invalid("hidden", "is for direct channels; leave this one")
+            }
             Self::ReplyNotFound => Problem::invalid("reply_to", "is no message of this channel"),
             Self::SlowMode => limited(
                 "slow-mode",
@@ -111,7 +113,9 @@ impl Refusal {
             Self::TooManyMembers => {
                 Problem::invalid("to", "may name at most 9 accounts beside yourself")
             }
-            Self::TooManyPins => Problem::conflict("too-many-pins", "A channel has at most 50 pins."),
+            Self::TooManyPins => {
+                Problem::conflict("too-many-pins", "A channel has at most 50 pins.")
+            }
             Self::TooManyReactions => Problem::conflict(
                 "too-many-reactions",
                 "A message has at most 50 kinds of reactions.",

@@ -25,7 +25,7 @@ pub struct ReadReceipt {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Unread {
     channel: Uuid,
-    /// Messages of others after `last_read`; 1,000 stands for more, too.
+    /// Messages of others after `last_read`, among the newest 1,000.
     unread: i64,
     /// Those of them that mention the caller.
     mentions: i64,
@@ -124,7 +124,7 @@ pub async fn list(
     }
 }
 
-/// What the caller has not read, of each channel that it is in; at most 1,000, the newest channels first. Own messages
+/// What the caller has not read, of each channel that it is in; at most 1,000 channels, the newest first. Own messages
 /// and deleted ones don't count, nor those of accounts that the caller has blocked or muted.
 #[utoipa::path(
     get, path = "/api/channels/unread", tag = "channels",
@@ -141,10 +141,12 @@ pub async fn unread(db: Db, caller: Caller) -> Result<Json<Vec<Unread>>> {
                  select count(*) as unread, count(*) filter (where u.mentioned) as mentions
                  from (
                      select $1 = any (m.mentions) or m.mentions_all as mentioned
-                     from readable_message($1) m
-                     where m.channel_id = b.channel_id and m.seq > b.read_seq and m.state = 'shown'
-                     and m.author_id <> $1
-                     order by m.seq desc limit 1000
+                     from (
+                         select w.id from message w where w.channel_id = b.channel_id and w.seq > b.read_seq
+                         order by w.seq desc limit 1000
+                     ) newest
+                     join readable_message($1) m on m.id = newest.id
+                     where m.state = 'shown' and m.author_id <> $1
                  ) u
              ) n
              where b.account_id = $1 order by b.channel_id desc limit 1000",

@@ -53,7 +53,14 @@ pub async fn search(
                      order by w.seq desc limit $6
                  ) m), '[]') as found
              from (select find($1, $2) as id) c where c.id is not null",
-            args![caller.id, channel, first, patterns, page.after, page.fetch()],
+            args![
+                caller.id,
+                channel,
+                first,
+                patterns,
+                page.after,
+                page.fetch()
+            ],
         )
         .await?;
     let found = row.ok_or_else(|| Problem::not_found("channel"))?.found;
