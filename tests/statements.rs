@@ -163,7 +163,10 @@ fn statements(folder: &Folder) -> Result<Vec<Found>> {
         }
         for call in calls {
             let is_found = match (&call, literal(&call)) {
-                (_, Some(sql)) => statements.contains(&sql),
+                // What opens and ends a transaction needs no right and has no plan.
+                (_, Some(sql)) => {
+                    ["begin", "commit", "rollback"].contains(&sql.as_str()) || statements.contains(&sql)
+                }
                 (TokenTree::Ident(name), None) => {
                     // `Db` itself hands on what its callers gave.
                     ["let", "const", "static"]

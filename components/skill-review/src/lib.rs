@@ -232,12 +232,7 @@ fn reviewer() -> Value {
 
 /// The SHA-256 of a value's JSON, whose fields are in order.
 fn digest(value: &Value) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(value.to_string()) {
-        _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex::encode(Sha256::digest(value.to_string()))
 }
 
 /// Waits.

@@ -401,6 +401,7 @@ fn lease(text: &str) -> Result<Duration, String> {
 }
 
 /// `500ms`, `20s`, `2m`, `7d`; a bare number is seconds.
+// The crate `humantime` takes no bare number, and takes `7M` for seven months where somebody meant `7m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())

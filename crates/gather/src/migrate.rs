@@ -273,7 +273,7 @@ async fn set_passwords(
         ("realtime", REALTIME_ROLE),
     ]);
     for (id, role) in roles {
-        let verifier = secrets::password_verifier(&key.role_password(role), secrets::random());
+        let verifier = secrets::password_verifier(&key.role_password(role));
         let statement = format!("alter role \"{role}\" password '{verifier}'");
         let mut tries = 0;
         while let Err(error) = connection.execute(AssertSqlSafe(statement.as_str())).await {

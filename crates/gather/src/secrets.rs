@@ -15,7 +15,7 @@ use base64::{
 };
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use url::Url;
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ impl MasterKey {
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         let bytes = if text.len() == 64 {
-            from_hex(text)
+            hex::decode(text).ok()
         } else {
             BASE64_STANDARD.decode(text).ok()
         };
@@ -89,7 +89,7 @@ impl MasterKey {
         draft
             .as_file()
             .set_permissions(Permissions::from_mode(0o600))?;
-        writeln!(draft, "{}", to_hex(&random::<32>()))?;
+        writeln!(draft, "{}", hex::encode(random::<32>()))?;
         draft.as_file().sync_all()?;
         if let Err(failed) = draft.persist_noclobber(&path)
             && failed.error.kind() != io::ErrorKind::AlreadyExists
@@ -102,7 +102,7 @@ impl MasterKey {
 
     /// The secret for one purpose: HKDF-SHA256 with `label` as info, as 64 hexadecimal digits.
     pub fn derive(&self, label: &str) -> String {
-        to_hex(&self.derive_bytes(label))
+        hex::encode(self.derive_bytes(label))
     }
 
     /// As [`MasterKey::derive`], as bytes.
@@ -120,26 +120,10 @@ impl MasterKey {
     }
 }
 
-/// What PostgreSQL keeps of a password (SCRAM-SHA-256, RFC 5803). Sent instead of the password, it keeps that out of the
-/// server's log, and makes the server's own choice of a hash irrelevant.
-pub fn password_verifier(password: &str, salt: [u8; 16]) -> String {
-    const ITERATIONS: u32 = 4096;
-    let mut block = hmac(
-        password.as_bytes(),
-        &[&salt[..], &1_u32.to_be_bytes()].concat(),
-    );
-    let mut salted = block;
-    for _ in 1..ITERATIONS {
-        block = hmac(password.as_bytes(), &block);
-        salted
-            .iter_mut()
-            .zip(block)
-            .for_each(|(sum, byte)| *sum ^= byte);
-    }
-    let stored: [u8; 32] = Sha256::digest(hmac(&salted, b"Client Key")).into();
-    let [salt, stored, server] = [&salt[..], &stored, &hmac(&salted, b"Server Key")]
-        .map(|bytes| BASE64_STANDARD.encode(bytes));
-    format!("SCRAM-SHA-256${ITERATIONS}:{salt}${stored}:{server}")
+/// What PostgreSQL keeps of a password (SCRAM-SHA-256, RFC 5803), with a random salt. Sent instead of the password, it
+/// keeps that out of the server's log, and makes the server's own choice of a hash irrelevant.
+pub fn password_verifier(password: &str) -> String {
+    postgres_protocol::password::scram_sha_256(password.as_bytes())
 }
 
 fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
@@ -248,21 +232,11 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Bytes as lower-case hexadecimal digits.
-pub fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    text.bytes()
-        .all(|c| c.is_ascii_hexdigit())
-        .then(|| text.as_bytes().chunks(2).map(pair).collect())?
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
+    use sha2::Digest;
 
     /// RFC 5869, appendix A: cases 1 to 3, the ones with SHA-256.
     #[test]
@@ -293,7 +267,7 @@ mod tests {
             Hkdf::<Sha256>::new(Some(&salt), &key)
                 .expand(&info, &mut out)
                 .unwrap();
-            assert_eq!(to_hex(&out), expected);
+            assert_eq!(hex::encode(&out), expected);
         }
     }
 
@@ -330,26 +304,45 @@ mod tests {
         );
     }
 
-    /// The example of RFC 7677, in which the server proves with its key that it knows the password.
+    /// The exchange of RFC 5802: the server proves with the key in the verifier that it knows the password, and the
+    /// client with its own, whose hash is the verifier's.
     #[test]
-    fn password_verifiers_agree_with_the_rfc() {
-        let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
-        let verifier = password_verifier("pencil", salt.try_into().unwrap());
-        assert!(verifier.starts_with("SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"));
-        let server_key = BASE64_STANDARD
-            .decode(verifier.rsplit(':').next().unwrap())
-            .unwrap();
-        let said = "n=user,r=rOprNGfwEbeRWgbNEkqO,\
-                    r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,\
-                    c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+    fn client_and_server_agree_by_a_password_verifier() {
+        let verifier = password_verifier("pencil");
+        let (scheme, keys) = verifier.rsplit_once('$').unwrap();
+        let salt = scheme.strip_prefix("SCRAM-SHA-256$4096:").unwrap();
+        assert_eq!(BASE64_STANDARD.decode(salt).unwrap().len(), 16);
+        assert_ne!(verifier, password_verifier("pencil"), "the salt is random");
+        let (stored_key, server_key) = keys.split_once(':').unwrap();
+        let [stored_key, server_key] =
+            [stored_key, server_key].map(|key| BASE64_STANDARD.decode(key).unwrap());
+
+        let mut client = ScramSha256::new(b"pencil", ChannelBinding::unsupported());
+        let text = |message: &[u8]| String::from_utf8(message.to_vec()).unwrap();
+        let first = text(client.message())
+            .strip_prefix("n,,")
+            .unwrap()
+            .to_owned();
+        let nonce = format!("{}server", first.strip_prefix("n=,r=").unwrap());
+        let challenge = format!("r={nonce},s={salt},i=4096");
+        client.update(challenge.as_bytes()).unwrap();
+        let last = text(client.message());
+        let (said, proof) = last.rsplit_once(",p=").unwrap();
+        assert_eq!(said, format!("c=biws,r={nonce}"));
+        let said = format!("{first},{challenge},{said}");
+
+        let signature = hmac(&stored_key, said.as_bytes());
+        let proof = BASE64_STANDARD.decode(proof).unwrap();
+        let client_key: Vec<u8> = proof.iter().zip(signature).map(|(a, b)| a ^ b).collect();
+        assert_eq!(Sha256::digest(client_key).as_slice(), stored_key);
         let proof = BASE64_STANDARD.encode(hmac(&server_key, said.as_bytes()));
-        assert_eq!(proof, "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+        client.finish(format!("v={proof}").as_bytes()).unwrap();
     }
 
     #[test]
     fn accepts_both_ways_of_writing_a_key() {
         let bytes = random::<32>();
-        let hex = MasterKey::parse(&format!("{}\n", to_hex(&bytes))).unwrap();
+        let hex = MasterKey::parse(&format!("{}\n", hex::encode(bytes))).unwrap();
         let base64 = MasterKey::parse(&BASE64_STANDARD.encode(bytes)).unwrap();
         assert_eq!(hex.0, bytes);
         assert_eq!(base64.0, bytes);

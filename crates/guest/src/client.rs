@@ -64,17 +64,14 @@ impl Client {
 
 /// SHA-256 in hexadecimal.
 fn hex_digest(text: &str) -> String {
-    to_hex(&Sha256::digest(text))
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(text))
 }
 
 /// A cookie of the request; two of one name are none: somebody else may have set one of them.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(COOKIE).iter();
+    // The crate `cookie` reads each pair as a line that sets a cookie, with a date to expire on: a parser of dates in
+    // every function, of which a request needs nothing.
     let mut values = lines
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'))

@@ -36,13 +36,8 @@ pub async fn required_variable(name: &'static str) -> Result<Arc<str>> {
 
 /// The 32 bytes that a secret variable gives as 64 hexadecimal digits.
 pub fn hex_key(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
     let mut bytes = [0; 32];
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
+    hex::decode_to_slice(text, &mut bytes).ok()?;
     Some(bytes)
 }
 
@@ -67,5 +62,6 @@ mod tests {
         assert_eq!(hex_key(&"0a".repeat(31)), None);
         assert_eq!(hex_key(&"zz".repeat(32)), None);
         assert_eq!(hex_key(&"é".repeat(32)), None);
+        assert_eq!(hex_key(&"+a".repeat(32)), None);
     }
 }

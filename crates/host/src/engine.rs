@@ -69,7 +69,7 @@ impl Compiler {
             )
         })?;
         let digest = Sha256::digest(&wasm);
-        let name = format!("{}-{:016x}.cwasm", hex(&digest), self.version);
+        let name = format!("{}-{:016x}.cwasm", hex::encode(digest), self.version);
         let compiled = self.cache.join(name);
         if compiled.exists() {
             // SAFETY: the file was written by `store` below, in a folder that only we write to, and
@@ -98,10 +98,6 @@ impl Compiler {
         fs::rename(&temporary, path)?;
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn config(manifest: &Manifest, limits: &Limits) -> Config {

@@ -12,12 +12,7 @@ pub fn of_bytes(bytes: &[u8]) -> String {
 /// The 64 hexadecimal digits of a SHA-256.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// The hexadecimal SHA-256 of a value's canonical JSON (RFC 8785): the same for everybody who has the same

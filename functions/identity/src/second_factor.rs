@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
-use guest::{Caller, Client, Db, Input, Problem, Result, args, to_hex};
+use guest::{Caller, Client, Db, Input, Problem, Result, args};
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -134,7 +134,7 @@ pub async fn confirm(
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
     let mut hashes = Vec::new();
     for code in &codes {
-        hashes.push(to_hex(&recovery_hash(code).await?));
+        hashes.push(hex::encode(recovery_hash(code).await?));
     }
     let row: Done = db
         .one(

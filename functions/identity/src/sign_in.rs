@@ -4,10 +4,12 @@ use axum::Json;
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use cookie::{Cookie, SameSite};
 use garde::Validate;
 use guest::{Client, Db, Input, Problem, Result, SESSION_COOKIE, args, csrf_token};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use time::Duration;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -147,9 +149,14 @@ pub fn clear_cookie(response: &mut Response) -> Result<()> {
 
 /// A cookie that scripts can't read, for so many seconds.
 pub fn set_cookie(response: &mut Response, name: &str, value: &str, seconds: i64) -> Result<()> {
-    let cookie =
-        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Lax");
-    let cookie = HeaderValue::try_from(cookie).map_err(Problem::internal)?;
+    let cookie = Cookie::build((name, value))
+        .path("/")
+        .max_age(Duration::seconds(seconds))
+        .http_only(true)
+        .secure(true)
+        .same_site(SameSite::Lax)
+        .build();
+    let cookie = HeaderValue::try_from(cookie.to_string()).map_err(Problem::internal)?;
     response.headers_mut().append(SET_COOKIE, cookie);
     Ok(())
 }

@@ -4,7 +4,7 @@ use axum::RequestPartsExt;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 use axum::response::IntoResponse;
 use guest::{Caller, Db, MAX_BODY_BYTES, Problem, Via, required_variable, variable};
 use serde_json::{Value, json};
@@ -161,14 +161,16 @@ fn is_allowed(origin: Option<&str>, host: Option<&str>, server: &str, listed: &s
 }
 
 /// Whether an address is of this machine: `http://localhost:3000` and its like.
+// Read as `http` does: the crate `url` takes `0x7f.1` for 127.0.0.1, and brings the tables of international names.
 fn is_loopback(url: &str) -> bool {
-    let Some((_, authority)) = url.split_once("://") else {
+    let Ok(url) = url.parse::<Uri>() else {
         return false;
     };
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
+    let authority = url.authority().filter(|_| url.scheme().is_some());
+    let Some(authority) = authority.filter(|authority| !authority.as_str().contains('@')) else {
+        return false;
     };
+    let host = authority.host().trim_matches(['[', ']']);
     host == "localhost"
         || host
             .parse::<std::net::IpAddr>()
@@ -212,5 +214,32 @@ mod tests {
             "https://a.example, https://b.example"
         ));
         assert!(!is_allowed(Some("null"), None, public, ""));
+    }
+
+    #[test]
+    fn addresses_of_this_machine_are_known() {
+        for own in [
+            "http://localhost",
+            "https://127.0.0.9:3000",
+            "http://[::1]",
+            "http://[::1]:3000",
+            "http://localhost:3000/gather",
+        ] {
+            assert!(is_loopback(own), "{own}");
+        }
+        for other in [
+            "",
+            "null",
+            "localhost",
+            "http://",
+            "http://user@localhost",
+            "http://localhost@evil.example",
+            "http://localhost.evil.example",
+            "http://0x7f.1",
+            "http://[::1",
+            "http://10.0.0.1",
+        ] {
+            assert!(!is_loopback(other), "{other}");
+        }
     }
 }

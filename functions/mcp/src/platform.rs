@@ -2,8 +2,9 @@
 //! and they are called with the caller's own token, so that the rights are the caller's.
 
 use axum::http::Method;
-use guest::{Caller, with_whole_numbers};
-use serde_json::{Map, Value, json};
+use guest::Caller;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Number, Value, json};
 use std::sync::OnceLock;
 
 const OPENAPI: &str = include_str!("../../../static/openapi.json");
@@ -193,14 +194,9 @@ impl Endpoint {
     /// Path with query, and body, of a call. The first argument that is no parameter and no field is an error.
     pub fn request(
         &self,
-        arguments: Map<String, Value>,
+        mut arguments: Map<String, Value>,
     ) -> Result<(String, Option<Value>), String> {
         let operation = self.operation();
-        // A query has no JSON in it: there an integer has to look like one.
-        let mut arguments: Map<String, Value> = arguments
-            .into_iter()
-            .map(|(name, value)| (name, with_whole_numbers(value)))
-            .collect();
         let mut path = self.path.to_owned();
         let mut query = form_urlencoded::Serializer::new(String::new());
         for parameter in parameters(operation) {
@@ -213,6 +209,7 @@ impl Endpoint {
                 }
                 Some(Value::Null) | None => continue,
                 Some(Value::String(text)) => text,
+                Some(Value::Number(number)) => plain(&number),
                 Some(other) => other.to_string(),
             };
             if parameter["in"] == "path" {
@@ -269,23 +266,31 @@ fn resolved(schema: &Value, depth: usize) -> Value {
 
 /// A path segment: all but RFC 3986's unreserved characters is encoded, so that no value leaves its place.
 fn segment(value: &str) -> String {
-    let mut encoded = String::new();
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric()
-            || b"-_~".contains(&byte)
-            || byte == b'.' && value != "." && value != ".."
-        {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
+    const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
+    const RESERVED_WITHIN: AsciiSet = RESERVED.remove(b'.');
+    let reserved = match value {
+        "." | ".." => &RESERVED,
+        _ => &RESERVED_WITHIN,
+    };
+    utf8_percent_encode(value, reserved).to_string()
+}
+
+/// A number as a path and a query have it: there an integer has no fraction and no exponent, while 5.0 and 5e0 are
+/// integers in JSON Schema.
+fn plain(number: &Number) -> String {
+    // Up to here each integer is a double of its own (RFC 8259, section 6).
+    const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+    let float = number.as_f64().filter(|_| number.is_f64());
+    match float.filter(|float| float.fract() == 0.0 && float.abs() <= MAX_SAFE_INTEGER) {
+        Some(whole) => (whole as i64).to_string(),
+        None => number.to_string(),
     }
-    encoded
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn every_endpoint_is_in_the_document_with_words_and_a_schema() {
@@ -368,5 +373,37 @@ mod tests {
             )
             .expect("a request");
         assert_eq!(path, "/api/skills?limit=5", "5.0 is an integer");
+    }
+
+    #[test]
+    fn whole_numbers_are_written_plainly_in_a_query() {
+        let written = |json: &str| -> String {
+            let arguments = serde_json::from_str(&format!("{{\"limit\": {json}}}"));
+            let (path, _) = ENDPOINTS[0]
+                .request(arguments.expect("JSON"))
+                .expect("a request");
+            path.replace("/api/skills?limit=", "")
+        };
+        for five in ["5", "5.0", "5e0", "0.5e1", "50E-1"] {
+            assert_eq!(written(five), "5", "{five}");
+        }
+        for (json, text) in [
+            ("1e3", "1000"),
+            ("-4.0", "-4"),
+            ("5.5", "5.5"),
+            ("\"5.0\"", "5.0"),
+            ("18446744073709551615", "18446744073709551615"),
+        ] {
+            assert_eq!(written(json), text, "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_number_changes_its_value(number: f64) {
+            let written = Number::from_f64(number).map(|number| plain(&number));
+            let read = written.map(|text| text.parse::<f64>());
+            prop_assert_eq!(read, Number::from_f64(number).map(|_| Ok(number)));
+        }
     }
 }

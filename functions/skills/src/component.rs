@@ -69,7 +69,7 @@ pub async fn download(
         }
         response
     };
-    let binary = from_hex(&digest)
+    let binary = bytes_of(&digest)
         .map(|bytes| STANDARD.encode(bytes))
         .unwrap_or_default();
     let lines = [
@@ -106,12 +106,8 @@ fn cache_control(is_public: bool) -> &'static str {
 }
 
 /// The bytes of `sha256:…`.
-fn from_hex(digest: &str) -> Option<Vec<u8>> {
-    let digits = digest.strip_prefix("sha256:")?.as_bytes();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
+fn bytes_of(digest: &str) -> Option<Vec<u8>> {
+    hex::decode(digest.strip_prefix("sha256:")?).ok()
 }
 
 #[cfg(test)]
@@ -120,8 +116,8 @@ mod tests {
 
     #[test]
     fn a_digest_is_read() {
-        assert_eq!(from_hex("sha256:00ff"), Some(vec![0, 255]));
-        assert_eq!(from_hex("00ff"), None);
-        assert_eq!(from_hex("sha256:xy"), None);
+        assert_eq!(bytes_of("sha256:00ff"), Some(vec![0, 255]));
+        assert_eq!(bytes_of("00ff"), None);
+        assert_eq!(bytes_of("sha256:xy"), None);
     }
 }

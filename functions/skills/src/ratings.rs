@@ -18,7 +18,6 @@ use crate::is_reviewer;
 pub struct NewRating {
     /// 5 is best.
     #[garde(range(min = 1, max = 5))]
-    #[serde(deserialize_with = "guest::whole_number")]
     #[schema(minimum = 1, maximum = 5)]
     rating: i32,
     #[garde(length(chars, max = 4000))]

@@ -114,7 +114,7 @@ impl Profile {
             server: server.to_owned(),
             name: name.to_owned(),
             id: None,
-            registration: secrets::to_hex(&secrets::random::<16>()),
+            registration: hex::encode(secrets::random::<16>()),
             key: Key::new(),
             session: None,
         }
@@ -311,12 +311,7 @@ mod tests {
     /// RFC 8032, section 7.1, test 2.
     #[test]
     fn signatures_are_those_of_the_rfc() {
-        let hex = |text: &str| -> Vec<u8> {
-            (0..text.len())
-                .step_by(2)
-                .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-                .collect()
-        };
+        let hex = |text: &str| hex::decode(text).unwrap();
         let seed = hex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb");
         let key = Key {
             seed: BASE64_STANDARD.encode(seed),

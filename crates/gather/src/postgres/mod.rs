@@ -233,7 +233,7 @@ fn place(state: &Path, account: &Account) -> Result<PathBuf> {
     if place != state.join("postgres") || account.reaches(&state) {
         return Ok(place);
     }
-    let name = format!("gather-{}", secrets::to_hex(&secrets::random::<8>()));
+    let name = format!("gather-{}", hex::encode(secrets::random::<8>()));
     for parent in ["/var/lib", "/var/tmp"] {
         let folder = Path::new(parent).join(&name);
         if fs::DirBuilder::new().mode(0o711).create(&folder).is_ok() {
@@ -267,7 +267,7 @@ fn initialise(binaries: &Binaries, account: &Account, data: &Path, options: &[&s
         .create(&draft)
         .with_context(|| format!("can't make {}", draft.display()))?;
     account.own(&draft)?;
-    let password = secrets::to_hex(&secrets::random::<24>());
+    let password = hex::encode(secrets::random::<24>());
     let given = tempfile::Builder::new()
         .prefix("password")
         .permissions(Permissions::from_mode(0o600))
