@@ -18,7 +18,7 @@ pub async fn send(
 
 /// Makes a channel; its id.
 pub async fn channel(server: &Server, who: &Agent, name: &str, private: bool) -> Result<String> {
-    let new = json!({ "name": name, "private": private });
+    let new = json!({ "name": name, "private": private, "slow_mode_ms": 0.0 });
     let (status, made) = send(server, who, "POST", "/api/channels", new).await?;
     assert_eq!(status, 201, "{made:#}");
     Ok(made["id"].as_str().context("id")?.to_owned())
@@ -160,7 +160,7 @@ async fn a_public_channel_is_found_joined_changed_and_left() -> Result<()> {
         refusal(&change(&bob, json!({ "topic": "mine" })).await?),
         (403, "forbidden")
     );
-    let (status, changed) = change(&ada, json!({ "topic": "new", "slow_mode_ms": 1000 })).await?;
+    let (status, changed) = change(&ada, json!({ "topic": "new", "slow_mode_ms": 1000.0 })).await?;
     assert_eq!(
         (status, &changed["topic"], &changed["version"]),
         (200, &json!("new"), &json!(2))

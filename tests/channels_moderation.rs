@@ -142,7 +142,7 @@ async fn pins_are_few_and_slow_mode_and_youth_limit_posts() -> Result<()> {
         (409, "too-many-pins")
     );
 
-    let slow = json!({ "slow_mode_ms": 60_000 });
+    let slow = json!({ "slow_mode_ms": 60_000.0 });
     assert_eq!(world.send(&world.ada, "PATCH", "", slow).await?.0, 200);
     let request = world
         .bob

@@ -165,7 +165,8 @@ fn statements(folder: &Folder) -> Result<Vec<Found>> {
             let is_found = match (&call, literal(&call)) {
                 // What opens and ends a transaction needs no right and has no plan.
                 (_, Some(sql)) => {
-                    ["begin", "commit", "rollback"].contains(&sql.as_str()) || statements.contains(&sql)
+                    ["begin", "commit", "rollback"].contains(&sql.as_str())
+                        || statements.contains(&sql)
                 }
                 (TokenTree::Ident(name), None) => {
                     // `Db` itself hands on what its callers gave.

@@ -220,9 +220,9 @@ impl Problem {
             more,
             ..
         } = &*self.0;
-        let more = more.as_ref().map(|(name, value)| {
-            serde_json::Map::from_iter([((*name).to_owned(), value.clone())])
-        });
+        let more = more
+            .as_ref()
+            .map(|(name, value)| serde_json::Map::from_iter([((*name).to_owned(), value.clone())]));
         let rendered = Rendered {
             kind: format!("/problems/{code}"),
             title: title(code),

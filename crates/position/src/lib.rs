@@ -159,9 +159,7 @@ impl Position {
         // The end of what is said follows from it, so zeros need no length.
         plain.resize(plain.len().next_multiple_of(STEP_BYTES), 0);
         // The same position is the same text: that two are equal is all that it shows.
-        let digest = Sha256::new_with_prefix(key)
-            .chain_update(&plain)
-            .finalize();
+        let digest = Sha256::new_with_prefix(key).chain_update(&plain).finalize();
         let nonce = XNonce::from_slice(&digest[..NONCE_BYTES]);
         let payload = Payload {
             msg: &plain,
@@ -222,25 +220,31 @@ mod tests {
     const KEY: [u8; 32] = [7; 32];
 
     fn snapshot() -> impl Strategy<Value = Snapshot> {
-        (1..1_000_000_u64, prop::collection::btree_set(0..50_u64, 0..40)).prop_map(
-            |(oldest, steps)| Snapshot {
+        (
+            1..1_000_000_u64,
+            prop::collection::btree_set(0..50_u64, 0..40),
+        )
+            .prop_map(|(oldest, steps)| Snapshot {
                 oldest,
                 end: oldest + 50,
                 under_way: steps.into_iter().map(|step| oldest + step).collect(),
-            },
-        )
+            })
     }
 
     fn position() -> impl Strategy<Value = Position> {
         let batch = (snapshot(), any::<i64>()).prop_map(|(until, number)| Batch { until, number });
-        (any::<i64>(), any::<i64>(), snapshot(), prop::option::of(batch)).prop_map(
-            |(epoch, at_ms, after, within)| Position {
+        (
+            any::<i64>(),
+            any::<i64>(),
+            snapshot(),
+            prop::option::of(batch),
+        )
+            .prop_map(|(epoch, at_ms, after, within)| Position {
                 epoch,
                 at_ms,
                 after,
                 within,
-            },
-        )
+            })
     }
 
     proptest! {
@@ -272,7 +276,10 @@ mod tests {
 
     #[test]
     fn what_postgresql_would_refuse_is_refused_here() {
-        for text in ["", "1", "1:2", "0:1:", "5:4:", "1:3:3", "1:9:4,2", "1:9:2,2", "1:2:x", "1:2::", "1:2:1:"] {
+        for text in [
+            "", "1", "1:2", "0:1:", "5:4:", "1:3:3", "1:9:4,2", "1:9:2,2", "1:2:x", "1:2::",
+            "1:2:1:",
+        ] {
             assert_eq!(text.parse::<Snapshot>(), Err(NotASnapshot), "{text}");
         }
         assert!("10:20:10,14,15".parse::<Snapshot>().is_ok());
