@@ -525,7 +525,10 @@ async fn ownership_goes_on_where_an_account_is_suspended_or_leaves() -> Result<(
     };
     server
         .database
-        .execute(&end(ada.id, "suspended", "hand_over"))
+        .execute(&format!(
+            "update identity.account set status = 'suspended', name = 'ada-gone' where id = '{}'",
+            ada.id
+        ))
         .await?;
     let (_, seen) = bob.get(&server, &format!("/api/channels/{id}")).await?;
     assert_eq!(

@@ -16,7 +16,8 @@ begin
     if not found then
         return false;
     end if;
-    for leaver in select l.schema from platform.leaver l order by l.schema loop
+    -- Identity first: what others tell of the account from then on, they tell of one that has left.
+    for leaver in select l.schema from platform.leaver l order by l.schema <> 'identity', l.schema loop
         execute format('select %I.forget_account($1)', leaver) using account;
     end loop;
     if was_admin then

@@ -48,11 +48,14 @@ pub struct Present {
     until: String,
 }
 
+/// Who is there in one channel, and until when.
+type Members = HashMap<Uuid, (Instant, Present)>;
+
 /// What is not kept.
 #[derive(Default)]
 pub struct Ephemeral {
     typed: Mutex<HashMap<(Uuid, Uuid), Instant>>,
-    present: Mutex<HashMap<String, HashMap<Uuid, (Instant, Present)>>>,
+    present: Mutex<HashMap<String, Members>>,
 }
 
 impl Ephemeral {
