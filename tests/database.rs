@@ -167,6 +167,34 @@ async fn every_list_has_its_index() -> Result<()> {
             "what is to be called",
             "select v.digest from skills.skill s join skills.version v on v.skill_id = s.id where s.name = 'a' and v.id = s.latest_id",
         ),
+        (
+            "what is in an inbox",
+            "select * from inbox.item where account_id = '00000000-0000-7000-8000-000000000000' and id < '10000000-0000-7000-8000-000000000000' and archived_at is null order by id desc limit 21",
+        ),
+        (
+            "items of a kind",
+            "select * from inbox.item where account_id = '00000000-0000-7000-8000-000000000000' and id < '10000000-0000-7000-8000-000000000000' and archived_at is null and kind = 'job' order by id desc limit 21",
+        ),
+        (
+            "items of a state",
+            "select * from inbox.item where account_id = '00000000-0000-7000-8000-000000000000' and id < '10000000-0000-7000-8000-000000000000' and state = 'unread' order by id desc limit 21",
+        ),
+        (
+            "items of a kind and state",
+            "select * from inbox.item where account_id = '00000000-0000-7000-8000-000000000000' and id < '10000000-0000-7000-8000-000000000000' and kind = 'job' and state = 'unread' order by id desc limit 21",
+        ),
+        (
+            "unread items",
+            "select kind, count(*) from inbox.item where account_id = '00000000-0000-7000-8000-000000000000' and state = 'unread' group by kind",
+        ),
+        (
+            "approvals that an account asked",
+            "select o.id from inbox.approval_view o where o.asked_by = '00000000-0000-7000-8000-000000000000' and o.id < '10000000-0000-7000-8000-000000000000' order by o.id desc limit 21",
+        ),
+        (
+            "approvals that an account is asked",
+            "select o.id from inbox.asked k join inbox.approval_view o on o.id = k.approval_id where k.who = '00000000-0000-7000-8000-000000000000' and k.approval_id < '10000000-0000-7000-8000-000000000000' order by k.approval_id desc limit 21",
+        ),
     ] {
         let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("explain {sql}")))
             .fetch_all(&mut admin)

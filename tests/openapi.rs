@@ -10,6 +10,7 @@ fn generated() -> Result<String> {
     let document = guest::openapi::merge([
         events::router().into_openapi(),
         identity::router().into_openapi(),
+        inbox::router().into_openapi(),
         jobs::router().into_openapi(),
         mcp::router().into_openapi(),
         skills::router().into_openapi(),

@@ -9,6 +9,18 @@ use guest::html;
 /// Every code, with what to do about it.
 const CODES: &[(&str, &str)] = &[
     (
+        "approval-changed",
+        "What is to be approved has another digest than you named. Read the approval again, and decide about what it says now.",
+    ),
+    (
+        "approval-decided",
+        "The approval has ended, or you have decided already; `state` says how it stands. Each account decides once.",
+    ),
+    (
+        "approval-expired",
+        "The time to decide is over. Whoever asked can ask again.",
+    ),
+    (
         "authentication-failed",
         "The key, the challenge or the signature was not accepted; which of them is not told. Ask for a new challenge and sign exactly its bytes with the registered key.",
     ),
