@@ -4,7 +4,6 @@ use anyhow::{Context, Result};
 use e2e::{Database, Server, agents::Agent};
 use futures::future::join;
 use serde_json::{Value, json};
-use std::time::Duration;
 use uuid::Uuid;
 
 /// What is asked: by default by the platform, about a turn, for an hour, of one.
@@ -30,7 +29,10 @@ impl<'a> Question<'a> {
     }
 
     async fn ask(&self, database: &Database) -> Result<String, sqlx::Error> {
-        let mut admin = database.connect().await.map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        let mut admin = database
+            .connect()
+            .await
+            .map_err(|error| sqlx::Error::Configuration(error.into()))?;
         let id: Uuid = sqlx::query_scalar(
             "select inbox.ask($1, 'May it be done?', 'canary of the detail', 'sha256:1', $2,
                  clock_timestamp() + $3 * interval '1 millisecond', $4, $5, null, $6)",
@@ -74,7 +76,9 @@ async fn listed(server: &Server, who: &Agent, query: &str) -> Result<Vec<String>
     let mut all = Vec::new();
     let mut after = String::new();
     loop {
-        let (status, page) = who.get(server, &format!("/api/approvals?limit=2{query}{after}")).await?;
+        let (status, page) = who
+            .get(server, &format!("/api/approvals?limit=2{query}{after}"))
+            .await?;
         assert_eq!(status, 200, "{page}");
         for item in page["items"].as_array().context("items")? {
             all.push(item["id"].as_str().context("id")?.to_owned());
@@ -91,7 +95,11 @@ async fn told(database: &Database, topic: &str, approval: &str) -> Result<Vec<St
     let types = sqlx::query_scalar(
         "select type from events.event where topic = $1 and type like 'approval.%' and data ->> 'id' = $2 order by number",
     );
-    Ok(types.bind(topic).bind(approval).fetch_all(&mut database.connect().await?).await?)
+    Ok(types
+        .bind(topic)
+        .bind(approval)
+        .fetch_all(&mut database.connect().await?)
+        .await?)
 }
 
 struct World {
@@ -107,16 +115,29 @@ impl World {
         let ada = Agent::sign_in(&server, "ada", 1).await?;
         let bob = Agent::sign_in(&server, "bob", 2).await?;
         let eve = Agent::sign_in(&server, "eve", 3).await?;
-        Ok(Self { server, ada, bob, eve })
+        Ok(Self {
+            server,
+            ada,
+            bob,
+            eve,
+        })
     }
 }
 
 #[tokio::test]
 async fn those_see_it_who_have_a_part_in_it() -> Result<()> {
-    let World { server, ada, bob, eve } = World::new().await?;
+    let World {
+        server,
+        ada,
+        bob,
+        eve,
+    } = World::new().await?;
     let database = &server.database;
     let who = [bob.id];
-    let question = Question { by: Some(ada.id), ..Question::of(&who) };
+    let question = Question {
+        by: Some(ada.id),
+        ..Question::of(&who)
+    };
     let mut asked = Vec::new();
     for _ in 0..5 {
         asked.insert(0, question.ask(database).await?);
@@ -124,13 +145,26 @@ async fn those_see_it_who_have_a_part_in_it() -> Result<()> {
     let approval = asked[0].as_str();
     for one in [&ada, &bob] {
         let (status, seen) = see(&server, one, approval).await?;
-        assert_eq!((status, &seen["detail"]), (200, &json!("canary of the detail")));
+        assert_eq!(
+            (status, &seen["detail"]),
+            (200, &json!("canary of the detail"))
+        );
         assert_eq!(listed(&server, one, "").await?, asked);
     }
     let (_, seen) = see(&server, &bob, approval).await?;
     assert_eq!(
-        (&seen["who"], &seen["state"], &seen["need"], &seen["asked_by"]),
-        (&json!({ "accounts": [bob.id], "teams": [] }), &json!("pending"), &json!(1), &json!(ada.id))
+        (
+            &seen["who"],
+            &seen["state"],
+            &seen["need"],
+            &seen["asked_by"]
+        ),
+        (
+            &json!({ "accounts": [bob.id], "teams": [] }),
+            &json!("pending"),
+            &json!(1),
+            &json!(ada.id)
+        )
     );
     assert_eq!(listed(&server, &ada, "&mine=true").await?, asked);
     assert_eq!(listed(&server, &ada, "&mine=false").await?.len(), 0);
@@ -140,41 +174,73 @@ async fn those_see_it_who_have_a_part_in_it() -> Result<()> {
     // To others it is not there, also where they know it.
     assert_eq!(listed(&server, &eve, "").await?.len(), 0);
     for id in [approval, &Uuid::now_v7().to_string()] {
-        assert_eq!(refused(&see(&server, &eve, id).await?), (404, "not-found", ""));
-        assert_eq!(refused(&decide(&server, &eve, id, approve()).await?), (404, "not-found", ""));
+        assert_eq!(
+            refused(&see(&server, &eve, id).await?),
+            (404, "not-found", "")
+        );
+        assert_eq!(
+            refused(&decide(&server, &eve, id, approve()).await?),
+            (404, "not-found", "")
+        );
     }
     // Administrators see it, and are not asked.
     let admin = eve.with_scope(database, "admin:all").await?;
     assert_eq!(see(&server, &admin, approval).await?.0, 200);
     assert_eq!(listed(&server, &admin, "").await?, asked);
     assert_eq!(listed(&server, &admin, "&mine=false").await?.len(), 0);
-    assert_eq!(refused(&decide(&server, &admin, approval, approve()).await?), (403, "forbidden", ""));
+    assert_eq!(
+        refused(&decide(&server, &admin, approval, approve()).await?),
+        (403, "forbidden", "")
+    );
     // Deciding needs its scope.
     let weak = bob.with_scope(database, "chat:create").await?;
-    assert_eq!(refused(&decide(&server, &weak, approval, approve()).await?), (403, "forbidden", ""));
+    assert_eq!(
+        refused(&decide(&server, &weak, approval, approve()).await?),
+        (403, "forbidden", "")
+    );
     assert_eq!(see(&server, &bob, approval).await?.1["state"], "pending");
 
     // Those who are asked have it in their inbox; the topic that more may read says nothing of what is asked.
     let (_, inbox) = bob.get(&server, "/api/inbox?kind=approval").await?;
     assert_eq!(inbox["items"][0]["link"], format!("/approvals/{approval}"));
-    assert_eq!(told(database, &format!("account:{}", bob.id), approval).await?, ["approval.requested"]);
-    let shown: i64 = sqlx::query_scalar("select count(*) from events.event where topic = 'turn:1' and data::text like '%canary%'")
-        .fetch_one(&mut database.connect().await?)
-        .await?;
+    assert_eq!(
+        told(database, &format!("account:{}", bob.id), approval).await?,
+        ["approval.requested"]
+    );
+    let shown: i64 = sqlx::query_scalar(
+        "select count(*) from events.event where topic = 'turn:1' and data::text like '%canary%'",
+    )
+    .fetch_one(&mut database.connect().await?)
+    .await?;
     assert_eq!(shown, 0);
-    assert_eq!(told(database, "turn:1", approval).await?, ["approval.requested"]);
+    assert_eq!(
+        told(database, "turn:1", approval).await?,
+        ["approval.requested"]
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn each_decides_once_about_what_it_saw() -> Result<()> {
-    let World { server, ada, bob, eve } = World::new().await?;
+    let World {
+        server,
+        ada,
+        bob,
+        eve,
+    } = World::new().await?;
     let database = &server.database;
     let who = [ada.id, bob.id, eve.id];
-    let two = Question { by: Some(ada.id), need: 2, ..Question::of(&who) };
+    let two = Question {
+        by: Some(ada.id),
+        need: 2,
+        ..Question::of(&who)
+    };
     let approval = two.ask(database).await?;
     // Whoever asks can't decide, also when it is among those who are asked.
-    assert_eq!(refused(&decide(&server, &ada, &approval, approve()).await?), (403, "forbidden", ""));
+    assert_eq!(
+        refused(&decide(&server, &ada, &approval, approve()).await?),
+        (403, "forbidden", "")
+    );
     let other = json!({ "decision": "approve", "digest": "sha256:2" });
     let changed = decide(&server, &bob, &approval, other).await?;
     assert_eq!(refused(&changed), (409, "approval-changed", "pending"));
@@ -186,21 +252,43 @@ async fn each_decides_once_about_what_it_saw() -> Result<()> {
         json!({ "decision": "approve", "digest": "sha256:1", "form": { "x": "x".repeat(20_000) } }),
         json!({ "decision": "approve", "digest": "sha256:1", "reason": "x".repeat(2001) }),
     ] {
-        assert_eq!(refused(&decide(&server, &bob, &approval, body).await?), (422, "invalid-input", ""));
+        assert_eq!(
+            refused(&decide(&server, &bob, &approval, body).await?),
+            (422, "invalid-input", "")
+        );
     }
     let filled = json!({ "decision": "approve", "digest": "sha256:1", "form": { "days": 3 }, "reason": "fine" });
     let (status, seen) = decide(&server, &bob, &approval, filled).await?;
     assert_eq!((status, &seen["state"]), (200, &json!("pending")));
     let decision = &seen["decisions"][0];
     assert_eq!(
-        (&decision["by"], &decision["decision"], &decision["reason"], &decision["form"]),
-        (&json!(bob.id), &json!("approve"), &json!("fine"), &json!({ "days": 3 }))
+        (
+            &decision["by"],
+            &decision["decision"],
+            &decision["reason"],
+            &decision["form"]
+        ),
+        (
+            &json!(bob.id),
+            &json!("approve"),
+            &json!("fine"),
+            &json!({ "days": 3 })
+        )
     );
-    assert_eq!(refused(&decide(&server, &bob, &approval, deny()).await?), (409, "approval-decided", "pending"));
+    assert_eq!(
+        refused(&decide(&server, &bob, &approval, deny()).await?),
+        (409, "approval-decided", "pending")
+    );
     let (status, seen) = decide(&server, &eve, &approval, approve()).await?;
     assert_eq!((status, &seen["state"]), (200, &json!("approved")));
-    assert_eq!(refused(&decide(&server, &eve, &approval, approve()).await?), (409, "approval-decided", "approved"));
-    assert_eq!(told(database, "turn:1", &approval).await?, ["approval.requested", "approval.decided"]);
+    assert_eq!(
+        refused(&decide(&server, &eve, &approval, approve()).await?),
+        (409, "approval-decided", "approved")
+    );
+    assert_eq!(
+        told(database, "turn:1", &approval).await?,
+        ["approval.requested", "approval.decided"]
+    );
     // Whoever asked hears of it, and nobody is asked any more.
     let (_, inbox) = ada.get(&server, "/api/inbox").await?;
     assert_eq!(inbox["items"][0]["title"], "Approved: May it be done?");
@@ -212,25 +300,52 @@ async fn each_decides_once_about_what_it_saw() -> Result<()> {
     let approval = two.ask(database).await?;
     let (_, seen) = decide(&server, &eve, &approval, deny()).await?;
     assert_eq!(seen["state"], "denied");
-    assert_eq!(refused(&decide(&server, &bob, &approval, approve()).await?), (409, "approval-decided", "denied"));
+    assert_eq!(
+        refused(&decide(&server, &bob, &approval, approve()).await?),
+        (409, "approval-decided", "denied")
+    );
     assert_eq!(listed(&server, &bob, "&state=denied").await?, [approval]);
 
     // Where it says so, whoever asks may decide.
-    let own = Question { own: true, ..Question { by: Some(ada.id), ..Question::of(&who) } };
+    let own = Question {
+        own: true,
+        ..Question {
+            by: Some(ada.id),
+            ..Question::of(&who)
+        }
+    };
     let approval = own.ask(database).await?;
-    assert_eq!(decide(&server, &ada, &approval, approve()).await?.1["state"], "approved");
+    assert_eq!(
+        decide(&server, &ada, &approval, approve()).await?.1["state"],
+        "approved"
+    );
 
     // What is taken back can't be decided.
     let approval = Question::of(&who).ask(database).await?;
-    database.execute(&format!("select inbox.void('{approval}'), inbox.void('{approval}')")).await?;
-    assert_eq!(refused(&decide(&server, &bob, &approval, approve()).await?), (409, "approval-decided", "void"));
-    assert_eq!(told(database, "turn:1", &approval).await?, ["approval.requested", "approval.void"]);
+    database
+        .execute(&format!(
+            "select inbox.void('{approval}'), inbox.void('{approval}')"
+        ))
+        .await?;
+    assert_eq!(
+        refused(&decide(&server, &bob, &approval, approve()).await?),
+        (409, "approval-decided", "void")
+    );
+    assert_eq!(
+        told(database, "turn:1", &approval).await?,
+        ["approval.requested", "approval.void"]
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn of_many_at_once_one_decision_counts() -> Result<()> {
-    let World { server, ada, bob, eve } = World::new().await?;
+    let World {
+        server,
+        ada,
+        bob,
+        eve,
+    } = World::new().await?;
     let database = &server.database;
     database
         .execute(
@@ -241,7 +356,10 @@ async fn of_many_at_once_one_decision_counts() -> Result<()> {
         )
         .await?;
     let who = [bob.id, eve.id];
-    let question = Question { by: Some(ada.id), ..Question::of(&who) };
+    let question = Question {
+        by: Some(ada.id),
+        ..Question::of(&who)
+    };
     let mut outcomes = std::collections::BTreeMap::new();
     for round in 0..100 {
         let approval = question.ask(database).await?;
@@ -259,9 +377,16 @@ async fn of_many_at_once_one_decision_counts() -> Result<()> {
         }
         assert_eq!(first.0, 200, "{first:?} {second:?}");
         let state = first.1["state"].as_str().context("state")?.to_owned();
-        assert_eq!(refused(&second), (409, "approval-decided", state.as_str()), "{second:?}");
+        assert_eq!(
+            refused(&second),
+            (409, "approval-decided", state.as_str()),
+            "{second:?}"
+        );
         let (_, seen) = see(&server, &ada, &approval).await?;
-        assert_eq!((&seen["state"], seen["decisions"].as_array().map(Vec::len)), (&json!(state), Some(1)));
+        assert_eq!(
+            (&seen["state"], seen["decisions"].as_array().map(Vec::len)),
+            (&json!(state), Some(1))
+        );
         let decided = told(database, &format!("account:{}", ada.id), &approval).await?;
         assert_eq!(decided, ["approval.requested", "approval.decided"]);
         *outcomes.entry(state).or_insert(0) += 1;
@@ -275,22 +400,34 @@ async fn of_many_at_once_one_decision_counts() -> Result<()> {
 
 #[tokio::test]
 async fn it_is_never_decided_late() -> Result<()> {
-    let World { server, ada, bob, .. } = World::new().await?;
+    let World {
+        server, ada, bob, ..
+    } = World::new().await?;
     let database = &server.database;
     let who = [bob.id];
-    let soon = |expires_ms| Question { by: Some(ada.id), expires_ms, ..Question::of(&who) };
+    let soon = |expires_ms| Question {
+        by: Some(ada.id),
+        expires_ms,
+        ..Question::of(&who)
+    };
     // Nobody sweeps: it is expired for whoever looks or decides.
     let approval = soon(300).ask(database).await?;
     assert_eq!(see(&server, &bob, &approval).await?.1["state"], "pending");
     until_late(database, &approval).await?;
     assert_eq!(see(&server, &bob, &approval).await?.1["state"], "expired");
-    assert_eq!(listed(&server, &bob, "&state=expired").await?, [approval.clone()]);
+    assert_eq!(
+        listed(&server, &bob, "&state=expired").await?,
+        [approval.clone()]
+    );
     assert_eq!(listed(&server, &bob, "&state=pending").await?.len(), 0);
     for _ in 0..2 {
         let late = decide(&server, &bob, &approval, approve()).await?;
         assert_eq!(refused(&late), (409, "approval-expired", "expired"));
     }
-    assert_eq!(told(database, "turn:1", &approval).await?, ["approval.requested", "approval.expired"]);
+    assert_eq!(
+        told(database, "turn:1", &approval).await?,
+        ["approval.requested", "approval.expired"]
+    );
 
     // Sent in time, it waits for the row until it is too late.
     let approval = soon(1500).ask(database).await?;
@@ -312,7 +449,10 @@ async fn it_is_never_decided_late() -> Result<()> {
         .fetch_one(&mut database.connect().await?)
         .await?;
     assert_eq!(ended, 1);
-    assert_eq!(told(database, "turn:1", &approval).await?, ["approval.requested", "approval.expired"]);
+    assert_eq!(
+        told(database, "turn:1", &approval).await?,
+        ["approval.requested", "approval.expired"]
+    );
     Ok(())
 }
 
@@ -327,7 +467,12 @@ async fn until_late(database: &Database, approval: &str) -> Result<()> {
 
 #[tokio::test]
 async fn a_team_decides_by_those_who_are_in_it() -> Result<()> {
-    let World { server, ada, bob, eve } = World::new().await?;
+    let World {
+        server,
+        ada,
+        bob,
+        eve,
+    } = World::new().await?;
     let database = &server.database;
     let new = json!({ "name": "research", "description": "" });
     let (_, team) = ada.send(&server, "POST", "/api/teams", &new).await?;
@@ -336,24 +481,48 @@ async fn a_team_decides_by_those_who_are_in_it() -> Result<()> {
     let put = json!({ "role": "member" });
     assert_eq!(ada.send(&server, "PUT", &member(&bob), &put).await?.0, 204);
     let who = [team];
-    let approval = Question { need: 2, ..Question::of(&who) }.ask(database).await?;
+    let approval = Question {
+        need: 2,
+        ..Question::of(&who)
+    }
+    .ask(database)
+    .await?;
     let (_, seen) = see(&server, &bob, &approval).await?;
     assert_eq!(seen["who"], json!({ "accounts": [], "teams": [team] }));
     assert_eq!(refused(&see(&server, &eve, &approval).await?).0, 404);
 
     // Bob leaves and eve comes.
     assert_eq!(ada.send(&server, "PUT", &member(&eve), &put).await?.0, 204);
-    assert_eq!(ada.send(&server, "DELETE", &member(&bob), &json!({})).await?.0, 204);
-    assert_eq!(refused(&decide(&server, &bob, &approval, approve()).await?), (404, "not-found", ""));
+    assert_eq!(
+        ada.send(&server, "DELETE", &member(&bob), &json!({}))
+            .await?
+            .0,
+        204
+    );
+    assert_eq!(
+        refused(&decide(&server, &bob, &approval, approve()).await?),
+        (404, "not-found", "")
+    );
     assert_eq!(refused(&see(&server, &bob, &approval).await?).0, 404);
     assert_eq!(listed(&server, &bob, "").await?.len(), 0);
     assert_eq!(listed(&server, &eve, "").await?, [approval.clone()]);
-    assert_eq!(decide(&server, &eve, &approval, approve()).await?.1["state"], "pending");
-    assert_eq!(decide(&server, &ada, &approval, approve()).await?.1["state"], "approved");
+    assert_eq!(
+        decide(&server, &eve, &approval, approve()).await?.1["state"],
+        "pending"
+    );
+    assert_eq!(
+        decide(&server, &ada, &approval, approve()).await?.1["state"],
+        "approved"
+    );
 
     // Addressed in several ways, it is listed once.
     let who = [team, ada.id];
-    let approval = Question { by: Some(ada.id), ..Question::of(&who) }.ask(database).await?;
+    let approval = Question {
+        by: Some(ada.id),
+        ..Question::of(&who)
+    }
+    .ask(database)
+    .await?;
     let all = listed(&server, &ada, "").await?;
     assert_eq!(all.iter().filter(|id| **id == approval).count(), 1);
     Ok(())
@@ -361,19 +530,54 @@ async fn a_team_decides_by_those_who_are_in_it() -> Result<()> {
 
 #[tokio::test]
 async fn what_can_not_be_decided_is_not_asked() -> Result<()> {
-    let World { server, ada, bob, .. } = World::new().await?;
+    let World {
+        server, ada, bob, ..
+    } = World::new().await?;
     let both = [ada.id, bob.id];
     let strangers = [ada.id, Uuid::now_v7()];
     for (question, name) in [
-        (Question { need: 3, ..Question::of(&both) }, "approval_need_met"),
-        (Question { by: Some(ada.id), need: 2, ..Question::of(&both) }, "approval_need_met"),
+        (
+            Question {
+                need: 3,
+                ..Question::of(&both)
+            },
+            "approval_need_met",
+        ),
+        (
+            Question {
+                by: Some(ada.id),
+                need: 2,
+                ..Question::of(&both)
+            },
+            "approval_need_met",
+        ),
         (Question::of(&strangers), "approval_who_known"),
-        (Question { expires_ms: 0, ..Question::of(&both) }, "approval_not_late"),
-        (Question { need: 0, ..Question::of(&both) }, "approval_need_positive"),
-        (Question { subject: "turn", ..Question::of(&both) }, "approval_subject_form"),
+        (
+            Question {
+                expires_ms: 0,
+                ..Question::of(&both)
+            },
+            "approval_not_late",
+        ),
+        (
+            Question {
+                need: 0,
+                ..Question::of(&both)
+            },
+            "approval_need_positive",
+        ),
+        (
+            Question {
+                subject: "turn",
+                ..Question::of(&both)
+            },
+            "approval_subject_form",
+        ),
     ] {
         let refused = question.ask(&server.database).await.err().context(name)?;
-        let constraint = refused.as_database_error().and_then(|error| error.constraint());
+        let constraint = refused
+            .as_database_error()
+            .and_then(|error| error.constraint());
         assert_eq!(constraint, Some(name), "{refused}");
     }
     assert_eq!(bob.get(&server, "/api/inbox/count").await?.1["unread"], 0);
@@ -382,7 +586,9 @@ async fn what_can_not_be_decided_is_not_asked() -> Result<()> {
 
 #[tokio::test]
 async fn a_decision_and_what_follows_from_it_are_one() -> Result<()> {
-    let World { server, ada, bob, .. } = World::new().await?;
+    let World {
+        server, ada, bob, ..
+    } = World::new().await?;
     let database = &server.database;
     database
         .execute(
@@ -392,20 +598,43 @@ async fn a_decision_and_what_follows_from_it_are_one() -> Result<()> {
         )
         .await?;
     let who = [bob.id];
-    let approval = Question { by: Some(ada.id), ..Question::of(&who) }.ask(database).await?;
+    let approval = Question {
+        by: Some(ada.id),
+        ..Question::of(&who)
+    }
+    .ask(database)
+    .await?;
     assert_eq!(decide(&server, &bob, &approval, approve()).await?.0, 500);
     let (_, seen) = see(&server, &bob, &approval).await?;
-    assert_eq!((&seen["state"], &seen["decisions"]), (&json!("pending"), &json!([])));
-    assert_eq!(told(database, "turn:1", &approval).await?, ["approval.requested"]);
+    assert_eq!(
+        (&seen["state"], &seen["decisions"]),
+        (&json!("pending"), &json!([]))
+    );
+    assert_eq!(
+        told(database, "turn:1", &approval).await?,
+        ["approval.requested"]
+    );
     database.execute("delete from inbox.on_decided").await?;
     assert_eq!(decide(&server, &bob, &approval, approve()).await?.0, 200);
 
     // A leaver's open questions are taken back, and its words go.
-    let open = Question { by: Some(ada.id), ..Question::of(&who) }.ask(database).await?;
-    database.execute(&format!("select inbox.forget_account('{}')", ada.id)).await?;
+    let open = Question {
+        by: Some(ada.id),
+        ..Question::of(&who)
+    }
+    .ask(database)
+    .await?;
+    database
+        .execute(&format!("select inbox.forget_account('{}')", ada.id))
+        .await?;
     let (_, seen) = see(&server, &bob, &open).await?;
-    assert_eq!((&seen["state"], &seen["detail"]), (&json!("void"), &json!("")));
-    database.execute(&format!("select inbox.forget_account('{}')", bob.id)).await?;
+    assert_eq!(
+        (&seen["state"], &seen["detail"]),
+        (&json!("void"), &json!(""))
+    );
+    database
+        .execute(&format!("select inbox.forget_account('{}')", bob.id))
+        .await?;
     assert_eq!(see(&server, &bob, &open).await?.0, 404);
     Ok(())
 }

@@ -19,15 +19,25 @@ struct Note<'a> {
 
 async fn notify(server: &Server, accounts: &[&Agent], note: Note<'_>) -> Result<()> {
     let accounts: Vec<Uuid> = accounts.iter().map(|account| account.id).collect();
-    sqlx::query("select inbox.notify($1, $2, 'Something happened', $3, '/somewhere', $4, $5, $6)")
+    let query = match note.topic {
+        None => sqlx::query(
+            "select inbox.notify($1, $2, 'Something happened', $3, '/somewhere', $4, $5)",
+        ),
+        Some(_) => sqlx::query(
+            "select inbox.notify_readers($6, $1, $2, 'Something happened', $3, '/somewhere', $4, $5)",
+        ),
+    };
+    let query = query
         .bind(accounts)
         .bind(note.kind)
         .bind(note.text)
         .bind(note.by)
-        .bind(note.subject)
-        .bind(note.topic)
-        .execute(&mut server.database.connect().await?)
-        .await?;
+        .bind(note.subject);
+    let query = match note.topic {
+        None => query,
+        Some(topic) => query.bind(topic),
+    };
+    query.execute(&mut server.database.connect().await?).await?;
     Ok(())
 }
 
@@ -83,7 +93,9 @@ async fn events(server: &Server, who: &Agent) -> Result<Vec<(String, Value)>> {
         let kind = event["type"].as_str().unwrap_or_default().to_owned();
         (kind, event["data"].clone())
     });
-    Ok(events.filter(|(kind, _)| kind.starts_with("inbox.")).collect())
+    Ok(events
+        .filter(|(kind, _)| kind.starts_with("inbox."))
+        .collect())
 }
 
 fn id(item: &Value) -> &str {
@@ -111,30 +123,62 @@ async fn items_are_listed_newest_first_read_and_archived() -> Result<()> {
     let newest: Vec<String> = (0..20).rev().map(|number| number.to_string()).collect();
     assert_eq!(texts(&server, &ada, "").await?, newest);
     let even = texts(&server, &ada, "&kind=mention").await?;
-    assert_eq!(even, newest.iter().skip(1).step_by(2).cloned().collect::<Vec<_>>());
+    assert_eq!(
+        even,
+        newest
+            .iter()
+            .skip(1)
+            .step_by(2)
+            .cloned()
+            .collect::<Vec<_>>()
+    );
     let all = items(&server, &ada, "").await?;
     assert_eq!(all[0]["by"], json!(bob.id));
     assert_eq!(
         (&all[0]["link"], &all[0]["title"], &all[0]["state"]),
-        (&json!("/somewhere"), &json!("Something happened"), &json!("unread"))
+        (
+            &json!("/somewhere"),
+            &json!("Something happened"),
+            &json!("unread")
+        )
     );
 
     let mark = async |who: &Agent, what: &str, body: Value| {
-        who.send(&server, "POST", &format!("/api/inbox/{what}"), &body).await
+        who.send(&server, "POST", &format!("/api/inbox/{what}"), &body)
+            .await
     };
     // Foreign items are not there, and stay as they are.
     let (status, marked) = mark(&bob, "read", json!({ "ids": [id(&all[0])] })).await?;
-    assert_eq!((status, marked), (200, json!({ "changed": 0, "unread": 0 })));
+    assert_eq!(
+        (status, marked),
+        (200, json!({ "changed": 0, "unread": 0 }))
+    );
     mark(&bob, "archive", json!({ "until": id(&all[0]) })).await?;
     assert_eq!(unread(&server, &ada).await?, 20);
 
     let (_, marked) = mark(&ada, "read", json!({ "until": id(&all[15]) })).await?;
     assert_eq!(marked, json!({ "changed": 5, "unread": 15 }));
-    let (_, marked) = mark(&ada, "read", json!({ "ids": [id(&all[0]), id(&all[19]), Uuid::now_v7()] })).await?;
+    let (_, marked) = mark(
+        &ada,
+        "read",
+        json!({ "ids": [id(&all[0]), id(&all[19]), Uuid::now_v7()] }),
+    )
+    .await?;
     assert_eq!(marked, json!({ "changed": 1, "unread": 14 }));
-    assert_eq!(texts(&server, &ada, "&state=read").await?, ["19", "4", "3", "2", "1", "0"]);
-    assert_eq!(texts(&server, &ada, "&state=read&kind=reply").await?, ["19", "3", "1"]);
-    let (_, marked) = mark(&ada, "read", json!({ "ids": [id(&all[19])], "unread": true })).await?;
+    assert_eq!(
+        texts(&server, &ada, "&state=read").await?,
+        ["19", "4", "3", "2", "1", "0"]
+    );
+    assert_eq!(
+        texts(&server, &ada, "&state=read&kind=reply").await?,
+        ["19", "3", "1"]
+    );
+    let (_, marked) = mark(
+        &ada,
+        "read",
+        json!({ "ids": [id(&all[19])], "unread": true }),
+    )
+    .await?;
     assert_eq!(marked, json!({ "changed": 1, "unread": 15 }));
     let (_, marked) = mark(&ada, "archive", json!({ "until": id(&all[10]) })).await?;
     assert_eq!(marked, json!({ "changed": 10, "unread": 9 }));
@@ -142,9 +186,19 @@ async fn items_are_listed_newest_first_read_and_archived() -> Result<()> {
     assert_eq!(items(&server, &ada, "").await?.len(), 10);
     assert_eq!(items(&server, &ada, "&state=archived").await?.len(), 10);
     // What is archived is not brought back by marking it unread, only by taking it out of the archive.
-    let (_, marked) = mark(&ada, "read", json!({ "ids": [id(&all[19])], "unread": true })).await?;
+    let (_, marked) = mark(
+        &ada,
+        "read",
+        json!({ "ids": [id(&all[19])], "unread": true }),
+    )
+    .await?;
     assert_eq!(marked["changed"], 0);
-    let (_, marked) = mark(&ada, "archive", json!({ "ids": [id(&all[19])], "unread": true })).await?;
+    let (_, marked) = mark(
+        &ada,
+        "archive",
+        json!({ "ids": [id(&all[19])], "unread": true }),
+    )
+    .await?;
     assert_eq!(marked, json!({ "changed": 1, "unread": 10 }));
     let (_, marked) = mark(&ada, "read", json!({ "until": id(&all[0]) })).await?;
     assert_eq!(marked["unread"], 0);
@@ -160,7 +214,11 @@ async fn items_are_listed_newest_first_read_and_archived() -> Result<()> {
         json!({ "ids": [id(&all[0])], "until": id(&all[0]) }),
     ] {
         let (status, problem) = mark(&ada, "read", body.clone()).await?;
-        assert_eq!((status, &problem["code"]), (422, &json!("invalid-input")), "{body}");
+        assert_eq!(
+            (status, &problem["code"]),
+            (422, &json!("invalid-input")),
+            "{body}"
+        );
     }
     assert_eq!(ada.get(&server, "/api/inbox?state=new").await?.0, 422);
     assert_eq!(server.get("/api/inbox").await?.status(), 401);
@@ -173,15 +231,27 @@ async fn what_is_told_again_is_one_item_new_and_unread() -> Result<()> {
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let bob = Agent::sign_in(&server, "bob", 2).await?;
     let subject = Some("message:1");
-    let told = |text| Note { subject, ..mention(text) };
+    let told = |text| Note {
+        subject,
+        ..mention(text)
+    };
     notify(&server, &[&ada, &bob], told("first")).await?;
     notify(&server, &[&ada], mention("other")).await?;
     let before = items(&server, &ada, "").await?;
     let up_to = json!({ "until": id(&before[0]) });
-    ada.send(&server, "POST", "/api/inbox/archive", &up_to).await?;
+    ada.send(&server, "POST", "/api/inbox/archive", &up_to)
+        .await?;
     notify(&server, &[&ada], told("second")).await?;
     // Of another kind it is another item.
-    notify(&server, &[&ada], Note { kind: "direct", ..told("second") }).await?;
+    notify(
+        &server,
+        &[&ada],
+        Note {
+            kind: "direct",
+            ..told("second")
+        },
+    )
+    .await?;
     assert_eq!(texts(&server, &ada, "").await?, ["second", "second"]);
     assert_eq!(unread(&server, &ada).await?, 2);
     // A client that had seen the first only does not mark the second.
@@ -192,8 +262,9 @@ async fn what_is_told_again_is_one_item_new_and_unread() -> Result<()> {
     assert_eq!(texts(&server, &bob, "").await?, ["first"]);
 
     // At the same moment, too.
-    let both = (0..20).map(|_| notify(&server, &[&ada, &bob], told("again")));
-    for done in futures::future::join_all(both).await {
+    let both = [&ada, &bob];
+    let many = (0..20).map(|_| notify(&server, &both, told("again")));
+    for done in futures::future::join_all(many).await {
         done?;
     }
     assert_eq!(texts(&server, &bob, "").await?, ["again"]);
@@ -212,24 +283,69 @@ async fn settings_say_what_arrives() -> Result<()> {
     let path = "/api/inbox/settings";
     let (_, all) = ada.get(&server, path).await?;
     let kinds = [
-        "approval", "direct", "harvest", "invitation", "job", "mention", "moderation", "reply", "review", "webhook",
+        "approval",
+        "direct",
+        "harvest",
+        "invitation",
+        "job",
+        "mention",
+        "moderation",
+        "reply",
+        "review",
+        "webhook",
     ];
     let names: Vec<&String> = all.as_object().context("kinds")?.keys().collect();
     assert_eq!(names, kinds);
     let off = json!({ "mention": { "inbox": false }, "harvest": { "inbox": false } });
     let (status, set) = ada.send(&server, "PUT", path, &off).await?;
-    assert_eq!((status, &set["mention"], &set["reply"]), (200, &json!({ "inbox": false }), &json!({ "inbox": true })));
+    assert_eq!(
+        (status, &set["mention"], &set["reply"]),
+        (200, &json!({ "inbox": false }), &json!({ "inbox": true }))
+    );
     let both = [&ada, &bob];
     notify(&server, &both, mention("m")).await?;
-    notify(&server, &both, Note { kind: "harvest", ..mention("h") }).await?;
-    notify(&server, &both, Note { kind: "reply", ..mention("r") }).await?;
+    notify(
+        &server,
+        &both,
+        Note {
+            kind: "harvest",
+            ..mention("h")
+        },
+    )
+    .await?;
+    notify(
+        &server,
+        &both,
+        Note {
+            kind: "reply",
+            ..mention("r")
+        },
+    )
+    .await?;
     assert_eq!(texts(&server, &ada, "").await?, ["r"]);
     assert_eq!(texts(&server, &bob, "").await?, ["r", "h", "m"]);
     assert_eq!(events(&server, &ada).await?.len(), 1);
     // What is left out is as it was before any setting.
-    let (_, set) = ada.send(&server, "PUT", path, &json!({ "reply": { "inbox": false } })).await?;
-    assert_eq!((&set["mention"], &set["reply"]), (&json!({ "inbox": true }), &json!({ "inbox": false })));
-    let (status, problem) = ada.send(&server, "PUT", path, &json!({ "nothing": { "inbox": true } })).await?;
+    let (_, set) = ada
+        .send(
+            &server,
+            "PUT",
+            path,
+            &json!({ "reply": { "inbox": false } }),
+        )
+        .await?;
+    assert_eq!(
+        (&set["mention"], &set["reply"]),
+        (&json!({ "inbox": true }), &json!({ "inbox": false }))
+    );
+    let (status, problem) = ada
+        .send(
+            &server,
+            "PUT",
+            path,
+            &json!({ "nothing": { "inbox": true } }),
+        )
+        .await?;
     assert_eq!((status, &problem["code"]), (422, &json!("invalid-input")));
     let (_, kept) = ada.get(&server, path).await?;
     assert_eq!(kept, set);
@@ -241,7 +357,10 @@ async fn edits_and_deletions_reach_previews() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let bob = Agent::sign_in(&server, "bob", 2).await?;
-    let told = |subject, text| Note { subject: Some(subject), ..mention(text) };
+    let told = |subject, text| Note {
+        subject: Some(subject),
+        ..mention(text)
+    };
     for (subject, text) in [("message:1", "canary one"), ("message:2", "canary two")] {
         notify(&server, &[&ada, &bob], told(subject, text)).await?;
     }
@@ -251,19 +370,37 @@ async fn edits_and_deletions_reach_previews() -> Result<()> {
     assert_eq!(texts(&server, &ada, "").await?, ["edited", "canary two"]);
     assert_eq!(texts(&server, &bob, "").await?, ["canary two", "edited"]);
     let seen = serde_json::to_string(&events(&server, &ada).await?)?;
-    assert!(!seen.contains("canary one") && !seen.contains("again") && seen.contains("canary two"), "{seen}");
+    assert!(
+        !seen.contains("canary one") && !seen.contains("again") && seen.contains("canary two"),
+        "{seen}"
+    );
     // An edit tells nobody anew.
-    let (first, before) = (items(&server, &bob, "").await?, unread(&server, &bob).await?);
-    bob.send(&server, "POST", "/api/inbox/read", &json!({ "until": id(&first[0]) })).await?;
+    let (first, before) = (
+        items(&server, &bob, "").await?,
+        unread(&server, &bob).await?,
+    );
+    bob.send(
+        &server,
+        "POST",
+        "/api/inbox/read",
+        &json!({ "until": id(&first[0]) }),
+    )
+    .await?;
     server.database.execute(revise).await?;
     assert_eq!((before, unread(&server, &bob).await?), (2, 0));
 
-    server.database.execute("select inbox.erase('message:2')").await?;
+    server
+        .database
+        .execute("select inbox.erase('message:2')")
+        .await?;
     assert_eq!(texts(&server, &ada, "").await?, ["edited"]);
     assert_eq!(unread(&server, &ada).await?, 1);
     for who in [&ada, &bob] {
         let told = events(&server, who).await?;
-        assert!(!serde_json::to_string(&told)?.contains("canary two"), "{told:?}");
+        assert!(
+            !serde_json::to_string(&told)?.contains("canary two"),
+            "{told:?}"
+        );
         assert_eq!(told.last().context("an event")?.0, "inbox.deleted");
     }
     Ok(())
@@ -289,7 +426,10 @@ async fn nobody_is_told_by_those_they_blocked_or_what_they_may_not_read() -> Res
             ada.id, eve.id
         ))
         .await?;
-    let by_eve = Note { by: Some(eve.id), ..mention("of eve") };
+    let by_eve = Note {
+        by: Some(eve.id),
+        ..mention("of eve")
+    };
     notify(&server, &[&ada, &bob], by_eve).await?;
     assert_eq!(texts(&server, &ada, "").await?, [""; 0]);
     assert_eq!(texts(&server, &bob, "").await?, ["of eve"]);
@@ -297,7 +437,11 @@ async fn nobody_is_told_by_those_they_blocked_or_what_they_may_not_read() -> Res
 
     // Of a place that only ada and eve may enter.
     for (subject, text) in [("message:1", "one"), ("message:2", "two")] {
-        let note = Note { subject: Some(subject), topic: Some("party:1"), ..mention(text) };
+        let note = Note {
+            subject: Some(subject),
+            topic: Some("party:1"),
+            ..mention(text)
+        };
         notify(&server, &[&ada, &bob, &eve], note).await?;
     }
     assert_eq!(texts(&server, &bob, "").await?, ["of eve"]);
@@ -314,8 +458,21 @@ async fn nobody_is_told_by_those_they_blocked_or_what_they_may_not_read() -> Res
     assert_eq!(unread(&server, &eve).await?, 2);
     let told = events(&server, &ada).await?;
     assert_eq!(told.last().context("an event")?.0, "inbox.deleted");
+    assert!(!serde_json::to_string(&told)?.contains("one"), "{told:?}");
+    assert!(serde_json::to_string(&events(&server, &eve).await?)?.contains("one"));
+    // A mention that was edited out is gone for those whom it does not concern any more.
+    let back = format!(
+        "select inbox.take_back(array['{}'::uuid], 'mention', 'message:2')",
+        eve.id
+    );
+    database.execute(&back).await?;
+    assert_eq!(texts(&server, &eve, "").await?, ["one"]);
+    assert_eq!(texts(&server, &bob, "").await?, ["of eve"]);
 
-    let suspend = format!("update identity.account set status = 'suspended' where id = '{}'", bob.id);
+    let suspend = format!(
+        "update identity.account set status = 'suspended' where id = '{}'",
+        bob.id
+    );
     database.execute(&suspend).await?;
     notify(&server, &[&bob], mention("unheard")).await?;
     let count: i64 = sqlx::query_scalar("select count(*) from inbox.item where text = 'unheard'")
@@ -349,9 +506,18 @@ async fn results_of_jobs_and_reviews_arrive() -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let mut titles: Vec<&str> = told.iter().filter_map(|item| item["title"].as_str()).collect();
+    let mut titles: Vec<&str> = told
+        .iter()
+        .filter_map(|item| item["title"].as_str())
+        .collect();
     titles.sort_unstable();
-    assert_eq!(titles, ["account-purge has succeeded", "mail-delivery has failed for good"]);
+    assert_eq!(
+        titles,
+        [
+            "account-purge has succeeded",
+            "mail-delivery has failed for good"
+        ]
+    );
     drop(worker);
 
     // A version that is held is not decided yet.
@@ -379,7 +545,11 @@ async fn results_of_jobs_and_reviews_arrive() -> Result<()> {
     assert_eq!(told.len(), 1);
     assert_eq!(
         (&told[0]["title"], &told[0]["text"], &told[0]["link"]),
-        (&json!("adder 1.0.0 was rejected"), &json!("It asks for much. Twice."), &json!("/skills/adder"))
+        (
+            &json!("adder 1.0.0 was rejected"),
+            &json!("It asks for much. Twice."),
+            &json!("/skills/adder")
+        )
     );
     assert_eq!(items(&server, &bob, "").await?.len(), 0);
     Ok(())
@@ -390,10 +560,28 @@ async fn a_leaver_takes_its_items_along() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let bob = Agent::sign_in(&server, "bob", 2).await?;
-    notify(&server, &[&ada], Note { by: Some(bob.id), ..mention("canary of bob") }).await?;
-    notify(&server, &[&bob], Note { by: Some(ada.id), subject: Some("message:1"), ..mention("canary of ada") }).await?;
+    notify(
+        &server,
+        &[&ada],
+        Note {
+            by: Some(bob.id),
+            ..mention("canary of bob")
+        },
+    )
+    .await?;
+    notify(
+        &server,
+        &[&bob],
+        Note {
+            by: Some(ada.id),
+            subject: Some("message:1"),
+            ..mention("canary of ada")
+        },
+    )
+    .await?;
     let off = json!({ "reply": { "inbox": false } });
-    ada.send(&server, "PUT", "/api/inbox/settings", &off).await?;
+    ada.send(&server, "PUT", "/api/inbox/settings", &off)
+        .await?;
     let mut admin = server.database.connect().await?;
     let export: Value = sqlx::query_scalar("select inbox.export_account($1)")
         .bind(ada.id)

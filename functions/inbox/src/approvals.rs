@@ -121,11 +121,11 @@ impl ApprovalState {
 
 /// Lists approvals, the newest first: those that the caller asked, or is asked to decide; administrators see all.
 #[utoipa::path(
-    get, path = "/api/approvals", tag = "inbox", params(guest::PageParams, ApprovalFilter),
+    get, path = "/api/approvals", tag = "approvals", params(guest::PageParams, ApprovalFilter),
     responses((status = 200, body = Items<Approval>), (status = 422, description = "`invalid-input`")),
     security(("token" = []))
 )]
-pub async fn approvals(
+pub async fn list(
     db: Db,
     caller: Caller,
     page: Page<Uuid>,
@@ -168,16 +168,12 @@ pub async fn approvals(
 
 /// Shows one approval to those who are asked, to whoever asked, and to administrators.
 #[utoipa::path(
-    get, path = "/api/approvals/{approval}", tag = "inbox",
+    get, path = "/api/approvals/{approval}", tag = "approvals",
     params(("approval" = Uuid, Path, description = "Id")),
     responses((status = 200, body = Approval), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
-pub async fn approval(
-    db: Db,
-    caller: Caller,
-    Path(approval): Path<Uuid>,
-) -> Result<Json<Approval>> {
+pub async fn get(db: Db, caller: Caller, Path(approval): Path<Uuid>) -> Result<Json<Approval>> {
     read(&db, &caller, approval).await.map(Json)
 }
 

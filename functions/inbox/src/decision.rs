@@ -32,7 +32,9 @@ pub struct NewDecision {
 }
 
 fn is_small(form: &Option<Map<String, Value>>, _: &()) -> garde::Result {
-    let size = form.as_ref().map(|form| serde_json::to_string(form).map_or(usize::MAX, |text| text.len()));
+    let size = form
+        .as_ref()
+        .map(|form| serde_json::to_string(form).map_or(usize::MAX, |text| text.len()));
     match size {
         Some(size) if size > MAX_FORM_BYTES => Err(garde::Error::new("must have at most 16 KiB")),
         _ => Ok(()),
@@ -51,7 +53,7 @@ struct Outcome {
 /// Each account decides once, and whoever asked can't, unless the approval says `self`. As many approvals as it needs
 /// end it, and so does one denial. Whether the caller may decide, and whether it is too late, is judged at this moment.
 #[utoipa::path(
-    post, path = "/api/approvals/{approval}/decision", tag = "inbox",
+    post, path = "/api/approvals/{approval}/decision", tag = "approvals",
     params(("approval" = Uuid, Path, description = "Id")), request_body = NewDecision,
     responses(
         (status = 200, body = Approval),
@@ -87,9 +89,8 @@ pub async fn decide(
             ],
         )
         .await?;
-    let conflict = |code, detail| {
-        Problem::conflict(code, detail).with("state", serde_json::json!(state))
-    };
+    let conflict =
+        |code, detail| Problem::conflict(code, detail).with("state", serde_json::json!(state));
     match outcome.as_str() {
         "done" => read(&db, &caller, approval).await.map(Json),
         "missing" => Err(Problem::not_found("approval")),
@@ -107,6 +108,8 @@ pub async fn decide(
             "approval-changed",
             "What is to be approved is not what `digest` names. Look at it again.",
         )),
-        other => Err(Problem::internal(format_args!("an unknown outcome: {other}"))),
+        other => Err(Problem::internal(format_args!(
+            "an unknown outcome: {other}"
+        ))),
     }
 }

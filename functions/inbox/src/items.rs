@@ -87,7 +87,7 @@ macro_rules! list {
     responses((status = 200, body = Items<InboxItem>), (status = 422, description = "`invalid-input`")),
     security(("token" = []))
 )]
-pub async fn inbox(
+pub async fn list(
     db: Db,
     caller: Caller,
     page: Page<Uuid>,
@@ -115,7 +115,7 @@ pub async fn inbox(
     get, path = "/api/inbox/count", tag = "inbox", responses((status = 200, body = UnreadItems)),
     security(("token" = [])), extensions(("x-rate-limit" = json!("relaxed")))
 )]
-pub async fn unread(db: Db, caller: Caller) -> Result<Json<UnreadItems>> {
+pub async fn count(db: Db, caller: Caller) -> Result<Json<UnreadItems>> {
     let count = db
         .one(
             "select coalesce(sum(k.unread), 0)::bigint as unread,

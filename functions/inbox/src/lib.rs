@@ -12,13 +12,13 @@ use utoipa_axum::routes;
 /// The routes, with their OpenAPI entries.
 pub fn router() -> OpenApiRouter {
     OpenApiRouter::new()
-        .routes(routes!(items::inbox))
-        .routes(routes!(items::unread))
-        .routes(routes!(mark::mark_read))
-        .routes(routes!(mark::mark_archived))
-        .routes(routes!(settings::inbox_settings, settings::set_inbox_settings))
-        .routes(routes!(approvals::approvals))
-        .routes(routes!(approvals::approval))
+        .routes(routes!(items::list))
+        .routes(routes!(items::count))
+        .routes(routes!(mark::read))
+        .routes(routes!(mark::archive))
+        .routes(routes!(settings::settings, settings::change_settings))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::get))
         .routes(routes!(decision::decide))
 }
 

@@ -38,7 +38,7 @@ pub struct MarkedItems {
     responses((status = 200, body = MarkedItems), (status = 422, description = "`invalid-input`")),
     security(("token" = []))
 )]
-pub async fn mark_read(
+pub async fn read(
     db: Db,
     caller: Caller,
     Input(items): Input<ItemsToMark>,
@@ -52,7 +52,7 @@ pub async fn mark_read(
     responses((status = 200, body = MarkedItems), (status = 422, description = "`invalid-input`")),
     security(("token" = []))
 )]
-pub async fn mark_archived(
+pub async fn archive(
     db: Db,
     caller: Caller,
     Input(items): Input<ItemsToMark>,

@@ -34,7 +34,7 @@ struct Row {
     get, path = "/api/inbox/settings", tag = "inbox", responses((status = 200, body = InboxSettings)),
     security(("token" = []))
 )]
-pub async fn inbox_settings(db: Db, caller: Caller) -> Result<Json<InboxSettings>> {
+pub async fn settings(db: Db, caller: Caller) -> Result<Json<InboxSettings>> {
     read(&db, &caller).await
 }
 
@@ -55,7 +55,7 @@ async fn read(db: &Db, caller: &Caller) -> Result<Json<InboxSettings>> {
     responses((status = 200, body = InboxSettings), (status = 422, description = "`invalid-input`")),
     security(("token" = []))
 )]
-pub async fn set_inbox_settings(
+pub async fn change_settings(
     db: Db,
     caller: Caller,
     Input(settings): Input<InboxSettings>,
