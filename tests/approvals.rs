@@ -391,10 +391,32 @@ async fn of_many_at_once_one_decision_counts() -> Result<()> {
         assert_eq!(decided, ["approval.requested", "approval.decided"]);
         *outcomes.entry(state).or_insert(0) += 1;
     }
+    // A decision and the end of the time, which a sweep finds out at the same moment.
+    for round in 0..50 {
+        let approval = question.ask(database).await?;
+        let end = format!(
+            "update inbox.approval set expires_at = clock_timestamp() + {round} * interval '200 microseconds'
+             where id = '{approval}'"
+        );
+        database.execute(&end).await?;
+        let sweep = database.execute("select inbox.expire(10)");
+        let (decided, swept) = join(decide(&server, &bob, &approval, approve()), sweep).await;
+        swept?;
+        let decided = decided?;
+        let state = if decided.0 == 200 {
+            "approved"
+        } else {
+            assert_eq!(refused(&decided), (409, "approval-expired", "expired"));
+            "expired"
+        };
+        let (_, seen) = see(&server, &ada, &approval).await?;
+        assert_eq!(seen["state"], state);
+        *outcomes.entry(state.to_owned()).or_insert(0) += 1;
+    }
     let woken: (i64, i64) = sqlx::query_as("select count(*), count(distinct id) from public.woken")
         .fetch_one(&mut database.connect().await?)
         .await?;
-    assert_eq!(woken, (100, 100), "{outcomes:?}");
+    assert_eq!(woken, (150, 150), "{outcomes:?}");
     Ok(())
 }
 
@@ -411,9 +433,9 @@ async fn it_is_never_decided_late() -> Result<()> {
         ..Question::of(&who)
     };
     // Nobody sweeps: it is expired for whoever looks or decides.
-    let approval = soon(300).ask(database).await?;
+    let approval = soon(3_600_000).ask(database).await?;
     assert_eq!(see(&server, &bob, &approval).await?.1["state"], "pending");
-    until_late(database, &approval).await?;
+    end_now(database, &approval).await?;
     assert_eq!(see(&server, &bob, &approval).await?.1["state"], "expired");
     assert_eq!(
         listed(&server, &bob, "&state=expired").await?,
@@ -430,7 +452,7 @@ async fn it_is_never_decided_late() -> Result<()> {
     );
 
     // Sent in time, it waits for the row until it is too late.
-    let approval = soon(1500).ask(database).await?;
+    let approval = soon(2000).ask(database).await?;
     let row = format!("select from inbox.approval where id = '{approval}' for update");
     let held = database.hold(&row).await?;
     let waits = decide(&server, &bob, &approval, approve());
@@ -443,8 +465,8 @@ async fn it_is_never_decided_late() -> Result<()> {
     assert_eq!(refused(&late?), (409, "approval-expired", "expired"));
 
     // Who waits hears of it without anybody's decision.
-    let approval = soon(1).ask(database).await?;
-    until_late(database, &approval).await?;
+    let approval = soon(3_600_000).ask(database).await?;
+    end_now(database, &approval).await?;
     let ended: i32 = sqlx::query_scalar("select inbox.expire(10)")
         .fetch_one(&mut database.connect().await?)
         .await?;
@@ -454,6 +476,14 @@ async fn it_is_never_decided_late() -> Result<()> {
         ["approval.requested", "approval.expired"]
     );
     Ok(())
+}
+
+/// Brings an approval's end forward, to the millisecond that has just passed.
+async fn end_now(database: &Database, approval: &str) -> Result<()> {
+    let end = format!(
+        "update inbox.approval set expires_at = clock_timestamp() - interval '1 millisecond' where id = '{approval}'"
+    );
+    database.execute(&end).await
 }
 
 /// Returns in the millisecond after an approval's end.
