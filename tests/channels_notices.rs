@@ -8,15 +8,13 @@ use uuid::Uuid;
 
 /// Writes down what the inbox is told, in its place.
 const NOTED: &str = "
-    create schema if not exists inbox;
-    drop function if exists inbox.notify(uuid[], text, text, text, text, uuid, text) cascade;
+    drop function inbox.notify_readers(text, uuid[], text, text, text, text, uuid, text);
     create table public.noted (account uuid, kind text, body text, subject text);
-    create function inbox.notify(accounts uuid[], kind text, title text, text text, link text, by uuid default null,
-        subject text default null) returns void
+    create function inbox.notify_readers(topic text, accounts uuid[], kind text, title text, text text, link text,
+        by uuid default null, subject text default null) returns void
     language sql security definer as $$
-        insert into public.noted select a, $2, $4, $7 from unnest($1) a
-    $$;
-    grant usage on schema inbox to public;";
+        insert into public.noted select a, $3, $5, $8 from unnest($2) a
+    $$;";
 
 /// What was noted since the last look: kind and account, sorted.
 async fn noted(server: &Server) -> Result<Vec<(String, Uuid)>> {

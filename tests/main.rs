@@ -3,6 +3,7 @@
 mod access;
 mod account_purge;
 mod api_keys;
+mod approvals;
 mod async_skills;
 mod audit;
 mod channels;
@@ -19,6 +20,7 @@ mod hostile;
 mod hostile_components;
 mod hostile_fixtures;
 mod identity;
+mod inbox;
 mod interfaces;
 mod job_faults;
 mod jobs;

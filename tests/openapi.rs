@@ -11,6 +11,7 @@ fn generated() -> Result<String> {
         channels::router().into_openapi(),
         events::router().into_openapi(),
         identity::router().into_openapi(),
+        inbox::router().into_openapi(),
         jobs::router().into_openapi(),
         mcp::router().into_openapi(),
         skills::router().into_openapi(),

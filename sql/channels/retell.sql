@@ -3,10 +3,10 @@ create or replace function channels.retell(subject text, body text) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if body is null and to_regprocedure('inbox.erase(text)') is not null then
-        execute 'select inbox.erase($1)' using subject;
-    elsif body is not null and to_regprocedure('inbox.revise(text,text)') is not null then
-        execute 'select inbox.revise($1, $2)' using subject, body;
+    if body is null then
+        perform inbox.erase(subject);
+    else
+        perform inbox.revise(subject, body);
     end if;
 end
 $$;

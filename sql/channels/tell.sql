@@ -1,11 +1,18 @@
--- Tells accounts in their inboxes. The inbox decides who wants to hear it.
+-- Tells accounts in their inboxes. What shows a message is shown for as long as its channel may be read. The inbox
+-- decides who wants to hear it.
 create or replace function channels.tell(accounts uuid[], kind text, title text, body text, link text, by uuid, subject text)
 returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
+declare
+    topic text;
 begin
-    if cardinality(accounts) > 0 and to_regprocedure('inbox.notify(uuid[],text,text,text,text,uuid,text)') is not null then
-        execute 'select inbox.notify($1, $2, $3, $4, $5, $6, $7)' using accounts, kind, title, body, link, by, subject;
+    if cardinality(accounts) > 0 then
+        if kind in ('mention', 'direct', 'reply') then
+            select 'channel:' || m.channel_id into topic
+            from channels.message m where m.id = platform.uuid_of(split_part(tell.subject, ':', 2));
+        end if;
+        perform inbox.notify_readers(topic, accounts, kind, title, body, link, by, subject);
     end if;
 end
 $$;

@@ -17,11 +17,12 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in the alphabet's order. An operation that wants another one is refused when its
 /// router is made.
-pub const SCOPES: [&str; 17] = [
+pub const SCOPES: [&str; 18] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
     "agents:own",
+    "approvals:decide",
     "asset:generate",
     "audit:read",
     "chat:create",

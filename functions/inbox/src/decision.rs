@@ -1,0 +1,115 @@
+//! Deciding about an approval.
+
+use axum::Json;
+use garde::Validate;
+use guest::{Caller, Db, Input, Path, Problem, Result, args};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::approvals::{Approval, ApprovalState, Verdict, read};
+
+const MAX_FORM_BYTES: usize = 16 * 1024;
+
+/// A decision about an approval.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+pub struct NewDecision {
+    #[garde(skip)]
+    decision: Verdict,
+    /// The approval's `digest`, as the caller saw it.
+    #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
+    digest: String,
+    /// What is filled in, where the approval has a form.
+    #[garde(custom(is_small))]
+    #[schema(value_type = Option<Object>)]
+    form: Option<Map<String, Value>>,
+    /// Why.
+    #[garde(inner(length(chars, max = 2000)))]
+    #[schema(max_length = 2000)]
+    reason: Option<String>,
+}
+
+fn is_small(form: &Option<Map<String, Value>>, _: &()) -> garde::Result {
+    let size = form
+        .as_ref()
+        .map(|form| serde_json::to_string(form).map_or(usize::MAX, |text| text.len()));
+    match size {
+        Some(size) if size > MAX_FORM_BYTES => Err(garde::Error::new("must have at most 16 KiB")),
+        _ => Ok(()),
+    }
+}
+
+/// What came of a decision.
+#[derive(Debug, Deserialize)]
+struct Outcome {
+    outcome: String,
+    state: Option<ApprovalState>,
+}
+
+/// Approves or denies what an approval asks.
+///
+/// Each account decides once, and whoever asked can't, unless the approval says `self`. As many approvals as it needs
+/// end it, and so does one denial. Whether the caller may decide, and whether it is too late, is judged at this moment.
+#[utoipa::path(
+    post, path = "/api/approvals/{approval}/decision", tag = "approvals",
+    params(("approval" = Uuid, Path, description = "Id")), request_body = NewDecision,
+    responses(
+        (status = 200, body = Approval),
+        (status = 403, description = "`forbidden`: the caller asked, or sees it as an administrator only"),
+        (status = 404, description = "`not-found`"),
+        (status = 409, description = "`approval-decided`, `approval-expired`, `approval-changed`; `state` says how it stands"),
+        (status = 422, description = "`invalid-input`"),
+    ),
+    security(("token" = ["approvals:decide"]))
+)]
+pub async fn decide(
+    db: Db,
+    caller: Caller,
+    Path(approval): Path<Uuid>,
+    Input(new): Input<NewDecision>,
+) -> Result<Json<Approval>> {
+    let decision = match new.decision {
+        Verdict::Approve => "approve",
+        Verdict::Deny => "deny",
+    };
+    let Outcome { outcome, state } = db
+        .one(
+            "select d ->> 'outcome' as outcome, d ->> 'state' as state
+             from decide($1, $2, $3, $4, $5, $6, $7) d",
+            args![
+                approval,
+                caller.id,
+                caller.allows(guest::ALL),
+                decision,
+                new.digest,
+                new.reason,
+                new.form.map(Value::Object)
+            ],
+        )
+        .await?;
+    let conflict =
+        |code, detail| Problem::conflict(code, detail).with("state", serde_json::json!(state));
+    match outcome.as_str() {
+        "done" => read(&db, &caller, approval).await.map(Json),
+        "missing" => Err(Problem::not_found("approval")),
+        "own" => Err(Problem::forbidden("Whoever asks can't decide.")),
+        "forbidden" => Err(Problem::forbidden("You are not among those who are asked.")),
+        "decided" => Err(conflict(
+            "approval-decided",
+            "It has ended, or you have decided already.",
+        )),
+        "expired" => Err(conflict(
+            "approval-expired",
+            "It can't be decided any more: its time is over.",
+        )),
+        "changed" => Err(conflict(
+            "approval-changed",
+            "What is to be approved is not what `digest` names. Look at it again.",
+        )),
+        other => Err(Problem::internal(format_args!(
+            "an unknown outcome: {other}"
+        ))),
+    }
+}

@@ -1,0 +1,54 @@
+-- Opens an approval, in the caller's statement, and answers its id.
+--   subject     what it is about, as a topic: `turn:<id>`
+--   question    what is asked, in a sentence
+--   detail      what one has to know to decide
+--   digest      of exactly that which is approved
+--   who         accounts and teams
+--   expires_at  decided later, it is not
+--   asked_by    who asks; can't decide, unless `self`
+--   need        how many have to approve
+--   form        what is to be filled in, as a JSON Schema
+-- Refuses by the constraints approval_who_known (one of `who` is neither an account nor a team), approval_need_met (so
+-- many can't approve) and approval_not_late.
+create or replace function inbox.ask(
+    subject text,
+    question text,
+    detail text,
+    digest text,
+    who uuid[],
+    expires_at timestamptz,
+    asked_by uuid default null,
+    need integer default 1,
+    form jsonb default null,
+    self boolean default false
+) returns uuid
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    approval uuid;
+    deciders uuid[];
+begin
+    if ask.expires_at <= clock_timestamp() then
+        perform identity.refuse('approval_not_late');
+    end if;
+    insert into inbox.approval as a (subject, question, detail, digest, need, form, expires_at, asked_by, self)
+    values (ask.subject, ask.question, coalesce(ask.detail, ''), ask.digest, ask.need, ask.form, ask.expires_at,
+        ask.asked_by, ask.self)
+    returning a.id into approval;
+    insert into inbox.asked (approval_id, who, is_team)
+    select approval, a.id, false from identity.account a where a.id = any (ask.who) and a.status = 'active'
+    union all
+    select approval, t.id, true from identity.team t where t.id = any (ask.who);
+    if exists (select unnest(ask.who) except select k.who from inbox.asked k where k.approval_id = approval) then
+        perform identity.refuse('approval_who_known');
+    end if;
+    deciders := array(select d from inbox.deciders(approval) d where ask.self or d is distinct from ask.asked_by);
+    if cardinality(deciders) < ask.need then
+        perform identity.refuse('approval_need_met');
+    end if;
+    perform inbox.notify(deciders, 'approval', ask.question, ask.detail, '/approvals/' || approval, ask.asked_by,
+        'approval:' || approval);
+    perform inbox.tell_approval(approval, 'approval.requested', ask.asked_by);
+    return approval;
+end
+$$;

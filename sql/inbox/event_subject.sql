@@ -1,0 +1,8 @@
+-- The subject of the events that carry an item: all that an account was told, in one kind, of one object. It is not that
+-- of the object itself, for what those events carry is the item, which has other members.
+create or replace function inbox.event_subject(i inbox.item) returns text
+language sql immutable
+as $$
+    select 'item:' || case when i.subject is null then i.id
+        else md5(concat_ws('/', i.account_id, i.kind, i.subject))::uuid end
+$$;

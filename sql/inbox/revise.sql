@@ -1,0 +1,16 @@
+-- An edit reaches the inboxes: the items about an object show the new text, and so does what events kept of them.
+-- Nobody is told of them anew.
+create or replace function inbox.revise(subject text, text text) returns void
+language sql security definer set search_path = pg_catalog, pg_temp
+as $$
+    select events.revise(e.subject, jsonb_build_object('text', left(revise.text, 500)))
+    from (select distinct inbox.event_subject(i) as subject from inbox.item i where i.subject = revise.subject) e;
+    with changed as (
+        update inbox.item i set text = left(revise.text, 500) where i.subject = revise.subject
+        returning i.*
+    )
+    insert into events.event (id, topic, type, data, subject)
+    select platform.uuid_v7(), 'account:' || c.account_id, 'inbox.updated',
+        jsonb_build_object('id', c.id, 'text', c.text), inbox.event_subject(c)
+    from changed c
+$$;
