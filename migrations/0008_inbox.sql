@@ -121,6 +121,6 @@ create table inbox.on_decided (
 
 select platform.leaver('inbox');
 
-select platform.function_role('inbox');
+select platform.function_role('inbox', writes => false);
 grant select on inbox.item, inbox.kind, inbox.asked to gather_inbox;
 grant select, insert, update, delete on inbox.setting to gather_inbox;

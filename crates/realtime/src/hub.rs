@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use position::{Batch, Position, Snapshot};
 use tokio::sync::{Notify, RwLock, mpsc};
+use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
@@ -27,6 +29,10 @@ pub struct Frame {
     /// Where a reader stands that has seen it; empty for what is not kept.
     pub position: Utf8Bytes,
 }
+
+/// The outbox is read for the first time within this, unless the database is gone.
+const FIRST_LOOK_TRIES: u32 = 60;
+const FIRST_LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a listener is told.
 #[derive(Debug, Clone)]
@@ -153,6 +159,12 @@ impl Hub {
         topic: &Arc<str>,
         types: Option<Arc<[String]>>,
     ) -> Option<Seen> {
+        for _ in 0..FIRST_LOOK_TRIES {
+            if self.lock().seen.is_some() {
+                break;
+            }
+            sleep(FIRST_LOOK_PAUSE).await;
+        }
         let _between = self.handing_out.read().await;
         let mut inner = self.lock();
         let seen = inner.seen.clone()?;

@@ -3,6 +3,7 @@
 use axum::Json;
 use garde::Validate;
 use guest::{Caller, Db, Path, Problem, Query, Result, args};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
@@ -89,13 +90,13 @@ pub struct Window {
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<i64>,
     /// What was written before this: the id or `seq` of a message, or a cursor.
-    #[garde(inner(length(max = 40)))]
+    #[garde(skip)]
     before: Option<String>,
     /// What was written after this: the id or `seq` of a message; or the cursor of an answer, which goes on its way.
-    #[garde(inner(length(max = 40)))]
+    #[garde(skip)]
     after: Option<String>,
     /// The id or `seq` of a message to be in the middle.
-    #[garde(inner(length(max = 40)))]
+    #[garde(skip)]
     around: Option<String>,
 }
 
@@ -115,7 +116,7 @@ enum Place {
     responses(
         (status = 200, body = MessagePage),
         (status = 404, description = "`not-found`: the channel, or a message that is named"),
-        (status = 422, description = "`invalid-input`"),
+        (status = 422, description = "`invalid-input`, `invalid-cursor`"),
     ),
     security(("token" = []))
 )]
@@ -261,9 +262,12 @@ async fn place(db: &Db, caller: &Caller, channel: &str, window: &Window) -> Resu
         (0, _, Some(seq)) => Ok(toward(seq)),
         (1, Some('b'), Some(seq)) if field != "around" => Ok(Place::Before(seq)),
         (1, Some('a'), Some(seq)) if field == "after" => Ok(Place::After(seq)),
-        _ => Err(Problem::invalid(
-            field,
-            "must be a message's id or `seq`, or the cursor of a page of this list",
+        _ => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-cursor",
+            format!(
+                "`{field}` must be a message's id or `seq`, or the cursor of a page of this list."
+            ),
         )),
     }
 }

@@ -70,17 +70,6 @@ pub struct UnreadItems {
     kinds: BTreeMap<String, u64>,
 }
 
-macro_rules! list {
-    ($which:literal) => {
-        concat!(
-            "select id, kind, title, text, link, by, state, read_at, archived_at, created_at from item
-             where account_id = $1 and ($2::uuid is null or id < $2) and ",
-            $which,
-            " order by id desc limit $3"
-        )
-    };
-}
-
 /// Lists what the caller was told, the newest first.
 #[utoipa::path(
     get, path = "/api/inbox", tag = "inbox", params(guest::PageParams, ItemFilter),
@@ -100,10 +89,28 @@ pub async fn list(
     });
     // A statement for each, so that each has its index.
     let sql = match (&kind, state) {
-        (None, None) => list!("archived_at is null and $4::text is null and $5::text is null"),
-        (Some(_), None) => list!("archived_at is null and kind = $4 and $5::text is null"),
-        (None, Some(_)) => list!("$4::text is null and state = $5"),
-        (Some(_), Some(_)) => list!("kind = $4 and state = $5"),
+        (None, None) => {
+            "select * from shown_item
+             where account_id = $1 and ($2::uuid is null or id < $2) and archived_at is null
+             and $4::text is null and $5::text is null
+             order by id desc limit $3"
+        }
+        (Some(_), None) => {
+            "select * from shown_item
+             where account_id = $1 and ($2::uuid is null or id < $2) and archived_at is null
+             and kind = $4 and $5::text is null
+             order by id desc limit $3"
+        }
+        (None, Some(_)) => {
+            "select * from shown_item
+             where account_id = $1 and ($2::uuid is null or id < $2) and $4::text is null and state = $5
+             order by id desc limit $3"
+        }
+        (Some(_), Some(_)) => {
+            "select * from shown_item
+             where account_id = $1 and ($2::uuid is null or id < $2) and kind = $4 and state = $5
+             order by id desc limit $3"
+        }
     };
     let arguments = args![caller.id, page.after, page.fetch(), kind, state];
     let items: Vec<InboxItem> = db.many(sql, arguments).await?;

@@ -39,6 +39,8 @@ const CODES: &[(&str, &str)] = &[
     (
         "too-many-reactions",
         "A message has at most 50 kinds of reactions. Add one of those that are there.",
+    ),
+    (
         "approval-changed",
         "What is to be approved has another digest than you named. Read the approval again, and decide about what it says now.",
     ),
