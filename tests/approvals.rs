@@ -439,7 +439,7 @@ async fn it_is_never_decided_late() -> Result<()> {
     assert_eq!(see(&server, &bob, &approval).await?.1["state"], "expired");
     assert_eq!(
         listed(&server, &bob, "&state=expired").await?,
-        [approval.clone()]
+        std::slice::from_ref(&approval)
     );
     assert_eq!(listed(&server, &bob, "&state=pending").await?.len(), 0);
     for _ in 0..2 {
@@ -535,7 +535,10 @@ async fn a_team_decides_by_those_who_are_in_it() -> Result<()> {
     );
     assert_eq!(refused(&see(&server, &bob, &approval).await?).0, 404);
     assert_eq!(listed(&server, &bob, "").await?.len(), 0);
-    assert_eq!(listed(&server, &eve, "").await?, [approval.clone()]);
+    assert_eq!(
+        listed(&server, &eve, "").await?,
+        std::slice::from_ref(&approval)
+    );
     assert_eq!(
         decide(&server, &eve, &approval, approve()).await?.1["state"],
         "pending"
