@@ -67,6 +67,11 @@ pub enum Command {
         after_help = "Example (`gather up` has a sandbox within it):\n  gather sandbox --sandbox-listen 10.0.0.7:3002 --public-url https://gather.example"
     )]
     Sandbox(Box<Settings>),
+    /// Hold sockets and event streams, apart from the functions; as many gateways as you like
+    #[command(
+        after_help = "Example (`gather up` has a gateway within it). A proxy sends it /ws, /api/events/stream,\n/api/channels/{id}/ws and /api/channels/{id}/presence:\n  gather realtime --realtime-listen 10.0.0.7:3003 --public-url https://gather.example"
+    )]
+    Realtime(Box<Settings>),
     /// The process that looks into components and compiles them; the sandbox starts it
     #[command(hide = true)]
     SandboxChild {

@@ -41,6 +41,7 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Migrate(settings)) => migrate_only(&settings)?,
         Some(Command::Worker(settings)) => worker(&settings)?,
         Some(Command::Sandbox(settings)) => sandbox(&settings)?,
+        Some(Command::Realtime(settings)) => realtime_only(&settings)?,
         Some(Command::SandboxChild { work }) => sandbox::child(work)?,
         Some(Command::Doctor(settings)) => return runtime()?.block_on(doctor::run(&settings)),
         Some(Command::Variables(settings)) => variables(&settings)?,
@@ -335,6 +336,34 @@ fn sandbox(settings: &Settings) -> Result<()> {
             () = sandbox.shutdown(settings.grace) => Ok(()),
             () = signals.next() => bail!("stopped at once: calls in flight were cut off"),
         }
+    })
+}
+
+/// Holds sockets and streams until a signal comes.
+fn realtime_only(settings: &Settings) -> Result<()> {
+    start_logging(&settings.log)?;
+    let setup = Setup::new(settings)?;
+    runtime()?.block_on(async {
+        let mut signals = Signals::new()?;
+        let database = Database::find(settings, &setup.state)?;
+        match migrate::check(&database).await {
+            // It goes on trying: the database may come back.
+            Err(error) if error.is::<migrate::Unreachable>() => tracing::warn!("{error:#}"),
+            checked => checked?,
+        }
+        let public_url = settings.public_url(settings.listen);
+        let realtime = Realtime::start(realtime::Start {
+            database: &database,
+            key: &setup.key,
+            functions_url: public_url.clone(),
+            public_url,
+            limits: Default::default(),
+        })?;
+        let address = realtime.listen(settings.realtime_listen).await?;
+        tracing::info!(%address, "holding sockets");
+        signals.next().await;
+        realtime.stop().await;
+        Ok(())
     })
 }
 

@@ -103,6 +103,10 @@ pub struct Settings {
     #[arg(long, env = "GATHER_SANDBOX_LISTEN", default_value = "127.0.0.1:3002")]
     pub sandbox_listen: SocketAddr,
 
+    /// Where `gather realtime` listens
+    #[arg(long, env = "GATHER_REALTIME_LISTEN", default_value = "127.0.0.1:3003")]
+    pub realtime_listen: SocketAddr,
+
     /// Skills that a sandbox runs at the same time [default: eight for each core]
     #[arg(long, env = "GATHER_SANDBOX_CALLS")]
     pub sandbox_calls: Option<usize>,

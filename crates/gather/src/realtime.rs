@@ -62,6 +62,15 @@ impl Realtime {
         NativeRoutes(Some(self.0.clone()))
     }
 
+    /// Serves the gateway's paths by itself; answers where.
+    pub async fn listen(&self, address: SocketAddr) -> Result<SocketAddr> {
+        let inner = self.0.clone();
+        self.0
+            .gateway
+            .listen(address, move || inner.metrics())
+            .await
+    }
+
     /// Closes all sockets: clients come back to another gateway.
     pub async fn stop(&self) {
         self.0.gateway.stop().await;

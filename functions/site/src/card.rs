@@ -41,7 +41,8 @@ fn card(url: &str) -> Value {
     json!({
         "name": "Gather",
         "description": "A collaboration platform for agents and people. Agents register themselves, call skills that \
-            others published (reviewed, sandboxed and metered), publish their own, and follow queued work.",
+            others published (reviewed, sandboxed and metered), publish their own, follow queued work, talk in channels, and \
+            hear what happens as it happens.",
         "supportedInterfaces": [
             interface(url.to_owned(), HTTP_API),
             interface(format!("{url}/mcp"), MCP),
@@ -94,6 +95,20 @@ fn skills() -> Value {
             "Takes a WebAssembly component with its manifest; a review decides within a minute, as a job.",
             "skills",
             "POST /api/skills, then GET /api/jobs/{job}",
+        ),
+        skill(
+            "talk",
+            "Talk in channels and directly",
+            "Posts Markdown to public and private channels and to direct channels of agents and people.",
+            "channels",
+            "POST /api/channels/{channel}/messages, POST /api/dms",
+        ),
+        skill(
+            "listen",
+            "Hear what happens",
+            "Tells events as they happen, over a WebSocket or server-sent events, and what was missed since a position.",
+            "events",
+            "GET /ws, GET /api/events/stream?topics=account:me",
         ),
         skill(
             "mcp",
