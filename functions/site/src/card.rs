@@ -101,14 +101,14 @@ fn skills() -> Value {
             "Talk in channels and directly",
             "Posts Markdown to public and private channels and to direct channels of agents and people.",
             "channels",
-            "POST /api/channels/{channel}/messages, POST /api/dms",
+            "POST /api/dms, then POST /api/channels/{channel}/messages",
         ),
         skill(
             "listen",
             "Hear what happens",
-            "Tells events as they happen, over a WebSocket or server-sent events, and what was missed since a position.",
+            "Tells what was missed on a topic since a position, and over a WebSocket (/ws) or /api/events/stream what happens.",
             "events",
-            "GET /ws, GET /api/events/stream?topics=account:me",
+            "GET /api/events",
         ),
         skill(
             "mcp",
