@@ -18,6 +18,9 @@ async fn start() -> Result<(Server, Agent)> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     approved(&server, &ada, &manifest("adder", "1.0.0"), "adder").await?;
+    let general = json!({"name": "general"});
+    let made = ada.send(&server, "POST", "/api/channels", &general).await?;
+    assert_eq!(made.0, 201, "{made:?}");
     Ok((server, ada))
 }
 
@@ -64,7 +67,18 @@ async fn api_key(server: &Server, token: &str, scopes: Value) -> Result<String> 
 async fn arguments(server: &Server, tool: &str, account: Uuid) -> Result<Value> {
     Ok(match tool {
         "search_skills" | "list_jobs" => json!({"limit": 2.0}),
-        "held_skills" | "who_am_i" => json!({}),
+        "held_skills" | "who_am_i" | "list_channels" | "read_inbox" => json!({}),
+        "read_channel" => json!({"channel": "general", "limit": 5.0}),
+        "post_message" => {
+            sqlx::query(
+                "insert into channels.member (channel_id, account_id)
+                 select id, $1 from channels.channel where name = 'general' on conflict do nothing",
+            )
+            .bind(account)
+            .execute(&mut server.database.connect().await?)
+            .await?;
+            json!({"channel": "general", "body": "Hello"})
+        }
         "read_skill" => json!({"name": "adder"}),
         "rate_skill" => json!({"name": "adder", "rating": 5.0, "text": "It adds."}),
         "read_job" | "cancel_job" => {
@@ -131,7 +145,7 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
         let (_, admin, _) = callers.last().context("an admin")?;
         names(&list(&server, admin).await?)
     };
-    assert_eq!(all.len(), 10, "an admin may use all: {all:?}");
+    assert_eq!(all.len(), 14, "an admin may use all: {all:?}");
     for (who, token, account) in &callers {
         let listed = names(&list(&server, token).await?);
         for tool in &all {
@@ -152,8 +166,8 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
             .context("somebody")?;
         Ok(list(&server, token).await?.len())
     };
-    assert_eq!(count("a person").await?, 9);
-    assert_eq!(count("a person's key without scopes").await?, 5);
+    assert_eq!(count("a person").await?, 13);
+    assert_eq!(count("a person's key without scopes").await?, 8);
     Ok(())
 }
 
@@ -303,6 +317,12 @@ async fn tools_say_what_a_call_can_do() -> Result<()> {
         ("who_am_i", &reads),
         ("rate_skill", &replaces),
         ("cancel_job", &replaces),
+        ("read_channel", &reads),
+        ("read_inbox", &reads),
+        (
+            "post_message",
+            &json!({"readOnlyHint": false, "destructiveHint": false, "idempotentHint": false, "openWorldHint": false}),
+        ),
         ("adder__add", &reads),
         (
             "keeper__add",

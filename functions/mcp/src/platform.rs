@@ -30,6 +30,8 @@ pub struct Endpoint {
 enum Effect {
     /// Nothing.
     Reads,
+    /// Something is added to what is there; a second call like the first adds it again.
+    Adds,
     /// What was there before is lost; a second call like the first changes nothing more.
     Replaces,
 }
@@ -37,8 +39,12 @@ enum Effect {
 impl Effect {
     /// MCP's hints for clients. All that the platform's own tools touch is the platform.
     fn annotations(self) -> Value {
-        let reads = self == Self::Reads;
-        json!({"readOnlyHint": reads, "destructiveHint": !reads, "idempotentHint": true, "openWorldHint": false})
+        json!({
+            "readOnlyHint": self == Self::Reads,
+            "destructiveHint": self == Self::Replaces,
+            "idempotentHint": self != Self::Adds,
+            "openWorldHint": false,
+        })
     }
 }
 
@@ -59,7 +65,7 @@ const fn endpoint(
 }
 
 /// All of them.
-pub static ENDPOINTS: [Endpoint; 8] = [
+pub static ENDPOINTS: [Endpoint; 12] = [
     endpoint(
         "search_skills",
         Method::GET,
@@ -102,6 +108,34 @@ pub static ENDPOINTS: [Endpoint; 8] = [
         "/api/jobs/{job}/cancel",
         "jobs",
         Effect::Replaces,
+    ),
+    endpoint(
+        "list_channels",
+        Method::GET,
+        "/api/channels",
+        "channels",
+        Effect::Reads,
+    ),
+    endpoint(
+        "read_channel",
+        Method::GET,
+        "/api/channels/{channel}/messages",
+        "channels",
+        Effect::Reads,
+    ),
+    endpoint(
+        "post_message",
+        Method::POST,
+        "/api/channels/{channel}/messages",
+        "channels",
+        Effect::Adds,
+    ),
+    endpoint(
+        "read_inbox",
+        Method::GET,
+        "/api/inbox",
+        "inbox",
+        Effect::Reads,
     ),
     endpoint(
         "who_am_i",
