@@ -308,18 +308,23 @@ async fn start_sandbox(
     sandbox::start_as_configured(settings, &setup.state, database, &setup.key, listen, server).await
 }
 
+/// The database that is there, with the schema of this command. One that does not answer may come back.
+async fn find_database(settings: &Settings, setup: &Setup) -> Result<Url> {
+    let database = Database::find(settings, &setup.state)?;
+    match migrate::check(&database).await {
+        Err(error) if error.is::<migrate::Unreachable>() => tracing::warn!("{error:#}"),
+        checked => checked?,
+    }
+    Ok(database)
+}
+
 /// Runs skills until a signal comes.
 fn sandbox(settings: &Settings) -> Result<()> {
     start_logging(&settings.log)?;
     let setup = Setup::new(settings)?;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
-        let database = Database::find(settings, &setup.state)?;
-        match migrate::check(&database).await {
-            // It goes on trying: the database may come back.
-            Err(error) if error.is::<migrate::Unreachable>() => tracing::warn!("{error:#}"),
-            checked => checked?,
-        }
+        let database = find_database(settings, &setup).await?;
         let public_url = settings.public_url(settings.listen);
         let sandbox = start_sandbox(
             settings,
@@ -345,12 +350,7 @@ fn realtime_only(settings: &Settings) -> Result<()> {
     let setup = Setup::new(settings)?;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
-        let database = Database::find(settings, &setup.state)?;
-        match migrate::check(&database).await {
-            // It goes on trying: the database may come back.
-            Err(error) if error.is::<migrate::Unreachable>() => tracing::warn!("{error:#}"),
-            checked => checked?,
-        }
+        let database = find_database(settings, &setup).await?;
         let public_url = settings.public_url(settings.listen);
         let realtime = Realtime::start(realtime::Start {
             database: &database,
