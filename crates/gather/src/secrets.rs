@@ -431,7 +431,9 @@ mod tests {
             variables["skills_sandbox_key"],
             variables["skill_review_sandbox_key"]
         );
-        assert_eq!(variables.len(), 12);
+        assert_eq!(variables["position_key"].len(), 64);
+        assert_ne!(variables["position_key"], variables["visitor_key"]);
+        assert_eq!(variables.len(), 13);
 
         let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
         let nowhere = Deployment {
