@@ -447,3 +447,49 @@ async fn a_database_that_goes_away_costs_no_event() -> Result<()> {
     assert_eq!(seen, (1..=5).collect());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_client_goes_on_at_another_gateway_where_it_stood() -> Result<()> {
+    let first = Server::start().await?;
+    let second = first.second_host().await?;
+    let ada = Agent::sign_in(&first, "ada", 1).await?;
+    let topic = format!("account:{}", ada.id);
+    // The same platform under its public address, which the token names.
+    let mut stays = Client::signed_in(&second, &ada).await?;
+    stays.subscribe("account:me", None).await?;
+    let mut seen = BTreeSet::new();
+    let mut position = None;
+    let mut number = 0;
+    for round in 0..6 {
+        let server = [&first, &second][round % 2];
+        let mut client = Client::signed_in(server, &ada).await?;
+        let replayed = client.subscribe("account:me", position.as_deref()).await?;
+        let mut frames = replayed;
+        for _ in 0..5 {
+            number += 1;
+            first.database.execute(&emit(&topic, number)).await?;
+        }
+        // It leaves in the middle of them.
+        while numbers(&frames).len() < 3 {
+            frames.push(client.frame().await?);
+        }
+        let told = frames.iter().filter(|frame| frame["type"] == "test.number");
+        let last = told.last().context("an event")?;
+        position = last["position"].as_str().map(str::to_owned);
+        seen.extend(numbers(&frames));
+    }
+    let mut rest = Client::signed_in(&second, &ada).await?;
+    let mut frames = rest.subscribe("account:me", position.as_deref()).await?;
+    while !numbers(&frames).contains(&number) {
+        frames.push(rest.frame().await?);
+    }
+    seen.extend(numbers(&frames));
+    assert_eq!(seen, (1..=number).collect());
+    // Who stayed was told each once, in their order.
+    let mut frames = Vec::new();
+    while numbers(&frames).len() < usize::try_from(number)? {
+        frames.push(stays.frame().await?);
+    }
+    assert_eq!(numbers(&frames), (1..=number).collect::<Vec<_>>());
+    Ok(())
+}
