@@ -7,6 +7,7 @@ use e2e::{
     agents::Agent,
     publishing::{approved, fixture, manifest},
     root,
+    spin::Difference,
 };
 use reqwest::{Response, header::HeaderMap};
 use serde_json::{Value, json};
@@ -267,6 +268,8 @@ async fn every_refusal_carries_its_id_and_the_limits() -> Result<()> {
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let url = |path: &str| format!("{}{path}", server.url);
     let large = vec![b' '; 2 << 20];
+    // Without the host's limit on bodies, the function looks at the type before the size.
+    let too_large_of_no_type = if Difference::Limits.shows() { 415 } else { 413 };
     for (request, status) in [
         (server.http.get(url("/no/such/path")), 404),
         (server.http.get(url("/api/none")), 404),
@@ -284,7 +287,7 @@ async fn every_refusal_carries_its_id_and_the_limits() -> Result<()> {
                 .post(url("/api/agents/register"))
                 .header("signature-input", "x")
                 .body(large),
-            413,
+            too_large_of_no_type,
         ),
     ] {
         let response = request.send().await?;
