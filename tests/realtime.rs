@@ -473,8 +473,8 @@ async fn a_client_goes_on_at_another_gateway_where_it_stood() -> Result<()> {
         while numbers(&frames).len() < 3 {
             frames.push(client.frame().await?);
         }
-        let told = frames.iter().filter(|frame| frame["type"] == "test.number");
-        let last = told.last().context("an event")?;
+        let mut told = frames.iter().filter(|frame| frame["type"] == "test.number");
+        let last = told.next_back().context("an event")?;
         position = last["position"].as_str().map(str::to_owned);
         seen.extend(numbers(&frames));
     }
