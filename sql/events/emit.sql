@@ -35,4 +35,4 @@ begin
 end
 $$;
 grant execute on function events.emit(text[], text, jsonb, text, uuid, uuid[], uuid, integer)
-    to gather_jobs, gather_skills;
+    to gather_skills;

@@ -29,12 +29,12 @@ pub enum FromClient {
     },
     /// Asks for no more events of topics.
     Unsubscribe {
-        /// The topics.
+        /// The topics that are meant, as `<kind>:<id>`.
         topics: Vec<String>,
     },
     /// Posts a message to a channel, as `POST /api/channels/{id}/messages` does.
     Post {
-        /// The channel's id.
+        /// The id of the channel that it is about.
         channel: Uuid,
         /// The text, as Markdown.
         body: String,
@@ -46,12 +46,12 @@ pub enum FromClient {
     },
     /// Says that the client's account is typing in a channel.
     Typing {
-        /// The channel's id.
+        /// The id of the channel that it is about.
         channel: Uuid,
     },
     /// Says whether the client's account is there.
     Presence {
-        /// Its state.
+        /// Whether it is there.
         state: Presence,
     },
     /// Asks for a `pong`.
@@ -66,7 +66,7 @@ pub enum Presence {
     Online,
     /// Is connected and looks elsewhere.
     Away,
-    /// Is gone.
+    /// Is not connected any more.
     Offline,
 }
 
@@ -76,26 +76,26 @@ pub enum Presence {
 pub enum FromServer<'a> {
     /// The socket is signed in.
     Authenticated {
-        /// The account.
+        /// The account that the credentials stand for.
         account: Uuid,
     },
     /// Events of the topic come from `position` on.
     Subscribed {
-        /// The topic.
+        /// The topic that was asked for.
         topic: &'a str,
         /// Where the subscription begins; it resumes there.
         position: String,
     },
     /// A part of the topic's history after the client's position is not kept any more. The subscription begins now.
     Gone {
-        /// The topic.
+        /// The topic that was asked for.
         topic: &'a str,
         /// The position from which everything that is left can be read.
         oldest: String,
     },
     /// There is no such topic, or the account may not read it, or not any more.
     Denied {
-        /// The topic.
+        /// The topic that was asked for.
         topic: &'a str,
     },
     /// The socket goes on with the new token.

@@ -11,8 +11,7 @@ const MAX_BYTES: usize = 140;
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TopicParam {
-    /// `channel:<id>`, `account:<id>` (`account:me` is the caller's), `job:<id>`, `post:<id>`, `feed:all`,
-    /// `tag:<name>`, or `all:all` for administrators.
+    /// `channel:<id>`, `account:<id>` (`account:me` is the caller's), `job:<id>`, or `all:all` for administrators.
     #[garde(custom(is_topic))]
     #[param(example = "account:me")]
     topic: String,
