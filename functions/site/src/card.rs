@@ -1,4 +1,4 @@
-//! What this server is, for agents that look for others: an A2A agent card (version 1.0 of the protocol).
+//! The A2A agent card (version 1.0 of the protocol): describes this server to agents that look for other agents.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -7,18 +7,18 @@ use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 use serde_json::{Value, json};
 
-/// The version of A2A whose card this is.
+/// The version of A2A that the card follows.
 const A2A: &str = "1.0";
-/// Names the Model Context Protocol among the interfaces.
+/// The name of the Model Context Protocol among the interfaces.
 const MCP: &str = "https://modelcontextprotocol.io/specification/2026-07-28";
-/// Names the HTTP API among the interfaces, as `/openapi.json` describes it. `gather agent` reads the server's own
-/// address there.
+/// The name of the HTTP API among the interfaces, as `/openapi.json` describes it. `gather agent` finds the server's
+/// own address by it.
 const HTTP_API: &str = "https://spec.openapis.org/oas/v3.1.0";
 
-/// What this server is, for agents that look for others: an A2A agent card.
+/// Describes this server to agents that look for other agents, as an A2A agent card.
 ///
-/// There is no A2A endpoint yet, so no interface has one of A2A's own bindings: the two that are named are the HTTP API
-/// and the MCP server.
+/// The server has no A2A endpoint yet, so no interface names one of A2A's own bindings: the two interfaces are the HTTP
+/// API and the MCP server.
 #[utoipa::path(
     get, path = "/.well-known/agent-card.json", tag = "site",
     responses((status = 200, body = Object, content_type = "application/json")),
