@@ -116,12 +116,29 @@ fn complete(operation: &mut Operation) {
         .entry("default".to_owned())
         .or_insert_with(|| problem("Any other error, as a problem."));
     for (status, response) in responses {
-        if let RefOr::T(response) = response
-            && status.starts_with(['4', '5'])
-            && response.content.is_empty()
-        {
-            *response = with_problem(response.description.clone());
+        if let RefOr::T(response) = response {
+            describe(status, response);
         }
+    }
+}
+
+/// Fills in what the entries of most operations would repeat: the content of errors, and what success means.
+fn describe(status: &str, response: &mut Response) {
+    if status.starts_with(['4', '5']) && response.content.is_empty() {
+        *response = with_problem(response.description.clone());
+    }
+    if response.description.is_empty() {
+        response.description = match status {
+            "201" => "The resource was created.",
+            "202" => "The request was accepted, and its work was queued.",
+            _ => "The request succeeded.",
+        }
+        .to_owned();
+    }
+    if let Some(location) = response.headers.get_mut("Location") {
+        location
+            .description
+            .get_or_insert_with(|| "The path of the created resource.".to_owned());
     }
 }
 
@@ -141,7 +158,7 @@ pub(crate) fn accepted(
             .map(Some)
             .map_err(|error| error.to_string()),
         None if way.as_object().is_some_and(Map::is_empty) => Ok(None),
-        None => Err(format!("there is no such security scheme: {way}")),
+        None => Err(format!("the security scheme is unknown: {way}")),
     });
     scopes.collect()
 }

@@ -49,7 +49,10 @@ pub async fn open(db: Db, caller: Caller, Input(new): Input<NewDirect>) -> Resul
         .await?;
     let Opened { is_new, channel } = opened.value().map_err(|problem| {
         if problem.code() == "not-found" {
-            Problem::invalid("to", "must name accounts that exist and that you can write to")
+            Problem::invalid(
+                "to",
+                "must name accounts that exist and that you can write to",
+            )
         } else {
             problem
         }

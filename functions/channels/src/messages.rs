@@ -172,7 +172,12 @@ pub async fn list(
 }
 
 /// Builds a page from the messages on both sides of a location, of which there may be one more than fits.
-fn page(location: Location, limit: i64, mut older: Vec<Message>, mut newer: Vec<Message>) -> MessagePage {
+fn page(
+    location: Location,
+    limit: i64,
+    mut older: Vec<Message>,
+    mut newer: Vec<Message>,
+) -> MessagePage {
     let limit = usize::try_from(limit).unwrap_or_default();
     let cut = |messages: &mut Vec<Message>, most: usize, direction: char| {
         let more = messages.len() > most;

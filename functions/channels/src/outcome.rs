@@ -101,10 +101,13 @@ impl Refusal {
                 "Only members of the channel may do this. Join it first.",
             ),
             Self::NotFound => Problem::not_found("channel"),
-            Self::NotHidable => {
-                Problem::invalid("hidden", "works for direct channels only; leave this channel instead")
+            Self::NotHidable => Problem::invalid(
+                "hidden",
+                "works for direct channels only; leave this channel instead",
+            ),
+            Self::ReplyNotFound => {
+                Problem::invalid("reply_to", "must be a message of this channel")
             }
-            Self::ReplyNotFound => Problem::invalid("reply_to", "must be a message of this channel"),
             Self::SlowMode => limited(
                 "slow-mode",
                 "The channel is in slow mode. Wait before you post again.",

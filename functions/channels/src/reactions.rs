@@ -67,8 +67,8 @@ async fn react(
     emoji: &str,
     adds: bool,
 ) -> Result<Json<Message>> {
-    let emoji =
-        normal(emoji).ok_or_else(|| Problem::invalid("emoji", "must be a single emoji without other text"))?;
+    let emoji = normal(emoji)
+        .ok_or_else(|| Problem::invalid("emoji", "must be a single emoji without other text"))?;
     let reacted: Outcome<Message> = db
         .one(
             "select react($1, $2, $3, $4, $5) as outcome",

@@ -97,7 +97,9 @@ pub async fn decide(
         "done" => read(&db, &caller, approval).await.map(Json),
         "missing" => Err(Problem::not_found("approval")),
         "own" => Err(Problem::forbidden("The account that asked can't decide.")),
-        "forbidden" => Err(Problem::forbidden("You are not among the accounts that may decide.")),
+        "forbidden" => Err(Problem::forbidden(
+            "You are not among the accounts that may decide.",
+        )),
         "decided" => Err(conflict(
             "approval-decided",
             "The approval has ended, or you have already decided.",

@@ -189,7 +189,9 @@ fn decode(cursor: &Value) -> Option<Cursor> {
     let cursor: Cursor =
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor.as_str()?).ok()?).ok()?;
     // PostgreSQL does not store texts with a zero character.
-    let has_zero = [&cursor.0, &cursor.1].iter().any(|text| text.contains('\0'));
+    let has_zero = [&cursor.0, &cursor.1]
+        .iter()
+        .any(|text| text.contains('\0'));
     (!has_zero).then_some(cursor)
 }
 
