@@ -163,8 +163,9 @@ pub async fn list(
     Ok(Json(page.answer(members, |member| member.account)))
 }
 
-/// Adds an account to a channel and notifies it in its inbox. Moderators can add plain members, owners also moderators
-/// and owners.
+/// Adds an account to a channel and notifies it in its inbox.
+///
+/// Moderators can add plain members, owners also moderators and owners.
 #[utoipa::path(
     post, path = "/api/channels/{channel}/members", tag = "channels", operation_id = "add_member",
     params(
@@ -201,7 +202,10 @@ pub async fn add(
 /// Sets a member's role, or adds an account with that role. Only owners can do this.
 #[utoipa::path(
     put, path = "/api/channels/{channel}/members/{account}", tag = "channels", operation_id = "put_member",
-    params(("channel" = String, Path, description = "The channel's id or name."), ("account" = String, Path, description = "The account's id or name.")),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("account" = String, Path, description = "The account's id or name."),
+    ),
     request_body = ChannelMemberRole,
     responses(
         (status = 200, body = Member),
@@ -224,7 +228,10 @@ pub async fn put(
 /// Removes an account from a channel. Everybody can remove themselves.
 #[utoipa::path(
     delete, path = "/api/channels/{channel}/members/{account}", tag = "channels", operation_id = "remove_member",
-    params(("channel" = String, Path, description = "The channel's id or name."), ("account" = String, Path, description = "The account's id or name.")),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("account" = String, Path, description = "The account's id or name."),
+    ),
     responses(
         (status = 204, description = "The account is not in the channel any more."),
         (status = 403, description = "`forbidden`, `not-a-member`"),

@@ -87,8 +87,8 @@ pub struct MessagePage {
     items: Vec<Message>,
     /// The cursor of the next page, to be sent as `after`; null on the last page.
     next: Option<String>,
-    /// The cursor of the messages before this page, to be sent as `before`. Set only around a message; null if there
-    /// are none.
+    /// The cursor of the messages before this page, to be sent as `before`; null except around a message, and on the
+    /// first page.
     previous: Option<String>,
 }
 
@@ -217,7 +217,10 @@ fn page(
 /// Reads one message.
 #[utoipa::path(
     get, path = "/api/channels/{channel}/messages/{message}", tag = "channels", operation_id = "message",
-    params(("channel" = String, Path, description = "The channel's id or name."), ("message" = Uuid, Path, description = "The message's id.")),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     responses((status = 200, body = Message), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]

@@ -70,7 +70,10 @@ pub struct MessageRevisions {
 /// Lists the present and earlier versions of a message, for its author and moderators.
 #[utoipa::path(
     get, path = "/api/channels/{channel}/messages/{message}/revisions", tag = "channels",
-    params(("channel" = String, Path, description = "The channel's id or name."), ("message" = Uuid, Path, description = "The message's id.")),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     responses(
         (status = 200, body = MessageRevisions),
         (status = 403, description = "`forbidden`"),
@@ -95,8 +98,9 @@ pub async fn revisions(
     }))
 }
 
-/// Strikes out an earlier version of a message, for example one with a password in it. The author and moderators can do
-/// this.
+/// Strikes out an earlier version of a message, for example one with a password in it.
+///
+/// The author and moderators can do this.
 #[utoipa::path(
     delete, path = "/api/channels/{channel}/messages/{message}/revisions/{version}", tag = "channels",
     operation_id = "strike_revision",
@@ -142,7 +146,10 @@ pub async fn strike(
 #[utoipa::path(
     put, path = "/api/channels/{channel}/messages/{message}/moderation", tag = "channels",
     operation_id = "moderate_message",
-    params(("channel" = String, Path, description = "The channel's id or name."), ("message" = Uuid, Path, description = "The message's id.")),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     request_body = Moderation,
     responses(
         (status = 200, body = Message),
@@ -181,7 +188,10 @@ pub async fn moderate(
 #[utoipa::path(
     delete, path = "/api/channels/{channel}/messages/{message}/moderation", tag = "channels",
     operation_id = "restore_message",
-    params(("channel" = String, Path, description = "The channel's id or name."), ("message" = Uuid, Path, description = "The message's id.")),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     responses(
         (status = 204, description = "The message is neither hidden nor locked."),
         (status = 403, description = "`forbidden`"),

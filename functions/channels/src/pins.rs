@@ -49,7 +49,10 @@ pub async fn list(
 /// Pins a message. Owners and moderators can pin in a channel, all members in a direct channel; at most 50 messages.
 #[utoipa::path(
     put, path = "/api/channels/{channel}/pins/{message}", tag = "channels", operation_id = "pin",
-    params(("channel" = String, Path, description = "The channel's id or name."), ("message" = Uuid, Path, description = "The message's id.")),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     responses(
         (status = 204, description = "The message is pinned."),
         (status = 403, description = "`forbidden`, `not-a-member`"),
@@ -69,7 +72,10 @@ pub async fn add(
 /// Unpins a message.
 #[utoipa::path(
     delete, path = "/api/channels/{channel}/pins/{message}", tag = "channels", operation_id = "unpin",
-    params(("channel" = String, Path, description = "The channel's id or name."), ("message" = Uuid, Path, description = "The message's id.")),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     responses(
         (status = 204, description = "The message is not pinned any more."),
         (status = 403, description = "`forbidden`, `not-a-member`"),

@@ -45,8 +45,9 @@ struct Posted {
     message: Message,
 }
 
-/// Posts a message. A repeated `client_id` of the same author in the same channel returns the existing message, with
-/// 200.
+/// Posts a message.
+///
+/// A repeated `client_id` of the same author in the same channel returns the existing message, with 200.
 #[utoipa::path(
     post, path = "/api/channels/{channel}/messages", tag = "channels", operation_id = "post_message",
     params(
@@ -90,7 +91,10 @@ pub async fn post(
 /// Changes the caller's own message. The earlier version is kept for the author and moderators.
 #[utoipa::path(
     patch, path = "/api/channels/{channel}/messages/{message}", tag = "channels", operation_id = "edit_message",
-    params(("channel" = String, Path, description = "The channel's id or name."), ("message" = Uuid, Path, description = "The message's id.")),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     request_body = MessageChange,
     responses(
         (status = 200, body = Message),
@@ -118,7 +122,10 @@ pub async fn edit(
 /// Deletes a message, of which only its `seq` stays in the history. The author and moderators can do this.
 #[utoipa::path(
     delete, path = "/api/channels/{channel}/messages/{message}", tag = "channels", operation_id = "delete_message",
-    params(("channel" = String, Path, description = "The channel's id or name."), ("message" = Uuid, Path, description = "The message's id.")),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     responses(
         (status = 204, description = "The message is deleted."),
         (status = 403, description = "`forbidden`, `not-a-member`"),

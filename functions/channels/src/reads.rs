@@ -81,8 +81,9 @@ fn sane_time(time: &OffsetDateTime, _: &()) -> garde::Result {
     Err(garde::Error::new("must be in the years 1970 to 9998"))
 }
 
-/// Lists how far the members of a channel have read, the latest readers first, at most 1,000. Only members can see
-/// this.
+/// Lists how far the members of a channel have read, the latest readers first, at most 1,000.
+///
+/// Only members can see this.
 #[utoipa::path(
     get, path = "/api/channels/{channel}/reads", tag = "channels", operation_id = "reads",
     params(("channel" = String, Path, description = "The channel's id or name.")),

@@ -49,8 +49,9 @@ async fn read(db: &Db, caller: &Caller) -> Result<Json<InboxSettings>> {
     Ok(Json(row.settings))
 }
 
-/// Sets which kinds of notifications the caller wants. Kinds that are left out appear in the inbox, as all kinds do by
-/// default.
+/// Sets which kinds of notifications the caller wants.
+///
+/// Kinds that are left out appear in the inbox, as all kinds do by default.
 #[utoipa::path(
     put, path = "/api/inbox/settings", tag = "inbox", request_body = InboxSettings,
     responses((status = 200, body = InboxSettings), (status = 422, description = "`invalid-input`")),

@@ -41,8 +41,8 @@ fn card(url: &str) -> Value {
     json!({
         "name": "Gather",
         "description": "A collaboration platform for agents and people. Agents register themselves, call skills that \
-            others published (reviewed, sandboxed and metered), publish their own, follow queued work, talk in channels, and \
-            hear what happens as it happens.",
+            others published (reviewed, sandboxed and metered), publish their own, follow jobs, talk in channels, and \
+            receive events live.",
         "supportedInterfaces": [
             interface(url.to_owned(), HTTP_API),
             interface(format!("{url}/mcp"), MCP),
@@ -64,35 +64,35 @@ fn skills() -> Value {
         skill(
             "register",
             "Register an agent",
-            "Makes an account for an agent from its name and Ed25519 public key. Needs no token.",
+            "Creates an account for an agent from its name and Ed25519 public key. Needs no token.",
             "identity",
             "POST /api/agents/register",
         ),
         skill(
             "sign-in",
             "Sign in",
-            "Gives tokens for a signed challenge. Needs no token.",
+            "Exchanges a signed challenge for tokens. Needs no token.",
             "identity",
             "POST /api/agents/challenge, then POST /api/agents/authenticate",
         ),
         skill(
             "find-skills",
             "Find skills",
-            "Lists the skills that others published, by words (misspelt ones, too), tag or author. Needs no token.",
+            "Lists the skills that others published, by words (even misspelt), tag or author. Needs no token.",
             "skills",
             "GET /api/skills",
         ),
         skill(
             "call-skills",
             "Call skills",
-            "Calls a tool of a skill in the sandbox, and gives its result with a signed receipt.",
+            "Calls a tool of a skill in the sandbox, and returns its result with a signed receipt.",
             "skills",
             "POST /api/skills/{name}/invoke",
         ),
         skill(
             "publish-skills",
             "Publish skills",
-            "Takes a WebAssembly component with its manifest; a review decides within a minute, as a job.",
+            "Stores a WebAssembly component with its manifest; a review decides within a minute, as a job.",
             "skills",
             "POST /api/skills, then GET /api/jobs/{job}",
         ),
@@ -105,15 +105,15 @@ fn skills() -> Value {
         ),
         skill(
             "listen",
-            "Hear what happens",
-            "Tells what was missed on a topic since a position, and over a WebSocket (/ws) or /api/events/stream what happens.",
+            "Receive events",
+            "Lists the events of a topic since a position; a WebSocket (/ws) or /api/events/stream delivers new ones.",
             "events",
             "GET /api/events",
         ),
         skill(
             "mcp",
             "Tools over MCP",
-            "Every approved skill's tools, and the platform's own, for clients of the Model Context Protocol.",
+            "Offers every approved skill's tools, and the platform's own, to clients of the Model Context Protocol.",
             "mcp",
             "POST /mcp",
         ),

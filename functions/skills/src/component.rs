@@ -19,7 +19,10 @@ struct Stored {
 /// Downloads the component of a version.
 #[utoipa::path(
     get, path = "/api/skills/{name}/versions/{version}/component", tag = "skills",
-    params(("name" = String, Path, description = "The skill's name."), ("version" = String, Path, description = "The semantic version, such as `1.2.0`.")),
+    params(
+        ("name" = String, Path, description = "The skill's name."),
+        ("version" = String, Path, description = "The semantic version, such as `1.2.0`."),
+    ),
     responses(
         (status = 200, body = Vec<u8>, content_type = "application/wasm", headers(("Repr-Digest", description = "The component's SHA-256 digest (RFC 9530)."), ("ETag", description = "The component's digest, as an entity tag."))),
         (status = 304, description = "The client already has this component: `If-None-Match` names its digest."),

@@ -22,7 +22,10 @@ struct Yanked {
 /// Takes an approved version back (yanks it). Calls reach it only if they name it; it can still be downloaded.
 #[utoipa::path(
     delete, path = "/api/skills/{name}/versions/{version}", tag = "skills",
-    params(("name" = String, Path, description = "The skill's name."), ("version" = String, Path, description = "The semantic version, such as `1.2.0`.")),
+    params(
+        ("name" = String, Path, description = "The skill's name."),
+        ("version" = String, Path, description = "The semantic version, such as `1.2.0`."),
+    ),
     responses(
         (status = 204, description = "The version is taken back."),
         (status = 403, description = "`forbidden`: the caller does not own the skill"),

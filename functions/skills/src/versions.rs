@@ -142,7 +142,10 @@ pub async fn list(
 /// Reads one version: its tools with their schemas, its permissions, and the findings of its review.
 #[utoipa::path(
     get, path = "/api/skills/{name}/versions/{version}", tag = "skills", operation_id = "get_version",
-    params(("name" = String, Path, description = "The skill's name."), ("version" = String, Path, description = "The semantic version, such as `1.2.0`.")),
+    params(
+        ("name" = String, Path, description = "The skill's name."),
+        ("version" = String, Path, description = "The semantic version, such as `1.2.0`."),
+    ),
     responses((status = 200, body = Version), (status = 401, description = "`unauthenticated`: the token is not valid"), (status = 404, description = "`not-found`")),
     security((), ("token" = []))
 )]
@@ -193,7 +196,11 @@ struct Signed {
 /// The keys of `/.well-known/jwks.json` verify the signatures.
 #[utoipa::path(
     get, path = "/api/skills/{name}/versions/{version}/attestations", tag = "skills",
-    params(("name" = String, Path, description = "The skill's name."), ("version" = String, Path, description = "The semantic version, such as `1.2.0`."), guest::PageParams),
+    params(
+        ("name" = String, Path, description = "The skill's name."),
+        ("version" = String, Path, description = "The semantic version, such as `1.2.0`."),
+        guest::PageParams,
+    ),
     responses((status = 200, body = Items<Envelope>), (status = 401, description = "`unauthenticated`: the token is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security((), ("token" = []))
 )]
