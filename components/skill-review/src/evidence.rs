@@ -439,7 +439,7 @@ pub mod tests {
         );
         assert!(
             !trapped.is_as_expected,
-            "a trap is no error of the skill's own"
+            "a trap is not an error of the skill's own"
         );
         assert_eq!(
             trapped.actual,

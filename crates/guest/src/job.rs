@@ -112,7 +112,7 @@ where
         .map_err(|problem| Failure::Retry(format!("Not configured ({}).", problem.code())))?;
     let result = work(Db::of_job(url), job).await?;
     serde_json::to_string(&result)
-        .map_err(|error| Failure::Final(format!("The result is no JSON: {error}.")))
+        .map_err(|error| Failure::Final(format!("The result can't be written as JSON: {error}.")))
 }
 
 /// Exports a job: `guest::export_job!(run)`, where `run` is `async fn(Db, Job<Arguments>) -> Result<Summary, Failure>`.
