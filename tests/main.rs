@@ -45,6 +45,7 @@ mod realtime;
 mod repository;
 mod sandbox;
 mod schemathesis;
+mod search;
 mod serving;
 mod sessions;
 mod signatures;
