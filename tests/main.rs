@@ -11,6 +11,7 @@ mod channels_messages;
 mod channels_moderation;
 mod channels_notices;
 mod channels_races;
+mod chat;
 mod claims;
 mod database;
 mod events;

@@ -4,7 +4,7 @@ use crate::channels::{channel, each, post, refusal, send};
 use crate::channels_moderation::block;
 use anyhow::{Context, Result};
 use e2e::{
-    Server,
+    Database, Server,
     agents::Agent,
     people::{Person, code},
     publishing::{approved, fixture, manifest, upload},
@@ -468,5 +468,43 @@ async fn a_finder_that_fails_or_is_slow_harms_no_other() -> Result<()> {
     .await?;
     assert_eq!(page["missing"], json!(["slow"]));
     assert_eq!(each(&page, "type"), ["skill"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_finder_has_its_indexes() -> Result<()> {
+    let database = Database::create().await?;
+    let mut admin = database.connect().await?;
+    // Of a small table any plan would do. Neither owners nor versions of skills matter here.
+    for statement in [
+        "insert into identity.account (kind, name, authenticated_at) select 'agent', 'agent-' || n, now()
+         from generate_series(1, 3000) n",
+        "insert into identity.agent (account_id, public_key, words)
+         select id, sha256(name::bytea), 'the description of ' || name from identity.account",
+        "insert into channels.channel (name, words) select 'channel-' || n, 'channel-' || n || ' about things'
+         from generate_series(1, 3000) n",
+        "insert into channels.message (channel_id, seq, author_id, body, html, plain, words)
+         select c.id, 1, a.id, c.words, c.words, c.words, 'what is said in ' || c.words
+         from channels.channel c, identity.account a where a.name = 'agent-1'",
+        "set session_replication_role = replica",
+        "insert into skills.skill (name, owner_id, latest_id, words, document)
+         select 'skill-' || n, platform.uuid_v7(), platform.uuid_v7(), 'counts the words of text ' || n,
+             to_tsvector('simple', 'counts the words of text ' || n)
+         from generate_series(1, 3000) n",
+        "vacuum analyze identity.account, identity.agent, channels.channel, channels.message, skills.skill",
+        "set enable_seqscan = off",
+        "select search.find(id, 'needle', null, null, null, null, null, 20) from identity.account where name = 'agent-1'",
+        "select pg_stat_force_next_flush()",
+    ] {
+        sqlx::raw_sql(statement).execute(&mut admin).await?;
+    }
+    // For the words as they are written, and for what looks alike.
+    let unused: Vec<String> = sqlx::query_scalar(
+        "select indexrelname::text from pg_stat_user_indexes where idx_scan < 2 and indexrelname in
+         ('account_name_words', 'agent_words', 'channel_words', 'message_words', 'skill_words')",
+    )
+    .fetch_all(&mut admin)
+    .await?;
+    assert!(unused.is_empty(), "{unused:?}");
     Ok(())
 }
