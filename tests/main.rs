@@ -58,6 +58,7 @@ mod skill_search;
 mod skills;
 mod statements;
 mod storage;
+mod subscriptions;
 mod teams;
 mod turns;
 mod visitor;
