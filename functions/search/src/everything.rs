@@ -1,4 +1,4 @@
-//! Words in everything, of any language.
+//! Search for words in everything, in any language.
 
 use axum::Json;
 use garde::Validate;
@@ -8,71 +8,75 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
-/// Something that was found.
+/// A result of a search.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct SearchHit {
-    /// What it is: `post`, `comment`, `message`, `channel`, `account` or `skill`, or what another function registers.
+    /// The type of result: `post`, `comment`, `message`, `channel`, `account` or `skill`, or another type that a
+    /// function registers.
     #[serde(rename = "type")]
     #[schema(example = "message")]
     kind: String,
-    /// Its id.
+    /// The result's id.
     id: String,
-    /// Its name or title; of a message, the channel's name.
+    /// The name or title of the result; for a message, the channel's name.
     #[schema(example = "#general")]
     title: String,
-    /// The part of its text around the words.
+    /// The part of the text around the words.
     snippet: String,
-    /// Where the site shows it.
+    /// The path of the result on this site.
     #[schema(example = "/channels/01890000-0000-7000-8000-000000000000")]
     url: String,
-    /// How well it fits. 3 and more: the query is its name. 2: it has all the words. Below: it has words like them.
+    /// The quality of the match: at least 3 if the query is the name, at least 2 if all words occur, and less for
+    /// similar words.
     rank: f64,
+    /// The time at which the result was created.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
 
-/// A page of what was found, the best first.
+/// A page of results, the best first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SearchResults {
+    /// The results on this page.
     items: Vec<SearchHit>,
-    /// Give this as `after` for the next page; null on the last.
+    /// The cursor of the next page, to be sent as `after`; null on the last page.
     next: Option<String>,
-    /// The types that could not be searched this time, because it failed or took too long. Try again later.
+    /// The types whose search failed or took too long this time. Try again later.
     missing: Vec<String>,
 }
 
-/// What to look for.
+/// The words to search for.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SearchQuery {
-    /// Words, or parts of words, that a result has, all of them, or words that look alike. Neither case nor the
+    /// Words, or parts of words, that a result must all contain, or words similar to them. Neither case nor the
     /// composition of letters matters.
     #[garde(length(chars, min = 1, max = 200))]
     query: String,
-    /// Only results of this type, or of several that are separated by commas.
+    /// Lists only results of this type, or of several types, separated by commas.
     #[garde(inner(length(chars, min = 1, max = 200)))]
     #[serde(rename = "type")]
     #[param(example = "message,channel")]
     types: Option<String>,
 }
 
-/// Where a page ends: what the results are ordered by.
+/// The cursor of a page: the values that the results are ordered by.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Place {
+pub struct Cursor {
     rank: f64,
     at: Moment,
     kind: String,
     id: String,
 }
 
-/// Finds what the caller may read: posts, comments, messages, channels, accounts and skills.
+/// Finds everything that the caller may read: posts, comments, messages, channels, accounts and skills.
 ///
-/// The 200 best results are there, in pages. Without a token only what everybody may read is found.
+/// The pages contain the 200 best results. Without a token, only public results are found.
 #[utoipa::path(
     get, path = "/api/search", tag = "search", params(SearchQuery, guest::PageParams),
     responses(
         (status = 200, body = SearchResults),
-        (status = 401, description = "`unauthenticated`: a token that is not valid"),
+        (status = 401, description = "`unauthenticated`: the token is not valid"),
         (status = 422, description = "`invalid-input`, `invalid-cursor`"),
     ),
     security((), ("token" = []))
@@ -80,7 +84,7 @@ pub struct Place {
 pub async fn search_everything(
     db: Db,
     caller: Option<Caller>,
-    page: Page<Place>,
+    page: Page<Cursor>,
     Query(SearchQuery { query, types }): Query<SearchQuery>,
 ) -> Result<Json<SearchResults>> {
     let query = folded(query.trim());
@@ -102,21 +106,21 @@ pub async fn search_everything(
                 caller.map(|caller| caller.id),
                 query,
                 kinds,
-                after.map(|place| place.rank),
-                after.map(|place| place.at),
-                after.map(|place| place.kind.clone()),
-                after.map(|place| place.id.clone()),
+                after.map(|cursor| cursor.rank),
+                after.map(|cursor| cursor.at),
+                after.map(|cursor| cursor.kind.clone()),
+                after.map(|cursor| cursor.id.clone()),
                 page.fetch(),
             ],
         )
         .await?;
     if !row.known {
-        return Err(Problem::invalid("type", "names a type that nothing has"));
+        return Err(Problem::invalid("type", "must name types that exist"));
     }
     if !row.missing.is_empty() {
         guest::warn!("search without some types", types = row.missing.join(","));
     }
-    let Items { items, next } = page.answer(row.items, |hit| Place {
+    let Items { items, next } = page.answer(row.items, |hit| Cursor {
         rank: hit.rank,
         at: Moment(hit.created_at),
         kind: hit.kind.clone(),
@@ -129,7 +133,7 @@ pub async fn search_everything(
     }))
 }
 
-/// A type's name: `posts` means `post`.
+/// The singular of a type's name: `posts` means `post`.
 fn singular(name: &str) -> String {
     let name = name.trim();
     name.strip_suffix('s').unwrap_or(name).to_owned()

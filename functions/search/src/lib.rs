@@ -1,4 +1,5 @@
-//! One search over everything that the caller may read. What can be found, and by whom, each function registers itself.
+//! One search over everything that the caller may read. Each function registers what can be found in its data, and by
+//! whom.
 
 mod everything;
 
