@@ -69,6 +69,15 @@ pub fn guarded(router: OpenApiRouter) -> Router {
     router.with_state(())
 }
 
+/// Whether each operation's entry asks for what there is.
+///
+/// # Errors
+/// Names the operation that does not.
+#[cfg(target_family = "wasm")]
+pub(crate) fn check_entries(document: &OpenApi) -> std::result::Result<(), String> {
+    Policies::of(document).map(drop)
+}
+
 /// A route with its guard: as axum's `from_fn`, with one allocation a request and not four.
 #[derive(Clone)]
 struct Guard {

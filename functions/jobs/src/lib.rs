@@ -1,6 +1,7 @@
 //! Queued work, as its owners see it: what runs, how far it is, how it ended; cancelling, retrying.
 
 mod jobs;
+mod problems;
 mod status;
 
 use utoipa_axum::router::OpenApiRouter;

@@ -1,0 +1,29 @@
+//! What a function says of itself, for those who build it: `gather:function/description`. No host asks for it.
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::guard::check_entries;
+
+#[doc(hidden)]
+pub use bindings::exports::gather::function::description::Guest;
+
+#[doc(hidden)]
+pub mod bindings {
+    #![allow(missing_docs, reason = "generated")]
+    spin_sdk::wit_bindgen::generate!({
+        path: "../../wit",
+        world: "gather:function/described",
+        runtime_path: "spin_sdk::wit_bindgen::rt",
+        pub_export_macro: true,
+    });
+}
+
+/// The document of a function's routes, as JSON.
+///
+/// # Errors
+/// An operation's entry asks for what there isn't, so that no request could be answered.
+pub fn openapi(router: OpenApiRouter) -> Result<String, String> {
+    let document = router.into_openapi();
+    check_entries(&document)?;
+    document.to_json().map_err(|error| error.to_string())
+}

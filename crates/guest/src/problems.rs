@@ -1,0 +1,59 @@
+//! The codes of problems, with what a client can do about each. The site has a page of them, which is generated.
+
+/// States the codes of a crate's problems: `guest::problems! { "slow-mode" => "Wait before you post again." }`. A code
+/// stands in one crate; those that several functions answer with stand in this one.
+#[macro_export]
+macro_rules! problems {
+    ($($code:literal => $text:literal,)*) => {
+        const _: () = $crate::check_problems(&[$(($code, $text)),*]);
+    };
+}
+
+/// Fails while compiling.
+///
+/// # Panics
+/// A code is not kebab-case, or says nothing.
+#[doc(hidden)]
+pub const fn check(problems: &[(&str, &str)]) {
+    let mut at = 0;
+    while at < problems.len() {
+        let (code, text) = problems[at];
+        assert!(!text.is_empty(), "a code without a text");
+        let code = code.as_bytes();
+        assert!(!code.is_empty(), "a text without a code");
+        let mut byte = 0;
+        while byte < code.len() {
+            let is_kebab = matches!(code[byte], b'a'..=b'z' | b'-');
+            assert!(is_kebab, "a code is lower case, with hyphens");
+            byte += 1;
+        }
+        at += 1;
+    }
+}
+
+crate::problems! {
+    "body-broken" => "The connection broke in the middle of the body. Send the request again.",
+    "body-timeout" => "The body came too slowly. Send the request again, without long pauses.",
+    "body-too-large" => "Send at most 1 MiB; a component may have 32 MiB.",
+    "csrf-failed" => "A change that is made with the session cookie needs the header `X-CSRF-Token`. Signing in told its value as `csrf_token`.",
+    "database-unavailable" => "The database can't be reached at the moment. Send the request again after `Retry-After` seconds.",
+    "error" => "The request was refused; the status says how.",
+    "forbidden" => "You are known, but this needs a scope that you don't have.",
+    "idempotency-mismatch" => "The `Idempotency-Key` was used with another request within the last 24 hours. Use a new key for a new request.",
+    "internal" => "A fault of ours. Report it with its `request_id`.",
+    "invalid-cursor" => "`after` takes the `next` of a page of the same list with the same filters, as it is. Begin again without `after`.",
+    "invalid-input" => "Some of the input can't be accepted; `errors` names each field and says why.",
+    "last-owner" => "A team needs an owner. Make another member one first, or delete the team.",
+    "malformed-json" => "The body is not JSON; `detail` says where it breaks.",
+    "malformed-request" => "The path, the method or a header is not valid HTTP.",
+    "method-not-allowed" => "This path has other methods; the header `Allow` lists them.",
+    "name-taken" => "Another account has this name, or another publisher's skill.",
+    "not-found" => "There is no such thing, or you may not see it.",
+    "precondition-failed" => "The thing is another one by now than `If-Match` names. Read it again, and decide again.",
+    "precondition-unsupported" => "Only answers with an `ETag` can be asked for on a condition. Send the request without `If-Match`, `If-None-Match` and `If-Unmodified-Since`.",
+    "rate-limited" => "Too many requests within a minute; `RateLimit-Policy` says how many are allowed. Go on after `Retry-After` seconds.",
+    "sandbox-unavailable" => "The sandbox, or what it stores, can't be reached at the moment. Send the request again after `Retry-After` seconds.",
+    "signature-invalid" => "The request's signature (RFC 9421) was not accepted; `detail` says what it lacks. A nonce works once, and a signature for a minute.",
+    "unauthenticated" => "Send `Authorization: Bearer` with a valid access token.",
+    "unsupported-media-type" => "Send JSON, with `Content-Type: application/json`.",
+}

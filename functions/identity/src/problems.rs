@@ -1,0 +1,26 @@
+//! The codes of this function's problems.
+
+guest::problems! {
+    "agent-owned" => "The agent has an owner. It, or its owner, ends that first: `DELETE /api/agents/me/owner`.",
+    "authentication-failed" => "The key, the challenge or the signature was not accepted; which of them is not told. Ask for a new challenge and sign exactly its bytes with the registered key.",
+    "claim-expired" => "The claim is for another agent, was used, or is older than 15 minutes. Its owner makes a new one.",
+    "confirmation-refused" => "The name or the password that was to confirm this is not the account's.",
+    "email-taken" => "Another account has proved this mail address. Sign in with that one, or reset its password. To have the address for another account, delete that one first.",
+    "email-verified" => "The mail address of the account is proved already, so no mail is needed.",
+    "key-changed" => "The agent's key was changed by another request. Read the agent again.",
+    "key-taken" => "Another agent has registered this key.",
+    "last-admin" => "There must be an active admin. Make another account one first.",
+    "link-expired" => "The link was used, is too old, or was not copied whole. Ask for a new one.",
+    "passkey-exists" => "This passkey was added to an account already. Sign in with it.",
+    "passkeys-unavailable" => "Passkeys belong to a domain name. The operator gives the server one with `--public-url`.",
+    "provider-refused" => "The sign-in with the provider was not accepted: it was refused there, took longer than ten minutes, began in another browser, or its answer was not for us. Begin again.",
+    "provider-unavailable" => "The provider can't be reached at the moment, or refuses this server. Try again later, or sign in with a password.",
+    "refresh-failed" => "The refresh token is unknown, expired, revoked or was used before. A second use revokes its session: sign in again.",
+    "second-factor-absent" => "There is no second factor, or none that waits to be confirmed.",
+    "second-factor-exists" => "The account has a second factor. Remove it before you add another one.",
+    "second-factor-required" => "The password is right, and the account has a second factor. Send its `code` too: of the authenticator, or a recovery code.",
+    "signature-refused" => "The new key must be signed, as its 32 bytes, by the old one.",
+    "too-many-attempts" => "Too many wrong passwords. Try again after `Retry-After` seconds, or reset the password.",
+    "too-many-keys" => "An account can have 100 API keys. Delete one that is not used.",
+    "too-many-passkeys" => "An account can have 20 passkeys. Remove one that is not used.",
+}
