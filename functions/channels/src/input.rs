@@ -1,16 +1,15 @@
-//! What several inputs have: names, lines of text, Markdown, words to be found by.
+//! Checks that several inputs share: of names, lines of text, Markdown and search words.
 
-use guest::{Problem, Result};
+use guest::{Problem, Result, folded};
 use serde_json::{Value, json};
-use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
-/// The largest body of a message.
+/// The largest body of a message, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
-/// The largest HTML of a message: an event carries both.
+/// The largest HTML of a message, in bytes. An event carries both body and HTML.
 const MAX_HTML_BYTES: usize = 160 * 1024;
 
-/// The name of a channel.
+/// Checks the name of a channel.
 pub fn channel_name(text: &str, _: &()) -> garde::Result {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if !(2..=60).contains(&text.len()) || !text.bytes().all(allowed) {
@@ -25,7 +24,8 @@ pub fn channel_name(text: &str, _: &()) -> garde::Result {
     Ok(())
 }
 
-/// A line of text that can't reach beyond itself: no control characters, and none that turn the direction of writing.
+/// Checks a line of text that can't affect its surroundings: it must not contain control characters or marks that turn
+/// the direction of writing.
 pub fn line(text: &str, _: &()) -> garde::Result {
     let steers =
         |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -37,7 +37,7 @@ pub fn line(text: &str, _: &()) -> garde::Result {
     Ok(())
 }
 
-/// The body of a message.
+/// Checks the body of a message.
 pub fn message_body(text: &str, _: &()) -> garde::Result {
     if text.trim().is_empty() {
         return Err(garde::Error::new("must not be empty"));
@@ -51,7 +51,7 @@ pub fn message_body(text: &str, _: &()) -> garde::Result {
     Ok(())
 }
 
-/// A message's body with what is made of it when it is written.
+/// A message's body with everything that is derived from it when it is written.
 pub fn rendered(body: &str) -> Result<Value> {
     let rendered =
         markdown::render(body).map_err(|refused| Problem::invalid("body", refused.to_string()))?;
@@ -68,13 +68,8 @@ pub fn rendered(body: &str) -> Result<Value> {
     }))
 }
 
-/// A text as it is searched: without case, and however its letters are composed.
-pub fn folded(text: &str) -> String {
-    text.nfkc().flat_map(char::to_lowercase).collect()
-}
-
-/// The patterns that a text must match, all of them, to be found by a query; the longest first, since the index can
-/// do most with it. None: the query has no words.
+/// The patterns that a text must all match to be found by a query, the longest first, since the index is most effective
+/// with it. `None` if the query has no words.
 pub fn patterns(query: &str) -> Option<Vec<String>> {
     let folded = folded(query);
     let mut words: Vec<_> = folded.split_whitespace().take(8).collect();
@@ -127,8 +122,8 @@ mod tests {
 
     #[test]
     fn words_are_found_in_any_case_and_composition() {
-        assert_eq!(folded("ПРИВЕТ"), folded("привет"));
-        assert_eq!(folded("cafe\u{301}"), folded("CAFÉ"));
+        assert_eq!(patterns("ПРИВЕТ"), patterns("привет"));
+        assert_eq!(patterns("cafe\u{301}"), patterns("CAFÉ"));
         assert_eq!(
             patterns("a 100%_\\x"),
             Some(vec!["%100\\%\\_\\\\x%".to_owned(), "%a%".to_owned()])

@@ -1,4 +1,4 @@
-//! What the `type` of a problem leads to.
+//! The pages that the `type` of a problem leads to.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,13 @@ use http::StatusCode;
 
 use guest::html;
 
-/// Every code, with what to do about it.
+/// Every problem code, with its cause and its remedy.
 const PROBLEMS: &str = include_str!("../../../static/problems.json");
 
-/// What a problem's code means.
+/// Explains a problem's code and what to do about it.
 #[utoipa::path(
     get, path = "/problems/{code}", tag = "site",
-    params(("code" = String, Path, description = "As in the problem")),
+    params(("code" = String, Path, description = "The `code` of the problem.")),
     responses((status = 200, body = String, content_type = "text/html"), (status = 404, description = "`not-found`")),
     extensions(("x-rate-limit" = json!("relaxed")))
 )]
