@@ -47,7 +47,7 @@ async fn scopes_of_roles(server: &Server) -> Result<Vec<(String, Vec<String>)>> 
     Ok(rows.fetch_all(&mut admin).await?)
 }
 
-/// `docs/permissions.md` is generated from the same: from the OpenAPI document and the database's roles.
+/// `docs/permissions.md` is generated from the same sources: the OpenAPI document and the roles in the database.
 #[tokio::test]
 async fn every_route_does_with_every_role_what_the_published_table_says() -> Result<()> {
     let server = Server::start().await?;

@@ -1,5 +1,5 @@
-//! The generated files: `UPDATE=1 cargo test -p e2e generated` writes them, and without `UPDATE` they are compared with
-//! what they are made from, which is the folders of functions and components, and the migrated database.
+//! The generated files: `UPDATE=1 cargo test -p e2e generated` writes them; without `UPDATE` the test compares them with
+//! their sources, which are the folders of functions and components, and the migrated database.
 
 mod documents;
 mod grants;
@@ -14,7 +14,7 @@ use e2e::{Database, root};
 use packages::Packages;
 use std::fs;
 
-/// Writes generated files, or finds those that are out of date.
+/// Writes generated files, or collects those that are out of date.
 struct Files {
     update: bool,
     stale: Vec<String>,
@@ -28,7 +28,7 @@ impl Files {
         }
     }
 
-    /// A file that is generated as a whole.
+    /// Writes or compares a whole file.
     fn whole(&mut self, path: &str, expected: &str) -> Result<()> {
         let file = root().join(path);
         let committed = fs::read_to_string(&file).unwrap_or_default();
@@ -43,7 +43,7 @@ impl Files {
         Ok(())
     }
 
-    /// The part of a document between `<!-- name -->` and the next `<!-- end -->`.
+    /// Writes or compares the part of a document between `<!-- name -->` and the next `<!-- end -->`.
     fn section(&mut self, path: &str, name: &str, expected: &str) -> Result<()> {
         let text = fs::read_to_string(root().join(path))?;
         let begin = format!("<!-- {name} -->\n");
@@ -71,7 +71,7 @@ impl Files {
     }
 }
 
-/// The lines that only one of two texts has.
+/// Lists the lines that only one of two texts has.
 fn difference(committed: &str, expected: &str) -> String {
     let only = |mark, one: &str, other: &str| -> Vec<String> {
         let lines = one
@@ -98,7 +98,7 @@ async fn generated_files_are_up_to_date() -> Result<()> {
     for (name, rows) in documents::tables(&packages) {
         files.section("docs/architecture.md", name, &rows)?;
     }
-    // The rest is made by what these describe.
+    // The rest is generated from the components that the manifest lists.
     files.check()?;
 
     tokio::task::spawn_blocking(|| gather::build::ensure_fresh(&e2e::manifest()?)).await??;

@@ -25,7 +25,7 @@ const NEWEST_WASI_0_2: u64 = 12;
 const HANDLER: &str = "wasi:http/handler@0.3.0";
 /// What functions have for our host beside it. Spin looks for the handlers that it knows and for nothing else.
 const EXCHANGE: &str = "gather:http/exchange@2.0.0";
-/// What they say of themselves to this repository.
+/// The description of functions for this repository.
 const DESCRIPTION: &str = "gather:function/description@1.0.0";
 
 /// The interfaces that are ours.

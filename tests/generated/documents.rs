@@ -1,4 +1,4 @@
-//! The tables of the documents: parts, roles, and who may do what.
+//! The tables of the documents: parts, roles and permissions.
 
 use super::packages::Packages;
 use anyhow::{Context, Result};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use std::fmt::Write;
 
-/// The rows of `docs/architecture.md`, by the name of their mark.
+/// Makes the tables of `docs/architecture.md`, by the names of their marks.
 pub fn tables(packages: &Packages) -> [(&'static str, String); 2] {
     let mut parts = "| path | what it is |\n|---|---|\n".to_owned();
     let mut roles = "| role | connects | may |\n|---|---|---|\n".to_owned();
@@ -20,7 +20,7 @@ pub fn tables(packages: &Packages) -> [(&'static str, String); 2] {
     [("parts", parts), ("roles", roles)]
 }
 
-/// The tables of `docs/permissions.md`: from the database's roles and the OpenAPI document.
+/// Makes the tables of `docs/permissions.md` from the database's roles and the OpenAPI document.
 pub async fn permissions(
     admin: &mut PgConnection,
     document: &str,

@@ -1,9 +1,9 @@
-//! `tests/fixtures`: all that the database roles of functions may do, and their settings.
+//! The grants and the settings of the database roles, in `tests/fixtures`.
 
 use anyhow::Result;
 use sqlx::PgConnection;
 
-/// What they may do with tables and views.
+/// Lists the privileges of each role on tables and views.
 const GRANTS: &str = "
     select r.rolname || ': ' || n.nspname || '.' || c.relname || ' ' ||
            string_agg(p.privilege, ', ' order by p.privilege)
@@ -17,7 +17,7 @@ const GRANTS: &str = "
     group by r.rolname, n.nspname, c.relname
     order by 1";
 
-/// What they may call.
+/// Lists the SQL functions that each role may call.
 const FUNCTIONS: &str = "
     select r.rolname || ': ' || n.nspname || '.' || f.proname
     from pg_proc f join pg_namespace n on n.oid = f.pronamespace cross join pg_roles r
@@ -25,7 +25,7 @@ const FUNCTIONS: &str = "
       and has_function_privilege(r.oid, f.oid, 'EXECUTE')
     order by 1";
 
-/// Their settings, which no grant shows.
+/// Lists the settings and attributes of the roles, which no grant shows.
 const SETTINGS: &str = "
     select r.rolname || ': ' || setting from pg_roles r cross join unnest(r.rolconfig) setting
     where r.rolname like 'gather\\_%'

@@ -1,4 +1,4 @@
-//! `static/openapi.json`, from what the built functions say of themselves.
+//! `static/openapi.json`, merged from the documents that the built functions export.
 
 use super::packages::Packages;
 use anyhow::{Context, Result};
@@ -30,7 +30,7 @@ pub async fn document(packages: &Packages) -> Result<String> {
     Ok(guest::openapi::merge(documents).to_pretty_json()? + "\n")
 }
 
-/// What a function answers to `description`, asked once for a content of its file: to compile it takes seconds.
+/// Calls the function's export `description` and keeps the answer by the digest of the file, since compiling takes seconds.
 async fn described(engine: &Engine, wasm: &[u8]) -> Result<String> {
     let folder = root().join("target/described");
     let kept = folder.join(format!("{:x}.json", Sha256::digest(wasm)));
@@ -40,7 +40,7 @@ async fn described(engine: &Engine, wasm: &[u8]) -> Result<String> {
     let component = Component::new(engine, wasm)?;
     let mut linker = Linker::<()>::new(engine);
     for (name, _) in component.component_type().imports(engine) {
-        // The standard library's hash tables ask for it. Nothing else is to be asked of the host.
+        // The standard library's hash tables need it. Any other call of the host traps.
         if name.starts_with("wasi:random/insecure-seed@") {
             let mut random = linker.instance(name)?;
             random.func_wrap("insecure-seed", |_, ()| Ok(((0_u64, 0_u64),)))?;

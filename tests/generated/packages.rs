@@ -1,4 +1,4 @@
-//! The packages of the workspace, with what their Cargo.toml says under `[package.metadata.gather]`.
+//! The packages of the workspace, with the tables `[package.metadata.gather]` of their Cargo.toml files.
 
 use anyhow::{Context, Result, ensure};
 use e2e::root;
@@ -13,9 +13,9 @@ use std::{
 
 /// The packages, in the order of their names.
 pub struct Packages {
-    /// Folders of `functions`.
+    /// The packages in `functions`.
     pub functions: Vec<Package>,
-    /// Folders of `components`.
+    /// The packages in `components`.
     pub components: Vec<Package>,
     /// The codes of problems that native crates state, by crate.
     pub native_problems: BTreeMap<String, BTreeMap<String, String>>,
@@ -25,32 +25,32 @@ pub struct Packages {
 pub struct Package {
     pub name: String,
     pub description: String,
-    /// Relative to the repository: `functions/posts`.
+    /// The folder, relative to the repository: `functions/posts`.
     pub folder: String,
-    /// The folders of our crates that it is made with.
+    /// The folders of the workspace's crates that it depends on.
     pub crates: Vec<String>,
     pub settings: Settings,
-    /// The Cargo.toml, for what is taken over as it is written.
+    /// The text of its Cargo.toml, for the tables that are copied verbatim.
     pub text: String,
 }
 
-/// `[package.metadata.gather]`: what differs from the default.
+/// The table `[package.metadata.gather]`, which has the differences from the defaults.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// What its database role may do, for the table of roles.
+    /// The purpose of its grants, for the table of roles.
     pub may: Option<String>,
-    /// Spin's routes; `/api/<name>/...` unless there are some.
+    /// The routes in Spin's form. The default is `/api/<name>/...`.
     pub routes: Vec<String>,
-    /// `allowed_outbound_hosts` beside the database.
+    /// The `allowed_outbound_hosts` besides the database.
     pub hosts: Vec<String>,
-    /// Sources beside its own and our crates' ones.
+    /// Globs of sources besides its own and those of the workspace's crates.
     pub watch: Vec<String>,
-    /// More components of the same file, by id.
+    /// More components of the same wasm file, by id.
     pub components: BTreeMap<String, Second>,
 }
 
-/// A second component: `[package.metadata.gather.components.<id>]`.
+/// The table `[package.metadata.gather.components.<id>]` of a second component.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Second {
@@ -60,11 +60,11 @@ pub struct Second {
     pub hosts: Vec<String>,
 }
 
-/// The tables that are taken over as they are written, comments and all.
+/// The tables that are copied verbatim, with their comments.
 const TABLES: [&str; 3] = ["application", "variables", "tool"];
 
 impl Package {
-    /// The name in identifiers: `mail_delivery`.
+    /// The name in the form of an identifier: `mail_delivery`.
     pub fn identifier(&self) -> String {
         self.name.replace('-', "_")
     }
@@ -74,7 +74,7 @@ impl Package {
         format!("gather_{}", self.identifier())
     }
 
-    /// The lines of a table below `[package.metadata.gather]`, such as `tool` or `components.provider.tool`.
+    /// Copies the lines of a table below `[package.metadata.gather]`, such as `tool` or `components.provider.tool`.
     pub fn table(&self, name: &str) -> String {
         let head = format!("[package.metadata.gather.{name}]");
         let lines = self.text.lines().skip_while(|line| *line != head).skip(1);
@@ -148,7 +148,7 @@ impl Packages {
         Ok(packages)
     }
 
-    /// Functions, then components.
+    /// Lists the functions, then the components.
     pub fn all(&self) -> impl Iterator<Item = &Package> {
         self.functions.iter().chain(&self.components)
     }

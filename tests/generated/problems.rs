@@ -1,6 +1,6 @@
 //! `static/problems.json`, which the site's pages of problems are made of: from `problems!` in functions, components and
-//! the guest library, and from `[package.metadata.gather.problems]` of native crates. A code that is answered has to be
-//! stated, and the other way round.
+//! the guest library, and from `[package.metadata.gather.problems]` of native crates. Every code in an answer must
+//! be stated, and every stated code must be in use.
 
 use super::packages::Packages;
 use crate::statements::{literal, sources};
@@ -50,13 +50,13 @@ pub fn page(packages: &Packages) -> Result<String> {
 
 #[derive(Default)]
 struct Codes {
-    /// With its text, and the folder of the crate.
+    /// Maps each code to its text and the folder of the crate that states it.
     stated: BTreeMap<String, (String, String)>,
-    /// With the folder of a crate.
+    /// Maps each code to the folder of a crate that answers with it.
     answered: BTreeMap<String, String>,
-    /// All that stands in quotation marks elsewhere.
+    /// All string literals outside of `problems!`.
     literals: BTreeSet<String>,
-    /// Functions that take a code, of the guest library: name, and which argument it is.
+    /// Maps the name of each function of the guest library that takes a code to the position of that argument.
     takers: BTreeMap<String, usize>,
 }
 
@@ -131,7 +131,7 @@ impl Codes {
     }
 }
 
-/// Functions of one name in several files may take something else.
+/// Checks the form of a literal, since functions with the same name may take other texts.
 fn is_code(text: &str) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
@@ -148,7 +148,7 @@ fn is_comma(token: &TokenTree) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',')
 }
 
-/// Which argument of a call is a problem's code, by the tokens before its parenthesis.
+/// Finds the argument that is a problem's code by the tokens before the parenthesis.
 fn code_argument(
     before: &[String],
     delimiter: Delimiter,
@@ -164,7 +164,7 @@ fn code_argument(
     (before.len() == 4 && matches!(of, Some("Problem" | "Self"))).then_some(1)
 }
 
-/// The functions with a parameter `code: &'static str`.
+/// Finds the functions with a parameter `code: &'static str`.
 fn takers_of(tokens: &[TokenTree], takers: &mut BTreeMap<String, usize>) {
     for (at, token) in tokens.iter().enumerate() {
         if let TokenTree::Group(group) = token {

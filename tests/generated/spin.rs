@@ -26,7 +26,7 @@ rate_limits = { default = "" }
 visitor_key = { required = true, secret = true }
 "#;
 
-/// The variables that every function has.
+/// The variables of every function.
 const OF_FUNCTIONS: &str = r#"public_url = "{{ public_url }}"
 cors_origins = "{{ cors_origins }}"
 trusted_proxies = "{{ trusted_proxies }}"
@@ -89,7 +89,7 @@ pub fn manifest(packages: &Packages) -> Result<String> {
     Ok(text)
 }
 
-/// The application's variables: each role's database, and what the packages name.
+/// Lists the application's variables: the database of each role, and those that the packages declare.
 fn variables(packages: &Packages) -> Result<String> {
     let mut lines = BTreeMap::new();
     let mut text = String::new();
@@ -125,7 +125,7 @@ fn own_variables(package: &Package) -> String {
     )
 }
 
-/// Routes with a segment that begins with a dot stand last of all.
+/// Writes the routes. Those with a segment that begins with a dot go last.
 fn triggers(routes: &[String], component: &str, text: &mut String, last: &mut String) {
     for route in routes {
         let text = match route.trim_end_matches("...").contains("/.") {

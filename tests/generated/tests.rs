@@ -4,7 +4,7 @@ use anyhow::Result;
 use e2e::root;
 use std::fs;
 
-/// Programs of their own, and the harness.
+/// Files that are not modules of the test program.
 const OTHERS: [&str; 3] = ["command", "lib", "main"];
 
 pub fn modules() -> Result<String> {

@@ -1,4 +1,4 @@
-//! What a function says of itself, for those who build it: `gather:function/description`. No host asks for it.
+//! The export `gather:function/description`, by which a function describes itself to its repository. No host calls it.
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -18,10 +18,10 @@ pub mod bindings {
     });
 }
 
-/// The document of a function's routes, as JSON.
+/// Renders the OpenAPI document of a function's routes as JSON.
 ///
 /// # Errors
-/// An operation's entry asks for what there isn't, so that no request could be answered.
+/// An operation's entry asks for something that does not exist, so that the function could not answer requests.
 pub fn openapi(router: OpenApiRouter) -> Result<String, String> {
     let document = router.into_openapi();
     check_entries(&document)?;

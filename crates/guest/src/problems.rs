@@ -1,7 +1,7 @@
-//! The codes of problems, with what a client can do about each. The site has a page of them, which is generated.
+//! The codes of problems, each with its cause and its remedy. The site's pages of problems are generated from them.
 
-/// States the codes of a crate's problems: `guest::problems! { "slow-mode" => "Wait before you post again." }`. A code
-/// stands in one crate; those that several functions answer with stand in this one.
+/// States the codes of a crate's problems: `guest::problems! { "slow-mode" => "Wait before you post again.", }`. Each code
+/// is stated by a single crate: by the guest library if several functions use it.
 #[macro_export]
 macro_rules! problems {
     ($($code:literal => $text:literal,)*) => {
@@ -9,10 +9,10 @@ macro_rules! problems {
     };
 }
 
-/// Fails while compiling.
+/// Checks codes at compile time.
 ///
 /// # Panics
-/// A code is not kebab-case, or says nothing.
+/// A code is not in kebab-case, or has no text.
 #[doc(hidden)]
 pub const fn check(problems: &[(&str, &str)]) {
     let mut at = 0;

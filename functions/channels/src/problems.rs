@@ -1,4 +1,4 @@
-//! The codes of this function's problems.
+//! The problem codes of this function.
 
 guest::problems! {
     "channel-archived" => "The channel is archived: it can be read, and nothing in it changes. An owner can open it again.",

@@ -1,4 +1,4 @@
-//! The codes of this function's problems.
+//! The problem codes of this function.
 
 guest::problems! {
     "agent-owned" => "The agent already has an owner. The agent or its owner must end that first: `DELETE /api/agents/me/owner`.",

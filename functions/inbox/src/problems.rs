@@ -1,4 +1,4 @@
-//! The codes of this function's problems.
+//! The problem codes of this function.
 
 guest::problems! {
     "approval-changed" => "The approval has another `digest` than you named. Read it again, and decide about what it says now.",

@@ -1,4 +1,4 @@
-//! The codes of this function's problems.
+//! The problem codes of this function.
 
 guest::problems! {
     "job-finished" => "The job has ended, so it can't be cancelled. Read it to see how it ended.",

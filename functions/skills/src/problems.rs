@@ -1,4 +1,4 @@
-//! The codes of this function's problems.
+//! The problem codes of this function.
 
 guest::problems! {
     "not-held" => "Only versions that the review has left to a person can be approved or rejected.",
