@@ -1,4 +1,4 @@
-//! The end-to-end tests: one program, a module for each subject.
+//! The end-to-end tests: one program, a module for each file. Generated: see tests/generated.rs.
 
 mod access;
 mod account_purge;
@@ -17,6 +17,7 @@ mod database;
 mod events;
 mod faults;
 mod full_disk;
+mod generated;
 mod hostile;
 mod hostile_components;
 mod hostile_fixtures;

@@ -82,7 +82,7 @@ fn folders() -> Result<Vec<Folder>> {
     Ok(folders)
 }
 
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut sources = vec![];
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -114,7 +114,7 @@ fn is_statement(text: &str) -> bool {
     }
 }
 
-fn literal(token: &TokenTree) -> Option<String> {
+pub fn literal(token: &TokenTree) -> Option<String> {
     let TokenTree::Literal(literal) = token else {
         return None;
     };

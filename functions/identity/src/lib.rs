@@ -13,6 +13,7 @@ mod owners;
 mod pages;
 mod passkeys;
 mod passwords;
+mod problems;
 mod provider;
 mod recovery;
 mod rotation;
