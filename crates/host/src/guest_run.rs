@@ -2,7 +2,7 @@
 //! a stream otherwise.
 
 use crate::{
-    instance::{Function, Run},
+    function::{Function, Run},
     native::NativeBody,
     problem::{self, Problem},
 };

@@ -3,11 +3,11 @@
 //! A request comes in at [`server`], finds its component by [`route`], runs in a pooled instance
 //! ([`instance`]) and reaches the world only through the interfaces that [`interfaces`] implements.
 
+mod app;
 mod engine;
+mod function;
 mod guest_log;
 mod guest_run;
-mod handler;
-mod instance;
 mod interfaces;
 pub mod jobs;
 mod limits;

@@ -1,7 +1,7 @@
 //! The host's own answers: to what no function is asked, or can answer.
 
 use crate::{
-    handler::{Answer, App, REQUEST_ID, new_request_id, text},
+    app::{Answer, App, REQUEST_ID, new_request_id, text},
     problem::{self, Problem},
 };
 use bytes::Bytes;

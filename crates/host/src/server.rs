@@ -3,9 +3,9 @@
 
 use crate::{
     Limits, Manifest,
+    app::App,
     engine::Compiler,
-    handler::App,
-    instance::{Instances, Loader},
+    function::{Instances, Loader},
     interfaces::key_value,
     metrics::Metrics,
     metrics_listener,

@@ -2,8 +2,8 @@
 
 use crate::{
     Limits,
+    function::Instances,
     guest_log::GuestLog,
-    instance::Instances,
     interfaces::{http::Outbound, jobs, key_value, postgres},
     mail::Mailer,
     mount::Mount,
@@ -37,7 +37,7 @@ pub struct Rights {
     /// The key-value store behind every label.
     pub key_value: Arc<key_value::Stores>,
     /// For calls of other components: `http://<component>.spin.internal`.
-    pub app: std::sync::Weak<crate::handler::App>,
+    pub app: std::sync::Weak<crate::app::App>,
     /// How many PostgreSQL connections a worker may hold, and how long to wait for one.
     pub database: postgres::PoolLimits,
     /// Whether the database may be asked by calls that hold the instance.

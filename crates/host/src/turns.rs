@@ -4,7 +4,7 @@
 //! between two. What is written to an HTTP/1 connection in between is hyper's own, whatever it is; so nothing that a
 //! function answers can ever be taken for it.
 
-use crate::handler::App;
+use crate::app::App;
 use http::{HeaderValue, StatusCode};
 use std::{
     io::{self, IoSlice},

@@ -1,7 +1,7 @@
 //! Outgoing HTTP of functions: only to `allowed_outbound_hosts`; `http://<component>.spin.internal`
 //! is another component of the manifest.
 
-use crate::{handler, instance::Instances, outbound::Scheme, state::Rights};
+use crate::{app, function::Instances, outbound::Scheme, state::Rights};
 use futures::StreamExt;
 use http::{HeaderName, header, uri};
 use http_body_util::{BodyExt, BodyStream, Full, Limited, StreamBody};
@@ -189,7 +189,7 @@ pub fn is_forbidden(name: &HeaderName) -> bool {
 
 /// A call of another component: in this process, on this thread, with that component's limits.
 async fn call(
-    app: Weak<handler::App>,
+    app: Weak<app::App>,
     worker: Weak<Instances>,
     component: &str,
     request: Request,
@@ -203,7 +203,7 @@ async fn call(
     // A task of its own: a guest cannot run inside of another one's run. Dropped, it ends.
     let mut task = JoinSet::<Result<_, Error>>::new();
     task.spawn(async move {
-        let response = handler::call(&worker, &function, request)
+        let response = app::call(&worker, &function, request)
             .await
             .map_err(|_| Error::DestinationUnavailable)?;
         let (parts, body) = response.into_parts();

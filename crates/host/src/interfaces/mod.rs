@@ -6,13 +6,10 @@ pub mod jobs;
 pub mod key_value;
 pub mod mail;
 pub mod postgres;
-mod postgres_check;
-mod postgres_pool;
-mod postgres_types;
 mod variables;
 
 use crate::state::{self, State};
-pub use postgres_check::check_database;
+pub use postgres::check_database;
 use wasm::Data;
 use wasmtime::component::{HasData, Linker};
 

@@ -5,7 +5,7 @@ use super::{
     schedule,
 };
 use crate::{
-    instance::{Instances, Loader},
+    function::{Instances, Loader},
     interfaces::{
         jobs::{Control, CorePre, Failure, Job, Retry},
         mail,

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Limits, MailOptions, Manifest,
     engine::Compiler,
-    instance::{Instances, Loader},
+    function::{Instances, Loader},
     interfaces::{self, key_value},
     mail::Mailer,
     metrics::Metrics,

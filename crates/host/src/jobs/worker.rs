@@ -10,7 +10,7 @@ use super::{
     schedule,
     start::JobTimes,
 };
-use crate::{instance::Instances, interfaces::jobs::Control, metrics::Metrics};
+use crate::{function::Instances, interfaces::jobs::Control, metrics::Metrics};
 use anyhow::Result;
 use futures::FutureExt;
 use graphile_worker_queries::task_identifiers::TaskDetails;

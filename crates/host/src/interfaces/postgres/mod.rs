@@ -5,17 +5,21 @@
     reason = "the interface's own error is large, and these are not hot when they fail"
 )]
 
-pub use super::postgres_pool::{Access, OWN_CONNECTIONS, PoolLimits, Pools};
+mod check;
+mod pool;
+mod types;
+
 use super::{
     Host,
-    postgres_pool::Session,
-    postgres_types::{column_type, parameter, value},
     spin::postgres::postgres::{
         self as wit, Column, DbError, DbValue, Error, ParameterValue, QueryError, RowSet,
     },
 };
 use crate::{outbound::Scheme, state::State};
+pub use check::check_database;
 use futures::{Stream, StreamExt};
+use pool::Session;
+pub use pool::{Access, OWN_CONNECTIONS, PoolLimits, Pools};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -24,6 +28,7 @@ use std::{
 use tokio_postgres::{
     Config, Row, RowStream, Statement, config::Host as ServerHost, error::SqlState, types::ToSql,
 };
+use types::{column_type, parameter, value};
 use wasmtime::{
     StoreContextMut,
     component::{

@@ -70,7 +70,7 @@ pub struct Loader<'a> {
     /// The key-value store behind every label.
     pub key_value: Arc<key_value::Stores>,
     /// For calls of other components.
-    pub app: std::sync::Weak<crate::handler::App>,
+    pub app: std::sync::Weak<crate::app::App>,
     /// Where files of `files` are copied to.
     pub scratch: &'a Path,
     /// How many threads serve.

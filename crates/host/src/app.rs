@@ -1,8 +1,8 @@
 //! A request's way through the host: route, place, instance, answer.
 
 use crate::{
+    function::{Asked, Function, Instances},
     guest_run::{Content, Guest, no_answer},
-    instance::{Asked, Function, Instances},
     interfaces::exchange::{self, Reply},
     metrics::Metrics,
     native::{Native, NativeBody, NativeRoutes},

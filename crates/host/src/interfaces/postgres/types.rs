@@ -1,6 +1,6 @@
 //! Values between `spin:postgres` and PostgreSQL, type by type as Spin maps them.
 
-use super::spin::postgres::postgres::{
+use crate::interfaces::spin::postgres::postgres::{
     DbDataType, DbValue, Interval, ParameterValue, RangeBoundKind,
 };
 use anyhow::{Context, Result};
