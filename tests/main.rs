@@ -44,6 +44,7 @@ mod rate_limits;
 mod realtime;
 mod repository;
 mod sandbox;
+mod sandbox_callers;
 mod schemathesis;
 mod serving;
 mod sessions;

@@ -12,7 +12,9 @@ mod lease;
 mod queue;
 mod schedule;
 mod start;
+mod state;
+mod times;
 mod worker;
 
-pub use schedule::check;
-pub use start::{JobOptions, JobTimes, JobWorker};
+pub use start::{JobOptions, JobWorker};
+pub use times::JobTimes;

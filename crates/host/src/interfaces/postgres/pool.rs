@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,18 +18,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
-use tokio_postgres::{Config, NoTls, Statement, config::SslMode};
+use tokio_postgres::{Config, NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
-
-/// Prepared statements kept by one connection. A function has some dozens; one that builds its SQL
-/// from strings must not fill the server's memory.
-const MAX_STATEMENTS: usize = 256;
-/// They are counted once in so many statements, on average.
-const COUNT_EVERY: usize = 64;
-
-/// Undoes what a guest may have left in a session, all but the prepared statements.
-const RESET: &str = "close all; set session authorization default; reset all; unlisten *; \
-                     select pg_advisory_unlock_all(); discard temp; discard sequences";
 
 /// Connections that each component may always have in use on a worker, whatever the others do.
 pub const OWN_CONNECTIONS: usize = 2;
@@ -43,7 +33,7 @@ pub struct PoolLimits {
     pub connections: usize,
     /// Those in use that are anybody's: all but what the components have for themselves.
     pub shared: usize,
-    /// Wait for a place, and again for opening a connection.
+    /// Wait for a permit, and again for opening a connection.
     pub timeout: Duration,
 }
 
@@ -60,7 +50,7 @@ pub struct Pools {
 struct Known {
     /// By address and certificate authority.
     pools: HashMap<(String, Option<String>), Arc<RolePool>>,
-    /// Places of sessions in use that are a component's own.
+    /// Permits of sessions in use that are a component's own.
     own: HashMap<String, Arc<Semaphore>>,
     /// Those that are anybody's.
     shared: Option<Arc<Semaphore>>,
@@ -70,7 +60,7 @@ struct Known {
 struct RolePool {
     role: String,
     pool: Pool,
-    /// Sessions that wait for a place.
+    /// Sessions that wait for a permit.
     waiting: AtomicUsize,
 }
 
@@ -83,22 +73,11 @@ pub struct Access {
     limits: PoolLimits,
 }
 
-/// A connection that a guest holds. It goes back to its pool when it is dropped: at once if its
-/// session is as it was, after a rollback and reset if it may not be, and never if a statement was
-/// cut off in the middle.
-pub struct Session {
-    held: Option<Held>,
-    /// Something was changed that the next guest must not find.
-    touched: AtomicBool,
-    /// A transaction is open.
-    transaction: AtomicBool,
-    running: AtomicUsize,
-}
-
-/// A connection, and the place that it takes.
-struct Held {
-    client: Object,
-    _place: OwnedSemaphorePermit,
+/// A connection, and the permit to use it, which is given back with it.
+pub struct Lease {
+    /// The connection.
+    pub client: Object,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// One more, as long as it lives.
@@ -154,15 +133,40 @@ impl Pools {
                 pool
             }
         };
-        let places = |count| Arc::new(Semaphore::new(count));
+        let permits = |count| Arc::new(Semaphore::new(count));
         let own = known.own.entry(component.to_owned());
-        let own = own.or_insert_with(|| places(OWN_CONNECTIONS)).clone();
-        let shared = known.shared.get_or_insert_with(|| places(limits.shared));
+        let own = own.or_insert_with(|| permits(OWN_CONNECTIONS)).clone();
+        let shared = known.shared.get_or_insert_with(|| permits(limits.shared));
         Ok(Access {
             pool,
             own,
             shared: shared.clone(),
             limits,
+        })
+    }
+
+    /// A connection of a pool of these, when the component may use one.
+    ///
+    /// # Errors
+    /// Nothing answers, the password is wrong, or no connection came free in time. The message
+    /// holds no password.
+    pub async fn lease(&self, access: &Access) -> Result<Lease> {
+        let permit = match access.free_permit() {
+            Some(permit) => permit,
+            None => timeout(access.limits.timeout, access.permit())
+                .await
+                .context("all connections are in use")?,
+        };
+        let pool = &access.pool.pool;
+        let opening = (pool.status().available == 0).then(|| {
+            self.make_room(access);
+            Counted::new(&self.opening)
+        });
+        let client = pool.get().await?;
+        drop(opening);
+        Ok(Lease {
+            client,
+            _permit: permit,
         })
     }
 
@@ -235,7 +239,7 @@ pub(super) fn open_pool(config: Config, ca_root: Option<&str>, limits: PoolLimit
     let timeout = Some(limits.timeout);
     let pool = Pool::builder(manager)
         .config(PoolConfig {
-            // Places of sessions are what bounds it.
+            // Permits of sessions are what bounds it.
             max_size: limits.connections,
             timeouts: Timeouts {
                 wait: timeout,
@@ -270,234 +274,19 @@ fn tls(ca_root: Option<&str>) -> Result<MakeRustlsConnect> {
 }
 
 impl Access {
-    fn free_place(&self) -> Option<OwnedSemaphorePermit> {
+    fn free_permit(&self) -> Option<OwnedSemaphorePermit> {
         let own = self.own.clone().try_acquire_owned();
         own.or_else(|_| self.shared.clone().try_acquire_owned())
             .ok()
     }
 
-    /// A place for a session, as soon as one is free.
-    async fn place(&self) -> OwnedSemaphorePermit {
+    /// A permit for a session, as soon as one is free.
+    async fn permit(&self) -> OwnedSemaphorePermit {
         let _waiting = Counted::new(&self.pool.waiting);
-        let place = tokio::select! {
-            place = self.own.clone().acquire_owned() => place,
-            place = self.shared.clone().acquire_owned() => place,
+        let permit = tokio::select! {
+            permit = self.own.clone().acquire_owned() => permit,
+            permit = self.shared.clone().acquire_owned() => permit,
         };
-        place.expect("these semaphores are never closed")
-    }
-}
-
-impl Session {
-    /// A session of a pool of `pools`.
-    ///
-    /// # Errors
-    /// Nothing answers, the password is wrong, or no connection came free in time. The message
-    /// holds no password.
-    pub async fn open(pools: &Pools, access: &Access) -> Result<Self> {
-        let place = match access.free_place() {
-            Some(place) => place,
-            None => timeout(access.limits.timeout, access.place())
-                .await
-                .context("all connections are in use")?,
-        };
-        let pool = &access.pool.pool;
-        let opening = (pool.status().available == 0).then(|| {
-            pools.make_room(access);
-            Counted::new(&pools.opening)
-        });
-        let client = pool.get().await?;
-        drop(opening);
-        Ok(Self {
-            held: Some(Held {
-                client,
-                _place: place,
-            }),
-            touched: AtomicBool::new(false),
-            transaction: AtomicBool::new(false),
-            running: AtomicUsize::new(0),
-        })
-    }
-
-    /// The connection.
-    #[must_use]
-    pub fn client(&self) -> &deadpool_postgres::ClientWrapper {
-        &self.held.as_ref().expect("taken only on drop").client
-    }
-
-    /// A prepared statement for this text, from the connection's cache where it has one.
-    ///
-    /// # Errors
-    /// The server refuses the statement.
-    pub async fn prepare(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
-        match Effect::of(sql) {
-            Effect::None => {}
-            Effect::Begin => self.transaction.store(true, Ordering::Relaxed),
-            Effect::End => self.transaction.store(false, Ordering::Relaxed),
-            Effect::Session => self.touched.store(true, Ordering::Relaxed),
-        }
-        let client = self.client();
-        // To count them is to look at each.
-        if fastrand::usize(..COUNT_EVERY) == 0 && client.statement_cache.size() > MAX_STATEMENTS {
-            client.statement_cache.clear();
-        }
-        client.prepare_cached(sql).await
-    }
-
-    /// Forgets a statement that the server says is stale.
-    pub fn forget(&self, sql: &str) {
-        drop(self.client().statement_cache.remove(sql, &[]));
-    }
-
-    /// A statement starts. A session that goes before the statement's `end` is closed, so that the
-    /// next guest does not wait behind what nobody wants any more.
-    pub fn begin(&self) {
-        self.running.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A statement has ended.
-    pub fn end(&self) {
-        self.running.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Whether a transaction is open.
-    #[must_use]
-    pub fn in_transaction(&self) -> bool {
-        self.transaction.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let Some(held) = self.held.take() else {
-            return;
-        };
-        if self.running.load(Ordering::Relaxed) > 0 {
-            let cancel = held.client.cancel_token();
-            drop(Object::take(held.client));
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(async move { cancel.cancel_query(NoTls).await });
-            }
-            return;
-        }
-        let touched = self.touched.load(Ordering::Relaxed);
-        let sql = match (self.in_transaction(), touched) {
-            (false, false) => return,
-            (true, false) => "rollback".to_owned(),
-            (false, true) => RESET.to_owned(),
-            (true, true) => format!("rollback; {RESET}"),
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(async move {
-                    // All of it: its place is taken until then.
-                    let held = held;
-                    if held.client.batch_execute(&sql).await.is_err() {
-                        drop(Object::take(held.client));
-                    }
-                });
-            }
-            Err(_) => drop(Object::take(held.client)),
-        }
-    }
-}
-
-/// What a statement does to its session. Only one statement is sent at a time, so its first words
-/// tell.
-#[derive(Debug, PartialEq, Eq)]
-enum Effect {
-    None,
-    Begin,
-    End,
-    /// Anything else, known or not: it costs one reset.
-    Session,
-}
-
-impl Effect {
-    fn of(sql: &str) -> Self {
-        let mut words = without_comments(sql)
-            .split(|c: char| !c.is_ascii_alphabetic())
-            .map(str::to_ascii_lowercase);
-        let first = words.next().unwrap_or_default();
-        match first.as_str() {
-            "select" | "with" | "insert" | "update" | "delete" | "merge" | "values" | "table" => {
-                Self::None
-            }
-            "begin" | "start" => Self::Begin,
-            "savepoint" | "release" => Self::None,
-            // `rollback to` a savepoint and `commit and chain` leave a transaction open.
-            "commit" | "rollback" | "end" | "abort" => {
-                if words.any(|word| word == "to" || word == "chain") {
-                    Self::Begin
-                } else {
-                    Self::End
-                }
-            }
-            _ => Self::Session,
-        }
-    }
-}
-
-fn without_comments(sql: &str) -> &str {
-    let mut text = sql.trim_start();
-    loop {
-        if let Some(rest) = text.strip_prefix("--") {
-            text = rest
-                .split_once('\n')
-                .map_or("", |(_, after)| after)
-                .trim_start();
-        } else if let Some(rest) = text.strip_prefix("/*") {
-            text = rest
-                .split_once("*/")
-                .map_or("", |(_, after)| after)
-                .trim_start();
-        } else {
-            return text;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Effect;
-
-    #[test]
-    fn a_statements_first_words_tell_its_effect() {
-        let check = |effect: Effect, statements: &[&str]| {
-            for sql in statements {
-                assert_eq!(Effect::of(sql), effect, "{sql}");
-            }
-        };
-        check(
-            Effect::None,
-            &[
-                "select 1",
-                "  WITH x as (select 1) table x",
-                "-- a\n/* b */ insert into t",
-                "savepoint x",
-            ],
-        );
-        check(
-            Effect::Begin,
-            &[
-                "begin",
-                "BEGIN;",
-                "start transaction",
-                "rollback to savepoint x",
-                "commit and chain",
-            ],
-        );
-        check(Effect::End, &["commit", "Rollback;", "end", "abort work"]);
-        check(
-            Effect::Session,
-            &[
-                "set role x",
-                "(select 1)",
-                "",
-                "--",
-                "/*",
-                "call x()",
-                "listen y",
-            ],
-        );
+        permit.expect("these semaphores are never closed")
     }
 }
