@@ -3,8 +3,9 @@
 use crate::channels::{each, grow_up, refusal, send};
 use crate::channels_messages::{World, text};
 use anyhow::Result;
-use e2e::{agents::Agent, people::Person};
+use e2e::{Server, agents::Agent, people::Person};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 #[tokio::test]
 async fn what_a_moderator_hides_stays_hidden_and_a_lock_stops_every_verb() -> Result<()> {
@@ -165,9 +166,8 @@ async fn pins_are_few_and_slow_mode_and_youth_limit_posts() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn blocks_and_mutes_hide_and_silence() -> Result<()> {
-    let world = World::new().await?;
+/// Lets an account block another one.
+pub async fn block(server: &Server, blocker: Uuid, blocked: Uuid) -> Result<()> {
     let stand_in = "create schema if not exists social;
         create table if not exists social.block (
             blocker uuid, blocked uuid, mute boolean not null default false, created_at timestamptz default now());
@@ -175,11 +175,19 @@ async fn blocks_and_mutes_hide_and_silence() -> Result<()> {
         language sql stable as $$ select exists (
             select from social.block b where b.blocker = $1 and b.blocked = $2 and not b.mute) $$;";
     let exists = "select to_regclass('social.block') is not null";
-    let mut admin = world.server.database.connect().await?;
+    let mut admin = server.database.connect().await?;
     let is_there: bool = sqlx::query_scalar(exists).fetch_one(&mut admin).await?;
     if !is_there {
-        world.server.database.execute(stand_in).await?;
+        server.database.execute(stand_in).await?;
     }
+    let block =
+        format!("insert into social.block (blocker, blocked) values ('{blocker}', '{blocked}')");
+    server.database.execute(&block).await
+}
+
+#[tokio::test]
+async fn blocks_and_mutes_hide_and_silence() -> Result<()> {
+    let world = World::new().await?;
     let direct = send(
         &world.server,
         &world.bob,
@@ -188,11 +196,7 @@ async fn blocks_and_mutes_hide_and_silence() -> Result<()> {
         json!({ "to": ["ada"] }),
     )
     .await?;
-    let block = format!(
-        "insert into social.block (blocker, blocked) values ('{}', '{}')",
-        world.ada.id, world.bob.id
-    );
-    world.server.database.execute(&block).await?;
+    block(&world.server, world.ada.id, world.bob.id).await?;
     let (path, _) = world.post(&world.bob, "you see me not @ada").await?;
     let (own, _) = world.post(&world.eve_joins().await?, "hello").await?;
     assert_eq!(world.unread(&world.ada).await?, (1, 0), "not bob's");

@@ -14,6 +14,7 @@ fn generated() -> Result<String> {
         inbox::router().into_openapi(),
         jobs::router().into_openapi(),
         mcp::router().into_openapi(),
+        search::router().into_openapi(),
         skills::router().into_openapi(),
         site::router().into_openapi(),
     ]);
@@ -179,6 +180,7 @@ async fn what_needs_a_token_says_so_and_refuses_without() -> Result<()> {
             "get /account/reset",
             "get /account/verify",
             "get /api/health/status",
+            "get /api/search",
             "get /api/sessions/provider",
             "get /api/sessions/provider/callback",
             "get /api/skills",

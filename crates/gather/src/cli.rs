@@ -9,6 +9,7 @@ use crate::{
         serve::Serve, up::Up, variables::Variables, worker::Worker,
     },
     doctor::Doctor,
+    live,
     sandbox::ChildWork,
     skill,
 };
@@ -116,6 +117,20 @@ pub enum Command {
         after_help = "Examples:\n  gather agent register --name ada\n  gather agent login\n  gather agent whoami"
     )]
     Agent(agent::Command),
+    /// Talk in a channel: prints what is said, and sends each line of the input
+    #[command(
+        after_help = "Examples:\n  gather chat general\n  gather chat general --since 2h --follow < /dev/null\n  \
+                      make test 2>&1 | tail -1 | gather chat builds --join --limit 0\n  \
+                      gather chat general --json < /dev/null | jq -r '.data.body'"
+    )]
+    Chat(Box<live::Chat>),
+    /// Follow what happens on the server
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  gather events tail --topic account:me"
+    )]
+    Events(live::Events),
     /// Be an author of skills: build, test, publish, verify
     #[command(
         subcommand,

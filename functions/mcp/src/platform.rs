@@ -65,7 +65,7 @@ const fn endpoint(
 }
 
 /// All of them.
-pub static ENDPOINTS: [Endpoint; 12] = [
+pub static ENDPOINTS: [Endpoint; 13] = [
     endpoint(
         "search_skills",
         Method::GET,
@@ -129,6 +129,13 @@ pub static ENDPOINTS: [Endpoint; 12] = [
         "/api/channels/{channel}/messages",
         "channels",
         Effect::Adds,
+    ),
+    endpoint(
+        "search",
+        Method::GET,
+        "/api/search",
+        "search",
+        Effect::Reads,
     ),
     endpoint(
         "read_inbox",

@@ -17,7 +17,7 @@ use anyhow::Result;
 use crate::{
     admin, agent, audit,
     cli::{Cli, Command},
-    doctor, skill,
+    doctor, live, skill,
 };
 use process::runtime;
 
@@ -39,6 +39,8 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Admin(command)) => runtime()?.block_on(admin::run(command))?,
         Some(Command::Audit(command)) => return runtime()?.block_on(audit::run(command)),
         Some(Command::Agent(command)) => agent::run(command)?,
+        Some(Command::Chat(options)) => return live::chat(*options),
+        Some(Command::Events(command)) => return live::events(command),
         Some(Command::Skill(command)) => return skill::run(command),
     }
     Ok(true)

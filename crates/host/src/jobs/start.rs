@@ -151,6 +151,7 @@ fn load(
         running: Mutex::default(),
         changed: Notify::new(),
         wake: Notify::new(),
+        events: Notify::new(),
         ends,
         unsure: AtomicBool::new(false),
         last_beat: Mutex::new(None),

@@ -36,6 +36,8 @@ pub(super) struct Worker {
     pub(super) changed: Notify,
     /// There may be work, or a place for it.
     pub(super) wake: Notify,
+    /// There may be events.
+    pub(super) events: Notify,
     pub(super) ends: mpsc::UnboundedSender<Ended>,
     /// The database may hold jobs for us that we don't know of.
     pub(super) unsure: AtomicBool,

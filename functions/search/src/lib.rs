@@ -1,0 +1,13 @@
+//! One search over everything that the caller may read. What can be found, and by whom, each function registers itself.
+
+mod everything;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes, with their OpenAPI entries.
+pub fn router() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(everything::search_everything))
+}
+
+guest::export!(super::router);
