@@ -533,7 +533,8 @@ impl Server {
             workers: Some(WORKERS),
             native,
         };
-        let host = Host::start(&application.await?, options).await?;
+        let application = application.await?;
+        let host = Host::start(&application, options).await?;
         let url = format!("http://{}", host.address());
         Ok(Self {
             url,

@@ -51,8 +51,8 @@ async fn a_component_may_ask_what_its_manifest_says_and_nothing_else() -> Result
         components: None,
         calls: None,
         trusted_hosts: BTreeMap::new(),
-    });
-    let sandbox = sandbox.await?;
+    })
+    .await?;
     let client = http().build()?;
     let operations = [
         ("upload", Method::POST, "/components"),

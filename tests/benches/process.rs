@@ -125,7 +125,8 @@ pub async fn serve_host(arguments: &[String]) -> Result<()> {
         workers: None,
         native: host::NativeRoutes::default(),
     };
-    let host = Host::start(&application.await?, options).await?;
+    let application = application.await?;
+    let host = Host::start(&application, options).await?;
     println!("{}", host.address());
     std::future::pending().await
 }
