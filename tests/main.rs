@@ -46,6 +46,7 @@ mod rate_limits;
 mod realtime;
 mod repository;
 mod sandbox;
+mod sandbox_callers;
 mod schemathesis;
 mod search;
 mod serving;

@@ -1,6 +1,6 @@
 //! Whether functions can connect to a database at all.
 
-use super::postgres_pool::{PoolLimits, open_pool};
+use super::pool::{PoolLimits, open_pool};
 use anyhow::{Result, anyhow};
 use deadpool_postgres::PoolError;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The command as a user meets it: its help, its settings, its errors, and the agent against a server that speaks the real protocol.
 
+mod agents;
+mod program;
 mod stand_in;
 
 use std::{
@@ -8,57 +10,11 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Command, Output},
     thread,
 };
 
-use serde_json::Value;
-use stand_in::Server;
+use program::{fail, gather, run, stderr, stdout, succeed};
 use tempfile::TempDir;
-
-/// The command in an empty environment, at home in `home`.
-fn gather(home: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gather"));
-    command
-        .args(arguments)
-        .current_dir(home)
-        .env_clear()
-        .env("HOME", home)
-        .env("PATH", std::env::var_os("PATH").unwrap());
-    command
-}
-
-fn run(home: &Path, arguments: &[&str]) -> Output {
-    gather(home, arguments).output().unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn succeed(home: &Path, arguments: &[&str]) -> String {
-    let output = run(home, arguments);
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        stderr(&output)
-    );
-    stdout(&output)
-}
-
-fn fail(home: &Path, arguments: &[&str]) -> String {
-    let output = run(home, arguments);
-    assert!(
-        !output.status.success(),
-        "{arguments:?}: {}",
-        stdout(&output)
-    );
-    stderr(&output)
-}
 
 /// The names under "Commands" in a help text.
 fn subcommands(help: &str) -> Vec<String> {
@@ -151,6 +107,33 @@ fn the_help_lists_every_setting_with_its_variable() {
             .unwrap(),
     );
     assert!(!help.contains("hidden"));
+}
+
+#[test]
+fn a_command_takes_only_the_settings_that_it_uses() {
+    let folder = project();
+    for (command, flag) in [
+        (&["build"][..], "--smtp-url"),
+        (&["build"], "--state-dir"),
+        (&["build"], "--database-url"),
+        (&["migrate"], "--listen"),
+        (&["serve"], "--sandbox-listen"),
+        (&["serve"], "--jobs"),
+        (&["worker"], "--drain-delay"),
+        (&["sandbox"], "--rate-limits"),
+        (&["realtime"], "--sandbox-calls"),
+        (&["doctor"], "--public-url"),
+        (&["variables"], "--metrics-listen"),
+        (&["keys", "rotate"], "--master-key"),
+        (&["admin", "create"], "--log"),
+        (&["audit", "verify"], "--public-url"),
+    ] {
+        let told = fail(folder.path(), &[command, &[flag, "1"]].concat());
+        assert!(
+            told.contains("unexpected argument") && told.contains(flag),
+            "{command:?} {flag}: {told}"
+        );
+    }
 }
 
 /// A project whose components are built, so far as anyone looks.
@@ -333,301 +316,4 @@ fn tls_that_functions_can_not_have_is_found_at_the_start() {
         assert!(refused.contains("add ?sslmode=disable"), "{refused}");
         assert!(!(found + &refused).contains("hunter2"));
     }
-}
-
-#[test]
-fn an_agent_registers_logs_in_and_asks_who_it_is() {
-    let home = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    let address = server.address.as_str();
-    let json = |arguments: &[&str]| -> Value {
-        serde_json::from_str(&succeed(
-            home.path(),
-            &[arguments, &["--json", "--server", address]].concat(),
-        ))
-        .unwrap()
-    };
-    let agent = json(&["agent", "register", "--name", "ada"]);
-    assert_eq!(agent["name"], "ada");
-    assert_eq!(json(&["agent", "whoami"])["id"], agent["id"]);
-    assert_eq!(server.count("authenticate"), 1);
-    assert_eq!(json(&["agent", "whoami"])["id"], agent["id"]);
-    assert_eq!(server.count("authenticate"), 1, "the token is remembered");
-
-    server.forget_access_tokens();
-    assert_eq!(json(&["agent", "whoami"])["id"], agent["id"]);
-    assert_eq!(
-        (server.count("refresh"), server.count("authenticate")),
-        (1, 1),
-        "a refusal is answered with a refresh"
-    );
-    server.forget_access_tokens();
-    server.forget_refresh_tokens();
-    assert_eq!(json(&["agent", "whoami"])["id"], agent["id"]);
-    assert_eq!(
-        server.count("authenticate"),
-        2,
-        "and a lost session with a new one"
-    );
-
-    let token = json(&["agent", "login"]);
-    assert!(
-        token["access_token"]
-            .as_str()
-            .is_some_and(|token| !token.is_empty())
-    );
-    let signed = json(&["agent", "sign", "hello"]);
-    assert_eq!(signed["public_key"], agent["public_key"]);
-    let text = succeed(home.path(), &["agent", "whoami", "--server", address]);
-    assert!(text.starts_with("ada ("), "{text}");
-}
-
-#[test]
-fn an_agents_key_is_private() {
-    let home = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    succeed(
-        home.path(),
-        &[
-            "agent",
-            "register",
-            "--name",
-            "ada",
-            "--server",
-            &server.address,
-        ],
-    );
-    let folder = home.path().join(".config/gather");
-    assert_eq!(
-        fs::metadata(&folder).unwrap().permissions().mode() & 0o777,
-        0o700
-    );
-    let mut profiles = fs::read_dir(folder.join("agents")).unwrap();
-    let profile = profiles.next().unwrap().unwrap().path().join("ada.json");
-    assert_eq!(
-        fs::metadata(&profile).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
-
-    let other = tempfile::tempdir().unwrap();
-    let elsewhere = gather(
-        home.path(),
-        &["agent", "whoami", "--server", &server.address],
-    )
-    .env("XDG_CONFIG_HOME", other.path())
-    .output()
-    .unwrap();
-    assert!(
-        stderr(&elsewhere).contains("gather agent register"),
-        "{}",
-        stderr(&elsewhere)
-    );
-}
-
-#[test]
-fn refusals_are_shown_with_their_reason_and_request() {
-    let home = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    let register = |name: &str| {
-        run(
-            home.path(),
-            &[
-                "agent",
-                "register",
-                "--name",
-                name,
-                "--server",
-                &server.address,
-            ],
-        )
-    };
-    assert!(register("taken").status.code() == Some(1));
-    let error = stderr(&register("taken"));
-    assert!(
-        error.contains("another agent has this name (409 name-taken, request r-"),
-        "{error}"
-    );
-    assert!(
-        fail(
-            home.path(),
-            &["agent", "whoami", "--server", &server.address]
-        )
-        .contains("no agent's key"),
-        "a refused key is not kept"
-    );
-
-    assert!(register("ada").status.success());
-    assert!(stderr(&register("ada")).contains("already"));
-    let error = fail(
-        home.path(),
-        &[
-            "agent",
-            "whoami",
-            "--server",
-            "http://127.0.0.1:9",
-            "--name",
-            "ada",
-        ],
-    );
-    assert!(error.contains("no key of an agent ada"), "{error}");
-    let error = fail(
-        home.path(),
-        &[
-            "agent",
-            "register",
-            "--server",
-            "http://127.0.0.1:9",
-            "--name",
-            "ada",
-        ],
-    );
-    assert!(error.contains("does not answer"), "{error}");
-}
-
-#[test]
-fn a_registration_whose_answer_was_lost_is_not_lost() {
-    let home = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    server.lose_next_answer();
-    fail(
-        home.path(),
-        &[
-            "agent",
-            "register",
-            "--name",
-            "ada",
-            "--server",
-            &server.address,
-        ],
-    );
-    let text = succeed(
-        home.path(),
-        &[
-            "agent",
-            "register",
-            "--name",
-            "ada",
-            "--server",
-            &server.address,
-        ],
-    );
-    assert!(text.contains("Registered ada"), "{text}");
-    assert!(
-        succeed(
-            home.path(),
-            &["agent", "whoami", "--server", &server.address]
-        )
-        .starts_with("ada (")
-    );
-}
-
-#[test]
-fn commands_at_once_refresh_once() {
-    let home = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    succeed(
-        home.path(),
-        &[
-            "agent",
-            "register",
-            "--name",
-            "ada",
-            "--server",
-            &server.address,
-        ],
-    );
-    succeed(
-        home.path(),
-        &["agent", "login", "--server", &server.address],
-    );
-    server.forget_access_tokens();
-    let children: Vec<_> = (0..4)
-        .map(|_| {
-            gather(
-                home.path(),
-                &["agent", "whoami", "--server", &server.address],
-            )
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap()
-        })
-        .collect();
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
-    }
-    assert_eq!(
-        (server.count("refresh"), server.count("authenticate")),
-        (1, 1)
-    );
-}
-
-#[test]
-fn a_challenge_that_another_server_gave_is_not_signed() {
-    let home = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    let address = server.address.as_str();
-    succeed(
-        home.path(),
-        &["agent", "register", "--name", "ada", "--server", address],
-    );
-    server.pass_on_challenges_of("https://bank.example");
-    let error = fail(home.path(), &["agent", "login", "--server", address]);
-    assert!(error.contains("for another server"), "{error}");
-    assert_eq!(server.count("authenticate"), 0);
-}
-
-#[test]
-fn a_server_is_known_by_the_name_that_it_calls_its_own() {
-    let home = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    let local = server.address.replace("127.0.0.1", "localhost");
-    let bare = local.strip_prefix("http://").unwrap();
-    let text = succeed(
-        home.path(),
-        &["agent", "register", "--name", "ada", "--server", bare],
-    );
-    assert!(
-        text.contains(&format!("Registered ada at {} ", server.address)),
-        "{text}"
-    );
-    for name in [bare, &local, &server.address] {
-        for command in ["login", "whoami"] {
-            succeed(home.path(), &["agent", command, "--server", name]);
-        }
-    }
-    let signed = |name: &str| succeed(home.path(), &["agent", "sign", "hello", "--server", name]);
-    assert_eq!(signed(&local), signed(&server.address));
-}
-
-#[test]
-fn a_server_with_another_name_says_at_once_what_to_write() {
-    let home = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    let address = server.address.as_str();
-    server.call_itself("https://gather.example");
-    let error = fail(
-        home.path(),
-        &["agent", "register", "--name", "ada", "--server", address],
-    );
-    assert!(
-        error.contains("run: gather agent register --name ada --server https://gather.example"),
-        "{error}"
-    );
-    assert_eq!(server.count("register"), 0, "no name is taken for nothing");
-    let error = fail(home.path(), &["agent", "login", "--server", address]);
-    assert!(
-        error.contains("run: gather agent login --server https://gather.example"),
-        "{error}"
-    );
-
-    // A server could have its reader run anything.
-    server.call_itself("https://gather.example; rm -r ~");
-    let error = fail(
-        home.path(),
-        &["agent", "register", "--name", "ada", "--server", address],
-    );
-    assert!(
-        !error.contains("rm -r") && error.contains("an address that is none"),
-        "{error}"
-    );
 }

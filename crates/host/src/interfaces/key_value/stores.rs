@@ -1,7 +1,5 @@
-//! `spin:key-value@3.0.0`: one SQLite file by default, as in Spin; Redis or Valkey by URL.
+//! Where keys and values are: one SQLite file by default, as in Spin; Redis or Valkey by URL.
 
-use super::{Host, spin::key_value::key_value};
-use crate::state::State;
 use anyhow::{Context as _, Result};
 use redis::AsyncCommands;
 use rusqlite::{OptionalExtension, params};
@@ -9,7 +7,6 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
-use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
 /// Keys read from Redis in one step.
 const SCAN_COUNT: usize = 1000;
@@ -20,11 +17,6 @@ pub enum Stores {
     Sqlite(Arc<Mutex<rusqlite::Connection>>),
     /// A server that several machines share.
     Redis(redis::aio::ConnectionManager),
-}
-
-/// A store that a guest has opened.
-pub struct Store {
-    label: String,
 }
 
 impl Stores {
@@ -63,7 +55,11 @@ impl Stores {
         Ok(Self::Redis(manager))
     }
 
-    async fn get(&self, label: String, key: String) -> Result<Option<Vec<u8>>> {
+    /// The value of a key, if it has one.
+    ///
+    /// # Errors
+    /// The store can't be reached.
+    pub async fn get(&self, label: String, key: String) -> Result<Option<Vec<u8>>> {
         match self {
             Self::Sqlite(db) => {
                 blocking(db, move |db| {
@@ -77,7 +73,11 @@ impl Stores {
         }
     }
 
-    async fn set(&self, label: String, key: String, value: Vec<u8>) -> Result<()> {
+    /// Sets the value of a key.
+    ///
+    /// # Errors
+    /// The store can't be reached.
+    pub async fn set(&self, label: String, key: String, value: Vec<u8>) -> Result<()> {
         match self {
             Self::Sqlite(db) => blocking(db, move |db| {
                 db.prepare_cached(
@@ -92,7 +92,11 @@ impl Stores {
         }
     }
 
-    async fn delete(&self, label: String, key: String) -> Result<()> {
+    /// Removes a key and its value.
+    ///
+    /// # Errors
+    /// The store can't be reached.
+    pub async fn delete(&self, label: String, key: String) -> Result<()> {
         match self {
             Self::Sqlite(db) => blocking(db, move |db| {
                 db.prepare_cached("delete from key_value where store = ?1 and key = ?2")?
@@ -104,7 +108,11 @@ impl Stores {
         }
     }
 
-    async fn keys(&self, label: String) -> Result<Vec<String>> {
+    /// The keys of a store, in order.
+    ///
+    /// # Errors
+    /// The store can't be reached.
+    pub async fn keys(&self, label: String) -> Result<Vec<String>> {
         match self {
             Self::Sqlite(db) => {
                 blocking(db, move |db| {
@@ -159,105 +167,4 @@ async fn blocking<R: Send + 'static>(
         work(&db.lock().unwrap_or_else(PoisonError::into_inner))
     });
     Ok(done.await??)
-}
-
-/// The guest learns that it failed; the log learns why.
-fn failed(error: anyhow::Error) -> key_value::Error {
-    tracing::error!(%error, "the key-value store failed");
-    key_value::Error::Other("the key-value store failed".into())
-}
-
-/// The stores and the label that a resource names.
-fn opened<T>(
-    accessor: &Accessor<T, Host>,
-    store: &Resource<Store>,
-) -> wasmtime::Result<(Arc<Stores>, String)> {
-    accessor.with(|mut access| {
-        let state = access.get();
-        let label = state.table.get(store)?.label.clone();
-        Ok((state.rights.key_value.clone(), label))
-    })
-}
-
-impl key_value::Host for &mut State {}
-
-impl key_value::HostStore for &mut State {
-    async fn drop(&mut self, store: Resource<Store>) -> wasmtime::Result<()> {
-        self.table.delete(store)?;
-        Ok(())
-    }
-}
-
-impl<T: Send + 'static> key_value::HostStoreWithStore<T> for Host {
-    async fn open(
-        accessor: &Accessor<T, Self>,
-        label: String,
-    ) -> wasmtime::Result<Result<Resource<Store>, key_value::Error>> {
-        accessor.with(|mut access| {
-            let state = access.get();
-            if !state.rights.key_value_stores.contains(&label) {
-                return Ok(Err(key_value::Error::AccessDenied));
-            }
-            let store = state.table.push(Store { label });
-            Ok(store.map_err(|_| key_value::Error::StoreTableFull))
-        })
-    }
-
-    async fn get(
-        accessor: &Accessor<T, Self>,
-        store: Resource<Store>,
-        key: String,
-    ) -> wasmtime::Result<Result<Option<Vec<u8>>, key_value::Error>> {
-        let (stores, label) = opened(accessor, &store)?;
-        Ok(stores.get(label, key).await.map_err(failed))
-    }
-
-    async fn set(
-        accessor: &Accessor<T, Self>,
-        store: Resource<Store>,
-        key: String,
-        value: Vec<u8>,
-    ) -> wasmtime::Result<Result<(), key_value::Error>> {
-        let (stores, label) = opened(accessor, &store)?;
-        Ok(stores.set(label, key, value).await.map_err(failed))
-    }
-
-    async fn delete(
-        accessor: &Accessor<T, Self>,
-        store: Resource<Store>,
-        key: String,
-    ) -> wasmtime::Result<Result<(), key_value::Error>> {
-        let (stores, label) = opened(accessor, &store)?;
-        Ok(stores.delete(label, key).await.map_err(failed))
-    }
-
-    async fn exists(
-        accessor: &Accessor<T, Self>,
-        store: Resource<Store>,
-        key: String,
-    ) -> wasmtime::Result<Result<bool, key_value::Error>> {
-        let (stores, label) = opened(accessor, &store)?;
-        let value = stores.get(label, key).await.map_err(failed);
-        Ok(value.map(|value| value.is_some()))
-    }
-
-    async fn get_keys(
-        accessor: &Accessor<T, Self>,
-        store: Resource<Store>,
-    ) -> wasmtime::Result<(
-        StreamReader<String>,
-        FutureReader<Result<(), key_value::Error>>,
-    )> {
-        let (stores, label) = opened(accessor, &store)?;
-        let (keys, outcome) = match stores.keys(label).await {
-            Ok(keys) => (keys, Ok(())),
-            Err(error) => (Vec::new(), Err(failed(error))),
-        };
-        accessor.with(|mut access| {
-            let keys = StreamReader::new(&mut access, keys)?;
-            let outcome =
-                FutureReader::new(&mut access, async move { wasmtime::error::Ok(outcome) })?;
-            Ok((keys, outcome))
-        })
-    }
 }

@@ -1,8 +1,6 @@
 //! Values between `spin:postgres` and PostgreSQL, type by type as Spin maps them.
 
-use super::spin::postgres::postgres::{
-    DbDataType, DbValue, Interval, ParameterValue, RangeBoundKind,
-};
+use super::wit::{DbDataType, DbValue, Interval, ParameterValue, RangeBoundKind};
 use anyhow::{Context, Result};
 use bytes::{BufMut, BytesMut};
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
