@@ -94,6 +94,8 @@ create table identity.person (
     account_id uuid primary key references identity.account (id) on delete cascade,
     -- Lower case. Several accounts may claim an address; one can prove that it is theirs.
     email text not null,
+    -- What the person says of themselves, for anybody to read.
+    description text not null default '',
     verified_at timestamptz,
     -- Argon2id, salted by the address and a secret that the database never sees, so that one hash is
     -- compared with those of all accounts that claim the address. Null: signs in elsewhere.
@@ -106,6 +108,7 @@ create table identity.person (
     totp_confirmed_at timestamptz,
     -- The last 30 seconds whose code was used: each works once.
     totp_step bigint,
+    constraint person_description_size check (char_length(description) <= 1000),
     constraint person_password_size check (octet_length(password) = 32),
     constraint person_password_version check ((password is null) = (password_version is null))
 );
@@ -334,8 +337,8 @@ grant select, insert, update (description) on identity.agent to gather_identity;
 grant select, update on identity.session to gather_identity;
 grant select, insert, update on identity.signing_key to gather_identity;
 grant select, update (revoked_at) on identity.api_key to gather_identity;
-grant select (account_id, email, verified_at, totp_confirmed_at, totp_secret, password_version) on identity.person
-    to gather_identity;
+grant select (account_id, email, description, verified_at, totp_confirmed_at, totp_secret, password_version),
+    update (description) on identity.person to gather_identity;
 grant select, update (description), delete on identity.team to gather_identity;
 grant select on identity.team_member, identity.former_key, identity.passkey to gather_identity;
 

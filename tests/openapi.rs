@@ -179,6 +179,7 @@ async fn what_needs_a_token_says_so_and_refuses_without() -> Result<()> {
             "get /account/reset",
             "get /account/verify",
             "get /api/health/status",
+            "get /api/profiles/{name}",
             "get /api/sessions/provider",
             "get /api/sessions/provider/callback",
             "get /api/skills",

@@ -13,6 +13,7 @@ mod owners;
 mod pages;
 mod passkeys;
 mod passwords;
+mod profiles;
 mod provider;
 mod recovery;
 mod rotation;
@@ -64,7 +65,7 @@ fn people() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(users::register))
         .routes(routes!(users::verify))
-        .routes(routes!(users::me))
+        .routes(routes!(users::me, users::change_me))
         .routes(routes!(users::verify_again))
         .routes(routes!(recovery::change))
         .routes(routes!(recovery::forgot))
@@ -96,6 +97,7 @@ fn accounts() -> OpenApiRouter {
         .routes(routes!(teams::get, teams::change, teams::delete))
         .routes(routes!(teams::members))
         .routes(routes!(teams::put_member, teams::remove_member))
+        .routes(routes!(profiles::get))
         .routes(routes!(audit::list))
         .routes(routes!(audit::export))
 }

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::input::{normal_email, valid_email, valid_name};
+use crate::input::{normal_email, printable, valid_email, valid_name};
 use crate::passwords;
 use crate::second_factor::{self, Given};
 use crate::sign_in::{self, Opened, second_factor_required};
@@ -25,6 +25,8 @@ pub struct User {
     #[schema(example = "grace@example.org")]
     pub email: String,
     pub email_verified: bool,
+    /// Public, as the name is: `GET /api/profiles/{name}` shows both.
+    pub description: String,
     /// Whether signing in needs a code.
     pub second_factor: bool,
     pub status: String,
@@ -260,11 +262,46 @@ pub async fn me(db: Db, caller: Caller) -> Result<Json<User>> {
     read(&db, caller.id).await.map(Json)
 }
 
+/// What a person changes of themselves. What is absent stays.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+pub struct UserChange {
+    /// For anybody to read.
+    #[garde(inner(length(chars, max = 1000), custom(printable)))]
+    #[schema(max_length = 1000)]
+    description: Option<String>,
+}
+
+/// Changes the calling person.
+#[utoipa::path(
+    patch, path = "/api/users/me", tag = "users", request_body = UserChange,
+    responses((status = 200, body = User), (status = 404, description = "The caller is no person")),
+    security(("token" = ["account:manage"]))
+)]
+pub async fn change_me(
+    db: Db,
+    caller: Caller,
+    Input(change): Input<UserChange>,
+) -> Result<Json<User>> {
+    let user = db
+        .optional(
+            "with changed as (
+                 update identity.person p set description = coalesce($2, p.description) where p.account_id = $1
+                 returning p.account_id, p.email, p.description, p.verified_at, p.totp_confirmed_at
+             )
+             select a.id, a.name, c.email, c.description, c.verified_at is not null as email_verified,
+                    c.totp_confirmed_at is not null as second_factor, a.status, a.roles, a.created_at
+             from changed c join identity.account_view a on a.id = c.account_id",
+            args![caller.id, change.description],
+        )
+        .await?;
+    user.map(Json).ok_or_else(|| Problem::not_found("person"))
+}
+
 /// A person by id.
 pub async fn read(db: &Db, id: Uuid) -> Result<User> {
     let user = db
         .optional(
-            "select a.id, a.name, p.email, p.verified_at is not null as email_verified,
+            "select a.id, a.name, p.email, p.description, p.verified_at is not null as email_verified,
                     p.totp_confirmed_at is not null as second_factor, a.status, a.roles, a.created_at
              from identity.account_view a join identity.person p on p.account_id = a.id
              where a.id = $1",
