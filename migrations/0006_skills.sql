@@ -156,7 +156,7 @@ create table skills.kv (
 select platform.leaver('skills');
 
 -- Profiles show what an account has published.
-grant usage on schema skills to gather_identity;
+grant usage on schema skills to gather_accounts;
 
 select platform.function_role('skills');
 grant usage on schema jobs to gather_skills;

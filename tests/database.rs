@@ -6,13 +6,17 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// What `gather_site` must never read: everything that could let somebody in.
-const CREDENTIALS: [&str; 6] = [
+const CREDENTIALS: [&str; 10] = [
     "identity.agent",
     "identity.session",
     "identity.refresh_token",
     "identity.signing_key",
     "identity.used_challenge",
     "identity.idempotency_key",
+    "identity.person",
+    "identity.passkey",
+    "identity.recovery_code",
+    "identity.api_key",
 ];
 
 #[tokio::test]
@@ -49,6 +53,22 @@ const GRANTS: &str = "
     group by r.rolname, n.nspname, c.relname
     order by 1";
 
+/// The same for single columns, where a role has no more.
+const COLUMNS: &str = "
+    select r.rolname || ': ' || n.nspname || '.' || c.relname || ' ' || p.privilege || ' (' ||
+           string_agg(a.attname, ', ' order by a.attnum) || ')'
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    cross join pg_roles r
+    cross join unnest(array['SELECT','INSERT','UPDATE','REFERENCES']) p(privilege)
+    where r.rolname like 'gather\\_%' and c.relkind in ('r','v','p','m')
+      and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+      and not has_table_privilege(r.oid, c.oid, p.privilege)
+      and has_column_privilege(r.oid, c.oid, a.attnum, p.privilege)
+    group by r.rolname, n.nspname, c.relname, p.privilege
+    order by 1";
+
 const FUNCTIONS: &str = "
     select r.rolname || ': ' || n.nspname || '.' || f.proname
     from pg_proc f join pg_namespace n on n.oid = f.pronamespace cross join pg_roles r
@@ -60,12 +80,11 @@ const FUNCTIONS: &str = "
 async fn grants_are_exactly_these() -> Result<()> {
     let database = Database::create().await?;
     let mut admin = database.connect().await?;
-    let mut lines: Vec<String> = sqlx::query_scalar(GRANTS).fetch_all(&mut admin).await?;
-    lines.extend(
-        sqlx::query_scalar::<_, String>(FUNCTIONS)
-            .fetch_all(&mut admin)
-            .await?,
-    );
+    let mut lines: Vec<String> = vec![];
+    for question in [GRANTS, COLUMNS, FUNCTIONS] {
+        let found: Vec<String> = sqlx::query_scalar(question).fetch_all(&mut admin).await?;
+        lines.extend(found);
+    }
     let expected = include_str!("fixtures/grants.txt");
     assert_eq!(
         lines.join("\n"),
@@ -75,10 +94,78 @@ async fn grants_are_exactly_these() -> Result<()> {
     Ok(())
 }
 
+/// Each of the functions that have accounts in common reads what it needs, and no other's secrets.
+#[tokio::test]
+async fn secrets_of_people_and_agents_are_read_where_they_are_used_only() -> Result<()> {
+    let database = Database::create().await?;
+    for (component, secrets) in [
+        (
+            "identity",
+            &[
+                "select totp_secret from identity.person",
+                "select email from identity.person",
+                "select static_state from identity.passkey",
+                "select hash from identity.api_key",
+                "select id from identity.session",
+                "select sealed from identity.signing_key",
+                "select * from people.idempotency_key",
+                "select identity.check_password('', '', null, '{}')",
+                "select identity.set_roles(null, '{admin}', null, null, null)",
+            ][..],
+        ),
+        (
+            "people",
+            &[
+                "select password from identity.person",
+                "select hash from identity.recovery_code",
+                "select cookie_hash from identity.session",
+                "select hash from identity.refresh_token",
+                "select hash from identity.api_key",
+                "select sealed from identity.signing_key",
+                "select * from audit.entry",
+                "select identity.set_roles(null, '{admin}', null, null, null)",
+                "select identity.sign_in_agent('', '', null, '', '{}', null)",
+            ],
+        ),
+        (
+            "accounts",
+            &[
+                "select totp_secret from identity.person",
+                "select email from identity.person",
+                "select static_state from identity.passkey",
+                "select hash from identity.api_key",
+                "select id from identity.session",
+                "select sealed from identity.signing_key",
+                "select * from people.idempotency_key",
+                "select identity.open_session(null, 'key', null, '', '{}', null)",
+                "select identity.add_signing_key('', '', '')",
+            ],
+        ),
+    ] {
+        let mut role = PgConnection::connect(&database.url_of(component)?).await?;
+        for sql in secrets {
+            let done = sqlx::raw_sql(AssertSqlSafe(*sql)).execute(&mut role).await;
+            let refused = done.err().map(|error| error.to_string());
+            let denied = refused
+                .as_ref()
+                .is_some_and(|why| why.contains("permission denied"));
+            assert!(denied, "{component}: {sql}: {refused:?}");
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn roles_can_make_and_become_nothing() -> Result<()> {
     let database = Database::create().await?;
-    for component in ["identity", "site", "jobs", "account_purge"] {
+    for component in [
+        "identity",
+        "people",
+        "accounts",
+        "site",
+        "jobs",
+        "account_purge",
+    ] {
         let mut role = PgConnection::connect(&database.url_of(component)?).await?;
         for sql in [
             "create table x (y int)",

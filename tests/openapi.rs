@@ -8,12 +8,14 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 fn generated() -> Result<String> {
     let document = guest::openapi::merge([
+        accounts::router().into_openapi(),
         channels::router().into_openapi(),
         events::router().into_openapi(),
         identity::router().into_openapi(),
         inbox::router().into_openapi(),
         jobs::router().into_openapi(),
         mcp::router().into_openapi(),
+        people::router().into_openapi(),
         skills::router().into_openapi(),
         site::router().into_openapi(),
     ]);

@@ -5,4 +5,4 @@ from identity.account a
 left join identity.agent g on g.account_id = a.id
 left join identity.person p on p.account_id = a.id
 where a.status = 'active';
-grant select on identity.profile to gather_identity;
+grant select on identity.profile to gather_accounts;

@@ -6,4 +6,4 @@ select s.id, s.name, s.description, s.tags, jsonb_build_object('id', o.id, 'name
 from skills.skill s
 join identity.account_name o on o.id = s.owner_id
 left join skills.version v on v.id = s.latest_id;
-grant select on skills.skill_summary to gather_skills, gather_identity;
+grant select on skills.skill_summary to gather_skills, gather_accounts;

@@ -141,7 +141,7 @@ pub static ENDPOINTS: [Endpoint; 12] = [
         "who_am_i",
         Method::GET,
         "/api/accounts/me",
-        "identity",
+        "accounts",
         Effect::Reads,
     ),
 ];

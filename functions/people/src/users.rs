@@ -5,13 +5,14 @@ use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{Caller, Client, Created, Db, Input, Problem, Result, args, open_link};
+use principal::{name_taken, printable, valid_name};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::input::{normal_email, printable, valid_email, valid_name};
+use crate::email::{normal_email, valid_email};
 use crate::passwords;
 use crate::second_factor::{self, Given};
 use crate::sign_in::{self, Opened, second_factor_required};
@@ -129,11 +130,6 @@ pub async fn register(
     Ok(Created::at("/api/users/me", registered))
 }
 
-/// 409: the name belongs to an account already.
-pub fn name_taken() -> Problem {
-    Problem::conflict("name-taken", "Another account has this name.")
-}
-
 /// The hash of a new password, if it is good enough.
 pub async fn checked(password: &str, email: &str, name: &str) -> Result<[u8; 32]> {
     match passwords::weakness(password, email, name) {
@@ -165,7 +161,7 @@ pub async fn verify_email(db: &Db, client: &Client, token: &str, password: &str)
         verified: bool,
     }
     let (link, email) = opened_link(db, token, "verify").await?;
-    crate::sign_in::wait(db, &email, client).await?;
+    sign_in::wait(db, &email, client).await?;
     let hash = passwords::hash(&email, password).await?;
     let row: Row = db
         .one(
@@ -311,24 +307,6 @@ pub async fn read(db: &Db, id: Uuid) -> Result<User> {
     user.ok_or_else(|| Problem::not_found("person"))
 }
 
-/// All that is known here of the calling account, without what could be used to sign in: its sessions, keys and teams, and
-/// under `audit`, `jobs` and `skills` the newest of what these know.
-#[utoipa::path(
-    get, path = "/api/accounts/me/export", tag = "accounts",
-    responses((status = 200, body = Object)),
-    security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("bulk")))
-)]
-pub async fn export(db: Db, caller: Caller) -> Result<Json<Value>> {
-    #[derive(Deserialize)]
-    struct Row {
-        export: Value,
-    }
-    let row: Row = db
-        .one("select identity.export($1) as export", args![caller.id])
-        .await?;
-    Ok(Json(row.export))
-}
-
 /// That it is the person themselves.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct Confirmation {
@@ -339,59 +317,6 @@ pub struct Confirmation {
     /// Of their second factor, if they have one: six digits, or a recovery code.
     #[garde(skip)]
     code: Option<String>,
-}
-
-/// Who leaves says so.
-#[derive(Deserialize, Validate, ToSchema)]
-pub struct Leaving {
-    /// The account's own name, so that nobody leaves by mistake.
-    #[garde(skip)]
-    name: String,
-    #[serde(flatten)]
-    #[garde(skip)]
-    confirmation: Confirmation,
-}
-
-/// Deletes the calling account.
-///
-/// What is personal goes, and every session and key ends. What others rely on, such as published skills, stays
-/// under a name that tells nothing. It can't be undone.
-#[utoipa::path(
-    post, path = "/api/accounts/me/delete", tag = "accounts", request_body = Leaving,
-    responses(
-        (status = 204, description = "Deleted"),
-        (status = 403, description = "`confirmation-refused`: not the account's name, or not its password; `second-factor-required`"),
-        (status = 409, description = "`last-admin`"),
-    ),
-    security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
-)]
-pub async fn leave(
-    db: Db,
-    caller: Caller,
-    client: Client,
-    Input(leaving): Input<Leaving>,
-) -> Result<StatusCode> {
-    #[derive(Deserialize)]
-    struct Name {
-        name: String,
-    }
-    let account: Name = db
-        .one(
-            "select name from identity.account where id = $1",
-            args![caller.id],
-        )
-        .await?;
-    if account.name != leaving.name {
-        return Err(confirmation_refused());
-    }
-    confirm(&db, &client, &caller, &leaving.confirmation).await?;
-    db.execute(
-        "select identity.leave($1, $2)",
-        args![caller.id, json!(client)],
-    )
-    .await
-    .on_constraint("last_admin", crate::accounts::last_admin())?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Checks the password of the caller, and the code of their second factor, as far as they have one: agents and those who
