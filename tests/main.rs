@@ -2,6 +2,7 @@
 
 mod access;
 mod account_purge;
+mod accounts;
 mod api_keys;
 mod approvals;
 mod async_skills;

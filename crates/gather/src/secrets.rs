@@ -436,7 +436,12 @@ mod tests {
         );
         assert_eq!(variables["pg_host"], "db.example:5433");
         assert_eq!(variables["public_url"], "https://gather.example");
-        assert_eq!(variables["identity_key"].len(), 64);
+        for name in ["identity_key", "people_key", "token_key"] {
+            assert_eq!(variables[name].len(), 64, "{name}");
+        }
+        assert_ne!(variables["identity_key"], variables["people_key"]);
+        assert_ne!(variables["identity_key"], variables["token_key"]);
+        assert_ne!(variables["people_key"], variables["token_key"]);
         assert_eq!(variables["cors_origins"], "https://a.example");
         assert_eq!(variables["trusted_proxies"], "10.0.0.0/8");
         assert_eq!(variables["rate_limits"], "off");
@@ -451,7 +456,7 @@ mod tests {
         );
         assert_eq!(variables["position_key"].len(), 64);
         assert_ne!(variables["position_key"], variables["visitor_key"]);
-        assert_eq!(variables.len(), 13);
+        assert_eq!(variables.len(), 15);
 
         let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
         let nowhere = Platform {

@@ -32,6 +32,7 @@ pub const fn check(problems: &[(&str, &str)]) {
 }
 
 crate::problems! {
+    "authentication-failed" => "The key, the challenge or the signature was not accepted; the answer does not say which. Ask for a new challenge and sign exactly its bytes with the registered key.",
     "body-broken" => "The connection broke in the middle of the body. Send the request again.",
     "body-timeout" => "The body arrived too slowly. Send the request again, without long pauses.",
     "body-too-large" => "Send at most 1 MiB; a component may have 32 MiB.",
@@ -43,6 +44,7 @@ crate::problems! {
     "internal" => "The server failed. Report it with its `request_id`.",
     "invalid-cursor" => "`after` must be the unchanged `next` of a page of the same list with the same filters. Begin again without `after`.",
     "invalid-input" => "Some of the input was refused; `errors` names each field and the reason.",
+    "last-admin" => "The server needs an active admin. Make another account an admin first.",
     "last-owner" => "A team or channel needs an owner. Make another member an owner first, or delete the team or channel.",
     "malformed-json" => "The body is not JSON; `detail` says where it breaks.",
     "malformed-request" => "The path, the method or a header is not valid HTTP.",

@@ -148,7 +148,7 @@ pub static ENDPOINTS: [Endpoint; 13] = [
         "who_am_i",
         Method::GET,
         "/api/accounts/me",
-        "identity",
+        "accounts",
         Effect::Reads,
     ),
 ];

@@ -4,12 +4,13 @@ use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{Caller, Client, Db, Input, Problem, Result, args};
+use principal::printable;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::input::{normal_email, printable, valid_email};
+use crate::email::{normal_email, valid_email};
 use crate::{passwords, users};
 
 /// The old password and a new one.
@@ -139,7 +140,7 @@ async fn claimant(db: &Db, email: &str, name: Option<String>) -> Result<Uuid> {
     // Who lost theirs among many that strangers made can name it all the same.
     let claims: Vec<Row> = db
         .many(
-            "select a.id, a.name from identity.claims_of($1) as c (id) join account a on a.id = c.id
+            "select a.id, a.name from identity.claims_of($1) as c (id) join identity.account a on a.id = c.id
              where $2::text is null or a.name = $2 order by a.id limit 20",
             args![email, &name],
         )

@@ -4,12 +4,12 @@ use axum::Json;
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{Caller, Client, Db, Input, Items, Page, Path, Problem, Query, Result, args};
+use principal::{last_admin, printable};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-
-use crate::input::printable;
 
 /// What stands for the right to look after other accounts.
 const MANAGE: &str = "accounts:manage";
@@ -83,7 +83,7 @@ pub async fn list(
     let prefix = filter.query.unwrap_or_default().to_ascii_lowercase();
     let accounts: Vec<Account> = db
         .many(
-            "select v.* from account_view v
+            "select v.* from identity.account_view v
              where v.name >= $1 and v.name <= $1 || '~' and ($2::text is null or v.name > $2)
              order by v.name limit $3",
             args![prefix, page.after.clone(), page.fetch()],
@@ -92,24 +92,12 @@ pub async fn list(
     Ok(Json(page.answer(accounts, |account| account.name.clone())))
 }
 
-/// The account that is called so, by id or name.
-pub async fn resolve(db: &Db, account: &str) -> Result<Uuid> {
-    #[derive(Deserialize)]
-    struct Row {
-        id: Uuid,
+/// An account's id or name, as the database takes it: an id has one form there.
+pub fn called(account: String) -> String {
+    match account.parse::<Uuid>() {
+        Ok(id) => id.to_string(),
+        Err(_) => account,
     }
-    // No name has the form of an id, so one text is never both.
-    if let Ok(id) = account.parse() {
-        return Ok(id);
-    }
-    let row: Option<Row> = db
-        .optional(
-            "select id from account where name = $1 and status <> 'deleted'",
-            args![account],
-        )
-        .await?;
-    row.map(|row| row.id)
-        .ok_or_else(|| Problem::not_found("account"))
 }
 
 /// The calling account, with its roles, and the scopes of what it was called with: a key may have fewer.
@@ -136,7 +124,10 @@ pub async fn get(db: Db, _: Caller, Path(account): Path<Uuid>) -> Result<Json<Ac
 
 async fn read(db: &Db, account: Uuid) -> Result<Json<Account>> {
     let found = db
-        .optional("select * from account_view where id = $1", args![account])
+        .optional(
+            "select * from identity.account_view where id = $1",
+            args![account],
+        )
         .await?;
     found.map(Json).ok_or_else(|| Problem::not_found("account"))
 }
@@ -176,14 +167,6 @@ pub async fn set_roles(
     changed
         .map(Json)
         .ok_or_else(|| Problem::not_found("account"))
-}
-
-/// 409: there must be an admin left.
-pub fn last_admin() -> Problem {
-    Problem::conflict(
-        "last-admin",
-        "This is the last active admin. Make another one first.",
-    )
 }
 
 /// Suspends an account: its sessions end, and its keys and tokens are refused within 2 s.
@@ -257,4 +240,22 @@ async fn set_status(
     changed
         .map(Json)
         .ok_or_else(|| Problem::not_found("account"))
+}
+
+/// All that is known here of the calling account, without what could be used to sign in: its sessions, keys and teams, and
+/// under `audit`, `jobs` and `skills` the newest of what these know.
+#[utoipa::path(
+    get, path = "/api/accounts/me/export", tag = "accounts",
+    responses((status = 200, body = Object)),
+    security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("bulk")))
+)]
+pub async fn export(db: Db, caller: Caller) -> Result<Json<Value>> {
+    #[derive(Deserialize)]
+    struct Row {
+        export: Value,
+    }
+    let row: Row = db
+        .one("select identity.export($1) as export", args![caller.id])
+        .await?;
+    Ok(Json(row.export))
 }

@@ -8,14 +8,12 @@ use guest::{
     API_KEY_PREFIX, Caller, Client, Created, Db, Input, Items, OWN_ACCOUNT, Page, Path, Problem,
     Result, args,
 };
+use principal::{Secret, printable, sane_time};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
-
-use crate::input::{printable, sane_time};
-use crate::tokens::Secret;
 
 /// An API key, without what it is used by.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -155,7 +153,7 @@ fn has(caller: &Caller, scope: &str) -> bool {
 pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items<ApiKey>>> {
     let keys: Vec<ApiKey> = db
         .many(
-            "select id, name, hint, scopes, created_at, expires_at, last_used_at from api_key
+            "select id, name, hint, scopes, created_at, expires_at, last_used_at from identity.api_key
              where account_id = $1 and revoked_at is null and ($2::uuid is null or id < $2)
              order by id desc limit $3",
             args![caller.id, page.after, page.fetch()],
@@ -173,7 +171,7 @@ pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items
 pub async fn get(db: Db, caller: Caller, Path(key): Path<Uuid>) -> Result<Json<ApiKey>> {
     let found = db
         .optional(
-            "select id, name, hint, scopes, created_at, expires_at, last_used_at from api_key
+            "select id, name, hint, scopes, created_at, expires_at, last_used_at from identity.api_key
              where account_id = $1 and id = $2 and revoked_at is null",
             args![caller.id, key],
         )
@@ -196,7 +194,7 @@ pub async fn revoke(
     let revoked: Vec<serde_json::Value> = db
         .many(
             "with revoked as (
-                 update api_key set revoked_at = clock_timestamp()
+                 update identity.api_key set revoked_at = clock_timestamp()
                  where account_id = $1 and id = $2 and revoked_at is null returning id
              )
              select audit.record($1, 'key.revoked', id::text, true, $3, $4) from revoked",

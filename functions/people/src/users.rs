@@ -5,13 +5,14 @@ use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{Caller, Client, Created, Db, Input, Problem, Result, args, open_link};
+use principal::{name_taken, printable, valid_name};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::input::{normal_email, valid_email, valid_name};
+use crate::email::{normal_email, valid_email};
 use crate::passwords;
 use crate::second_factor::{self, Given};
 use crate::sign_in::{self, Opened, second_factor_required};
@@ -25,6 +26,8 @@ pub struct User {
     #[schema(example = "grace@example.org")]
     pub email: String,
     pub email_verified: bool,
+    /// Public, as the name is: `GET /api/profiles/{name}` shows both.
+    pub description: String,
     /// Whether signing in needs a code.
     pub second_factor: bool,
     pub status: String,
@@ -127,11 +130,6 @@ pub async fn register(
     Ok(Created::at("/api/users/me", registered))
 }
 
-/// 409: the name belongs to an account already.
-pub fn name_taken() -> Problem {
-    Problem::conflict("name-taken", "Another account has this name.")
-}
-
 /// The hash of a new password, if it is good enough.
 pub async fn checked(password: &str, email: &str, name: &str) -> Result<[u8; 32]> {
     match passwords::weakness(password, email, name) {
@@ -163,7 +161,7 @@ pub async fn verify_email(db: &Db, client: &Client, token: &str, password: &str)
         verified: bool,
     }
     let (link, email) = opened_link(db, token, "verify").await?;
-    crate::sign_in::wait(db, &email, client).await?;
+    sign_in::wait(db, &email, client).await?;
     let hash = passwords::hash(&email, password).await?;
     let row: Row = db
         .one(
@@ -260,11 +258,46 @@ pub async fn me(db: Db, caller: Caller) -> Result<Json<User>> {
     read(&db, caller.id).await.map(Json)
 }
 
+/// What a person changes of themselves. What is absent stays.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+pub struct UserChange {
+    /// For anybody to read.
+    #[garde(inner(length(chars, max = 1000), custom(printable)))]
+    #[schema(max_length = 1000)]
+    description: Option<String>,
+}
+
+/// Changes the calling person.
+#[utoipa::path(
+    patch, path = "/api/users/me", tag = "users", request_body = UserChange,
+    responses((status = 200, body = User), (status = 404, description = "The caller is no person")),
+    security(("token" = ["account:manage"]))
+)]
+pub async fn change_me(
+    db: Db,
+    caller: Caller,
+    Input(change): Input<UserChange>,
+) -> Result<Json<User>> {
+    let user = db
+        .optional(
+            "with changed as (
+                 update identity.person p set description = coalesce($2, p.description) where p.account_id = $1
+                 returning p.account_id, p.email, p.description, p.verified_at, p.totp_confirmed_at
+             )
+             select a.id, a.name, c.email, c.description, c.verified_at is not null as email_verified,
+                    c.totp_confirmed_at is not null as second_factor, a.status, a.roles, a.created_at
+             from changed c join identity.account_view a on a.id = c.account_id",
+            args![caller.id, change.description],
+        )
+        .await?;
+    user.map(Json).ok_or_else(|| Problem::not_found("person"))
+}
+
 /// A person by id.
 pub async fn read(db: &Db, id: Uuid) -> Result<User> {
     let user = db
         .optional(
-            "select a.id, a.name, p.email, p.verified_at is not null as email_verified,
+            "select a.id, a.name, p.email, p.description, p.verified_at is not null as email_verified,
                     p.totp_confirmed_at is not null as second_factor, a.status, a.roles, a.created_at
              from identity.account_view a join identity.person p on p.account_id = a.id
              where a.id = $1",
@@ -272,24 +305,6 @@ pub async fn read(db: &Db, id: Uuid) -> Result<User> {
         )
         .await?;
     user.ok_or_else(|| Problem::not_found("person"))
-}
-
-/// All that is known here of the calling account, without what could be used to sign in: its sessions, keys and teams, and
-/// under `audit`, `jobs` and `skills` the newest of what these know.
-#[utoipa::path(
-    get, path = "/api/accounts/me/export", tag = "accounts",
-    responses((status = 200, body = Object)),
-    security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("bulk")))
-)]
-pub async fn export(db: Db, caller: Caller) -> Result<Json<Value>> {
-    #[derive(Deserialize)]
-    struct Row {
-        export: Value,
-    }
-    let row: Row = db
-        .one("select identity.export($1) as export", args![caller.id])
-        .await?;
-    Ok(Json(row.export))
 }
 
 /// That it is the person themselves.
@@ -302,59 +317,6 @@ pub struct Confirmation {
     /// Of their second factor, if they have one: six digits, or a recovery code.
     #[garde(skip)]
     code: Option<String>,
-}
-
-/// Who leaves says so.
-#[derive(Deserialize, Validate, ToSchema)]
-pub struct Leaving {
-    /// The account's own name, so that nobody leaves by mistake.
-    #[garde(skip)]
-    name: String,
-    #[serde(flatten)]
-    #[garde(skip)]
-    confirmation: Confirmation,
-}
-
-/// Deletes the calling account.
-///
-/// What is personal goes, and every session and key ends. What others rely on, such as published skills, stays
-/// under a name that tells nothing. It can't be undone.
-#[utoipa::path(
-    post, path = "/api/accounts/me/delete", tag = "accounts", request_body = Leaving,
-    responses(
-        (status = 204, description = "Deleted"),
-        (status = 403, description = "`confirmation-refused`: not the account's name, or not its password; `second-factor-required`"),
-        (status = 409, description = "`last-admin`"),
-    ),
-    security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
-)]
-pub async fn leave(
-    db: Db,
-    caller: Caller,
-    client: Client,
-    Input(leaving): Input<Leaving>,
-) -> Result<StatusCode> {
-    #[derive(Deserialize)]
-    struct Name {
-        name: String,
-    }
-    let account: Name = db
-        .one(
-            "select name from identity.account where id = $1",
-            args![caller.id],
-        )
-        .await?;
-    if account.name != leaving.name {
-        return Err(confirmation_refused());
-    }
-    confirm(&db, &client, &caller, &leaving.confirmation).await?;
-    db.execute(
-        "select identity.leave($1, $2)",
-        args![caller.id, json!(client)],
-    )
-    .await
-    .on_constraint("last_admin", crate::accounts::last_admin())?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Checks the password of the caller, and the code of their second factor, as far as they have one: agents and those who

@@ -3,10 +3,9 @@
 use argon2::{Algorithm, Argon2, Params, Version};
 use guest::{Problem, Result};
 use hmac::{Hmac, Mac};
+use principal::seal;
 use sha2::Sha256;
 use unicode_normalization::UnicodeNormalization;
-
-use crate::secrets;
 
 /// The shortest password.
 pub const MIN_CHARS: usize = 12;
@@ -31,7 +30,7 @@ const COMMON: &str = include_str!("common_passwords.txt");
 pub async fn hash(email: &str, password: &str) -> Result<[u8; 32]> {
     // What is refused for a new password is nobody's.
     let password = prepared(password).unwrap_or_default();
-    derive(&secrets::subkey("password").await?, email, &password)
+    derive(&seal::subkey("password").await?, email, &password)
 }
 
 /// A password as it is kept and compared, so that it is the same on every keyboard: the profile OpaqueString of RFC 8265,

@@ -9,13 +9,12 @@ use bytes::Bytes;
 use futures::stream;
 use garde::Validate;
 use guest::{Caller, Db, Items, Moment, Page, Problem, Query, Result, args};
+use principal::sane_time;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-
-use crate::input::sane_time;
 
 /// How many entries one statement of an export reads.
 const BATCH: i64 = 1000;

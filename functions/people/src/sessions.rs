@@ -43,7 +43,7 @@ pub struct Session {
 pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items<Session>>> {
     let sessions: Vec<Session> = db
         .many(
-            "select id, id = $2 as current, method, address, user_agent, created_at, refreshed_at, expires_at from session
+            "select id, id = $2 as current, method, address, user_agent, created_at, refreshed_at, expires_at from identity.session
              where account_id = $1 and revoked_at is null and expires_at > now()
                and ($3::uuid is null or id < $3)
              order by id desc limit $4",
@@ -72,7 +72,7 @@ pub async fn current(db: Db, caller: Caller, headers: HeaderMap) -> Result<Json<
     let session: Option<Session> = db
         .optional(
             "select id, true as current, method, address, user_agent, created_at, refreshed_at, expires_at
-             from session where account_id = $1 and id = $2",
+             from identity.session where account_id = $1 and id = $2",
             args![caller.id, caller.session],
         )
         .await?;
@@ -132,7 +132,7 @@ async fn revoke(db: &Db, caller: &Caller, client: &Client, session: Option<Uuid>
     let ended: Vec<serde_json::Value> = db
         .many(
             "with ended as (
-                 update session set revoked_at = clock_timestamp()
+                 update identity.session set revoked_at = clock_timestamp()
                  where account_id = $1 and ($2::uuid is null or id = $2)
                    and revoked_at is null and expires_at > now()
                  returning id

@@ -5,7 +5,6 @@
 //! not come back, and nobody can come back in another browser.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -20,10 +19,7 @@ use guest::{
     Client, Db, Problem, Query, Result, args, cookie, fetch_whole, limit_silence,
     required_variable, variable,
 };
-use jwt_simple::prelude::{
-    Duration, ECDSAP256PublicKeyLike, ES256PublicKey, Ed25519PublicKey, EdDSAPublicKeyLike,
-    JWTClaims, RS256PublicKey, RSAPublicKeyLike, Token, VerificationOptions,
-};
+use principal::seal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -32,8 +28,9 @@ use time::OffsetDateTime;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use crate::input::{normal_email, valid_email};
-use crate::{pages, secrets, sign_in};
+use crate::email::{normal_email, valid_email};
+use crate::id_token::{Claims, Keys};
+use crate::{pages, sign_in};
 
 const COOKIE: &str = "__Host-gather-provider";
 /// How long somebody may take at the provider.
@@ -41,8 +38,6 @@ const SECONDS: i64 = 600;
 /// How long the provider may be silent.
 const SILENCE: std::time::Duration = std::time::Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 1 << 20;
-const MAX_TOKEN_BYTES: usize = 64 << 10;
-const CLOCK_SECONDS: u64 = 60;
 
 /// The provider, as it was configured.
 struct Provider {
@@ -84,32 +79,6 @@ pub struct Returned {
     error: Option<String>,
 }
 
-/// What the ID token says beside the registered claims.
-#[derive(Serialize, Deserialize)]
-struct IdClaims {
-    email: Option<String>,
-    /// Some providers send it as text.
-    email_verified: Option<serde_json::Value>,
-    preferred_username: Option<String>,
-    azp: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Keys {
-    keys: Vec<Key>,
-}
-
-/// A JSON Web Key (RFC 7517), as much as verifying needs.
-#[derive(Deserialize)]
-struct Key {
-    kid: Option<String>,
-    kty: String,
-    n: Option<String>,
-    e: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
-}
-
 /// Sends a browser to the provider that is configured, to sign in there.
 #[utoipa::path(
     get, path = "/api/sessions/provider", tag = "sessions",
@@ -123,7 +92,7 @@ struct Key {
 pub async fn begin() -> Result<Response> {
     let provider = Provider::configured().await?;
     let discovered = provider.discover().await?;
-    let random = || URL_SAFE_NO_PAD.encode(secrets::random::<32>());
+    let random = || URL_SAFE_NO_PAD.encode(seal::random::<32>());
     let pending = Pending {
         state: random(),
         nonce: random(),
@@ -145,7 +114,7 @@ pub async fn begin() -> Result<Response> {
     let endpoint = discovered.authorization_endpoint;
     let separator = if endpoint.contains('?') { '&' } else { '?' };
     let sealed = serde_json::to_vec(&pending).map_err(Problem::internal)?;
-    let sealed = secrets::seal(&key().await?, COOKIE.as_bytes(), &sealed)?;
+    let sealed = seal::seal(&key().await?, COOKIE.as_bytes(), &sealed)?;
     let mut response = redirect(&format!("{endpoint}{separator}{query}"))?;
     sign_in::set_cookie(
         &mut response,
@@ -222,18 +191,21 @@ async fn come_back(
     let token = provider
         .exchange(&discovered, &code, &pending.verifier)
         .await?;
-    let claims = provider.verify(&discovered, &token, &pending.nonce).await?;
+    let keys: Keys = ask(Method::GET, &discovered.jwks_uri, None, None).await?;
+    let claims = keys
+        .verify(
+            &token,
+            &provider.issuer,
+            &provider.client_id,
+            &pending.nonce,
+        )
+        .map_err(refused)?;
     let account = account(db, provider, &client, claims).await?;
     sign_in::open(db, account, "provider", None, client).await
 }
 
 /// The account of whom the provider vouches for, made if there is none.
-async fn account(
-    db: &Db,
-    provider: &Provider,
-    client: &Client,
-    claims: JWTClaims<IdClaims>,
-) -> Result<Uuid> {
+async fn account(db: &Db, provider: &Provider, client: &Client, claims: Claims) -> Result<Uuid> {
     #[derive(Deserialize)]
     struct Row {
         account: Option<Uuid>,
@@ -356,74 +328,6 @@ impl Provider {
             ask(Method::POST, &discovered.token_endpoint, basic, Some(form)).await?;
         Ok(answer.id_token)
     }
-
-    /// What an ID token says, if it is the provider's, for us, for this sign-in and for now (OpenID Connect Core 1.0,
-    /// section 3.1.3.7).
-    async fn verify(
-        &self,
-        discovered: &Discovered,
-        token: &str,
-        nonce: &str,
-    ) -> Result<JWTClaims<IdClaims>> {
-        let keys: Keys = ask(Method::GET, &discovered.jwks_uri, None, None).await?;
-        let metadata = Token::decode_metadata(token).map_err(|_| refused("token"))?;
-        let algorithm = metadata.algorithm();
-        let candidates = keys
-            .keys
-            .iter()
-            .filter(|key| metadata.key_id().is_none() || key.kid.as_deref() == metadata.key_id());
-        let claims = candidates
-            .filter_map(|key| key.verify(algorithm, token, self.options(nonce)))
-            .next()
-            .ok_or_else(|| refused("signature, issuer, audience, nonce or time"))?;
-        let azp = claims.custom.azp.as_deref();
-        if azp.is_some_and(|azp| azp != &*self.client_id) || claims.expires_at.is_none() {
-            return Err(refused("authorized party"));
-        }
-        Ok(claims)
-    }
-
-    fn options(&self, nonce: &str) -> VerificationOptions {
-        VerificationOptions {
-            required_nonce: Some(nonce.to_owned()),
-            allowed_issuers: Some(HashSet::from([self.issuer.to_string()])),
-            allowed_audiences: Some(HashSet::from([self.client_id.to_string()])),
-            time_tolerance: Some(Duration::from_secs(CLOCK_SECONDS)),
-            max_token_length: Some(MAX_TOKEN_BYTES),
-            ..VerificationOptions::default()
-        }
-    }
-}
-
-impl Key {
-    /// The key's kind decides about the algorithm, and the token must agree.
-    fn verify(
-        &self,
-        algorithm: &str,
-        token: &str,
-        options: VerificationOptions,
-    ) -> Option<JWTClaims<IdClaims>> {
-        let bytes = |field: &Option<String>| URL_SAFE_NO_PAD.decode(field.as_deref()?).ok();
-        match (self.kty.as_str(), algorithm) {
-            ("RSA", "RS256") => {
-                let key =
-                    RS256PublicKey::from_components(&bytes(&self.n)?, &bytes(&self.e)?).ok()?;
-                key.verify_token(token, Some(options)).ok()
-            }
-            ("EC", "ES256") => {
-                // An uncompressed point (SEC 1, section 2.3.3).
-                let (x, y) = (bytes(&self.x)?, bytes(&self.y)?);
-                let point = [&[4], x.as_slice(), y.as_slice()].concat();
-                let key = ES256PublicKey::from_bytes(&point).ok()?;
-                key.verify_token(token, Some(options)).ok()
-            }
-            ("OKP", "EdDSA") => {
-                let key = Ed25519PublicKey::from_bytes(&bytes(&self.x)?).ok()?;
-                key.verify_token(token, Some(options)).ok()
-            }
-            _ => None,
-        }
-    }
 }
 
 async fn pending(headers: &HeaderMap) -> Result<Pending> {
@@ -431,13 +335,13 @@ async fn pending(headers: &HeaderMap) -> Result<Pending> {
     let sealed = URL_SAFE_NO_PAD
         .decode(sealed)
         .map_err(|_| refused("cookie"))?;
-    let opened = secrets::open(&key().await?, COOKIE.as_bytes(), &sealed);
+    let opened = seal::open(&key().await?, COOKIE.as_bytes(), &sealed);
     let opened = opened.ok_or_else(|| refused("cookie"))?;
     serde_json::from_slice(&opened).map_err(|_| refused("cookie"))
 }
 
 async fn key() -> Result<[u8; 32]> {
-    secrets::subkey("provider").await
+    seal::subkey("provider").await
 }
 
 async fn callback() -> Result<String> {
@@ -478,11 +382,11 @@ async fn ask<T: DeserializeOwned>(
     strict_json::read(response.body()).map_err(unavailable)
 }
 
-fn redirect(place: &str) -> Result<Response> {
+fn redirect(location: &str) -> Result<Response> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
-    let place = HeaderValue::try_from(place).map_err(Problem::internal)?;
-    response.headers_mut().insert(LOCATION, place);
+    let location = HeaderValue::try_from(location).map_err(Problem::internal)?;
+    response.headers_mut().insert(LOCATION, location);
     Ok(response)
 }
 
@@ -537,7 +441,7 @@ mod tests {
         ] {
             let made = name(wished);
             assert_eq!(made, expected, "{wished}");
-            assert!(crate::input::valid_name(&made, &()).is_ok(), "{made}");
+            assert!(principal::valid_name(&made, &()).is_ok(), "{made}");
         }
     }
 }

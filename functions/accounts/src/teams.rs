@@ -5,14 +5,14 @@ use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Result, args};
+use principal::{printable, valid_name};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::accounts;
-use crate::input::{printable, valid_name};
+use crate::accounts::called;
 
 /// A team that the caller is in.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -121,7 +121,7 @@ pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items
     let teams: Vec<Team> = db
         .many(
             "select t.id, t.name, t.description, m.role, t.created_at
-             from team_member m join team t on t.id = m.team_id
+             from identity.team_member m join identity.team t on t.id = m.team_id
              where m.account_id = $1 and ($2::uuid is null or m.team_id < $2)
              order by m.team_id desc limit $3",
             args![caller.id, page.after, page.fetch()],
@@ -140,7 +140,7 @@ pub async fn get(db: Db, caller: Caller, Path(team): Path<Uuid>) -> Result<Json<
     let found = db
         .optional(
             "select t.id, t.name, t.description, m.role, t.created_at
-             from team_member m join team t on t.id = m.team_id
+             from identity.team_member m join identity.team t on t.id = m.team_id
              where m.account_id = $1 and m.team_id = $2",
             args![caller.id, team],
         )
@@ -165,15 +165,16 @@ pub async fn change(
     Path(team): Path<Uuid>,
     Input(change): Input<TeamChange>,
 ) -> Result<Json<Team>> {
-    require_owner(&db, &caller, team).await?;
     let changed = db
-        .optional(
-            "update team t set description = coalesce($2, t.description) where t.id = $1
-             returning t.id, t.name, t.description, 'owner' as role, t.created_at",
-            args![team, change.description],
+        .one(
+            "select t.id, t.name, t.description, 'owner' as role, t.created_at
+             from identity.change_team($1, $2, $3, $4) t",
+            args![team, change.description, caller.id, is_admin(&caller)],
         )
-        .await?;
-    changed.map(Json).ok_or_else(not_found)
+        .await
+        .on_constraint(UNKNOWN, not_found())
+        .on_constraint(NOT_OWNED, not_owner())?;
+    Ok(Json(changed))
 }
 
 /// Deletes a team that the caller owns.
@@ -192,16 +193,13 @@ pub async fn delete(
     client: Client,
     Path(team): Path<Uuid>,
 ) -> Result<StatusCode> {
-    require_owner(&db, &caller, team).await?;
-    let gone = db.many::<serde_json::Value>(
-        "with gone as (delete from team where id = $1 returning id, name)
-         select audit.record($2, 'team.deleted', id::text, true, $3, $4, jsonb_build_object('name', name))
-         from gone",
-        args![team, caller.id, client.address, client.request_id],
-    );
-    if gone.await?.is_empty() {
-        return Err(not_found());
-    }
+    db.execute(
+        "select identity.delete_team($1, $2, $3, $4)",
+        args![team, caller.id, is_admin(&caller), json!(client)],
+    )
+    .await
+    .on_constraint(UNKNOWN, not_found())
+    .on_constraint(NOT_OWNED, not_owner())?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -225,9 +223,9 @@ pub async fn members(
     let members: Vec<Member> = db
         .many(
             "select m.account_id as account, a.name, a.kind, m.role, m.added_at
-             from team_member m join account a on a.id = m.account_id
+             from identity.team_member m join identity.account a on a.id = m.account_id
              where m.team_id = $1 and ($3::uuid is null or m.account_id > $3)
-               and exists (select from team_member own where own.team_id = $1 and own.account_id = $2)
+               and exists (select from identity.team_member own where own.team_id = $1 and own.account_id = $2)
              order by m.account_id limit $4",
             args![team, caller.id, page.after, page.fetch()],
         )
@@ -258,8 +256,7 @@ pub async fn put_member(
     Path((team, account)): Path<(Uuid, String)>,
     Input(wanted): Input<MemberRole>,
 ) -> Result<StatusCode> {
-    require_owner(&db, &caller, team).await?;
-    let account = accounts::resolve(&db, &account).await?;
+    let account = called(account);
     set_member(&db, team, account, Some(wanted.role), &caller, &client).await
 }
 
@@ -281,16 +278,13 @@ pub async fn remove_member(
     client: Client,
     Path((team, account)): Path<(Uuid, Uuid)>,
 ) -> Result<StatusCode> {
-    if account != caller.id {
-        require_owner(&db, &caller, team).await?;
-    }
-    set_member(&db, team, account, None, &caller, &client).await
+    set_member(&db, team, account.to_string(), None, &caller, &client).await
 }
 
 async fn set_member(
     db: &Db,
     team: Uuid,
-    account: Uuid,
+    account: String,
     role: Option<String>,
     caller: &Caller,
     client: &Client,
@@ -301,10 +295,19 @@ async fn set_member(
     }
     let row: Row = db
         .one(
-            "select identity.set_member($1, $2, $3, $4, $5) as done",
-            args![team, account, role, caller.id, json!(client)],
+            "select identity.set_member($1, $2, $3, $4, $5, $6) as done",
+            args![
+                team,
+                account,
+                role,
+                caller.id,
+                is_admin(caller),
+                json!(client)
+            ],
         )
         .await
+        .on_constraint(UNKNOWN, not_found())
+        .on_constraint(NOT_OWNED, not_owner())
         .on_constraint(
             "team_last_owner",
             Problem::conflict(
@@ -319,27 +322,16 @@ async fn set_member(
     }
 }
 
-/// 404 to whom the team is none of their business, 403 to members who don't own it.
-async fn require_owner(db: &Db, caller: &Caller, team: Uuid) -> Result<()> {
-    #[derive(Deserialize)]
-    struct Row {
-        allowed: bool,
-        is_member: bool,
-    }
-    let row: Row = db
-        .one(
-            "select identity.allows($1, 'team:manage', $2) as allowed,
-                    exists (select from team_member where team_id = $2 and account_id = $1) as is_member",
-            args![caller.id, team],
-        )
-        .await?;
-    if row.allowed || caller.allows(guest::ALL) {
-        Ok(())
-    } else if row.is_member {
-        Err(Problem::forbidden("Only owners of the team may do this."))
-    } else {
-        Err(not_found())
-    }
+/// What `identity.lock_team` refuses with.
+const UNKNOWN: &str = "team_unknown";
+const NOT_OWNED: &str = "team_not_owned";
+
+fn is_admin(caller: &Caller) -> bool {
+    caller.allows(guest::ALL)
+}
+
+fn not_owner() -> Problem {
+    Problem::forbidden("Only owners of the team may do this.")
 }
 
 fn not_found() -> Problem {

@@ -5,15 +5,14 @@ use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Result, args};
+use principal::{Agent, Secret, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::accounts;
-use crate::agents::Agent;
-use crate::tokens::{Secret, digest};
+use crate::accounts::called;
 
 /// A claim to give to the agent.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,24 +51,25 @@ pub async fn claim(
 ) -> Result<Created<Claim>> {
     #[derive(Deserialize)]
     struct Row {
-        #[serde(with = "time::serde::rfc3339::option")]
-        until: Option<OffsetDateTime>,
-    }
-    let agent = accounts::resolve(&db, &agent).await?;
-    if agent == caller.id {
-        return Err(Problem::invalid("agent", "can't own itself"));
+        agent: Uuid,
+        #[serde(with = "time::serde::rfc3339")]
+        expires_at: OffsetDateTime,
     }
     let code = Secret::new("gc_");
-    let row: Row = db
-        .one(
-            "select identity.claim_agent($1, $2, $3, $4) as until",
-            args![agent, caller.id, code.hash(), json!(client)],
+    let claimed: Option<Row> = db
+        .optional(
+            "select c.agent, c.expires_at from identity.claim_agent($1, $2, $3, $4) c",
+            args![called(agent), caller.id, code.hash(), json!(client)],
         )
         .await
-        .on_constraint("account_active", Problem::unauthenticated())?;
-    let expires_at = row.until.ok_or_else(|| Problem::not_found("agent"))?;
+        .on_constraint("account_active", Problem::unauthenticated())
+        .on_constraint(
+            "agent_owns_itself",
+            Problem::invalid("agent", "can't own itself"),
+        )?;
+    let Row { agent, expires_at } = claimed.ok_or_else(|| Problem::not_found("agent"))?;
     let claim = Claim {
-        code: code.text().to_owned(),
+        code: code.into_text(),
         expires_at,
     };
     Ok(Created::at(format!("/api/agents/{agent}"), claim))
@@ -159,7 +159,7 @@ async fn end(db: &Db, agent: Uuid, caller: &Caller, client: &Client) -> Result<S
 pub async fn owned(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items<Agent>>> {
     let agents: Vec<Agent> = db
         .many(
-            "select p.* from agent g join agent_profile p on p.id = g.account_id
+            "select p.* from identity.agent g join identity.agent_profile p on p.id = g.account_id
              where g.owner_id = $1 and ($2::uuid is null or g.account_id > $2)
              order by g.account_id limit $3",
             args![caller.id, page.after, page.fetch()],

@@ -1,5 +1,4 @@
-//! Keys derived from the function's secret: one for each purpose, so that none can stand in for
-//! another.
+//! Keys derived from the secrets that a function is given: one for each purpose, so that none can stand in for another.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,11 +10,26 @@ use sha2::Sha256;
 
 const NONCE_BYTES: usize = 24;
 
-/// A key of 32 bytes for a purpose.
+/// A key of 32 bytes for a purpose of this function alone.
+///
+/// # Errors
+/// The function was not given the variable `secret_key`.
 pub async fn subkey(purpose: &str) -> Result<[u8; 32]> {
-    let secret = required_variable("secret_key").await?;
-    let secret = hex_key(&secret)
-        .ok_or_else(|| Problem::internal("the variable `secret_key` must be 64 hex digits"))?;
+    subkey_of("secret_key", purpose).await
+}
+
+/// A key of 32 bytes for a purpose of all functions that sign tokens.
+pub(crate) async fn token_subkey(purpose: &str) -> Result<[u8; 32]> {
+    subkey_of("token_key", purpose).await
+}
+
+async fn subkey_of(variable: &'static str, purpose: &str) -> Result<[u8; 32]> {
+    let secret = required_variable(variable).await?;
+    let secret = hex_key(&secret).ok_or_else(|| {
+        Problem::internal(format_args!(
+            "the variable `{variable}` must be 64 hex digits"
+        ))
+    })?;
     derive(&secret, purpose)
 }
 
@@ -27,6 +41,9 @@ pub fn random<const N: usize>() -> [u8; N] {
 }
 
 /// Seals bytes (XChaCha20-Poly1305): nonce and ciphertext, bound to `owner`, so that rows can't be exchanged.
+///
+/// # Errors
+/// The bytes are more than the cipher takes.
 pub fn seal(key: &[u8; 32], owner: &[u8], bytes: &[u8]) -> Result<Vec<u8>> {
     let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
     let payload = Payload {
@@ -38,7 +55,7 @@ pub fn seal(key: &[u8; 32], owner: &[u8], bytes: &[u8]) -> Result<Vec<u8>> {
     Ok([nonce.as_slice(), &sealed].concat())
 }
 
-/// What was sealed with this key for this owner.
+/// The bytes that were sealed with this key for this owner; `None` for anything else.
 pub fn open(key: &[u8; 32], owner: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES)?;
     let payload = Payload {
@@ -50,6 +67,9 @@ pub fn open(key: &[u8; 32], owner: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Bytes of the database: PostgreSQL breaks lines in long base64.
+///
+/// # Errors
+/// The text is not base64.
 pub fn decode(base64: &str) -> Result<Vec<u8>> {
     STANDARD
         .decode(base64.replace('\n', ""))

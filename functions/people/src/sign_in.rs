@@ -7,16 +7,16 @@ use axum::response::{IntoResponse, Response};
 use cookie::{Cookie, SameSite};
 use garde::Validate;
 use guest::{Client, Db, Input, Problem, Result, SESSION_COOKIE, args, csrf_token};
+use principal::{Granted, Secret, Tokens, grant, printable, signing_key};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::Duration;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::input::{normal_email, printable};
+use crate::email::normal_email;
 use crate::second_factor::Given;
-use crate::tokens::{Granted, Secret, Tokens};
-use crate::{keys, passwords, second_factor, tokens};
+use crate::{passwords, second_factor};
 
 /// As long as a session lasts without being refreshed.
 const COOKIE_SECONDS: i64 = 30 * 24 * 60 * 60;
@@ -103,7 +103,7 @@ pub async fn open(
                 password,
                 session.refresh.hash(),
                 json!(session.client),
-                keys::remembered_kid()
+                signing_key::remembered_kid()
             ],
         )
         .await?;
@@ -133,7 +133,7 @@ impl NewSession {
     pub async fn answer(self, db: &Db, granted: Granted) -> Result<Response> {
         let cookie = self.cookie.text();
         let signed_in = SignedIn {
-            tokens: tokens::grant(db, granted, self.refresh).await?,
+            tokens: grant(db, granted, self.refresh).await?,
             csrf_token: csrf_token(cookie),
         };
         let mut response = Json(signed_in).into_response();

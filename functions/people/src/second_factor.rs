@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use garde::Validate;
 use guest::{Caller, Client, Db, Input, Problem, Result, args};
 use hmac::{Hmac, Mac};
+use principal::seal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::Sha256;
@@ -14,8 +15,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::sign_in::Opened;
+use crate::users;
 use crate::users::Confirmation;
-use crate::{secrets, users};
 
 const RECOVERY_CODES: usize = 10;
 /// Without letters and digits that look alike.
@@ -74,9 +75,9 @@ pub async fn begin(
 ) -> Result<Json<NewSecret>> {
     let user = users::read(&db, caller.id).await?;
     users::confirm_password(&db, &client, &caller, &user.email, &given.password).await?;
-    let secret = secrets::random::<20>();
-    let key = secrets::subkey("second factor").await?;
-    let sealed = secrets::seal(&key, caller.id.as_bytes(), &secret)?;
+    let secret = seal::random::<20>();
+    let key = seal::subkey("second factor").await?;
+    let sealed = seal::seal(&key, caller.id.as_bytes(), &secret)?;
     let row: Done = db
         .one(
             "select identity.set_totp($1, $2) as done",
@@ -128,7 +129,7 @@ pub async fn confirm(
             args![caller.id],
         )
         .await?;
-    let sealed = secrets::decode(&kept.and_then(|kept| kept.totp).ok_or_else(absent)?)?;
+    let sealed = seal::decode(&kept.and_then(|kept| kept.totp).ok_or_else(absent)?)?;
     let step = step(&open(caller.id, &sealed).await?, &given.code)
         .ok_or_else(|| Problem::invalid("code", "is not the authenticator's at this time"))?;
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| recovery_code()).collect();
@@ -228,7 +229,7 @@ async fn accepts(db: &Db, account: Uuid, sealed: &str, code: &str) -> Result<boo
     let code = code.trim();
     let is_digits = code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
     let (step, recovery) = if is_digits {
-        let Some(step) = step(&open(account, &secrets::decode(sealed)?).await?, code) else {
+        let Some(step) = step(&open(account, &seal::decode(sealed)?).await?, code) else {
             return Ok(false);
         };
         (Some(step), None)
@@ -245,8 +246,8 @@ async fn accepts(db: &Db, account: Uuid, sealed: &str, code: &str) -> Result<boo
 }
 
 async fn open(account: Uuid, sealed: &[u8]) -> Result<Vec<u8>> {
-    let key = secrets::subkey("second factor").await?;
-    secrets::open(&key, account.as_bytes(), sealed).ok_or_else(|| {
+    let key = seal::subkey("second factor").await?;
+    seal::open(&key, account.as_bytes(), sealed).ok_or_else(|| {
         Problem::internal("a second factor can't be opened: another master key sealed it")
     })
 }
@@ -265,14 +266,14 @@ fn totp(secret: &[u8]) -> Option<Totp> {
 
 /// Ten characters, 50 bits.
 fn recovery_code() -> String {
-    let characters = secrets::random::<10>().map(|byte| ALPHABET[usize::from(byte % 32)]);
+    let characters = seal::random::<10>().map(|byte| ALPHABET[usize::from(byte % 32)]);
     let text = String::from_utf8_lossy(&characters).into_owned();
     format!("{}-{}", &text[..5], &text[5..])
 }
 
 /// Under a key of ours: 50 bits alone could be tried out by who has the database.
 async fn recovery_hash(code: &str) -> Result<[u8; 32]> {
-    let key = secrets::subkey("recovery code").await?;
+    let key = seal::subkey("recovery code").await?;
     let code: String = code
         .chars()
         .filter(char::is_ascii_alphanumeric)

@@ -6,12 +6,13 @@ use axum::response::Response;
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{Client, Db, Problem, Query, Result, args, html, open_link};
+use principal::{name_taken, valid_name};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::input::{normal_email, valid_email, valid_name};
+use crate::email::{normal_email, valid_email};
 use crate::{passwords, recovery, users};
 
 /// The token of a link.
@@ -272,7 +273,7 @@ async fn make_admin(db: &Db, client: &Client, sent: Sent) -> Result<()> {
             ],
         )
         .await
-        .on_constraint("account_name_key", users::name_taken())
+        .on_constraint("account_name_key", name_taken())
         .on_constraint("account_name_free", Problem::invalid("name", "is reserved"))?;
     row.account.map(|_| ()).ok_or_else(users::link_expired)
 }
