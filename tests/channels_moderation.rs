@@ -168,18 +168,6 @@ async fn pins_are_few_and_slow_mode_and_youth_limit_posts() -> Result<()> {
 #[tokio::test]
 async fn blocks_and_mutes_hide_and_silence() -> Result<()> {
     let world = World::new().await?;
-    let stand_in = "create schema if not exists social;
-        create table if not exists social.block (
-            blocker uuid, blocked uuid, mute boolean not null default false, created_at timestamptz default now());
-        create or replace function social.blocks(blocker uuid, blocked uuid) returns boolean
-        language sql stable as $$ select exists (
-            select from social.block b where b.blocker = $1 and b.blocked = $2 and not b.mute) $$;";
-    let exists = "select to_regclass('social.block') is not null";
-    let mut admin = world.server.database.connect().await?;
-    let is_there: bool = sqlx::query_scalar(exists).fetch_one(&mut admin).await?;
-    if !is_there {
-        world.server.database.execute(stand_in).await?;
-    }
     let direct = send(
         &world.server,
         &world.bob,
@@ -188,11 +176,15 @@ async fn blocks_and_mutes_hide_and_silence() -> Result<()> {
         json!({ "to": ["ada"] }),
     )
     .await?;
-    let block = format!(
-        "insert into social.block (blocker, blocked) values ('{}', '{}')",
-        world.ada.id, world.bob.id
-    );
-    world.server.database.execute(&block).await?;
+    let block = send(
+        &world.server,
+        &world.ada,
+        "PUT",
+        "/api/blocks/bob",
+        json!({}),
+    )
+    .await?;
+    assert_eq!(block.0, 200);
     let (path, _) = world.post(&world.bob, "you see me not @ada").await?;
     let (own, _) = world.post(&world.eve_joins().await?, "hello").await?;
     assert_eq!(world.unread(&world.ada).await?, (1, 0), "not bob's");

@@ -15,6 +15,7 @@ fn generated() -> Result<String> {
         jobs::router().into_openapi(),
         mcp::router().into_openapi(),
         skills::router().into_openapi(),
+        social::router().into_openapi(),
         site::router().into_openapi(),
     ]);
     Ok(document.to_pretty_json()? + "\n")
@@ -237,6 +238,10 @@ fn integers_in_bodies_are_those_that_take_a_fraction_of_zero() -> Result<()> {
         [
             "post /api/channels.slow_mode_ms",
             "patch /api/channels/{channel}.slow_mode_ms",
+            "patch /api/comments/{comment}.version",
+            "put /api/comments/{comment}/vote.value",
+            "patch /api/posts/{post}.version",
+            "put /api/posts/{post}/vote.value",
             "put /api/skills/{name}/reviews.rating",
         ]
     );

@@ -1,8 +1,8 @@
-//! What several inputs have: names, lines of text, Markdown, words to be found by.
+//! What several inputs have: names, lines of text, Markdown.
 
 use guest::{Problem, Result};
+use markdown::folded;
 use serde_json::{Value, json};
-use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 
 /// The largest body of a message.
@@ -27,9 +27,7 @@ pub fn channel_name(text: &str, _: &()) -> garde::Result {
 
 /// A line of text that can't reach beyond itself: no control characters, and none that turn the direction of writing.
 pub fn line(text: &str, _: &()) -> garde::Result {
-    let steers =
-        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if text.contains(steers) {
+    if markdown::steers(text) {
         return Err(garde::Error::new(
             "must not contain control characters or marks that turn the direction of writing",
         ));
@@ -68,33 +66,6 @@ pub fn rendered(body: &str) -> Result<Value> {
     }))
 }
 
-/// A text as it is searched: without case, and however its letters are composed.
-pub fn folded(text: &str) -> String {
-    text.nfkc().flat_map(char::to_lowercase).collect()
-}
-
-/// The patterns that a text must match, all of them, to be found by a query; the longest first, since the index can
-/// do most with it. None: the query has no words.
-pub fn patterns(query: &str) -> Option<Vec<String>> {
-    let folded = folded(query);
-    let mut words: Vec<_> = folded.split_whitespace().take(8).collect();
-    words.sort_by_key(|word| std::cmp::Reverse(word.chars().count()));
-    let patterns: Vec<_> = words.into_iter().map(pattern).collect();
-    (!patterns.is_empty()).then_some(patterns)
-}
-
-fn pattern(word: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in word.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,24 +86,5 @@ mod tests {
         ] {
             assert!(channel_name(bad, &()).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_line_stays_a_line() {
-        assert!(line("שלום, мир, 你好 👍", &()).is_ok());
-        for bad in ["a\nb", "a\u{202e}b", "a\u{2066}b", "a\0"] {
-            assert!(line(bad, &()).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn words_are_found_in_any_case_and_composition() {
-        assert_eq!(folded("ПРИВЕТ"), folded("привет"));
-        assert_eq!(folded("cafe\u{301}"), folded("CAFÉ"));
-        assert_eq!(
-            patterns("a 100%_\\x"),
-            Some(vec!["%100\\%\\_\\\\x%".to_owned(), "%a%".to_owned()])
-        );
-        assert_eq!(patterns(" \t"), None);
     }
 }

@@ -17,12 +17,32 @@ const CODES: &[(&str, &str)] = &[
         "The members of a direct channel are always the same: nobody joins, leaves or is taken out, and it can't be changed or deleted. It can be hidden in its settings.",
     ),
     (
+        "comment-locked",
+        "A moderator has locked or hidden the comment, so nothing about it can be changed.",
+    ),
+    (
+        "post-locked",
+        "A moderator has locked or hidden the post, so nothing about it or its comments can be changed.",
+    ),
+    (
+        "report-resolved",
+        "Another moderator has resolved the report. Read it to see how.",
+    ),
+    (
+        "thread-too-deep",
+        "Comments nest 500 deep at most. Answer one further up.",
+    ),
+    (
+        "version-conflict",
+        "It has another version by now than the one that the change was made of. Read it again, and decide again.",
+    ),
+    (
         "message-locked",
         "A moderator has locked or hidden the message, so it can't be changed.",
     ),
     (
         "new-account",
-        "An account younger than a day may post 60 messages an hour. Wait for `Retry-After` seconds.",
+        "An account younger than a day may write 5 posts and 60 messages an hour. Wait for `Retry-After` seconds.",
     ),
     (
         "not-a-member",
@@ -34,7 +54,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "too-many-pins",
-        "A channel has at most 50 pins. Take one down first.",
+        "A channel, and the feed of posts, has at most 50 pins. Take one down first.",
     ),
     (
         "too-many-reactions",
