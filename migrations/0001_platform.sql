@@ -12,6 +12,10 @@ $$;
 
 create schema platform;
 
+-- Words that look alike: every search finds what is misspelt by them.
+create schema if not exists trigram;
+create extension if not exists pg_trgm with schema trigram;
+
 -- Which version of each file of `sql` the database has.
 create table platform.applied_sql (
     path text primary key,
@@ -36,8 +40,8 @@ $$;
 -- The next functions are called by migrations, so they stand here too.
 
 -- Makes the role gather_<name>, which sees one schema and has no privilege beside. It can't hold the server: a statement
--- ends before its request's deadline, and a transaction that a guest forgot ends soon after.
-create function platform.role(name text, schema text) returns void
+-- ends before its request's deadline, or sooner, and a transaction that a guest forgot ends soon after.
+create function platform.role(name text, schema text, statement_timeout text default '25s') returns void
 language plpgsql
 as $$
 declare
@@ -50,7 +54,7 @@ begin
         execute format('create role %I login nosuperuser nocreatedb nocreaterole noinherit', role);
         execute format('alter role %I set search_path = %I', role, schema);
         execute format('alter role %I set timezone = ''UTC''', role);
-        execute format('alter role %I set statement_timeout = ''25s''', role);
+        execute format('alter role %I set statement_timeout = %L', role, statement_timeout);
         execute format('alter role %I set idle_in_transaction_session_timeout = ''60s''', role);
     exception when duplicate_object or unique_violation then null;
     end;
@@ -65,14 +69,16 @@ create table platform.function (
 
 -- Makes the role of a function that serves requests, with what the guard before its handlers asks. One that `writes`
 -- makes identifiers, and keeps the answers to requests with an Idempotency-Key for a day, in a table of its schema.
-create function platform.function_role(name text, schema text default null, writes boolean default true) returns void
+create function platform.function_role(
+    name text, schema text default null, writes boolean default true, statement_timeout text default '25s'
+) returns void
 language plpgsql
 as $$
 declare
     role text := 'gather_' || name;
 begin
     schema := coalesce(schema, name);
-    perform platform.role(name, schema);
+    perform platform.role(name, schema, statement_timeout);
     insert into platform.function (role) values (role);
     execute format('grant usage on schema identity to %I', role);
     if writes then

@@ -30,6 +30,7 @@ create table identity.account (
         and (status = 'deleted' or name not like 'deleted-%'))
 );
 create index account_kind_name on identity.account (kind, name);
+create index account_name_words on identity.account using gin (name trigram.gin_trgm_ops);
 create index account_never_came on identity.account (created_at) where authenticated_at is null;
 create index account_changed on identity.account (changed_at) where changed_at is not null;
 
@@ -61,6 +62,8 @@ create table identity.agent (
     account_id uuid primary key references identity.account (id) on delete cascade,
     public_key bytea not null,
     description text not null default '',
+    -- The description, folded for the search.
+    words text not null default '',
     owner_id uuid references identity.account (id) on delete set null,
     key_since timestamptz not null default now(),
     constraint agent_public_key_size check (octet_length(public_key) = 32),
@@ -68,6 +71,7 @@ create table identity.agent (
     constraint agent_description_size check (char_length(description) <= 1000)
 );
 create index agent_owner on identity.agent (owner_id, account_id) where owner_id is not null;
+create index agent_words on identity.agent using gin (words trigram.gin_trgm_ops);
 
 -- Keys that an agent had before. They never come back, to it or to another agent.
 create table identity.former_key (
@@ -330,7 +334,7 @@ select platform.function_role('identity');
 grant usage on schema audit to gather_identity;
 grant select on audit.entry to gather_identity;
 grant select, insert on identity.account to gather_identity;
-grant select, insert, update (description) on identity.agent to gather_identity;
+grant select, insert, update (description, words) on identity.agent to gather_identity;
 grant select, update on identity.session to gather_identity;
 grant select, insert, update on identity.signing_key to gather_identity;
 grant select, update (revoked_at) on identity.api_key to gather_identity;

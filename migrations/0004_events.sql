@@ -68,6 +68,71 @@ create table events.emitter (
     constraint emitter_prefix_form check (prefix ~ '^[a-z]+\.$')
 );
 
+-- What shall be done when something happens: each new event is matched against these, and starts work.
+create table events.subscription (
+    id uuid primary key default platform.uuid_v7(),
+    -- The account that it is for: what it may read counts, when the event is matched.
+    owner uuid not null references identity.account (id) on delete cascade,
+    -- The role of the function that made it, and what that calls it.
+    role text not null,
+    name text not null,
+    -- Null: whatever the owner may read. `all:all` is every topic, for administrators.
+    topics text[],
+    -- `message.created`, `message.*`; null: every type.
+    types text[],
+    -- What the event's data has to contain.
+    condition jsonb,
+    -- The component that does the work, and what else it is told.
+    kind text not null,
+    -- Of the jobs: those of one queue run one after another.
+    queue text,
+    argument jsonb not null default '{}',
+    -- What could be seen when it was made has happened before.
+    since pg_snapshot default pg_current_snapshot(),
+    -- How often it started work in the minute that began then.
+    minute timestamptz,
+    starts integer not null default 0,
+    -- When its owner was told that it starts too much.
+    noted_at timestamptz,
+    created_at timestamptz not null default now(),
+    constraint subscription_name_key unique (role, name),
+    constraint subscription_name_size check (char_length(name) between 1 and 100),
+    constraint subscription_queue_size check (char_length(queue) between 1 and 128),
+    constraint subscription_asks check (topics is not null or types is not null),
+    constraint subscription_topics_form check (cardinality(topics) between 1 and 100 and array_position(topics, null) is null
+        and array_to_string(topics, ' ') ~ '^([a-z]+:[a-zA-Z0-9-]{1,100}|tag:[^[:space:]:]{1,40})( [a-z]+:[a-zA-Z0-9-]{1,100}| tag:[^[:space:]:]{1,40})*$'),
+    constraint subscription_types_form check (cardinality(types) between 1 and 50 and array_position(types, null) is null
+        and array_to_string(types, ' ') ~ '^[a-z]+([.-][a-z]+)*(\.\*)?( [a-z]+([.-][a-z]+)*(\.\*)?)*$'),
+    constraint subscription_condition_form check (jsonb_typeof(condition) = 'object' and pg_column_size(condition) <= 16384),
+    constraint subscription_argument_form check (jsonb_typeof(argument) = 'object' and pg_column_size(argument) <= 16384)
+);
+create index subscription_owner on events.subscription (owner, id);
+create index subscription_topics on events.subscription using gin (topics) with (fastupdate = off);
+create index subscription_types on events.subscription using gin (types) with (fastupdate = off) where topics is null;
+
+-- Kinds of work that a subscription may start as often as it likes.
+create table events.uncounted (
+    kind text primary key
+);
+
+-- How far events have been matched, and the worker that does it.
+create table events.dispatcher (
+    -- Everything that could be seen then is done.
+    seen pg_snapshot not null,
+    -- While a large batch is under way: what could be seen when it began, and the last event of it that is done.
+    until pg_snapshot,
+    last uuid,
+    -- The database whose transactions these are: see `events.rebase`.
+    database text,
+    worker text,
+    leads_until timestamptz,
+    -- The transaction that wrote this.
+    xid xid8 not null,
+    one boolean primary key default true,
+    constraint dispatcher_one check (one)
+);
+insert into events.dispatcher (seen, xid) values (pg_current_snapshot(), pg_current_xact_id());
+
 -- The oldest time from which everything is kept: what is older may have been dropped.
 create table events.kept (
     since timestamptz not null,

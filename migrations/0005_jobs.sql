@@ -39,6 +39,9 @@ create table jobs.job (
     -- Who runs it, or ran it last.
     worker text,
     cancel_requested_at timestamptz,
+    -- The event that led to it, and how many starts of work by events lie behind it.
+    cause uuid,
+    depth smallint not null default 0,
     created_at timestamptz not null default now(),
     run_at timestamptz not null default now(),
     started_at timestamptz,
@@ -51,6 +54,7 @@ create table jobs.job (
     constraint job_finished
         check ((finished_at is not null) = (status in ('succeeded', 'dead', 'cancelled'))),
     constraint job_in_queue check ((queue_id is null) = (finished_at is not null)),
+    constraint job_depth check (depth >= 0),
     constraint job_percent check (percent between 0 and 100)
 ) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 create unique index job_queue_id on jobs.job (queue_id) where queue_id is not null;
@@ -90,6 +94,11 @@ create table jobs.count_change (
     change bigint not null
 );
 
+-- Notifications take turns at commit, so those who ask for work give them to sleeping workers only: a row for each.
+create unlogged table jobs.sleeper (
+    worker text primary key
+);
+
 -- The queue's own tables lack these: its claim and its recovery look for them.
 create index private_jobs_queue on graphile_worker._private_jobs (job_queue_id) where job_queue_id is not null;
 create index private_jobs_locked on graphile_worker._private_jobs (locked_by) where locked_by is not null;
@@ -115,6 +124,10 @@ grant select, insert on graphile_worker._private_tasks, graphile_worker._private
     to gather_worker;
 grant select, update, delete on graphile_worker._private_workers to gather_worker;
 grant usage on all sequences in schema graphile_worker to gather_worker;
+grant select, insert, delete on jobs.sleeper to gather_worker;
+-- One of the workers follows the events.
+grant usage on schema events to gather_worker;
+grant select, insert, update, delete on events.sleeper to gather_worker;
 grant execute on function graphile_worker.add_job, graphile_worker.add_jobs,
     graphile_worker._private_return_jobs, graphile_worker.worker_deregister,
     graphile_worker.list_stale_workers, graphile_worker.list_orphan_locked_workers,

@@ -1,10 +1,6 @@
 -- Skills: components of strangers that every agent calls as tools. Published in versions, reviewed,
 -- attested, rated, ranked.
 
--- Typo tolerance of the search.
-create schema if not exists trigram;
-create extension if not exists pg_trgm with schema trigram;
-
 create schema skills;
 
 -- The components themselves, once for each content. The bytes are elsewhere where an object store is.

@@ -10,7 +10,7 @@ create table inbox.kind (
     constraint kind_name_form check (name ~ '^[a-z][a-z-]{0,39}$')
 );
 insert into inbox.kind (name) values ('mention'), ('direct'), ('reply'), ('review'), ('job'), ('invitation'),
-    ('approval'), ('moderation'), ('webhook');
+    ('approval'), ('moderation'), ('webhook'), ('subscription');
 
 create table inbox.item (
     -- Lists go by it, the newest first. An item that is told again gets another one.

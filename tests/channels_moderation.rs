@@ -3,8 +3,9 @@
 use crate::channels::{each, grow_up, refusal, send};
 use crate::channels_messages::{World, text};
 use anyhow::Result;
-use e2e::{agents::Agent, people::Person};
+use e2e::{Server, agents::Agent, people::Person};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 #[tokio::test]
 async fn what_a_moderator_hides_stays_hidden_and_a_lock_stops_every_verb() -> Result<()> {
@@ -165,6 +166,14 @@ async fn pins_are_few_and_slow_mode_and_youth_limit_posts() -> Result<()> {
     Ok(())
 }
 
+/// Lets an account block another one.
+pub async fn block(server: &Server, blocker: &Agent, blocked: Uuid) -> Result<()> {
+    let path = format!("/api/blocks/{blocked}");
+    let made = blocker.send(server, "PUT", &path, &json!({})).await?;
+    assert_eq!(made.0, 200, "{made:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn blocks_and_mutes_hide_and_silence() -> Result<()> {
     let world = World::new().await?;
@@ -176,15 +185,7 @@ async fn blocks_and_mutes_hide_and_silence() -> Result<()> {
         json!({ "to": ["ada"] }),
     )
     .await?;
-    let block = send(
-        &world.server,
-        &world.ada,
-        "PUT",
-        "/api/blocks/bob",
-        json!({}),
-    )
-    .await?;
-    assert_eq!(block.0, 200);
+    block(&world.server, &world.ada, world.bob.id).await?;
     let (path, _) = world.post(&world.bob, "you see me not @ada").await?;
     let (own, _) = world.post(&world.eve_joins().await?, "hello").await?;
     assert_eq!(world.unread(&world.ada).await?, (1, 0), "not bob's");

@@ -431,7 +431,7 @@ async fn finished_jobs_are_forgotten_by_age_and_dead_ones_later() -> Result<()> 
 async fn no_role_asks_for_work_that_it_was_not_granted() -> Result<()> {
     let database = Database::create().await?;
     database
-        .execute("grant usage on schema jobs to gather_identity; grant execute on function jobs.enqueue(text, jsonb, uuid, text, timestamptz, text, integer) to gather_identity")
+        .execute("grant usage on schema jobs to gather_identity; grant execute on function jobs.enqueue to gather_identity")
         .await?;
     let mut identity = PgConnection::connect(&database.url_of("identity")?).await?;
     let mut ask = async || {

@@ -1,5 +1,5 @@
-//! The tests' harness: the real host in this process, on a port of its own, over a real PostgreSQL
-//! database of its own, serving the real components.
+//! The tests' harness: the real host in this process, on its own port, over its own real PostgreSQL database, serving
+//! the real components.
 
 pub mod agents;
 pub mod errands;
@@ -40,12 +40,12 @@ use tokio::{
 use url::Url;
 use uuid::Uuid;
 
-/// The migrated database that each test's own is a copy of.
+/// The migrated database that each test's database is copied from.
 const TEMPLATE: &str = "template_gather";
-/// Any key will do; the same one, so that the roles' passwords fit every test's database.
+/// The master key, always the same, so that the roles' passwords fit every test's database.
 const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-/// The functions of the tests and of the benchmark.
+/// The functions that only tests and benchmarks use.
 const FIXTURES: [&str; 8] = [
     "adder",
     "errand",
@@ -57,8 +57,8 @@ const FIXTURES: [&str; 8] = [
     "wild",
 ];
 
-/// Taken by tests that need the whole machine: to build with a language's own tools, or because they wait for
-/// what must happen within a time. The others run beside them.
+/// Locked by tests that need the whole machine, to build with a language's own tools, or because something must happen
+/// within a time. Other tests run beside them.
 pub static MACHINE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The repository's folder.
@@ -87,19 +87,19 @@ pub fn master_key() -> MasterKey {
 /// The manifest as the `gather` command sees it.
 ///
 /// # Errors
-/// It cannot be read.
+/// The manifest can't be read.
 pub fn manifest() -> Result<Manifest> {
     Manifest::load(&root().join("spin.toml"))
 }
 
-/// Where a built function lies.
+/// The path of a built function.
 #[must_use]
 pub fn component_file(id: &str) -> PathBuf {
     let name = id.replace('-', "_");
     root().join(format!("target/wasm32-wasip2/function/{name}.wasm"))
 }
 
-/// The platform's manifest, and the fixtures.
+/// The platform's manifest with the fixtures.
 fn all_components() -> Result<Manifest> {
     let mut manifest = manifest()?;
     manifest.components.extend(FIXTURES.map(|id| Component {
@@ -122,10 +122,10 @@ fn build_components() -> Result<()> {
     built.clone().map_err(anyhow::Error::msg)
 }
 
-/// Builds some of the functions and fixtures as production has them.
+/// Builds some of the functions and fixtures as for production.
 ///
 /// # Errors
-/// What cargo says against it.
+/// Cargo fails.
 pub fn build_for_release(ids: &[&str]) -> Result<()> {
     let mut manifest = all_components()?;
     let components = &mut manifest.components;
@@ -133,17 +133,17 @@ pub fn build_for_release(ids: &[&str]) -> Result<()> {
     build::run(&manifest, true)
 }
 
-/// A database of a test's own.
+/// A database for one test.
 pub struct Database {
-    /// As its owner, who may do everything.
+    /// The URL for its owner, who may do everything.
     pub admin: Url,
 }
 
 impl Database {
-    /// A copy of the migrated template.
+    /// Copies the migrated template.
     ///
     /// # Errors
-    /// No server, or a migration that fails.
+    /// The server does not start, or a migration fails.
     pub async fn create() -> Result<Self> {
         static MIGRATED: OnceCell<()> = OnceCell::const_new();
         let cluster = tokio::task::spawn_blocking(cluster).await?;
@@ -161,7 +161,7 @@ impl Database {
         })
     }
 
-    /// A connection as the owner.
+    /// Connects as the owner.
     ///
     /// # Errors
     /// The server is gone.
@@ -181,10 +181,10 @@ impl Database {
         Ok(())
     }
 
-    /// The address for a function's role, as the function gets it.
+    /// The URL for a function's role, as the function gets it.
     ///
     /// # Errors
-    /// The role is none of the manifest's.
+    /// The manifest does not have such a component.
     pub fn url_of(&self, component: &str) -> Result<String> {
         let variables = variables(&self.admin, "http://x", "http://x")?;
         let name = format!("{component}_database_url");
@@ -194,7 +194,7 @@ impl Database {
             .with_context(|| format!("no {name}"))
     }
 
-    /// Runs statements in a transaction that goes on, so that others wait for what they lock.
+    /// Runs statements in a transaction that stays open, so that others wait for its locks.
     ///
     /// # Errors
     /// The server refuses one.
@@ -206,7 +206,7 @@ impl Database {
         Ok(Held(connection))
     }
 
-    /// Holds an account's row: whoever signs in to it or changes it waits.
+    /// Locks an account's row, so that signing in to it or changing it waits.
     ///
     /// # Errors
     /// The server is gone.
@@ -215,7 +215,7 @@ impl Database {
         self.hold(&row).await
     }
 
-    /// Returns once so many statements wait for locks.
+    /// Returns once this many statements wait for locks.
     async fn until_waiting(&self, count: i64) -> Result<()> {
         let mut connection = self.connect().await?;
         for _ in 0..400 {
@@ -238,7 +238,7 @@ impl Database {
 pub struct Held(PgConnection);
 
 impl Held {
-    /// Keeps what was done, and lets those go on who wait.
+    /// Commits the transaction, and lets the waiting statements go on.
     ///
     /// # Errors
     /// The server is gone.
@@ -247,7 +247,7 @@ impl Held {
         Ok(self.0.close().await?)
     }
 
-    /// Undoes what was done, and lets those go on who wait.
+    /// Rolls the transaction back, and lets the waiting statements go on.
     ///
     /// # Errors
     /// The server is gone.
@@ -258,13 +258,13 @@ impl Held {
 
 /// A host that serves in this process, and a client for it.
 pub struct Server {
-    /// `http://127.0.0.1:port`.
+    /// The server's URL, `http://127.0.0.1:port`.
     pub url: String,
     /// The server's database.
     pub database: Database,
     /// An HTTP client that keeps its connections.
     pub http: reqwest::Client,
-    /// What the components are told.
+    /// The variables of the components.
     pub variables: BTreeMap<String, String>,
     host: Option<Host>,
     sandbox: Option<Sandbox>,
@@ -274,26 +274,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// The platform: every function of `spin.toml`.
+    /// Starts the platform, with every function of `spin.toml`.
     ///
     /// # Errors
-    /// Whatever keeps the host from starting.
+    /// The host can't be started.
     pub async fn start() -> Result<Self> {
         Self::start_with(Limits::default()).await
     }
 
-    /// The platform with other limits.
+    /// Starts the platform with other limits.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// The host can't be started.
     pub async fn start_with(limits: Limits) -> Result<Self> {
         Self::start_trusting(limits, BTreeMap::new()).await
     }
 
-    /// The platform, whose operator vouches for some hosts that skills may be granted.
+    /// Starts the platform with an operator who vouches for some hosts that skills may be granted.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// The host can't be started.
     pub async fn start_trusting(
         limits: Limits,
         trusted_hosts: BTreeMap<String, SocketAddr>,
@@ -301,27 +301,27 @@ impl Server {
         Self::on(Database::create().await?, limits, trusted_hosts).await
     }
 
-    /// The platform over a database that is there and migrated.
+    /// Starts the platform over a database that exists and is migrated.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// The host can't be started.
     pub async fn over(database: Database) -> Result<Self> {
         Self::on(database, Limits::default(), BTreeMap::new()).await
     }
 
-    /// The platform, told something else than usual: variables that replace those of [`variables`].
+    /// Starts the platform with variables that replace those of [`variables`].
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// The host can't be started.
     pub async fn told(changes: &[(&str, &str)]) -> Result<Self> {
         let database = Database::create().await?;
         Self::on_told(database, Limits::default(), BTreeMap::new(), changes).await
     }
 
-    /// Another host over this server's database, which says that it is the same platform.
+    /// Starts another host of the same platform over this server's database.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// The host can't be started.
     pub async fn second_host(&self) -> Result<Self> {
         let database = Database {
             admin: self.database.admin.clone(),
@@ -330,11 +330,11 @@ impl Server {
         Self::platform(free_address()?, database, variables, Limits::default()).await
     }
 
-    /// The platform through `wasi:http` alone, on a host that answers no call to the database which would hold an
-    /// instance: what the functions find on other hosts.
+    /// Starts the platform through `wasi:http` alone, on a host that refuses calls of the database that would block an
+    /// instance, as functions find it on other hosts.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// The host can't be started.
     pub async fn through_wasi_http(limits: Limits) -> Result<Self> {
         let limits = Limits {
             whole_requests: false,
@@ -371,18 +371,18 @@ impl Server {
         Ok(server)
     }
 
-    /// A worker beside the server, in this process: it does all kinds of queued work of `spin.toml`.
+    /// Starts a worker beside the server, in this process. It runs all kinds of jobs in `spin.toml`.
     ///
     /// # Errors
-    /// It can't be started.
+    /// The worker can't be started.
     pub async fn worker(&self, times: JobTimes) -> Result<JobWorker> {
         self.worker_mailing(times, MailOptions::default()).await
     }
 
-    /// As [`Server::worker`], with a mail server.
+    /// Like [`Server::worker`], with a mail server.
     ///
     /// # Errors
-    /// It can't be started.
+    /// The worker can't be started.
     pub async fn worker_mailing(&self, times: JobTimes, mail: MailOptions) -> Result<JobWorker> {
         let database_url = secrets::role_url(&self.database.admin, &master_key(), WORKER_ROLE)?;
         JobWorker::start(JobOptions {
@@ -401,19 +401,19 @@ impl Server {
         .await
     }
 
-    /// The probe alone; `settings` are more lines of its `[component.probe]`, or tables after it, where `{source}` is
-    /// its file and `{database}` the database's address.
+    /// Starts the probe alone. `settings` are more lines of its `[component.probe]`, or tables after it, where
+    /// `{source}` is its file and `{database}` the database's URL.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// The host can't be started.
     pub async fn probe(settings: &str, limits: Limits) -> Result<Self> {
         Self::probe_reaching(&[], settings, limits).await
     }
 
-    /// The probe with more `allowed_outbound_hosts`.
+    /// Starts the probe with more `allowed_outbound_hosts`.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// The host can't be started.
     pub async fn probe_reaching(hosts: &[&str], settings: &str, limits: Limits) -> Result<Self> {
         tokio::task::spawn_blocking(build_components).await??;
         let database = Database::create().await?;
@@ -434,10 +434,10 @@ impl Server {
         Self::serve(file, listen, database, BTreeMap::new(), limits, None).await
     }
 
-    /// A function that takes requests whole, and misbehaves.
+    /// Starts a function that takes whole requests, and misbehaves.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// The host can't be started.
     pub async fn wild(limits: Limits) -> Result<Self> {
         tokio::task::spawn_blocking(build_components).await??;
         let folder = tempfile::tempdir()?;
@@ -452,10 +452,10 @@ impl Server {
         Self::serve(file, listen, database, BTreeMap::new(), limits, None).await
     }
 
-    /// The probe with its key-value store in Redis. Waits until Redis answers.
+    /// Starts the probe with its key-value store in Redis, and waits until Redis answers.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// The host can't be started.
     pub async fn probe_with_redis(url: &str) -> Result<Self> {
         let address = url.trim_start_matches("redis://").to_owned();
         for _ in 0..100 {
@@ -482,7 +482,7 @@ impl Server {
         .await
     }
 
-    /// Serves the platform's manifest: by our host, or by Spin if the tests are to run through it.
+    /// Serves the platform's manifest with Gather's host, or with Spin if the tests are to run through it.
     async fn platform(
         listen: SocketAddr,
         database: Database,
@@ -548,7 +548,7 @@ impl Server {
         })
     }
 
-    /// GET of a path.
+    /// Requests a path with GET.
     ///
     /// # Errors
     /// The connection fails.
@@ -556,7 +556,7 @@ impl Server {
         Ok(self.http.get(format!("{}{path}", self.url)).send().await?)
     }
 
-    /// The text that a path answers.
+    /// Requests a path with GET, and returns the text of the answer.
     ///
     /// # Errors
     /// The connection fails.
@@ -564,7 +564,7 @@ impl Server {
         Ok(self.get(path).await?.text().await?)
     }
 
-    /// POST of a JSON body.
+    /// Sends a JSON body to a path with POST.
     ///
     /// # Errors
     /// The connection fails.
@@ -573,11 +573,11 @@ impl Server {
         Ok(request.send().await?)
     }
 
-    /// The answers of two requests that need what is held: both wait, the second one behind the first, before it is
-    /// released.
+    /// Runs two requests that need the held locks, both waiting, the second behind the first, before the locks are
+    /// released. Returns their answers.
     ///
     /// # Errors
-    /// One does not wait, or the connection fails.
+    /// One of them does not wait, or the connection fails.
     pub async fn in_turn(
         &self,
         held: Held,
@@ -612,10 +612,10 @@ impl Server {
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    /// The host, to drain it.
+    /// The host, for example to drain it.
     ///
     /// # Panics
-    /// After [`Server::stop`], and behind Spin.
+    /// The server was stopped, or runs behind Spin.
     #[must_use]
     pub fn host(&self) -> &Host {
         self.host.as_ref().expect("our host, not stopped yet")
@@ -635,7 +635,7 @@ impl Server {
     }
 }
 
-/// What the components are told about a database, the platform's address and the sandbox's.
+/// The components' variables for a database, the platform's URL and the sandbox's.
 ///
 /// # Errors
 /// The manifest can't be read.
@@ -644,19 +644,19 @@ pub fn variables(database: &Url, url: &str, sandbox_url: &str) -> Result<BTreeMa
         public_url: url,
         sandbox_url,
         cors_origins: "",
-        // A test's client is whom it says: each can have an address of its own.
+        // A test's client is trusted to name its address, so that each can have its own.
         trusted_proxies: "127.0.0.1",
         rate_limits: "",
     };
     secrets::function_variables(&manifest()?, database, &master_key(), deployment)
 }
 
-/// Serving threads of a test's host.
+/// The number of serving threads of a test's host.
 pub const WORKERS: usize = 2;
 
 /// An HTTP client for this machine's addresses.
 pub fn http() -> reqwest::ClientBuilder {
-    // reqwest wants a cryptographic library even for plain HTTP. Fails where it has one already.
+    // reqwest requires a cryptographic library even for plain HTTP. This fails if one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy()
 }
@@ -664,7 +664,7 @@ pub fn http() -> reqwest::ClientBuilder {
 /// The `gather` command that is built with the tests.
 ///
 /// # Errors
-/// This program is nowhere.
+/// The path of this program is unknown.
 pub fn command() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     let folder = program.parent().and_then(Path::parent);
@@ -674,7 +674,7 @@ pub fn command() -> Result<PathBuf> {
 /// The command that compiles skills.
 ///
 /// # Errors
-/// As [`command`].
+/// The path of this program is unknown.
 pub fn sandbox_child() -> Result<Vec<OsString>> {
     Ok(vec![command()?.into_os_string(), "sandbox-child".into()])
 }

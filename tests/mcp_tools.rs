@@ -94,6 +94,7 @@ async fn arguments(server: &Server, tool: &str, account: Uuid) -> Result<Value> 
             .await?;
             json!({"channel": "general", "body": "Hello"})
         }
+        "search" => json!({"query": "adder", "type": "skill", "limit": 5.0}),
         "read_skill" => json!({"name": "adder"}),
         "rate_skill" => json!({"name": "adder", "rating": 5.0, "text": "It adds."}),
         "read_job" | "cancel_job" => {
@@ -160,7 +161,7 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
         let (_, admin, _) = callers.last().context("an admin")?;
         names(&list(&server, admin).await?)
     };
-    assert_eq!(all.len(), 14, "an admin may use all: {all:?}");
+    assert_eq!(all.len(), 15, "an admin may use all: {all:?}");
     for (who, token, account) in &callers {
         let listed = names(&list(&server, token).await?);
         for tool in &all {
@@ -181,8 +182,8 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
             .context("somebody")?;
         Ok(list(&server, token).await?.len())
     };
-    assert_eq!(count("a person").await?, 13);
-    assert_eq!(count("a person's key without scopes").await?, 10);
+    assert_eq!(count("a person").await?, 18);
+    assert_eq!(count("a person's key without scopes").await?, 11);
     Ok(())
 }
 
@@ -336,6 +337,7 @@ async fn tools_say_what_a_call_can_do() -> Result<()> {
         ("read_inbox", &reads),
         ("read_feed", &reads),
         ("read_comments", &reads),
+        ("search", &reads),
         (
             "post_message",
             &json!({"readOnlyHint": false, "destructiveHint": false, "idempotentHint": false, "openWorldHint": false}),

@@ -14,6 +14,7 @@ fn generated() -> Result<String> {
         inbox::router().into_openapi(),
         jobs::router().into_openapi(),
         mcp::router().into_openapi(),
+        search::router().into_openapi(),
         skills::router().into_openapi(),
         social::router().into_openapi(),
         site::router().into_openapi(),
@@ -180,6 +181,7 @@ async fn what_needs_a_token_says_so_and_refuses_without() -> Result<()> {
             "get /account/reset",
             "get /account/verify",
             "get /api/health/status",
+            "get /api/search",
             "get /api/sessions/provider",
             "get /api/sessions/provider/callback",
             "get /api/skills",
@@ -291,4 +293,169 @@ fn integers_below(
             found,
         );
     }
+}
+
+/// Readers of the document see nothing else of the API, so every operation, parameter, response, header, schema and
+/// property has a description, in the English that CONTRIBUTING.md asks for.
+#[test]
+fn everything_is_described_in_plain_english() -> Result<()> {
+    let document: Value = serde_json::from_str(&generated()?)?;
+    let mut faults = Vec::new();
+    for (path, item) in document["paths"].as_object().context("paths")? {
+        for (method, operation) in item.as_object().context("an item")? {
+            check_operation(&format!("{method} {path}"), operation, &mut faults);
+        }
+    }
+    let schemas = document["components"]["schemas"].as_object();
+    for (name, schema) in schemas.context("schemas")? {
+        require_text(
+            &format!("schema {name}"),
+            &schema["description"],
+            &mut faults,
+        );
+        check_texts(&format!("schema {name}"), schema, &mut faults);
+    }
+    assert!(
+        faults.is_empty(),
+        "{} descriptions need another wording, see CONTRIBUTING.md, section English:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
+    Ok(())
+}
+
+fn check_operation(at: &str, operation: &Value, faults: &mut Vec<String>) {
+    require_text(&format!("{at} summary"), &operation["summary"], faults);
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let at = format!("{at} parameter {}", parameter["name"]);
+        require_text(&at, &parameter["description"], faults);
+    }
+    let responses = operation["responses"].as_object();
+    for (status, response) in responses.into_iter().flatten() {
+        let at = format!("{at} response {status}");
+        require_text(&at, &response["description"], faults);
+        for (name, header) in response["headers"].as_object().into_iter().flatten() {
+            require_text(
+                &format!("{at} header {name}"),
+                &header["description"],
+                faults,
+            );
+        }
+    }
+    check_texts(at, operation, faults);
+}
+
+fn require_text(at: &str, text: &Value, faults: &mut Vec<String>) {
+    if text.as_str().is_none_or(str::is_empty) {
+        faults.push(format!("{at}: the description is missing"));
+    }
+}
+
+/// Checks the texts within a value, and that the properties of its schemas are described.
+fn check_texts(at: &str, value: &Value, faults: &mut Vec<String>) {
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        check_texts(&format!("{at}/{index}"), item, faults);
+    }
+    let is_error = at
+        .rsplit_once("/responses/")
+        .is_some_and(|(_, status)| status.len() == 3 && status.starts_with(['4', '5']));
+    for (name, inner) in value.as_object().into_iter().flatten() {
+        let at = format!("{at}/{name}");
+        match (name.as_str(), inner) {
+            ("description" | "summary", Value::String(text)) => {
+                let fault = fault_of(text).filter(|_| !(is_error && is_list_of_codes(text)));
+                faults.extend(fault.map(|fault| format!("{at}: {fault}: {text:?}")));
+            }
+            ("example" | "examples" | "default" | "enum", _) => {}
+            ("properties", Value::Object(properties)) => {
+                for (name, property) in properties {
+                    if !is_described(property) {
+                        faults.push(format!("{at}/{name}: the description is missing"));
+                    }
+                    check_texts(&format!("{at}/{name}"), property, faults);
+                }
+            }
+            _ => check_texts(&at, inner, faults),
+        }
+    }
+}
+
+/// A reference shows the description of its schema, and a choice those of its parts.
+fn is_described(schema: &Value) -> bool {
+    let has_text = |name: &str| schema[name].as_str().is_some_and(|text| !text.is_empty());
+    let parts = ["oneOf", "anyOf", "allOf"];
+    let mut parts = parts
+        .iter()
+        .flat_map(|name| schema[*name].as_array())
+        .flatten();
+    has_text("description") || has_text("$ref") || parts.any(is_described)
+}
+
+/// Why a text is not a sentence or a noun phrase that a stranger understands.
+fn fault_of(text: &str) -> Option<&'static str> {
+    const RIDDLES: [&str; 7] = [
+        "whose ",
+        "to whom",
+        "what came",
+        "only those",
+        "those ",
+        "why.",
+        "how a ",
+    ];
+    const NEGATIONS: [&str; 4] = ["is no ", "are no ", "is none", "are none"];
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let lower = words.join(" ").to_lowercase();
+    // "There is no such job." and "It is no longer valid." are good English.
+    let negates = |phrase: &&str| {
+        let mut found = lower.match_indices(*phrase);
+        found.any(|(at, _)| {
+            !lower[..at].ends_with("there ") && !lower[at + phrase.len()..].starts_with("longer ")
+        })
+    };
+    if words.len() < 3 {
+        Some("it has fewer than three words")
+    } else if RIDDLES.iter().any(|riddle| lower.starts_with(riddle)) {
+        Some("it begins like a riddle")
+    } else if NEGATIONS.iter().any(negates) {
+        Some("it says \"is no\" for \"is not a\"")
+    } else {
+        None
+    }
+}
+
+/// Whether a text is `` `one-code`, `another-code` `` and nothing else.
+fn is_list_of_codes(text: &str) -> bool {
+    text.split(", ").all(|part| {
+        let code = part
+            .strip_prefix('`')
+            .and_then(|part| part.strip_suffix('`'));
+        code.is_some_and(|code| {
+            !code.is_empty() && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+        })
+    })
+}
+
+#[test]
+fn riddles_are_told_from_descriptions() {
+    for bad in [
+        "Why.",
+        "Id",
+        "Whose it is.",
+        "To whom to send it.",
+        "Only those that are so.",
+        "A method that is no method.",
+        "Two of the accounts are none.",
+    ] {
+        assert!(fault_of(bad).is_some(), "{bad}");
+    }
+    for good in [
+        "The account that owns the key.",
+        "The token is no longer valid.",
+        "The newest message; null if there is none.",
+        "Lists the jobs whose owner is the caller.",
+    ] {
+        assert_eq!(fault_of(good), None, "{good}");
+    }
+    assert!(is_list_of_codes("`not-found`") && is_list_of_codes("`name-taken`, `last-owner`"));
+    assert!(!is_list_of_codes("not-found") && !is_list_of_codes("`Gone`, or so"));
 }

@@ -13,7 +13,8 @@ use tokio_tungstenite::{
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-const WAIT: Duration = Duration::from_secs(10);
+/// For whatever must come; a machine that is busy with other tests takes its time.
+const WAIT: Duration = Duration::from_secs(60);
 
 /// A client of the gateway's sockets.
 pub struct Client(Socket);
@@ -80,6 +81,14 @@ impl Client {
         self.until("subscribed").await
     }
 
+    /// Goes on until so many numbers have been told, with those that came before; answers them all.
+    async fn told(&mut self, frames: &mut Vec<Value>, count: usize) -> Result<Vec<u64>> {
+        while numbers(frames).len() < count {
+            frames.push(self.frame().await?);
+        }
+        Ok(numbers(frames))
+    }
+
     /// The code with which the server closes.
     async fn close_code(&mut self) -> Result<u16> {
         loop {
@@ -123,11 +132,9 @@ async fn a_subscriber_is_told_what_happens_and_resumes_without_a_gap() -> Result
         server.database.execute(&emit(&topic, number)).await?;
     }
     let mut frames = Vec::new();
-    while numbers(&frames).len() < 5 {
-        frames.push(client.frame().await?);
-    }
-    assert_eq!(numbers(&frames), [1, 2, 3, 4, 5]);
-    let second = &frames[1];
+    assert_eq!(client.told(&mut frames, 5).await?, [1, 2, 3, 4, 5]);
+    let second = frames.iter().find(|frame| frame["data"]["n"] == 2);
+    let second = second.context("the second")?;
     assert!(second["id"].is_string() && second["created_at"].is_string());
     let position = second["position"].as_str().context("position")?.to_owned();
     drop(client);
@@ -136,17 +143,20 @@ async fn a_subscriber_is_told_what_happens_and_resumes_without_a_gap() -> Result
     let late = server.database.hold(&emit(&topic, 6)).await?;
     server.database.execute(&emit(&topic, 7)).await?;
     let mut again = Client::signed_in(&server, &ada).await?;
-    let replayed = again.subscribe("account:me", Some(&position)).await?;
-    assert_eq!(numbers(&replayed), [3, 4, 5, 7]);
+    // What came just before it is replayed, or told after `subscribed` where the gateway had not read it yet.
+    let mut frames = again.subscribe("account:me", Some(&position)).await?;
+    assert_eq!(again.told(&mut frames, 4).await?, [3, 4, 5, 7]);
     late.commit().await?;
-    assert_eq!(numbers(&[again.frame().await?]), [6]);
+    assert_eq!(again.told(&mut frames, 5).await?, [3, 4, 5, 7, 6]);
+    // Each once: nothing comes again before what happens next.
+    server.database.execute(&emit(&topic, 8)).await?;
+    assert_eq!(again.told(&mut frames, 6).await?, [3, 4, 5, 7, 6, 8]);
     // The position of `subscribed` resumes, too, though no event had come then.
-    let all = Client::signed_in(&server, &ada)
-        .await?
-        .subscribe("account:me", Some(&start))
-        .await?;
-    let all: BTreeSet<_> = numbers(&all).into_iter().collect();
-    assert_eq!(all, (1..=7).collect());
+    let mut all = Client::signed_in(&server, &ada).await?;
+    let mut frames = all.subscribe("account:me", Some(&start)).await?;
+    let mut told = all.told(&mut frames, 8).await?;
+    told.sort_unstable();
+    assert_eq!(told, (1..=8).collect::<Vec<_>>());
     Ok(())
 }
 
@@ -190,9 +200,16 @@ async fn who_may_not_read_is_denied_and_rights_that_end_end_the_subscription() -
         client.frame().await?,
         json!({ "type": "denied", "topic": "test:1" })
     );
+    // What comes later on a topic that may be read would come after it.
+    client.subscribe("account:me", None).await?;
     database.execute(&emit("test:1", 2)).await?;
+    let own = emit(&format!("account:{}", bob.id), 3);
+    database.execute(&own).await?;
+    let mut frames = Vec::new();
+    assert_eq!(client.told(&mut frames, 1).await?, [3]);
     client.send(&json!({ "type": "ping" })).await?;
-    assert_eq!(client.frame().await?, json!({ "type": "pong" }));
+    let frames = client.until("pong").await?;
+    assert_eq!(numbers(&frames), [0; 0]);
     Ok(())
 }
 
@@ -271,30 +288,23 @@ async fn a_reader_that_does_not_read_is_closed_and_slows_nobody() -> Result<()> 
     deaf.subscribe("account:me", None).await?;
     let mut quick = Client::signed_in(&server, &ada).await?;
     quick.subscribe("account:me", None).await?;
-    let flood = format!(
+    // A portion is less than a queue holds, so whoever reads is never too slow. What the other one leaves unread fills
+    // the kernel's buffers first, whose size is the machine's.
+    let portion = format!(
         "select events.emit(array['{topic}'], 'test.number',
-             jsonb_build_object('n', n, 'text', repeat('x', 20000))) from generate_series(1, 1500) n"
+             jsonb_build_object('n', n, 'text', repeat('x', 20000))) from generate_series(1, 40) n"
     );
-    let reader = tokio::spawn(async move {
-        let mut seen = 0;
-        while seen < 1500 {
-            seen += numbers(&[quick.frame().await?]).len();
+    for _ in 0..250 {
+        server.database.execute(&portion).await?;
+        let mut frames = Vec::new();
+        let told = quick.told(&mut frames, 40).await?;
+        assert_eq!(told, (1..=40).collect::<Vec<_>>());
+        let metrics = server.text("/metrics").await?;
+        if metrics.contains("gather_realtime_slow_total 1") {
+            return Ok(());
         }
-        anyhow::Ok(())
-    });
-    for part in [1, 2, 3, 4, 5] {
-        let from = (part - 1) * 300 + 1;
-        let flood = flood.replace(
-            "generate_series(1, 1500)",
-            &format!("generate_series({from}, {})", part * 300),
-        );
-        server.database.execute(&flood).await?;
-        tokio::time::sleep(Duration::from_millis(150)).await;
     }
-    reader.await??;
-    let text = server.text("/metrics").await?;
-    assert!(text.contains("gather_realtime_slow_total 1"), "{text}");
-    Ok(())
+    bail!("it is never found too slow");
 }
 
 #[tokio::test]
@@ -394,10 +404,15 @@ async fn typing_is_told_to_who_is_there_and_kept_nowhere() -> Result<()> {
     assert_eq!(writer.frame().await?["code"], "not-subscribed");
     writer.subscribe(&topic, None).await?;
     reader.subscribe(&topic, None).await?;
-    writer
-        .send(&json!({ "type": "typing", "channel": channel }))
-        .await?;
-    let frame = reader.frame().await?;
+    // A gateway that has just begun may not listen yet to what is kept nowhere: somebody types on until it is told.
+    let frame = loop {
+        writer
+            .send(&json!({ "type": "typing", "channel": channel }))
+            .await?;
+        if let Ok(frame) = timeout(Duration::from_secs(3), reader.frame()).await {
+            break frame?;
+        }
+    };
     assert_eq!(
         (&frame["type"], &frame["account"]),
         (&json!("typing"), &json!(ada.id))
@@ -406,7 +421,7 @@ async fn typing_is_told_to_who_is_there_and_kept_nowhere() -> Result<()> {
     writer
         .send(&json!({ "type": "presence", "state": "online" }))
         .await?;
-    assert_eq!(reader.frame().await?["type"], "presence");
+    reader.until("presence").await?;
     let url = format!("{}/api/channels/{channel}/presence", server.url);
     let present: Value = server
         .http
@@ -472,9 +487,7 @@ async fn a_client_goes_on_at_another_gateway_where_it_stood() -> Result<()> {
             first.database.execute(&emit(&topic, number)).await?;
         }
         // It leaves in the middle of them.
-        while numbers(&frames).len() < 3 {
-            frames.push(client.frame().await?);
-        }
+        client.told(&mut frames, 3).await?;
         let mut told = frames.iter().filter(|frame| frame["type"] == "test.number");
         let last = told.next_back().context("an event")?;
         position = last["position"].as_str().map(str::to_owned);
@@ -488,10 +501,9 @@ async fn a_client_goes_on_at_another_gateway_where_it_stood() -> Result<()> {
     seen.extend(numbers(&frames));
     assert_eq!(seen, (1..=number).collect());
     // Who stayed was told each once, in their order.
-    let mut frames = Vec::new();
-    while numbers(&frames).len() < usize::try_from(number)? {
-        frames.push(stays.frame().await?);
-    }
-    assert_eq!(numbers(&frames), (1..=number).collect::<Vec<_>>());
+    let told = stays
+        .told(&mut Vec::new(), usize::try_from(number)?)
+        .await?;
+    assert_eq!(told, (1..=number).collect::<Vec<_>>());
     Ok(())
 }

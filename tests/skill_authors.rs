@@ -280,7 +280,7 @@ async fn what_is_wrong_is_said_with_what_to_do() -> Result<()> {
     assert!(
         refused(&["skill", "publish", "words"])
             .await?
-            .contains("is no tool of the component")
+            .contains("is not a tool of the component")
     );
     assert!(
         refused(&["skill", "run", "words", "--tool", "add", "--args", "[1]"])

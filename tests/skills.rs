@@ -176,13 +176,13 @@ async fn what_is_no_skill_is_refused_with_the_reason() -> Result<()> {
     )?;
     let cases: [(&str, Vec<u8>, &str); 5] = [
         ("not-a-component", module, "component new"),
-        ("not-a-component", b"GIF89a".to_vec(), "no WebAssembly"),
-        ("not-a-component", Vec::new(), "no WebAssembly"),
+        ("not-a-component", b"GIF89a".to_vec(), "not a WebAssembly"),
+        ("not-a-component", Vec::new(), "not a WebAssembly"),
         ("import-refused", foreign, "evil:corp/root"),
         (
             "nothing-callable",
             wat::parse_str("(component)")?,
-            "exports no function",
+            "does not export a function",
         ),
     ];
     for (code, wasm, word) in cases {

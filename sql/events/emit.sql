@@ -5,7 +5,7 @@
 --   subject   the object whose content `data` carries, such as `message:<id>`
 --   actor     the account that did it
 --   audience  the only accounts that may see it, of those that may read the topic; null: all of those
---   cause     the event that led to it, and `depth`, how many led to this one
+--   by_job    the job whose work does it: the event that started that led to this one
 create or replace function events.emit(
     topics text[],
     type text,
@@ -13,13 +13,13 @@ create or replace function events.emit(
     subject text default null,
     actor uuid default null,
     audience uuid[] default null,
-    cause uuid default null,
-    depth integer default 0
+    by_job uuid default null
 ) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     event uuid := platform.uuid_v7();
+    parent jobs.job;
 begin
     -- The caller's own role, not the one that this function runs as. Its owner may do all.
     if session_user <> current_user and emit.type <> 'access.changed' and not exists (
@@ -28,11 +28,15 @@ begin
         raise exception 'the role % may not emit events of the type %', session_user, emit.type
             using errcode = 'insufficient_privilege', hint = 'add a row to events.emitter in a migration';
     end if;
+    if emit.by_job is not null then
+        select j.* into parent from jobs.job j where j.id = emit.by_job;
+    end if;
     insert into events.event (id, topic, type, data, subject, actor, audience, cause, depth)
-    select event, t.topic, emit.type, emit.data, emit.subject, emit.actor, emit.audience, emit.cause, emit.depth
+    select event, t.topic, emit.type, emit.data, emit.subject, emit.actor, emit.audience, parent.cause,
+        coalesce(parent.depth, 0)
     from (select distinct unnest(emit.topics) as topic) t;
     return event;
 end
 $$;
-grant execute on function events.emit(text[], text, jsonb, text, uuid, uuid[], uuid, integer)
+grant execute on function events.emit(text[], text, jsonb, text, uuid, uuid[], uuid)
     to gather_skills;

@@ -15,9 +15,10 @@ begin
         set status = 'cancelled', cancel_requested_at = now(), finished_at = now(), queue_id = null
         where j.id = target.id;
         if target.owner_id is not null then
-            insert into events.event (topic, type, data)
+            insert into events.event (topic, type, data, cause, depth)
             values ('job:' || target.id, 'job.cancelled',
-                jobs.event_data(target.id, target.kind, 'cancelled', target.percent, target.note));
+                jobs.event_data(target.id, target.kind, 'cancelled', target.percent, target.note), target.cause,
+                target.depth);
         end if;
         return 'cancelled';
     elsif target.status = 'running' then

@@ -17,8 +17,8 @@ as $$
         from unfit u where j.queue_id = u.id
         returning j.*
     ), told as (
-        insert into events.event (topic, type, data)
-        select 'job:' || e.id, 'job.' || e.status, jobs.event_data(e.id, e.kind, e.status, e.percent, e.note)
+        insert into events.event (topic, type, data, cause, depth)
+        select 'job:' || e.id, 'job.' || e.status, jobs.event_data(e.id, e.kind, e.status, e.percent, e.note), e.cause, e.depth
         from ended e where e.owner_id is not null
     ), dropped as (
         delete from graphile_worker._private_jobs q using unfit u where q.id = u.id

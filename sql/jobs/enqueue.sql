@@ -6,6 +6,7 @@
 --   run_at    not before
 --   queue     jobs of one queue run one after another, whoever runs them
 --   priority  smaller is sooner
+--   by_job    the job whose work asks for it: what led to that led to this
 -- Answers the job's id.
 create or replace function jobs.enqueue(
     kind text,
@@ -14,13 +15,13 @@ create or replace function jobs.enqueue(
     key text default null,
     run_at timestamptz default null,
     queue text default null,
-    priority integer default 0
+    priority integer default 0,
+    by_job uuid default null
 ) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    job uuid;
-    queued bigint;
+    parent jobs.job;
 begin
     -- The caller's own role, not the one that this function runs as. Its owner may do all.
     if session_user <> current_user and not exists (
@@ -30,25 +31,11 @@ begin
             using errcode = 'insufficient_privilege',
                 hint = 'add a row to jobs.enqueuer in a migration';
     end if;
-    if char_length(enqueue.queue) not between 1 and 128 then
-        raise exception 'a queue''s name has 1 to 128 characters' using errcode = 'check_violation';
+    if enqueue.by_job is not null then
+        select j.* into parent from jobs.job j where j.id = enqueue.by_job;
     end if;
-    if enqueue.key is not null then
-        perform pg_advisory_xact_lock(
-            hashtextextended(concat_ws('/', enqueue.kind, enqueue.owner::text, enqueue.key), 1));
-        select j.id into job from jobs.job j
-        where j.kind = enqueue.kind and j.owner_id is not distinct from enqueue.owner
-        and j.key = enqueue.key and j.finished_at is null;
-        if found then
-            return job;
-        end if;
-    end if;
-    job := platform.uuid_v7();
-    queued := jobs.put(job, enqueue.kind, enqueue.run_at, enqueue.queue, enqueue.priority);
-    insert into jobs.job (id, kind, owner_id, key, payload, max_attempts, run_at, queue_id)
-    values (job, enqueue.kind, enqueue.owner, enqueue.key, coalesce(enqueue.payload, '{}'),
-        jobs.max_attempts(enqueue.kind), coalesce(enqueue.run_at, now()), queued);
-    return job;
+    return jobs.add(enqueue.kind, enqueue.payload, enqueue.owner, enqueue.key, enqueue.run_at, enqueue.queue,
+        enqueue.priority, parent.cause, coalesce(parent.depth, 0));
 end
 $$;
 grant execute on function jobs.enqueue to gather_skills;

@@ -53,8 +53,8 @@ begin
     )
     select array_agg(e.id) into done from ended e;
 
-    insert into events.event (topic, type, data)
-    select 'job:' || j.id, 'job.' || j.status, jobs.event_data(j.id, j.kind, j.status, j.percent, j.note)
+    insert into events.event (topic, type, data, cause, depth)
+    select 'job:' || j.id, 'job.' || j.status, jobs.event_data(j.id, j.kind, j.status, j.percent, j.note), j.cause, j.depth
     from jobs.job j where j.id = any (done) and j.owner_id is not null;
     return query select unnest(done);
 end

@@ -24,6 +24,9 @@ begin
         where f.finished_at < now() - case f.status when 'dead' then keep_dead else keep end
         order by f.finished_at limit 10000);
 
+    -- Workers that are gone need no wake-up.
+    delete from jobs.sleeper s where not exists (
+        select from graphile_worker._private_workers w where w.id = s.worker and w.last_heartbeat_at > now() - lease);
     perform jobs.drop_idle_queues();
     perform events.maintain('7 days');
     perform inbox.expire(1000);

@@ -9,8 +9,8 @@ as $$
         and j.worker = report_progress.worker
         returning j.*
     )
-    insert into events.event (topic, type, data)
-    select 'job:' || m.id, 'job.progress', jobs.event_data(m.id, m.kind, m.status, m.percent, m.note)
+    insert into events.event (topic, type, data, cause, depth)
+    select 'job:' || m.id, 'job.progress', jobs.event_data(m.id, m.kind, m.status, m.percent, m.note), m.cause, m.depth
     from moved m where m.owner_id is not null
 $$;
 grant execute on function jobs.report_progress to gather_worker;

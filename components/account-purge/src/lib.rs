@@ -1,17 +1,17 @@
-//! Forgets accounts that registered and never signed in, and credentials and counters that have expired. Runs by
-//! itself every few minutes; running twice does no harm.
+//! Deletes accounts that registered and never signed in, and expired credentials and counters. Runs by itself every few
+//! minutes; running it twice does no harm.
 
 use guest::{Db, Failure, Job, args};
 use serde::{Deserialize, Serialize};
 
-/// Rows that one statement deletes: its locks are short, whatever has piled up.
+/// The number of rows that one statement deletes, so that its locks are short however many rows have accumulated.
 const BATCH: i32 = 1000;
 
-/// It needs no arguments; the queue adds when it was due.
+/// The arguments: none. The queue adds the time at which the job was due.
 #[derive(Debug, Deserialize)]
 pub struct Arguments {}
 
-/// What was forgotten.
+/// The numbers of rows that were deleted.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Purged {
     /// Accounts that never signed in within a day of registering.
@@ -20,13 +20,13 @@ pub struct Purged {
     pub sessions: u64,
     /// Refresh tokens that expired more than a day ago.
     pub refresh_tokens: u64,
-    /// Answers kept for repeated requests, older than a day.
+    /// Stored answers for repeated requests, older than a day.
     pub idempotency_keys: u64,
     /// Used challenges that have expired.
     pub challenges: u64,
     /// Mailed links and claims of agents that have expired.
     pub links: u64,
-    /// Counted requests of minutes, and failures to sign in of days, that are over.
+    /// Counters of requests and of failed sign-ins whose minute or day is over.
     pub counters: u64,
 }
 
@@ -41,7 +41,7 @@ impl Purged {
         self.counters += more.counters;
     }
 
-    /// Whether a batch was full, so that there may be more.
+    /// Whether a batch was full, so that more rows may be left.
     fn is_full(&self) -> bool {
         let counts = [
             self.accounts,
@@ -58,12 +58,13 @@ impl Purged {
     }
 }
 
-/// Makes the audit trail's next partitions, and deletes batch after batch until nothing is left, or somebody wants it to stop.
+/// Creates the audit trail's next partitions, and deletes batch after batch until nothing is left or the job is
+/// cancelled.
 ///
 /// # Errors
-/// The database failed; what was deleted by then is deleted.
+/// The database failed. Rows that were deleted before stay deleted.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Purged, Failure> {
-    // By itself: it needs the trail's table for a moment.
+    // In a statement of its own, since it needs the trail's table for a moment.
     db.execute("select audit.maintain()", args![]).await?;
     let mut purged = Purged::default();
     let mut batches = 0_u32;
@@ -76,7 +77,7 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Purged, Failure> {
         if !batch.is_full() || job.is_cancelled() {
             return Ok(purged);
         }
-        // How much is left is not known: halfway there, and again.
+        // The number of rows left is unknown, so each batch covers half of the remaining progress.
         let percent = 100 - 100 / (batches + 1);
         job.progress(u8::try_from(percent).unwrap_or(99), "purging");
     }

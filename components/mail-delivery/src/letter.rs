@@ -1,24 +1,24 @@
-//! What the mails say.
+//! The texts of the mails.
 
 use serde::Deserialize;
 
-/// A mail that is due, as the database knows it.
+/// A mail that is due, as stored in the database.
 #[derive(Debug, Deserialize)]
 pub struct Recipient {
-    /// The address.
+    /// The mail address.
     pub to: String,
-    /// The account's name; none where several claim the address.
+    /// The account's name; `None` if several accounts claim the address.
     name: Option<String>,
-    /// Why it is mailed.
+    /// The purpose of the mail.
     purpose: String,
 }
 
 /// A mail's content.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Letter {
-    /// One line.
+    /// The subject, a single line.
     pub subject: String,
-    /// Plain text.
+    /// The text, without markup.
     pub text: String,
 }
 
@@ -26,12 +26,12 @@ impl Recipient {
     /// Writes the mail. `token` opens the link.
     ///
     /// # Errors
-    /// A purpose that is unknown here, or a name that could say something of its own.
+    /// The purpose is unknown, or the name could carry a message of its own.
     pub fn letter(&self, public_url: &str, token: &str) -> Result<Letter, &'static str> {
         let Some(name) = self.name.as_deref() else {
             return self.letter_to_several(public_url, token);
         };
-        // A stranger chose it, and somebody else reads it.
+        // A stranger chose the name, and somebody else reads it.
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if !name.chars().all(plain) {
             return Err("The account's name can't be mailed.");
@@ -123,7 +123,7 @@ impl Recipient {
                 "Your account has no second factor any more",
                 notice(&format!(
                     "The second factor of your account {name} was removed at\n\
-                     {public_url}. Signing in asks for no code any more."
+                     {public_url}. Signing in does not ask for a code any more."
                 )),
             ),
             _ => return Err("Mail of this purpose is unknown here."),
@@ -134,7 +134,8 @@ impl Recipient {
         })
     }
 
-    /// Writes to an address that several accounts claim, which are not named: strangers chose their names.
+    /// Writes to an address that several accounts claim. The accounts are not named, because strangers chose their
+    /// names.
     fn letter_to_several(&self, public_url: &str, token: &str) -> Result<Letter, &'static str> {
         if self.purpose != "reset" {
             return Err("Mail of this purpose is about one account.");
@@ -175,7 +176,7 @@ mod tests {
             .expect("a letter")
     }
 
-    /// The links of a text into the account's pages, each on a line of its own.
+    /// The links of a text to the account's pages, each on its own line.
     fn links(text: &str) -> Vec<&str> {
         text.lines()
             .filter(|line| line.contains("/account/"))

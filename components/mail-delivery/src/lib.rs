@@ -1,6 +1,5 @@
-//! Mails people their one-time links and notices. Each mail is a link in the database; what it says
-//! follows from the link's purpose. An attempt that is lost on the way may mail twice: the link is the
-//! same.
+//! Mails one-time links and notices to people. Each mail belongs to a link in the database, whose purpose decides the
+//! text. An attempt that is lost on the way may mail the same link twice.
 
 mod letter;
 mod outgoing;
@@ -11,17 +10,17 @@ use outgoing::Unsent;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What to mail.
+/// The arguments of the job.
 #[derive(Debug, Deserialize)]
 pub struct Arguments {
-    /// The link's row.
+    /// The id of the link's row.
     pub link: Uuid,
 }
 
-/// What became of it.
+/// The result of a delivery.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Delivery {
-    /// False: the link was used or has expired, so there was nothing to send any more.
+    /// Whether the mail was sent. False if the link was used or has expired, so that nothing had to be sent.
     pub sent: bool,
 }
 
@@ -33,8 +32,7 @@ struct Found {
 /// Sends one mail.
 ///
 /// # Errors
-/// The mail server or the database can't be reached: then again later. A mail that is refused is not
-/// tried again.
+/// The mail server or the database can't be reached, which is tried again later. A refused mail is not tried again.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Delivery, Failure> {
     let id = job.payload.link;
     let found: Found = db
@@ -48,12 +46,14 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Delivery, Failure> {
     let letter = recipient
         .letter(&public_url, &token)
         .map_err(|error| Failure::Final(error.to_owned()))?;
-    // The owner reads these: neither has the address or anything that the mail says.
+    // The job's owner reads these messages, so they contain neither the address nor anything of the mail.
     outgoing::send(recipient.to, letter)
         .await
         .map_err(|unsent| match unsent {
             Unsent::Refused => Failure::Final("The mail was refused.".to_owned()),
-            Unsent::Unavailable => Failure::Retry("The mail server took no mail.".to_owned()),
+            Unsent::Unavailable => {
+                Failure::Retry("The mail server did not accept the mail.".to_owned())
+            }
         })?;
     Ok(Delivery { sent: true })
 }

@@ -1,17 +1,17 @@
-//! Mail through the host.
+//! Sending mail through the host.
 
 use crate::letter::Letter;
 
-/// Why a mail was not sent; the host's log knows more.
+/// The reason why a mail was not sent. The host's log has the details.
 #[derive(Debug)]
 #[cfg_attr(
     not(target_family = "wasm"),
     expect(dead_code, reason = "natively nothing is refused")
 )]
 pub enum Unsent {
-    /// It never will be.
+    /// The mail was refused for good.
     Refused,
-    /// It may be later.
+    /// The mail may be accepted later.
     Unavailable,
 }
 
@@ -25,7 +25,7 @@ mod bindings {
     });
 }
 
-/// Hands a letter to the host.
+/// Passes a letter to the host.
 #[cfg(target_family = "wasm")]
 pub async fn send(to: String, letter: Letter) -> Result<(), Unsent> {
     use bindings::gather::mail::outgoing::{self, Error, Mail};
@@ -44,7 +44,7 @@ pub async fn send(to: String, letter: Letter) -> Result<(), Unsent> {
     })
 }
 
-/// Natively there is no host.
+/// Fails in native builds, which have no host.
 #[cfg(not(target_family = "wasm"))]
 pub async fn send(_: String, _: Letter) -> Result<(), Unsent> {
     Err(Unsent::Unavailable)

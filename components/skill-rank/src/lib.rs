@@ -1,24 +1,24 @@
-//! Ranks the skills: the formula stands in the database, at `skills.rank_all`. Runs by itself every few
-//! minutes; running twice does no harm.
+//! Ranks the skills by the formula in the database function `skills.rank_all`. Runs by itself every few minutes;
+//! running it twice does no harm.
 
 use guest::{Db, Failure, Job, args};
 use serde::{Deserialize, Serialize};
 
-/// It needs no arguments; the queue adds when it was due.
+/// The arguments: none. The queue adds the time at which the job was due.
 #[derive(Debug, Deserialize)]
 pub struct Arguments {}
 
-/// What came of it.
+/// The result of a ranking.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Ranked {
-    /// Skills whose rank or counts have changed.
+    /// The number of skills whose rank or counts have changed.
     pub changed: u64,
 }
 
 /// Ranks all skills in one statement.
 ///
 /// # Errors
-/// The database failed; then the ranks are as they were.
+/// The database failed. The ranks are then unchanged.
 pub async fn run(db: Db, _: Job<Arguments>) -> Result<Ranked, Failure> {
     Ok(db.one("select rank_all() as changed", args![]).await?)
 }

@@ -1,5 +1,5 @@
-//! What a review looks at and keeps: what is under review, how its examples ended, what generated calls showed.
-//! All that is kept is bounded, whatever a skill answers or writes.
+//! The evidence of a review: the version under review, the results of its examples, and the findings from generated
+//! calls. Everything that is kept is bounded, whatever a skill returns or writes.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use uuid::Uuid;
 use crate::reading::Reading;
 use crate::{Decision, rules::Verdict};
 
-/// Characters of a log that are kept, and lines.
+/// The numbers of characters and lines of a log that are kept.
 const MAX_LOG: usize = 1_000;
 const MAX_LOG_LINES: usize = 20;
-/// Characters of a value that are kept.
+/// The number of characters of a value that are kept.
 const MAX_VALUE: usize = 1_000;
-/// A longer answer is not read: a manifest has no room to expect one.
+/// The longest answer that is compared. A manifest is too small to expect a longer one.
 const MAX_COMPARED_BYTES: usize = 1 << 20;
 
-/// What is under review.
+/// The version under review.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Subject {
     pub version_id: Uuid,
@@ -33,14 +33,14 @@ pub struct Subject {
     pub status: String,
     pub held: bool,
     pub published_by: Uuid,
-    /// Of an earlier decision.
+    /// The reasons of an earlier decision.
     #[serde(default)]
     pub reasons: Value,
     #[serde(default)]
     pub quality: Option<f64>,
 }
 
-/// A tool of it.
+/// A tool of the skill.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Tool {
     pub name: String,
@@ -49,7 +49,7 @@ pub struct Tool {
     pub output_schema: Value,
 }
 
-/// An example as the manifest has it.
+/// An example of the manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     pub tool: String,
@@ -57,7 +57,7 @@ pub struct Example {
     pub expected: Ending<Value>,
 }
 
-/// How a call ends, by itself.
+/// The ending of a call that ran to its end.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ending<T> {
     Result(T),
@@ -65,22 +65,22 @@ pub enum Ending<T> {
 }
 
 impl Subject {
-    /// What it asks for.
+    /// The permissions that the skill asks for.
     pub fn permissions(&self) -> Value {
         self.manifest["permissions"].clone()
     }
 
-    /// Whether it asks for origins that it may send requests to.
+    /// Whether the skill asks for origins to send requests to.
     pub fn asks_for_origins(&self) -> bool {
         let origins = self.manifest["permissions"]["http"].as_array();
         origins.is_some_and(|origins| !origins.is_empty())
     }
 
-    /// Its examples.
+    /// The examples of the skill.
     pub fn examples(&self) -> Vec<Example> {
         let examples = self.manifest["examples"].as_array();
         let read = examples.into_iter().flatten().filter_map(|example| {
-            // An expected null is a result: told by the field being there.
+            // An expected null is a result too, so the presence of the field decides.
             let expected = match (example.get("result"), example.get("error")) {
                 (Some(result), _) => Ending::Result(result.clone()),
                 (None, error) => Ending::Error(error.cloned().unwrap_or_default()),
@@ -94,7 +94,7 @@ impl Subject {
         read.collect()
     }
 
-    /// What was decided before, if it was.
+    /// The earlier decision, if there is one.
     pub fn decision(&self) -> Option<Decision> {
         let verdict = match self.status.as_str() {
             "in_review" if self.held => Verdict::Hold,
@@ -112,51 +112,52 @@ impl Subject {
     }
 }
 
-/// Everything that was found out.
+/// Everything that the review found out.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Evidence {
     pub examples: Vec<ExampleRun>,
-    /// Examples that were not run: too many were wrong, or the time for all was up.
+    /// The number of examples that were not run, because too many were wrong or the time was up.
     pub examples_left: usize,
     pub probes: Vec<ProbeRun>,
-    /// Why the skill can't be loaded, if it can't.
+    /// The reason why the skill can't be loaded, if it can't.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unusable: Option<String>,
-    /// What a language model read in it, where one is configured.
+    /// The reading of a language model, if one is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reading: Option<Reading>,
-    /// Why the review could not be finished, if it could not.
+    /// The reason why the review could not be finished, if it could not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interruption: Option<String>,
 }
 
-/// An example, made.
+/// An example that was run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ExampleRun {
     pub tool: String,
     pub arguments: Value,
-    /// `{"result": …}` or `{"error": …}`.
+    /// The expected ending: `{"result": …}` or `{"error": …}`.
     pub expected: Value,
-    /// The same, or `{"problem": code, "detail": …}`.
+    /// The actual ending in the same form, or `{"problem": code, "detail": …}`.
     pub actual: Value,
     pub is_as_expected: bool,
-    /// It is not as expected, and that says nothing: it asked for the network, and the review did not give it.
+    /// Whether the difference is inconclusive, because the example asked for the network and the review did not provide
+    /// it.
     pub is_open: bool,
     pub used: Used,
     pub usage: Value,
     pub log: String,
 }
 
-/// Calls with generated arguments.
+/// The calls of a tool with generated arguments.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProbeRun {
     pub tool: String,
-    /// What the inputs follow from, with the digest: anybody can make the same calls.
+    /// The seed from which, together with the digest, the arguments are derived, so that anybody can repeat the calls.
     pub seed: u64,
     pub report: Report,
 }
 
-/// What the sandbox counted.
+/// The sandbox's report about generated calls.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Report {
     pub calls: u32,
@@ -165,7 +166,8 @@ pub struct Report {
     pub trapped: u32,
     pub overran: u32,
     pub denied: u32,
-    /// Calls that asked for an origin, which generated calls do not reach. How they ended is not held against the skill.
+    /// The number of calls that asked for an origin, which generated calls do not reach. Their endings do not count
+    /// against the skill.
     pub without_network: u32,
     pub nondeterministic: u32,
     pub elapsed_ms: u64,
@@ -177,26 +179,26 @@ pub struct Report {
     pub findings: Vec<Value>,
 }
 
-/// What was used of what can be granted.
+/// The permissions that calls used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Used {
     pub http: Vec<String>,
-    /// Requests that were not sent, or not answered.
+    /// The requests that were not sent or not answered.
     pub refused: Vec<RefusedRequest>,
     pub kv: bool,
     pub clock: bool,
     pub random: bool,
 }
 
-/// A request that was not sent, or not answered, and why: a word of the sandbox.
+/// A request that was not sent or not answered, with the sandbox's code for the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedRequest {
     pub origin: String,
     pub reason: String,
 }
 
-/// What the sandbox answers to a call. The values stay text: what is not kept is not taken apart.
+/// The sandbox's answer to a call. Its values stay unparsed, since not all of them are kept.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Answer<'a> {
@@ -214,7 +216,7 @@ pub struct Answer<'a> {
 }
 
 impl Evidence {
-    /// The review could not be finished in any attempt.
+    /// The evidence of a review that no attempt could finish.
     pub fn interrupted(why: &str) -> Self {
         Self {
             interruption: Some(why.to_owned()),
@@ -222,13 +224,13 @@ impl Evidence {
         }
     }
 
-    /// For the statement.
+    /// The numbers of examples for the statement.
     pub fn example_counts(&self) -> Value {
         let good = self.examples.iter().filter(|run| run.is_as_expected);
         json!({"run": self.examples.len(), "as_expected": good.count(), "not_run": self.examples_left})
     }
 
-    /// For the statement.
+    /// The sums of the reports for the statement.
     pub fn probe_counts(&self) -> Value {
         let sum = |count: fn(&Report) -> u32| {
             let counts = self.probes.iter().map(|probe| count(&probe.report));
@@ -244,7 +246,7 @@ impl Evidence {
 }
 
 impl ExampleRun {
-    /// Compares what was expected with what came; `answered`: with a result.
+    /// Compares the expected ending with the actual one; `answered` means that the call returned a result.
     pub fn new(example: &Example, answer: &Answer, answered: bool) -> Self {
         let null = |raw: Option<&RawValue>| raw.map_or("null", RawValue::get).to_owned();
         let (actual, is_as_expected) = if answered {
@@ -280,14 +282,14 @@ impl ExampleRun {
 }
 
 impl Used {
-    /// Whether a call asked for the network that it was granted, and the review did not give it.
+    /// Whether a call asked for a network that was granted but that the review did not provide.
     fn lacked_network(&self) -> bool {
         let by_review = ["no-network", "too-many-requests", "no-room"];
         let mut refused = self.refused.iter();
         refused.any(|refused| by_review.contains(&refused.reason.as_str()))
     }
 
-    /// Whether a call asked for an origin that it was granted.
+    /// Whether a call asked for an origin that was granted.
     pub fn asked_for_origin(&self) -> bool {
         let mut refused = self.refused.iter();
         !self.http.is_empty() || refused.any(|refused| refused.reason != "not-granted")
@@ -295,14 +297,14 @@ impl Used {
 }
 
 impl Report {
-    /// The calls whose ends say something of the skill.
+    /// The number of calls whose ending says something about the skill.
     pub fn judged(&self) -> u32 {
         self.calls.saturating_sub(self.without_network)
     }
 }
 
 impl ExampleRun {
-    /// The requests that were not sent or not answered, for people.
+    /// Describes the requests that were not sent or not answered, for people.
     pub fn refusals(&self) -> String {
         let refused = self.used.refused.iter();
         let told = refused
@@ -310,13 +312,13 @@ impl ExampleRun {
         told.collect()
     }
 
-    /// What it took in the sandbox, without waiting for a place there.
+    /// The time of the call in the sandbox, without waiting for a permit.
     pub fn took(&self) -> Duration {
         let milliseconds = self.usage["duration_ms"].as_f64().unwrap_or_default();
         Duration::try_from_secs_f64(milliseconds / 1000.0).unwrap_or_default()
     }
 
-    /// It did not end in its time: that may be the machine's doing.
+    /// Whether the call reached its deadline, which may be the machine's fault.
     pub fn met_deadline(&self) -> bool {
         self.actual["problem"] == "skill-deadline"
     }
@@ -328,14 +330,14 @@ fn beginning(log: &str) -> String {
     cut(&lines.join("\n")).chars().take(MAX_LOG).collect()
 }
 
-/// A text that PostgreSQL can hold, and not a long one.
+/// Shortens a text and replaces zero characters, which PostgreSQL does not store.
 pub fn cut(text: &str) -> String {
     let text = text.replace('\0', "\u{fffd}");
     text.chars().take(MAX_VALUE).collect()
 }
 
-/// A value that is kept; one that is too long, or has what PostgreSQL's JSON can't hold (zero characters),
-/// as the beginning of its text.
+/// A value in the form that is kept. If it is too long, or contains zero characters, which PostgreSQL's JSON does not
+/// store, only the beginning of its text is kept.
 pub fn kept(json: &str) -> Value {
     let whole =
         (json.len() <= MAX_VALUE && !json.contains("\\u0000")).then(|| serde_json::from_str(json));
@@ -345,17 +347,17 @@ pub fn kept(json: &str) -> Value {
     }
 }
 
-/// Whether a value is what a text says.
+/// Whether a JSON text has this value.
 fn is_same(expected: &Value, json: &str) -> bool {
     json.len() <= MAX_COMPARED_BYTES
         && serde_json::from_str::<Value>(json).is_ok_and(|actual| same(expected, &actual))
 }
 
-/// Whether two values are the same; numbers by their value, whatever their form.
+/// Whether two values are equal. Numbers are compared by value, whatever their form.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(a), Value::Number(b)) => {
-            // Whole numbers are told apart where floating-point ones are not.
+            // Integers differ where their floating-point values may be equal.
             match (a.as_i128(), b.as_i128()) {
                 (Some(a), Some(b)) => a == b,
                 _ => a.as_f64() == b.as_f64(),
@@ -437,7 +439,7 @@ pub mod tests {
         );
         assert!(
             !trapped.is_as_expected,
-            "a trap is no error of the skill's own"
+            "a trap is not an error of the skill's own"
         );
         assert_eq!(
             trapped.actual,

@@ -1,9 +1,9 @@
-//! Reviews a published version of a skill: what it is made of, whether its examples are true, how it
-//! behaves with generated inputs, whether it uses what it asks for, and, where one is configured, what a
-//! language model reads in it. Ends in a verdict by the rules in [`rules`], and a signed statement.
+//! Reviews a published version of a skill: its parts, its examples, its behaviour with generated inputs, its use of
+//! permissions and, if one is configured, the opinion of a language model. The review ends in a verdict by the rules in
+//! [`rules`], and a signed statement.
 //!
-//! Running twice does no harm: what is decided stays decided. No version stays undecided because of what it does:
-//! all that it can do is bounded here, and the last attempt leaves it to a person without trying it again.
+//! Running it twice does no harm, since decisions are final. No version can prevent a decision: everything that it can
+//! do is bounded here, and the last attempt leaves it to a person without trying it again.
 
 mod evidence;
 mod llm;
@@ -27,28 +27,28 @@ use uuid::Uuid;
 use evidence::{Evidence, Subject};
 use rules::{Finding, Severity, Verdict};
 
-/// As the sandbox knows us.
+/// The client of the sandbox, with the name by which the sandbox knows this component.
 const SANDBOX: Sandbox = Sandbox("skill-review");
-/// What the statement is.
+/// The predicate type of the statement.
 const PREDICATE: &str = "https://gather.dev/attestations/skill-review/v1";
 
-/// Reasons that are given; the findings have all.
+/// The largest number of reasons; the findings contain all of them.
 const MAX_REASONS: usize = 20;
 
-/// Which version.
+/// The arguments of the job: the version to review.
 #[derive(Debug, Deserialize)]
 pub struct Arguments {
     version_id: Uuid,
 }
 
-/// What was decided.
+/// The decision of a review.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Decision {
-    /// `approve`, `reject` or `hold`.
+    /// The verdict: `approve`, `reject` or `hold`.
     pub verdict: Verdict,
-    /// Why, where it is not approved.
+    /// The reasons, if the version is not approved.
     pub reasons: Vec<String>,
-    /// 0 to 1.
+    /// The quality from 0 to 1.
     pub quality: f64,
 }
 
@@ -65,7 +65,7 @@ struct Decided {
 /// Reviews one version.
 ///
 /// # Errors
-/// The sandbox or the database can't be reached: then again later.
+/// The sandbox or the database can't be reached, which is tried again later.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Decision, Failure> {
     let subject = find(&db, job.payload.version_id).await?;
     if let Some(decision) = subject.decision() {
@@ -82,7 +82,7 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Decision, Failure> {
         return Err(Failure::Retry("It was cancelled.".to_owned()));
     }
     let mut findings = rules::findings(&subject, &evidence);
-    // What is rejected anyway needs no reading; what could not be finished has nothing to read.
+    // A version that is rejected anyway is not read by a model, and an unfinished review has nothing to read.
     if !is_last && rules::verdict(&findings) != Verdict::Reject {
         job.progress(80, "reading");
         evidence.reading = reading::read(&subject, &evidence).await;
@@ -104,7 +104,7 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Decision, Failure> {
     if review.conclude(&db, is_last).await? {
         return Ok(decision);
     }
-    // Somebody else was faster.
+    // Another attempt or a person decided first.
     let decided = find(&db, job.payload.version_id).await?.decision();
     decided.ok_or_else(|| Failure::Retry("The decision was not taken.".to_owned()))
 }
@@ -117,7 +117,7 @@ async fn find(db: &Db, version: Uuid) -> Result<Subject, Failure> {
     found.subject.ok_or_else(none)
 }
 
-/// For the author: what is more than a note, the most serious first.
+/// The reasons for the author: all findings but notes, the most serious first.
 fn reasons(findings: &[Finding]) -> Vec<String> {
     let of = |severity| {
         let those = findings
@@ -129,7 +129,7 @@ fn reasons(findings: &[Finding]) -> Vec<String> {
     all.take(MAX_REASONS).collect()
 }
 
-/// A review that has come to its decision.
+/// A review that has reached its decision.
 struct Review<'a> {
     job: Uuid,
     subject: &'a Subject,
@@ -139,8 +139,8 @@ struct Review<'a> {
 }
 
 impl Review<'_> {
-    /// Signs what was found, and writes it down with the decision. Answers whether there was still something to
-    /// decide. `is_last`: a decision without a signature is better than none; it can only be to hold.
+    /// Signs the findings and stores them with the decision. Returns whether the version was still undecided. With
+    /// `is_last`, a decision is stored even without a signature; it can only be to hold.
     async fn conclude(&self, db: &Db, is_last: bool) -> Result<bool, Failure> {
         let now = OffsetDateTime::now_utc().format(&Rfc3339);
         let reviewed_at = now.unwrap_or_default();
@@ -166,7 +166,7 @@ impl Review<'_> {
         Ok(decided.decided)
     }
 
-    /// What is shown with the version.
+    /// The review as shown with the version.
     fn shown(&self, reviewed_at: &str) -> Value {
         json!({
             "verdict": self.decision.verdict,
@@ -180,7 +180,7 @@ impl Review<'_> {
         })
     }
 
-    /// What is signed.
+    /// The predicate that is signed.
     fn predicate(&self, reviewed_at: &str) -> Value {
         let (subject, evidence) = (self.subject, self.evidence);
         json!({
@@ -230,19 +230,19 @@ fn reviewer() -> Value {
     json!({"component": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")})
 }
 
-/// The SHA-256 of a value's JSON, whose fields are in order.
+/// The SHA-256 of a value's JSON, whose fields are sorted.
 fn digest(value: &Value) -> String {
     hex::encode(Sha256::digest(value.to_string()))
 }
 
-/// Waits.
+/// Waits for a time.
 #[cfg(target_family = "wasm")]
 async fn pause(time: Duration) {
     let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     spin_sdk::wasip3::clocks::monotonic_clock::wait_for(nanoseconds).await;
 }
 
-/// Natively there is no host whose clock to wait for.
+/// Returns at once in native builds, which have no host's clock.
 #[cfg(not(target_family = "wasm"))]
 async fn pause(_: Duration) {}
 

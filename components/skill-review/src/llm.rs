@@ -1,4 +1,4 @@
-//! A language model behind one of the two protocols that most providers speak: OpenAI's chat completions and
+//! A language model behind one of the two protocols that most providers offer: OpenAI's chat completions and
 //! Anthropic's messages. It is asked once for an answer of a given schema.
 
 use std::fmt;
@@ -12,19 +12,19 @@ use serde_json::{Value, json};
 
 use crate::pause;
 
-/// The largest answer.
+/// The largest answer in bytes.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
-/// Tokens of an answer.
+/// The largest number of tokens in an answer.
 const MAX_TOKENS: u32 = 2_000;
-/// How long a provider may be silent before and within its answer.
+/// The longest silence of a provider before and within its answer.
 const SILENCE: Duration = Duration::from_secs(60);
-/// The longest pause that a provider may ask for before the second attempt, and the one where it asks for none.
+/// The longest pause that a provider may ask for before the second attempt, and the pause if it asks for none.
 const MAX_PAUSE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_secs(2);
 /// The version of Anthropic's protocol.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
-/// Which protocol.
+/// The protocol of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     OpenAi,
@@ -34,14 +34,14 @@ enum Protocol {
 /// A configured model.
 pub struct Model {
     protocol: Protocol,
-    /// Up to the version: `https://api.openai.com/v1`.
+    /// The base URL including the version, such as `https://api.openai.com/v1`.
     url: String,
-    /// Its name.
+    /// The model's name.
     pub name: String,
     key: String,
 }
 
-/// Why there is no answer. Holds no secret.
+/// The reason why there is no answer, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoAnswer(pub String);
 
@@ -52,7 +52,7 @@ impl fmt::Display for NoAnswer {
 }
 
 impl Model {
-    /// The model of the component's variables; `None`: none is configured.
+    /// The model that the component's variables configure; `None` if there is none.
     pub async fn configured() -> Option<Self> {
         let protocol = match variable("llm_provider").await?.as_ref() {
             "openai" => Protocol::OpenAi,
@@ -76,7 +76,7 @@ impl Model {
         })
     }
 
-    /// As the configuration names the protocol.
+    /// The protocol's name in the configuration.
     pub fn provider(&self) -> &'static str {
         match self.protocol {
             Protocol::OpenAi => "openai",
@@ -84,7 +84,7 @@ impl Model {
         }
     }
 
-    /// Asks for an object of `schema`. Tried once more if the provider is busy.
+    /// Asks for an object of `schema`, with a second attempt if the provider is busy.
     ///
     /// # Errors
     /// The provider can't be reached, refuses, or answers with something else.
@@ -145,7 +145,7 @@ impl Model {
             Protocol::Anthropic => format!("{}/messages", self.url),
         })
         .header(CONTENT_TYPE, "application/json")
-        // Servers of small models do not all take a body in chunks.
+        // Some servers of small models do not accept a body in chunks.
         .header(CONTENT_LENGTH, body.len());
         let request = match self.protocol {
             Protocol::OpenAi if self.key.is_empty() => request,
@@ -195,7 +195,7 @@ impl Model {
     }
 }
 
-/// As long as the provider asks for, within bounds. A date instead of seconds is not read.
+/// The pause that the provider asks for, within bounds. Dates instead of seconds are ignored.
 fn asked_pause<T>(answer: &Response<T>) -> Duration {
     let header = answer.headers().get(RETRY_AFTER);
     let seconds = header.and_then(|value| value.to_str().ok()?.trim().parse().ok());

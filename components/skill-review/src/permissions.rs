@@ -1,14 +1,14 @@
-//! What a skill asks for, beside what it can use and what it used.
+//! The permissions that a skill asks for, compared with those that it can use and has used.
 
 use serde_json::Value;
 
 use crate::evidence::{Evidence, Subject, Used};
 use crate::rules::Findings;
 
-/// Asking for more origins than this needs a person.
+/// The number of origins above which a person must decide.
 const MAX_ORIGINS: usize = 5;
 
-/// A permission: whether it is asked for, what has to be imported to use it, whether it was used.
+/// A permission: whether the skill asks for it, the interface that it must import, and whether it was used.
 struct Permission {
     name: &'static str,
     asked: bool,
@@ -16,7 +16,7 @@ struct Permission {
     used: bool,
 }
 
-/// Whether anything is asked for that lets two equal calls end differently.
+/// Whether the skill asks for a permission that lets two equal calls end differently.
 pub fn explains_differences(subject: &Subject) -> bool {
     listed(subject, &Used::default())
         .iter()
@@ -64,7 +64,7 @@ fn origins(permissions: &Value) -> impl Iterator<Item = &str> {
     list.into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// What all calls used together.
+/// The permissions that all calls together used.
 fn used(evidence: &Evidence) -> Used {
     let of_examples = evidence.examples.iter().map(|run| &run.used);
     let of_probes = evidence.probes.iter().map(|probe| &probe.report.used);
@@ -80,7 +80,7 @@ fn used(evidence: &Evidence) -> Used {
 }
 
 impl Findings {
-    /// What is found in the permissions.
+    /// Adds the findings about permissions.
     pub fn of_permissions(&mut self, subject: &Subject, evidence: &Evidence) {
         let imports = subject.facts["imports"].as_array();
         let imports: Vec<_> = imports
@@ -96,16 +96,16 @@ impl Findings {
             match (permission.asked, is_imported) {
                 (true, false) => {
                     let package = interface.trim_end_matches('/');
-                    self.reject("unused-permission", format!("It asks for `{name}` and can't use it: the component imports nothing of {package}. Leave the permission out."));
+                    self.reject("unused-permission", format!("It asks for `{name}` but can't use it: the component does not import {package}. Leave the permission out."));
                 }
                 (true, true) if !permission.used => self.note(
                     "permission-not-seen",
-                    format!("It asks for `{name}` and no call of the review used it."),
+                    format!("It asks for `{name}` but no call of the review used it."),
                 ),
-                // Clocks and random numbers are there without being asked for, only not real ones.
+                // Clocks and random numbers exist without a permission, but are not real.
                 (false, true) if matches!(name, "http" | "kv") => self.note(
                     "import-without-permission",
-                    format!("It imports {interface}… and does not ask for `{name}`: using it is refused."),
+                    format!("It imports {interface}… but does not ask for `{name}`: using it is refused."),
                 ),
                 _ => (),
             }

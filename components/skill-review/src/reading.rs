@@ -1,5 +1,5 @@
-//! What a language model reads in a skill. It can make a verdict stricter, never milder: what it doubts a
-//! person looks at. What it is shown is a stranger's text, which may try to talk to it.
+//! The reading of a skill by a language model. It can only make a verdict stricter: a person decides about its doubts.
+//! The model sees a stranger's text, which may try to address it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,29 +9,29 @@ use crate::evidence::{Evidence, Subject};
 use crate::llm::Model;
 use crate::suspicion::is_hidden;
 
-/// Characters of each part that the model is shown.
+/// The number of characters of each part that the model sees.
 const MAX_PART: usize = 20_000;
-/// Reasons and risks that are kept, and characters of each.
+/// The numbers of reasons and risks that are kept, and of characters of each.
 const MAX_LINES: usize = 8;
 const MAX_LINE: usize = 400;
 
-/// What a model read.
+/// The result of a reading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reading {
     pub provider: &'static str,
     pub model: String,
-    /// `None`: it gave no answer that could be used.
+    /// The model's verdict; `None` if its answer could not be used.
     pub verdict: Option<Opinion>,
     pub reasons: Vec<String>,
     pub risks: Vec<String>,
-    /// It found texts that talk to a reviewer.
+    /// Whether the model found texts that address a reviewer.
     pub addresses_reviewer: bool,
-    /// Why there is no verdict.
+    /// The reason why there is no verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
 
-/// What a model thinks.
+/// The opinion of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Opinion {
@@ -40,7 +40,7 @@ pub enum Opinion {
     Reject,
 }
 
-/// The form of the answer. Anything else is no answer.
+/// The required form of the answer. Any other form is refused.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answer {
@@ -61,12 +61,12 @@ const SYSTEM: &str = "You review a WebAssembly component that a stranger publish
     tools)? Answer with the form and nothing else: verdict approve, hold (a person shall look) or reject; reasons; risks.";
 
 impl Reading {
-    /// What a person has to look at.
+    /// The doubts that a person must decide about.
     pub fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
         if self.addresses_reviewer {
             doubts.push(
-                "The language model found texts that talk to a reviewer or a model.".to_owned(),
+                "The language model found texts that address a reviewer or a model.".to_owned(),
             );
         }
         if matches!(self.verdict, Some(Opinion::Hold | Opinion::Reject)) {
@@ -78,7 +78,7 @@ impl Reading {
         doubts
     }
 
-    /// What is worth knowing.
+    /// The notes for information.
     pub fn notes(&self) -> Vec<String> {
         let failure = self
             .failure
@@ -88,7 +88,7 @@ impl Reading {
     }
 }
 
-/// Asks the configured model; `None`: none is configured.
+/// Asks the configured model; `None` if none is configured.
 pub async fn read(subject: &Subject, evidence: &Evidence) -> Option<Reading> {
     let model = Model::configured().await?;
     let fence = Uuid::new_v4().simple().to_string();
@@ -140,7 +140,7 @@ fn schema() -> Value {
     })
 }
 
-/// What the model is shown, each part between lines that nobody can foresee.
+/// The question for the model. Each part stands between lines that nobody can predict.
 fn question(subject: &Subject, evidence: &Evidence, fence: &str) -> String {
     let mut manifest = subject.manifest.clone();
     let fields = manifest.as_object_mut();
@@ -158,12 +158,12 @@ fn question(subject: &Subject, evidence: &Evidence, fence: &str) -> String {
 
 fn part(fence: &str, name: &str, text: &str) -> String {
     let text: String = text.chars().take(MAX_PART).map(seen).collect();
-    // The word is random, so a text can't hold it but by chance.
+    // The word is random, so a text can contain it only by chance.
     let text = text.replace(fence, "");
     format!("<{name} {fence}>\n{text}\n</{name} {fence}>\n")
 }
 
-/// What a person would not see, a model shall not read.
+/// Replaces characters that a person would not see, so that a model does not read them either.
 fn seen(c: char) -> char {
     if is_hidden(c) { '\u{fffd}' } else { c }
 }

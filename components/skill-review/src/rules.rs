@@ -1,4 +1,4 @@
-//! The rules of the review: what is found in the evidence, how serious it is, and what follows. Published in
+//! The rules of the review: the findings in the evidence, their severity, and the verdict. They are published in
 //! `docs/skills.md`.
 
 use serde::{Deserialize, Serialize};
@@ -7,34 +7,34 @@ use crate::evidence::{Evidence, ExampleRun, ProbeRun, Report, Subject, cut};
 use crate::permissions::explains_differences;
 use crate::{suspicion, toolchains};
 
-/// More generated calls than this share may not trap, and not meet a limit.
+/// The largest share of generated calls that may trap or reach a limit.
 const MAX_SHARE: f64 = 0.05;
-/// With fewer calls a share says too little.
+/// The number of calls below which a share says too little.
 const MIN_CALLS: u32 = 20;
 
-/// What was found.
+/// A finding of the review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// A stable word.
+    /// The stable code of the finding.
     pub code: &'static str,
     pub severity: Severity,
-    /// What, and what to do about it.
+    /// The fault, and what to do about it.
     pub detail: String,
 }
 
-/// How serious a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth knowing.
+    /// For information.
     Note,
-    /// A person has to look.
+    /// A person must decide.
     Hold,
-    /// It is rejected.
+    /// The version is rejected.
     Reject,
 }
 
-/// What follows.
+/// The verdict of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -45,7 +45,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// As it is written.
+    /// The verdict as JSON spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Approve => "approve",
@@ -55,7 +55,7 @@ impl Verdict {
     }
 }
 
-/// The most serious finding decides.
+/// The verdict, which the most serious finding decides.
 pub fn verdict(findings: &[Finding]) -> Verdict {
     match findings.iter().map(|finding| finding.severity).max() {
         Some(Severity::Reject) => Verdict::Reject,
@@ -64,7 +64,7 @@ pub fn verdict(findings: &[Finding]) -> Verdict {
     }
 }
 
-/// Everything that the evidence shows.
+/// All findings in the evidence.
 pub fn findings(subject: &Subject, evidence: &Evidence) -> Vec<Finding> {
     let mut found = Findings::default();
     if let Some(why) = &evidence.interruption {
@@ -99,7 +99,7 @@ pub fn findings(subject: &Subject, evidence: &Evidence) -> Vec<Finding> {
     found.0
 }
 
-/// Findings, as they come.
+/// The findings so far.
 #[derive(Default)]
 pub struct Findings(Vec<Finding>);
 
@@ -112,17 +112,17 @@ impl Findings {
         });
     }
 
-    /// Worth knowing.
+    /// Adds a finding for information.
     pub fn note(&mut self, code: &'static str, detail: String) {
         self.add(code, Severity::Note, &detail);
     }
 
-    /// A person has to look.
+    /// Adds a finding that a person must decide about.
     pub fn hold(&mut self, code: &'static str, detail: String) {
         self.add(code, Severity::Hold, &detail);
     }
 
-    /// Reason enough to reject.
+    /// Adds a finding that rejects the version.
     pub fn reject(&mut self, code: &'static str, detail: String) {
         self.add(code, Severity::Reject, &detail);
     }
@@ -165,7 +165,8 @@ impl Findings {
         }
     }
 
-    /// Examples that did not get the network that they asked for: a tool that none shows is left to a person.
+    /// Adds findings about examples that did not get the network that they asked for. If no example shows a tool, a
+    /// person must decide.
     fn of_open_examples(&mut self, tool: &str, evidence: &Evidence) {
         let runs = || evidence.examples.iter().filter(|run| run.tool == tool);
         let open = runs().filter(|run| run.is_open).count();
@@ -186,16 +187,16 @@ impl Findings {
         let (tool, report) = (&probe.tool, &probe.report);
         let (calls, judged) = (report.calls, report.judged());
         self.of_share("traps", report.trapped, judged, format!("`{tool}` traps in {} of {judged} calls with generated arguments. Answer with an error instead (`result<…, string>`).", report.trapped));
-        self.of_share("overruns", report.overran, judged, format!("`{tool}` meets a limit (time, fuel, memory or output) in {} of {judged} calls with generated arguments. Bound the work, or ask for more in `limits`.", report.overran));
+        self.of_share("overruns", report.overran, judged, format!("`{tool}` reaches a limit (time, fuel, memory or output) in {} of {judged} calls with generated arguments. Bound the work, or ask for more in `limits`.", report.overran));
         if judged < calls {
             let without = report.without_network;
             self.note("without-network", format!("`{tool}` asks for an origin in {without} of {calls} calls with generated arguments, which reach none. How these ended is not held against it."));
         }
         if report.denied > 0 {
-            self.reject("denied", format!("`{tool}` reaches for what the manifest does not ask for in {} of {calls} calls. Ask for it in `permissions`, or leave it.", report.denied));
+            self.reject("denied", format!("`{tool}` uses something that the manifest does not ask for in {} of {calls} calls. Ask for it in `permissions`, or do without.", report.denied));
         }
         if report.nondeterministic > 0 && !explains_differences(subject) {
-            self.reject("nondeterministic", format!("`{tool}` ends otherwise, or uses other fuel, in {} of {calls} calls that are made twice, with no permission that explains it.", report.nondeterministic));
+            self.reject("nondeterministic", format!("`{tool}` ends differently, or uses another amount of fuel, in {} of {calls} calls that were made twice, and no permission explains it.", report.nondeterministic));
         }
         if report.out_of_budget {
             self.note(
@@ -207,7 +208,7 @@ impl Findings {
         }
     }
 
-    /// What some calls may do, and not many.
+    /// Adds a finding whose severity depends on the share of calls.
     fn of_share(&mut self, code: &'static str, count: u32, calls: u32, detail: String) {
         if count == 0 {
             return;
@@ -222,7 +223,7 @@ impl Findings {
 
     fn of_texts(&mut self, subject: &Subject, evidence: &Evidence) {
         if let Some(words) = suspicion::address(subject, evidence) {
-            self.hold("talks-to-reader", format!("Its texts talk to a reviewer or to a model: “{words}”. Say what the skill does, and nothing else."));
+            self.hold("talks-to-reader", format!("Its texts address a reviewer or a model: “{words}”. Say what the skill does, and nothing else."));
         }
         if let Some(hidden) = suspicion::hidden_character(subject) {
             self.hold(
@@ -244,8 +245,8 @@ impl Findings {
     }
 }
 
-/// 0 to 1: 0.4 for examples (the share of tools that have a true one), 0.3 for generated calls that neither
-/// trap nor meet a limit, 0.15 for described tools, 0.1 for a readme of 200 characters, 0.05 for a licence.
+/// The quality from 0 to 1: 0.4 for examples (the share of tools with a true one), 0.3 for generated calls that neither
+/// trap nor reach a limit, 0.15 for described tools, 0.1 for a readme of 200 characters, 0.05 for a licence.
 pub fn quality(subject: &Subject, evidence: &Evidence, findings: &[Finding]) -> f64 {
     if verdict(findings) == Verdict::Reject || evidence.interruption.is_some() {
         return 0.0;

@@ -1,4 +1,4 @@
-//! Each rule, and that no other thing decides.
+//! Tests of each rule, and that nothing else decides.
 
 use super::*;
 use crate::evidence::{ExampleRun, RefusedRequest, Report, Tool, Used, tests::subject as version};
@@ -321,7 +321,7 @@ fn what_generated_calls_do_for_want_of_the_network_is_not_held_against_a_skill()
     assert_eq!(decide(&subject, &evidence), (Verdict::Approve, vec![]));
     assert_eq!(notes(&subject, &evidence), ["without-network"]);
     assert_eq!(quality(&subject, &evidence, &[]), 1.0);
-    // The judged ones are judged among themselves.
+    // The share is taken among the judged calls only.
     let report = &mut evidence.probes[0].report;
     (report.without_network, report.trapped) = (100, 6);
     assert_eq!(

@@ -1,11 +1,11 @@
-//! Texts that have no business in a skill: those that talk to whoever reads it, and characters that nobody sees.
-//! A language model can be talked out of noticing; this can't.
+//! Suspicious texts in a skill: those that address its readers, and invisible characters. A language model can be
+//! persuaded to ignore them; this code can't.
 
 use serde_json::Value;
 
 use crate::evidence::{Evidence, Subject};
 
-/// Orders to forget what was said: one of these words, then one of the next, then one of the last, close to
+/// Orders to ignore earlier instructions: one of these words, then one of the next list, then one of the last, close to
 /// each other.
 const FORGET: [&str; 6] = [
     "ignore",
@@ -34,10 +34,10 @@ const ORDERS: [&str; 6] = [
     "directives",
     "guidelines",
 ];
-/// Words between them, at most.
+/// The largest number of words between them.
 const NEAR: usize = 4;
 
-/// Words to a reviewer, or to a model behind a caller's back.
+/// Phrases that address a reviewer, or a model behind its caller's back.
 const PHRASES: [&str; 20] = [
     "dear reviewer",
     "attention reviewer",
@@ -61,7 +61,7 @@ const PHRASES: [&str; 20] = [
     "without telling the user",
 ];
 
-/// What talks to the reader in a skill's texts and in what it answered, if anything does: the words.
+/// Finds a text of a skill, or of its answers, that addresses the reader, and returns the words.
 pub fn address(subject: &Subject, evidence: &Evidence) -> Option<String> {
     let mut texts = Vec::new();
     collect(&subject.manifest, &mut texts);
@@ -77,8 +77,8 @@ pub fn address(subject: &Subject, evidence: &Evidence) -> Option<String> {
     texts.into_iter().find_map(talks)
 }
 
-/// A character that is there to be read by machines only, in what the author says about the skill. Examples
-/// may have any: they show what the skill does with them.
+/// Finds a character that only machines read in the author's description of the skill. Examples may contain any, since
+/// they show how the skill handles them.
 pub fn hidden_character(subject: &Subject) -> Option<char> {
     let fields = subject.manifest.as_object().into_iter().flatten();
     let mut texts = Vec::new();
@@ -94,14 +94,13 @@ pub fn hidden_character(subject: &Subject) -> Option<char> {
         .find(|c| is_hidden(*c))
 }
 
-/// Characters without a shape that no script needs: marks that turn the direction of text, spaces without
-/// width, and the tags that repeat ASCII unseen. The joiners that some scripts and emoji are written with are
-/// none of them.
+/// Whether a character is invisible and not needed by any script: marks that turn the direction of text, spaces without
+/// width, and the tags that repeat ASCII invisibly. The joiners of some scripts and of emoji are not among them.
 pub fn is_hidden(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// All texts in a value, names of fields included.
+/// Collects all texts in a value, including names of fields.
 fn collect<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
     match value {
         Value::String(text) => texts.push(text),
@@ -139,8 +138,8 @@ fn talks(text: &str) -> Option<String> {
     found.map(|phrase| (*phrase).to_owned())
 }
 
-/// The words of a text in lower case, written differently or not: letters that look like Latin ones count as
-/// those, and what nobody sees does not count.
+/// The words of a text in lower case. Letters that look like Latin ones count as those, and invisible characters are
+/// ignored.
 fn words(text: &str) -> Vec<String> {
     let seen = text
         .chars()
@@ -153,7 +152,7 @@ fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The Latin letter that a letter looks like.
+/// The Latin letter that a letter resembles.
 fn latin(c: char) -> char {
     match c {
         'а' | 'А' | 'α' | 'Α' => 'a',
@@ -165,7 +164,7 @@ fn latin(c: char) -> char {
         'ѕ' | 'Ѕ' => 's',
         'у' | 'У' | 'υ' => 'y',
         'х' | 'Х' | 'χ' => 'x',
-        // Full-width forms stand in ASCII's order.
+        // Full-width forms have the same order as ASCII.
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         _ => c,
     }

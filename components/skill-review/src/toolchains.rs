@@ -1,22 +1,22 @@
-//! Toolchains with known faults in what they produce. A component tells in its `producers` section what made
-//! it; that is the author's word, so an entry here is a reason to look, not a proof.
+//! Toolchains with known faults in the code that they produce. A component names its tools in its `producers` section;
+//! that is the author's claim, so an entry here is a reason to look, not a proof.
 //!
-//! Listed is what can harm a component's own callers: in the standard library that ends up in the component, and
-//! reachable where a panic ends the call. Faults of build tools, of other platforms, and those that need a panic to
-//! be caught are left out. The versions are those of the RustSec advisory database.
+//! The list contains faults that can harm a component's own callers: in the standard library that becomes part of the
+//! component, and reachable where a panic ends the call. Faults of build tools, of other platforms, and those that
+//! require a caught panic are left out. The versions are those of the RustSec advisory database.
 
 use semver::Version;
 
 /// A fault of a toolchain.
 struct Advisory {
-    /// As `producers` names the tool.
+    /// The tool's name in `producers`.
     tool: &'static str,
-    /// The first version that has the fault, and the first that does not.
+    /// The first version with the fault, and the first without it.
     from: Version,
     fixed: Version,
-    /// Where to read more.
+    /// The id of the advisory.
     id: &'static str,
-    /// What it does to components.
+    /// The effect on components.
     why: &'static str,
 }
 
@@ -58,7 +58,7 @@ static ADVISORIES: [Advisory; 5] = [
     },
 ];
 
-/// What is known about the tools that made a component: lines such as `rustc 1.95.0 (59807616e 2026-04-14)`.
+/// Finds known faults of the tools that made a component, from lines such as `rustc 1.95.0 (59807616e 2026-04-14)`.
 pub fn known_faults(lines: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     for line in lines {
@@ -69,7 +69,7 @@ pub fn known_faults(lines: &[String]) -> Vec<String> {
         let Ok(version) = Version::parse(version.trim_start_matches('v')) else {
             continue;
         };
-        // A nightly is what it leads to.
+        // A nightly counts as the release that it leads to.
         let release = Version::new(version.major, version.minor, version.patch);
         let affected = ADVISORIES.iter().filter(|advisory| {
             advisory.tool == tool && advisory.from <= release && release < advisory.fixed

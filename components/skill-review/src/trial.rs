@@ -1,5 +1,5 @@
-//! Tries a skill out in the sandbox: makes its examples, and calls with generated arguments. What strangers'
-//! code takes is bounded here as a whole; each call is bounded by the sandbox.
+//! Tries a skill out in the sandbox: runs its examples, and calls its tools with generated arguments. The total effort
+//! for strangers' code is bounded here; the sandbox bounds each call.
 
 use std::time::{Duration, Instant};
 
@@ -14,22 +14,23 @@ use crate::evidence::{
 };
 use crate::{Arguments, SANDBOX, pause};
 
-/// Generated calls of each tool, each made twice.
+/// The number of generated calls of each tool, each made twice.
 const CALLS: u32 = 200;
-/// What all generated calls of a skill may take together.
+/// The time for all generated calls of a skill.
 const PROBES_TIME: Duration = Duration::from_secs(12);
-/// What all examples of a skill may take together. One more may have begun by then.
+/// The time for all examples of a skill. The last one may exceed it.
 const EXAMPLES_TIME: Duration = Duration::from_secs(120);
-/// What they may take with the waiting for a busy sandbox; then it is tried again later.
+/// The time for all examples including waits for a busy sandbox, after which the attempt is given up.
 const EXAMPLES_WAIT: Duration = Duration::from_secs(300);
-/// So many examples, the first ones, may reach the origins that the skill asks for, once each: these are strangers, too.
+/// The number of examples, from the first, that may reach the origins that the skill asks for, once each, since those
+/// are strangers too.
 const NETWORK_EXAMPLES: usize = 5;
-/// So many wrong examples are enough.
+/// The number of wrong examples after which no more are run.
 const MAX_WRONG: usize = 5;
-/// How often a busy sandbox is waited for in one attempt, and how long each time.
+/// The number of waits for a busy sandbox in one attempt, and the length of each.
 const MAX_PAUSES: u32 = 20;
 const PAUSE: Duration = Duration::from_secs(1);
-/// How a call may end, by the skill's doing. Any other problem is the platform's.
+/// The codes of endings that the skill causes. The platform causes any other problem.
 const ENDINGS: [&str; 9] = [
     "invalid-arguments",
     "permission-denied",
@@ -42,18 +43,18 @@ const ENDINGS: [&str; 9] = [
     "unknown-tool",
 ];
 
-/// Why there is no evidence.
+/// The reason why gathering evidence stopped.
 #[derive(Debug, PartialEq, Eq)]
 enum Stopped {
-    /// The skill can't be loaded: that is evidence, too.
+    /// The skill can't be loaded, which is evidence too.
     Unusable(String),
-    /// The sandbox has no room, and has not begun what it was asked for.
+    /// The sandbox has no free permit and has not begun the call.
     Busy,
     /// The platform could not do its part.
     Failed(String),
 }
 
-/// Time that steps share: what one leaves is the others'.
+/// The time that steps share. Time that one step leaves goes to the others.
 #[derive(Debug)]
 struct Budget {
     left: Duration,
@@ -68,7 +69,7 @@ impl Budget {
         }
     }
 
-    /// What the next step may take; `None`: nothing is left.
+    /// The time for the next step; `None` if nothing is left.
     fn share(&self) -> Option<Duration> {
         let share = self.left / self.steps.max(1);
         (!share.is_zero()).then_some(share)
@@ -80,7 +81,7 @@ impl Budget {
     }
 }
 
-/// Whether an example is to be made, or what it answered in an earlier attempt.
+/// Whether an example is to be run, or its outcome in an earlier attempt.
 #[derive(Debug, Deserialize)]
 struct Begun {
     is_first: bool,
@@ -94,10 +95,10 @@ struct Trial<'a> {
     pauses: u32,
 }
 
-/// Makes the examples and the generated calls. Somebody who wants it to stop gets what there is by then.
+/// Runs the examples and the generated calls. If the job is cancelled, returns the evidence so far.
 ///
 /// # Errors
-/// The platform could not do its part: again later.
+/// The platform could not do its part, which is tried again later.
 pub async fn gather(db: &Db, subject: &Subject, job: &Job<Arguments>) -> Result<Evidence, String> {
     let mut evidence = Evidence::default();
     let mut trial = Trial {
@@ -125,7 +126,7 @@ impl Trial<'_> {
         self.run_probes(evidence).await
     }
 
-    /// Loads the skill, so that no tool's time goes into compiling it.
+    /// Loads the skill, so that compiling it does not use up a tool's time.
     async fn load(&mut self) -> Result<(), Stopped> {
         if let Some(tool) = self.subject.tools.first() {
             self.probe(&tool.name, 0, 0, Duration::ZERO).await?;
@@ -161,8 +162,8 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// Makes an example that may reach an origin, unless an earlier attempt of the review has: what that answered is
-    /// kept, and where it was lost the example is made without the network.
+    /// Runs an example that may reach an origin, unless an earlier attempt of the review has. The outcome of that
+    /// attempt is kept; if it was lost, the example is run without the network.
     async fn run_once(&mut self, at: usize, example: &Example) -> Result<ExampleRun, Stopped> {
         let (version, number) = (
             self.subject.version_id,
@@ -185,7 +186,7 @@ impl Trial<'_> {
         let outcome = match &run {
             Ok(run) => Some(json!(run)),
             Err(Stopped::Busy | Stopped::Unusable(_)) => None,
-            // Nobody knows how far it came.
+            // How far the call got is unknown.
             Err(Stopped::Failed(_)) => return run,
         };
         self.db
@@ -277,7 +278,7 @@ impl Trial<'_> {
         ])
     }
 
-    /// Asks the sandbox, and waits where it is busy.
+    /// Asks the sandbox, and waits while it is busy.
     async fn ask(
         &mut self,
         path: &str,
@@ -310,13 +311,13 @@ fn no_database(error: guest::db::Error) -> Stopped {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Heard {
-    /// About the skill.
+    /// An answer about the skill.
     Answer,
-    /// Too many calls at this moment.
+    /// The sandbox has too many calls at the moment.
     Busy,
 }
 
-/// What an answer is about. Only what the sandbox says by name is held against a skill.
+/// Classifies an answer. Only endings that the sandbox names count against a skill.
 fn judge(status: StatusCode, body: &[u8]) -> Result<Heard, Stopped> {
     if status == StatusCode::OK {
         return Ok(Heard::Answer);
@@ -338,7 +339,8 @@ fn read(body: &[u8]) -> Result<Answer<'_>, Stopped> {
         .map_err(|_| Stopped::Failed("The sandbox's answer can't be read.".to_owned()))
 }
 
-/// Follows from the digest and the tool's place. Below 2^53, so that it can be read everywhere.
+/// Derives the seed from the digest and the tool's index. It is below 2^53, so that all JSON readers represent it
+/// exactly.
 fn seed(digest: &str, at: usize) -> u64 {
     let digits = digest.trim_start_matches("sha256:").get(..12);
     let start = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());

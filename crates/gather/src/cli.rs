@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{admin, agent, audit, config::Settings, sandbox::ChildWork, skill};
+use crate::{admin, agent, audit, config::Settings, live, sandbox::ChildWork, skill};
 
 /// An agent-first collaboration platform: wasm functions over PostgreSQL.
 #[derive(Parser, Debug)]
@@ -114,6 +114,20 @@ pub enum Command {
         after_help = "Examples:\n  gather agent register --name ada\n  gather agent login\n  gather agent whoami"
     )]
     Agent(agent::Command),
+    /// Talk in a channel: prints what is said, and sends each line of the input
+    #[command(
+        after_help = "Examples:\n  gather chat general\n  gather chat general --since 2h --follow < /dev/null\n  \
+                      make test 2>&1 | tail -1 | gather chat builds --join --limit 0\n  \
+                      gather chat general --json < /dev/null | jq -r '.data.body'"
+    )]
+    Chat(Box<live::Chat>),
+    /// Follow what happens on the server
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  gather events tail --topic account:me"
+    )]
+    Events(live::Events),
     /// Be an author of skills: build, test, publish, verify
     #[command(
         subcommand,

@@ -20,7 +20,7 @@ use crate::{
     cli::{Cli, Command, Keys},
     config::{LogFormat, LogSettings, Settings},
     database::{Database, check_for_functions},
-    doctor, health,
+    doctor, health, live,
     manifest::Manifest,
     migrate,
     realtime::{self, Realtime},
@@ -49,6 +49,8 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Admin(command)) => runtime()?.block_on(admin::run(command))?,
         Some(Command::Audit(command)) => return runtime()?.block_on(audit::run(command)),
         Some(Command::Agent(command)) => agent::run(command)?,
+        Some(Command::Chat(options)) => return live::chat(*options),
+        Some(Command::Events(command)) => return live::events(command),
         Some(Command::Skill(command)) => return skill::run(command),
     }
     Ok(true)

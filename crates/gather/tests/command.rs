@@ -106,6 +106,8 @@ fn every_help_has_an_example() {
         "agent register",
         "agent login",
         "agent whoami",
+        "chat",
+        "events tail",
     ] {
         assert!(
             seen.iter().any(|name| name == expected),

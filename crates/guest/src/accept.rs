@@ -1,10 +1,10 @@
-//! Which of two forms of an answer a client prefers (RFC 9110, section 12.5.1).
+//! The choice between two forms of an answer, by the client's preference (RFC 9110, section 12.5.1).
 
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-/// Whether a client prefers an HTML page to a problem in JSON. The answer then depends on `Accept` and must say so, with
-/// `Vary: Accept`.
+/// Whether a client prefers an HTML page to a problem in JSON. An answer that depends on this must say so, with `Vary:
+/// Accept`.
 pub fn prefers_html(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(ACCEPT).iter();
     let ranges: Vec<Range> = lines
@@ -17,17 +17,17 @@ pub fn prefers_html(headers: &HeaderMap) -> bool {
     quality(&ranges, "text", "html") > json
 }
 
-/// A range of media types with its quality, in thousandths.
+/// A range of media types, with its quality in thousandths.
 struct Range {
     kind: String,
     subtype: String,
-    /// Whether it asks for parameters, which neither of our forms has but for the character set.
+    /// Whether the range asks for parameters other than the character set. Neither form has any.
     is_special: bool,
     quality: u16,
 }
 
 impl Range {
-    /// `None` for what is no media range: it counts for nothing.
+    /// Parses a media range; `None` for anything else, which is ignored.
     fn parse(text: &str) -> Option<Self> {
         let mut parameters = split(text, ';').into_iter();
         let (kind, subtype) = parameters.next()?.trim().split_once('/')?;
@@ -41,7 +41,7 @@ impl Range {
             };
             if name.eq_ignore_ascii_case("q") {
                 quality = thousandths(value)?;
-                // What follows the weight is no part of the media type.
+                // The parameters after the weight do not belong to the media type.
                 break;
             }
             let value = value.trim_matches('"');
@@ -56,7 +56,7 @@ impl Range {
         })
     }
 
-    /// How closely it names a media type; `None` where it doesn't.
+    /// How closely the range matches a media type; `None` if it does not match.
     fn closeness(&self, kind: &str, subtype: &str) -> Option<u8> {
         match (&*self.kind, &*self.subtype) {
             _ if self.is_special => None,
@@ -68,7 +68,7 @@ impl Range {
     }
 }
 
-/// The quality of a media type by the closest range; without any range, everything is as good.
+/// The quality of a media type, by the closest matching range. Without any range, all media types are equally good.
 fn quality(ranges: &[Range], kind: &str, subtype: &str) -> u16 {
     if ranges.is_empty() {
         return 1_000;
@@ -79,7 +79,7 @@ fn quality(ranges: &[Range], kind: &str, subtype: &str) -> u16 {
     fitting.max().map_or(0, |(_, quality)| quality)
 }
 
-/// `0.5` → 500 (RFC 9110, section 12.4.2).
+/// Parses a weight: `0.5` becomes 500 (RFC 9110, section 12.4.2).
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
     if !["0", "1"].contains(&whole)
@@ -93,7 +93,7 @@ fn thousandths(text: &str) -> Option<u16> {
     Some(whole + fraction).filter(|quality| *quality <= 1_000)
 }
 
-/// The parts between separators that stand outside of quotes.
+/// Splits a text at separators outside of quotes.
 fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut parts, mut start) = (Vec::new(), 0);
     let (mut quoted, mut escaped) = (false, false);
@@ -159,7 +159,7 @@ mod tests {
             // The closest range counts, not the first or the best.
             ("text/*, text/html;q=0.1, application/*;q=0.2", false),
             ("*/*, application/*;q=0.3", true),
-            // What is malformed counts for nothing.
+            // Malformed ranges are ignored.
             ("text/html;q=2, application/json;q=0.1", false),
             ("*/html", false),
             ("nonsense", false),

@@ -1,21 +1,22 @@
-//! The functions' allocator: free small blocks are kept in lists by size, in front of a general one.
+//! The functions' allocator, which keeps freed small blocks in lists by size, in front of a general allocator.
 //!
-//! A request allocates and frees some forty small blocks, mostly of the same sizes as the request before.
+//! Successive requests allocate and free many small blocks of the same sizes, which the lists serve without a search.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;
 use std::ptr;
 
-/// Blocks are multiples of this.
+/// The step between block sizes, in bytes.
 const STEP: usize = 16;
-/// Larger blocks go to the general allocator.
+/// The largest size that is kept in lists; larger blocks go to the general allocator.
 const SMALL_BYTES: usize = 4096;
-/// What a list keeps at most; what is freed beyond it is free for other sizes, too.
+/// The largest number of bytes that a list keeps. Blocks freed beyond it go back to the general allocator, which can
+/// use them for other sizes.
 const KEPT_BYTES: usize = 32 << 10;
-/// Every small block has this alignment.
+/// The alignment of every small block.
 const ALIGN: usize = 8;
 
-/// An allocator in front of another, for one thread: functions have no more.
+/// An allocator in front of another, for a single thread, since functions have only one.
 pub struct BySize<A> {
     general: A,
     lists: UnsafeCell<[List; SMALL_BYTES / STEP]>,
@@ -27,7 +28,7 @@ struct List {
     bytes: usize,
 }
 
-/// A free block begins with the address of the next.
+/// A free block, which begins with the address of the next one.
 struct Free {
     next: *mut Free,
 }
@@ -37,7 +38,7 @@ struct Free {
 unsafe impl<A: Sync> Sync for BySize<A> {}
 
 impl<A> BySize<A> {
-    /// Nothing kept yet.
+    /// An allocator with empty lists.
     pub const fn new(general: A) -> Self {
         let empty = List {
             first: ptr::null_mut(),
@@ -49,7 +50,7 @@ impl<A> BySize<A> {
         }
     }
 
-    /// The list of a size, and the size of its blocks.
+    /// The list for a layout, and the layout of its blocks; `None` for large or strictly aligned blocks.
     fn list(&self, layout: Layout) -> Option<(*mut List, Layout)> {
         let size = layout.size();
         if size == 0 || size > SMALL_BYTES || layout.align() > ALIGN {
@@ -65,7 +66,7 @@ impl<A> BySize<A> {
     }
 }
 
-// SAFETY: a block is in a list or with its user, never both. A list has blocks of one layout, which the general
+// SAFETY: a block is either in a list or with its user, never both. A list has blocks of one layout, which the general
 // allocator made and gets back with that layout.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for BySize<A> {
     #[inline]
@@ -74,7 +75,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for BySize<A> {
             // SAFETY: the caller's promise.
             return unsafe { self.general.alloc(layout) };
         };
-        // SAFETY: nobody else has the list, and what is in it is free and begins with a `Free`.
+        // SAFETY: nobody else holds the list, and every block in it is free and begins with a `Free`.
         unsafe {
             let first = (*list).first;
             if first.is_null() {
@@ -92,7 +93,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for BySize<A> {
             // SAFETY: the caller's promise.
             return unsafe { self.general.dealloc(pointer, layout) };
         };
-        // SAFETY: the block is the caller's no more, aligned for a `Free` and not smaller than one.
+        // SAFETY: the caller has given the block up; it is aligned for a `Free` and not smaller than one.
         unsafe {
             if (*list).bytes >= KEPT_BYTES {
                 return self.general.dealloc(pointer, block);
@@ -111,7 +112,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for BySize<A> {
             // SAFETY: the caller's promise, about a block that the general allocator made with this layout.
             (None, None) => unsafe { self.general.realloc(pointer, layout, size) },
             (Some((before, _)), Some((after, _))) if before == after => pointer,
-            // SAFETY: two blocks, each as large as is copied.
+            // SAFETY: both blocks are at least as large as what is copied.
             _ => unsafe {
                 let moved = self.alloc(wanted);
                 if !moved.is_null() {
@@ -130,10 +131,10 @@ mod tests {
     use proptest::prelude::*;
     use std::alloc::System;
 
-    /// Counts what the general allocator has given out.
+    /// Counts the blocks that the general allocator has given out.
     struct Counted(std::cell::Cell<isize>);
 
-    // SAFETY: the system's.
+    // SAFETY: forwards to the system's allocator.
     unsafe impl GlobalAlloc for Counted {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             self.0.set(self.0.get() + 1);
@@ -148,7 +149,7 @@ mod tests {
         }
     }
 
-    /// A block with what was written into it.
+    /// A block, with the mark that was written into it.
     struct Block {
         pointer: *mut u8,
         layout: Layout,
@@ -160,14 +161,14 @@ mod tests {
             assert!(
                 !self.pointer.is_null() && self.pointer.addr().is_multiple_of(self.layout.align())
             );
-            // SAFETY: as large as was asked for, and written whole.
+            // SAFETY: the block has the requested size and was written completely.
             let bytes = unsafe { std::slice::from_raw_parts(self.pointer, self.layout.size()) };
             assert!(bytes.iter().all(|byte| *byte == self.mark));
         }
 
         fn write(&mut self, mark: u8) {
             self.mark = mark;
-            // SAFETY: as large as was asked for.
+            // SAFETY: the block has the requested size.
             unsafe { self.pointer.write_bytes(mark, self.layout.size()) };
         }
     }

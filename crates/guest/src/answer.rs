@@ -6,17 +6,17 @@ use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
-/// 201 with the new thing and its `Location`.
+/// An answer with status 201, the new object and its `Location`.
 #[derive(Debug)]
 pub struct Created<T> {
-    /// Where the new thing is from now on, such as `/api/agents/…`.
+    /// The path of the new object, such as `/api/agents/…`.
     pub location: String,
-    /// The new thing.
+    /// The new object.
     pub body: T,
 }
 
 impl<T> Created<T> {
-    /// A new thing at a place.
+    /// A new object at a location.
     pub fn at(location: impl Into<String>, body: T) -> Self {
         Self {
             location: location.into(),

@@ -1,4 +1,4 @@
-//! A request's body on its way in, and why it may not come whole.
+//! The body of a request, and the reasons why it may arrive incomplete.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,12 +9,12 @@ use http_body_util::BodyExt;
 
 use crate::Problem;
 
-/// Why a body ended early.
+/// The reason why a body ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Broken {
-    /// The client paused for longer than it may.
+    /// The client paused for too long.
     Stalled,
-    /// The connection broke, or less came than was announced.
+    /// The connection broke, or the body was shorter than announced.
     Off,
 }
 
@@ -46,7 +46,7 @@ impl From<Broken> for Problem {
     }
 }
 
-/// The problem of a body that failed, from the error that it failed with.
+/// The problem for a body that failed, derived from the error that it failed with.
 pub(crate) fn problem(error: &(dyn Error + 'static)) -> Problem {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -58,12 +58,12 @@ pub(crate) fn problem(error: &(dyn Error + 'static)) -> Problem {
     Broken::Off.into()
 }
 
-/// What became of a body that is passed on: whoever it is passed to tells nothing of that.
+/// Watches a body that is passed on, since the receiver does not report how it ended.
 #[derive(Clone, Default)]
 pub(crate) struct Watch(Arc<Mutex<Option<Problem>>>);
 
 impl Watch {
-    /// The body, watched.
+    /// Wraps a body so that its failure is recorded.
     pub fn over(&self, body: Body) -> Body {
         let watch = self.clone();
         Body::new(body.map_err(move |error| {
@@ -72,7 +72,7 @@ impl Watch {
         }))
     }
 
-    /// The problem, if the body failed.
+    /// The problem if the body failed.
     pub fn failure(&self) -> Option<Problem> {
         let failure = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         failure.clone()

@@ -1,4 +1,4 @@
-//! Who is calling, and what they may do.
+//! The caller of a request, and the scopes it has.
 
 use std::sync::Arc;
 
@@ -10,13 +10,14 @@ use uuid::Uuid;
 
 use crate::{Problem, Result};
 
-/// Implies every other scope.
+/// The scope that implies every other scope.
 pub const ALL: &str = "admin:all";
-/// Changing the account itself, its sessions and its keys: for those who sign in, never for an API key.
+/// The scope for changing the account itself, its sessions and its keys. It is granted when signing in, never to an API
+/// key.
 pub const OWN_ACCOUNT: &str = "account:manage";
 
-/// Every scope that a role can grant, in the alphabet's order. An operation that wants another one is refused when its
-/// router is made.
+/// Every scope that a role can grant, in alphabetical order. A router whose operation asks for another scope is refused
+/// when it is made.
 pub const SCOPES: [&str; 18] = [
     OWN_ACCOUNT,
     "accounts:manage",
@@ -38,33 +39,33 @@ pub const SCOPES: [&str; 18] = [
     "teams:create",
 ];
 
-/// The verified caller. In a handler's signature it says that a valid identity is needed; `Option<Caller>` that one
-/// is looked at where it is given. The scope that the operation's OpenAPI entry names was checked before.
+/// The verified caller. `Caller` in a handler's signature requires a valid identity; `Option<Caller>` accepts requests
+/// without one. The guard has already checked the scope that the operation's OpenAPI entry names.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The account.
+    /// The account's id.
     pub id: Uuid,
-    /// An agent or a user.
+    /// The kind of account: an agent or a user.
     pub kind: Kind,
-    /// Granted scopes, separated by spaces.
+    /// The granted scopes, separated by spaces.
     pub scope: Arc<str>,
-    /// The session or API key that was presented; the account itself where the request was signed.
+    /// The id of the session or API key that was presented; for a signed request, the account's id.
     pub session: Uuid,
-    /// What was presented.
+    /// The kind of credential that was presented.
     pub via: Via,
 }
 
-/// Agents and people are both accounts.
+/// The kind of account: an agent or a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A program, known by its key.
+    /// A program, identified by its key.
     Agent,
-    /// A person, known by their password.
+    /// A person, who signs in with a password, a passkey or a provider.
     User,
 }
 
-/// How a caller is known.
+/// The kind of credential that a caller presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Via {
@@ -72,14 +73,14 @@ pub enum Via {
     Token,
     /// An API key.
     Key,
-    /// A browser's session.
+    /// A browser's session cookie.
     Cookie,
     /// A signature over the request (RFC 9421).
     Signature,
 }
 
 impl Caller {
-    /// Whether the caller may do what a scope stands for.
+    /// Whether the caller has a scope.
     pub fn allows(&self, scope: &str) -> bool {
         let implied = !(self.via == Via::Key && scope == OWN_ACCOUNT);
         self.scope
@@ -88,7 +89,8 @@ impl Caller {
     }
 }
 
-/// What a request's credentials turned out to be; [`crate::guard`] leaves it for the extractors, unless there are none.
+/// The result of checking a request's credentials, which [`crate::guard`] leaves for the extractors. It leaves nothing
+/// where there are no credentials.
 #[derive(Debug, Clone)]
 pub(crate) enum Checked {
     Absent,
@@ -111,7 +113,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
     type Rejection = Problem;
 
-    /// Without credentials there is no caller; with some that are not valid it is a 401 still.
+    /// Without credentials the result is `None`; invalid credentials are still a 401.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>> {
         if let Some(Checked::Absent) | None = parts.extensions.get::<Checked>() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Where a request comes from.
+//! The client that sent a request, and its address.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -15,22 +15,22 @@ use sha2::{Digest, Sha256};
 use crate::{Problem, Result, variable};
 
 pub(crate) const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("spin-client-addr");
-/// The session's cookie. Its prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
+/// The name of the session cookie. Its prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
 pub const SESSION_COOKIE: &str = "__Host-gather-session";
 
-/// What is kept of a client where it signs in, and in the audit trail. As JSON it is what the SQL
-/// functions call `client`.
+/// The data about a client that is kept when it signs in, and in the audit trail. The SQL functions receive it as the
+/// JSON argument `client`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Client {
-    /// Its address: of IPv6 the first 64 bits, which is what one customer is given.
+    /// The client's address; for IPv6 the first 64 bits, which is the network that one customer gets.
     pub address: String,
-    /// What it says it is.
+    /// The user agent, as the client states it.
     pub user_agent: Option<String>,
-    /// The id of this request.
+    /// The id of the request.
     pub request_id: Option<String>,
-    /// SHA-256 of the session cookie that it came with, in hexadecimal.
+    /// The SHA-256 of the session cookie that the request carried, in hexadecimal.
     pub former_cookie: Option<String>,
-    /// SHA-256 of the session cookie that it is to get, in hexadecimal.
+    /// The SHA-256 of the session cookie that the client will get, in hexadecimal.
     pub cookie: Option<String>,
 }
 
@@ -62,16 +62,16 @@ impl Client {
     }
 }
 
-/// SHA-256 in hexadecimal.
+/// The SHA-256 of a text, in hexadecimal.
 fn hex_digest(text: &str) -> String {
     hex::encode(Sha256::digest(text))
 }
 
-/// A cookie of the request; two of one name are none: somebody else may have set one of them.
+/// A cookie of the request. Two cookies of the same name count as none, because somebody else may have set one of them.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(COOKIE).iter();
-    // The crate `cookie` reads each pair as a line that sets a cookie, with a date to expire on: a parser of dates in
-    // every function, of which a request needs nothing.
+    // The crate `cookie` parses each pair as a line that sets a cookie, which would bring a parser of dates into every
+    // function for nothing.
     let mut values = lines
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'))
@@ -83,21 +83,21 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     }
 }
 
-/// An address by which clients are counted.
+/// An address by which requests are counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
-    /// Of IPv6 the network.
+    /// The address; for IPv6 the network.
     pub text: Arc<str>,
-    /// Whether it is of this machine. Whoever is here already needs no limit for strangers, and behind a proxy that
-    /// nobody configured everybody seems to be here.
+    /// Whether the address is on this machine. Local programs need no limits for strangers, and behind a proxy that
+    /// nobody configured every client seems local.
     pub is_local: bool,
 }
 
-/// The client's address: that of the connection or, where a trusted proxy is there, the last one in `X-Forwarded-For`
-/// that is no trusted proxy's.
+/// The client's address: the connection's or, behind a trusted proxy, the last address in `X-Forwarded-For` that does
+/// not belong to a trusted proxy.
 pub(crate) async fn address(headers: &HeaderMap) -> Address {
     thread_local! {
-        // Requests of one client mostly come in a row.
+        // Successive requests often come from the same client.
         static LAST: RefCell<Option<(Box<str>, Address)>> = const { RefCell::new(None) };
     }
     let proxies = trusted_proxies().await;
@@ -132,7 +132,8 @@ async fn trusted_proxies() -> Arc<[IpNet]> {
     proxies
 }
 
-/// Networks, or single addresses, with commas. What is none is left out: the command refuses it.
+/// Parses networks or single addresses, separated by commas. Anything else is ignored, because the command has refused
+/// it already.
 fn networks(list: &str) -> Vec<IpNet> {
     let entries = list.split(',').map(str::trim);
     let network = |entry: &str| {
@@ -142,12 +143,13 @@ fn networks(list: &str) -> Vec<IpNet> {
     entries.filter_map(network).collect()
 }
 
-/// The client's own address, whole; `None` if the host does not say.
+/// The client's full address; `None` if the host does not tell it.
 pub(crate) async fn ip_of(headers: &HeaderMap) -> Option<IpAddr> {
     client_ip(headers, &trusted_proxies().await)
 }
 
-/// Where the connection comes from, as the host says it: last, behind what the client may have said itself.
+/// The address of the connection, as the host states it. The host's value comes last, after any that the client may
+/// have sent.
 fn connected(headers: &HeaderMap) -> Option<&str> {
     let said = headers.get_all(CLIENT_ADDRESS).iter().next_back()?;
     said.to_str().ok()
@@ -161,8 +163,8 @@ fn client_ip(headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
     }
     let lines = headers.get_all("x-forwarded-for").iter().rev();
     let mut client = connected;
-    // Each proxy appends whom it was connected to; what stands before the last untrusted one, or before anything that
-    // is no address, is hearsay.
+    // Each proxy appends the address that it was connected to. Anything before the last untrusted address, or before
+    // something unreadable, is hearsay.
     for hop in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
         let hop = std::str::from_utf8(hop).ok();
         let Some(hop) = hop.and_then(|hop| ip(hop.trim())) else {
@@ -176,7 +178,7 @@ fn client_ip(headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
     Some(client)
 }
 
-/// An address with or without a port.
+/// Parses an address with or without a port.
 fn ip(text: &str) -> Option<IpAddr> {
     let plain = || text.trim_matches(['[', ']']).parse::<IpAddr>().ok();
     let with_port = text.parse::<SocketAddr>().ok().map(|address| address.ip());
@@ -227,7 +229,7 @@ mod tests {
             seen("10.1.2.3:1", &["198.51.100.1"], "10.0.0.0/8"),
             "198.51.100.1"
         );
-        // What the client wrote itself stands before what the proxy appended.
+        // The client's own entries come before the one that the proxy appended.
         assert_eq!(
             seen("10.1.2.3:1", &["1.1.1.1, 198.51.100.1"], "10.0.0.0/8"),
             "198.51.100.1"

@@ -1,7 +1,7 @@
-//! Conditional requests (RFC 9110, section 13): kept where an answer has an `ETag`, refused where they can't be kept.
+//! Conditional requests (RFC 9110, section 13): evaluated if the answer has an `ETag`, refused otherwise.
 //!
-//! `If-Modified-Since` and `If-Range` may be ignored by anybody who knows no dates and no ranges; the others may not be:
-//! a client that sends them counts on it that nothing happens otherwise.
+//! A server without dates and ranges may ignore `If-Modified-Since` and `If-Range`. It must not ignore the other
+//! conditions, because a client that sends them relies on nothing happening unless they hold.
 
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -13,20 +13,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use crate::Problem;
 
-/// Whether `If-None-Match` says that the client has this `ETag` already: a handler can then answer 304 with its headers
-/// and save itself the work. Every other answer with an `ETag` is looked at anyway.
+/// Whether `If-None-Match` says that the client already has this `ETag`. A handler can then answer 304 with its headers
+/// and skip the work. Every other answer with an `ETag` is checked anyway.
 pub fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     !headers.contains_key(IF_MATCH) && lists(headers, IF_NONE_MATCH, tag, false)
 }
 
-/// What a request asks for before it is answered.
+/// The conditions of a request, taken before it is answered.
 pub(crate) struct Conditions {
-    /// `If-Match` and `If-None-Match`; `None` where the request has neither.
+    /// The fields `If-Match` and `If-None-Match`; `None` if the request has neither.
     headers: Option<HeaderMap>,
 }
 
 impl Conditions {
-    /// Those of a request.
+    /// Takes the conditions from a request.
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
         let reads = *method == Method::GET || *method == Method::HEAD;
         let has_any = headers.contains_key(IF_MATCH) || headers.contains_key(IF_NONE_MATCH);
@@ -44,7 +44,8 @@ impl Conditions {
         }
     }
 
-    /// The answer, or 304, 412 or 400 in its place. Conditions count for successful answers only (section 13.2.1).
+    /// Returns the answer, or 304, 412 or 400 instead of it. Conditions apply to successful answers only (section
+    /// 13.2.1).
     pub fn apply(&self, response: Response<Body>) -> Response<Body> {
         let Some(headers) = &self.headers else {
             return response;
@@ -57,7 +58,8 @@ impl Conditions {
             return unsupported().into_response();
         };
         if headers.contains_key(IF_MATCH) && !lists(headers, IF_MATCH, tag, true) {
-            let detail = "The `ETag` is another one by now than `If-Match` names.";
+            let detail =
+                "The resource has changed: its `ETag` is not the one that `If-Match` names.";
             return Problem::new(
                 StatusCode::PRECONDITION_FAILED,
                 "precondition-failed",
@@ -72,7 +74,8 @@ impl Conditions {
     }
 }
 
-/// Refuses a change that hangs on a condition: no answer to a change has an `ETag`, so the condition can't be kept.
+/// Refuses a change that depends on a condition. Answers to changes have no `ETag`, so the condition could not be
+/// checked.
 pub(crate) fn refuse_on_change(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     let conditional = [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE];
     if method.is_safe() || !conditional.iter().any(|name| headers.contains_key(name)) {
@@ -82,12 +85,12 @@ pub(crate) fn refuse_on_change(method: &Method, headers: &HeaderMap) -> Result<(
 }
 
 fn unsupported() -> Problem {
-    let detail = "This has no `ETag` and no date, so that no condition can be kept. Send the request without \
+    let detail = "This resource has neither an `ETag` nor a date, so conditions can't be checked. Send the request without \
                   `If-Match`, `If-None-Match` and `If-Unmodified-Since`.";
     Problem::new(StatusCode::BAD_REQUEST, "precondition-unsupported", detail)
 }
 
-/// The head of an answer that the client has already (section 15.4.5).
+/// The head of an answer whose content the client already has (section 15.4.5).
 fn not_modified(response: Response<Body>) -> Response<Body> {
     let (mut parts, _) = response.into_parts();
     parts.status = StatusCode::NOT_MODIFIED;
@@ -97,7 +100,7 @@ fn not_modified(response: Response<Body>) -> Response<Body> {
     Response::from_parts(parts, Body::empty())
 }
 
-/// Whether a field lists an entity tag, or all with `*`. The strong comparison takes no weak tag for the same.
+/// Whether a field lists an entity tag, or all of them with `*`. In the strong comparison, a weak tag equals nothing.
 fn lists(headers: &HeaderMap, name: HeaderName, tag: &str, strong: bool) -> bool {
     let values = headers.get_all(name).iter();
     values
@@ -114,7 +117,7 @@ fn is_same(one: &str, other: &str, strong: bool) -> bool {
     }
 }
 
-/// The entity tags of a list; a comma may stand within one.
+/// The entity tags of a list. A tag may contain commas.
 fn tags(list: &str) -> impl Iterator<Item = &str> {
     let mut rest = list;
     std::iter::from_fn(move || {

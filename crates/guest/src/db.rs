@@ -1,8 +1,8 @@
-//! The database: rows travel as JSON, so the same struct is row and API answer.
+//! The database. Rows travel as JSON, so the same struct serves as a row and as an API answer.
 //!
-//! Handlers write plain SQL with `$1` parameters. A statement that returns rows is wrapped so that
-//! each comes as one `jsonb` value, which serde decodes. Times are passed and read as RFC 3339
-//! text (`$1::text::timestamptz`), binary as `encode(column, 'base64')`.
+//! Handlers write plain SQL with `$1` parameters. A statement that returns rows is wrapped so that each row arrives as
+//! one `jsonb` value, which serde decodes. Times are passed and read as RFC 3339 text (`$1::text::timestamptz`), binary
+//! data as `encode(column, 'base64')`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -32,8 +32,8 @@ macro_rules! args {
     };
 }
 
-/// The database as the function's own role. The connection is opened with the first statement, and
-/// shared by all extractors of one request.
+/// The database, as the function's own role. The first statement opens the connection, and all extractors of a request
+/// share it.
 #[derive(Clone)]
 pub struct Db(Arc<Shared>);
 
@@ -43,21 +43,21 @@ struct Shared {
     session: OnceLock<Session>,
 }
 
-/// Why a statement failed. It becomes a [`Problem`] with `?`.
+/// The reason why a statement failed. `?` turns it into a [`Problem`].
 #[derive(Debug)]
 pub enum Error {
     /// The database can't be reached, or the connection broke: 503 `database-unavailable`.
     Unavailable(String),
-    /// A named constraint refused the change: see [`OnConstraint`]. Otherwise 500.
+    /// A named constraint refused the change. Without [`OnConstraint`] it becomes a 500.
     Constraint {
         /// The constraint's name.
         name: String,
-        /// What PostgreSQL said; for the log only.
+        /// PostgreSQL's message, for the log only.
         message: String,
     },
-    /// Anything else is a fault of ours: 500, logged.
+    /// Any other error is a fault of the function: 500, logged.
     Fault(String),
-    /// What [`OnConstraint::on_constraint`] made of it.
+    /// The problem that [`OnConstraint::on_constraint`] chose.
     Problem(Problem),
 }
 
@@ -79,13 +79,13 @@ impl<T> OnConstraint for Result<T, Error> {
 }
 
 impl Db {
-    /// A job's database at an address. The connection is opened with the first statement.
+    /// The database of a job, at a URL. The first statement opens the connection.
     pub fn of_job(url: Arc<str>) -> Self {
-        // Our own host runs jobs, each in an instance of its own.
+        // Gather's own host runs jobs, each in an instance of its own.
         Self::at(url, Entry::Alone)
     }
 
-    /// A database at an address, for work that came by `entry`.
+    /// The database at a URL, for work that arrived by `entry`.
     fn at(url: Arc<str>, entry: Entry) -> Self {
         Self(Arc::new(Shared {
             url,
@@ -94,7 +94,7 @@ impl Db {
         }))
     }
 
-    /// The only row of a statement; none is a fault.
+    /// The only row of a statement. Returning none is a fault.
     pub async fn one<T: DeserializeOwned>(
         &self,
         sql: &'static str,
@@ -124,25 +124,25 @@ impl Db {
         rows.iter().map(|row| decode(row)).collect()
     }
 
-    /// Runs a statement for its effect; answers how many rows it touched.
+    /// Runs a statement for its effect, and returns the number of rows that it touched.
     pub async fn execute(&self, sql: &'static str, args: Vec<Argument>) -> Result<u64, Error> {
         Ok(self.session().await?.execute(sql, args).await?)
     }
 
-    /// Opens a transaction. Most changes are one statement and need none.
+    /// Opens a transaction. Most changes are one statement and do not need this.
     ///
-    /// A guest that traps before the end leaves it open: our host rolls it back, another may not.
+    /// A guest that traps before the end leaves the transaction open. Gather's host rolls it back; other hosts may not.
     pub(crate) async fn begin(&self) -> Result<(), Error> {
         self.execute("begin", Vec::new()).await.map(|_| ())
     }
 
-    /// Ends what [`Db::begin`] opened, keeping the changes.
+    /// Commits the transaction that [`Db::begin`] opened.
     pub(crate) async fn commit(&self) -> Result<(), Error> {
         self.execute("commit", Vec::new()).await.map(|_| ())
     }
 
-    /// Ends what [`Db::begin`] opened, undoing the changes. A failure is logged only: the
-    /// connection is broken then, and the server rolls back by itself.
+    /// Rolls back the transaction that [`Db::begin`] opened. A failure is only logged: the connection is broken then,
+    /// and the server rolls back by itself.
     pub(crate) async fn roll_back(&self) {
         if let Err(error) = self.execute("rollback", Vec::new()).await {
             crate::warn!("rollback failed", cause = format!("{error:?}"));
@@ -162,7 +162,7 @@ impl Db {
         Ok(self.0.session.get_or_init(|| opened))
     }
 
-    /// Natively there is no host to open one.
+    /// Native builds have no host that could open a session.
     #[cfg(not(target_family = "wasm"))]
     async fn session(&self) -> Result<&Session, Error> {
         let none = || {
@@ -187,7 +187,8 @@ impl<S: Sync> FromRequestParts<S> for Db {
     }
 }
 
-/// Statements with their wrapping, by address: each is a constant of the program.
+/// Wraps a statement. The result is cached by the statement's address, since each statement is a constant of the
+/// program.
 fn as_json(sql: &'static str) -> &'static str {
     thread_local! {
         static WRAPPED: RefCell<HashMap<(usize, usize), &'static str, RandomState>> = RefCell::default();
@@ -215,7 +216,7 @@ impl From<PgError> for Error {
         match error {
             PgError::ConnectionFailed(why) => Self::Unavailable(why),
             PgError::QueryFailed(QueryError::DbError(error)) => Self::of_database(error),
-            // The driver gives no structure to what the server did not say: a broken connection.
+            // The driver reports errors that do not come from the server, such as a broken connection, as plain text.
             PgError::QueryFailed(QueryError::Text(why)) => Self::Unavailable(why),
             PgError::BadParameter(why)
             | PgError::ValueConversionFailed(why)
@@ -233,11 +234,12 @@ impl Error {
             .find(|(key, _)| key == "constraint");
         match (constraint, error.code.get(..2)) {
             (Some((_, name)), _) => Self::Constraint { name, message },
-            // PostgreSQL has no text with a zero character: what the client sent cannot be there.
+            // PostgreSQL does not store texts with a zero character, so the client's input can't be stored.
             (None, _) if ["22021", "22P05"].contains(&error.code.as_str()) => Self::Problem(
                 Problem::invalid("input", "must not contain a zero character"),
             ),
-            // Connection exceptions, transactions given up for others, resources used up, operator's intervention.
+            // SQLSTATE classes: connection exceptions, rollbacks in favour of other transactions, exhausted resources,
+            // operator intervention.
             (None, Some("08" | "40" | "53" | "57")) => Self::Unavailable(message),
             _ => Self::Fault(message),
         }

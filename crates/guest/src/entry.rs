@@ -1,4 +1,5 @@
-//! How work reaches the function, and what its host may be believed: decided once, before anything else reads a header.
+//! The interface through which work reaches the function. It decides what the host may be trusted with, before anything
+//! else reads a header.
 
 use axum::Router;
 use axum::body::Body;
@@ -7,33 +8,33 @@ use http::{Extensions, HeaderName, Request, Response};
 use crate::guard::CALLER;
 use crate::{Problem, respond, visitor};
 
-/// Every host that serves `wasi:http` says this of a request, but ours to functions that also take requests whole. A
-/// client can neither add it there nor leave it out elsewhere.
+/// A header that every host adds to requests over `wasi:http`, except Gather's own host for functions that also take
+/// whole requests. A client can neither add it there nor remove it elsewhere.
 const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
 
 /// The interface through which work reaches the function. It decides how the function may wait for its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// An interface of our own host, which gives an instance one piece of work at a time. A call that holds the
-    /// instance while it waits keeps nobody waiting, and costs less.
+    /// An interface of Gather's own host, which gives an instance one piece of work at a time. A call that blocks the
+    /// instance delays nobody else, and costs less.
     Alone,
-    /// `wasi:http`: the host may give the instance other requests at the same time, so no call may hold it.
+    /// `wasi:http`: the host may give the instance other requests at the same time, so no call may block it.
     Shared,
 }
 
 impl Entry {
-    /// How the request with these extensions came. Without a word of it, nothing may hold the instance.
+    /// The entry of a request, from its extensions. If unknown, nothing may block the instance.
     pub fn of(extensions: &Extensions) -> Self {
         extensions.get().copied().unwrap_or(Self::Shared)
     }
 }
 
-/// A request that could not be read whole.
+/// A request that could not be read completely.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    /// As much of it as could be read.
+    /// The part of the request that could be read.
     pub request: Request<Body>,
-    /// Why it is refused.
+    /// The problem to answer with.
     pub problem: Problem,
 }
 
@@ -44,7 +45,7 @@ impl From<Problem> for Box<Refused> {
     }
 }
 
-/// Answers a request. One that was refused gets the same headers as any other answer.
+/// Answers a request. A refused request gets the same headers as any other.
 pub(crate) async fn answer(
     entry: Entry,
     router: Router,

@@ -1,4 +1,4 @@
-//! Between `gather:http/exchange` and axum: a whole request and its answer in one call.
+//! The adapter between `gather:http/exchange` and axum, which takes a whole request and returns its answer in one call.
 
 use std::mem::MaybeUninit;
 
@@ -16,13 +16,13 @@ use crate::serve::{malformed, outgoing};
 use crate::{Problem, clock};
 pub use bindings::exports::gather::http::exchange::{Guest, Reply, Request, Response};
 
-/// Larger answers are streamed: the host takes no more in one piece.
+/// The largest answer that the host accepts in one piece; larger ones are streamed.
 const WHOLE_BYTES: u64 = 256 * 1024;
-/// As the interface has it.
+/// The largest number of header fields that the interface allows.
 const MAX_FIELDS: usize = 2560;
-/// As many as nearly every request has.
+/// The number of header fields that nearly every request stays below.
 const USUAL_FIELDS: usize = 64;
-/// What most heads of answers need.
+/// The size that the head of most answers stays below.
 const HEAD_BYTES: usize = 512;
 
 #[doc(hidden)]
@@ -67,7 +67,7 @@ fn incoming(request: Request) -> Result<http::Request<Body>, Problem> {
         read = parsed.parse_with_uninit_headers(&head, &mut many);
     }
     if read != Ok(httparse::Status::Complete(head.len())) {
-        return Err(malformed("The request is not a valid one."));
+        return Err(malformed("The request is not valid HTTP."));
     }
     let body = if request.body.is_empty() {
         Body::empty()
@@ -76,16 +76,16 @@ fn incoming(request: Request) -> Result<http::Request<Body>, Problem> {
     };
     let mut made = http::Request::new(body);
     *made.method_mut() = Method::from_bytes(parsed.method.unwrap_or_default().as_bytes())
-        .map_err(|_| malformed("The method is not a valid one."))?;
+        .map_err(|_| malformed("The method is not valid."))?;
     let path = parsed.path.unwrap_or_default().as_bytes();
     *made.uri_mut() = Uri::from_maybe_shared(head.slice_ref(path))
-        .map_err(|_| malformed("The path is not a valid one."))?;
+        .map_err(|_| malformed("The path is not valid."))?;
     let headers = made.headers_mut();
     headers.reserve(parsed.headers.len());
     for field in parsed.headers {
         let name = HeaderName::from_bytes(field.name.as_bytes())
-            .map_err(|_| malformed("A header is not a valid one."))?;
-        // SAFETY: httparse takes no value with bytes that `HeaderValue` refuses: hyper makes its own in the same way.
+            .map_err(|_| malformed("A header is not valid."))?;
+        // SAFETY: httparse accepts only bytes that `HeaderValue` accepts too; hyper relies on the same.
         let value =
             unsafe { HeaderValue::from_maybe_shared_unchecked(head.slice_ref(field.value)) };
         headers.append(name, value);
@@ -109,7 +109,7 @@ async fn whole(response: http::Response<Body>) -> Reply {
     })
 }
 
-/// All of a body. It mostly is one frame, which goes out as it is, and not by way of a list of buffers.
+/// Collects a body. It usually is a single frame, which is passed on without copying.
 async fn collected(mut body: Body) -> Result<Vec<u8>, axum::Error> {
     let mut bytes = Vec::new();
     while !body.is_end_stream()
@@ -125,7 +125,7 @@ async fn collected(mut body: Body) -> Result<Vec<u8>, axum::Error> {
     Ok(bytes)
 }
 
-/// An answer's head as HTTP/1.1 has it (RFC 9112, sections 4 and 5).
+/// Writes the head of an answer as HTTP/1.1 (RFC 9112, sections 4 and 5).
 fn head(parts: &Parts) -> Vec<u8> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     for piece in ["HTTP/1.1 ", parts.status.as_str(), "\r\n"] {

@@ -1,4 +1,4 @@
-//! Path, query and JSON body as types; what doesn't fit is a problem.
+//! Extractors of path, query and JSON body as types. Input that does not fit becomes a problem.
 
 use axum::RequestPartsExt;
 use axum::body::Body;
@@ -16,10 +16,11 @@ use strict_json::Refusal;
 
 use crate::{Problem, Result, body};
 
-/// The largest body of a request, unless a route says otherwise.
+/// The largest body of a request in bytes, unless a route sets another limit.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// The parameters in the path. One that doesn't parse names nothing, so it is a 404, which says what it must be.
+/// The parameters in the path. A malformed one can't name anything, so it is a 404 that says what the parameter must
+/// be.
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 
@@ -42,7 +43,7 @@ fn malformed_path(rejection: &PathRejection) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not-found", detail)
 }
 
-/// What a part of the path must be.
+/// Explains what a part of the path must be.
 fn explained(kind: &ErrorKind) -> Option<String> {
     let (key, message) = match kind {
         ErrorKind::DeserializeError { key, message, .. } => (Some(key), message.as_str()),
@@ -56,7 +57,7 @@ fn explained(kind: &ErrorKind) -> Option<String> {
         ErrorKind::Message(message) => (None, message.as_str()),
         _ => return None,
     };
-    // axum names the type that a text did not parse as.
+    // For these errors, axum gives only the name of the expected type.
     let message = match kind {
         ErrorKind::ParseErrorAtKey { .. } | ErrorKind::ParseError { .. } => {
             format!("invalid value: string, expected {message}")
@@ -73,7 +74,7 @@ fn explained(kind: &ErrorKind) -> Option<String> {
     Some(format!("{part} {detail}."))
 }
 
-/// The query's parameters, validated; one that doesn't fit is a 422.
+/// The query's parameters, validated. Invalid ones are a 422.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -87,7 +88,7 @@ impl<T: DeserializeOwned + Validate<Context = ()>, S: Sync> FromRequestParts<S> 
     }
 }
 
-/// The query as a type, without validation.
+/// Reads the query as a type, without validating it.
 pub(crate) fn query<T: DeserializeOwned>(parts: &Parts) -> Result<T> {
     let text = parts.uri.query().unwrap_or_default().as_bytes();
     let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(text));
@@ -103,8 +104,8 @@ pub(crate) fn query<T: DeserializeOwned>(parts: &Parts) -> Result<T> {
 
 /// The JSON body, decoded and validated.
 ///
-/// 413 `body-too-large`, 415 `unsupported-media-type`, 400 `malformed-json` with the place, or 422
-/// `invalid-input` with the fields.
+/// Refuses with 413 `body-too-large`, 415 `unsupported-media-type`, 400 `malformed-json` with the location of the
+/// error, or 422 `invalid-input` with the fields.
 #[derive(Debug)]
 pub struct Input<T>(pub T);
 
@@ -123,7 +124,7 @@ impl<T: DeserializeOwned + Validate<Context = ()>, S: Sync> FromRequest<S> for I
     }
 }
 
-/// As [`Input`]; `None` where the request has no body at all.
+/// The JSON body as in [`Input`], or `None` if the request has no body.
 #[derive(Debug)]
 pub struct OptionalInput<T>(pub Option<T>);
 
@@ -151,7 +152,7 @@ fn not_json() -> Problem {
     )
 }
 
-/// `application/json` or `application/…+json`, with any parameters.
+/// Whether the content type is `application/json` or `application/…+json`, with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(kind) = headers
         .get(CONTENT_TYPE)
@@ -168,7 +169,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-/// The whole body, of at most `max_bytes`.
+/// Reads a whole body of at most `max_bytes`.
 pub(crate) async fn read(headers: &HeaderMap, content: Body, max_bytes: usize) -> Result<Bytes> {
     let announced = headers
         .get(CONTENT_LENGTH)
@@ -196,7 +197,7 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     strict_json::read(body).map_err(|refusal| refused("body", refusal))
 }
 
-/// The problem of an input, whose whole has a name.
+/// The problem for refused input; `whole` names the input itself.
 fn refused(whole: &str, refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Invalid { path, detail } if path.is_empty() => Problem::invalid(whole, detail),

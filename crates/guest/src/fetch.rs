@@ -1,4 +1,4 @@
-//! Outgoing HTTP: to the hosts in the function's `allowed_outbound_hosts` only.
+//! Outgoing HTTP requests, to the hosts in the function's `allowed_outbound_hosts` only.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use http::{Request, Response};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-/// Why no whole answer came.
+/// The reason why a request has no complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchError {
-    /// The host can't be reached, or the connection broke; says how. For the log.
+    /// The host can't be reached, or the connection broke. The text says how, for the log.
     Failed(String),
-    /// The answer is larger than the caller takes.
+    /// The answer is larger than the caller accepts.
     TooLarge,
 }
 
@@ -31,8 +31,8 @@ impl std::fmt::Display for FetchError {
 
 impl std::error::Error for FetchError {}
 
-/// Lets a request fail whose answer does not begin within `limit`, or is silent for longer. Without it, a request
-/// waits as long as the host lets it.
+/// Makes a request fail if its answer does not begin within `limit`, or pauses for longer. Without this, a request
+/// waits as long as the host allows.
 #[cfg(target_family = "wasm")]
 pub fn limit_silence(request: &mut Request<Body>, limit: Duration) {
     use spin_sdk::wasip3::{http::types::RequestOptions, http_compat::RequestOptionsExtension};
@@ -51,17 +51,17 @@ pub fn limit_silence(request: &mut Request<Body>, limit: Duration) {
         .insert(RequestOptionsExtension(options));
 }
 
-/// Natively nothing is sent.
+/// Does nothing in native builds, which send no requests.
 #[cfg(not(target_family = "wasm"))]
 pub fn limit_silence(_: &mut Request<Body>, _: Duration) {}
 
-/// Sends a request, and answers as soon as the answer's head is there. Redirects are not followed.
+/// Sends a request, and returns as soon as the head of the answer arrives. Redirects are not followed.
 ///
 /// # Errors
-/// The host is not allowed, can't be reached, or breaks off.
+/// The host is not allowed, can't be reached, or closes the connection early.
 #[cfg(target_family = "wasm")]
 pub async fn fetch(mut request: Request<Body>) -> Result<Response<Body>, FetchError> {
-    // Of a whole body the length is known: it needs no chunks.
+    // The length of a complete body is known, so it does not need chunks.
     if let Some(length) = request
         .body()
         .size_hint()
@@ -81,7 +81,7 @@ pub async fn fetch(mut request: Request<Body>) -> Result<Response<Body>, FetchEr
     Ok(response.map(Body::new))
 }
 
-/// Natively there is no host to send it.
+/// Fails in native builds, which have no host to send requests.
 ///
 /// # Errors
 /// Always.
@@ -92,10 +92,10 @@ pub async fn fetch(_: Request<Body>) -> Result<Response<Body>, FetchError> {
     ))
 }
 
-/// As [`fetch`], with the answer's whole body, of at most `max_bytes`.
+/// Like [`fetch`], but reads the whole body of the answer, of at most `max_bytes`.
 ///
 /// # Errors
-/// As [`fetch`]; an answer that is larger.
+/// The errors of [`fetch`], and an answer that is larger.
 pub async fn fetch_whole(
     request: Request<Body>,
     max_bytes: usize,

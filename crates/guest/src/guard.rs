@@ -1,10 +1,9 @@
-//! What stands before every handler: who calls, whether they may, and whether they call too often.
+//! The guard in front of every handler: it identifies the caller, checks its scopes, and limits its requests.
 //!
-//! An operation's OpenAPI entry says what it needs: no `security`, a valid identity (`"token" = []`), a scope
-//! (`"token" = ["skills:publish"]`), or nothing while an identity is looked at where it is given (`()`, then
-//! `"token" = []`). An operation that lists the header parameter `Idempotency-Key` honours it. So what is documented is
-//! what is enforced; an entry that asks for what nobody knows fails when the router is made. At most one statement asks
-//! the database, and most requests ask nothing.
+//! An operation's OpenAPI entry declares what it needs: no `security`, a valid identity (`"token" = []`), a scope
+//! (`"token" = ["skills:publish"]`), or an optional identity (`()`, then `"token" = []`). An operation that lists the
+//! header parameter `Idempotency-Key` honours it. So the documented rules are the enforced ones, and an entry with an
+//! unknown word fails when the router is made. At most one statement asks the database, and most requests need none.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -45,18 +44,17 @@ use crate::{
     signature,
 };
 
-/// What API keys begin with: scanners for leaked secrets find them by it.
+/// The prefix of API keys, by which scanners for leaked secrets find them.
 pub const API_KEY_PREFIX: &str = "gk_";
 const CSRF: &str = "x-csrf-token";
-/// Tells our host whom to name in its log; it takes the header off, and other
-/// hosts are not given it.
+/// Tells Gather's host which account to name in its log. That host removes the header, and other hosts never get it.
 pub(crate) const CALLER: HeaderName = HeaderName::from_static("gather-caller");
 
-/// The routes with their guard.
+/// Puts the guard in front of routes.
 ///
 /// # Panics
-/// An operation's entry names a rate limit, a scope, a security scheme or an extension that there isn't; the message
-/// names the operation.
+/// An operation's entry names an unknown rate limit, scope, security scheme or extension. The message names the
+/// operation.
 pub fn guarded(router: OpenApiRouter) -> Router {
     let (router, document) = router.split_for_parts();
     let policies = Policies::of(&document).unwrap_or_else(|wrong| panic!("{wrong}"));
@@ -65,11 +63,11 @@ pub fn guarded(router: OpenApiRouter) -> Router {
         policies: policies.clone(),
         inner,
     }));
-    // Without it, axum makes each route anew for each request.
+    // Without this, axum rebuilds each route for each request.
     router.with_state(())
 }
 
-/// A route with its guard: as axum's `from_fn`, with one allocation a request and not four.
+/// A route with its guard, like axum's `from_fn`, but with a single allocation for each request.
 #[derive(Clone)]
 struct Guard {
     policies: Arc<Policies>,
@@ -82,7 +80,7 @@ impl Service<Request> for Guard {
     type Future = Pin<Box<dyn Future<Output = std::result::Result<Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Infallible>> {
-        // As every route of axum's.
+        // All of axum's routes are always ready.
         Poll::Ready(Ok(()))
     }
 
@@ -111,7 +109,7 @@ impl Service<Request> for Guard {
     }
 }
 
-/// What was found out about a request, also of one that is refused.
+/// The findings about a request, even if it is refused.
 #[derive(Default)]
 struct Findings {
     standing: Option<Standing>,
@@ -134,22 +132,22 @@ impl Findings {
     }
 }
 
-/// What an operation asks of its caller.
+/// The requirements of an operation.
 #[derive(Debug, Clone, PartialEq)]
 struct Policy {
     tier: Tier,
-    /// Whether an identity is looked at.
+    /// Whether the caller's identity is checked, if there is one.
     looks: bool,
-    /// Whether there has to be one. An operation that has more to say about how to authenticate than the guard refuses
-    /// by itself: `extensions(("x-own-challenge" = json!(true)))`.
+    /// Whether an identity is required. An operation that has more to say about authentication refuses by itself:
+    /// `extensions(("x-own-challenge" = json!(true)))`.
     required: bool,
     scopes: Vec<String>,
-    /// The largest body with an `Idempotency-Key`, where that is honoured. Larger ones than usual are documented in the
-    /// `request_body`, with `extensions(("x-max-body-bytes" = json!(…)))`.
+    /// The largest body with an `Idempotency-Key`; `None` if the operation does not honour it. The `request_body` sets
+    /// a larger limit with `extensions(("x-max-body-bytes" = json!(…)))`.
     idempotent_up_to: Option<usize>,
 }
 
-/// Of what is no operation: an unknown path, or another method.
+/// The policy for unknown paths and methods.
 static NO_OPERATION: Policy = Policy {
     tier: Tier::Relaxed,
     looks: false,
@@ -160,7 +158,7 @@ static NO_OPERATION: Policy = Policy {
 
 impl Policy {
     /// # Errors
-    /// What the entry asks for and nobody knows.
+    /// The entry contains an unknown word.
     fn of(operation: &Operation) -> std::result::Result<Self, String> {
         let mut policy = Self {
             tier: Tier::Standard,
@@ -174,14 +172,14 @@ impl Policy {
                     policy.tier = serde_json::from_value(value.clone()).map_err(|_| wrong())?;
                 }
                 "x-own-challenge" => own = value.as_bool().ok_or_else(wrong)?,
-                _ => return Err(format!("there is no extension `{name}`")),
+                _ => return Err(format!("the extension `{name}` is unknown")),
             }
         }
         let body = operation.request_body.as_ref();
         let body = body.and_then(|body| body.extensions.as_ref());
         for (name, value) in body.iter().flat_map(|all| all.iter()) {
             if name != "x-max-body-bytes" {
-                return Err(format!("there is no extension `{name}` of a body"));
+                return Err(format!("the extension `{name}` of a body is unknown"));
             }
             let bytes = value.as_u64().and_then(|bytes| usize::try_from(bytes).ok());
             max_bytes = bytes.ok_or_else(|| format!("`{name}` can't be {value}"))?;
@@ -206,7 +204,7 @@ impl Policy {
     }
 }
 
-/// The policies by path, as the router writes it, and method.
+/// The policies, by path as the router spells it, and by method.
 struct Policies(HashMap<String, Vec<(Method, Policy)>, RandomState>);
 
 impl Policies {
@@ -246,7 +244,7 @@ impl Policies {
     }
 }
 
-/// The request, if it may go on, with what is known of its caller.
+/// Returns the request if it may go on, with what is known about its caller.
 async fn admit(policy: &Policy, request: Request, findings: &mut Findings) -> Result<Request> {
     let (mut parts, mut body) = request.into_parts();
     let address = client::address(&parts.headers).await;
@@ -259,7 +257,7 @@ async fn admit(policy: &Policy, request: Request, findings: &mut Findings) -> Re
     let (checked, left) = if !policy.looks {
         (Checked::Absent, charge(&mut parts, limit, None).await?)
     } else if signature::is_signed(&parts.headers) {
-        // Nothing is verified for an address that has used up what it has.
+        // Signatures are not verified for an address that has used up its limit.
         if limit.is_some_and(|limit| limit.is_exhausted()) {
             findings.standing = charge(&mut parts, limit, None).await?;
             if let Some(refusal) = findings.standing.and_then(|standing| standing.refusal()) {
@@ -301,7 +299,7 @@ async fn admit(policy: &Policy, request: Request, findings: &mut Findings) -> Re
     Ok(Request::from_parts(parts, body))
 }
 
-/// 403 unless the caller has the operation's scopes. A refusal goes on record.
+/// Refuses with 403 unless the caller has the operation's scopes. A refusal is recorded in the audit trail.
 async fn require(caller: &Caller, policy: &Policy, parts: &mut Parts) -> Result<()> {
     let missing = policy.scopes.iter().find(|scope| !caller.allows(scope));
     let Some(scope) = missing else {
@@ -318,7 +316,7 @@ async fn require(caller: &Caller, policy: &Policy, parts: &mut Parts) -> Result<
     Err(Problem::insufficient_scope(scope))
 }
 
-/// Whose requests are counted, and how many are allowed.
+/// The limit on a request, and the address that it counts for.
 #[derive(Debug, Clone, Copy)]
 struct Limit<'a> {
     tier: Tier,
@@ -338,7 +336,7 @@ impl Limit<'_> {
         }
     }
 
-    /// Whether the address is known to have used up what it has.
+    /// Whether the address is known to have used up its limit.
     fn is_exhausted(&self) -> bool {
         limits::is_exhausted(&self.bucket(None), unix_now_ms())
     }
@@ -348,7 +346,7 @@ impl Limit<'_> {
     }
 }
 
-/// Counts a request whose caller is known already, or is nobody.
+/// Counts a request whose caller is already known or absent.
 async fn charge(
     parts: &mut Parts,
     limit: Option<Limit<'_>>,
@@ -364,7 +362,8 @@ async fn charge(
     Ok(limit.spend(caller))
 }
 
-/// Who presents a token, an API key or a cookie, and how that account, or else the address, stands.
+/// Identifies the caller by a token, an API key or a cookie, and counts the request for that account or else for the
+/// address.
 async fn check(parts: &mut Parts, limit: Option<Limit<'_>>) -> Result<(Checked, Option<Standing>)> {
     let mut is_bearer = true;
     let presented = match presented(&parts.headers) {
@@ -403,16 +402,16 @@ async fn check(parts: &mut Parts, limit: Option<Limit<'_>>) -> Result<(Checked, 
             || (caller.is_none() && (!is_token || verifier.should_reload_for(&text)))
     });
     let mut left = limit.and_then(|limit| limit.spend(caller.as_ref()));
-    // Made-up secrets from an address that has used up what it has cost no statement.
+    // Invented secrets from an address that has used up its limit cost no statement.
     let refused = caller.is_none() && left.is_some_and(|left| left.refusal().is_some());
     if asks && !refused {
-        // Also one that is known: its account may have changed, and then it has other scopes.
+        // A known secret is asked for too, because its account may have changed and have other scopes.
         let unknown = (!is_token).then_some(text.as_str());
         let leased = limit.as_ref().filter(|_| left.is_none());
         ask(parts, unknown, leased.map(|limit| (limit, caller.as_ref()))).await?;
         let before = caller;
         caller = recall();
-        // The address was charged, or it is the account's first request here.
+        // The address was charged, or this is the account's first request here.
         if before.is_none() && caller.is_some() {
             left = None;
         }
@@ -428,7 +427,7 @@ async fn check(parts: &mut Parts, limit: Option<Limit<'_>>) -> Result<(Checked, 
     Ok((checked, left))
 }
 
-/// The one statement: what is new, whose secret this is, and a lease.
+/// Runs the guard's only statement: it fetches changes, the owner of a secret, and a lease.
 async fn ask(
     parts: &mut Parts,
     secret: Option<&str>,
@@ -465,7 +464,7 @@ async fn ask(
     Ok(())
 }
 
-/// What a request's headers present.
+/// The credentials in a request's headers.
 #[derive(Debug, PartialEq)]
 enum Presented {
     Nothing,
@@ -474,7 +473,7 @@ enum Presented {
     Cookie { text: String, csrf: Option<String> },
 }
 
-/// `Authorization: Bearer` goes before the cookie.
+/// Reads the credentials. `Authorization: Bearer` takes precedence over the cookie.
 fn presented(headers: &HeaderMap) -> Presented {
     if headers.contains_key(AUTHORIZATION) {
         let Some(text) = bearer(headers) else {
@@ -496,7 +495,7 @@ fn presented(headers: &HeaderMap) -> Presented {
     }
 }
 
-/// The token of `Authorization: Bearer <token>`; another scheme or a malformed header is `None`.
+/// The token of `Authorization: Bearer <token>`; `None` for another scheme or a malformed header.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (value, None) = (values.next()?, values.next()) else {
@@ -506,8 +505,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// What a page of ours sends back with a change, to show that it is ours: it follows from the cookie, which no
-/// page can read, and is told to the page that signs in.
+/// The token that a page of this site sends with a change to prove its origin. It is derived from the cookie, which
+/// pages can't read, and is returned to the page that signs in.
 pub fn csrf_token(cookie: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(format!("gather-csrf-v1:{cookie}")))
 }
@@ -521,7 +520,7 @@ fn csrf_failed() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
         "csrf-failed",
-        "With the session cookie a change needs the header `X-CSRF-Token`, as signing in told it.",
+        "A change with the session cookie needs the header `X-CSRF-Token`, with the value from signing in.",
     )
 }
 
@@ -588,7 +587,7 @@ mod tests {
         pub async fn scoped() {}
         #[utoipa::path(
             post, path = "/once", responses(),
-            params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition harmless")),
+            params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
             request_body(content = String, extensions(("x-max-body-bytes" = json!(5))))
         )]
         pub async fn once() {}

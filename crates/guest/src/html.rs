@@ -1,4 +1,4 @@
-//! HTML pages: one frame, one policy, and text that is always escaped.
+//! HTML pages, with one frame, one security policy, and text that is always escaped.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -9,14 +9,14 @@ use http::{HeaderValue, StatusCode};
 
 use crate::respond::PRIVATE;
 
-/// Our own style sheet and nothing else: no script, no frame, no form.
+/// Allows the site's own style sheet and nothing else: no script, frame or form.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
-/// The same, with forms that are sent to us.
+/// The same policy, with forms that are sent to this site.
 const FORM_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
                            form-action 'self'; frame-ancestors 'none'";
 
-/// A page with the site's frame around `main`, which is HTML.
+/// Puts the site's frame around `main`, which is HTML.
 pub fn document(title: &str, main: &str) -> String {
     let title = escape(title);
     format!(
@@ -49,7 +49,7 @@ pub fn document(title: &str, main: &str) -> String {
     )
 }
 
-/// A document as an answer, which is the same for everybody.
+/// Answers with a document that is the same for everybody.
 pub fn answer(status: StatusCode, document: impl Into<Body>) -> Response {
     let mut response = Response::new(document.into());
     *response.status_mut() = status;
@@ -66,7 +66,7 @@ pub fn answer(status: StatusCode, document: impl Into<Body>) -> Response {
     response
 }
 
-/// As [`answer`], for a page with a form: its own, to nobody else, and kept by nobody.
+/// Like [`answer`], for a page with a form, which is personal and must not be cached.
 pub fn form_answer(status: StatusCode, document: impl Into<Body>) -> Response {
     let mut response = answer(status, document);
     let headers = response.headers_mut();
@@ -78,7 +78,7 @@ pub fn form_answer(status: StatusCode, document: impl Into<Body>) -> Response {
     response
 }
 
-/// Text as it stands in HTML, in an attribute too.
+/// Escapes a text for HTML, including attributes.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -94,7 +94,7 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// Escaped text in which `` `code` `` is marked up, and blank lines part paragraphs.
+/// Escapes a text, marks up `` `code` ``, and turns blank lines into paragraphs.
 pub fn prose(text: &str) -> String {
     let paragraphs = text
         .split("\n\n")
@@ -104,7 +104,7 @@ pub fn prose(text: &str) -> String {
         .collect()
 }
 
-/// As [`prose`], without paragraphs.
+/// Like [`prose`], without paragraphs.
 pub fn inline(text: &str) -> String {
     let mut parts = text.split('`');
     let mut html = escape(parts.next().unwrap_or_default());

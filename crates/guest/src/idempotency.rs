@@ -1,12 +1,12 @@
-//! `Idempotency-Key`: a creating request that is sent twice has its effect once.
+//! `Idempotency-Key`: a creating request that is sent twice takes effect once.
 //!
-//! The key, the change and the stored answer are one transaction. So a request that fails leaves
-//! nothing, and may be sent again with its key; only answers of success (2xx) are kept, for 24 h.
-//! A second request that comes while the first is under way waits for it in the database.
+//! The key, the change and the stored answer are one transaction. So a failed request leaves nothing behind and may be
+//! sent again with its key; only successful answers (2xx) are kept, for 24 hours. A second request that arrives while
+//! the first is being processed waits for it in the database.
 //!
-//! Each schema with creating endpoints has a table `idempotency_key`, found by the role's
-//! `search_path`. An operation is idempotent where its OpenAPI entry lists the header parameter `Idempotency-Key`; one
-//! whose answers carry secrets must not, since the answer is stored.
+//! Each schema with creating endpoints has a table `idempotency_key`, which the role's `search_path` finds. An
+//! operation is idempotent if its OpenAPI entry lists the header parameter `Idempotency-Key`. An operation whose
+//! answers carry secrets must not list it, since answers are stored.
 
 use axum::RequestPartsExt;
 use axum::body::Body;
@@ -28,12 +28,12 @@ use tower_service::Service;
 
 use crate::{Caller, Db, Problem, Result, args, client, extract, variable};
 
-/// The header that names the request.
+/// The header that carries the key.
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const MAX_KEY_BYTES: usize = 255;
 
-/// Runs an operation that documents the header; [`crate::guard`] calls this. Without the header it adds nothing.
+/// Runs an operation that documents the header. [`crate::guard`] calls this. Without the header it adds nothing.
 ///
 /// With the header, the whole body of at most `max_bytes` is held in memory.
 pub(crate) async fn idempotent(max_bytes: usize, request: Request, mut next: Route) -> Response {
@@ -52,12 +52,12 @@ async fn once(max_bytes: usize, request: Request, mut next: Route) -> Result<Res
     let caller = parts.extract::<Option<Caller>>().await?;
     let owner = match caller {
         Some(caller) => caller.id.to_string(),
-        // Who has no token is told apart by address.
+        // Callers without a token are distinguished by address.
         None => format!("anonymous@{}", client::address(&parts.headers).await.text),
     };
     let db = parts.extract::<Db>().await?;
     let body = extract::read(&parts.headers, body, max_bytes).await?;
-    // Where the function has a secret, nobody can guess from the database what a body had in it.
+    // With a secret, nobody can guess a body's contents from its fingerprint in the database.
     let secret = variable("secret_key").await.unwrap_or_default();
     let fingerprint = fingerprint(&secret, &parts, &body);
 
@@ -87,7 +87,7 @@ async fn once(max_bytes: usize, request: Request, mut next: Route) -> Result<Res
     }
 }
 
-/// The key: 1 to 255 printable ASCII characters.
+/// Reads the key: 1 to 255 printable ASCII characters.
 fn key(parts: &Parts) -> Result<String> {
     let mut values = parts.headers.get_all(&KEY).iter();
     let key = match (
@@ -125,8 +125,8 @@ fn fingerprint(secret: &str, parts: &Parts, body: &Bytes) -> String {
     STANDARD.encode(hash.finalize().into_bytes())
 }
 
-/// What stands between the parts of a form (RFC 2046, section 5.1.1). Clients make another one for each request, of
-/// the same form too, so it is no part of what is asked for.
+/// The delimiter between the parts of a form (RFC 2046, section 5.1.1). Clients choose a new one for each request, even
+/// for the same form, so it must not affect the fingerprint.
 fn delimiter(parts: &Parts) -> Option<Vec<u8>> {
     let kind = parts.headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let mut parameters = kind.split(';').map(str::trim);
@@ -141,8 +141,8 @@ fn delimiter(parts: &Parts) -> Option<Vec<u8>> {
     Some(format!("--{boundary}").into_bytes())
 }
 
-/// Claims the key; `false` if it was used before. Waits while another request holds it. A few keys
-/// that have had their day are swept out on the way.
+/// Claims the key; `false` if it was used before. Waits while another request holds it. Each claim also deletes a few
+/// expired keys.
 async fn claim(db: &Db, owner: &str, key: &str, fingerprint: &str) -> Result<bool> {
     let claimed = db
         .execute(
@@ -186,7 +186,8 @@ async fn stored(db: &Db, owner: &str, key: &str, fingerprint: &str) -> Result<Re
         .status
         .and_then(|status| StatusCode::from_u16(status).ok());
     let mut response = Response::new(Body::from(stored.body.unwrap_or_default()));
-    *response.status_mut() = status.ok_or_else(|| Problem::internal("an answer without status"))?;
+    *response.status_mut() =
+        status.ok_or_else(|| Problem::internal("a stored answer has no status"))?;
     for (name, value) in stored.headers.unwrap_or_default() {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().append(name, value);
@@ -198,7 +199,7 @@ async fn stored(db: &Db, owner: &str, key: &str, fingerprint: &str) -> Result<Re
     Ok(response)
 }
 
-/// Stores the answer, and gives it back.
+/// Stores the answer and returns it.
 async fn keep(db: &Db, owner: &str, key: &str, response: Response) -> Result<Response> {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(Problem::internal)?.to_bytes();

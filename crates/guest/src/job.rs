@@ -1,5 +1,4 @@
-//! Queued work, from inside the component that does it: the contract is `gather:jobs/worker` in
-//! `wit/`.
+//! Jobs, from inside the component that runs them. The contract is `gather:jobs/worker` in `wit/`.
 //!
 //! ```ignore
 //! async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> { … }
@@ -14,35 +13,35 @@ use uuid::Uuid;
 
 use crate::{Db, Problem, db, required_variable};
 
-/// One attempt at a job. It may not be the first, and an earlier one may have got anywhere: with the
-/// job's id as its key, work that is done twice does no harm.
+/// One attempt at a job. Earlier attempts may have stopped at any point, so the work should use the job's id as its key
+/// to be safe to repeat.
 #[derive(Debug, Clone)]
 pub struct Job<P> {
-    /// The same in every attempt.
+    /// The job's id, the same in every attempt.
     pub id: Uuid,
-    /// 1 for the first.
+    /// The attempt's number, beginning with 1.
     pub attempt: u32,
-    /// After this one the job is dead.
+    /// The number of the last attempt, after which the job is dead.
     pub max_attempts: u32,
-    /// The account that it is done for; `None`: the platform's own.
+    /// The account that owns the job; `None` for the platform's own jobs.
     pub owner: Option<Uuid>,
-    /// What it was asked with.
+    /// The arguments of the job.
     pub payload: P,
     control: Control,
 }
 
-/// Why an attempt failed, for the job's owner to read: no secrets.
+/// The reason why an attempt failed. The job's owner reads it, so it must not contain secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// Again, after the host's growing delay.
+    /// Try again after the host's growing delay.
     Retry(String),
-    /// Again, after this long.
+    /// Try again after this time.
     RetryAfter(Duration, String),
-    /// Never again.
+    /// Never try again.
     Final(String),
 }
 
-/// What a job can tell and ask the host.
+/// The functions of the host that a job can call.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct Control {
@@ -50,7 +49,7 @@ pub struct Control {
     pub cancelled: fn() -> bool,
 }
 
-/// A job as the host gives it.
+/// A job as the host passes it.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct Given<'a> {
@@ -63,19 +62,19 @@ pub struct Given<'a> {
 }
 
 impl<P> Job<P> {
-    /// Tells how far the job is: 0 to 100, and a few words.
+    /// Reports the job's progress: 0 to 100 percent, and a few words.
     pub fn progress(&self, percent: u8, note: &str) {
         (self.control.progress)(percent, note);
     }
 
-    /// Whether somebody wants it to stop: then it has a few seconds to end in good order.
+    /// Whether the job was cancelled. It then has a few seconds to end cleanly.
     pub fn is_cancelled(&self) -> bool {
         (self.control.cancelled)()
     }
 }
 
 impl From<db::Error> for Failure {
-    /// The log is told what happened, the owner only that it did.
+    /// The log gets the cause; the owner only learns that the database failed.
     fn from(error: db::Error) -> Self {
         let problem = Problem::from(error);
         Self::Retry(format!("The database failed ({}).", problem.code()))
@@ -85,7 +84,7 @@ impl From<db::Error> for Failure {
 /// Runs a component's work for the host. [`crate::export_job!`] calls this.
 ///
 /// # Errors
-/// The work's own failure; arguments that do not fit or a result that is no JSON are final.
+/// The work's own failure. Arguments that do not fit and results that can't be written as JSON are final.
 pub async fn run<P, R, W>(given: Given<'_>, work: W) -> Result<String, Failure>
 where
     P: DeserializeOwned,
@@ -96,7 +95,7 @@ where
     let payload = {
         let mut json = serde_json::Deserializer::from_str(given.payload);
         serde_path_to_error::deserialize(&mut json)
-            // The error's text could quote the payload: only the place is told.
+            // The error's text could quote the payload, so only the path is repeated.
             .map_err(|error| unfit(&format!("arguments (at `{}`)", error.path())))?
     };
     let owner = given.owner.map(str::parse).transpose();
@@ -113,14 +112,15 @@ where
         .map_err(|problem| Failure::Retry(format!("Not configured ({}).", problem.code())))?;
     let result = work(Db::of_job(url), job).await?;
     serde_json::to_string(&result)
-        .map_err(|error| Failure::Final(format!("The result is no JSON: {error}.")))
+        .map_err(|error| Failure::Final(format!("The result can't be written as JSON: {error}.")))
 }
 
-/// Exports queued work: `guest::export_job!(run)`, where `run` is
-/// `async fn(Db, Job<Arguments>) -> Result<Summary, Failure>`. For a crate in `components/`.
+/// Exports a job: `guest::export_job!(run)`, where `run` is `async fn(Db, Job<Arguments>) -> Result<Summary, Failure>`.
+/// For crates in `components/`.
 ///
-/// Natively this expands to nothing, so that the crate links into tests.
-// The bindings are made where the component is: made here, every function would import what jobs do.
+/// In native builds this expands to nothing, so that the crate links into tests.
+// The bindings are generated in the component's crate. If they were generated here, every function would import the
+// interfaces of jobs.
 #[macro_export]
 macro_rules! export_job {
     ($run:path) => {

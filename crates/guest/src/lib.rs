@@ -1,4 +1,4 @@
-//! All that a function or component may use: the database, the caller, problems, pages, typed input.
+//! The library of functions and components: the database, the caller, problems, pages and typed input.
 //!
 //! A function crate is a route list, types, and handlers with their SQL:
 //!
@@ -30,6 +30,7 @@ mod entry;
 pub mod exchange;
 mod extract;
 mod fetch;
+mod folded;
 mod guard;
 pub mod html;
 mod idempotency;
@@ -56,6 +57,7 @@ pub use conditional::is_known;
 pub use db::Db;
 pub use extract::{Input, MAX_BODY_BYTES, OptionalInput, Path, Query};
 pub use fetch::{FetchError, fetch, fetch_whole, limit_silence};
+pub use folded::folded;
 pub use guard::{API_KEY_PREFIX, csrf_token, guarded};
 pub use job::{Failure, Job};
 pub use link::{link_token, open_link};
@@ -68,7 +70,7 @@ pub use token::{AccessClaims, TOKEN_SECONDS, TOKEN_TYPE};
 pub use variable::{hex_key, required_variable, variable};
 pub use visitor::vouch;
 
-/// What [`export!`] needs of other crates.
+/// Items of other crates that [`export!`] needs.
 #[doc(hidden)]
 pub mod exported {
     pub use axum::Router;
@@ -77,9 +79,9 @@ pub mod exported {
 }
 
 /// Exports the function: `guest::export!(router)`, where `router` is a function that returns an
-/// [`utoipa_axum::router::OpenApiRouter`]. It is called once an instance.
+/// [`utoipa_axum::router::OpenApiRouter`]. It is called once for each instance.
 ///
-/// Natively this expands to nothing, so that the crate links into tests and the OpenAPI generator.
+/// In native builds this expands to nothing, so that the crate links into tests and the OpenAPI generator.
 #[macro_export]
 macro_rules! export {
     ($router:path) => {

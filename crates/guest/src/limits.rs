@@ -1,7 +1,7 @@
-//! Limits on requests: how many a minute, by account or by address.
+//! Rate limits: the number of requests a minute, by account or by address.
 //!
-//! The database counts. An instance takes leases on a few requests at a time, so that most requests ask
-//! nobody; all leases together never exceed the quota, however many hosts there are.
+//! The database counts. An instance leases a few requests at a time, so that most requests need no statement. All
+//! leases together never exceed the quota, however many hosts there are.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,25 +18,25 @@ use crate::{Problem, variable};
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 const MINUTE_MS: u64 = 60_000;
-/// For requests from this machine, whose address may be that of everybody.
+/// The factor for requests from this machine, whose address may stand for everybody.
 const LOCAL_FACTOR: u32 = 100;
-/// Beyond this many leases the instance gives them all up: what was left of them is lost.
+/// The number of leases at which an instance drops all of them, losing what was left of them.
 const MAX_LEASES: usize = 10_000;
 
-/// How much a kind of request may be made. An operation names its own in its OpenAPI entry, with
-/// `extensions(("x-rate-limit" = json!("strict")))`; those that name none are `standard`.
+/// The class of rate limit of an operation. Its OpenAPI entry names it with `extensions(("x-rate-limit" =
+/// json!("strict")))`; without that it is `standard`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tier {
-    /// What guesses and floods go for: signing in, registering. Counted exactly.
+    /// Targets of guessing and flooding, such as signing in and registering. Counted exactly.
     Strict,
-    /// Nearly everything.
+    /// Nearly all operations.
     Standard,
-    /// Pages, documents and health. Each instance counts for itself, so that they need no database.
+    /// Pages, documents and health. Each instance counts for itself, so that no database is needed.
     Relaxed,
-    /// What is large: uploads and exports. Counted exactly.
+    /// Large operations, such as uploads and exports. Counted exactly.
     Bulk,
-    /// What load balancers ask, as [`Tier::Relaxed`], and many times as often.
+    /// The checks of load balancers, counted like [`Tier::Relaxed`] with a much higher quota.
     Health,
 }
 
@@ -51,7 +51,7 @@ impl Tier {
         }
     }
 
-    /// Requests a minute, unless the variable `rate_limits` says otherwise.
+    /// The requests allowed a minute, unless the variable `rate_limits` says otherwise.
     fn default_quota(self) -> u32 {
         match self {
             Self::Strict | Self::Bulk => 60,
@@ -61,7 +61,7 @@ impl Tier {
         }
     }
 
-    /// Whether each request asks the database.
+    /// Whether each request is counted in the database.
     pub fn is_exact(self) -> bool {
         matches!(self, Self::Strict | Self::Bulk)
     }
@@ -71,7 +71,7 @@ impl Tier {
         matches!(self, Self::Relaxed | Self::Health)
     }
 
-    /// Requests a minute from an address; `None`: there are no limits.
+    /// The requests allowed a minute from an address; `None` if there are no limits.
     pub async fn quota(self, address: &Address) -> Option<u32> {
         thread_local! {
             static QUOTAS: RefCell<Vec<(Tier, Option<u32>)>> = const { RefCell::new(Vec::new()) };
@@ -91,7 +91,7 @@ impl Tier {
     }
 }
 
-/// `strict=60,standard=1200`, or `off`.
+/// Parses a quota from `strict=60,standard=1200`, or `off`.
 fn quota(tier: Tier, configured: &str) -> Option<u32> {
     if configured.trim() == "off" {
         return None;
@@ -105,14 +105,14 @@ fn quota(tier: Tier, configured: &str) -> Option<u32> {
     Some(given.unwrap_or_else(|| tier.default_quota()))
 }
 
-/// Whose requests of a tier are counted together.
+/// The requests that are counted together: those of one tier from one account or address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Bucket {
     pub tier: Tier,
     pub of: Counted,
 }
 
-/// Who is counted.
+/// The account or address that requests are counted for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Counted {
     Account(Uuid),
@@ -120,7 +120,7 @@ pub(crate) enum Counted {
 }
 
 impl std::fmt::Display for Bucket {
-    /// As the database knows it.
+    /// The bucket's name in the database.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let tier = self.tier.name();
         match &self.of {
@@ -130,22 +130,22 @@ impl std::fmt::Display for Bucket {
     }
 }
 
-/// What the database grants.
+/// A lease that the database grants.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(crate) struct Grant {
-    /// Requests of this lease.
+    /// The number of requests in this lease.
     granted: u32,
-    /// What the bucket has left beside it.
+    /// The number of requests that the bucket has left besides.
     free: u32,
     ends_in_ms: u64,
 }
 
-/// Requests that this instance may still let through.
+/// The requests that this instance may still admit.
 #[derive(Debug, Clone, Copy)]
 struct Lease {
     left: u32,
     free: u32,
-    /// Unix time.
+    /// The end of the lease, in Unix time.
     ends_ms: u64,
 }
 
@@ -153,7 +153,7 @@ thread_local! {
     static LEASES: RefCell<HashMap<Bucket, Lease, RandomState>> = RefCell::default();
 }
 
-/// How a request stands with its limit.
+/// The state of a request's limit, after counting it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing {
     tier: Tier,
@@ -163,7 +163,7 @@ pub(crate) struct Standing {
     refused: bool,
 }
 
-/// Remembers a lease.
+/// Stores a lease.
 pub(crate) fn remember(bucket: Bucket, grant: Grant, now_ms: u64) {
     let lease = Lease {
         left: grant.granted,
@@ -178,7 +178,7 @@ pub(crate) fn remember(bucket: Bucket, grant: Grant, now_ms: u64) {
     });
 }
 
-/// Whether nothing is left of a bucket, here or in the database, as far as is known here.
+/// Whether a bucket is known to be used up, here and in the database.
 pub(crate) fn is_exhausted(bucket: &Bucket, now_ms: u64) -> bool {
     LEASES.with_borrow(|leases| {
         let lease = leases.get(bucket);
@@ -186,11 +186,12 @@ pub(crate) fn is_exhausted(bucket: &Bucket, now_ms: u64) -> bool {
     })
 }
 
-/// Uses one request of a lease; `None` where there is no lease to use, so that one must be asked for.
+/// Uses one request of a lease; `None` if there is no usable lease, so that one must be asked for.
 pub(crate) fn spend(bucket: &Bucket, quota: u32, now_ms: u64) -> Option<Standing> {
     let tier = bucket.tier;
     LEASES.with_borrow_mut(|leases| {
-        // Nothing left anywhere is known until the minute ends; something left elsewhere is asked for.
+        // A bucket that is used up everywhere stays so until the minute ends; requests left elsewhere must be asked
+        // for.
         if let Some(lease) = leases.get_mut(bucket)
             && lease.ends_ms > now_ms
             && (lease.left > 0 || lease.free == 0)
@@ -230,7 +231,7 @@ impl Lease {
 }
 
 impl Standing {
-    /// 429 `rate-limited`, if the request is one too many.
+    /// The problem 429 `rate-limited`, if the request exceeds the limit.
     pub fn refusal(&self) -> Option<Problem> {
         self.refused.then(|| {
             let seconds = u32::try_from(self.seconds()).unwrap_or(60);
@@ -247,7 +248,7 @@ impl Standing {
         self.ends_in_ms.div_ceil(1000).max(1)
     }
 
-    /// Says it in the answer's headers (draft-ietf-httpapi-ratelimit-headers-10).
+    /// Writes the state into the answer's headers (draft-ietf-httpapi-ratelimit-headers-10).
     pub fn tell(&self, headers: &mut HeaderMap) {
         headers.extend(policy(self.tier, self.quota).map(|policy| (POLICY, policy)));
         let mut digits = (itoa::Buffer::new(), itoa::Buffer::new());
@@ -264,7 +265,7 @@ impl Standing {
     }
 }
 
-/// The header that says what is allowed; few differ, so they are made once.
+/// The header that states the limit. It has few different values, so each is made once.
 fn policy(tier: Tier, quota: u32) -> Option<HeaderValue> {
     thread_local! {
         static MADE: RefCell<HashMap<(Tier, u32), HeaderValue, RandomState>> = RefCell::default();

@@ -1,7 +1,7 @@
-//! One-time links: what is mailed to a person, or printed for an operator.
+//! One-time links, which are mailed to a person or printed for an operator.
 //!
-//! A token is the id of the link's row and a MAC over it, so that the database holds nothing that could
-//! be used: 16 bytes of id and 32 of HMAC-SHA256, in base64url.
+//! A token consists of the id of the link's row and a MAC over it, so that the database contains nothing usable: 16
+//! bytes of id and 32 bytes of HMAC-SHA256, in base64url.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use crate::{Problem, Result, required_variable};
 
-/// What the MAC is for, so that the key's other MACs can't stand in for it.
+/// The purpose of the MAC, so that other MACs of the same key can't stand in for it.
 const PURPOSE: &[u8] = b"gather-link-v1\0";
 
-/// The token of a link, under the variable `link_key`.
+/// Makes the token of a link, with the key in the variable `link_key`.
 ///
 /// # Errors
 /// The variable is missing or malformed.
@@ -22,7 +22,7 @@ pub async fn link_token(id: Uuid) -> Result<String> {
     Ok(token(&key().await?, id))
 }
 
-/// The link whose token this is; `None` if we did not make it.
+/// The id of the link that a token belongs to; `None` if this server did not make the token.
 ///
 /// # Errors
 /// The variable is missing or malformed.
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(open(&[2; 32], &text), None);
     }
 
-    /// `gather` makes tokens too, for the first admin; its own test has the same one.
+    /// `gather` makes tokens too, for the first admin; its own test has the same value.
     #[test]
     fn a_token_is_what_the_command_makes() {
         let key =

@@ -24,19 +24,19 @@ macro_rules! log_at {
     }};
 }
 
-/// Logs what an operator wants to know: `guest::info!("rotated", kid = kid)`.
+/// Logs something that an operator wants to know: `guest::info!("rotated", kid = kid)`.
 #[macro_export]
 macro_rules! info {
     ($($arguments:tt)*) => { $crate::log_at!("info", $($arguments)*) };
 }
 
-/// Logs what an operator should look at.
+/// Logs something that an operator should look into.
 #[macro_export]
 macro_rules! warn {
     ($($arguments:tt)*) => { $crate::log_at!("warn", $($arguments)*) };
 }
 
-/// Logs a fault of ours.
+/// Logs a fault of the function.
 #[macro_export]
 macro_rules! error {
     ($($arguments:tt)*) => { $crate::log_at!("error", $($arguments)*) };

@@ -1,4 +1,4 @@
-//! The OpenAPI document: what all functions share, and how their documents become one.
+//! The OpenAPI document: the parts that all functions share, and how their documents become one.
 
 use serde_json::Map;
 use utoipa::openapi::content::ContentBuilder;
@@ -12,11 +12,11 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::{FieldError, Rendered};
 
-/// Names the security scheme: `security(("token" = []))` in a handler's entry.
+/// The name of the security scheme, as in `security(("token" = []))` of a handler's entry.
 pub const TOKEN: &str = "token";
 
-/// One document from those of all functions. Each error answer gets the problem as its content,
-/// and each operation those errors that any may have.
+/// Merges the documents of all functions. Each error response gets the problem as its content, and each operation the
+/// errors that any operation may have.
 pub fn merge(documents: impl IntoIterator<Item = OpenApi>) -> OpenApi {
     let mut whole = base();
     for document in documents {
@@ -44,7 +44,7 @@ fn base() -> OpenApi {
     let mut scheme = Http::new(HttpAuthScheme::Bearer);
     scheme.bearer_format = Some("JWT".to_owned());
     scheme.description = Some(
-        "An access token, or an API key (`gk_…`), as `Authorization: Bearer`. In their place: the session cookie, with \
+        "An access token or an API key (`gk_…`), as `Authorization: Bearer`. Instead of it: the session cookie, with \
          `X-CSRF-Token` on every change; or, for agents, a signature over the request (RFC 9421). See docs/accounts.md \
          in the repository. The scopes are those that the server checks."
             .to_owned(),
@@ -73,7 +73,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     .filter_map(Option::as_mut)
 }
 
-/// Handlers' names are short because their files say the rest; here they must be unique.
+/// Handlers have short names because their files say the rest, but operation ids must be unique.
 fn complete(operation: &mut Operation) {
     if let (Some(id), Some(tag)) = (
         &mut operation.operation_id,
@@ -114,25 +114,43 @@ fn complete(operation: &mut Operation) {
     }
     responses
         .entry("default".to_owned())
-        .or_insert_with(|| problem("Any other problem"));
+        .or_insert_with(|| problem("Any other error, as a problem."));
     for (status, response) in responses {
-        if let RefOr::T(response) = response
-            && status.starts_with(['4', '5'])
-            && response.content.is_empty()
-        {
-            *response = with_problem(response.description.clone());
+        if let RefOr::T(response) = response {
+            describe(status, response);
         }
     }
 }
 
-/// For each way to be known that an operation accepts, the scopes that a token needs; `None`: no token.
+/// Fills in what the entries of most operations would repeat: the content of errors, and what success means.
+fn describe(status: &str, response: &mut Response) {
+    if status.starts_with(['4', '5']) && response.content.is_empty() {
+        *response = with_problem(response.description.clone());
+    }
+    if response.description.is_empty() {
+        response.description = match status {
+            "201" => "The resource was created.",
+            "202" => "The request was accepted, and its work was queued.",
+            _ => "The request succeeded.",
+        }
+        .to_owned();
+    }
+    if let Some(location) = response.headers.get_mut("Location") {
+        location
+            .description
+            .get_or_insert_with(|| "The path of the created resource.".to_owned());
+    }
+}
+
+/// For each way to authenticate that an operation accepts, the scopes that a token needs; `None` stands for requests
+/// without a token.
 ///
 /// # Errors
-/// A way that is no token.
+/// A security scheme other than the token.
 pub(crate) fn accepted(
     security: &Option<Vec<SecurityRequirement>>,
 ) -> Result<Vec<Option<Vec<String>>>, String> {
-    // The library gives a requirement's content by serialisation only.
+    // The library reveals a requirement's content only by serialising it.
     let security = serde_json::to_value(security).unwrap_or_default();
     let ways = security.as_array().into_iter().flatten();
     let scopes = ways.map(|way| match way.get(TOKEN) {
@@ -140,7 +158,7 @@ pub(crate) fn accepted(
             .map(Some)
             .map_err(|error| error.to_string()),
         None if way.as_object().is_some_and(Map::is_empty) => Ok(None),
-        None => Err(format!("there is no such security scheme: {way}")),
+        None => Err(format!("the security scheme is unknown: {way}")),
     });
     scopes.collect()
 }

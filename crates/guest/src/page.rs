@@ -1,4 +1,4 @@
-//! Lists: `?limit=` and `?after=` in, `{"items", "next"}` out.
+//! Paged lists: requests have `?limit=` and `?after=`, answers `{"items", "next"}`.
 
 use axum::extract::FromRequestParts;
 use base64::Engine;
@@ -18,46 +18,45 @@ use crate::{Problem, Result};
 const DEFAULT_LIMIT: i64 = 20;
 const MAX_LIMIT: i64 = 100;
 
-/// The page that the client asks for. `C` is the position after which it starts: what the list is
-/// ordered by. On the way out and back it is opaque, and names the list and its filters.
+/// The page that the client asks for. `C` is the position after which it starts: the values that the list is ordered
+/// by. In a cursor the position is opaque, together with the list and its filters.
 ///
-/// A list is one statement: `… where ($1::text is null or name > $1) order by name limit $2` with
-/// [`Page::after`] and [`Page::fetch`], then [`Page::answer`]. Clients can make up a position of
-/// their own, so `C` has types that fit the statement's: a [`Moment`] for a time, and no text for
-/// anything but text.
+/// A list is one statement: `… where ($1::text is null or name > $1) order by name limit $2` with [`Page::after`] and
+/// [`Page::fetch`], then [`Page::answer`]. Clients can forge a position, so the types in `C` must fit the statement: a
+/// [`Moment`] for a time, and text only where the statement expects text.
 #[derive(Debug)]
 pub struct Page<C> {
-    /// Where the last page ended; `None` on the first.
+    /// The position where the last page ended; `None` on the first page.
     pub after: Option<C>,
     limit: i64,
     list: ListName,
 }
 
-/// A list with its filters, in a few bytes: its path, and its query without the parameters of the
-/// page. It stands before the position in a cursor.
+/// Identifies a list with its filters in a few bytes, which are derived from the path and the query without the
+/// parameters of the page. It comes before the position in a cursor.
 type ListName = [u8; 8];
 
-/// The parameters as they stand in the query, and in the OpenAPI document.
+/// The parameters of a page, as in the query and in the OpenAPI document.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageParams {
-    /// How many at most.
+    /// The largest number of items on a page.
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<i64>,
-    /// The `next` of the page before, of this list with the same filters.
+    /// The cursor after which the page begins: the `next` of the previous page of this list, with the same filters.
     after: Option<String>,
 }
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Items<T> {
-    /// The page itself.
+    /// The items on this page.
     pub items: Vec<T>,
-    /// Give this as `after` for the next page; null on the last.
+    /// The cursor of the next page, to be sent as `after`; null on the last page.
     pub next: Option<String>,
 }
 
-/// A time in a cursor, of the years that the database can tell.
+/// A time in a cursor, limited to years that the database can represent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Moment(#[serde(with = "time::serde::rfc3339")] pub OffsetDateTime);
@@ -79,13 +78,13 @@ impl IntoArgument for Moment {
 }
 
 impl<C> Page<C> {
-    /// How many rows to select: one more than the page has, to see whether there is a next one.
+    /// The number of rows to select: one more than fits on the page, to see whether another page follows.
     pub fn fetch(&self) -> i64 {
         self.limit + 1
     }
 
-    /// The answer from the rows of a statement that was limited to [`Page::fetch`]; `position`
-    /// says what a row is ordered by.
+    /// Makes the answer from the rows of a statement that was limited to [`Page::fetch`]; `position` returns the values
+    /// that a row is ordered by.
     pub fn answer<T>(&self, mut rows: Vec<T>, position: impl FnOnce(&T) -> C) -> Items<T>
     where
         C: Serialize,
@@ -125,7 +124,7 @@ impl<C: DeserializeOwned> Page<C> {
     }
 }
 
-/// The name of the list that a request asks for. The order of its filters does not matter.
+/// Identifies the list that a request asks for. The order of its filters does not matter.
 fn name_of(uri: &Uri) -> ListName {
     let query = uri.query().unwrap_or_default().as_bytes();
     let mut filters: Vec<_> = form_urlencoded::parse(query)
@@ -148,7 +147,7 @@ fn decode<C: DeserializeOwned>(list: ListName, cursor: &str) -> Result<C> {
     let position = || {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let json = bytes.strip_prefix(&list)?;
-        // PostgreSQL has no text with a zero character.
+        // PostgreSQL does not store texts with a zero character.
         let has_zero = json.windows(6).any(|part| part == br"\u0000");
         (!has_zero).then(|| serde_json::from_slice(json).ok())?
     };

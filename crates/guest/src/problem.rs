@@ -9,12 +9,12 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What a handler returns.
+/// The result of a handler.
 pub type Result<T, E = Problem> = std::result::Result<T, E>;
 
-/// An error that is told to the client. What the log is told is another message.
+/// An error to show to the client. The log gets another message.
 ///
-/// Boxed, so that a `Result` with it stays as small as what it carries on success.
+/// It is boxed so that a `Result` stays as small as its success value.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<Parts>);
 
@@ -26,49 +26,49 @@ struct Parts {
     errors: Vec<FieldError>,
     retry_after: Option<u32>,
     more: Option<(&'static str, serde_json::Value)>,
-    /// What `WWW-Authenticate` says.
+    /// The value of `WWW-Authenticate`.
     challenge: Option<Cow<'static, str>>,
 }
 
-/// One field of an input that was refused.
+/// A field of the input that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Where: a path such as `name` or `items[0].title`; `body` or `query` for the whole.
+    /// The field: a path such as `name` or `items[0].title`; `body` or `query` for the whole input.
     pub field: String,
-    /// Why.
+    /// The reason why the field was refused.
     pub detail: String,
 }
 
-/// The JSON of a problem, as every error of every endpoint has it.
+/// A problem (RFC 9457), as every error of every endpoint returns it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct Rendered<'a> {
-    /// Identifies the kind of problem: `/problems/` and the code.
+    /// The URL of the kind of problem: `/problems/` and the code.
     #[serde(rename = "type")]
     kind: String,
-    /// The kind of problem in words.
+    /// The kind of problem, in words.
     title: String,
-    /// The HTTP status.
+    /// The HTTP status code.
     status: u16,
-    /// What happened here.
+    /// The details of this occurrence, for people.
     detail: &'a str,
-    /// A stable kebab-case word to match on.
+    /// The stable kebab-case code of the problem, for programs to match on.
     code: &'a str,
-    /// Names this request in the logs.
+    /// The id by which the logs name the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
-    /// The refused fields, where `code` is `invalid-input`.
+    /// The refused fields, if `code` is `invalid-input`.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false)]
     errors: &'a [FieldError],
-    /// What this kind of problem says beside.
+    /// Further members that this kind of problem has.
     #[serde(flatten)]
     #[schema(ignore)]
     more: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl Problem {
-    /// A problem of any kind. `code` is a stable kebab-case word.
+    /// Makes a problem of any kind. `code` is a stable kebab-case word.
     pub fn new(
         status: StatusCode,
         code: &'static str,
@@ -85,42 +85,42 @@ impl Problem {
         }))
     }
 
-    /// With an extension member (RFC 9457, section 3.2).
+    /// Adds an extension member (RFC 9457, section 3.2).
     #[must_use]
     pub fn with(mut self, name: &'static str, value: serde_json::Value) -> Self {
         self.0.more = Some((name, value));
         self
     }
 
-    /// 404 `not-found`: there is no such thing, or the caller may not see it.
+    /// 404 `not-found`: the resource does not exist, or the caller may not see it.
     pub fn not_found(what: &str) -> Self {
         let detail = format!("There is no such {what}, or you may not see it.");
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
 
-    /// 409 with a code of its own.
+    /// 409 with its own code.
     pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
-    /// 401 `unauthenticated`: one and the same, whatever was wrong with the credentials.
+    /// 401 `unauthenticated`: always the same, whatever was wrong with the credentials.
     pub fn unauthenticated() -> Self {
         let detail = "This needs `Authorization: Bearer` with a valid access token or API key.";
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
     }
 
-    /// 401 `unauthenticated` for a bearer token that counts for nothing (RFC 6750, section 3.1).
+    /// 401 `unauthenticated` for an invalid bearer token (RFC 6750, section 3.1).
     pub fn invalid_token() -> Self {
         Self::unauthenticated().challenge("Bearer error=\"invalid_token\"")
     }
 
-    /// 403 `forbidden` for a caller who lacks a scope (RFC 6750, section 3.1).
+    /// 403 `forbidden` for a caller without the necessary scope (RFC 6750, section 3.1).
     pub fn insufficient_scope(scope: &str) -> Self {
         let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
         Self::forbidden(format!("This needs the scope `{scope}`.")).challenge(challenge)
     }
 
-    /// 403 `forbidden`: known, but not enough.
+    /// 403 `forbidden`: the caller is known, but may not do this.
     pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
@@ -135,20 +135,20 @@ impl Problem {
 
     /// 422 `invalid-input` for several fields.
     pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
-        let detail = "Some of the input can't be accepted; `errors` says what.";
+        let detail = "Some of the input was refused; `errors` names the fields and the reasons.";
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-input", detail);
         problem.0.errors = errors;
         problem
     }
 
-    /// 500 `internal`: logs `cause` and tells the client nothing of it.
+    /// 500 `internal`: logs `cause` and does not show it to the client.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         crate::error!("internal error", cause = cause.to_string());
         Self::blank_internal()
     }
 
     fn blank_internal() -> Self {
-        let detail = "Something went wrong on our side. The request id finds it in our logs.";
+        let detail = "The server failed. The request id identifies the failure in its logs.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
 
@@ -161,14 +161,14 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(seconds)
     }
 
-    /// With `Retry-After`.
+    /// Sets `Retry-After`.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.0.retry_after = Some(seconds);
         self
     }
 
-    /// With this `WWW-Authenticate`.
+    /// Sets `WWW-Authenticate`.
     #[must_use]
     fn challenge(mut self, challenge: impl Into<Cow<'static, str>>) -> Self {
         self.0.challenge = Some(challenge.into());
@@ -180,12 +180,12 @@ impl Problem {
         self.0.status
     }
 
-    /// The stable word that clients match on.
+    /// The stable code that clients match on.
     pub fn code(&self) -> &'static str {
         self.0.code
     }
 
-    /// What went wrong, for people.
+    /// The details of what went wrong, for people.
     pub fn detail(&self) -> &str {
         &self.0.detail
     }
@@ -195,22 +195,21 @@ impl Problem {
         &self.0.errors
     }
 
-    /// The problem for an answer that has a status and nothing else, as the router gives for
-    /// unknown paths.
+    /// The problem for an answer with a status and nothing else, as the router gives for unknown paths.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::new(status, "not-found", "There is nothing here."),
             StatusCode::METHOD_NOT_ALLOWED => Self::new(
                 status,
                 "method-not-allowed",
-                "This path has other methods; `Allow` lists them.",
+                "This path does not have this method; `Allow` lists the methods that it has.",
             ),
             StatusCode::INTERNAL_SERVER_ERROR => Self::blank_internal(),
             other => Self::new(other, "error", other.canonical_reason().unwrap_or("Error")),
         }
     }
 
-    /// The JSON of this problem, with the id of the request if that is known.
+    /// Renders the problem as JSON, with the id of the request if it is known.
     pub(crate) fn render(&self, request_id: Option<&str>) -> Vec<u8> {
         let Parts {
             status,
@@ -237,7 +236,7 @@ impl Problem {
     }
 }
 
-/// `name-taken` → `Name taken`.
+/// Turns a code into a title: `name-taken` becomes `Name taken`.
 fn title(code: &str) -> String {
     let mut title = code.replace('-', " ");
     if let Some(first) = title.get_mut(..1) {

@@ -1,4 +1,4 @@
-//! What every answer has: its request id, problems in one form, security headers, CORS.
+//! The parts that every answer has: request id, problems in one form, security headers and CORS.
 
 use axum::Router;
 use axum::body::Body;
@@ -22,10 +22,11 @@ const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 const ONLY_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// What depends on who asks: for no cache but the asker's own, and not even kept there.
+/// The `Cache-Control` of an answer that depends on the caller: shared caches must not keep it, nor may the client's
+/// own.
 pub(crate) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 
-/// Answers a request as the served function does; native tests can call this.
+/// Answers a request as the served function does. Native tests can call this.
 pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response<Body> {
     let id = request_id(request.headers_mut());
     let headers = request.headers();
@@ -72,12 +73,12 @@ pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response
     response
 }
 
-/// What HEAD is answered: the answer to GET without its body, whose length is told where it is known.
+/// Turns an answer to GET into one to HEAD: without its body, but with the body's length if it is known.
 fn drop_body(response: &mut Response<Body>) {
     let body = std::mem::take(response.body_mut());
     let status = response.status();
     if let Some(length) = body.size_hint().exact()
-        // axum has taken the body of what its routes answer, after it told the length.
+        // axum has already removed the body from answers of its routes, after it set the length.
         && length > 0
         && status != StatusCode::NOT_MODIFIED
     {
@@ -89,13 +90,13 @@ fn drop_body(response: &mut Response<Body>) {
     }
 }
 
-/// Whether clients reach this server by HTTPS, as its public address says.
+/// Whether clients reach this server by HTTPS, according to its public URL.
 async fn is_https() -> bool {
     let url = variable("public_url").await;
     url.is_some_and(|url| url.starts_with("https://"))
 }
 
-/// The host's or the client's id if it is sane, else one of ours, which handlers then see too.
+/// The id from the host or the client if it is well-formed, else a new one, which handlers then see too.
 fn request_id(headers: &mut HeaderMap) -> HeaderValue {
     let sane = |id: &HeaderValue| {
         let bytes = id.as_bytes();
@@ -113,8 +114,8 @@ fn request_id(headers: &mut HeaderMap) -> HeaderValue {
     id
 }
 
-/// Problems get the request id; an error without any content, as the router answers unknown paths
-/// and methods, becomes a problem.
+/// Adds the request id to a problem, and turns an error without content, as the router answers unknown paths and
+/// methods, into a problem.
 fn normalise_problem(response: &mut Response<Body>, id: &HeaderValue) {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) {
@@ -129,7 +130,7 @@ fn normalise_problem(response: &mut Response<Body>, id: &HeaderValue) {
     let blank = problem.into_response();
     let headers = response.headers_mut();
     for (name, value) in blank.headers() {
-        // A handler may have more to say about how to authenticate.
+        // A handler may state more about how to authenticate.
         if name != WWW_AUTHENTICATE || !headers.contains_key(WWW_AUTHENTICATE) {
             headers.insert(name, value.clone());
         }
@@ -155,7 +156,7 @@ fn share(headers: &mut HeaderMap, origin: HeaderValue) {
     );
 }
 
-/// Whether a list with commas, or `*`, names an origin.
+/// Whether a comma-separated list, or `*`, contains an origin.
 fn is_listed(list: &str, origin: &str) -> bool {
     list.split(',')
         .map(str::trim)

@@ -1,5 +1,5 @@
-//! The sandbox: a service of the platform that keeps strangers' components and runs them. Reached over
-//! HTTP at the variable `sandbox_url`, with a token of a few minutes that is made from `sandbox_key`.
+//! The sandbox: a service of the platform that stores and runs strangers' components. Functions reach it over HTTP at
+//! the variable `sandbox_url`, with a short-lived token made from `sandbox_key`.
 
 use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,29 +16,29 @@ use crate::{Problem, Result, fetch, fetch_whole, limit_silence, required_variabl
 
 /// The audience of the tokens.
 pub const AUDIENCE: &str = "gather-sandbox";
-/// How long a token is good for.
+/// The lifetime of a token.
 const TOKEN_SECONDS: u64 = 300;
-/// A token is not used in its last minute: clocks differ.
+/// The time before its end at which a token is renewed, since clocks differ.
 const RENEW_SECONDS: u64 = 60;
-/// How long the sandbox may be silent: a skill's call takes 30 s at most, and one of the review's twice that.
+/// The longest silence of the sandbox. A skill's call takes at most 30 s, and a call during a review twice that.
 const SILENCE: std::time::Duration = std::time::Duration::from_secs(120);
-/// The largest answer that is taken whole.
+/// The largest answer that is read into memory.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 thread_local! {
     static TOKEN: RefCell<Option<(HeaderValue, u64)>> = RefCell::default();
 }
 
-/// The sandbox, for the component of this id (`skills`): the sandbox knows each one's key and what it may
-/// ask for.
+/// A client of the sandbox for the component with this id, such as `skills`. The sandbox knows each component's key and
+/// what it may ask for.
 #[derive(Debug, Clone, Copy)]
 pub struct Sandbox(pub &'static str);
 
 impl Sandbox {
-    /// POST of JSON to a path of the service; its answer whole, whatever the status.
+    /// Sends JSON by POST to a path of the service, and returns the whole answer, whatever its status.
     ///
     /// # Errors
-    /// 503 `sandbox-unavailable` where it can't be reached.
+    /// 503 `sandbox-unavailable` if the sandbox can't be reached.
     pub async fn ask(
         self,
         path: &str,
@@ -55,10 +55,10 @@ impl Sandbox {
             .map_err(unavailable)
     }
 
-    /// POST of a body that is passed on as it comes; the answer whole.
+    /// Passes a body on by POST as it arrives, and returns the whole answer.
     ///
     /// # Errors
-    /// As [`Sandbox::ask`]; the body did not come whole.
+    /// The errors of [`Sandbox::ask`], and a body that arrives incomplete.
     pub async fn pass_on(
         self,
         path: &str,
@@ -77,10 +77,10 @@ impl Sandbox {
         }
     }
 
-    /// GET of a path; the answer as it comes.
+    /// Reads a path by GET, and returns the answer as it arrives.
     ///
     /// # Errors
-    /// As [`Sandbox::ask`].
+    /// The errors of [`Sandbox::ask`].
     pub async fn get(self, path: &str) -> Result<Response<Body>> {
         let any = HeaderValue::from_static("application/octet-stream");
         let request = self
@@ -134,8 +134,7 @@ impl Sandbox {
 }
 
 impl Sandbox {
-    /// The problem for an answer of the sandbox that was not expected, to something that it can always do: 503 where
-    /// it says that it has no room, else a fault of ours.
+    /// The problem for an unexpected answer of the sandbox: 503 if it is out of capacity, else a fault of the platform.
     pub fn unexpected(what: &str, status: StatusCode) -> Problem {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             return unavailable(format_args!("{what}: {status}"));

@@ -1,7 +1,7 @@
-//! Between `wasi:http` 0.3 and axum, with as few calls to the host as a request needs.
+//! The adapter between `wasi:http` 0.3 and axum, with as few calls of the host as a request needs.
 //!
-//! The SDK has such an adapter too; this one asks for the path, the method and the headers only,
-//! takes small bodies whole, and opens no stream where there is no body.
+//! Unlike the SDK's adapter, this one asks for the path, the method and the headers only, reads small bodies at once,
+//! and opens no stream without a body.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -25,10 +25,10 @@ use crate::body::Broken;
 use crate::entry::{self, Entry, Refused};
 use crate::{Problem, clock};
 
-/// Bodies that announce at most this are taken whole, before the handler runs.
+/// The largest announced body that is read completely before the handler runs.
 const SMALL_BODY_BYTES: usize = 64 * 1024;
 const CHUNK_BYTES: usize = 16 * 1024;
-/// Longest pause of a client that sends a body, as of our own host.
+/// The longest pause of a client that sends a body, the same as of Gather's own host.
 const STALL: Duration = Duration::from_secs(15);
 
 type Trailers = Result<Option<wasi::Trailers>, ErrorCode>;
@@ -59,14 +59,14 @@ async fn incoming(request: wasi::Request) -> Result<Request<Body>, Box<Refused>>
     }
 }
 
-/// The request without its body.
+/// Reads a request without its body.
 fn head(request: &wasi::Request) -> Result<Request<Body>, Problem> {
     let path = request
         .get_path_with_query()
         .unwrap_or_else(|| "/".to_owned());
     let mut head = Request::new(Body::empty());
     *head.method_mut() = method(request.get_method())?;
-    *head.uri_mut() = Uri::try_from(path).map_err(|_| malformed("The path is not a valid one."))?;
+    *head.uri_mut() = Uri::try_from(path).map_err(|_| malformed("The path is not valid."))?;
     *head.headers_mut() = header_map(request.get_headers().copy_all())?;
     Ok(head)
 }
@@ -87,7 +87,7 @@ fn method(method: wasi::Method) -> Result<Method, Problem> {
         wasi::Method::Trace => Method::TRACE,
         wasi::Method::Patch => Method::PATCH,
         wasi::Method::Other(name) => Method::from_bytes(name.as_bytes())
-            .map_err(|_| malformed("The method is not a valid one."))?,
+            .map_err(|_| malformed("The method is not valid."))?,
     })
 }
 
@@ -98,21 +98,21 @@ fn listed(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// The values take over the host's buffer instead of copying it.
+/// Makes a header map. The values take over the host's buffers instead of copying them.
 fn header_map(fields: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, Problem> {
     let mut headers = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name.as_bytes());
         let value = HeaderValue::from_maybe_shared(Bytes::from(value));
         let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(malformed("A header is not a valid one."));
+            return Err(malformed("A header is not valid."));
         };
         headers.append(name, value);
     }
     Ok(headers)
 }
 
-/// How long the body is; `None` where that is not announced.
+/// The length of the body; `None` if it is not announced.
 fn length(method: &Method, headers: &HeaderMap) -> Option<usize> {
     if let Some(length) = headers.get(CONTENT_LENGTH) {
         return length.to_str().ok()?.parse().ok();
@@ -124,7 +124,7 @@ fn length(method: &Method, headers: &HeaderMap) -> Option<usize> {
         Method::OPTIONS,
         Method::TRACE,
     ];
-    // HTTP/2 announces nothing, so that other methods may have one.
+    // HTTP/2 need not announce a body, so other methods may have one.
     (bodiless.contains(method) && !headers.contains_key(TRANSFER_ENCODING)).then_some(0)
 }
 
@@ -150,7 +150,7 @@ async fn whole(request: wasi::Request, length: usize) -> Result<Body, Broken> {
     Ok(Body::from(bytes))
 }
 
-/// What is read, unless the client pauses for too long. The clock is asked only where there is a pause.
+/// Waits for a read, unless the client pauses for too long. The clock is used only if there is a pause.
 async fn in_time<T>(reading: impl Future<Output = T> + Send) -> Result<T, Broken> {
     let mut reading = std::pin::pin!(reading);
     let mut pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = None;
@@ -166,10 +166,10 @@ async fn in_time<T>(reading: impl Future<Output = T> + Send) -> Result<T, Broken
 }
 
 type Reading = Pin<Box<dyn Future<Output = (StreamReader<u8>, Result<Chunk, Broken>)> + Send>>;
-/// `None`: the body has ended.
+/// A chunk of a body; `None` once the body has ended.
 type Chunk = Option<Vec<u8>>;
 
-/// A large body, or one of unknown length, chunk by chunk.
+/// A large body, or one of unknown length, read chunk by chunk.
 struct Incoming {
     reading: Option<Reading>,
     trailers: Option<FutureReader<Trailers>>,
@@ -218,7 +218,7 @@ impl http_body::Body for Incoming {
             let trailers = self.trailers.take();
             self.failed = trailers.map(|trailers| Box::pin(trailers.into_future()) as _);
         }
-        // Whether the body came to its end stands behind the stream; trailers are not passed on.
+        // The end of the stream is followed by whether the body is complete. Trailers are not passed on.
         let Some(failed) = &mut self.failed else {
             return Poll::Ready(None);
         };
@@ -244,7 +244,7 @@ pub(crate) fn outgoing(response: http::Response<Body>) -> Result<wasi::Response,
     let response = if body.is_end_stream() {
         let (response, _sent) = wasi::Response::new(fields, None, result_reader);
         spawn(async move {
-            // The reader is gone if the client is: nothing is left to be told.
+            // The reader is gone if the client is, so nobody is left to be told.
             _ = result.write(Ok(None)).await;
         });
         response
@@ -262,9 +262,9 @@ pub(crate) fn outgoing(response: http::Response<Body>) -> Result<wasi::Response,
     Ok(response)
 }
 
-/// Each frame as soon as it is there, so that a complete body is one write; ends when the reader
-/// has gone away. Nothing waits before the first one: a host that holds small packets back would send the head alone,
-/// and the body only once that is acknowledged.
+/// Sends each frame as soon as it exists, so that a complete body is one write; ends when the reader has gone away.
+/// Nothing waits before the first one: a host that holds small packets back would send the head alone, and the body
+/// only after that is acknowledged.
 async fn send(mut stream: StreamWriter<u8>, result: FutureWriter<Trailers>, mut body: Body) {
     while let Some(frame) = body.frame().await {
         let data = match frame {

@@ -1,9 +1,9 @@
-//! Requests that an agent signs, instead of carrying a token: HTTP Message Signatures (RFC 9421) with Ed25519.
+//! Requests that an agent signs instead of carrying a token: HTTP Message Signatures (RFC 9421) with Ed25519.
 //!
-//! One signature a request. It covers `@method`, then `@target-uri` or `@authority`, `@path` and, where there is one,
-//! `@query`; where there is a body, `content-digest` (RFC 9530) too. Its parameters are `created` (at most a minute
-//! ago), `keyid` (the agent's public key, base64) and `nonce`, which works once. Bodies have at most 1 MiB: what is larger
-//! is uploaded with a token.
+//! A request has one signature. It covers `@method`, then `@target-uri` or `@authority`, `@path` and, if there is a
+//! query, `@query`; if there is a body, `content-digest` (RFC 9530) too. Its parameters are `created` (at most a minute
+//! ago), `keyid` (the agent's public key, base64) and `nonce`, which works once. Bodies have at most 1 MiB; larger
+//! uploads need a token.
 
 use std::collections::HashSet;
 
@@ -25,20 +25,20 @@ use crate::extract::{self, MAX_BODY_BYTES};
 use crate::token::Found;
 use crate::{Db, Problem, Result, args, required_variable};
 
-/// How old a signature may be.
+/// The largest age of a signature.
 const SECONDS: i64 = 60;
-/// What clocks may differ by.
+/// The tolerated difference between clocks.
 const LEEWAY_SECONDS: i64 = 5;
 
-/// Whether a request is signed. A token beside the signature goes first.
+/// Whether a request is signed. A token takes precedence over a signature.
 pub(crate) fn is_signed(headers: &HeaderMap) -> bool {
     headers.contains_key("signature-input") && !headers.contains_key("authorization")
 }
 
-/// Who signed the request. A body is read and compared with its digest.
+/// Identifies the agent that signed the request. The body is read and compared with its digest.
 ///
 /// # Errors
-/// The body is too large or broken, or the database is not there.
+/// The body is too large or broken, or the database can't be reached.
 pub(crate) async fn check(parts: &mut Parts, body: &mut Body) -> Result<Checked> {
     let bytes = extract::read(&parts.headers, std::mem::take(body), MAX_BODY_BYTES).await?;
     let server = required_variable("public_url").await?;
@@ -55,7 +55,7 @@ pub(crate) async fn check(parts: &mut Parts, body: &mut Body) -> Result<Checked>
         Err(why) => return Ok(Checked::Invalid(refused(why))),
     };
     let key = *signed.key()?;
-    // Bound to the key, so that no agent can use up another's.
+    // The nonce is bound to the key, so that no agent can use up another's.
     let nonce: [u8; 32] = Sha256::digest([&key[..], signed.nonce().as_bytes()].concat()).into();
     let expires = time::OffsetDateTime::from_unix_timestamp(signed_at + SECONDS + LEEWAY_SECONDS)
         .map_err(Problem::internal)?;
@@ -73,7 +73,7 @@ pub(crate) async fn check(parts: &mut Parts, body: &mut Body) -> Result<Checked>
     Ok(match row.caller {
         Some(found) => Checked::Known(found.caller()),
         None => Checked::Invalid(refused(
-            "The key is no active agent's, or the nonce was used.",
+            "The key does not belong to an active agent, or the nonce was used before.",
         )),
     })
 }
@@ -82,10 +82,10 @@ fn refused(why: &'static str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "signature-invalid", why)
 }
 
-/// Why a signature counts for nothing. It tells of the request's form only.
+/// The reason why a signature is refused. It reveals only the request's form.
 type Checks<T> = std::result::Result<T, &'static str>;
 
-/// The signature of a request, as its headers give it.
+/// The signature of a request, as in its headers.
 struct Signed {
     covered: InnerList,
     signature: Vec<u8>,
@@ -150,7 +150,7 @@ impl Signed {
         key.ok_or_else(|| refused(KEY_ID))
     }
 
-    /// When it was signed, if that and all the rest of the parameters will do.
+    /// Checks all parameters and returns the time of signing.
     fn check_parameters(&self, now: i64) -> Checks<i64> {
         let Some(BareItem::Integer(created)) = self.parameter("created") else {
             return Err("The signature needs the parameter `created`: the Unix time.");
@@ -177,7 +177,7 @@ impl Signed {
         self.key().map(|_| created).map_err(|_| KEY_ID)
     }
 
-    /// The names of what is covered; each is there once and has no parameters.
+    /// The names of the covered components, each of which occurs once and has no parameters.
     fn names(&self) -> Checks<Vec<&str>> {
         const FORM: &str = "The covered components must be names without parameters, each once.";
         let mut names = Vec::new();
@@ -193,7 +193,7 @@ impl Signed {
         Ok(names)
     }
 
-    /// Whether all is covered that makes a request what it is.
+    /// Checks that the signature covers everything that defines a request.
     fn check_coverage(&self, parts: &Parts, body: &[u8]) -> Checks<()> {
         let names = self.names()?;
         let covers = |name: &str| names.contains(&name);
@@ -204,7 +204,7 @@ impl Signed {
                 "The signature must cover \"@method\" and \"@target-uri\", or \"@authority\", \"@path\" and \"@query\".",
             );
         }
-        // A body that was taken away shows by its digest.
+        // A removed body shows by its digest.
         match covers("content-digest") {
             true => check_digest(&parts.headers, body),
             false if body.is_empty() => Ok(()),
@@ -212,7 +212,7 @@ impl Signed {
         }
     }
 
-    /// What was signed (RFC 9421, section 2.5).
+    /// The signature base, which is the signed text (RFC 9421, section 2.5).
     fn base(&self, parts: &Parts, server: &str) -> Checks<String> {
         let mut base = String::new();
         for name in self.names()? {
@@ -251,7 +251,7 @@ fn component(name: &str, parts: &Parts, server: &str) -> Option<String> {
     })
 }
 
-/// Each digest that we know must fit, and one at least must be known (RFC 9530).
+/// Checks the body's digests: every known algorithm must match, and at least one must be known (RFC 9530).
 fn check_digest(headers: &HeaderMap, body: &[u8]) -> Checks<()> {
     const WRONG: &str = "`Content-Digest` must be the SHA-256 or SHA-512 of the body (RFC 9530).";
     let digests = dictionary(headers, "content-digest").ok_or(WRONG)?;

@@ -1,4 +1,4 @@
-//! Credentials: what access tokens say, and how tokens, API keys and cookies are verified and remembered.
+//! Credentials: the contents of access tokens, and how tokens, API keys and cookies are verified and remembered.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -17,42 +17,42 @@ use uuid::Uuid;
 use crate::caller::{Caller, Kind, Via};
 use crate::limits::Grant;
 
-/// How long an access token is valid.
+/// The lifetime of an access token.
 pub const TOKEN_SECONDS: u64 = 15 * 60;
 
-/// The `typ` of an access token (RFC 9068), so that nothing else that we sign can pass for one.
+/// The `typ` of an access token (RFC 9068), so that nothing else that the platform signs can pass for one.
 pub const TOKEN_TYPE: &str = "at+jwt";
 
-/// What servers' clocks may differ by.
+/// The tolerated difference between servers' clocks.
 const LEEWAY_SECONDS: u64 = 2;
 const MAX_TOKEN_BYTES: usize = 4096;
 const MAX_RELOADS_A_SECOND: u32 = 10;
-/// Beyond this many the instance forgets them all: each costs one verification again.
+/// The number of credentials at which the instance forgets all of them. Each costs another verification then.
 const MAX_REMEMBERED: usize = 10_000;
-/// How long an API key or a cookie is believed before the database is asked again: it also learns then that the
-/// key is in use.
+/// The time for which an API key or a cookie is believed before the database is asked again, which also records that
+/// the key is in use.
 const OPAQUE_SECONDS: u64 = 60;
 
-/// What an access token says beside the registered claims.
+/// The claims of an access token beside the registered ones.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AccessClaims {
-    /// An agent or a user.
+    /// The kind of account: an agent or a user.
     pub kind: Kind,
-    /// Granted scopes, separated by spaces.
+    /// The granted scopes, separated by spaces.
     pub scope: String,
-    /// The session, by which it can be revoked.
+    /// The session, by which the token can be revoked.
     pub sid: Uuid,
-    /// The account's generation: it grows when what the account may do changes, and older tokens are refused.
+    /// The account's generation, which grows when the account's permissions change. Older tokens are then refused.
     #[serde(default)]
     pub generation: i32,
 }
 
-/// What a caller presents.
+/// A secret that a caller presents.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Secret<'a> {
-    /// An access token: it can be verified with public keys.
+    /// An access token, which can be verified with public keys.
     Token(&'a str),
-    /// An API key or a cookie: only the database knows whose it is.
+    /// An API key or a cookie, whose owner only the database knows.
     Opaque(&'a str),
 }
 
@@ -68,12 +68,12 @@ thread_local! {
     static VERIFIER: RefCell<Verifier> = RefCell::default();
 }
 
-/// Runs with what this instance knows.
+/// Runs with the instance's verifier.
 pub(crate) fn with_verifier<R>(work: impl FnOnce(&mut Verifier) -> R) -> R {
     VERIFIER.with_borrow_mut(work)
 }
 
-/// What the database tells of a request; see `sql/identity/check_in.sql`.
+/// The database's answer about a request; see `sql/identity/check_in.sql`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct News {
     now: String,
@@ -90,7 +90,7 @@ struct Key {
     public_key: String,
 }
 
-/// Whose an API key, a cookie or a signature is.
+/// The owner of an API key, a cookie or a signature.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Found {
     id: Uuid,
@@ -99,7 +99,7 @@ pub(crate) struct Found {
     session: Uuid,
     via: Via,
     scope: String,
-    /// Unix time; none: it does not expire.
+    /// The time of expiry, in Unix time; `None` if it does not expire.
     expires: Option<u64>,
 }
 
@@ -115,7 +115,7 @@ impl Found {
     }
 }
 
-/// A verified credential with who presented it, until it expires.
+/// A verified credential and its owner, until it expires.
 struct Remembered {
     secret: Box<[u8]>,
     caller: Caller,
@@ -123,37 +123,38 @@ struct Remembered {
     expires: u64,
 }
 
-/// What an instance knows: the keys, what is revoked or changed, and the credentials that it has verified.
+/// The knowledge of an instance: the keys, the revoked sessions, the changed accounts, and the credentials that it has
+/// verified.
 #[derive(Default)]
 pub(crate) struct Verifier {
     keys: HashMap<String, Ed25519PublicKey>,
-    /// Sessions and API keys, with the second in which every token of them has expired.
+    /// Revoked sessions and API keys, with the second in which all their tokens have expired.
     revoked: HashMap<Uuid, u64, FastState>,
-    /// Accounts with their generation, until every older token has expired.
+    /// Changed accounts with their generation, kept until every older token has expired.
     changed: HashMap<Uuid, (i32, u64), FastState>,
-    /// By a hash with a random key, so that the time of a look-up tells nothing of what is there.
+    /// The verified credentials by a hash with a random key, so that the time of a look-up reveals nothing.
     verified: HashMap<u64, Remembered>,
     hasher: RandomState,
-    /// The database's time of the last answer.
+    /// The database's time at the last answer.
     polled_to: Option<String>,
     polled_at: u64,
-    /// How often in this second unknown keys made it ask again.
+    /// The number of reloads that unknown keys caused in this second.
     reloads: u32,
 }
 
 impl Verifier {
-    /// Revocations hold within 2 s: asked for once a second, so at most one second old.
+    /// Whether the knowledge is older than a second. Asking once a second makes revocations take effect within 2 s.
     pub fn is_stale(&self, now: u64) -> bool {
         self.polled_to.is_none() || self.polled_at != now
     }
 
-    /// The time from which news are wanted.
+    /// The time since which changes are wanted.
     pub fn since(&self) -> Option<String> {
         self.polled_to.clone()
     }
 
-    /// Whether the token is signed with an unknown key, which may be one that was made just now, on another
-    /// instance. Made-up ones must not cost a statement each, nor keep a new one from being found.
+    /// Whether the token is signed with an unknown key, which another instance may have just made. Invented keys must
+    /// not cost a statement each, nor keep a new one from being found.
     pub fn should_reload_for(&mut self, token: &str) -> bool {
         let Some(kid) = key_id(token) else {
             return false;
@@ -163,7 +164,7 @@ impl Verifier {
         reload
     }
 
-    /// Takes in what the database told.
+    /// Stores the database's answer.
     pub fn learn(&mut self, news: &News, now: u64) {
         self.keys = news.keys.iter().filter_map(Key::usable).collect();
         self.revoked.retain(|_, until| *until > now);
@@ -184,7 +185,7 @@ impl Verifier {
         self.polled_at = now;
     }
 
-    /// Remembers whose an API key or a cookie is.
+    /// Remembers the owner of an API key or a cookie.
     pub fn remember_opaque(&mut self, secret: &str, found: &Found, now: u64) {
         let expires = found.expires.unwrap_or(u64::MAX);
         self.remember(
@@ -211,7 +212,7 @@ impl Verifier {
         }
     }
 
-    /// Who presents this, as far as is known here; a token is verified if it was not.
+    /// The owner of a secret, as far as it is known here. An unknown token is verified.
     pub fn recall(&mut self, server: &str, secret: Secret<'_>, now: u64) -> Option<Caller> {
         let text = secret.text();
         let known = self.verified.get(&self.hasher.hash_one(text));
@@ -228,7 +229,7 @@ impl Verifier {
         }
     }
 
-    /// Neither revoked nor of an account that has changed since.
+    /// Whether the session is not revoked and the account has not changed since.
     fn is_valid(&self, caller: &Caller, generation: i32) -> bool {
         let changed = self.changed.get(&caller.id);
         !self.revoked.contains_key(&caller.session)
@@ -281,8 +282,8 @@ fn caller(claims: JWTClaims<AccessClaims>) -> Option<Caller> {
     })
 }
 
-/// Which key the token claims to be signed with. Nothing else of the header is believed: the
-/// algorithm is ours, and a key in the header is not looked at.
+/// The id of the key that the token claims to be signed with. Nothing else in its header is believed: the algorithm is
+/// fixed, and a key in the header is ignored.
 fn key_id(token: &str) -> Option<String> {
     if token.len() > MAX_TOKEN_BYTES {
         return None;
@@ -319,7 +320,7 @@ mod tests {
         }
     }
 
-    /// A good token, changed by `change` before it is signed.
+    /// A valid token, changed by `change` before it is signed.
     fn token(
         pair: &Ed25519KeyPair,
         kid: &str,

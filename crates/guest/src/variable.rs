@@ -1,4 +1,4 @@
-//! The function's variables, from its manifest. Each is read once an instance.
+//! The function's variables, from its manifest. Each is read once for each instance.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ thread_local! {
 
 type Known = HashMap<&'static str, Option<Arc<str>>, RandomState>;
 
-/// A variable, or `None` where the manifest gives none.
+/// A variable; `None` if the manifest does not set it.
 pub async fn variable(name: &'static str) -> Option<Arc<str>> {
     if let Some(known) = KNOWN.with_borrow(|all| all.get(name).cloned()) {
         return known;
@@ -25,7 +25,7 @@ pub async fn variable(name: &'static str) -> Option<Arc<str>> {
     value
 }
 
-/// A variable that the function can't do without: its absence is a 500, and is logged by name.
+/// A variable that the function requires. Its absence is a 500, and is logged by name.
 pub async fn required_variable(name: &'static str) -> Result<Arc<str>> {
     variable(name).await.ok_or_else(|| {
         Problem::internal(format_args!(
@@ -34,7 +34,7 @@ pub async fn required_variable(name: &'static str) -> Result<Arc<str>> {
     })
 }
 
-/// The 32 bytes that a secret variable gives as 64 hexadecimal digits.
+/// Decodes a secret variable: 32 bytes as 64 hexadecimal digits.
 pub fn hex_key(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(text, &mut bytes).ok()?;
@@ -46,7 +46,7 @@ async fn read(name: &str) -> Option<String> {
     spin_sdk::variables::get(name).await.ok()
 }
 
-/// Natively there is no manifest.
+/// Native builds have no manifest.
 #[cfg(not(target_family = "wasm"))]
 async fn read(_: &str) -> Option<String> {
     None

@@ -1,8 +1,8 @@
-//! On whose behalf one function asks another: the visitor's address, in a header with a MAC.
+//! The visitor on whose behalf one function asks another: its address, in a header with a MAC.
 //!
-//! The function that is asked sees no connection of the visitor's, and limits and the audit trail need the address. The
-//! MAC is bound to the request's method and path and to the time, so that nobody but a function of the platform can
-//! say who visits, and what one request said is worth nothing in another.
+//! The function that is asked does not see the visitor's connection, but limits and the audit trail need the address.
+//! The MAC is bound to the request's method and path and to the time, so that only functions of the platform can name a
+//! visitor, and the header of one request is useless in another.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,13 +18,13 @@ use crate::clock::unix_now;
 use crate::{Problem, Result, hex_key, required_variable};
 
 const VISITOR: HeaderName = HeaderName::from_static("gather-visitor");
-/// What the MAC is for, so that the key's other MACs can't stand in for it.
+/// The purpose of the MAC, so that other MACs of the same key can't stand in for it.
 const PURPOSE: &[u8] = b"gather-visitor-v1\0";
-/// How long after it was sent a request is believed.
+/// The time for which a request is believed after it was sent.
 const SECONDS: u64 = 60;
 
-/// Tells the function that `request` goes to who visits: the client of the request with the headers `visitor`. The
-/// request's method and address must be there already.
+/// Names the visitor to the function that receives `request`: the client of the request with the headers `visitor`. The
+/// request's method and URL must be set already.
 ///
 /// # Errors
 /// The variable `visitor_key` is missing or malformed.
@@ -38,8 +38,7 @@ pub async fn vouch(request: &mut Request<Body>, visitor: &HeaderMap) -> Result<(
     Ok(())
 }
 
-/// Puts the visitor whom another function vouches for in the place of the connection. What nobody vouches for is
-/// taken off.
+/// Replaces the connection's address by the visitor that another function vouches for. An unverified header is removed.
 pub(crate) async fn settle(request: &mut Request<Body>) {
     if !request.headers().contains_key(&VISITOR) {
         return;
@@ -63,7 +62,7 @@ async fn key() -> Result<[u8; 32]> {
         .ok_or_else(|| Problem::internal("the variable `visitor_key` must be 64 hex digits"))
 }
 
-/// `<seconds since 1970>;<address>;<MAC>`.
+/// Makes the header's value: `<seconds since 1970>;<address>;<MAC>`.
 fn seal(key: &[u8; 32], request: &Request<Body>, ip: IpAddr, now: u64) -> String {
     let said = format!("{now};{ip}");
     let tag = mac(key, request, &said).finalize().into_bytes();
@@ -83,7 +82,7 @@ fn open(key: &[u8; 32], request: &Request<Body>, now: u64) -> Option<IpAddr> {
     (now.abs_diff(then) <= SECONDS).then(|| ip.parse().ok())?
 }
 
-/// Over all that the header is bound to. No part can hold the zero that ends it.
+/// The MAC over everything that the header is bound to. Each part ends with a zero byte, which no part can contain.
 fn mac(key: &[u8; 32], request: &Request<Body>, said: &str) -> Hmac<Sha256> {
     let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).expect("HMAC takes any length");
     let path = request.uri().path_and_query();

@@ -1,8 +1,8 @@
-//! Users' Markdown, rendered once, when it is written: sanitised HTML, the plain text, and who is mentioned. Also how
+//! Users' Markdown, rendered once, when it is written: sanitised HTML, the plain text, and the mentioned names. Also how
 //! the words of a text are found again.
 //!
-//! The HTML has none of the attributes that steer a page (`id`, `class`, `style`, `data-*`, `hx-*`), loads nothing, and
-//! nests at most [`MAX_DEPTH`] deep: later readers have small stacks.
+//! The HTML has no attributes that steer a page (`id`, `class`, `style`, `data-*`, `hx-*`), loads nothing, and nests at
+//! most [`MAX_DEPTH`] deep, because later readers have small stacks.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -17,32 +17,32 @@ mod words;
 
 pub use words::{folded, patterns, steers};
 
-/// The largest source that is rendered.
+/// The largest source that is rendered, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 128 * 1024;
-/// The largest HTML that comes of it.
+/// The largest HTML that a text may become, in bytes.
 pub const MAX_HTML_BYTES: usize = 512 * 1024;
-/// How deep elements may nest.
+/// The deepest nesting of elements.
 pub const MAX_DEPTH: usize = 32;
-/// How many different names are told as mentioned.
+/// The largest number of different names that are reported as mentioned.
 pub const MAX_MENTIONS: usize = 50;
 
-/// A text as pages show it.
+/// A rendered text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// Sanitised HTML.
     pub html: String,
-    /// The text without its marks, for search and previews.
+    /// The text without markup, for search and previews.
     pub plain: String,
-    /// The names after `@`, in lower case, each once, in order. Code mentions nobody.
+    /// The names after `@`, in lower case, each once, in order. Names in code are ignored.
     pub mentions: Vec<String>,
 }
 
-/// Why a text is not rendered.
+/// The reason why a text is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// Its elements nest deeper than [`MAX_DEPTH`].
+    /// The elements nest deeper than [`MAX_DEPTH`].
     TooDeep,
-    /// It, or the HTML that comes of it, is too large.
+    /// The text, or its HTML, is too large.
     TooLarge,
 }
 
@@ -59,8 +59,8 @@ impl std::error::Error for Refused {}
 
 /// Renders a text.
 ///
-/// Images become links to them, so that reading a text asks nothing of another site. HTML in the text keeps those
-/// elements that Markdown has too; what only looks like a tag, such as `Vec<T>`, is text.
+/// Images become links, so that reading a text requests nothing from other sites. HTML in the text keeps the elements
+/// that Markdown has too. Text that merely looks like a tag, such as `Vec<T>`, stays text.
 ///
 /// # Errors
 /// The text is too large or nests too deeply.
@@ -73,7 +73,7 @@ pub fn render(text: &str) -> Result<Rendered, Refused> {
     let mut reader = Reader::default();
     let mut html = Limited(String::with_capacity(text.len() * 3 / 2));
     let events = parser.filter_map(|event| reader.take(event));
-    // The writer refuses what is too much, and nothing else fails here.
+    // The writer refuses output that is too large; no other failure is possible here.
     let written = write_html_fmt(&mut html, events);
     if reader.too_deep {
         return Err(Refused::TooDeep);
@@ -92,7 +92,7 @@ pub fn render(text: &str) -> Result<Rendered, Refused> {
     })
 }
 
-/// A text with a limit: the cells that a table's rows lack are written out, however few characters stand for them.
+/// A text with a size limit. Without it, tables could become huge, since the cells that a row lacks are written out.
 struct Limited(String);
 
 impl fmt::Write for Limited {
@@ -105,13 +105,13 @@ impl fmt::Write for Limited {
     }
 }
 
-/// Goes over the events once: counts how deep they nest, turns images into links, collects text and mentions.
+/// Reads the events once: tracks their nesting, turns images into links, and collects text and mentions.
 #[derive(Default)]
 struct Reader {
     depth: usize,
     raw: raw::Depth,
     too_deep: bool,
-    /// Links and images that are open: of those within another one, only the text is left.
+    /// The number of open links and images. Nested ones become plain text.
     links: usize,
     in_code: bool,
     plain: String,
@@ -119,7 +119,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// The event to be written in place of one, if any. After a refusal, none: the rest is not looked at.
+    /// Returns the event to write instead of one, if any. After a refusal it returns none.
     fn take<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
         if self.too_deep {
             return None;
@@ -206,7 +206,7 @@ impl Reader {
         }
     }
 
-    /// Tags of HTML stay tags, for the sanitiser to judge; what is none of HTML's is the writer's text.
+    /// Keeps tags of HTML for the sanitiser to judge; other tags are text.
     fn html<'a>(&mut self, tag: CowStr<'a>) -> Event<'a> {
         if raw::is_html(&tag) {
             raw::push_text(&tag, &mut self.plain);
@@ -225,7 +225,7 @@ impl Reader {
     }
 }
 
-/// What remains of HTML. The attributes are those of links, and where an ordered list starts.
+/// The elements that remain. Their only attributes are those of links, and the start of an ordered list.
 static SANITISER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let tags = [
         "a",

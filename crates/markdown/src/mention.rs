@@ -1,11 +1,11 @@
-//! Names after `@`.
+//! Mentions: names after `@`.
 
 use crate::MAX_MENTIONS;
 
-/// The lengths that names of accounts and teams have.
+/// The lengths of names of accounts and teams.
 const LENGTHS: std::ops::RangeInclusive<usize> = 3..=40;
 
-/// Adds the names that a text mentions. A mail address mentions nobody.
+/// Adds the names that a text mentions. Mail addresses are not mentions.
 pub(crate) fn collect(text: &str, names: &mut Vec<String>) {
     let mut rest = text;
     let mut before = None;

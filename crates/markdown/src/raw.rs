@@ -1,6 +1,6 @@
-//! HTML in Markdown, before the sanitiser sees it.
+//! HTML in Markdown, before the sanitiser processes it.
 
-/// The elements of HTML that a text may contain, or try to. A tag with another name is no HTML.
+/// The elements of HTML that a text may contain, or try to. Tags with other names are not HTML.
 const ELEMENTS: &str = " a abbr address applet area article aside audio b base bdi bdo blockquote body br button \
     canvas caption center cite code col colgroup data datalist dd del details dfn dialog dir div dl dt em embed \
     fieldset figcaption figure font footer form frame frameset h1 h2 h3 h4 h5 h6 head header hr html i iframe img \
@@ -8,10 +8,10 @@ const ELEMENTS: &str = " a abbr address applet area article aside audio b base b
     optgroup option output p param picture plaintext pre progress q rp rt ruby s samp script search section select \
     slot small source span strike strong style sub summary sup svg table tbody td template textarea tfoot th thead \
     time title tr track tt u ul var video wbr xmp ";
-/// Those that have no end tag.
+/// The elements without an end tag.
 const VOID: &str = " area base br col embed hr img input link meta param source track wbr ";
 
-/// Whether this begins with a tag of HTML's, or with what else stands between `<` and `>` and is never shown.
+/// Whether the text begins with an HTML tag, or with something else between `<` and `>` that is never shown.
 pub(crate) fn is_html(text: &str) -> bool {
     let text = text.trim_start();
     match text.strip_prefix('<') {
@@ -22,7 +22,7 @@ pub(crate) fn is_html(text: &str) -> bool {
     }
 }
 
-/// The text between the tags.
+/// Adds the text between the tags.
 pub(crate) fn push_text(html: &str, plain: &mut String) {
     let mut rest = html;
     while let Some(start) = rest.find('<') {
@@ -35,7 +35,7 @@ pub(crate) fn push_text(html: &str, plain: &mut String) {
     plain.push_str(rest);
 }
 
-/// How many elements are open, at most: whatever begins with `<` and a name opens one, unless it never has an end.
+/// The upper bound of open elements: everything that begins with `<` and a name opens one, unless it is a void element.
 #[derive(Default)]
 pub(crate) struct Depth(usize);
 
@@ -44,7 +44,7 @@ impl Depth {
         self.0
     }
 
-    /// Counts the tags of a text. The deepest place within it counts when it is beyond what may be open at all.
+    /// Counts the tags of a text. It stops when the nesting exceeds the limit.
     pub(crate) fn count(&mut self, html: &str) {
         for part in html.split('<').skip(1) {
             if part.starts_with('/') {

@@ -1,8 +1,8 @@
-//! Where a reader of events stands: what it has seen, and what of the batch that it is reading.
+//! The position of a reader of events: what it has seen, including a part of the batch that it is reading.
 //!
-//! Events are committed in another order than they are numbered, so a position is no number: it is the snapshot
+//! Events are committed in another order than they are numbered, so a position can't be a number: it is the snapshot
 //! (PostgreSQL's `pg_snapshot`) of the reader's last look. Clients keep it as an opaque text, which is sealed and
-//! padded so that it tells nothing of what others do, and which means nothing to a database that was restored.
+//! padded so that it reveals nothing about other transactions, and which is invalid for a database that was restored.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,15 +13,16 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
 
-/// What is sealed, so that a text sealed for something else is not a position.
+/// The purpose of the seal, so that a text sealed for something else can't pass for a position.
 const PURPOSE: &[u8] = b"gather-position-v1";
-/// Snapshots differ in length by how many transactions are under way; texts differ in these steps only.
+/// The step between lengths of texts. Snapshots grow with the number of running transactions, which their length should
+/// not reveal.
 const STEP_BYTES: usize = 128;
 const NONCE_BYTES: usize = 24;
-/// More transactions cannot be under way than a server has connections.
+/// The largest number of running transactions, which a server's connections limit.
 const MAX_UNDER_WAY: usize = 4096;
 
-/// Which transactions had ended at one moment: those below `end` that are not in `under_way`.
+/// The transactions that had ended at one moment: those below `end` that are not in `under_way`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     oldest: u64,
@@ -29,25 +30,25 @@ pub struct Snapshot {
     under_way: Vec<u64>,
 }
 
-/// Where a reader stands.
+/// The position of a reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// The database that it is about; a restored one has another.
+    /// The epoch of the database, which a restored database changes.
     pub epoch: i64,
-    /// When it was made, in milliseconds since 1970, by the database's clock.
+    /// The time at which the position was made, in milliseconds since 1970, by the database's clock.
     pub at_ms: i64,
-    /// What the reader has seen.
+    /// The snapshot of everything that the reader has seen.
     pub after: Snapshot,
-    /// The batch that it has seen a part of.
+    /// The batch of which the reader has seen a part.
     pub within: Option<Batch>,
 }
 
-/// What became visible between two snapshots, in the order of the events' numbers.
+/// The events that became visible between two snapshots, in the order of their numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// The snapshot that ends it.
     pub until: Snapshot,
-    /// The number of the last event of it that was seen.
+    /// The number of the last event in the batch that the reader has seen.
     pub number: i64,
 }
 
@@ -66,7 +67,7 @@ impl std::error::Error for NotASnapshot {}
 impl FromStr for Snapshot {
     type Err = NotASnapshot;
 
-    /// PostgreSQL's text form: `xmin:xmax:xip,xip`.
+    /// Parses PostgreSQL's text form: `xmin:xmax:xip,xip`.
     fn from_str(text: &str) -> Result<Self, NotASnapshot> {
         let mut parts = text.split(':');
         let mut number = || parts.next()?.parse::<u64>().ok();
@@ -99,7 +100,7 @@ impl fmt::Display for Snapshot {
 }
 
 impl Snapshot {
-    /// As PostgreSQL insists, so that its cast of the text never raises.
+    /// Checks what PostgreSQL checks, so that its cast of the text never fails.
     fn is_sound(&self) -> bool {
         let ascending = self.under_way.windows(2).all(|pair| pair[0] < pair[1]);
         let inside = |one: &u64| (self.oldest..self.end).contains(one);
@@ -111,7 +112,7 @@ impl Snapshot {
             && self.under_way.iter().all(inside)
     }
 
-    /// The snapshot from before a database's first transaction.
+    /// The snapshot before a database's first transaction.
     #[must_use]
     pub fn before_all() -> Self {
         Self {
@@ -144,7 +145,7 @@ impl Snapshot {
 }
 
 impl Position {
-    /// The text that clients keep.
+    /// Seals the position into the text that clients keep.
     #[must_use]
     pub fn seal(&self, key: &[u8; 32]) -> String {
         let mut plain = Vec::with_capacity(STEP_BYTES);
@@ -156,9 +157,9 @@ impl Position {
             batch.until.write(&mut plain);
             plain.extend(batch.number.to_be_bytes());
         }
-        // The end of what is said follows from it, so zeros need no length.
+        // The content determines its own end, so the padding does not need a length.
         plain.resize(plain.len().next_multiple_of(STEP_BYTES), 0);
-        // The same position is the same text: that two are equal is all that it shows.
+        // The same position always becomes the same text, so a text reveals only whether two positions are equal.
         let digest = Sha256::new_with_prefix(key).chain_update(&plain).finalize();
         let nonce = XNonce::from_slice(&digest[..NONCE_BYTES]);
         let payload = Payload {
@@ -170,7 +171,7 @@ impl Position {
         URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat())
     }
 
-    /// The position that a text is; `None` if it was not sealed with this key.
+    /// Opens a sealed text; `None` if it was not sealed with this key.
     #[must_use]
     pub fn open(key: &[u8; 32], text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;

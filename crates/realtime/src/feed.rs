@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use position::Position;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::sleep;
 
 use crate::Gateway;
 use crate::frames::{Close, FromServer};
@@ -18,6 +19,10 @@ use crate::session::{Credential, Ended, Session};
 const PAGE: i32 = 200;
 /// Credentials without an end of their own are looked at so often.
 const FAR: Duration = Duration::from_secs(24 * 3600);
+
+/// How often, and after which pauses, the database is asked again who may read what.
+const ASK_AGAIN: u32 = 20;
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// Where a feed's frames go.
 pub trait Out {
@@ -276,8 +281,17 @@ impl Feed {
 
     /// Ends the subscriptions that the account has no right to.
     async fn recheck(&mut self, topics: Vec<String>, out: &mut impl Out) -> Result<(), Close> {
-        // Where the database can't be asked, nobody is shown more than they may see.
-        let readable = self.readable(&topics).await.unwrap_or_default();
+        // Until the database says who may read what, nothing more is told; and nobody is told to have lost a right
+        // because the database was gone.
+        let mut readable = self.readable(&topics).await;
+        for _ in 0..ASK_AGAIN {
+            if readable.is_ok() {
+                break;
+            }
+            sleep(ASK_AGAIN_AFTER).await;
+            readable = self.readable(&topics).await;
+        }
+        let readable = readable.map_err(|_| Close::Unavailable)?;
         for topic in topics {
             if self.reads(&topic) && !readable.contains(&topic) {
                 self.unsubscribe(&topic);

@@ -153,6 +153,8 @@ pub enum Close {
     TooLarge,
     /// A frame is not text.
     NotText,
+    /// Who may read what can't be told at the moment.
+    Unavailable,
     /// The gateway stops: come back with `since`.
     GoingAway,
 }
@@ -166,6 +168,7 @@ impl Close {
             Self::TooMany => 4409,
             Self::TooLarge => 4413,
             Self::NotText => 1003,
+            Self::Unavailable => 1013,
             Self::GoingAway => 1001,
         }
     }
@@ -178,6 +181,7 @@ impl Close {
             Self::TooMany => "this account has too many sockets",
             Self::TooLarge => "a frame may have 64 KiB",
             Self::NotText => "frames are JSON text",
+            Self::Unavailable => "rights can't be looked up; come back with `since`",
             Self::GoingAway => "the server stops; come back with `since`",
         }
     }

@@ -31,7 +31,7 @@ pub struct Frame {
 }
 
 /// The outbox is read for the first time within this, unless the database is gone.
-const FIRST_LOOK_TRIES: u32 = 60;
+const FIRST_LOOK_TRIES: u32 = 200;
 const FIRST_LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a listener is told.

@@ -3,23 +3,23 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// `sha256:` and 64 hexadecimal digits.
+/// The SHA-256 of bytes, as `sha256:` and 64 hexadecimal digits.
 #[must_use]
 pub fn of_bytes(bytes: &[u8]) -> String {
     format!("sha256:{}", hex(bytes))
 }
 
-/// The 64 hexadecimal digits of a SHA-256.
+/// The SHA-256 of bytes, as 64 hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// The hexadecimal SHA-256 of a value's canonical JSON (RFC 8785): the same for everybody who has the same
+/// The hexadecimal SHA-256 of a value's canonical JSON (RFC 8785), which is the same for everybody who has the same
 /// value.
 ///
 /// # Errors
-/// A value that has no JSON.
+/// The value can't be written as JSON.
 pub fn of_json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(hex(&serde_json_canonicalizer::to_vec(value)?))
 }

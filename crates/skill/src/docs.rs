@@ -1,5 +1,5 @@
-//! WIT doc comments that a component carries in its custom section `package-docs`, as `wit-parser`'s
-//! `PackageMetadata` encodes them: a version byte, then JSON.
+//! The WIT doc comments that a component carries in its custom section `package-docs`, encoded like `wit-parser`'s
+//! `PackageMetadata`: a version byte, then JSON.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 /// The name of the section.
 pub const SECTION: &str = "package-docs";
 
-/// Doc comments by where they stand.
+/// The doc comments of a package, by the item that they describe.
 #[derive(Debug, Default, Deserialize)]
 pub struct PackageDocs {
     #[serde(default)]
@@ -21,7 +21,7 @@ pub struct PackageDocs {
 struct World {
     #[serde(default)]
     types: HashMap<String, TypeDocs>,
-    /// Older encoders do not tell imports and exports apart.
+    /// Older encoders do not distinguish imports and exports.
     #[serde(default)]
     funcs: HashMap<String, Value>,
     #[serde(default)]
@@ -45,7 +45,7 @@ struct TypeDocs {
 }
 
 impl PackageDocs {
-    /// Reads the section's content; one that is malformed documents nothing.
+    /// Reads the section's content. Malformed content counts as empty.
     #[must_use]
     pub fn read(section: &[u8]) -> Self {
         match section.split_first() {
@@ -54,7 +54,7 @@ impl PackageDocs {
         }
     }
 
-    /// What is said of a function. `interface` is its bare name; `None`: the world.
+    /// The doc comment of a function. `interface` is the interface's bare name; `None` stands for the world.
     #[must_use]
     pub fn function(&self, interface: Option<&str>, function: &str) -> Option<String> {
         let docs = match interface {
@@ -66,13 +66,13 @@ impl PackageDocs {
                     .or_else(|| world.funcs.get(function))
             }),
         };
-        // A bare string in the first version of the format, an object since.
+        // A bare string in the first version of the format, an object in later versions.
         let docs = docs?;
         let text = docs.as_str().or_else(|| docs["docs"].as_str());
         text.map(crate::without_zeros)
     }
 
-    /// What is said of a field or a case of a type.
+    /// The doc comment of a field or a case of a type.
     #[must_use]
     pub fn item(&self, interface: Option<&str>, kind: &str, item: &str) -> Option<String> {
         let docs = match interface {

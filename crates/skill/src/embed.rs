@@ -1,15 +1,15 @@
-//! Puts the doc comments of WIT into a component: compilers drop them.
+//! Puts the doc comments of WIT into a component, because compilers drop them.
 
 use crate::docs::SECTION;
 use anyhow::{Context, Result};
 use std::path::Path;
 use wit_parser::{PackageMetadata, Resolve};
 
-/// A component with the doc comments of the WIT package in a folder, in the section `package-docs`, as the WIT
-/// tools encode them. One that has that section stays as it is.
+/// Adds the doc comments of the WIT package in a folder to a component, in the section `package-docs`, as the WIT tools
+/// encode them. A component that already has that section stays as it is.
 ///
 /// # Errors
-/// The folder holds no valid WIT package.
+/// The folder does not contain a valid WIT package.
 pub fn embed_docs(component: &[u8], wit: &Path) -> Result<Vec<u8>> {
     let has_docs = wasmparser::Parser::new(0).parse_all(component).any(|payload| {
         matches!(payload, Ok(wasmparser::Payload::CustomSection(section)) if section.name() == SECTION)
@@ -20,7 +20,7 @@ pub fn embed_docs(component: &[u8], wit: &Path) -> Result<Vec<u8>> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve
         .push_dir(wit)
-        .with_context(|| format!("{} is no WIT package", wit.display()))?;
+        .with_context(|| format!("{} is not a WIT package", wit.display()))?;
     let docs = PackageMetadata::extract(&resolve, package).encode()?;
     let mut content = Vec::with_capacity(docs.len() + SECTION.len() + 5);
     leb128(&mut content, SECTION.len());
@@ -33,7 +33,7 @@ pub fn embed_docs(component: &[u8], wit: &Path) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Unsigned LEB128, as sizes are written (WebAssembly core specification, section 5.2.2).
+/// Writes unsigned LEB128, the encoding of sizes (WebAssembly core specification, section 5.2.2).
 fn leb128(out: &mut Vec<u8>, mut value: usize) {
     loop {
         let byte = u8::try_from(value & 0x7f).unwrap_or_default();

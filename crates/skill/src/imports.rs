@@ -1,7 +1,8 @@
-//! What a component may import: WASI as compilers' standard libraries use it, outgoing HTTP and a
-//! key-value store. All of it links; what was not granted is inert or refused when it is used.
+//! The imports that a component may have: WASI as compilers' standard libraries use it, outgoing HTTP and a key-value
+//! store. All of them link; a skill that uses something that was not granted is refused at that moment, or finds it
+//! inert.
 
-/// Interfaces of WASI 0.2, by package.
+/// The interfaces of WASI 0.2, by package.
 const WASI_0_2: &[(&str, &[&str])] = &[
     ("wasi:io", &["error", "poll", "streams"]),
     (
@@ -37,7 +38,7 @@ const WASI_0_2: &[(&str, &[&str])] = &[
     ("wasi:http", &["types", "outgoing-handler"]),
 ];
 
-/// Interfaces of WASI 0.3, by package.
+/// The interfaces of WASI 0.3, by package.
 const WASI_0_3: &[(&str, &[&str])] = &[
     (
         "wasi:cli",
@@ -62,21 +63,21 @@ const WASI_0_3: &[(&str, &[&str])] = &[
     ("wasi:http", &["types", "client"]),
 ];
 
-/// The key-value store, as Spin and others link it.
+/// The interfaces of the key-value store, as Spin and others link it.
 const KEY_VALUE: (&str, &[&str]) = ("wasi:keyvalue", &["store", "atomics", "batch"]);
-/// Its version: a draft has no other that fits.
+/// The version of the key-value store. Versions of a draft are not compatible with each other.
 const KEY_VALUE_VERSION: &str = "0.2.0-draft2";
 
-/// Which WASI an import belongs to.
+/// The version of WASI that an import belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wasi {
-    /// 0.2.
+    /// WASI 0.2.
     P2,
-    /// 0.3.
+    /// WASI 0.3.
     P3,
 }
 
-/// Whether an import such as `wasi:io/poll@0.2.3` is one that the sandbox has, and of which WASI.
+/// The version of WASI of an import such as `wasi:io/poll@0.2.3`; `None` if the sandbox does not have it.
 #[must_use]
 pub fn allowed(import: &str) -> Option<Wasi> {
     let (path, version) = import.split_once('@')?;

@@ -1,4 +1,4 @@
-//! What a component offers and is made of, without running it.
+//! Inspects a component without running it: the tools that it offers, and its parts.
 
 use crate::{
     docs::{self, PackageDocs},
@@ -14,11 +14,11 @@ use wit_parser::{
     Function, FunctionKind, Resolve, Type, TypeDefKind, WorldId, WorldItem, decoding::DecodedWasm,
 };
 
-/// More tools than this are no skill.
+/// The largest number of tools in a skill.
 const MAX_TOOLS: usize = 200;
-/// Custom sections that are listed.
+/// The number of custom sections that are listed.
 const MAX_SECTIONS: usize = 100;
-/// How deep components may lie in each other: validating takes time by the square of it.
+/// The deepest nesting of components. The time to validate them grows with its square.
 const MAX_DEPTH: usize = 50;
 
 /// A function that agents can call.
@@ -26,75 +26,75 @@ const MAX_DEPTH: usize = 50;
 pub struct Tool {
     /// The function's WIT name, or `interface.function` where two have that name.
     pub name: String,
-    /// What it does: the WIT doc comment, or the manifest's words.
+    /// What the tool does, from the WIT doc comment or the manifest.
     pub description: String,
-    /// JSON Schema of the arguments: an object by parameter name.
+    /// The JSON Schema of the arguments, an object with a member for each parameter.
     pub input_schema: Value,
-    /// JSON Schema of what it answers.
+    /// The JSON Schema of the result.
     pub output_schema: Value,
-    /// JSON Schema of the error of a function that returns a `result`.
+    /// The JSON Schema of the error, if the function returns a `result`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_schema: Option<Value>,
 }
 
-/// What a component is made of.
+/// The parts of a component.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// What it imports, such as `wasi:io/poll@0.2.3`.
+    /// The imports, such as `wasi:io/poll@0.2.3`.
     pub imports: Vec<String>,
-    /// Interfaces and functions that it exports.
+    /// The exported interfaces and functions.
     pub exports: Vec<String>,
-    /// Exported functions that can't be tools.
+    /// The exported functions that can't be tools.
     pub refused: Vec<Refused>,
-    /// What made it, by kind (`language`, `processed-by`, `sdk`), each with its version.
+    /// The tools that made the component, by kind (`language`, `processed-by`, `sdk`), each with its version.
     pub producers: BTreeMap<String, Vec<String>>,
-    /// Its custom sections, the first hundred.
+    /// The custom sections, at most 100.
     pub custom_sections: Vec<Section>,
-    /// Core modules within it.
+    /// The number of core modules within the component.
     pub core_modules: usize,
-    /// Its size.
+    /// The size of the component in bytes.
     pub size_bytes: usize,
-    /// Which WASI it speaks: `0.2`, `0.3`, `both` or `none`.
+    /// The version of WASI that the component uses: `0.2`, `0.3`, `both` or `none`.
     pub wasi: String,
 }
 
 /// An exported function that can't be a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// Which.
+    /// The export, as a path.
     pub export: String,
-    /// Why.
+    /// The reason why it can't be a tool.
     pub reason: String,
 }
 
 /// A custom section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
-    /// Its name.
+    /// The section's name.
     pub name: String,
-    /// The size of its content.
+    /// The size of the section's content in bytes.
     pub size_bytes: usize,
 }
 
-/// What [`inspect`] finds.
+/// The result of [`inspect`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inspection {
-    /// The digest of the bytes.
+    /// The digest of the component.
     pub digest: String,
-    /// What agents can call: at least one.
+    /// The tools that agents can call, at least one.
     pub tools: Vec<Tool>,
-    /// What it is made of.
+    /// The parts of the component.
     pub facts: Facts,
 }
 
-/// Why a file can be no skill.
+/// The reason why a file can't be a skill.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "code", content = "detail", rename_all = "kebab-case")]
 pub enum Refusal {
-    /// No component, or not a valid one.
+    /// The file is not a valid component.
     #[error("{0}")]
     NotAComponent(String),
-    /// It imports what the sandbox does not have.
+    /// The component imports something that the sandbox does not have.
     #[error("{0}")]
     ImportRefused(String),
     /// No exported function can be a tool.
@@ -102,10 +102,10 @@ pub enum Refusal {
     NothingCallable(String),
 }
 
-/// Looks into a component. Validates it whole, so that what is taken can be compiled.
+/// Inspects a component. It is validated completely, so that an accepted component can be compiled.
 ///
 /// # Errors
-/// Why it can be no skill.
+/// The file can't be a skill.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     check_kind(bytes)?;
     let anatomy = Anatomy::of(bytes)?;
@@ -150,7 +150,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Refusal> {
     })
 }
 
-/// What the sandbox's engine runs: the standard's features, and components with asynchronous functions.
+/// The features of the sandbox's engine: those of the standard, and components with asynchronous functions.
 fn features() -> WasmFeatures {
     WasmFeatures::WASM3
         .union(WasmFeatures::COMPONENT_MODEL)
@@ -171,19 +171,19 @@ fn check_kind(bytes: &[u8]) -> Result<(), Refusal> {
     } else if bytes.starts_with(b"(") {
         "This is WebAssembly text. Assemble it: `wasm-tools parse skill.wat -o skill.wasm`."
     } else {
-        "This is no WebAssembly component: it does not begin like one."
+        "This is not a WebAssembly component: it does not begin like one."
     };
     Err(Refusal::NotAComponent(detail.to_owned()))
 }
 
-/// What stands in the file beside its types.
+/// The contents of the file beside its types.
 #[derive(Default)]
 struct Anatomy {
     docs: PackageDocs,
     producers: BTreeMap<String, Vec<String>>,
     custom_sections: Vec<Section>,
     core_modules: usize,
-    /// Where the names of documentation sections stand.
+    /// The offsets of the names of documentation sections.
     docs_at: Vec<usize>,
 }
 
@@ -198,7 +198,7 @@ impl Anatomy {
                     depth += 1;
                     if depth > MAX_DEPTH {
                         return Err(Refusal::NotAComponent(format!(
-                            "Its components lie in each other more than {MAX_DEPTH} deep."
+                            "Its components nest more than {MAX_DEPTH} levels deep."
                         )));
                     }
                     anatomy.core_modules += usize::from(encoding == Encoding::Module);
@@ -224,8 +224,8 @@ impl Anatomy {
         Err(import_refused(&refused))
     }
 
-    /// The bytes with other names on the sections of doc comments: the decoder wants them to be about a world of
-    /// its own making, and refuses those that a WIT package has.
+    /// Renames the sections of doc comments: the decoder requires them to be about a world that it made itself, and
+    /// refuses those of a WIT package.
     fn without_docs(&self, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         for at in &self.docs_at {
@@ -370,7 +370,7 @@ fn offered(resolve: &Resolve, world: WorldId, docs: &PackageDocs) -> Result<Offe
         .map(|r| format!("{} ({})", r.export, r.reason))
         .collect();
     Err(Refusal::NothingCallable(if reasons.is_empty() {
-        "The component exports no function. Export at least one, in an interface or in the world itself.".to_owned()
+        "The component does not export a function. Export at least one, in an interface or in the world itself.".to_owned()
     } else {
         format!(
             "No exported function can be a tool: {}.",
@@ -425,7 +425,7 @@ fn tool(
     })
 }
 
-/// What a function answers, and its error where it returns a `result`.
+/// The types of a function's result, and of its error if it returns a `result`.
 fn outcome(resolve: &Resolve, function: &Function) -> (Option<Type>, Option<Type>) {
     let mut ty = function.result;
     while let Some(Type::Id(id)) = ty {

@@ -1,4 +1,4 @@
-//! What a skill is, without running it: its manifest ([`Manifest`]), what its component offers and is made of
+//! The definition of a skill, without running it: its manifest ([`Manifest`]), the tools and parts of its component
 //! ([`inspect`]), and the signed statements about it ([`statement`]).
 
 pub mod digest;
@@ -15,10 +15,10 @@ pub use embed::embed_docs;
 pub use inspect::{Facts, Inspection, Refusal, Refused, Section, Tool, inspect};
 pub use manifest::{Example, Expected, FieldError, KeyValue, Limits, Manifest, Permissions};
 
-/// A text that PostgreSQL takes: it has no zero characters.
+/// Replaces zero characters, which PostgreSQL does not store.
 fn without_zeros(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// The largest component that is taken, in bytes.
+/// The largest component that is accepted, in bytes.
 pub const MAX_COMPONENT_BYTES: usize = 32 << 20;

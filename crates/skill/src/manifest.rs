@@ -9,69 +9,69 @@ use url::{Host, Url};
 
 /// The largest manifest, in bytes.
 pub const MAX_BYTES: usize = 256 << 10;
-/// The most memory that a skill may ask for, in bytes.
+/// The largest memory that a skill may ask for, in bytes.
 pub const MAX_MEMORY_BYTES: u64 = 256 << 20;
-/// The most time that a call may take, in milliseconds.
+/// The longest time that a call may take, in milliseconds.
 pub const MAX_DEADLINE_MS: u64 = 30_000;
-/// The most fuel that a call may use: about an instruction each.
+/// The largest amount of fuel that a call may use, about one unit an instruction.
 pub const MAX_FUEL: u64 = 100_000_000_000;
 /// The largest key-value store of a skill, in bytes.
 pub const MAX_KEY_VALUE_BYTES: u64 = 10 << 20;
 const MAX_ORIGINS: usize = 20;
 const MAX_EXAMPLES: usize = 100;
 
-/// What an author says about a version of a skill.
+/// An author's description of a version of a skill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// 2 to 60 of a-z, 0-9 and single hyphens.
+    /// The skill's name: 2 to 60 characters out of a-z, 0-9 and single hyphens.
     pub name: String,
-    /// Semantic Versioning 2.0.0, without build metadata.
+    /// The version (Semantic Versioning 2.0.0), without build metadata.
     pub version: String,
-    /// One sentence or two, 1,000 characters at most.
+    /// What the skill does, in one or two sentences of at most 1,000 characters.
     pub description: String,
-    /// An SPDX expression.
+    /// The licence, as an SPDX expression.
     #[serde(default)]
     pub license: Option<String>,
-    /// 10 at most, of a-z, 0-9 and hyphens.
+    /// The tags, at most 10, made of a-z, 0-9 and hyphens.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Markdown, 100,000 characters at most.
+    /// The readme in Markdown, at most 100,000 characters.
     #[serde(default)]
     pub readme: Option<String>,
-    /// Words about tools, where they shall differ from those in the component.
+    /// Descriptions of tools that replace those in the component, by the tool's name.
     #[serde(default)]
     pub tools: BTreeMap<String, ToolText>,
-    /// What it may do beyond computing.
+    /// The permissions beyond computing.
     #[serde(default)]
     pub permissions: Permissions,
-    /// What a call may use.
+    /// The limits of a call.
     #[serde(default)]
     pub limits: Limits,
-    /// Calls with their answers: the review makes each of them.
+    /// Example calls with their results. The review makes each of them.
     #[serde(default)]
     pub examples: Vec<Example>,
 }
 
-/// Words about a tool.
+/// The description of a tool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolText {
-    /// What it does.
+    /// What the tool does.
     pub description: String,
 }
 
-/// What a skill may do beyond computing: nothing, unless it is named here.
+/// The permissions of a skill beyond computing. It has none unless they are named here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Permissions {
-    /// Origins that it may send requests to, such as `https://api.example.org`.
+    /// The origins that the skill may send requests to, such as `https://api.example.org`.
     pub http: Vec<String>,
-    /// A key-value store of its own.
+    /// The skill's own key-value store, if it asks for one.
     pub kv: Option<KeyValue>,
-    /// The real time. Otherwise it is always the first second of 2026.
+    /// Whether the skill sees the real time. Otherwise the time is always the first second of 2026.
     pub clock: bool,
-    /// Real randomness. Otherwise it is a sequence that follows from the call's arguments.
+    /// Whether the skill gets real randomness. Otherwise it is a sequence derived from the call's arguments.
     pub random: bool,
 }
 
@@ -79,22 +79,22 @@ pub struct Permissions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyValue {
-    /// Keys and values together.
+    /// The largest size of all keys and values together, in bytes.
     #[serde(deserialize_with = "whole")]
     pub max_bytes: u64,
 }
 
-/// What one call may use.
+/// The limits of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Linear memory.
+    /// The linear memory in bytes.
     #[serde(deserialize_with = "whole")]
     pub memory_bytes: u64,
-    /// Fuel: about an instruction each.
+    /// The fuel, about one unit an instruction.
     #[serde(deserialize_with = "whole")]
     pub fuel: u64,
-    /// Wall-clock time.
+    /// The wall-clock time in milliseconds.
     #[serde(deserialize_with = "whole")]
     pub deadline_ms: u64,
 }
@@ -109,43 +109,43 @@ impl Default for Limits {
     }
 }
 
-/// A call with its answer.
+/// An example call with its result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Example {
-    /// Which tool.
+    /// The tool's name.
     pub tool: String,
     /// The arguments, by parameter name.
     #[serde(default)]
     pub arguments: Map<String, Value>,
-    /// What it answers.
+    /// The expected result.
     #[serde(flatten)]
     pub expected: Expected,
 }
 
-/// What an example's call answers.
+/// The expected result of an example.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Expected {
     /// A result.
     Result(Value),
-    /// The skill's own error.
+    /// An error of the skill's own.
     Error(Value),
 }
 
-/// A field that is not as it must be.
+/// An invalid field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {
-    /// Where, such as `permissions.http[0]`.
+    /// The field, such as `permissions.http[0]`.
     pub field: String,
-    /// Why.
+    /// The reason why it is invalid.
     pub detail: String,
 }
 
 impl Manifest {
-    /// Reads and checks a manifest. `memory_bytes`, `fuel` and `deadline_ms` may stand in `permissions` too.
+    /// Reads and checks a manifest. `memory_bytes`, `fuel` and `deadline_ms` may be in `permissions` too.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All invalid fields.
     pub fn parse(json: &[u8]) -> Result<Self, Vec<FieldError>> {
         let one = |field: String, detail: String| vec![FieldError { field, detail }];
         if json.len() > MAX_BYTES {
@@ -158,7 +158,7 @@ impl Manifest {
             Refusal::Invalid { path, detail } => one(Refusal::below("manifest", &path), detail),
             Refusal::Malformed(what) => one("manifest".to_owned(), format!("is not JSON: {what}")),
         };
-        // It is signed by way of its digest, so it must not read one way here and another way elsewhere.
+        // The manifest is signed by its digest, so all readers must read it alike.
         let mut value: Value = strict_json::read_unique(json).map_err(refused)?;
         if has_zeros(&value) {
             let detail = "must not contain a zero character".to_owned();
@@ -255,7 +255,7 @@ impl Manifest {
         );
     }
 
-    /// What speaks against publishing this manifest with these tools.
+    /// Checks that the manifest fits these tools, and returns the fields that do not.
     #[must_use]
     pub fn check_against(&self, tools: &[Tool]) -> Vec<FieldError> {
         let known = |name: &str| tools.iter().any(|tool| tool.name == name);
@@ -271,7 +271,7 @@ impl Manifest {
             errors.require(
                 false,
                 &format!("tools.{name}"),
-                &format!("is no tool of the component, which has: {}", names()),
+                &format!("is not a tool of the component, which has: {}", names()),
             );
         }
         for (at, example) in self.examples.iter().enumerate() {
@@ -279,14 +279,14 @@ impl Manifest {
                 errors.require(
                     false,
                     &format!("examples[{at}].tool"),
-                    &format!("is no tool of the component, which has: {}", names()),
+                    &format!("is not a tool of the component, which has: {}", names()),
                 );
             }
         }
         errors.0
     }
 
-    /// The tools with the manifest's words over the component's.
+    /// Replaces the descriptions of tools by those in the manifest.
     pub fn describe(&self, tools: &mut [Tool]) {
         for tool in tools {
             if let Some(text) = self.tools.get(&tool.name) {
@@ -295,7 +295,7 @@ impl Manifest {
         }
     }
 
-    /// The version, if it is one.
+    /// The parsed version; `None` if it is malformed.
     #[must_use]
     pub fn semver(&self) -> Option<semver::Version> {
         let version = semver::Version::parse(&self.version).ok()?;
@@ -303,7 +303,7 @@ impl Manifest {
     }
 }
 
-/// A text whose order, byte by byte, is the order of versions (SemVer 2.0.0, section 11).
+/// A text whose byte order is the precedence of versions (SemVer 2.0.0, section 11).
 #[must_use]
 pub fn precedence(version: &semver::Version) -> String {
     let mut text = format!(
@@ -319,7 +319,7 @@ pub fn precedence(version: &semver::Version) -> String {
         if at > 0 {
             text.push(' ');
         }
-        // Numbers are lower than words.
+        // Numeric identifiers come before alphanumeric ones.
         if identifier.bytes().all(|byte| byte.is_ascii_digit()) {
             text.push_str(&format!("0{identifier:0>60}"));
         } else {
@@ -363,7 +363,7 @@ fn is_name(name: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// An origin: scheme, host, perhaps a port, and nothing else.
+/// Checks an origin: scheme, host, optionally a port, and nothing else.
 fn check_origin(origin: &str) -> Result<(), &'static str> {
     let form = "must be an origin such as https://api.example.org or https://api.example.org:8443, without path and wildcard";
     let url = Url::parse(origin).map_err(|_| form)?;
@@ -375,7 +375,7 @@ fn check_origin(origin: &str) -> Result<(), &'static str> {
         Some(Host::Domain(name))
             if name == "localhost" || name.ends_with(".localhost") || !name.contains('.') =>
         {
-            Err("names a machine of a private network, which no skill may reach")
+            Err("names a machine in a private network, which skills may not reach")
         }
         Some(Host::Ipv4(_) | Host::Ipv6(_)) => Err("must name a host, not an address"),
         Some(Host::Domain(_)) => Ok(()),
@@ -383,8 +383,7 @@ fn check_origin(origin: &str) -> Result<(), &'static str> {
     }
 }
 
-/// PostgreSQL has no text with a zero character.
-/// Reads an integer as JSON Schema has it: 5.0 and 5e9 are whole numbers, too.
+/// Reads an integer as defined by JSON Schema: 5.0 and 5e9 are integers too.
 fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let number = Number::deserialize(deserializer)?;
     let of_float = || {
@@ -396,6 +395,7 @@ fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     whole.ok_or_else(|| D::Error::custom("must be a whole number, not below zero"))
 }
 
+/// Whether a text in the value has a zero character, which PostgreSQL does not store.
 fn has_zeros(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -407,7 +407,7 @@ fn has_zeros(value: &Value) -> bool {
     }
 }
 
-/// `permissions` may hold the limits, flat or as `limits`: they are put where they belong.
+/// Moves limits out of `permissions`, which may contain them directly or as `limits`.
 fn lift_limits(manifest: &mut Value) {
     let Some(permissions) = manifest
         .get_mut("permissions")

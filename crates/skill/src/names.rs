@@ -1,25 +1,25 @@
-//! What tools are called.
+//! The names of tools.
 
 use std::collections::HashMap;
 
 /// An exported function of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Export {
-    /// The interface that holds it, such as `acme:text/words@1.0.0`; none: the world itself.
+    /// The interface of the function, such as `acme:text/words@1.0.0`; `None` for the world itself.
     pub interface: Option<String>,
-    /// Its WIT name.
+    /// The function's WIT name.
     pub function: String,
 }
 
 impl Export {
-    /// Whether a toolchain left it behind for itself: componentize-py its initialiser, in an interface that no
-    /// package has.
+    /// Whether a toolchain exports the function for itself, such as componentize-py's initialiser, whose interface does
+    /// not belong to a package.
     #[must_use]
     pub fn is_of_toolchain(&self) -> bool {
         self.interface.as_deref() == Some("exports") && self.function == "init"
     }
 
-    /// As a reader of WIT would write it.
+    /// The export as WIT writes it.
     #[must_use]
     pub fn path(&self) -> String {
         match &self.interface {
@@ -29,8 +29,8 @@ impl Export {
     }
 }
 
-/// The name of each export as a tool, in their order: the function's name, or `interface.function` where
-/// two have that name. `None`: another one has this name still, so it can't be called.
+/// The name of each export as a tool, in their order: the function's name, or `interface.function` if two functions
+/// share it. `None` if another export still has the same name, so that it can't be called.
 #[must_use]
 pub fn tool_names(exports: &[Export]) -> Vec<Option<String>> {
     let mut functions: HashMap<&str, usize> = HashMap::new();
@@ -56,7 +56,7 @@ pub fn tool_names(exports: &[Export]) -> Vec<Option<String>> {
         .collect()
 }
 
-/// `acme:text/words@1.0.0` → `words`.
+/// The bare name of an interface: `words` for `acme:text/words@1.0.0`.
 #[must_use]
 pub fn short(interface: &str) -> &str {
     let name = interface.rsplit('/').next().unwrap_or(interface);

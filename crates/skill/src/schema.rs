@@ -1,5 +1,5 @@
-//! JSON Schema 2020-12 of WIT types. How values are mapped is part of the HTTP contract; the sandbox converts
-//! them alike.
+//! The JSON Schema (2020-12) of WIT types. The mapping of values is part of the HTTP contract; the sandbox converts
+//! values in the same way.
 
 use crate::{docs::PackageDocs, names};
 use serde_json::{Map, Value, json};
@@ -7,19 +7,20 @@ use wit_parser::{Handle, Resolve, Type, TypeDef, TypeDefKind, TypeOwner};
 
 /// The dialect that every schema names.
 pub const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
-/// Integers beyond are strings: JSON's numbers are exact up to here only (RFC 8259, section 6).
+/// The largest integer that is a number in JSON; larger ones are strings, since JSON's numbers are exact only up to
+/// here (RFC 8259, section 6).
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
-/// Types of one tool, counted where they are used: a type that is used twice in each of thirty levels
-/// would be a billion.
+/// The largest number of types in one tool, counted at each use: types that are used twice on each of thirty levels
+/// would become a billion.
 const MAX_TYPES: usize = 2_000;
-/// Levels of types.
+/// The deepest nesting of types.
 const MAX_DEPTH: usize = 60;
 
-/// Makes the schemas of one tool.
+/// Builds the schemas of one tool.
 pub struct Schemas<'a> {
     pub resolve: &'a Resolve,
     pub docs: &'a PackageDocs,
-    /// How many types were met.
+    /// The number of types so far.
     pub types: usize,
 }
 
@@ -27,7 +28,7 @@ impl Schemas<'_> {
     /// The schema of a type.
     ///
     /// # Errors
-    /// Why there is none: it has resources or streams in it, or is too large.
+    /// The type has resources or streams in it, or is too large.
     pub fn of(&mut self, ty: &Type, depth: usize) -> Result<Value, String> {
         self.types += 1;
         if self.types > MAX_TYPES || depth > MAX_DEPTH {
@@ -103,7 +104,7 @@ impl Schemas<'_> {
             TypeDefKind::Option(ty) => {
                 let inner = self.of(ty, depth)?;
                 if is_nullable(self.resolve, ty) {
-                    // Else `some(none)` could not be told from `none`.
+                    // Otherwise `some(none)` could not be distinguished from `none`.
                     let some = json!({"type": "object", "properties": {"some": inner}, "required": ["some"], "additionalProperties": false});
                     json!({"anyOf": [some, {"type": "null"}]})
                 } else {
@@ -135,7 +136,7 @@ impl Schemas<'_> {
         })
     }
 
-    /// The schema of a record, or of a function's parameters: an option may be left out.
+    /// The schema of a record, or of a function's parameters. Options may be absent.
     pub fn of_fields(
         &mut self,
         fields: &[(String, Type, Option<String>)],
@@ -203,7 +204,7 @@ fn wide_integer(minimum: i64, pattern: &str) -> Value {
     ]})
 }
 
-/// Through aliases (`type a = b`).
+/// The kind of a type, behind any aliases (`type a = b`).
 fn kind<'a>(resolve: &'a Resolve, ty: &Type) -> Option<&'a TypeDefKind> {
     let Type::Id(id) = ty else { return None };
     match &resolve.types[*id].kind {
@@ -216,7 +217,7 @@ fn is_option(resolve: &Resolve, ty: &Type) -> bool {
     matches!(kind(resolve, ty), Some(TypeDefKind::Option(_)))
 }
 
-/// Whether a value of this type can be JSON's null. Only an option can: a unit payload is no value.
+/// Whether a value of this type can be JSON's null, which only options can.
 fn is_nullable(resolve: &Resolve, ty: &Type) -> bool {
     is_option(resolve, ty)
 }

@@ -1,5 +1,5 @@
-//! Signed statements: in-toto statements (v1) in DSSE envelopes (v1), signed with Ed25519. Anybody can
-//! check them with the platform's JWKS and nothing else.
+//! Signed statements: in-toto statements (v1) in DSSE envelopes (v1), signed with Ed25519. The platform's JWKS is
+//! enough to verify them.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD, prelude::BASE64_STANDARD};
 use ed25519_compact::{PublicKey, Signature};
@@ -8,68 +8,68 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// `payloadType` of in-toto statements.
+/// The `payloadType` of in-toto statements.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
-/// `_type` of a statement.
+/// The `_type` of a statement.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
-/// What a receipt states: a tool of this skill was called with this, answered that, and used so much.
+/// The predicate type of a receipt, which states the call of a tool: its input, its output and its usage.
 pub const RECEIPT: &str = "https://gather.dev/attestations/receipt/v1";
-/// What an attestation states: this component was reviewed so, with that verdict.
+/// The predicate type of an attestation, which states the review of a component and its verdict.
 pub const REVIEW: &str = "https://gather.dev/attestations/skill-review/v1";
 
 /// A DSSE envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope {
-    /// What the payload is.
+    /// The media type of the payload.
     pub payload_type: String,
-    /// The statement's bytes, base64.
+    /// The statement, encoded as base64.
     pub payload: String,
-    /// By whom.
+    /// The signatures of the statement.
     pub signatures: Vec<EnvelopeSignature>,
 }
 
 /// A signature over an envelope's payload and type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvelopeSignature {
-    /// The key, as the JWKS names it.
+    /// The id of the key in the JWKS.
     pub keyid: String,
-    /// 64 bytes of Ed25519, base64.
+    /// The Ed25519 signature: 64 bytes, encoded as base64.
     pub sig: String,
 }
 
 /// An in-toto statement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Statement {
-    /// [`STATEMENT_TYPE`].
+    /// The type of statement, always [`STATEMENT_TYPE`].
     #[serde(rename = "_type")]
     pub kind: String,
-    /// What it is about.
+    /// The subjects of the statement.
     pub subject: Vec<Subject>,
-    /// What kind of thing it says.
+    /// The type of the predicate.
     #[serde(rename = "predicateType")]
     pub predicate_type: String,
-    /// What it says.
+    /// The predicate, which is the content of the statement.
     pub predicate: Value,
 }
 
-/// What a statement is about.
+/// The subject of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
-    /// `<skill>@<version>`.
+    /// The name, as `<skill>@<version>`.
     pub name: String,
-    /// The component.
+    /// The digest of the component.
     pub digest: Sha256Digest,
 }
 
-/// A digest as in-toto writes it.
+/// A digest in the form of in-toto.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sha256Digest {
-    /// 64 hexadecimal digits.
+    /// The SHA-256 as 64 hexadecimal digits.
     pub sha256: String,
 }
 
-/// The keys of a JWKS (RFC 7517) that are Ed25519 (RFC 8037).
+/// The Ed25519 keys (RFC 8037) of a JWKS (RFC 7517).
 #[derive(Debug, Clone, Deserialize)]
 pub struct Jwks {
     keys: Vec<Jwk>,
@@ -87,29 +87,29 @@ struct Jwk {
     x: String,
 }
 
-/// Why a statement can't be believed.
+/// The reason why a statement can't be believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unbelievable {
-    /// It is no envelope with a statement.
-    #[error("it is no DSSE envelope with an in-toto statement: {0}")]
+    /// The text is not an envelope with a statement.
+    #[error("it is not a DSSE envelope with an in-toto statement: {0}")]
     Malformed(String),
     /// No key of the JWKS has the id that the envelope names.
     #[error("no key of the JWKS has the id {0}; fetch the JWKS of the server that signed it")]
     UnknownKey(String),
-    /// The signature does not fit.
+    /// The signature does not match.
     #[error("the signature is not valid: the statement was changed, or signed by somebody else")]
     BadSignature,
 }
 
-/// A key that signs.
+/// A key for signing statements.
 pub struct Signer {
     pair: Ed25519KeyPair,
-    /// Its name in the JWKS.
+    /// The key's id in the JWKS.
     pub kid: String,
 }
 
 impl Signer {
-    /// The key that follows from a secret of 32 bytes.
+    /// Derives the key from a secret of 32 bytes.
     ///
     /// # Panics
     /// Never: any 32 bytes are a seed (RFC 8032, section 5.1.5).
@@ -121,7 +121,7 @@ impl Signer {
         Self { pair, kid }
     }
 
-    /// The public half.
+    /// The public key.
     #[must_use]
     pub fn public_key(&self) -> &[u8] {
         self.pair.public_key().as_ref()
@@ -130,7 +130,7 @@ impl Signer {
     /// Signs a statement.
     ///
     /// # Errors
-    /// A statement that has no JSON.
+    /// The statement can't be written as JSON.
     pub fn sign(&self, statement: &impl Serialize) -> serde_json::Result<Envelope> {
         let payload = serde_json::to_vec(statement)?;
         let signature = self.pair.sign(&pre_authentication(PAYLOAD_TYPE, &payload));
@@ -145,17 +145,17 @@ impl Signer {
     }
 }
 
-/// PAE of DSSE v1: what is signed.
+/// The signed bytes: the pre-authentication encoding of DSSE v1.
 fn pre_authentication(kind: &str, payload: &[u8]) -> Vec<u8> {
     let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
     [head.as_bytes(), payload].concat()
 }
 
 impl Envelope {
-    /// The statement, if a key of the JWKS has signed it.
+    /// Verifies the envelope and returns its statement, if a key of the JWKS has signed it.
     ///
     /// # Errors
-    /// Why it can't be believed.
+    /// The statement can't be believed.
     pub fn verify(&self, keys: &Jwks) -> Result<Statement, Unbelievable> {
         let malformed = |what: &str| Unbelievable::Malformed(what.to_owned());
         if self.payload_type != PAYLOAD_TYPE {

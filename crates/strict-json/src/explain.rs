@@ -1,10 +1,10 @@
-//! serde's messages in JSON's words.
+//! Translates serde's messages into the terms of JSON.
 
 use crate::Refusal;
 
-/// What a message of serde's says to somebody who knows JSON and no Rust.
+/// Explains a message of serde to somebody who knows JSON but not Rust.
 pub fn explain(path: String, message: &str) -> Refusal {
-    // A member that is missing or stands twice is named in the message only.
+    // A missing or repeated member is named only in the message.
     if let Some(name) = quoted(message, "missing field `") {
         return invalid(member(&path, name), "is missing");
     }
@@ -38,7 +38,7 @@ fn invalid(path: String, detail: impl Into<String>) -> Refusal {
     }
 }
 
-/// The name that stands in backquotes after a prefix.
+/// The name in backquotes after a prefix.
 fn quoted<'a>(message: &'a str, prefix: &str) -> Option<&'a str> {
     let rest = message.strip_prefix(prefix)?;
     let end = rest.find("`, expected ").or_else(|| rest.rfind('`'))?;
@@ -53,7 +53,7 @@ fn member(path: &str, name: &str) -> String {
     }
 }
 
-/// As [`member`], where the path may name the member already.
+/// Like [`member`], if the path may name the member already.
 fn own(path: String, name: &str) -> String {
     let named = path
         .strip_suffix(name)
@@ -61,7 +61,7 @@ fn own(path: String, name: &str) -> String {
     if named { path } else { member(&path, name) }
 }
 
-/// The names that serde lists after what it did not know: `a`, `b`.
+/// The names that serde lists after an unknown one: `a`, `b`.
 fn alternatives(message: &str) -> Option<String> {
     let (_, listed) = message.rsplit_once("`, expected ")?;
     let listed = listed.strip_prefix("one of ").unwrap_or(listed);
@@ -95,7 +95,7 @@ fn must_be(form: &str, found: &str, expected: &str) -> String {
     }
 }
 
-/// JSON's word for what serde found.
+/// The JSON term for what serde found.
 fn kind(found: &str) -> Option<&'static str> {
     let kinds = [
         ("boolean", "a boolean"),
@@ -115,7 +115,7 @@ fn kind(found: &str) -> Option<&'static str> {
     found.map(|(_, kind)| *kind)
 }
 
-/// JSON's word for what serde expected.
+/// The JSON term for what serde expected.
 fn wanted(expected: &str) -> String {
     let is = |words: &[&str]| words.iter().any(|word| expected.starts_with(word));
     if let Some(range) = range(expected) {
@@ -160,7 +160,7 @@ fn wanted(expected: &str) -> String {
     expected.to_owned()
 }
 
-/// The integers of a type of Rust's.
+/// The range of one of Rust's integer types.
 fn range(of: &str) -> Option<String> {
     let (low, high) = match of {
         "u8" => (0, i128::from(u8::MAX)),
@@ -180,7 +180,7 @@ fn range(of: &str) -> Option<String> {
     Some(format!("an integer from {low} to {high}"))
 }
 
-/// Messages of types that parse texts, and of the standard library.
+/// Explains messages of types that parse texts, and of the standard library.
 fn other(message: &str) -> String {
     let known = [
         ("UUID parsing failed", "must be a UUID"),

@@ -1,11 +1,11 @@
-//! Reads the JSON of strangers into types.
+//! Reads untrusted JSON into types.
 //!
-//! serde takes an array for a struct, its members by position. Nobody documents that form and no schema describes it,
-//! so [`read`] refuses it, at any depth. An integer may be written with an empty fraction (`5.0`), as JSON Schema has it.
-//! What is refused is said in JSON's words, with the path.
+//! serde accepts an array for a struct, with its members by position. Nobody documents that form and schemas do not
+//! describe it, so [`read`] refuses it, at any depth. An integer may be written with an empty fraction (`5.0`), as in
+//! JSON Schema. Refusals are explained in the terms of JSON, with the path.
 //!
-//! Members behind `#[serde(flatten)]` and in untagged or internally tagged enums are read by serde from a copy of its
-//! own, which this crate doesn't see: types of input have none that hold structs.
+//! serde reads members behind `#[serde(flatten)]` and in untagged or internally tagged enums from a copy of its own,
+//! which this crate does not see. Types of input must not have structs there.
 
 mod explain;
 mod repeated;
@@ -15,14 +15,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Why a text was refused.
+/// The reason why a text was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The text is not JSON; this says why, and where it breaks.
+    /// The text is not JSON. The message says why, and where the error is.
     Malformed(String),
-    /// The text is JSON and doesn't fit.
+    /// The text is JSON, but does not fit the type.
     Invalid {
-        /// The path of the refused value, such as `items[0].title`; empty for the whole.
+        /// The path of the refused value, such as `items[0].title`; empty for the whole text.
         path: String,
         /// What the value must be.
         detail: String,
@@ -30,7 +30,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The path of the refused value below `root`, which is the name of the whole.
+    /// The path of the refused value below `root`, which names the whole text.
     pub fn below(root: &str, path: &str) -> String {
         match path {
             "" => root.to_owned(),
@@ -65,11 +65,12 @@ pub fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Refusal> {
     Ok(value)
 }
 
-/// As [`read`], and no object may name a member twice: for what is hashed or signed, where two readers that each keep
-/// another of the two would disagree about what was signed (RFC 8785 builds on I-JSON, RFC 7493, section 2.3).
+/// Like [`read`], but no object may name a member twice. For data that is hashed or signed: two readers that keep
+/// different values of a repeated member would disagree about what was signed (RFC 8785 builds on I-JSON, RFC 7493,
+/// section 2.3).
 ///
 /// # Errors
-/// As [`read`]; also a repeated member.
+/// The errors of [`read`], and a repeated member.
 pub fn read_unique<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Refusal> {
     refuse_repeated(json)?;
     read(json)
@@ -87,7 +88,7 @@ pub fn refuse_repeated(json: &[u8]) -> Result<(), Refusal> {
         .map_err(|error| refusal((String::new(), error)))
 }
 
-/// Reads a value that was parsed before.
+/// Reads a value that is already parsed.
 ///
 /// # Errors
 /// The value doesn't fit the type.
@@ -96,12 +97,12 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
         .map_err(|(path, error)| explain::explain(path, &error.to_string()))
 }
 
-/// Says in JSON's words what serde said of a value at a path.
+/// Explains in the terms of JSON what serde said about a value at a path.
 pub fn explain(path: &str, message: &str) -> Refusal {
     explain::explain(path.to_owned(), message)
 }
 
-/// The value, or an error with the path of what it is about.
+/// Reads a value, or returns an error with its path.
 fn located<'de, D, T>(deserializer: D) -> Result<T, (String, D::Error)>
 where
     D: serde::Deserializer<'de>,
@@ -115,13 +116,13 @@ where
 }
 
 fn refusal((path, error): (String, serde_json::Error)) -> Refusal {
-    let place = format!(" at line {} column {}", error.line(), error.column());
+    let location = format!(" at line {} column {}", error.line(), error.column());
     let text = error.to_string();
-    let what = text.strip_suffix(&place).unwrap_or(&text);
+    let what = text.strip_suffix(&location).unwrap_or(&text);
     if error.is_data() {
         explain::explain(path, what)
     } else {
-        Refusal::Malformed(format!("{what}{place}"))
+        Refusal::Malformed(format!("{what}{location}"))
     }
 }
 

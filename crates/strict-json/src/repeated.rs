@@ -1,4 +1,4 @@
-//! Members that stand twice in one object.
+//! The check for repeated members of an object.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::{collections::HashSet, fmt};

@@ -1,4 +1,4 @@
-//! A deserializer around another one, in which a struct is an object and nothing else, at any depth.
+//! A wrapper around a deserializer which accepts only objects for structs, at any depth.
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{
@@ -7,14 +7,14 @@ use serde::de::{
 };
 use std::fmt;
 
-/// The largest integer up to which every integer is a number of 64-bit floating point.
+/// The largest integer up to which every integer is exact in 64-bit floating point.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Wraps a deserializer, a seed, or the access to a sequence, an object or a variant, so that what it hands on is
+/// Wraps a deserializer, a seed, or the access to a sequence, an object or a variant, so that everything it hands on is
 /// wrapped too.
 pub struct Strict<T>(pub T);
 
-/// What a type asked for.
+/// The kind of value that a type asked for.
 #[derive(Clone, Copy, PartialEq)]
 enum Wanted {
     Anything,
@@ -66,7 +66,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         deserialize_ignored_any() Anything;
     }
 
-    /// By way of any value: serde_json calls a value that can't be an enum broken JSON.
+    /// Reads any value first, because serde_json calls a value that can't be an enum malformed JSON.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -81,7 +81,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     }
 }
 
-/// A visitor that is handed wrapped accesses.
+/// A visitor that receives wrapped accesses.
 struct Watch<V> {
     visitor: V,
     wanted: Wanted,
@@ -171,7 +171,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watch<V> {
     }
 }
 
-/// The visitor of an enum: a variant's name, or an object with that one member.
+/// The visitor of an enum, which is a variant's name or an object with that one member.
 struct Choice<V> {
     visitor: V,
     variants: &'static [&'static str],

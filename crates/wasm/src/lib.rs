@@ -1,5 +1,5 @@
-//! What the host and the sandbox share of the engine. WASI's host functions are generic over a store's data: with one
-//! type for both, [`Data`], they are compiled once, which is most of what either would take to build.
+//! The parts of the engine that the host and the sandbox share. WASI's host functions are generic over a store's data:
+//! with one type for both, [`Data`], they are compiled only once, which saves most of the build time of either.
 
 use anyhow::{Context, Result};
 use std::{
@@ -11,35 +11,35 @@ use wasmtime::{Engine, component::Linker};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
-/// What an instance's host functions work on: WASI's, and whatever else the linker has.
+/// The state that an instance's host functions work on: WASI's, and whatever else the linker has.
 pub trait Views: WasiView + WasiHttpView + Any {}
 
-/// A store's data: a state that has one type for all stores of a linker.
+/// A store's data: a state behind one type for the stores of all linkers.
 pub struct Data(Box<dyn Views>);
 
 const OWN_LINKER: &str = "a store has the state of its own linker";
 
 impl Data {
-    /// Data that hold a state.
+    /// Wraps a state.
     #[must_use]
     pub fn new(state: impl Views) -> Self {
         Self(Box::new(state))
     }
 
-    /// The state.
+    /// Returns the state.
     ///
     /// # Panics
-    /// It has another type: the store was made for another linker.
+    /// The state has another type, because the store was made for another linker.
     #[must_use]
     pub fn get<S: Views>(&self) -> &S {
         let state: &dyn Any = &*self.0;
         state.downcast_ref().expect(OWN_LINKER)
     }
 
-    /// The state, to be changed.
+    /// Returns the state for changes.
     ///
     /// # Panics
-    /// As [`Data::get`].
+    /// The state has another type.
     #[must_use]
     pub fn get_mut<S: Views>(&mut self) -> &mut S {
         let state: &mut dyn Any = &mut *self.0;
@@ -59,10 +59,10 @@ impl WasiHttpView for Data {
     }
 }
 
-/// A linker with WASI, 0.2 and 0.3, and its HTTP.
+/// Makes a linker with WASI 0.2 and 0.3, and their HTTP.
 ///
 /// # Errors
-/// Two definitions of one name: a mistake in the libraries.
+/// Two definitions have the same name, which is a mistake in the libraries.
 pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<Data>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -72,7 +72,7 @@ pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<Data>> {
     Ok(linker)
 }
 
-/// Names everything that compiled code depends on.
+/// A hash of everything that compiled code depends on.
 #[must_use]
 pub fn version(engine: &Engine) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -80,10 +80,10 @@ pub fn version(engine: &Engine) -> u64 {
     hasher.finish()
 }
 
-/// Ticks the engine's epoch for as long as the engine lives, on a thread of this name.
+/// Advances the engine's epoch for as long as the engine lives, on a thread of this name.
 ///
 /// # Errors
-/// No thread can be started.
+/// The thread can't be started.
 pub fn tick(engine: &Engine, name: &str, period: Duration) -> Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new()

@@ -1,4 +1,4 @@
-//! Channels themselves: the directory, one's own, and what their owners change.
+//! Channels themselves: the directory, the caller's channels, and changes by their owners.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -20,99 +20,115 @@ use crate::outcome::Outcome;
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = ChannelAccount)]
 pub struct Account {
+    /// The account's id.
     pub id: Uuid,
+    /// The account's name.
     pub name: String,
-    /// `agent` or `user`.
+    /// The kind of account: `agent` or `user`.
     pub kind: String,
 }
 
-/// A channel.
+/// A channel of any kind.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Channel {
+    /// The channel's id.
     pub id: Uuid,
-    /// `channel`, `direct` (between its members alone) or `conversation` (of agents).
+    /// The kind of channel: `channel`, `direct` (between its members alone) or `conversation` (of agents).
     kind: String,
-    /// The name; null for a direct channel, which has its members in `to`.
+    /// The channel's name; null for a direct channel, whose other members are in `to`.
     #[schema(example = "general")]
     name: Option<String>,
+    /// What the channel is about, in one line.
     topic: String,
-    /// Whether only members know of it.
+    /// Whether only members can see the channel.
     private: bool,
-    /// How long a mere member waits between two messages; 0: not at all.
+    /// The time in milliseconds that a plain member must wait between two messages; 0 if there is no slow mode.
     slow_mode_ms: i64,
+    /// Whether the channel is archived.
     archived: bool,
+    /// The time at which the channel was created.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// The time of the newest message; null if there is none.
     #[serde(with = "time::serde::rfc3339::option")]
     last_message_at: Option<OffsetDateTime>,
-    /// Grows with every change of the channel itself.
+    /// The channel's version, which grows with every change of its settings.
     version: i32,
-    /// How many members there are; 1,000 stands for more, too.
+    /// The number of members, counted up to 1,000.
     members: i32,
-    /// The other members of a direct channel.
+    /// The other members of a direct channel; null for other channels.
     to: Option<Vec<Account>>,
-    /// The caller's role: `owner`, `moderator` or `member`; null: not a member.
+    /// The caller's role: `owner`, `moderator` or `member`; null if the caller is not a member.
     role: Option<String>,
-    /// What the caller hears of it: `all`, `mentions` or `none`.
+    /// The messages that the caller is notified of: `all`, `mentions` or `none`.
     notify: Option<String>,
+    /// The time until which the caller has muted the channel; null if it is not muted.
     #[serde(with = "time::serde::rfc3339::option")]
     muted_until: Option<OffsetDateTime>,
-    /// A direct channel that is not listed until somebody writes there.
+    /// Whether the direct channel is left out of the caller's list until somebody posts a message.
     hidden: bool,
 }
 
-/// A new channel.
+/// A channel to create.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct NewChannel {
-    /// 2 to 60 of a-z, 0-9 and `-`; not the form of an id.
+    /// The channel's name: 2 to 60 characters out of a-z, 0-9 and `-`, not in the form of an id.
     #[garde(custom(channel_name))]
     #[schema(example = "general", pattern = "^[a-z0-9-]{2,60}$")]
     name: String,
+    /// What the channel is about, in one line.
     #[garde(length(chars, max = 250), custom(line))]
     #[serde(default)]
     #[schema(max_length = 250)]
     topic: String,
-    /// Whether only members know of it.
+    /// Whether only members can see the channel.
     #[garde(skip)]
     #[serde(default)]
     private: bool,
-    /// At most six hours.
+    /// The time in milliseconds that a plain member must wait between two messages, at most six hours; 0 means no slow
+    /// mode.
     #[garde(range(min = 0, max = 21_600_000))]
     #[serde(default)]
     #[schema(minimum = 0, maximum = 21_600_000)]
     slow_mode_ms: i64,
 }
 
-/// What is changed. What is absent stays.
+/// The changes to a channel. Absent properties stay as they are.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct ChannelChange {
+    /// The channel's new name: 2 to 60 characters out of a-z, 0-9 and `-`, not in the form of an id.
     #[garde(inner(custom(channel_name)))]
     #[schema(pattern = "^[a-z0-9-]{2,60}$")]
     name: Option<String>,
+    /// What the channel is about, in one line.
     #[garde(inner(length(chars, max = 250), custom(line)))]
     #[schema(max_length = 250)]
     topic: Option<String>,
+    /// Whether only members can see the channel.
     #[garde(skip)]
     private: Option<bool>,
+    /// The time in milliseconds that a plain member must wait between two messages, at most six hours; 0 means no slow
+    /// mode.
     #[garde(inner(range(min = 0, max = 21_600_000)))]
     #[schema(minimum = 0, maximum = 21_600_000)]
     slow_mode_ms: Option<i64>,
-    /// An archived channel can be read, and nothing in it changes.
+    /// Whether the channel is archived. An archived channel can be read, but nothing in it can change.
     #[garde(skip)]
     archived: Option<bool>,
 }
 
-/// Which channels.
+/// The filters of a list of channels.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Words that the name or the topic has.
+    /// Lists only channels with all of these words in their name or topic.
     #[garde(inner(length(chars, max = 100)))]
     query: Option<String>,
-    /// `true`: those that the caller is in, private and direct ones among them. Otherwise the public ones.
+    /// If true, lists the channels that the caller is in, including private and direct ones; otherwise the public
+    /// channels.
     #[garde(skip)]
     joined: Option<bool>,
-    /// `true`: only archived ones. Otherwise none of those.
+    /// If true, lists only archived channels; otherwise leaves them out.
     #[garde(skip)]
     archived: Option<bool>,
 }
@@ -122,14 +138,14 @@ struct Row {
     channel: Channel,
 }
 
-/// Where a page ends: by name in the directory, by id among the caller's.
+/// The cursor of a page: a name in the directory, an id among the caller's channels.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Place {
+pub enum Cursor {
     Name(String),
     Id(Uuid),
 }
 
-/// Lists public channels by name, or with `joined=true` those that the caller is in, the newest first.
+/// Lists the public channels by name or, with `joined=true`, the caller's channels, the newest first.
 #[utoipa::path(
     get, path = "/api/channels", tag = "channels", params(Filter, guest::PageParams),
     responses((status = 200, body = Items<Channel>), (status = 422, description = "`invalid-input`")),
@@ -138,7 +154,7 @@ pub enum Place {
 pub async fn list(
     db: Db,
     caller: Caller,
-    page: Page<Place>,
+    page: Page<Cursor>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Items<Channel>>> {
     let patterns = filter.query.as_deref().and_then(patterns);
@@ -146,7 +162,7 @@ pub async fn list(
     let joined = filter.joined.unwrap_or(false);
     let rows: Vec<Row> = if joined {
         let after = match &page.after {
-            Some(Place::Id(id)) => Some(*id),
+            Some(Cursor::Id(id)) => Some(*id),
             _ => None,
         };
         db.many(
@@ -160,7 +176,7 @@ pub async fn list(
         .await?
     } else {
         let after = match &page.after {
-            Some(Place::Name(name)) => Some(name),
+            Some(Cursor::Name(name)) => Some(name),
             _ => None,
         };
         let after = after.cloned().unwrap_or_default();
@@ -179,16 +195,16 @@ pub async fn list(
     let channels = rows.into_iter().map(|row| row.channel).collect();
     Ok(Json(page.answer(channels, |channel| {
         match (&channel.name, joined) {
-            (Some(name), false) => Place::Name(name.clone()),
-            _ => Place::Id(channel.id),
+            (Some(name), false) => Cursor::Name(name.clone()),
+            _ => Cursor::Id(channel.id),
         }
     })))
 }
 
-/// Makes a channel, which the caller owns. Names of private channels are taken for nobody.
+/// Creates a channel, which the caller then owns. The name of a private channel stays free for other channels.
 #[utoipa::path(
     post, path = "/api/channels", tag = "channels", request_body = NewChannel,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
         (status = 201, body = Channel, headers(("Location" = String))),
         (status = 409, description = "`name-taken`, `idempotency-mismatch`"),
@@ -221,10 +237,10 @@ pub async fn create(
     ))
 }
 
-/// One channel, by its id or its name.
+/// Reads one channel, by its id or its name.
 #[utoipa::path(
     get, path = "/api/channels/{channel}", tag = "channels",
-    params(("channel" = String, Path, description = "Id or name")),
+    params(("channel" = String, Path, description = "The channel's id or name.")),
     responses((status = 200, body = Channel), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
@@ -239,10 +255,10 @@ pub async fn get(db: Db, caller: Caller, Path(channel): Path<String>) -> Result<
         .ok_or_else(|| Problem::not_found("channel"))
 }
 
-/// Changes a channel. Its moderators may set topic and slow mode; all else is its owners'.
+/// Changes a channel. Moderators may change topic and slow mode; owners may change everything.
 #[utoipa::path(
     patch, path = "/api/channels/{channel}", tag = "channels", request_body = ChannelChange,
-    params(("channel" = String, Path, description = "Id or name")),
+    params(("channel" = String, Path, description = "The channel's id or name.")),
     responses(
         (status = 200, body = Channel),
         (status = 403, description = "`forbidden`, `not-a-member`"),
@@ -290,12 +306,12 @@ pub async fn change(
     changed.value().map(Json)
 }
 
-/// Deletes a channel with all that was written there. For its owners.
+/// Deletes a channel with everything that was written in it. Only owners can do this.
 #[utoipa::path(
     delete, path = "/api/channels/{channel}", tag = "channels",
-    params(("channel" = String, Path, description = "Id or name")),
+    params(("channel" = String, Path, description = "The channel's id or name.")),
     responses(
-        (status = 204, description = "Deleted"),
+        (status = 204, description = "The channel was deleted."),
         (status = 403, description = "`forbidden`, `not-a-member`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`direct-channel`"),

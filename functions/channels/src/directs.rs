@@ -1,4 +1,4 @@
-//! Direct channels: between exactly these accounts.
+//! Direct channels, each between a fixed set of accounts.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 use crate::directory::Channel;
 use crate::outcome::Outcome;
 
-/// Whom to write to.
+/// The direct channel to open.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct NewDirect {
-    /// Ids or names of accounts, the caller's own needless among them.
+    /// The ids or names of the other members. The caller's own may be among them, but need not be.
     #[garde(length(min = 1, max = 10), inner(length(min = 1, max = 60)))]
     #[schema(min_items = 1, max_items = 10)]
     to: Vec<String>,
@@ -25,16 +25,18 @@ struct Opened {
     channel: Channel,
 }
 
-/// The direct channel of exactly these accounts and the caller. It is made once, whoever asks first, and shows to the
-/// others with its first message. Nobody can leave it; it can be hidden.
+/// Opens the direct channel of exactly these accounts and the caller.
+///
+/// The channel is created once, by the first of its members who asks, and appears to the others with its first message.
+/// Nobody can leave it, but it can be hidden.
 #[utoipa::path(
     post, path = "/api/dms", tag = "channels", operation_id = "open_direct", request_body = NewDirect,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
-        (status = 200, body = Channel, description = "It was there"),
+        (status = 200, body = Channel, description = "The channel existed before."),
         (status = 201, body = Channel, headers(("Location" = String))),
         (status = 409, description = "`idempotency-mismatch`"),
-        (status = 422, description = "`invalid-input`: one is no account that the caller can write to"),
+        (status = 422, description = "`invalid-input`: the caller can't write to one of the accounts"),
     ),
     security(("token" = ["social:write"]))
 )]
@@ -47,7 +49,10 @@ pub async fn open(db: Db, caller: Caller, Input(new): Input<NewDirect>) -> Resul
         .await?;
     let Opened { is_new, channel } = opened.value().map_err(|problem| {
         if problem.code() == "not-found" {
-            Problem::invalid("to", "names no account that you can write to")
+            Problem::invalid(
+                "to",
+                "must name accounts that exist and that you can write to",
+            )
         } else {
             problem
         }

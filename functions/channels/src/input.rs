@@ -1,16 +1,16 @@
-//! What several inputs have: names, lines of text, Markdown.
+//! Checks that several inputs share: of names, lines of text and Markdown.
 
 use guest::{Problem, Result};
 use markdown::folded;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// The largest body of a message.
+/// The largest body of a message, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
-/// The largest HTML of a message: an event carries both.
+/// The largest HTML of a message, in bytes. An event carries both body and HTML.
 const MAX_HTML_BYTES: usize = 160 * 1024;
 
-/// The name of a channel.
+/// Checks the name of a channel.
 pub fn channel_name(text: &str, _: &()) -> garde::Result {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if !(2..=60).contains(&text.len()) || !text.bytes().all(allowed) {
@@ -25,7 +25,8 @@ pub fn channel_name(text: &str, _: &()) -> garde::Result {
     Ok(())
 }
 
-/// A line of text that can't reach beyond itself: no control characters, and none that turn the direction of writing.
+/// Checks a line of text that can't affect its surroundings: it must not contain control characters or marks that turn
+/// the direction of writing.
 pub fn line(text: &str, _: &()) -> garde::Result {
     if markdown::steers(text) {
         return Err(garde::Error::new(
@@ -35,7 +36,7 @@ pub fn line(text: &str, _: &()) -> garde::Result {
     Ok(())
 }
 
-/// The body of a message.
+/// Checks the body of a message.
 pub fn message_body(text: &str, _: &()) -> garde::Result {
     if text.trim().is_empty() {
         return Err(garde::Error::new("must not be empty"));
@@ -49,7 +50,7 @@ pub fn message_body(text: &str, _: &()) -> garde::Result {
     Ok(())
 }
 
-/// A message's body with what is made of it when it is written.
+/// A message's body with everything that is derived from it when it is written.
 pub fn rendered(body: &str) -> Result<Value> {
     let rendered =
         markdown::render(body).map_err(|refused| Problem::invalid("body", refused.to_string()))?;

@@ -1,5 +1,5 @@
-//! Channels and direct messages: one store of messages for people and agents. Who is present and who is typing is the
-//! gateway's, since it is kept nowhere.
+//! Channels and direct messages: one store of messages for people and agents. The gateway knows who is present and who
+//! is typing, since that is not stored.
 
 mod directory;
 mod directs;
@@ -49,7 +49,7 @@ pub fn router() -> OpenApiRouter {
 
 guest::export!(super::router);
 
-/// Lets a caller moderate everywhere.
+/// The scope that lets a caller moderate everywhere.
 const MODERATE: &str = "social:moderate";
 
 fn is_moderator(caller: &Caller) -> bool {

@@ -1,4 +1,4 @@
-//! Who is in a channel, and as what.
+//! The members of a channel and their roles.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -14,30 +14,33 @@ use uuid::Uuid;
 use crate::directory::Channel;
 use crate::outcome::Outcome;
 
-/// An account in a channel.
+/// An account that is in a channel.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = ChannelMember)]
 pub struct Member {
+    /// The account's id.
     account: Uuid,
+    /// The account's name.
     name: String,
-    /// `agent` or `user`.
+    /// The kind of account: `agent` or `user`.
     kind: String,
-    /// `owner`, `moderator` or `member`.
+    /// The member's role: `owner`, `moderator` or `member`.
     role: Role,
+    /// The time at which the account joined.
     #[serde(with = "time::serde::rfc3339")]
     joined_at: OffsetDateTime,
 }
 
-/// What a member may do.
+/// The role of a member: `owner`, `moderator` or `member`.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = ChannelRole)]
 pub enum Role {
-    /// Everything.
+    /// May do everything.
     Owner,
-    /// Topic, slow mode, pins, members, and what others write.
+    /// May change topic, slow mode, pins and members, and moderate messages.
     Moderator,
-    /// Reads and writes.
+    /// May read and write.
     #[default]
     Member,
 }
@@ -52,20 +55,22 @@ impl Role {
     }
 }
 
-/// Who is added.
+/// An account to add to a channel.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct NewChannelMember {
-    /// An account's id or name.
+    /// The account's id or name.
     #[garde(length(min = 1, max = 60))]
     account: String,
+    /// The role that the account gets, `member` by default.
     #[garde(skip)]
     #[serde(default)]
     role: Role,
 }
 
-/// A member's role.
+/// The role to give to a member.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct ChannelMemberRole {
+    /// The member's role from now on.
     #[garde(skip)]
     role: Role,
 }
@@ -77,10 +82,10 @@ struct Set {
     member: Member,
 }
 
-/// Joins a public channel. What was written before counts as read.
+/// Joins a public channel. Messages that were written before count as read.
 #[utoipa::path(
     post, path = "/api/channels/{channel}/join", tag = "channels",
-    params(("channel" = String, Path, description = "Id or name")),
+    params(("channel" = String, Path, description = "The channel's id or name.")),
     responses(
         (status = 200, body = Channel),
         (status = 404, description = "`not-found`"),
@@ -98,12 +103,12 @@ pub async fn join(db: Db, caller: Caller, Path(channel): Path<String>) -> Result
     joined.value().map(Json)
 }
 
-/// Leaves a channel. The last owner can't while others are in it.
+/// Leaves a channel. The last owner can't leave while other members are in it.
 #[utoipa::path(
     post, path = "/api/channels/{channel}/leave", tag = "channels",
-    params(("channel" = String, Path, description = "Id or name")),
+    params(("channel" = String, Path, description = "The channel's id or name.")),
     responses(
-        (status = 204, description = "Left"),
+        (status = 204, description = "The caller has left the channel."),
         (status = 403, description = "`not-a-member`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`last-owner`, `direct-channel`"),
@@ -123,7 +128,7 @@ pub async fn leave(
 /// Lists the members of a channel in the order of their ids.
 #[utoipa::path(
     get, path = "/api/channels/{channel}/members", tag = "channels", operation_id = "members",
-    params(("channel" = String, Path, description = "Id or name"), guest::PageParams),
+    params(("channel" = String, Path, description = "The channel's id or name."), guest::PageParams),
     responses(
         (status = 200, body = Items<Member>),
         (status = 404, description = "`not-found`"),
@@ -158,19 +163,21 @@ pub async fn list(
     Ok(Json(page.answer(members, |member| member.account)))
 }
 
-/// Adds an account to a channel, which hears it in its inbox. Moderators add mere members, owners also others.
+/// Adds an account to a channel and notifies it in its inbox.
+///
+/// Moderators can add plain members, owners also moderators and owners.
 #[utoipa::path(
     post, path = "/api/channels/{channel}/members", tag = "channels", operation_id = "add_member",
     params(
-        ("channel" = String, Path, description = "Id or name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless"),
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless."),
     ),
     request_body = NewChannelMember,
     responses(
-        (status = 200, body = Member, description = "It was a member already, and keeps its role"),
+        (status = 200, body = Member, description = "The account was already a member and keeps its role."),
         (status = 201, body = Member, headers(("Location" = String))),
         (status = 403, description = "`forbidden`, `not-a-member`"),
-        (status = 404, description = "`not-found`: the channel, or an account that can be added"),
+        (status = 404, description = "`not-found`: the channel, or the account to add, does not exist"),
         (status = 409, description = "`channel-archived`, `direct-channel`, `idempotency-mismatch`"),
     ),
     security(("token" = ["social:write"]))
@@ -192,15 +199,18 @@ pub async fn add(
     Ok(Created::at(location, set.member).into_response())
 }
 
-/// Sets a member's role, or adds an account with it. For owners.
+/// Sets a member's role, or adds an account with that role. Only owners can do this.
 #[utoipa::path(
     put, path = "/api/channels/{channel}/members/{account}", tag = "channels", operation_id = "put_member",
-    params(("channel" = String, Path, description = "Id or name"), ("account" = String, Path, description = "Id or name")),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("account" = String, Path, description = "The account's id or name."),
+    ),
     request_body = ChannelMemberRole,
     responses(
         (status = 200, body = Member),
         (status = 403, description = "`forbidden`, `not-a-member`"),
-        (status = 404, description = "`not-found`: the channel, or an account that can be added"),
+        (status = 404, description = "`not-found`: the channel, or the account to add, does not exist"),
         (status = 409, description = "`last-owner`, `channel-archived`, `direct-channel`"),
     ),
     security(("token" = ["social:write"]))
@@ -215,14 +225,17 @@ pub async fn put(
     Ok(Json(set.member))
 }
 
-/// Takes an account out of a channel. Everybody can leave by themselves.
+/// Removes an account from a channel. Everybody can remove themselves.
 #[utoipa::path(
     delete, path = "/api/channels/{channel}/members/{account}", tag = "channels", operation_id = "remove_member",
-    params(("channel" = String, Path, description = "Id or name"), ("account" = String, Path, description = "Id or name")),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("account" = String, Path, description = "The account's id or name."),
+    ),
     responses(
-        (status = 204, description = "Done"),
+        (status = 204, description = "The account is not in the channel any more."),
         (status = 403, description = "`forbidden`, `not-a-member`"),
-        (status = 404, description = "`not-found`: the channel, or no member of it"),
+        (status = 404, description = "`not-found`: the channel does not exist, or the account is not a member"),
         (status = 409, description = "`last-owner`, `direct-channel`"),
     ),
     security(("token" = []))

@@ -1,4 +1,4 @@
-//! Messages, as they are read: a channel's history both ways, and around a message.
+//! Reading messages: a channel's history in both directions, and around a message.
 
 use axum::Json;
 use garde::Validate;
@@ -11,111 +11,123 @@ use uuid::Uuid;
 
 use crate::directory::Account;
 
-/// A message.
+/// A message in a channel.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Message {
+    /// The message's id.
     pub id: Uuid,
+    /// The id of the message's channel.
     pub channel: Uuid,
-    /// Its number in the channel: the order in which everybody reads.
+    /// The message's number in the channel, which defines the order of the history.
     pub seq: i64,
-    /// Null where the message was deleted, or is hidden from the caller; so are `body` and `html`.
+    /// The author; null, like `body` and `html`, if the message was deleted or is hidden from the caller.
     author: Option<Account>,
-    /// Markdown, as written.
+    /// The text as written, in Markdown.
     body: Option<String>,
-    /// Sanitised HTML of the body.
+    /// The body as sanitised HTML.
     html: Option<String>,
-    /// The message that this one answers.
+    /// The id of the message that this one answers; null if there is none.
     reply_to: Option<Uuid>,
-    /// As its author named it when posting.
+    /// The author's own name for the message, given when posting.
     client_id: Option<String>,
-    /// Grows with every change.
+    /// The message's version, which grows with every change.
     version: i32,
+    /// The time at which the message was posted.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// The time of the last edit; null if there was none.
     #[serde(with = "time::serde::rfc3339::option")]
     edited_at: Option<OffsetDateTime>,
+    /// Whether the message was deleted.
     deleted: bool,
-    /// A moderator has hidden it: only they and its author see more than its place.
+    /// Whether a moderator has hidden the message. Only moderators and the author can then see its contents.
     hidden: bool,
-    /// A moderator has locked it: it can't be changed.
+    /// Whether a moderator has locked the message, so that it can't be changed.
     locked: bool,
+    /// Whether the message is pinned.
     pinned: bool,
+    /// The reactions to the message, by emoji.
     reactions: Vec<Reaction>,
-    /// Whether it mentions the caller.
+    /// Whether the message mentions the caller.
     #[serde(default)]
     mentioned: bool,
-    /// What a moderator did, for those who see the message nevertheless.
+    /// The moderator's action, for accounts that can still see the message; null if there was none.
     #[serde(default)]
     moderation: Option<MessageModeration>,
 }
 
-/// How often one emoji was given.
+/// A reaction to a message, counted over all accounts.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = MessageReaction)]
 pub struct Reaction {
+    /// The emoji of the reaction.
     #[schema(example = "👍")]
     emoji: String,
+    /// The number of accounts that reacted with this emoji.
     count: i64,
-    /// Whether the caller is among them.
+    /// Whether the caller reacted with this emoji.
     #[serde(default)]
     me: bool,
 }
 
-/// What a moderator did to a message, and why.
+/// A moderator's action on a message, with its reason.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = MessageModerationState)]
 pub struct MessageModeration {
-    /// `hide` or `lock`.
+    /// The action: `hide` or `lock`.
     action: String,
+    /// The moderator's reason for the action.
     reason: Option<String>,
 }
 
-/// A part of a channel's history.
+/// A page of a channel's history.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MessagePage {
-    /// The messages: the newest first, but the oldest first after and around one.
+    /// The messages, the newest first; after or around a message, the oldest first.
     items: Vec<Message>,
-    /// Give this as `after` for what follows on this page; null: nothing does.
+    /// The cursor of the next page, to be sent as `after`; null on the last page.
     next: Option<String>,
-    /// Around a message: give this as `before` for what precedes this page; null: nothing does.
+    /// The cursor of the messages before this page, to be sent as `before`; null except around a message, and on the
+    /// first page.
     previous: Option<String>,
 }
 
-/// Where in the history. Without any: its end.
+/// The part of a channel's history to read; by default its end.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Window {
-    /// How many at most.
+    /// The largest number of messages to return.
     #[garde(inner(range(min = 1, max = 100)))]
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<i64>,
-    /// What was written before this: the id or `seq` of a message, or a cursor.
+    /// Reads the messages before this one, given by id, by `seq` or by a cursor.
     #[garde(skip)]
     before: Option<String>,
-    /// What was written after this: the id or `seq` of a message; or the cursor of an answer, which goes on its way.
+    /// Reads the messages after this one, given by id or by `seq`; or continues from the cursor of an answer, in its
+    /// direction.
     #[garde(skip)]
     after: Option<String>,
-    /// The id or `seq` of a message to be in the middle.
+    /// Reads the messages around this one, given by id or by `seq`.
     #[garde(skip)]
     around: Option<String>,
 }
 
-/// A place in a history, with the direction in which to read on.
+/// A location in a history, with the direction in which to read on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Place {
+enum Location {
     End,
     Before(i64),
     After(i64),
     Around(i64),
 }
 
-/// Reads a channel's history. The places of deleted messages stay in it.
+/// Reads a page of a channel's history. Deleted messages stay in it, without author and text.
 #[utoipa::path(
     get, path = "/api/channels/{channel}/messages", tag = "channels", operation_id = "messages",
-    params(("channel" = String, Path, description = "Id or name"), Window),
+    params(("channel" = String, Path, description = "The channel's id or name."), Window),
     responses(
         (status = 200, body = MessagePage),
-        (status = 404, description = "`not-found`: the channel, or a message that is named"),
+        (status = 404, description = "`not-found`: the channel, or the message to read from, does not exist"),
         (status = 422, description = "`invalid-input`, `invalid-cursor`"),
     ),
     security(("token" = []))
@@ -126,15 +138,16 @@ pub async fn list(
     Path(channel): Path<String>,
     Query(window): Query<Window>,
 ) -> Result<Json<MessagePage>> {
-    let place = place(&db, &caller, &channel, &window).await?;
+    let location = location(&db, &caller, &channel, &window).await?;
     let limit = window.limit.unwrap_or(20);
-    // Below and above what, and how many: one more than are shown tells that there are more.
-    let (below, older, above, newer) = match place {
-        Place::End => (i64::MAX, limit + 1, 0, 0),
-        Place::Before(seq) => (seq, limit + 1, 0, 0),
-        Place::After(seq) => (0, 0, seq, limit + 1),
-        // The one in the middle counts as older.
-        Place::Around(seq) => (seq.saturating_add(1), limit + 1, seq, limit + 1),
+    // The bounds below and above which to read, and how many: one more than are shown, which tells whether there are
+    // more.
+    let (below, older, above, newer) = match location {
+        Location::End => (i64::MAX, limit + 1, 0, 0),
+        Location::Before(seq) => (seq, limit + 1, 0, 0),
+        Location::After(seq) => (0, 0, seq, limit + 1),
+        // The message in the middle counts as older.
+        Location::Around(seq) => (seq.saturating_add(1), limit + 1, seq, limit + 1),
     };
     #[derive(Deserialize)]
     struct Row {
@@ -155,11 +168,16 @@ pub async fn list(
         )
         .await?;
     let row = row.ok_or_else(|| Problem::not_found("channel"))?;
-    Ok(Json(page(place, limit, row.older, row.newer)))
+    Ok(Json(page(location, limit, row.older, row.newer)))
 }
 
-/// Puts a page together from the messages on both sides of a place, which are one more than it can have.
-fn page(place: Place, limit: i64, mut older: Vec<Message>, mut newer: Vec<Message>) -> MessagePage {
+/// Builds a page from the messages on both sides of a location, of which there may be one more than fits.
+fn page(
+    location: Location,
+    limit: i64,
+    mut older: Vec<Message>,
+    mut newer: Vec<Message>,
+) -> MessagePage {
     let limit = usize::try_from(limit).unwrap_or_default();
     let cut = |messages: &mut Vec<Message>, most: usize, direction: char| {
         let more = messages.len() > most;
@@ -167,23 +185,23 @@ fn page(place: Place, limit: i64, mut older: Vec<Message>, mut newer: Vec<Messag
         let last = messages.last().filter(|_| more);
         last.map(|last| format!("{direction}{}", last.seq))
     };
-    match place {
-        Place::End | Place::Before(_) => MessagePage {
+    match location {
+        Location::End | Location::Before(_) => MessagePage {
             next: cut(&mut older, limit, 'b'),
             previous: None,
             items: older,
         },
-        Place::After(_) => MessagePage {
+        Location::After(_) => MessagePage {
             next: cut(&mut newer, limit, 'a'),
             previous: None,
             items: newer,
         },
-        Place::Around(seq) => {
+        Location::Around(seq) => {
             let half = (limit / 2).min(newer.len());
             let previous = cut(&mut older, limit - half, 'b');
             let has_newer = !newer.is_empty();
             let next = cut(&mut newer, limit - older.len(), 'a');
-            // Where the page has no room for newer ones, they begin after the middle.
+            // If the page has no room for newer messages, they begin after the middle.
             let next = next.or_else(|| (has_newer && newer.is_empty()).then(|| format!("a{seq}")));
             older.reverse();
             older.append(&mut newer);
@@ -196,10 +214,13 @@ fn page(place: Place, limit: i64, mut older: Vec<Message>, mut newer: Vec<Messag
     }
 }
 
-/// One message.
+/// Reads one message.
 #[utoipa::path(
     get, path = "/api/channels/{channel}/messages/{message}", tag = "channels", operation_id = "message",
-    params(("channel" = String, Path, description = "Id or name"), ("message" = Uuid, Path)),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     responses((status = 200, body = Message), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
@@ -223,9 +244,9 @@ pub async fn get(
         .ok_or_else(|| Problem::not_found("message"))
 }
 
-async fn place(db: &Db, caller: &Caller, channel: &str, window: &Window) -> Result<Place> {
+async fn location(db: &Db, caller: &Caller, channel: &str, window: &Window) -> Result<Location> {
     let (field, text) = match (&window.before, &window.after, &window.around) {
-        (None, None, None) => return Ok(Place::End),
+        (None, None, None) => return Ok(Location::End),
         (Some(text), None, None) => ("before", text),
         (None, Some(text), None) => ("after", text),
         (None, None, Some(text)) => ("around", text),
@@ -237,9 +258,9 @@ async fn place(db: &Db, caller: &Caller, channel: &str, window: &Window) -> Resu
         }
     };
     let toward = |seq| match field {
-        "before" => Place::Before(seq),
-        "after" => Place::After(seq),
-        _ => Place::Around(seq),
+        "before" => Location::Before(seq),
+        "after" => Location::After(seq),
+        _ => Location::Around(seq),
     };
     if let Ok(id) = text.parse::<Uuid>() {
         #[derive(Deserialize)]
@@ -260,8 +281,8 @@ async fn place(db: &Db, caller: &Caller, channel: &str, window: &Window) -> Resu
     let seq = digits.parse::<i64>().ok().filter(|seq| *seq >= 0);
     match (text.len() - digits.len(), text.chars().next(), seq) {
         (0, _, Some(seq)) => Ok(toward(seq)),
-        (1, Some('b'), Some(seq)) if field != "around" => Ok(Place::Before(seq)),
-        (1, Some('a'), Some(seq)) if field == "after" => Ok(Place::After(seq)),
+        (1, Some('b'), Some(seq)) if field != "around" => Ok(Location::Before(seq)),
+        (1, Some('a'), Some(seq)) if field == "after" => Ok(Location::After(seq)),
         _ => Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid-cursor",

@@ -1,4 +1,4 @@
-//! What moderators do to messages, and what messages said before.
+//! The actions of moderators on messages, and the earlier versions of messages.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -15,57 +15,65 @@ use crate::is_moderator;
 use crate::messages::Message;
 use crate::outcome::Outcome;
 
-/// What to do to a message.
+/// An action on a message.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(as = MessageModeration)]
 pub struct Moderation {
+    /// The action to take.
     #[garde(skip)]
     action: Action,
-    /// Told to the author, and kept in the audit.
+    /// The reason, which the author is told and the audit trail keeps.
     #[garde(length(chars, min = 1, max = 500), custom(line))]
     #[schema(min_length = 1, max_length = 500)]
     reason: String,
 }
 
-/// A moderator's action.
+/// An action of a moderator: `hide`, `lock` or `pin`.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = MessageModerationAction)]
 pub enum Action {
-    /// Only its author and moderators see more than its place, and it can't be changed.
+    /// Hides the message from everybody but its author and moderators, and locks it.
     Hide,
-    /// It can't be changed.
+    /// Locks the message, so that it can't be changed.
     Lock,
-    /// It stands above the channel.
+    /// Pins the message in its channel.
     Pin,
 }
 
-/// What a message said in one of its versions.
+/// One version of a message's text.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = MessageRevision)]
 pub struct Revision {
+    /// The version's number.
     version: i32,
+    /// The text of this version, in Markdown.
     body: String,
+    /// The body as sanitised HTML.
     html: String,
+    /// The time at which this version was written.
     #[serde(with = "time::serde::rfc3339")]
     written_at: OffsetDateTime,
-    /// A version that was struck out has no text any more.
+    /// Whether this version was struck out, so that its text is gone.
     struck: bool,
 }
 
 /// The versions of a message.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MessageRevisions {
-    /// The newest first; at most 100.
+    /// The versions, the newest first, at most 100.
     items: Vec<Revision>,
-    /// Always null.
+    /// Always null, because there is only one page.
     next: Option<String>,
 }
 
-/// Lists what a message says and said before, for its author and moderators.
+/// Lists the present and earlier versions of a message, for its author and moderators.
 #[utoipa::path(
     get, path = "/api/channels/{channel}/messages/{message}/revisions", tag = "channels",
-    params(("channel" = String, Path, description = "Id or name"), ("message" = Uuid, Path)),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     responses(
         (status = 200, body = MessageRevisions),
         (status = 403, description = "`forbidden`"),
@@ -90,19 +98,21 @@ pub async fn revisions(
     }))
 }
 
-/// Strikes out a former version of a message, such as one with a password in it. For its author and moderators.
+/// Strikes out an earlier version of a message, for example one with a password in it.
+///
+/// The author and moderators can do this.
 #[utoipa::path(
     delete, path = "/api/channels/{channel}/messages/{message}/revisions/{version}", tag = "channels",
     operation_id = "strike_revision",
     params(
-        ("channel" = String, Path, description = "Id or name"),
-        ("message" = Uuid, Path),
-        ("version" = i32, Path),
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+        ("version" = i32, Path, description = "The version's number."),
     ),
     responses(
-        (status = 204, description = "Its text is gone"),
+        (status = 204, description = "The text of this version was removed."),
         (status = 403, description = "`forbidden`"),
-        (status = 404, description = "`not-found`: the message, or no former version of it"),
+        (status = 404, description = "`not-found`: the message does not exist, or has no such earlier version"),
     ),
     security(("token" = ["social:write"]))
 )]
@@ -129,12 +139,17 @@ pub async fn strike(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Hides, locks or pins a message: with the scope `social:moderate` everywhere, with `social:write` as an owner or
-/// moderator of the channel. It is in the audit, and told to the author.
+/// Hides, locks or pins a message.
+///
+/// The scope `social:moderate` allows this everywhere, the scope `social:write` to owners and moderators of the
+/// channel. The action is recorded in the audit trail, and the author is notified.
 #[utoipa::path(
     put, path = "/api/channels/{channel}/messages/{message}/moderation", tag = "channels",
     operation_id = "moderate_message",
-    params(("channel" = String, Path, description = "Id or name"), ("message" = Uuid, Path)),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     request_body = Moderation,
     responses(
         (status = 200, body = Message),
@@ -169,13 +184,16 @@ pub async fn moderate(
     .map(Json)
 }
 
-/// Undoes hiding and locking. Nobody does so for a message of their own.
+/// Undoes hiding and locking. Nobody can do this for their own message.
 #[utoipa::path(
     delete, path = "/api/channels/{channel}/messages/{message}/moderation", tag = "channels",
     operation_id = "restore_message",
-    params(("channel" = String, Path, description = "Id or name"), ("message" = Uuid, Path)),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     responses(
-        (status = 204, description = "It is as before"),
+        (status = 204, description = "The message is neither hidden nor locked."),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`not-found`"),
     ),

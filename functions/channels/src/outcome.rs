@@ -1,10 +1,10 @@
-//! What the schema's functions answer: a value, or why they did nothing.
+//! The outcomes of the schema's functions: a value, or the reason why they did nothing.
 
 use axum::http::StatusCode;
 use guest::{Problem, Result};
 use serde::Deserialize;
 
-/// The one column of a statement that calls such a function.
+/// The single column of a statement that calls such a function.
 #[derive(Debug, Deserialize)]
 pub struct Outcome<T> {
     outcome: Answer<T>,
@@ -41,7 +41,7 @@ enum Refusal {
 }
 
 impl<T> Outcome<T> {
-    /// The value, or the problem that the refusal is to the client.
+    /// The value, or the problem that the refusal means for the client.
     pub fn value(self) -> Result<T> {
         match self.done()? {
             Some(value) => Ok(value),
@@ -51,7 +51,7 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// As [`Outcome::value`], where there may be nothing to tell.
+    /// Like [`Outcome::value`], for functions that may return nothing.
     pub fn done(self) -> Result<Option<T>> {
         let Answer {
             ok,
@@ -73,17 +73,17 @@ impl Refusal {
             Self::Blocked => Problem::forbidden("You can't write here."),
             Self::ChannelArchived => Problem::conflict(
                 "channel-archived",
-                "The channel is archived: it can be read, and nothing in it changes.",
+                "The channel is archived: it can be read, but nothing in it can change.",
             ),
             Self::DirectChannel => Problem::conflict(
                 "direct-channel",
-                "The members of a direct channel are always the same. It can be hidden in its settings.",
+                "A direct channel always has the same members. You can hide it in its settings.",
             ),
             Self::Forbidden => Problem::forbidden("This needs another role in the channel."),
             Self::Inactive => Problem::unauthenticated(),
             Self::LastOwner => Problem::conflict(
                 "last-owner",
-                "A channel needs an owner. Make another one first, or delete it.",
+                "A channel needs an owner. Make another member an owner first, or delete the channel.",
             ),
             Self::MessageLocked => Problem::conflict(
                 "message-locked",
@@ -101,10 +101,13 @@ impl Refusal {
                 "Only members of the channel may do this. Join it first.",
             ),
             Self::NotFound => Problem::not_found("channel"),
-            Self::NotHidable => {
-                Problem::invalid("hidden", "is for direct channels; leave this one")
+            Self::NotHidable => Problem::invalid(
+                "hidden",
+                "works for direct channels only; leave this channel instead",
+            ),
+            Self::ReplyNotFound => {
+                Problem::invalid("reply_to", "must be a message of this channel")
             }
-            Self::ReplyNotFound => Problem::invalid("reply_to", "is no message of this channel"),
             Self::SlowMode => limited(
                 "slow-mode",
                 "The channel is in slow mode. Wait before you post again.",

@@ -1,4 +1,4 @@
-//! Messages that stand above a channel.
+//! Pinned messages of a channel.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -12,7 +12,7 @@ use crate::outcome::Outcome;
 /// Lists a channel's pinned messages, the newest first.
 #[utoipa::path(
     get, path = "/api/channels/{channel}/pins", tag = "channels", operation_id = "pins",
-    params(("channel" = String, Path, description = "Id or name"), guest::PageParams),
+    params(("channel" = String, Path, description = "The channel's id or name."), guest::PageParams),
     responses(
         (status = 200, body = Items<Message>),
         (status = 404, description = "`not-found`"),
@@ -46,12 +46,15 @@ pub async fn list(
     Ok(Json(page.answer(pins, |message| message.seq)))
 }
 
-/// Pins a message: in a channel its owners and moderators do, in a direct one its members. At most 50.
+/// Pins a message. Owners and moderators can pin in a channel, all members in a direct channel; at most 50 messages.
 #[utoipa::path(
     put, path = "/api/channels/{channel}/pins/{message}", tag = "channels", operation_id = "pin",
-    params(("channel" = String, Path, description = "Id or name"), ("message" = Uuid, Path)),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     responses(
-        (status = 204, description = "It is pinned"),
+        (status = 204, description = "The message is pinned."),
         (status = 403, description = "`forbidden`, `not-a-member`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`too-many-pins`, `message-locked`, `channel-archived`"),
@@ -66,12 +69,15 @@ pub async fn add(
     pin(&db, &caller, channel, message, true).await
 }
 
-/// Takes a pinned message down.
+/// Unpins a message.
 #[utoipa::path(
     delete, path = "/api/channels/{channel}/pins/{message}", tag = "channels", operation_id = "unpin",
-    params(("channel" = String, Path, description = "Id or name"), ("message" = Uuid, Path)),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     responses(
-        (status = 204, description = "It is not pinned (any more)"),
+        (status = 204, description = "The message is not pinned any more."),
         (status = 403, description = "`forbidden`, `not-a-member`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`channel-archived`"),

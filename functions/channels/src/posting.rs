@@ -1,4 +1,4 @@
-//! Messages, as they are written, changed and deleted.
+//! Posting, editing and deleting messages.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -15,26 +15,26 @@ use crate::is_moderator;
 use crate::messages::Message;
 use crate::outcome::Outcome;
 
-/// A new message.
+/// A message to post.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct NewMessage {
-    /// Markdown, at most 16 KiB. `@name` mentions an account, or a team of the author's.
+    /// The text in Markdown, at most 16 KiB. `@name` mentions an account, or a team that the author is in.
     #[garde(custom(message_body))]
     #[schema(example = "The build is **green**, @ada.")]
     body: String,
-    /// The message of this channel that this one answers.
+    /// The id of the message in this channel that this one answers.
     #[garde(skip)]
     reply_to: Option<Uuid>,
-    /// The author's own name for it: posting it again is the same message.
+    /// The author's own name for the message. Posting it again returns the message that exists.
     #[garde(inner(length(chars, min = 1, max = 100), custom(line)))]
     #[schema(min_length = 1, max_length = 100)]
     client_id: Option<String>,
 }
 
-/// What a message says from now on.
+/// The new text of a message.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct MessageChange {
-    /// Markdown, at most 16 KiB.
+    /// The text in Markdown, at most 16 KiB.
     #[garde(custom(message_body))]
     body: String,
 }
@@ -45,16 +45,18 @@ struct Posted {
     message: Message,
 }
 
-/// Posts a message. A repeated `client_id` of one author in one channel is the same message, and a 200.
+/// Posts a message.
+///
+/// A repeated `client_id` of the same author in the same channel returns the existing message, with 200.
 #[utoipa::path(
     post, path = "/api/channels/{channel}/messages", tag = "channels", operation_id = "post_message",
     params(
-        ("channel" = String, Path, description = "Id or name"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless"),
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless."),
     ),
     request_body = NewMessage,
     responses(
-        (status = 200, body = Message, description = "It was posted before"),
+        (status = 200, body = Message, description = "The message was posted before."),
         (status = 201, body = Message, headers(("Location" = String))),
         (status = 403, description = "`not-a-member`, `forbidden`"),
         (status = 404, description = "`not-found`"),
@@ -86,14 +88,17 @@ pub async fn post(
     Ok(Created::at(location, message).into_response())
 }
 
-/// Changes one's own message. What it said before is kept for its author and moderators.
+/// Changes the caller's own message. The earlier version is kept for the author and moderators.
 #[utoipa::path(
     patch, path = "/api/channels/{channel}/messages/{message}", tag = "channels", operation_id = "edit_message",
-    params(("channel" = String, Path, description = "Id or name"), ("message" = Uuid, Path)),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     request_body = MessageChange,
     responses(
         (status = 200, body = Message),
-        (status = 403, description = "`forbidden`: not the author; `not-a-member`"),
+        (status = 403, description = "`forbidden`: the caller is not the author; `not-a-member`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`message-locked`, `channel-archived`"),
     ),
@@ -114,12 +119,15 @@ pub async fn edit(
     edited.value().map(Json)
 }
 
-/// Deletes a message: its place stays, without author and text. For its author and moderators.
+/// Deletes a message, of which only its `seq` stays in the history. The author and moderators can do this.
 #[utoipa::path(
     delete, path = "/api/channels/{channel}/messages/{message}", tag = "channels", operation_id = "delete_message",
-    params(("channel" = String, Path, description = "Id or name"), ("message" = Uuid, Path)),
+    params(
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+    ),
     responses(
-        (status = 204, description = "Deleted, now or before"),
+        (status = 204, description = "The message is deleted."),
         (status = 403, description = "`forbidden`, `not-a-member`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`message-locked`"),

@@ -1,4 +1,4 @@
-//! Reactions: one of a kind and account.
+//! Reactions: each account gives each emoji to a message at most once.
 
 use axum::Json;
 use guest::{Caller, Db, Path, Problem, Result, args};
@@ -7,21 +7,21 @@ use uuid::Uuid;
 use crate::messages::Message;
 use crate::outcome::Outcome;
 
-/// Reacts to a message. However the emoji is encoded, the same glyph is the same reaction.
+/// Reacts to a message with an emoji. Different encodings of the same glyph are the same reaction.
 #[utoipa::path(
     put, path = "/api/channels/{channel}/messages/{message}/reactions/{emoji}", tag = "channels",
     operation_id = "add_reaction",
     params(
-        ("channel" = String, Path, description = "Id or name"),
-        ("message" = Uuid, Path),
-        ("emoji" = String, Path, description = "One emoji, percent-encoded"),
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+        ("emoji" = String, Path, description = "A single emoji, percent-encoded."),
     ),
     responses(
         (status = 200, body = Message),
         (status = 403, description = "`not-a-member`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`too-many-reactions`, `message-locked`, `channel-archived`"),
-        (status = 422, description = "`invalid-input`: not one emoji"),
+        (status = 422, description = "`invalid-input`: the text is not a single emoji"),
     ),
     security(("token" = ["social:write"]))
 )]
@@ -33,21 +33,21 @@ pub async fn add(
     react(&db, &caller, channel, message, &emoji, true).await
 }
 
-/// Takes a reaction back.
+/// Takes the caller's reaction back.
 #[utoipa::path(
     delete, path = "/api/channels/{channel}/messages/{message}/reactions/{emoji}", tag = "channels",
     operation_id = "remove_reaction",
     params(
-        ("channel" = String, Path, description = "Id or name"),
-        ("message" = Uuid, Path),
-        ("emoji" = String, Path, description = "One emoji, percent-encoded"),
+        ("channel" = String, Path, description = "The channel's id or name."),
+        ("message" = Uuid, Path, description = "The message's id."),
+        ("emoji" = String, Path, description = "A single emoji, percent-encoded."),
     ),
     responses(
-        (status = 200, body = Message, description = "The reaction is not there (any more)"),
+        (status = 200, body = Message, description = "The caller's reaction does not exist any more."),
         (status = 403, description = "`not-a-member`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`message-locked`, `channel-archived`"),
-        (status = 422, description = "`invalid-input`: not one emoji"),
+        (status = 422, description = "`invalid-input`: the text is not a single emoji"),
     ),
     security(("token" = ["social:write"]))
 )]
@@ -67,8 +67,8 @@ async fn react(
     emoji: &str,
     adds: bool,
 ) -> Result<Json<Message>> {
-    let emoji =
-        normal(emoji).ok_or_else(|| Problem::invalid("emoji", "must be one emoji, and no text"))?;
+    let emoji = normal(emoji)
+        .ok_or_else(|| Problem::invalid("emoji", "must be a single emoji without other text"))?;
     let reacted: Outcome<Message> = db
         .one(
             "select react($1, $2, $3, $4, $5) as outcome",
@@ -78,7 +78,8 @@ async fn react(
     reacted.value().map(Json)
 }
 
-/// The emoji that a text is, as Unicode recommends to write it: variation selectors may be missing or needless.
+/// The emoji in the text, in the form that Unicode recommends. Variation selectors in the text may be missing or
+/// redundant.
 fn normal(text: &str) -> Option<&'static str> {
     if text.len() > 64 {
         return None;

@@ -1,4 +1,4 @@
-//! Who has read how far, what is unread, and what an account wants to hear of a channel.
+//! Read receipts, unread counts, and the notification settings of a channel.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -15,59 +15,65 @@ use crate::outcome::Outcome;
 /// How far a member has read.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ReadReceipt {
+    /// The member's account.
     account: Uuid,
+    /// The id of the last message that the member has read.
     message_id: Uuid,
+    /// The time at which the member read it.
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
 }
 
-/// What waits in a channel.
+/// The number of unread messages in a channel.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Unread {
+    /// The channel's id.
     channel: Uuid,
-    /// Messages of others after `last_read`, among the newest 1,000.
+    /// The number of messages by others after `last_read`, among the newest 1,000.
     unread: i64,
-    /// Those of them that mention the caller.
+    /// The number of unread messages that mention the caller.
     mentions: i64,
-    /// The message up to which the caller has read; null: none.
+    /// The id of the last message that the caller has read; null if there is none.
     last_read: Option<Uuid>,
 }
 
-/// The message up to which everything is read.
+/// The message up to which the caller has read.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct ReadMark {
+    /// The message's id.
     #[garde(skip)]
     message_id: Uuid,
 }
 
-/// What is heard of a channel.
+/// The caller's settings for a channel.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct ChannelSettings {
+    /// The messages that the caller is notified of.
     #[garde(skip)]
     notify: Notify,
-    /// Nothing until then.
+    /// The time until which the caller is not notified.
     #[garde(inner(custom(sane_time)))]
     #[serde(default, with = "time::serde::rfc3339::option")]
     muted_until: Option<OffsetDateTime>,
-    /// Whether a direct channel is not listed until somebody writes there.
+    /// Whether the direct channel is left out of the caller's list until somebody posts a message.
     #[garde(skip)]
     hidden: Option<bool>,
 }
 
-/// Which messages are notified of.
+/// The messages that an account is notified of: `all`, `mentions` or `none`.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = ChannelNotify)]
 pub enum Notify {
-    /// All.
+    /// All messages.
     All,
-    /// Those that mention the account or reply to it.
+    /// Messages that mention the account or reply to it.
     Mentions,
-    /// None.
+    /// No messages.
     None,
 }
 
-/// PostgreSQL and RFC 3339 agree on these years.
+/// Checks that a time is in the years on which PostgreSQL and RFC 3339 agree.
 fn sane_time(time: &OffsetDateTime, _: &()) -> garde::Result {
     if (1970..=9998).contains(&time.year()) {
         return Ok(());
@@ -75,10 +81,12 @@ fn sane_time(time: &OffsetDateTime, _: &()) -> garde::Result {
     Err(garde::Error::new("must be in the years 1970 to 9998"))
 }
 
-/// How far the members of a channel have read, who has read last first; at most 1,000. For members.
+/// Lists how far the members of a channel have read, the latest readers first, at most 1,000.
+///
+/// Only members can see this.
 #[utoipa::path(
     get, path = "/api/channels/{channel}/reads", tag = "channels", operation_id = "reads",
-    params(("channel" = String, Path, description = "Id or name")),
+    params(("channel" = String, Path, description = "The channel's id or name.")),
     responses(
         (status = 200, body = Vec<ReadReceipt>),
         (status = 403, description = "`not-a-member`"),
@@ -124,8 +132,9 @@ pub async fn list(
     }
 }
 
-/// What the caller has not read, of each channel that it is in; at most 1,000 channels, the newest first. Own messages
-/// and deleted ones don't count, nor those of accounts that the caller has blocked or muted.
+/// Counts the unread messages in each channel that the caller is in, the newest channel first, at most 1,000 channels.
+///
+/// The caller's own messages, deleted ones, and messages by accounts that the caller has blocked or muted do not count.
 #[utoipa::path(
     get, path = "/api/channels/unread", tag = "channels",
     responses((status = 200, body = Vec<Unread>)),
@@ -156,14 +165,14 @@ pub async fn unread(db: Db, caller: Caller) -> Result<Json<Vec<Unread>>> {
     Ok(Json(unread))
 }
 
-/// Says up to which message the caller has read; never backwards.
+/// Marks messages as read up to one. Naming an older message than before has no effect.
 #[utoipa::path(
     put, path = "/api/channels/{channel}/read", tag = "channels", operation_id = "mark_read", request_body = ReadMark,
-    params(("channel" = String, Path, description = "Id or name")),
+    params(("channel" = String, Path, description = "The channel's id or name.")),
     responses(
-        (status = 204, description = "That far, or further"),
+        (status = 204, description = "The messages are read, at least up to this one."),
         (status = 403, description = "`not-a-member`"),
-        (status = 404, description = "`not-found`: the channel, or no message of it"),
+        (status = 404, description = "`not-found`: the channel, or the message in it, does not exist"),
     ),
     security(("token" = []))
 )]
@@ -183,10 +192,10 @@ pub async fn mark(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sets what the caller hears of a channel.
+/// Sets which messages of a channel the caller is notified of, and whether a direct channel is hidden.
 #[utoipa::path(
     put, path = "/api/channels/{channel}/settings", tag = "channels", request_body = ChannelSettings,
-    params(("channel" = String, Path, description = "Id or name")),
+    params(("channel" = String, Path, description = "The channel's id or name.")),
     responses(
         (status = 200, body = Channel),
         (status = 403, description = "`not-a-member`"),

@@ -1,4 +1,4 @@
-//! Words in a channel's messages, of any language.
+//! Search for words in a channel's messages, in any language.
 
 use axum::Json;
 use garde::Validate;
@@ -9,11 +9,11 @@ use utoipa::IntoParams;
 
 use crate::messages::Message;
 
-/// What to look for.
+/// The words to search for.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Words {
-    /// Words, or parts of words, that a message has, all of them. Neither case nor the composition of letters matters.
+    /// Words, or parts of words, that a message must all contain. Neither case nor the composition of letters matters.
     #[garde(length(chars, min = 1, max = 200))]
     query: String,
 }
@@ -21,7 +21,7 @@ pub struct Words {
 /// Finds messages of a channel by their words, the newest first.
 #[utoipa::path(
     get, path = "/api/channels/{channel}/search", tag = "channels",
-    params(("channel" = String, Path, description = "Id or name"), Words, guest::PageParams),
+    params(("channel" = String, Path, description = "The channel's id or name."), Words, guest::PageParams),
     responses(
         (status = 200, body = Items<Message>),
         (status = 404, description = "`not-found`"),

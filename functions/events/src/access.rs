@@ -1,4 +1,4 @@
-//! Whether somebody may read a topic, for gateways and caches elsewhere.
+//! The permission to read a topic, for gateways and caches elsewhere.
 
 use axum::Json;
 use guest::{Caller, Db, Query, Result, args};
@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 
 use crate::topic::{TopicParam, not_found};
 
-/// The caller may read the topic.
+/// The caller's permission to read a topic.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct TopicAccess {
-    /// When to ask again. An `access.changed` event of the topic says so sooner.
+    /// The time at which to ask again. An `access.changed` event on the topic calls for it sooner.
     #[serde(with = "time::serde::rfc3339")]
     until: OffsetDateTime,
 }
@@ -21,7 +21,7 @@ pub struct TopicAccess {
     get, path = "/api/events/access", tag = "events", params(TopicParam),
     responses(
         (status = 200, body = TopicAccess),
-        (status = 404, description = "`not-found`: there is no such topic, or the caller may not read it"),
+        (status = 404, description = "`not-found`: the topic does not exist, or the caller may not read it"),
         (status = 422, description = "`invalid-input`"),
     ),
     security(("token" = []))

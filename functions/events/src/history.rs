@@ -13,47 +13,50 @@ use uuid::Uuid;
 
 use crate::topic::{TopicParam, require};
 
-/// Something that happened.
+/// An event: something that happened on a topic.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Event {
-    /// The event's id. An event that is met twice has the same one.
+    /// The event's id, the same each time the event is delivered.
     id: Uuid,
-    /// What happened.
+    /// The kind of event.
     #[serde(rename = "type")]
     #[schema(example = "message.created")]
     kind: String,
-    /// The topic that it was told on.
+    /// The topic that the event belongs to.
     topic: String,
     /// The object that changed.
     #[schema(value_type = Object)]
     data: Value,
+    /// The time at which the event happened.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
 
-/// Events of a topic, the oldest first.
+/// A part of the history of a topic.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct History {
-    /// The events.
+    /// The events, the oldest first.
     items: Vec<Event>,
-    /// Where the reader stands now: the next `since`. While `items` is as long as `limit`, there is more.
+    /// The reader's position after these events, to be sent as the next `since`. While `items` is as long as `limit`,
+    /// more events follow.
     position: String,
 }
 
-/// From where to read.
+/// The part of the history to read.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Since {
-    /// A position: of an earlier answer, or of a frame of a socket. Without it, from the oldest event that is kept.
+    /// The position to read from, taken from an earlier answer or from a frame of a socket. Without it, reading begins
+    /// with the oldest event that is kept.
     #[garde(inner(length(max = 100_000)))]
     since: Option<String>,
-    /// How many events at most.
+    /// The largest number of events to return.
     #[garde(inner(range(min = 1, max = 1000)))]
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<i32>,
 }
 
-/// Where the database stands.
+/// The present state of the event log.
 #[derive(Debug, Deserialize)]
 struct Now {
     allowed: bool,
@@ -75,16 +78,16 @@ struct Numbered {
     event: Event,
 }
 
-/// Lists what happened on a topic since a position.
+/// Lists the events of a topic since a position.
 ///
-/// Each event that was committed since then is listed once, also one whose transaction took long. A position that is
-/// older than what is kept, or of a database that was restored since, is 410 `history-gone`; its member `oldest` is
-/// the position from which everything that is left can be read.
+/// Each event that was committed since then is listed once, even if its transaction took long. A position that is older
+/// than the oldest kept event, or that stems from a database that has since been restored, is answered with 410
+/// `history-gone`; its member `oldest` is the position from which everything that is left can be read.
 #[utoipa::path(
     get, path = "/api/events", tag = "events", params(TopicParam, Since),
     responses(
         (status = 200, body = History),
-        (status = 404, description = "`not-found`: there is no such topic, or the caller may not read it"),
+        (status = 404, description = "`not-found`: the topic does not exist, or the caller may not read it"),
         (status = 410, description = "`history-gone`"),
         (status = 422, description = "`invalid-input`, `invalid-cursor`"),
     ),
@@ -166,7 +169,7 @@ async fn position_key() -> Result<[u8; 32]> {
         .ok_or_else(|| Problem::internal("the variable `position_key` must be 64 hex digits"))
 }
 
-/// Before everything that is kept.
+/// The position before the oldest event that is kept.
 fn oldest(now: &Now) -> Position {
     Position {
         epoch: now.epoch,

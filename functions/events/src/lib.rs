@@ -1,4 +1,4 @@
-//! What happened, for readers that hold no socket: the history of a topic, and who may read one.
+//! Events for readers without a socket: the history of a topic, and who may read it.
 
 mod access;
 mod history;

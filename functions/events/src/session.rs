@@ -1,4 +1,4 @@
-//! Who is at the other end of a socket.
+//! The identity behind a socket.
 
 use axum::Json;
 use guest::{Caller, Kind};
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Who the credentials of a request stand for.
+/// The account and session that a request's credentials stand for.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ReaderSession {
-    /// The account.
+    /// The account's id.
     account: Uuid,
-    /// An agent or a person.
+    /// The kind of account: an agent or a person.
     kind: Kind,
-    /// The session or API key that was presented.
+    /// The id of the session or API key that was presented.
     session: Uuid,
     /// The granted scopes, separated by spaces.
     scope: String,
 }
 
-/// Says who the request's credentials stand for: what a gateway asks before it opens a socket.
+/// Identifies the account and session of the request's credentials, which a gateway asks before it opens a socket.
 #[utoipa::path(
     get, path = "/api/events/session", tag = "events",
     responses((status = 200, body = ReaderSession)),

@@ -1,4 +1,4 @@
-//! Topics: `<kind>:<id>`.
+//! Topics, written as `<kind>:<id>`.
 
 use garde::Validate;
 use guest::{Caller, Problem, Result};
@@ -7,11 +7,12 @@ use utoipa::IntoParams;
 
 const MAX_BYTES: usize = 140;
 
-/// The topic that a request is about.
+/// The topic of a request.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TopicParam {
-    /// `channel:<id>`, `account:<id>` (`account:me` is the caller's), `job:<id>`, or `all:all` for administrators.
+    /// The topic: `channel:<id>`, `account:<id>` (`account:me` is the caller's), `job:<id>`, or `all:all` for
+    /// administrators.
     #[garde(custom(is_topic))]
     #[param(example = "account:me")]
     topic: String,
@@ -39,7 +40,7 @@ fn is_topic(text: &str, _: &()) -> garde::Result {
         .ok_or_else(|| garde::Error::new("must be `<kind>:<id>`, such as `account:me`"))
 }
 
-/// What is answered for a topic that is not there, and for one that the caller may not read.
+/// The same problem for a topic that does not exist and for one that the caller may not read.
 pub fn not_found() -> Problem {
     Problem::not_found("topic")
 }

@@ -3,7 +3,9 @@
 use axum::Json;
 use garde::Validate;
 use guest::db::OnConstraint;
-use guest::{Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
+use guest::{
+    Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args, folded,
+};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
@@ -81,14 +83,16 @@ pub async fn register(
     Input(new): Input<NewAgent>,
 ) -> Result<Created<Agent>> {
     let key = checked_key(&new.public_key)?;
+    let description = new.description.unwrap_or_default();
+    let words = folded(&description);
     let agent: Agent = db
         .one(
             "with new_account as (
                  insert into account (kind, name) values ('agent', $1)
                  returning id, name, status, created_at
              ), new_agent as (
-                 insert into agent (account_id, public_key, description)
-                 select id, $2, $3 from new_account
+                 insert into agent (account_id, public_key, description, words)
+                 select id, $2, $3, $6 from new_account
                  returning public_key, description
              )
              select a.id, a.name, encode(g.public_key, 'base64') as public_key, g.description,
@@ -98,9 +102,10 @@ pub async fn register(
             args![
                 new.name,
                 key,
-                new.description.unwrap_or_default(),
+                description,
                 client.address,
-                client.request_id
+                client.request_id,
+                words
             ],
         )
         .await
@@ -165,15 +170,16 @@ pub async fn change_me(
     caller: Caller,
     Input(change): Input<AgentChange>,
 ) -> Result<Json<Agent>> {
+    let words = change.description.as_deref().map(folded);
     let agent = db
         .optional(
             "with changed as (
-                 update agent g set description = coalesce($2, g.description)
+                 update agent g set description = coalesce($2, g.description), words = coalesce($3, g.words)
                  where g.account_id = $1 returning g.account_id, g.description
              )
              select p.id, p.name, p.public_key, c.description, p.status, p.created_at, p.owner
              from changed c join agent_profile p on p.id = c.account_id",
-            args![caller.id, change.description],
+            args![caller.id, change.description, words],
         )
         .await?;
     agent.map(Json).ok_or_else(|| Problem::not_found("agent"))

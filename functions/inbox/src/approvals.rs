@@ -1,4 +1,4 @@
-//! Approvals, as those see them who have a part in them.
+//! Approvals, as the accounts that are involved see them.
 
 use axum::Json;
 use garde::Validate;
@@ -9,67 +9,75 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-/// A question that one or more accounts have to agree to.
+/// A question that one or more accounts must approve.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Approval {
+    /// The approval's id.
     pub id: Uuid,
-    /// What it is about: `<kind>:<id>`.
+    /// The subject of the approval, as `<kind>:<id>`.
     #[schema(example = "turn:0192f5c0-0000-7000-8000-000000000000")]
     subject: String,
-    /// What is asked.
+    /// The question to decide.
     question: String,
-    /// What one has to know to decide.
+    /// The information that is needed to decide.
     detail: String,
-    /// Of exactly that which is approved; a decision has to name it.
+    /// The digest of exactly what is approved. A decision must name it.
     digest: String,
-    /// Who may decide.
+    /// The accounts and teams that may decide.
     who: Deciders,
-    /// How many have to approve. One who denies ends it.
+    /// The number of approvals that are needed. One denial ends the approval.
     need: u32,
-    /// What is to be filled in, as a JSON Schema.
+    /// The JSON Schema of the form that a decision fills in; null if there is none.
     #[schema(value_type = Option<Object>)]
     form: Option<Value>,
+    /// The state of the approval.
     state: ApprovalState,
-    /// The decisions so far, in their order.
+    /// The decisions so far, the oldest first.
     decisions: Vec<Decision>,
-    /// The account that asked; null: the platform.
+    /// The account that asked; null if the platform did.
     asked_by: Option<Uuid>,
-    /// Whoever asked may decide too.
+    /// Whether the account that asked may decide too.
     #[serde(rename = "self")]
     own: bool,
-    /// It can't be decided at this time or later.
+    /// The time from which on the approval can't be decided any more.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
+    /// The time at which the approval was asked for.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// The time at which the approval ended; null until then.
     #[serde(with = "time::serde::rfc3339::option")]
     ended_at: Option<OffsetDateTime>,
 }
 
-/// Who may decide.
+/// The accounts and teams that may decide.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Deciders {
+    /// The accounts that may decide.
     accounts: Vec<Uuid>,
-    /// Whoever is a member at the moment of the decision.
+    /// The teams whose members may decide; membership counts at the moment of the decision.
     teams: Vec<Uuid>,
 }
 
-/// What an account decided.
+/// The decision of an account.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = ApprovalDecision)]
 pub struct Decision {
-    /// The account.
+    /// The account that decided.
     by: Uuid,
+    /// Whether the account approved or denied.
     decision: Verdict,
+    /// The reason for the decision.
     reason: Option<String>,
-    /// What was filled in.
+    /// The form, as it was filled in.
     #[schema(value_type = Option<Object>)]
     form: Option<Value>,
+    /// The time of the decision.
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
 }
 
-/// For or against.
+/// The verdict: approve or deny.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -77,32 +85,32 @@ pub enum Verdict {
     Deny,
 }
 
-/// How an approval stands.
+/// The state of an approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ApprovalState {
-    /// To be decided.
+    /// Waits for decisions.
     Pending,
-    /// As many as needed have approved.
+    /// Has the approvals that it needs.
     Approved,
-    /// Somebody has denied.
+    /// An account has denied it.
     Denied,
-    /// Nobody decided in time.
+    /// Did not get the approvals that it needs in time.
     Expired,
-    /// What it asked has no meaning any more.
+    /// Was withdrawn, because the question does not matter any more.
     Void,
 }
 
-/// Which approvals to list.
+/// The filters of a list of approvals.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ApprovalFilter {
-    /// Only those that stand so.
+    /// Lists only approvals in this state.
     #[garde(skip)]
     #[param(inline)]
     state: Option<ApprovalState>,
-    /// `true`: only those that the caller asked; `false`: only those that the caller is asked to decide. Without it both,
-    /// and all for administrators.
+    /// If true, lists only approvals that the caller asked for; if false, only those that the caller may decide.
+    /// Without it, lists both, and all approvals for administrators.
     #[garde(skip)]
     mine: Option<bool>,
 }
@@ -119,7 +127,7 @@ impl ApprovalState {
     }
 }
 
-/// Lists approvals, the newest first: those that the caller asked, or is asked to decide; administrators see all.
+/// Lists the approvals that the caller asked for or may decide, the newest first. Administrators see all.
 #[utoipa::path(
     get, path = "/api/approvals", tag = "approvals", params(guest::PageParams, ApprovalFilter),
     responses((status = 200, body = Items<Approval>), (status = 422, description = "`invalid-input`")),
@@ -141,7 +149,7 @@ pub async fn list(
         )
         .await?
     } else {
-        // Each of those to whom an approval may be addressed has an index of its own.
+        // Each account and team that an approval may be addressed to has an index of its own.
         db.many(
             "select v.* from (
                  select o.id from approval_view o
@@ -166,10 +174,10 @@ pub async fn list(
     Ok(Json(page.answer(approvals, |approval| approval.id)))
 }
 
-/// Shows one approval to those who are asked, to whoever asked, and to administrators.
+/// Reads one approval. The accounts that may decide, the account that asked, and administrators can see it.
 #[utoipa::path(
     get, path = "/api/approvals/{approval}", tag = "approvals",
-    params(("approval" = Uuid, Path, description = "Id")),
+    params(("approval" = Uuid, Path, description = "The approval's id.")),
     responses((status = 200, body = Approval), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
@@ -177,7 +185,7 @@ pub async fn get(db: Db, caller: Caller, Path(approval): Path<Uuid>) -> Result<J
     read(&db, &caller, approval).await.map(Json)
 }
 
-/// One approval, if the caller has a part in it.
+/// Reads one approval, if the caller may see it.
 pub async fn read(db: &Db, caller: &Caller, approval: Uuid) -> Result<Approval> {
     let found = db
         .optional(

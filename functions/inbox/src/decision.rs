@@ -1,4 +1,4 @@
-//! Deciding about an approval.
+//! Decisions about approvals.
 
 use axum::Json;
 use garde::Validate;
@@ -15,17 +15,18 @@ const MAX_FORM_BYTES: usize = 16 * 1024;
 /// A decision about an approval.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct NewDecision {
+    /// Whether the caller approves or denies.
     #[garde(skip)]
     decision: Verdict,
     /// The approval's `digest`, as the caller saw it.
     #[garde(length(chars, min = 1, max = 200))]
     #[schema(min_length = 1, max_length = 200)]
     digest: String,
-    /// What is filled in, where the approval has a form.
+    /// The form, filled in, if the approval has one.
     #[garde(custom(is_small))]
     #[schema(value_type = Option<Object>)]
     form: Option<Map<String, Value>>,
-    /// Why.
+    /// The reason for the decision.
     #[garde(inner(length(chars, max = 2000)))]
     #[schema(max_length = 2000)]
     reason: Option<String>,
@@ -41,25 +42,26 @@ fn is_small(form: &Option<Map<String, Value>>, _: &()) -> garde::Result {
     }
 }
 
-/// What came of a decision.
+/// The outcome of a decision.
 #[derive(Debug, Deserialize)]
 struct Outcome {
     outcome: String,
     state: Option<ApprovalState>,
 }
 
-/// Approves or denies what an approval asks.
+/// Approves or denies the question of an approval.
 ///
-/// Each account decides once, and whoever asked can't, unless the approval says `self`. As many approvals as it needs
-/// end it, and so does one denial. Whether the caller may decide, and whether it is too late, is judged at this moment.
+/// Each account decides once. The account that asked can't decide, unless the approval has `self`. The approval ends
+/// with the number of approvals that it needs, or with one denial. The permission to decide and the time limit are
+/// checked at this moment.
 #[utoipa::path(
     post, path = "/api/approvals/{approval}/decision", tag = "approvals",
-    params(("approval" = Uuid, Path, description = "Id")), request_body = NewDecision,
+    params(("approval" = Uuid, Path, description = "The approval's id.")), request_body = NewDecision,
     responses(
         (status = 200, body = Approval),
-        (status = 403, description = "`forbidden`: the caller asked, or sees it as an administrator only"),
+        (status = 403, description = "`forbidden`: the caller asked, or can only see the approval as an administrator"),
         (status = 404, description = "`not-found`"),
-        (status = 409, description = "`approval-decided`, `approval-expired`, `approval-changed`; `state` says how it stands"),
+        (status = 409, description = "`approval-decided`, `approval-expired`, `approval-changed`; `state` has the present state"),
         (status = 422, description = "`invalid-input`"),
     ),
     security(("token" = ["approvals:decide"]))
@@ -94,19 +96,21 @@ pub async fn decide(
     match outcome.as_str() {
         "done" => read(&db, &caller, approval).await.map(Json),
         "missing" => Err(Problem::not_found("approval")),
-        "own" => Err(Problem::forbidden("Whoever asks can't decide.")),
-        "forbidden" => Err(Problem::forbidden("You are not among those who are asked.")),
+        "own" => Err(Problem::forbidden("The account that asked can't decide.")),
+        "forbidden" => Err(Problem::forbidden(
+            "You are not among the accounts that may decide.",
+        )),
         "decided" => Err(conflict(
             "approval-decided",
-            "It has ended, or you have decided already.",
+            "The approval has ended, or you have already decided.",
         )),
         "expired" => Err(conflict(
             "approval-expired",
-            "It can't be decided any more: its time is over.",
+            "The approval can't be decided any more: its time is over.",
         )),
         "changed" => Err(conflict(
             "approval-changed",
-            "What is to be approved is not what `digest` names. Look at it again.",
+            "The approval has another digest than `digest` names. Read it again.",
         )),
         other => Err(Problem::internal(format_args!(
             "an unknown outcome: {other}"

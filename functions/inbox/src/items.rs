@@ -10,33 +10,37 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-/// Something that an account was told.
+/// A notification in an account's inbox.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct InboxItem {
-    /// An item that is told again, of the same object, gets a new id.
+    /// The item's id. When the same object is notified again, the item gets a new id.
     id: Uuid,
-    /// `mention`, `direct`, `reply`, `review`, `job`, `invitation`, `approval`, `moderation`, `webhook`, or another one
-    /// that a function registers.
+    /// The kind of notification: `mention`, `direct`, `reply`, `review`, `job`, `invitation`, `approval`, `moderation`,
+    /// `webhook`, or another kind that a function registers.
     #[schema(example = "mention")]
     kind: String,
-    /// What happened, in a few words.
+    /// A title that says in a few words what happened.
     title: String,
-    /// An excerpt, as plain text.
+    /// An excerpt of the object, as plain text.
     text: String,
-    /// Where it happened: a path of this site.
+    /// The path on this site that leads to the object.
     link: Option<String>,
-    /// The account that it comes from.
+    /// The account that caused the notification.
     by: Option<Uuid>,
+    /// The state of the item.
     state: ItemState,
+    /// The time at which the item was read; null until then.
     #[serde(with = "time::serde::rfc3339::option")]
     read_at: Option<OffsetDateTime>,
+    /// The time at which the item was archived; null until then.
     #[serde(with = "time::serde::rfc3339::option")]
     archived_at: Option<OffsetDateTime>,
+    /// The time at which the item was created.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
 
-/// Whether an item was read or put away.
+/// The state of an item: unread, read or archived.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = InboxItemState)]
@@ -45,32 +49,33 @@ pub enum ItemState {
     Unread,
     /// Read, and not archived.
     Read,
-    /// Put away.
+    /// Archived, whether read or not.
     Archived,
 }
 
-/// Which items to list.
+/// The filters of a list of items.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ItemFilter {
-    /// Only those of this kind.
+    /// Lists only items of this kind.
     #[garde(inner(length(max = 40)))]
     kind: Option<String>,
-    /// Only those that are so; without it, all that are not archived.
+    /// Lists only items in this state. Without it, lists all items that are not archived.
     #[garde(skip)]
     #[param(inline)]
     state: Option<ItemState>,
 }
 
-/// How many items are unread.
+/// The numbers of unread items.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct UnreadItems {
+    /// The number of unread items of all kinds.
     unread: u64,
-    /// By kind; kinds without an unread item are left out.
+    /// The number of unread items by kind; kinds without unread items are left out.
     kinds: BTreeMap<String, u64>,
 }
 
-/// Lists what the caller was told, the newest first.
+/// Lists the items of the caller's inbox, the newest first.
 #[utoipa::path(
     get, path = "/api/inbox", tag = "inbox", params(guest::PageParams, ItemFilter),
     responses((status = 200, body = Items<InboxItem>), (status = 422, description = "`invalid-input`")),
@@ -87,7 +92,7 @@ pub async fn list(
         ItemState::Read => "read",
         ItemState::Archived => "archived",
     });
-    // A statement for each, so that each has its index.
+    // Each of the statements has an index of its own.
     let sql = match (&kind, state) {
         (None, None) => {
             "select * from shown_item
@@ -117,7 +122,7 @@ pub async fn list(
     Ok(Json(page.answer(items, |item| item.id)))
 }
 
-/// Counts the caller's unread items.
+/// Counts the unread items of the caller's inbox.
 #[utoipa::path(
     get, path = "/api/inbox/count", tag = "inbox", responses((status = 200, body = UnreadItems)),
     security(("token" = [])), extensions(("x-rate-limit" = json!("relaxed")))

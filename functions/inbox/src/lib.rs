@@ -1,4 +1,4 @@
-//! What accounts are told, and what they are asked to approve.
+//! The inbox of each account, and the approvals that accounts are asked for.
 
 mod approvals;
 mod decision;

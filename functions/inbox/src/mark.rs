@@ -1,4 +1,4 @@
-//! Marking items as read or archived, and back.
+//! Marking items as read, archived or unread.
 
 use axum::Json;
 use garde::Validate;
@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Which items to mark: those of `ids`, or all up to `until`.
+/// The items to mark: those in `ids`, or all up to `until`.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct ItemsToMark {
-    /// The items. Unknown ones, and those of others, are passed over.
+    /// The ids of the items. Unknown items and items of other accounts are ignored.
     #[garde(inner(length(min = 1, max = 1000)))]
     #[schema(min_items = 1, max_items = 1000)]
     ids: Option<Vec<Uuid>>,
-    /// The newest item to mark; all older ones are marked with it.
+    /// The id of the newest item to mark; all older items are marked too.
     #[garde(skip)]
     until: Option<Uuid>,
-    /// Turns it back: what was read, or archived, is unread again.
+    /// If true, marks the items as unread again.
     #[garde(skip)]
     #[serde(default)]
     unread: bool,
 }
 
-/// What marking did.
+/// The effect of marking items.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct MarkedItems {
-    /// How many items changed.
+    /// The number of items that changed.
     changed: u64,
-    /// How many items are unread now.
+    /// The number of items that are unread now.
     unread: u64,
 }
 
@@ -46,7 +46,7 @@ pub async fn read(
     mark(&db, &caller, items, "read").await
 }
 
-/// Archives items, or brings them back as unread ones.
+/// Archives items, or restores them as unread.
 #[utoipa::path(
     post, path = "/api/inbox/archive", tag = "inbox", request_body = ItemsToMark,
     responses((status = 200, body = MarkedItems), (status = 422, description = "`invalid-input`")),
@@ -69,7 +69,7 @@ async fn mark(
     if items.ids.is_some() == items.until.is_some() {
         return Err(Problem::invalid(
             "ids",
-            "must be given, or else `until`, and not both",
+            "must be given if `until` is not, and only then",
         ));
     }
     let ids = items

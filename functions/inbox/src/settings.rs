@@ -1,4 +1,4 @@
-//! What an account wants to be told.
+//! The settings of an account's inbox.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-/// What an account wants to be told, by kind.
+/// The inbox settings of an account, by kind of notification.
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(transparent)]
 #[garde(transparent)]
 pub struct InboxSettings(#[garde(length(max = 1000), dive)] BTreeMap<String, KindSetting>);
 
-/// Whether an account wants to be told things of a kind.
+/// The setting for one kind of notification.
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
 pub struct KindSetting {
-    /// They appear in the inbox.
+    /// Whether notifications of this kind appear in the inbox.
     #[garde(skip)]
     inbox: bool,
 }
@@ -29,7 +29,7 @@ struct Row {
     settings: InboxSettings,
 }
 
-/// Lists all kinds, and whether the caller wants to be told of each.
+/// Lists all kinds of notifications, and whether the caller wants each of them.
 #[utoipa::path(
     get, path = "/api/inbox/settings", tag = "inbox", responses((status = 200, body = InboxSettings)),
     security(("token" = []))
@@ -49,7 +49,9 @@ async fn read(db: &Db, caller: &Caller) -> Result<Json<InboxSettings>> {
     Ok(Json(row.settings))
 }
 
-/// Says what the caller wants to be told. Kinds that are left out appear in the inbox, as they do before any setting.
+/// Sets which kinds of notifications the caller wants.
+///
+/// Kinds that are left out appear in the inbox, as all kinds do by default.
 #[utoipa::path(
     put, path = "/api/inbox/settings", tag = "inbox", request_body = InboxSettings,
     responses((status = 200, body = InboxSettings), (status = 422, description = "`invalid-input`")),

@@ -1,4 +1,4 @@
-//! Jobs: reading, cancelling and retrying them. What a job was asked with is shown to nobody.
+//! Jobs: reading, cancelling and retrying them. The arguments of a job are never shown, not even to its owner.
 
 use axum::Json;
 use garde::Validate;
@@ -10,110 +10,120 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-/// Queued work.
+/// A job: a piece of work that a worker takes from the queue.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Job {
+    /// The job's id.
     pub id: Uuid,
-    /// What does the work.
+    /// The kind of work, which is the name of the component that does it.
     #[schema(example = "skill-review")]
     pub kind: String,
+    /// The state that the job is in.
     pub status: Status,
+    /// The progress that the job last reported.
     pub progress: Progress,
-    /// How often it was tried.
+    /// The number of attempts so far.
     pub attempts: u32,
-    /// After so many it is dead.
+    /// The number of attempts after which a failing job is dead.
     pub max_attempts: u32,
-    /// What it made; null until it has succeeded.
+    /// The result of the job; null until it has succeeded.
     #[schema(value_type = Object, nullable)]
     pub result: Value,
-    /// Why the last attempt failed.
+    /// The reason why the last attempt failed; null if none has failed.
     pub error: Option<String>,
-    /// Somebody wants it to stop, and it still runs.
+    /// Whether the job was cancelled while it runs and has not stopped yet.
     pub cancelling: bool,
+    /// The time at which the job was put into the queue.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// Not begun before.
+    /// The time before which the job does not begin.
     #[serde(with = "time::serde::rfc3339")]
     pub run_at: OffsetDateTime,
-    /// When the last attempt began.
+    /// The time at which the last attempt began.
     #[serde(with = "time::serde::rfc3339::option")]
     pub started_at: Option<OffsetDateTime>,
+    /// The time at which the job ended; null until then.
     #[serde(with = "time::serde::rfc3339::option")]
     pub finished_at: Option<OffsetDateTime>,
-    /// The attempts that did not succeed, the newest first, 20 at most. Only for one job, not in lists.
+    /// The attempts that did not succeed, the newest first, 20 at most. Present when one job is read, absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub failures: Option<Vec<Attempt>>,
 }
 
-/// How a job is.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = JobStatus)]
 pub enum Status {
-    /// Waits for a worker, or for its time.
+    /// Waits for a worker, or for `run_at`.
     Queued,
-    /// A worker runs it.
+    /// Runs on a worker.
     Running,
-    /// Did what it was asked.
+    /// Ended with a result.
     Succeeded,
-    /// Failed, and will be tried again.
+    /// The last attempt failed, and another one follows.
     Failed,
-    /// Failed for good; it can be retried.
+    /// The last attempt allowed has failed. The job can be retried by hand.
     Dead,
-    /// Somebody wanted it to stop.
+    /// Was cancelled.
     Cancelled,
 }
 
-/// How far a job is.
+/// The progress of a job, as the job reports it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
+    /// The part of the work that is done, in percent.
     #[schema(minimum = 0, maximum = 100)]
     percent: u8,
+    /// What the job is doing now, in a few words.
     note: String,
 }
 
 /// An attempt that did not succeed.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Attempt {
-    /// 1 for the first.
+    /// The attempt's number, beginning with 1.
     attempt: u32,
-    /// `failed`, or `lost` with the worker that ran it.
+    /// `failed`, or `lost` if the worker that ran it disappeared.
     outcome: String,
+    /// The reason why the attempt failed.
     error: String,
+    /// The time at which the attempt began; null if it never began.
     #[serde(with = "time::serde::rfc3339::option")]
     started_at: Option<OffsetDateTime>,
+    /// The time at which the attempt ended.
     #[serde(with = "time::serde::rfc3339")]
     ended_at: OffsetDateTime,
 }
 
-/// Which jobs to list.
+/// The filters of a list of jobs.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Only those of this kind.
+    /// Lists only jobs of this kind.
     #[garde(inner(length(max = 60)))]
     kind: Option<String>,
-    /// Only those that are so.
+    /// Lists only jobs in this state.
     #[garde(skip)]
     #[param(inline)]
     status: Option<Status>,
 }
 
 impl Filter {
-    /// The status as the database has it.
+    /// The status as the database spells it.
     fn status(&self) -> Option<String> {
         let value = serde_json::to_value(self.status?).ok()?;
         value.as_str().map(str::to_owned)
     }
 }
 
-/// Whose jobs a caller sees: `None` is everybody's.
+/// The account whose jobs the caller may see; `None` stands for every account.
 fn owner(caller: &Caller) -> Option<Uuid> {
     (!caller.allows(guest::ALL)).then_some(caller.id)
 }
 
-/// Lists jobs, the newest first: the caller's own; admins see all.
+/// Lists the caller's own jobs, the newest first. Admins see all jobs.
 #[utoipa::path(
     get, path = "/api/jobs", tag = "jobs", params(guest::PageParams, Filter),
     responses((status = 200, body = Items<Job>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
@@ -132,7 +142,7 @@ pub async fn list(
         page.fetch(),
         owner(&caller),
     ];
-    // Two statements, so that each has its index.
+    // Each of the two statements has an index of its own.
     let jobs: Vec<Job> = if owner(&caller).is_some() {
         db.many(
             "select * from job_view
@@ -155,10 +165,10 @@ pub async fn list(
     Ok(Json(page.answer(jobs, |job| job.id)))
 }
 
-/// One job, with the attempts that failed.
+/// Reads one job, with its failed attempts.
 #[utoipa::path(
     get, path = "/api/jobs/{job}", tag = "jobs",
-    params(("job" = Uuid, Path, description = "Id")),
+    params(("job" = Uuid, Path, description = "The job's id.")),
     responses((status = 200, body = Job), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
@@ -183,11 +193,11 @@ async fn read(db: &Db, caller: &Caller, job: Uuid) -> Result<Job> {
 
 /// Cancels a job.
 ///
-/// One that waits is cancelled at once. One that runs is asked to stop and stopped a few seconds
-/// later if it doesn't: `cancelling` says so until then. Cancelling twice does no harm.
+/// A waiting job is cancelled at once. A running job is asked to stop, and is stopped by force a few seconds later;
+/// until then `cancelling` is true. Cancelling a job twice has the same effect as once.
 #[utoipa::path(
     post, path = "/api/jobs/{job}/cancel", tag = "jobs",
-    params(("job" = Uuid, Path, description = "Id")),
+    params(("job" = Uuid, Path, description = "The job's id.")),
     responses(
         (status = 200, body = Job),
         (status = 404, description = "`not-found`"),
@@ -206,16 +216,16 @@ pub async fn cancel(db: Db, caller: Caller, Path(job): Path<Uuid>) -> Result<Jso
         None => Err(Problem::not_found("job")),
         Some(Status::Succeeded | Status::Dead) => Err(Problem::conflict(
             "job-finished",
-            "The job has ended already, so it can't be cancelled.",
+            "The job has already ended, so it can't be cancelled.",
         )),
         Some(_) => read(&db, &caller, job).await.map(Json),
     }
 }
 
-/// Puts a dead job into the queue again, with as many attempts as a new one.
+/// Puts a dead job back into the queue, with as many attempts as a new one has.
 #[utoipa::path(
     post, path = "/api/jobs/{job}/retry", tag = "jobs",
-    params(("job" = Uuid, Path, description = "Id")),
+    params(("job" = Uuid, Path, description = "The job's id.")),
     responses(
         (status = 200, body = Job),
         (status = 404, description = "`not-found`"),
@@ -231,7 +241,7 @@ pub async fn retry(db: Db, caller: Caller, Path(job): Path<Uuid>) -> Result<Json
             "job_key",
             Problem::conflict(
                 "job-superseded",
-                "The same work has been asked for again since, and is not finished.",
+                "The same work was requested again after this job died, and has not finished.",
             ),
         )?;
     match status.status {
@@ -239,12 +249,12 @@ pub async fn retry(db: Db, caller: Caller, Path(job): Path<Uuid>) -> Result<Json
         Some(Status::Dead) => read(&db, &caller, job).await.map(Json),
         Some(_) => Err(Problem::conflict(
             "job-not-dead",
-            "Only a dead job can be retried; the others run by themselves or have ended.",
+            "Only a dead job can be retried; other jobs run by themselves or have ended.",
         )),
     }
 }
 
-/// The status that a job had, or has now; none where there is no such job.
+/// The status of the job before or after the change; `None` if the job does not exist.
 #[derive(Debug, Deserialize)]
 struct Before {
     status: Option<Status>,

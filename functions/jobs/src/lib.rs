@@ -1,4 +1,4 @@
-//! Queued work, as its owners see it: what runs, how far it is, how it ended; cancelling, retrying.
+//! Jobs as their owners see them: listing, reading, cancelling and retrying, and the state of the queue.
 
 mod jobs;
 mod status;

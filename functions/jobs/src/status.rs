@@ -1,4 +1,4 @@
-//! How the queue does.
+//! The state of the queue.
 
 use std::collections::BTreeMap;
 
@@ -9,32 +9,34 @@ use guest::{Db, Result, args};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The queue in numbers.
+/// The state of the queue in numbers.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct QueueStatus {
+    /// The number of jobs, by status and by kind.
     jobs: Counts,
-    /// How long the job that waits longest has been due; null where none waits.
+    /// The time in milliseconds for which the oldest waiting job has been due; null if no job waits.
     oldest_queued_ms: Option<u64>,
+    /// The workers that run jobs.
     workers: Workers,
 }
 
-/// How many jobs there are.
+/// The number of jobs.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Counts {
-    /// By status.
+    /// The number of jobs by status.
     by_status: BTreeMap<String, u64>,
-    /// By kind, then by status.
+    /// The number of jobs by kind, then by status.
     by_kind: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
-/// Those who work.
+/// The workers that run jobs.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Workers {
-    /// Workers that were heard of within the last 15 seconds.
+    /// The number of workers that reported within the last 15 seconds.
     alive: u64,
 }
 
-/// How many jobs there are by kind and status, how long the oldest waits, and how many workers live.
+/// Reports the number of jobs by kind and status, how long the oldest one waits, and how many workers are alive.
 #[utoipa::path(
     get, path = "/api/status", tag = "jobs", responses((status = 200, body = QueueStatus)),
     extensions(("x-rate-limit" = json!("relaxed")))

@@ -1,5 +1,5 @@
-//! Model Context Protocol over streamable HTTP, without sessions: every approved skill's tools, and the
-//! platform's own endpoints, for agents that speak it. Revisions 2026-07-28 and 2025-11-25.
+//! The Model Context Protocol over streamable HTTP, without sessions: the tools of every approved skill, and the
+//! platform's own endpoints as tools. Revisions 2026-07-28 and 2025-11-25.
 
 mod endpoint;
 mod metadata;

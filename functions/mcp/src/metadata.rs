@@ -1,28 +1,29 @@
-//! What clients discover about how to authenticate: OAuth 2.0 Protected Resource Metadata (RFC 9728).
+//! How clients discover how to authenticate: OAuth 2.0 Protected Resource Metadata (RFC 9728).
 
 use axum::Json;
 use guest::{Result, required_variable};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// How to get at the resource.
+/// The metadata of the protected resource `/mcp`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProtectedResource {
-    /// `<server>/mcp`.
+    /// The URL of the resource, `<server>/mcp`.
     resource: String,
+    /// The name of the resource, for people.
     resource_name: &'static str,
-    /// `header`: `Authorization: Bearer`.
+    /// The ways to send a token; `header` stands for `Authorization: Bearer`.
     bearer_methods_supported: [&'static str; 1],
-    /// Where it is written how to register, and to sign in with a key.
+    /// The URL of the text that explains how to register and to sign in with a key.
     resource_documentation: String,
-    /// The keys that verify access tokens.
+    /// The URL of the keys that verify access tokens.
     jwks_uri: String,
 }
 
-/// The path of the metadata: RFC 9728, section 3.1.
+/// The path of the metadata (RFC 9728, section 3.1).
 pub const PATH: &str = "/.well-known/oauth-protected-resource/mcp";
 
-/// Says how to authenticate.
+/// Describes how to authenticate at this server.
 #[utoipa::path(
     get, path = "/.well-known/oauth-protected-resource", tag = "mcp",
     responses((status = 200, body = ProtectedResource)),
@@ -32,7 +33,7 @@ pub async fn root() -> Result<Json<ProtectedResource>> {
     describe().await
 }
 
-/// Says how to authenticate at `/mcp`.
+/// Describes how to authenticate at `/mcp`.
 #[utoipa::path(
     get, path = "/.well-known/oauth-protected-resource/mcp", tag = "mcp",
     responses((status = 200, body = ProtectedResource)),

@@ -1,16 +1,17 @@
-//! What the tools of skills are called: `<skill>__<tool>`, shortened where that is longer than clients take.
+//! The names of skills' tools: `<skill>__<tool>`, shortened where that is longer than clients accept.
 
 use sha2::{Digest, Sha256};
 
-/// The longest name: clients hand it to models' interfaces, and those refuse longer ones.
+/// The length of the longest name. Clients pass names on to models' interfaces, which refuse longer ones.
 pub const MAX_LENGTH: usize = 64;
-/// Between a skill's name and its tool's. Neither has an underscore in it.
+/// Separates a skill's name from its tool's; neither of them contains an underscore.
 const SEPARATOR: &str = "__";
-/// A shortened name keeps so much of the skill's name …
+/// The number of characters that a shortened name keeps of the skill's name.
 const SKILL_LENGTH: usize = 16;
-/// … and so much of the tool's. With the separators and the digest this makes [`MAX_LENGTH`].
+/// The number of characters that a shortened name keeps of the tool's name. With the separators and the digest this
+/// makes [`MAX_LENGTH`].
 const TOOL_LENGTH: usize = 20;
-/// Digits in base 36 for 128 bits.
+/// The number of base 36 digits that 128 bits take.
 const DIGEST_LENGTH: usize = 25;
 
 /// A tool of a skill, as a client names it.
@@ -18,7 +19,7 @@ const DIGEST_LENGTH: usize = 25;
 pub enum Name<'a> {
     /// The whole names of skill and tool.
     Whole { skill: &'a str, tool: &'a str },
-    /// What they begin with, and the digest of both.
+    /// The beginnings of both names, and the digest of the whole name.
     Shortened {
         skill: &'a str,
         tool: &'a str,
@@ -26,14 +27,14 @@ pub enum Name<'a> {
     },
 }
 
-/// The whole name.
+/// The whole name of a tool.
 pub fn whole(skill: &str, tool: &str) -> String {
     format!("{skill}{SEPARATOR}{tool}")
 }
 
-/// The name that is listed: the whole one, or where that is too long
-/// `<skill's beginning>__<tool's beginning>_<digest>`. It follows from the whole name alone, so it stays what it is;
-/// 128 bits of SHA-256 keep two tools from sharing one, and the single underscore keeps it apart from all whole names.
+/// The name that is listed: the whole one or, where that is too long, `<skill's beginning>__<tool's
+/// beginning>_<digest>`. It follows from the whole name alone, so it never changes; 128 bits of SHA-256 keep two tools
+/// from sharing one, and the single underscore keeps it apart from all whole names.
 pub fn listed(skill: &str, tool: &str) -> String {
     let whole = whole(skill, tool);
     if whole.len() <= MAX_LENGTH {
@@ -43,7 +44,7 @@ pub fn listed(skill: &str, tool: &str) -> String {
     format!("{skill}{SEPARATOR}{tool}_{}", digits(digest(&whole)))
 }
 
-/// Reads a name; `None`: it can't be that of a skill's tool.
+/// Reads a name; `None` if it can't be the name of a skill's tool.
 pub fn read(name: &str) -> Option<Name<'_>> {
     let (skill, tool) = name.split_once(SEPARATOR)?;
     let is_plain = !skill.is_empty()

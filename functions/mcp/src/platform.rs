@@ -1,5 +1,5 @@
-//! The platform's own endpoints as tools: a line each. Their input schemas are those of the OpenAPI document,
-//! and they are called with the caller's own token, so that the rights are the caller's.
+//! The platform's own endpoints as tools, one line each. Their input schemas come from the OpenAPI document, and they
+//! are called with the caller's own token, so that the caller's permissions apply.
 
 use axum::http::Method;
 use guest::Caller;
@@ -8,36 +8,36 @@ use serde_json::{Map, Number, Value, json};
 use std::sync::OnceLock;
 
 const OPENAPI: &str = include_str!("../../../static/openapi.json");
-/// References that are followed, one within another.
+/// The number of references that are followed one within another.
 const MAX_DEPTH: usize = 8;
 
-/// An endpoint that is a tool.
+/// An endpoint that is offered as a tool.
 pub struct Endpoint {
     /// The tool's name.
     pub name: &'static str,
-    /// The method.
+    /// The HTTP method.
     pub method: Method,
-    /// The path, as the OpenAPI document has it.
+    /// The path, as in the OpenAPI document.
     pub path: &'static str,
-    /// The component that answers it.
+    /// The component that serves the endpoint.
     pub component: &'static str,
-    /// What a call changes.
+    /// The effect of a call.
     effect: Effect,
 }
 
-/// What a call of an endpoint changes.
+/// The effect of a call of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// Nothing.
+    /// Changes nothing.
     Reads,
-    /// Something is added to what is there; a second call like the first adds it again.
+    /// Adds something; a second identical call adds it again.
     Adds,
-    /// What was there before is lost; a second call like the first changes nothing more.
+    /// Replaces or removes something; a second identical call changes nothing more.
     Replaces,
 }
 
 impl Effect {
-    /// MCP's hints for clients. All that the platform's own tools touch is the platform.
+    /// MCP's hints for clients. The platform's own tools touch nothing outside the platform.
     fn annotations(self) -> Value {
         json!({
             "readOnlyHint": self == Self::Reads,
@@ -64,8 +64,8 @@ const fn endpoint(
     }
 }
 
-/// All of them.
-pub static ENDPOINTS: [Endpoint; 16] = [
+/// All endpoints that are tools.
+pub static ENDPOINTS: [Endpoint; 17] = [
     endpoint(
         "search_skills",
         Method::GET,
@@ -159,6 +159,13 @@ pub static ENDPOINTS: [Endpoint; 16] = [
         Effect::Adds,
     ),
     endpoint(
+        "search",
+        Method::GET,
+        "/api/search",
+        "search",
+        Effect::Reads,
+    ),
+    endpoint(
         "read_inbox",
         Method::GET,
         "/api/inbox",
@@ -210,7 +217,7 @@ impl Endpoint {
         is_allowed(self.operation(), caller)
     }
 
-    /// As MCP lists it.
+    /// Describes the tool as MCP lists it.
     pub fn listed(&self) -> Value {
         let operation = self.operation();
         let words = [&operation["summary"], &operation["description"]];
@@ -223,7 +230,7 @@ impl Endpoint {
         })
     }
 
-    /// The parameters and the fields of the body, in one object.
+    /// The parameters and the body's properties, in one object.
     fn input_schema(&self) -> Value {
         let operation = self.operation();
         let (mut properties, mut required) = (Map::new(), Vec::new());
@@ -253,7 +260,10 @@ impl Endpoint {
         json!({"type": "object", "properties": properties, "required": required})
     }
 
-    /// Path with query, and body, of a call. The first argument that is no parameter and no field is an error.
+    /// The path with its query, and the body, of a call.
+    ///
+    /// # Errors
+    /// An argument is missing, or is neither a parameter nor a property of the body.
     pub fn request(
         &self,
         mut arguments: Map<String, Value>,
@@ -289,7 +299,7 @@ impl Endpoint {
             .keys()
             .find(|name| !has_body || body["properties"].get(name.as_str()).is_none());
         if let Some(name) = stranger {
-            return Err(format!("`{name}` is no parameter of {}.", self.name));
+            return Err(format!("`{name}` is not a parameter of {}.", self.name));
         }
         let query = query.finish();
         if !query.is_empty() {
@@ -299,13 +309,13 @@ impl Endpoint {
     }
 }
 
-/// Those that an agent can give: headers are ours.
+/// The parameters that an agent can set; headers are set here.
 fn parameters(operation: &Value) -> impl Iterator<Item = &Value> {
     let all = operation["parameters"].as_array().into_iter().flatten();
     all.filter(|parameter| parameter["in"] == "path" || parameter["in"] == "query")
 }
 
-/// A schema with its references in place.
+/// A schema with its references resolved.
 fn resolved(schema: &Value, depth: usize) -> Value {
     if depth > MAX_DEPTH {
         return json!({});
@@ -326,7 +336,8 @@ fn resolved(schema: &Value, depth: usize) -> Value {
     }
 }
 
-/// A path segment: all but RFC 3986's unreserved characters is encoded, so that no value leaves its place.
+/// Encodes a path segment: everything but RFC 3986's unreserved characters, so that no value reaches beyond its
+/// segment.
 fn segment(value: &str) -> String {
     const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
     const RESERVED_WITHIN: AsciiSet = RESERVED.remove(b'.');
@@ -337,10 +348,10 @@ fn segment(value: &str) -> String {
     utf8_percent_encode(value, reserved).to_string()
 }
 
-/// A number as a path and a query have it: there an integer has no fraction and no exponent, while 5.0 and 5e0 are
-/// integers in JSON Schema.
+/// A number as it is written in a path or a query. There, an integer has neither a fraction nor an exponent, while 5.0
+/// and 5e0 are integers in JSON Schema.
 fn plain(number: &Number) -> String {
-    // Up to here each integer is a double of its own (RFC 8259, section 6).
+    // Up to this number, each integer has a double of its own (RFC 8259, section 6).
     const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
     let float = number.as_f64().filter(|_| number.is_f64());
     match float.filter(|float| float.fract() == 0.0 && float.abs() <= MAX_SAFE_INTEGER) {

@@ -1,65 +1,65 @@
-//! JSON-RPC 2.0 as MCP uses it, and which revision a request is in.
+//! JSON-RPC 2.0 as MCP uses it, and the MCP revision of each request.
 
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 use strict_json::Refusal;
 
-/// The revision without sessions and handshake: each request says in `_meta` what it is.
+/// The revision without sessions and handshake, whose requests state it in `_meta`.
 pub const MODERN: &str = "2026-07-28";
-/// The newest of those with `initialize`.
+/// The newest revision with `initialize`.
 pub const LEGACY: &str = "2025-11-25";
-/// All of those with `initialize` that are understood: they differ in nothing that is offered here.
+/// All revisions with `initialize` that are understood; they do not differ in anything that is offered here.
 const LEGACIES: [&str; 3] = [LEGACY, "2025-06-18", "2025-03-26"];
-/// What can be asked for.
+/// The revisions that a client can ask for.
 pub const SUPPORTED: [&str; 2] = [MODERN, LEGACY];
 
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
 
-/// Which rules a request follows.
+/// The revision whose rules a request follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revision {
     /// 2026-07-28.
     Modern,
-    /// 2025-11-25 and before.
+    /// 2025-11-25 and earlier.
     Legacy,
 }
 
-/// A request that wants an answer.
+/// A request that expects an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// A string or a number.
+    /// The request's id, a string or a number.
     pub id: Value,
-    /// What is asked.
+    /// The method that is called.
     pub method: String,
-    /// With what.
+    /// The parameters of the method.
     pub params: Map<String, Value>,
 }
 
-/// What came.
+/// A message that a client sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message {
-    /// Wants an answer.
+    /// A request, which expects an answer.
     Request(Request),
-    /// Wants none: a notification, or a client's answer.
+    /// A notification or a client's answer, which expects no answer.
     Note,
 }
 
 /// A JSON-RPC error, with the HTTP status that goes with it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
-    /// The HTTP status.
+    /// The HTTP status of the answer.
     pub status: StatusCode,
-    /// JSON-RPC's code.
+    /// The error code of JSON-RPC.
     pub code: i32,
-    /// For people.
+    /// The message for people.
     pub message: String,
-    /// More.
+    /// Further details.
     pub data: Option<Value>,
 }
 
 impl Error {
-    /// An error that is a 400.
+    /// An error with the HTTP status 400.
     pub fn bad(code: i32, message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
@@ -69,7 +69,7 @@ impl Error {
         }
     }
 
-    /// -32602.
+    /// The error -32602, invalid parameters.
     pub fn invalid_params(revision: Revision, message: impl Into<String>) -> Self {
         let status = match revision {
             Revision::Modern => StatusCode::BAD_REQUEST,
@@ -81,7 +81,7 @@ impl Error {
         }
     }
 
-    /// -32601.
+    /// The error -32601, unknown method.
     pub fn unknown_method(revision: Revision, method: &str) -> Self {
         let status = match revision {
             Revision::Modern => StatusCode::NOT_FOUND,
@@ -94,7 +94,7 @@ impl Error {
         }
     }
 
-    /// As it is sent.
+    /// The error as it is sent.
     pub fn render(&self, id: &Value) -> Value {
         let mut error = json!({"code": self.code, "message": self.message});
         if let Some(data) = &self.data {
@@ -104,7 +104,10 @@ impl Error {
     }
 }
 
-/// Reads a body; an error comes with the id that it can be told to.
+/// Reads a body.
+///
+/// # Errors
+/// The body is not a valid message; the error comes with the request's id, or null where it has none.
 pub fn read(body: &[u8]) -> Result<Message, (Value, Error)> {
     let value: Value = serde_json::from_slice(body).map_err(|error| {
         (
@@ -112,7 +115,8 @@ pub fn read(body: &[u8]) -> Result<Message, (Value, Error)> {
             Error::bad(-32700, format!("The body is not JSON: {error}.")),
         )
     })?;
-    // Two readers of a repeated member may keep another one each, and receipts are signed over what one of them kept.
+    // Two readers of a repeated member may each keep another value, and receipts are signed over the value that one of
+    // them kept.
     if let Err(Refusal::Invalid { path, detail }) = strict_json::refuse_repeated(body) {
         return Err((
             Value::Null,
@@ -120,7 +124,7 @@ pub fn read(body: &[u8]) -> Result<Message, (Value, Error)> {
         ));
     }
     let Value::Object(mut object) = value else {
-        let what = "The body must be one JSON-RPC message; batches are not taken.";
+        let what = "The body must be one JSON-RPC message; batches are not accepted.";
         return Err((Value::Null, Error::bad(-32600, what)));
     };
     let id = object.remove("id");
@@ -154,7 +158,7 @@ pub fn read(body: &[u8]) -> Result<Message, (Value, Error)> {
     }
 }
 
-/// Which revision a request is in, by its `_meta` and the header.
+/// The revision of a request, by its `_meta` and the header.
 pub fn revision(headers: &HeaderMap, request: &Request) -> Result<Revision, Error> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let named = header("mcp-protocol-version");
@@ -214,7 +218,7 @@ fn unsupported(version: &str) -> Error {
     }
 }
 
-/// The version that `initialize` answers: the one that was asked for, or ours.
+/// The version that `initialize` answers: the one that the client asked for if it is known, else the newest.
 pub fn negotiated(params: &Map<String, Value>) -> &'static str {
     let asked = params.get("protocolVersion").and_then(Value::as_str);
     LEGACIES

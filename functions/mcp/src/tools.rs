@@ -13,11 +13,11 @@ use crate::names::{self, Name};
 use crate::platform::{self, ENDPOINTS};
 use crate::rpc::{Error, Revision};
 
-/// Tools of one page, the platform's own aside.
+/// The number of skills' tools on one page; the platform's own come on top of it.
 const PAGE: i64 = 100;
-/// Of an unknown tool's name, so many characters are repeated.
+/// The number of characters of an unknown tool's name that an error repeats.
 const MAX_SHOWN_NAME: usize = 128;
-/// The largest answer of an endpoint.
+/// The largest answer of an endpoint that is accepted.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
 
 /// A tool of a skill.
@@ -32,9 +32,9 @@ struct SkillTool {
     permissions: Value,
 }
 
-/// Where a page ends.
+/// The cursor of a page: the skill and the tool that it ends with.
 #[derive(Debug, Serialize, Deserialize)]
-struct Place(String, String);
+struct Cursor(String, String);
 
 impl SkillTool {
     fn listed(&self) -> Value {
@@ -61,8 +61,8 @@ impl SkillTool {
     }
 }
 
-/// MCP's hints for clients, from what the sandbox grants a skill. One without network and store changes nothing, so it
-/// only reads. What another one changes can't be known, so MCP's cautious defaults stand.
+/// MCP's hints for clients, derived from a skill's permissions. A skill without network and store changes nothing, so
+/// it only reads. What another skill changes is unknown, so MCP's cautious defaults apply.
 fn annotations(permissions: &Value) -> Value {
     let has_network = permissions["http"]
         .as_array()
@@ -73,8 +73,8 @@ fn annotations(permissions: &Value) -> Value {
     json!({"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false})
 }
 
-/// MCP wants an object, and a result may be anything: so it is the field `result` of one, always, since of a variant
-/// or an option only some are objects.
+/// Wraps a schema into an object with the property `result`. MCP requires an object, while a result may be anything,
+/// and a variant or an option may be an object only sometimes, so every result is wrapped.
 fn output_schema(schema: &Value) -> Value {
     let mut inner = schema.clone();
     let dialect = inner
@@ -88,26 +88,26 @@ fn output_schema(schema: &Value) -> Value {
     outer
 }
 
-/// One page of tools: the platform's own first, then those of the skills by name.
+/// Lists one page of tools: the platform's own first, then the skills' by name.
 pub async fn list(
     db: &Db,
     caller: &Caller,
     revision: Revision,
     params: &Map<String, Value>,
 ) -> Result<Value, Error> {
-    let place = match params.get("cursor") {
+    let cursor = match params.get("cursor") {
         None | Some(Value::Null) => None,
         Some(cursor) => Some(decode(cursor).ok_or_else(|| {
             Error::invalid_params(revision, "`cursor` is not the `nextCursor` of a page.")
         })?),
     };
     let mut tools: Vec<Value> = Vec::new();
-    if place.is_none() {
+    if cursor.is_none() {
         let own = ENDPOINTS.iter().filter(|endpoint| endpoint.is_for(caller));
         tools.extend(own.map(|endpoint| endpoint.listed()));
     }
     let mut rows = if platform::may_invoke(caller) {
-        of_skills(db, place).await?
+        of_skills(db, cursor).await?
     } else {
         Vec::new()
     };
@@ -116,23 +116,23 @@ pub async fn list(
     let next = rows
         .last()
         .filter(|_| more)
-        .map(|last| encode(&Place(last.skill.clone(), last.tool.clone())));
+        .map(|last| encode(&Cursor(last.skill.clone(), last.tool.clone())));
     tools.extend(rows.iter().map(SkillTool::listed));
     let mut result = json!({"tools": tools});
     if let Some(next) = next {
         result["nextCursor"] = json!(next);
     }
     if revision == Revision::Modern {
-        // New skills appear within a minute; what is listed depends on the caller's scopes.
+        // New skills appear within a minute; the list depends on the caller's scopes.
         result["ttlMs"] = json!(60_000);
         result["cacheScope"] = json!("private");
     }
     Ok(result)
 }
 
-/// The skills' tools from a place on, with one more than a page has if there is one.
-async fn of_skills(db: &Db, place: Option<Place>) -> Result<Vec<SkillTool>, Error> {
-    let (skill, tool) = place.map(|Place(skill, tool)| (skill, tool)).unzip();
+/// The skills' tools after a cursor: one more than a page holds if there are more.
+async fn of_skills(db: &Db, cursor: Option<Cursor>) -> Result<Vec<SkillTool>, Error> {
+    let (skill, tool) = cursor.map(|Cursor(skill, tool)| (skill, tool)).unzip();
     db.many(
         "select skill, tool, description, skill_description, input_schema, output_schema, permissions
          from skills.callable_tool
@@ -144,7 +144,7 @@ async fn of_skills(db: &Db, place: Option<Place>) -> Result<Vec<SkillTool>, Erro
     .map_err(unavailable)
 }
 
-/// The whole names of skill and tool that a name stands for; `None`: none has it.
+/// The whole names of the skill and the tool that a name stands for; `None` if it stands for none.
 async fn resolve(db: &Db, name: &str) -> Result<Option<(String, String)>, Error> {
     #[derive(Deserialize)]
     struct Row {
@@ -181,16 +181,18 @@ fn unavailable(error: guest::db::Error) -> Error {
     }
 }
 
-fn encode(place: &Place) -> String {
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).unwrap_or_default())
+fn encode(cursor: &Cursor) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(cursor).unwrap_or_default())
 }
 
-fn decode(cursor: &Value) -> Option<Place> {
-    let place: Place =
+fn decode(cursor: &Value) -> Option<Cursor> {
+    let cursor: Cursor =
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor.as_str()?).ok()?).ok()?;
-    // PostgreSQL has no text with a zero character.
-    let has_zero = [&place.0, &place.1].iter().any(|text| text.contains('\0'));
-    (!has_zero).then_some(place)
+    // PostgreSQL does not store texts with a zero character.
+    let has_zero = [&cursor.0, &cursor.1]
+        .iter()
+        .any(|text| text.contains('\0'));
+    (!has_zero).then_some(cursor)
 }
 
 /// Calls a tool as the caller.
@@ -296,7 +298,7 @@ async fn ask(
     })
 }
 
-/// `None`: there is no such tool.
+/// Turns a skill's answer into a result; `None` if the tool does not exist.
 fn of_skill(answer: &Answer) -> Option<Value> {
     let code = answer.body["code"].as_str().unwrap_or_default();
     if answer.status == StatusCode::NOT_FOUND && ["not-found", "unknown-tool"].contains(&code) {
@@ -326,14 +328,14 @@ fn of_endpoint(answer: &Answer) -> Value {
     json!({"content": [{"type": "text", "text": text(&answer.body)}], "structuredContent": structured, "isError": false})
 }
 
-/// A text is shown as it is, anything else as JSON.
+/// A string is shown as it is, any other value as JSON.
 fn text(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A failure that the model can read, and act on.
+/// A failed result with a text that the model can read and act on.
 fn of_problem(problem: &Value) -> Value {
     let mut lines = vec![
         problem["detail"]
@@ -401,10 +403,10 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_and_nonsense_is_none() {
-        let place = decode(&json!(encode(&Place("a".into(), "b".into())))).expect("a place");
-        assert_eq!((place.0.as_str(), place.1.as_str()), ("a", "b"));
+        let cursor = decode(&json!(encode(&Cursor("a".into(), "b".into())))).expect("a cursor");
+        assert_eq!((cursor.0.as_str(), cursor.1.as_str()), ("a", "b"));
         assert!(decode(&json!("nonsense")).is_none());
         assert!(decode(&json!(7)).is_none());
-        assert!(decode(&json!(encode(&Place("a\0".into(), "b".into())))).is_none());
+        assert!(decode(&json!(encode(&Cursor("a\0".into(), "b".into())))).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What this server is, for agents that look for others: an A2A agent card (version 1.0 of the protocol).
+//! The A2A agent card (version 1.0 of the protocol): describes this server to agents that look for other agents.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -7,18 +7,18 @@ use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 use serde_json::{Value, json};
 
-/// The version of A2A whose card this is.
+/// The version of A2A that the card follows.
 const A2A: &str = "1.0";
-/// Names the Model Context Protocol among the interfaces.
+/// The name of the Model Context Protocol among the interfaces.
 const MCP: &str = "https://modelcontextprotocol.io/specification/2026-07-28";
-/// Names the HTTP API among the interfaces, as `/openapi.json` describes it. `gather agent` reads the server's own
-/// address there.
+/// The name of the HTTP API among the interfaces, as `/openapi.json` describes it. `gather agent` finds the server's
+/// own address by it.
 const HTTP_API: &str = "https://spec.openapis.org/oas/v3.1.0";
 
-/// What this server is, for agents that look for others: an A2A agent card.
+/// Describes this server to agents that look for other agents, as an A2A agent card.
 ///
-/// There is no A2A endpoint yet, so no interface has one of A2A's own bindings: the two that are named are the HTTP API
-/// and the MCP server.
+/// The server has no A2A endpoint yet, so no interface names one of A2A's own bindings: the two interfaces are the HTTP
+/// API and the MCP server.
 #[utoipa::path(
     get, path = "/.well-known/agent-card.json", tag = "site",
     responses((status = 200, body = Object, content_type = "application/json")),
@@ -41,8 +41,8 @@ fn card(url: &str) -> Value {
     json!({
         "name": "Gather",
         "description": "A collaboration platform for agents and people. Agents register themselves, call skills that \
-            others published (reviewed, sandboxed and metered), publish their own, follow queued work, talk in channels, and \
-            hear what happens as it happens.",
+            others published (reviewed, sandboxed and metered), publish their own, follow jobs, talk in channels, and \
+            receive events live.",
         "supportedInterfaces": [
             interface(url.to_owned(), HTTP_API),
             interface(format!("{url}/mcp"), MCP),
@@ -64,35 +64,35 @@ fn skills() -> Value {
         skill(
             "register",
             "Register an agent",
-            "Makes an account for an agent from its name and Ed25519 public key. Needs no token.",
+            "Creates an account for an agent from its name and Ed25519 public key. Needs no token.",
             "identity",
             "POST /api/agents/register",
         ),
         skill(
             "sign-in",
             "Sign in",
-            "Gives tokens for a signed challenge. Needs no token.",
+            "Exchanges a signed challenge for tokens. Needs no token.",
             "identity",
             "POST /api/agents/challenge, then POST /api/agents/authenticate",
         ),
         skill(
             "find-skills",
             "Find skills",
-            "Lists the skills that others published, by words (misspelt ones, too), tag or author. Needs no token.",
+            "Lists the skills that others published, by words (even misspelt), tag or author. Needs no token.",
             "skills",
             "GET /api/skills",
         ),
         skill(
             "call-skills",
             "Call skills",
-            "Calls a tool of a skill in the sandbox, and gives its result with a signed receipt.",
+            "Calls a tool of a skill in the sandbox, and returns its result with a signed receipt.",
             "skills",
             "POST /api/skills/{name}/invoke",
         ),
         skill(
             "publish-skills",
             "Publish skills",
-            "Takes a WebAssembly component with its manifest; a review decides within a minute, as a job.",
+            "Stores a WebAssembly component with its manifest; a review decides within a minute, as a job.",
             "skills",
             "POST /api/skills, then GET /api/jobs/{job}",
         ),
@@ -105,15 +105,15 @@ fn skills() -> Value {
         ),
         skill(
             "listen",
-            "Hear what happens",
-            "Tells what was missed on a topic since a position, and over a WebSocket (/ws) or /api/events/stream what happens.",
+            "Receive events",
+            "Lists the events of a topic since a position; a WebSocket (/ws) or /api/events/stream delivers new ones.",
             "events",
             "GET /api/events",
         ),
         skill(
             "mcp",
             "Tools over MCP",
-            "Every approved skill's tools, and the platform's own, for clients of the Model Context Protocol.",
+            "Offers every approved skill's tools, and the platform's own, to clients of the Model Context Protocol.",
             "mcp",
             "POST /mcp",
         ),

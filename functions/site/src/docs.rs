@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::pages::OPENAPI;
 use guest::html::{self, escape, inline, prose};
 
-/// The browsable reference.
+/// Shows the reference of all endpoints, as a page for people.
 #[utoipa::path(
     get, path = "/docs", tag = "site",
     responses((status = 200, body = String, content_type = "text/html")),
@@ -66,7 +66,7 @@ fn render(document: &Value) -> String {
     page + "</section>\n"
 }
 
-/// What a caller needs; the scopes are those that the server checks.
+/// What a caller needs to call an operation; the server checks exactly these scopes.
 fn needs(security: &Value) -> String {
     let wanted: Vec<&Value> = security.as_array().into_iter().flatten().collect();
     if wanted.is_empty() {
@@ -103,10 +103,10 @@ fn render_operation(method: &str, path: &str, operation: &Value) -> String {
         .as_array()
         .map_or(&[][..], Vec::as_slice);
     let rows = parameters.iter().map(|parameter| {
-        let place = format!("{}, {}", text(&parameter["in"]), kind(&parameter["schema"]));
+        let location = format!("{}, {}", text(&parameter["in"]), kind(&parameter["schema"]));
         row(
             text(&parameter["name"]),
-            &place,
+            &location,
             text(&parameter["description"]),
         )
     });
@@ -155,7 +155,7 @@ fn render_schema(name: &str, schema: &Value) -> String {
     html + "</article>\n"
 }
 
-/// What a schema is, in a word; HTML.
+/// The kind of a schema in a word, as HTML.
 fn kind(schema: &Value) -> String {
     if let Some(name) = schema["$ref"]
         .as_str()

@@ -1,4 +1,4 @@
-//! How we are.
+//! The health of the server and of its parts.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// How a part is.
+/// The state of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -24,33 +24,35 @@ pub enum State {
     Unknown,
 }
 
-/// The whole and its parts.
+/// The health of the whole and of its parts.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HealthStatus)]
 pub struct Status {
-    /// `healthy` if every part is, else `degraded`.
+    /// `healthy` if every part is healthy, else `degraded`.
     status: State,
+    /// The health of each part, by its name.
     components: BTreeMap<String, Component>,
 }
 
-/// One part.
+/// The health of one part.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Component {
+    /// The part's state.
     status: State,
-    /// What else it reports.
+    /// Further details that the part reports.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     detail: Map<String, Value>,
 }
 
-/// A process that answers.
+/// The answer of a process that is alive.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Alive {
-    /// `live` or `ready`.
+    /// `live` or `ready`, depending on the question.
     status: &'static str,
 }
 
-/// 200 while the process serves.
+/// Answers 200 while the process serves requests.
 #[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, body = Alive)),
     extensions(("x-rate-limit" = json!("health")))
 )]
@@ -58,7 +60,7 @@ pub async fn live() -> impl IntoResponse {
     fresh(Alive { status: "live" })
 }
 
-/// 200, or 503 while starting, draining or without its database.
+/// Answers 200 if the server can take requests; 503 while it is starting or draining, or can't reach its database.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health",
     responses((status = 200, body = Alive), (status = 503, description = "`database-unavailable`")),
@@ -69,7 +71,7 @@ pub async fn ready(db: Db) -> Result<impl IntoResponse> {
     Ok(fresh(Alive { status: "ready" }))
 }
 
-/// How each part is: the database, the disk, later the queue, the workers and others.
+/// Reports the health of each part, such as the database, the disk, the queue and the workers.
 #[utoipa::path(
     get, path = "/api/health/status", tag = "health", responses((status = 200, body = Status)),
     extensions(("x-rate-limit" = json!("health")))
@@ -97,7 +99,7 @@ struct Report {
     detail: Map<String, Value>,
 }
 
-/// Without reports it is the database that is not well.
+/// Missing reports mean that the database is not healthy.
 fn summary(reports: Option<Vec<Report>>) -> Status {
     let database = if reports.is_some() {
         State::Healthy

@@ -1,4 +1,4 @@
-//! The front page, the reference, health, and what an agent reads first.
+//! The front page, the reference, the health endpoints, and the texts that agents read first.
 
 mod card;
 mod docs;

@@ -11,10 +11,10 @@ const FRONT: &str = include_str!("front.html");
 const STYLE: &str = include_str!("../../../static/site.css");
 const LLMS: &str = include_str!("../../../static/llms.txt");
 
-/// The document that describes every endpoint; written by a test, see CONTRIBUTING.md.
+/// The document that describes every endpoint; a test writes it, see CONTRIBUTING.md.
 pub const OPENAPI: &str = include_str!("../../../static/openapi.json");
 
-/// The front page.
+/// Shows the front page.
 #[utoipa::path(
     get, path = "/", tag = "site",
     responses((status = 200, body = String, content_type = "text/html")),
@@ -24,7 +24,7 @@ pub async fn front() -> Response {
     html::answer(StatusCode::OK, html::document("Gather", FRONT))
 }
 
-/// The style sheet of all pages.
+/// Serves the style sheet of all pages.
 #[utoipa::path(
     get, path = "/static/site.css", tag = "site",
     responses((status = 200, body = String, content_type = "text/css")),
@@ -34,7 +34,7 @@ pub async fn stylesheet() -> Response {
     file("text/css; charset=utf-8", STYLE)
 }
 
-/// What an agent reads first.
+/// Serves the text that an agent should read first.
 #[utoipa::path(
     get, path = "/llms.txt", tag = "site",
     responses((status = 200, body = String, content_type = "text/plain")),
@@ -44,7 +44,7 @@ pub async fn llms() -> Response {
     file("text/plain; charset=utf-8", LLMS)
 }
 
-/// This document.
+/// Serves this document.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "site",
     responses((status = 200, body = Object, content_type = "application/json")),
@@ -65,7 +65,7 @@ fn file(kind: &'static str, content: &'static str) -> Response {
     response
 }
 
-/// Any other path: a page for people, a problem for programs.
+/// Answers any other path: with a page for people, with a problem for programs.
 pub async fn nothing(headers: HeaderMap) -> Response {
     let mut response = if guest::prefers_html(&headers) {
         let main = "<h1>Nothing here</h1>\n<p>This page does not exist. The <a href=\"/docs\">reference</a> \

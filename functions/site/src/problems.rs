@@ -1,4 +1,4 @@
-//! What the `type` of a problem leads to.
+//! The pages that the `type` of a problem leads to.
 
 use axum::response::Response;
 use guest::{Path, Problem, Result};
@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use guest::html;
 
-/// Every code, with what to do about it.
+/// Every problem code, with its cause and its remedy.
 const CODES: &[(&str, &str)] = &[
     (
         "channel-archived",
@@ -14,7 +14,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "direct-channel",
-        "The members of a direct channel are always the same: nobody joins, leaves or is taken out, and it can't be changed or deleted. It can be hidden in its settings.",
+        "A direct channel always has the same members: nobody can join, leave or be removed, and the channel can't be changed or deleted. You can hide it in its settings.",
     ),
     (
         "comment-locked",
@@ -54,27 +54,27 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "too-many-pins",
-        "A channel, and the feed of posts, has at most 50 pins. Take one down first.",
+        "A channel, and the feed of posts, has at most 50 pins. Remove one first.",
     ),
     (
         "too-many-reactions",
-        "A message has at most 50 kinds of reactions. Add one of those that are there.",
+        "A message has at most 50 kinds of reactions. Use one of the existing kinds.",
     ),
     (
         "approval-changed",
-        "What is to be approved has another digest than you named. Read the approval again, and decide about what it says now.",
+        "The approval has another `digest` than you named. Read it again, and decide about what it says now.",
     ),
     (
         "approval-decided",
-        "The approval has ended, or you have decided already; `state` says how it stands. Each account decides once.",
+        "The approval has ended, or you have already decided; `state` has its present state. Each account decides once.",
     ),
     (
         "approval-expired",
-        "The time to decide is over. Whoever asked can ask again.",
+        "The time to decide is over. The account that asked can ask again.",
     ),
     (
         "authentication-failed",
-        "The key, the challenge or the signature was not accepted; which of them is not told. Ask for a new challenge and sign exactly its bytes with the registered key.",
+        "The key, the challenge or the signature was not accepted; the answer does not say which. Ask for a new challenge and sign exactly its bytes with the registered key.",
     ),
     ("bad-host", "Send exactly one valid `Host` header."),
     (
@@ -83,7 +83,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "body-timeout",
-        "The body came too slowly. Send the request again, without long pauses.",
+        "The body arrived too slowly. Send the request again, without long pauses.",
     ),
     (
         "body-too-large",
@@ -95,7 +95,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "deadline-exceeded",
-        "The request took longer than it may. Ask for less at once.",
+        "The request took too long. Ask for less at once.",
     ),
     (
         "draining",
@@ -103,11 +103,11 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "forbidden",
-        "You are known, but this needs a scope that you don't have.",
+        "You are signed in, but this needs a scope that you don't have.",
     ),
     (
         "head-too-large",
-        "The request's header fields have more than 64 KiB, or are more than 100. Send fewer or shorter ones.",
+        "The request's header fields exceed 64 KiB, or there are more than 100. Send fewer or shorter ones.",
     ),
     (
         "idempotency-mismatch",
@@ -115,15 +115,15 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "internal",
-        "A fault of ours. Report it with its `request_id`.",
+        "The server failed. Report it with its `request_id`.",
     ),
     (
         "invalid-cursor",
-        "`after` takes the `next` of a page of the same list with the same filters, as it is. Begin again without `after`.",
+        "`after` must be the unchanged `next` of a page of the same list with the same filters. Begin again without `after`.",
     ),
     (
         "invalid-input",
-        "Some of the input can't be accepted; `errors` names each field and says why.",
+        "Some of the input was refused; `errors` names each field and the reason.",
     ),
     (
         "key-changed",
@@ -136,11 +136,11 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "job-not-dead",
-        "Only a dead job can be retried. The others run by themselves, or have ended.",
+        "Only a dead job can be retried. Other jobs run by themselves or have ended.",
     ),
     (
         "job-superseded",
-        "The same work has been asked for again since the job died, and is not finished. Wait for that job.",
+        "The same work was requested again after the job died, and has not finished. Wait for that job.",
     ),
     (
         "malformed-json",
@@ -152,27 +152,27 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "method-not-allowed",
-        "This path has other methods; the header `Allow` lists them.",
+        "This path does not have this method; the header `Allow` lists the methods that it has.",
     ),
     (
         "name-taken",
-        "Another account has this name, or another publisher's skill.",
+        "Another account, or another publisher's skill, has this name.",
     ),
     (
         "not-found",
-        "There is no such thing, or you may not see it.",
+        "What you asked for does not exist, or you may not see it.",
     ),
     (
         "overloaded",
-        "Too many requests at this moment. Send the request again after `Retry-After` seconds.",
+        "The server has too many requests at the moment. Send the request again after `Retry-After` seconds.",
     ),
     (
         "precondition-failed",
-        "The thing is another one by now than `If-Match` names. Read it again, and decide again.",
+        "The resource has changed since the version that `If-Match` names. Read it again, and decide again.",
     ),
     (
         "precondition-unsupported",
-        "Only answers with an `ETag` can be asked for on a condition. Send the request without `If-Match`, `If-None-Match` and `If-Unmodified-Since`.",
+        "Conditions work only for answers with an `ETag`. Send the request without `If-Match`, `If-None-Match` and `If-Unmodified-Since`.",
     ),
     (
         "refresh-failed",
@@ -188,7 +188,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "uri-too-long",
-        "Path and query together are longer than the server reads. Send what is long in the body.",
+        "Path and query together are too long. Send long values in the body.",
     ),
     (
         "unsupported-media-type",
@@ -204,15 +204,15 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "malformed-multipart",
-        "The upload is no valid `multipart/form-data`, or it ended before its end.",
+        "The upload is not valid `multipart/form-data`, or is incomplete.",
     ),
     (
         "not-a-component",
-        "The file is no WebAssembly component that can be run; `detail` says why, and what makes it one.",
+        "The file is not a WebAssembly component that can be run; `detail` says why, and how to make one.",
     ),
     (
         "not-held",
-        "Only a version that the review has left to a person can be decided about.",
+        "Only versions that the review has left to a person can be approved or rejected.",
     ),
     (
         "nothing-callable",
@@ -220,15 +220,15 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "own-skill",
-        "Nobody rates a skill of their own, or decides about it.",
+        "Nobody can rate their own skill or decide about it.",
     ),
     (
         "permission-denied",
-        "The skill reached for something that its manifest does not ask for. Its author can publish a version that does.",
+        "The skill used something that its manifest does not ask for. Its author can publish a version that does.",
     ),
     (
         "sandbox-busy",
-        "Too many skills run or are uploaded at this moment. Send the request again after `Retry-After` seconds.",
+        "Too many skills are running or being uploaded at the moment. Send the request again after `Retry-After` seconds.",
     ),
     (
         "sandbox-unavailable",
@@ -256,7 +256,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "skill-trapped",
-        "The skill broke off; `detail` says how. Tell its author, with the arguments.",
+        "The skill crashed; `detail` says how. Tell its author, with the arguments.",
     ),
     (
         "skill-unusable",
@@ -264,7 +264,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "unknown-tool",
-        "The skill has no tool of this name; `detail` lists those that it has.",
+        "The skill does not have this tool; `detail` lists the tools that it has.",
     ),
     (
         "version-exists",
@@ -272,51 +272,51 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "agent-owned",
-        "The agent has an owner. It, or its owner, ends that first: `DELETE /api/agents/me/owner`.",
+        "The agent already has an owner. The agent or its owner must end that first: `DELETE /api/agents/me/owner`.",
     ),
     (
         "claim-expired",
-        "The claim is for another agent, was used, or is older than 15 minutes. Its owner makes a new one.",
+        "The claim is for another agent, was used, or is older than 15 minutes. Ask the owner for a new one.",
     ),
     (
         "confirmation-refused",
-        "The name or the password that was to confirm this is not the account's.",
+        "The name or password that should confirm the request is not the account's.",
     ),
     (
         "csrf-failed",
-        "A change that is made with the session cookie needs the header `X-CSRF-Token`. Signing in told its value as `csrf_token`.",
+        "A change made with the session cookie needs the header `X-CSRF-Token`. Its value is the `csrf_token` of the answer to signing in.",
     ),
     (
         "email-taken",
-        "Another account has proved this mail address. Sign in with that one, or reset its password. To have the address for another account, delete that one first.",
+        "Another account has proved this mail address. Sign in to that account, or reset its password. To use the address for another account, delete that account first.",
     ),
     (
         "email-verified",
-        "The mail address of the account is proved already, so no mail is needed.",
+        "The mail address of the account is already proved, so no mail is needed.",
     ),
     (
         "last-admin",
-        "There must be an active admin. Make another account one first.",
+        "The server needs an active admin. Make another account an admin first.",
     ),
     (
         "last-owner",
-        "A team needs an owner. Make another member one first, or delete the team.",
+        "A team or channel needs an owner. Make another member an owner first, or delete the team or channel.",
     ),
     (
         "link-expired",
-        "The link was used, is too old, or was not copied whole. Ask for a new one.",
+        "The link was used, is too old, or was not copied completely. Ask for a new one.",
     ),
     (
         "passkey-exists",
-        "This passkey was added to an account already. Sign in with it.",
+        "This passkey already belongs to an account. Sign in with it.",
     ),
     (
         "passkeys-unavailable",
-        "Passkeys belong to a domain name. The operator gives the server one with `--public-url`.",
+        "Passkeys belong to a domain name. The operator sets it with `--public-url`.",
     ),
     (
         "provider-refused",
-        "The sign-in with the provider was not accepted: it was refused there, took longer than ten minutes, began in another browser, or its answer was not for us. Begin again.",
+        "The sign-in with the provider was not accepted: the provider refused it, it took longer than ten minutes, it began in another browser, or its answer was not for this server. Begin again.",
     ),
     (
         "provider-unavailable",
@@ -328,19 +328,19 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "second-factor-absent",
-        "There is no second factor, or none that waits to be confirmed.",
+        "The account does not have a second factor, or none is waiting to be confirmed.",
     ),
     (
         "second-factor-exists",
-        "The account has a second factor. Remove it before you add another one.",
+        "The account already has a second factor. Remove it before you add another one.",
     ),
     (
         "second-factor-required",
-        "The password is right, and the account has a second factor. Send its `code` too: of the authenticator, or a recovery code.",
+        "The password is right, but the account has a second factor. Send `code` too: a code of the authenticator, or a recovery code.",
     ),
     (
         "signature-invalid",
-        "The request's signature (RFC 9421) was not accepted; `detail` says what it lacks. A nonce works once, and a signature for a minute.",
+        "The request's signature (RFC 9421) was not accepted; `detail` says why. A nonce works once, and a signature is valid for a minute.",
     ),
     (
         "too-many-attempts",
@@ -348,11 +348,11 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "too-many-keys",
-        "An account can have 100 API keys. Delete one that is not used.",
+        "An account can have at most 100 API keys. Delete an unused one.",
     ),
     (
         "too-many-passkeys",
-        "An account can have 20 passkeys. Remove one that is not used.",
+        "An account can have at most 20 passkeys. Remove an unused one.",
     ),
     (
         "version-not-approved",
@@ -360,10 +360,10 @@ const CODES: &[(&str, &str)] = &[
     ),
 ];
 
-/// What a problem's code means.
+/// Explains a problem's code and what to do about it.
 #[utoipa::path(
     get, path = "/problems/{code}", tag = "site",
-    params(("code" = String, Path, description = "As in the problem")),
+    params(("code" = String, Path, description = "The `code` of the problem.")),
     responses((status = 200, body = String, content_type = "text/html"), (status = 404, description = "`not-found`")),
     extensions(("x-rate-limit" = json!("relaxed")))
 )]

@@ -1,4 +1,4 @@
-//! The catalogue: skills that have an approved version, found by words, tag or author.
+//! The catalogue: skills with an approved version, found by words, tag or author.
 
 use axum::Json;
 use garde::Validate;
@@ -14,34 +14,44 @@ use crate::{is_reviewer, versions::VersionSummary};
 /// A skill as lists show it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct SkillSummary {
+    /// The skill's id.
     pub id: Uuid,
+    /// The skill's name, by which it is called.
     #[schema(example = "word-count")]
     pub name: String,
+    /// What the skill does, in the words of its author.
     pub description: String,
+    /// The skill's tags.
     pub tags: Vec<String>,
+    /// The account that owns the skill.
     pub owner: Account,
-    /// The version that callers get who name none; null while none is approved.
+    /// The version that a call without a version uses; null while none is approved.
     pub latest_version: Option<String>,
-    /// 0 to 1: review, use, ratings and freshness, computed every ten minutes.
+    /// The rank from 0 to 1, computed from review, use, ratings and freshness every ten minutes.
     pub rank: f64,
-    /// Calls within 30 days.
+    /// The number of calls within the last 30 days.
     pub uses_30d: u64,
-    /// Accounts that called it within 30 days.
+    /// The number of accounts that called the skill within the last 30 days.
     pub users_30d: u64,
-    /// The mean of its ratings; null without any.
+    /// The mean of the skill's ratings; null if it has none.
     pub rating: Option<f64>,
+    /// The number of ratings.
     pub ratings: u64,
+    /// The time at which the skill's first version was published.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+    /// The time of the skill's last change.
     #[serde(with = "time::serde::rfc3339")]
     pub updated_at: OffsetDateTime,
 }
 
-/// Whose it is.
+/// An account, by id and name.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = AccountName)]
 pub struct Account {
+    /// The account's id.
     pub id: Uuid,
+    /// The account's name.
     pub name: String,
 }
 
@@ -50,24 +60,26 @@ pub struct Account {
 pub struct SkillDetail {
     #[serde(flatten)]
     pub skill: SkillSummary,
-    /// The newest 20 that the caller may see.
+    /// The newest 20 versions that the caller may see.
     pub versions: Vec<VersionSummary>,
-    /// Those of the latest version.
+    /// The tools of the latest version.
     pub tools: Vec<Tool>,
 }
 
 /// A function that agents can call.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Tool {
+    /// The tool's name.
     pub name: String,
+    /// What the tool does, in the words of its author.
     pub description: String,
-    /// JSON Schema 2020-12 of the arguments: an object by parameter name.
+    /// The JSON Schema (2020-12) of the arguments, an object with a member for each parameter.
     #[schema(value_type = Object)]
     pub input_schema: Value,
-    /// JSON Schema of the result.
+    /// The JSON Schema of the result.
     #[schema(value_type = Object)]
     pub output_schema: Value,
-    /// JSON Schema of the skill's own error, where it has one.
+    /// The JSON Schema of the error that the tool may return; absent if it returns none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object, nullable = false)]
     pub error_schema: Option<Value>,
@@ -77,38 +89,39 @@ pub struct Tool {
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sort {
-    /// The best first.
+    /// By rank, the highest first.
     #[default]
     Rank,
     /// The newest first.
     New,
-    /// The most used first.
+    /// By calls within 30 days, the most first.
     Used,
 }
 
-/// Which skills to list.
+/// The filters of a list of skills.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Words in any form, perhaps misspelt; those that fit best come first, whatever `sort` says: the name, then the
-    /// words as they are written or in another form, then with two letters swapped, then what looks alike. What stands
-    /// in quotes is found as it is written, and `-word` excludes a word.
+    /// Words to search for, in any form, possibly misspelt. The best matches come first, whatever `sort` says: matches
+    /// of the name, then of the words as written or in another form, then with two letters swapped, then of similar
+    /// words. A phrase in quotes is matched as written, and `-word` excludes a word.
     #[garde(inner(length(chars, max = 200)))]
     query: Option<String>,
-    /// Only those with this tag.
+    /// Lists only skills with this tag.
     #[garde(inner(length(max = 30)))]
     tag: Option<String>,
-    /// Only those of this account: a name or an id.
+    /// Lists only skills of this account, given by name or id.
     #[garde(inner(length(max = 60)))]
     author: Option<String>,
+    /// The order of the list; `rank` by default.
     #[garde(skip)]
     #[param(inline)]
     sort: Option<Sort>,
 }
 
-/// Where a page ends: what it is ordered by, then the id.
+/// The cursor of a page: the values that the list is ordered by, then the id.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Place {
+pub struct Cursor {
     first: f64,
     second: f64,
     id: Uuid,
@@ -129,7 +142,7 @@ struct Row {
 )]
 pub async fn list(
     db: Db,
-    page: Page<Place>,
+    page: Page<Cursor>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Items<SkillSummary>>> {
     let query = filter.query.filter(|query| !query.trim().is_empty());
@@ -142,9 +155,9 @@ pub async fn list(
         query,
         filter.tag,
         filter.author,
-        page.after.as_ref().map(|place| place.first),
-        page.after.as_ref().map(|place| place.second),
-        page.after.as_ref().map(|place| place.id),
+        page.after.as_ref().map(|cursor| cursor.first),
+        page.after.as_ref().map(|cursor| cursor.second),
+        page.after.as_ref().map(|cursor| cursor.id),
         page.fetch(),
         author_id,
     ];
@@ -191,7 +204,7 @@ pub async fn list(
         }
     };
     let rows: Vec<Row> = db.many(sql, arguments).await?;
-    let answer = page.answer(rows, |row| Place {
+    let answer = page.answer(rows, |row| Cursor {
         first: row.first,
         second: row.second,
         id: row.skill.id,
@@ -203,13 +216,13 @@ pub async fn list(
     }))
 }
 
-/// One skill, with its versions and the tools of the latest one.
+/// Reads one skill, with its versions and the tools of the latest version.
 ///
-/// A skill without an approved version is there for its owner and for reviewers only.
+/// A skill without an approved version is visible only to its owner and to reviewers.
 #[utoipa::path(
     get, path = "/api/skills/{name}", tag = "skills",
-    params(("name" = String, Path, description = "Name")),
-    responses((status = 200, body = SkillDetail), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`")),
+    params(("name" = String, Path, description = "The skill's name.")),
+    responses((status = 200, body = SkillDetail), (status = 401, description = "`unauthenticated`: the token is not valid"), (status = 404, description = "`not-found`")),
     security((), ("token" = []))
 )]
 pub async fn get(

@@ -1,4 +1,4 @@
-//! The component itself, for anybody who wants to check it against what was signed.
+//! The download of a component, so that anybody can check it against its attestations.
 
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
@@ -16,14 +16,17 @@ struct Stored {
     is_public: bool,
 }
 
-/// Downloads a version's component.
+/// Downloads the component of a version.
 #[utoipa::path(
     get, path = "/api/skills/{name}/versions/{version}/component", tag = "skills",
-    params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Semantic version")),
+    params(
+        ("name" = String, Path, description = "The skill's name."),
+        ("version" = String, Path, description = "The semantic version, such as `1.2.0`."),
+    ),
     responses(
-        (status = 200, body = Vec<u8>, content_type = "application/wasm", headers(("Repr-Digest", description = "RFC 9530"), ("ETag", description = "The digest"))),
-        (status = 304, description = "`If-None-Match` names it"),
-        (status = 401, description = "`unauthenticated`: a token that is not valid"),
+        (status = 200, body = Vec<u8>, content_type = "application/wasm", headers(("Repr-Digest", description = "The component's SHA-256 digest (RFC 9530)."), ("ETag", description = "The component's digest, as an entity tag."))),
+        (status = 304, description = "The client already has this component: `If-None-Match` names its digest."),
+        (status = 401, description = "`unauthenticated`: the token is not valid"),
         (status = 404, description = "`not-found`"),
         (status = 503, description = "`sandbox-unavailable`"),
     ),
@@ -61,7 +64,7 @@ pub async fn download(
         }
         let (parts, body) = stored.into_parts();
         let mut response = Response::new(body);
-        // A stream tells no length of its own, which HEAD has to tell too.
+        // A streamed body states no length, but the answer to HEAD must.
         if let Some(length) = parts.headers.get(CONTENT_LENGTH) {
             response
                 .headers_mut()
@@ -96,7 +99,8 @@ pub async fn download(
     Ok(response)
 }
 
-/// A version never changes; what is not for everybody is for no cache that others ask.
+/// A version never changes, so caches may keep a public one for good. A version that is not public must not be kept by
+/// shared caches.
 fn cache_control(is_public: bool) -> &'static str {
     if is_public {
         "public, max-age=31536000, immutable"
@@ -105,7 +109,7 @@ fn cache_control(is_public: bool) -> &'static str {
     }
 }
 
-/// The bytes of `sha256:…`.
+/// Decodes a digest of the form `sha256:…`.
 fn bytes_of(digest: &str) -> Option<Vec<u8>> {
     hex::decode(digest.strip_prefix("sha256:")?).ok()
 }

@@ -1,4 +1,4 @@
-//! What the review leaves to a person.
+//! Versions that the review leaves to a person, and the decisions about them.
 
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
@@ -13,41 +13,49 @@ use uuid::Uuid;
 
 use crate::SANDBOX;
 
-/// A version that waits for a person.
+/// A version that waits for a person's decision.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Held {
+    /// The version's id.
     pub id: Uuid,
+    /// The skill's name.
     pub skill: String,
+    /// The semantic version.
     pub version: String,
+    /// The component's digest.
     pub digest: String,
+    /// The account that published the version.
     pub published_by: Uuid,
-    /// What the review found.
+    /// The findings of the review.
     #[schema(value_type = Object)]
     pub review: Value,
+    /// The time at which the version was published.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
 
-/// Why.
+/// The reason for a decision.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(as = SkillDecision)]
 pub struct Reason {
-    /// For the author to read.
+    /// The reason, as the author will read it.
     #[garde(length(chars, min = 1, max = 2000))]
     reason: String,
 }
 
-/// What was decided.
+/// A decision that was made.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Decided {
+    /// The version's id.
     id: Uuid,
+    /// The version's status after the decision.
     status: crate::versions::Status,
 }
 
-/// Lists the versions that wait for a person, the oldest first.
+/// Lists the versions that wait for a person's decision, the oldest first.
 #[utoipa::path(
     get, path = "/api/skill-reviews", tag = "skills", params(guest::PageParams),
-    responses((status = 200, body = Items<Held>), (status = 403, description = "`forbidden`: it needs the scope `skills:review`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
+    responses((status = 200, body = Items<Held>), (status = 403, description = "`forbidden`: the scope `skills:review` is missing"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security(("token" = ["skills:review"]))
 )]
 pub async fn held(db: Db, _: Caller, page: Page<Uuid>) -> Result<Json<Items<Held>>> {
@@ -62,10 +70,10 @@ pub async fn held(db: Db, _: Caller, page: Page<Uuid>) -> Result<Json<Items<Held
     Ok(Json(page.answer(rows, |held| held.id)))
 }
 
-/// Approves a version that the review left to a person. Nobody decides about their own.
+/// Approves a version that the review left to a person. Nobody can decide about their own skill.
 #[utoipa::path(
     post, path = "/api/skill-reviews/{version}/approve", tag = "skills",
-    params(("version" = Uuid, Path, description = "The version's id")),
+    params(("version" = Uuid, Path, description = "The version's id.")),
     request_body = Reason,
     responses(
         (status = 200, body = Decided),
@@ -87,10 +95,10 @@ pub async fn approve(
     decide(&db, &caller, version, &headers, "approve", &reason.reason).await
 }
 
-/// Rejects a version that the review left to a person.
+/// Rejects a version that the review left to a person. Nobody can decide about their own skill.
 #[utoipa::path(
     post, path = "/api/skill-reviews/{version}/reject", tag = "skills",
-    params(("version" = Uuid, Path, description = "The version's id")),
+    params(("version" = Uuid, Path, description = "The version's id.")),
     request_body = Reason,
     responses(
         (status = 200, body = Decided),
@@ -146,7 +154,7 @@ async fn decide(
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "own-skill",
-            "Nobody decides about their own skill.",
+            "Nobody can decide about their own skill.",
         ));
     }
     let not_held = || {
@@ -183,7 +191,7 @@ async fn decide(
     }))
 }
 
-/// The decision, signed.
+/// Signs a decision and returns the envelope.
 async fn attest(target: &Target, decision: &Value, headers: &HeaderMap) -> Result<Value> {
     let statement = json!({
         "_type": "https://in-toto.io/Statement/v1",

@@ -12,47 +12,50 @@ use uuid::Uuid;
 
 use crate::SANDBOX;
 
-/// A call.
+/// A call of a tool.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct Invocation {
     /// The tool's name.
     #[garde(length(chars, min = 1, max = 400))]
     tool: String,
-    /// Its arguments, by parameter name.
-    // Not read here: the sandbox holds them against the tool's types.
+    /// The arguments, by parameter name.
+    // Not parsed here: the sandbox checks them against the tool's types.
     #[garde(skip)]
     #[schema(value_type = Object)]
     #[serde(default)]
     arguments: Option<Box<RawValue>>,
-    /// A version; else the latest.
+    /// The version to call; the latest approved version if absent.
     #[garde(inner(length(max = 60)))]
     version: Option<String>,
 }
 
-/// What a call answers.
+/// The answer to a call.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "it describes the body, which the sandbox writes")]
 pub struct Answer {
-    /// What the tool answered.
+    /// The result that the tool returned.
     #[schema(value_type = Object)]
     result: Value,
+    /// The resources that the call used.
     usage: Usage,
-    /// A signed statement of skill, input, output and usage: a DSSE envelope.
+    /// A signed statement about the skill, input, output and usage, as a DSSE envelope.
     #[schema(value_type = Object)]
     receipt: Value,
 }
 
-/// What a call used.
+/// The resources that a call used.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "it describes the body, which the sandbox writes")]
 pub struct Usage {
-    /// About an instruction each; the same for the same input.
+    /// The fuel used, about one unit an instruction; the same input always uses the same amount.
     fuel: u64,
+    /// The largest size of the memory, in bytes.
     memory_bytes: u64,
+    /// The duration of the call, in milliseconds.
     duration_ms: f64,
 }
 
-/// What may be called.
+/// A version that may be called, as stored.
 #[derive(Debug, Deserialize)]
 struct Callable {
     skill_id: Uuid,
@@ -80,14 +83,14 @@ struct Named<'a> {
     version: &'a str,
 }
 
-/// Calls a tool of a skill: its latest version, or the one that is named.
+/// Calls a tool of a skill, in the latest version or in the one that `version` names.
 #[utoipa::path(
     post, path = "/api/skills/{name}/invoke", tag = "skills",
-    params(("name" = String, Path, description = "Name")),
+    params(("name" = String, Path, description = "The skill's name.")),
     request_body = Invocation,
     responses(
         (status = 200, body = Answer),
-        (status = 403, description = "`permission-denied`: the skill reached for what it was not granted"),
+        (status = 403, description = "`permission-denied`: the skill used something that it was not granted"),
         (status = 404, description = "`not-found`, `unknown-tool`"),
         (status = 422, description = "`invalid-input`, `invalid-arguments`, `skill-failed` (the skill's own error, under `error`), `skill-fuel`, `skill-unusable`"),
         (status = 502, description = "`skill-trapped`"),

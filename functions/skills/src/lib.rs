@@ -1,5 +1,5 @@
-//! Skills: components of strangers that agents call as tools. Publishing, the catalogue, calls, ratings, and
-//! what people decide about them. The components themselves are the sandbox's: see `guest::Sandbox`.
+//! Skills: components of strangers that agents call as tools. Publishing, the catalogue, calls, ratings, and people's
+//! decisions about reviews. The sandbox stores and runs the components themselves: see `guest::Sandbox`.
 
 mod catalogue;
 mod component;
@@ -34,12 +34,12 @@ pub fn router() -> OpenApiRouter {
 
 guest::export!(super::router);
 
-/// As the sandbox knows us.
+/// The client of the sandbox, with the name by which the sandbox knows this function.
 const SANDBOX: Sandbox = Sandbox("skills");
-/// Decides about what the review holds for a person.
+/// The scope that allows deciding about versions that the review leaves to a person.
 const REVIEW: &str = "skills:review";
 
-/// Whether the caller sees what is not approved.
+/// Whether the caller may see versions that are not approved.
 fn is_reviewer(caller: Option<&Caller>) -> bool {
     caller.is_some_and(|caller| caller.allows(REVIEW))
 }

@@ -1,4 +1,4 @@
-//! What the owner of a skill can do: take a version back, hand the skill over.
+//! The owner's rights: taking a version back, and handing the skill over.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -12,20 +12,23 @@ use crate::catalogue::Account;
 
 #[derive(Debug, Deserialize)]
 struct Yanked {
-    /// The version's status before.
+    /// The version's status before the change.
     status: Option<crate::versions::Status>,
-    /// The skill is there, and public.
+    /// Whether the version is public.
     is_public: bool,
     is_own: bool,
 }
 
-/// Takes an approved version back (yanks it): nobody gets it who does not name it. It stays downloadable.
+/// Takes an approved version back (yanks it). Calls reach it only if they name it; it can still be downloaded.
 #[utoipa::path(
     delete, path = "/api/skills/{name}/versions/{version}", tag = "skills",
-    params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Semantic version")),
+    params(
+        ("name" = String, Path, description = "The skill's name."),
+        ("version" = String, Path, description = "The semantic version, such as `1.2.0`."),
+    ),
     responses(
-        (status = 204, description = "Taken back, now or before"),
-        (status = 403, description = "`forbidden`: only its owner can"),
+        (status = 204, description = "The version is taken back."),
+        (status = 403, description = "`forbidden`: the caller does not own the skill"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`version-not-approved`"),
     ),
@@ -65,19 +68,21 @@ pub async fn yank(
     }
 }
 
-/// To whom.
+/// The account that receives a skill.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(as = SkillTransfer)]
 pub struct Transfer {
-    /// An account's name or id.
+    /// The new owner's account, by name or id.
     #[garde(length(min = 1, max = 60))]
     to: String,
 }
 
-/// Whose a skill is now.
+/// A skill with its new owner.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Transferred {
+    /// The skill's name.
     name: String,
+    /// The account that owns the skill now.
     owner: Account,
 }
 
@@ -91,13 +96,13 @@ struct Met {
 /// Hands a skill over to another account.
 #[utoipa::path(
     post, path = "/api/skills/{name}/transfer", tag = "skills",
-    params(("name" = String, Path, description = "Name")),
+    params(("name" = String, Path, description = "The skill's name.")),
     request_body = Transfer,
     responses(
         (status = 200, body = Transferred),
-        (status = 403, description = "`forbidden`: only its owner can"),
+        (status = 403, description = "`forbidden`: the caller does not own the skill"),
         (status = 404, description = "`not-found`"),
-        (status = 422, description = "`invalid-input`: there is no such account, or it never signed in"),
+        (status = 422, description = "`invalid-input`: the account does not exist, or is an agent that has never signed in"),
     ),
     security(("token" = ["skills:publish"]))
 )]
@@ -138,7 +143,7 @@ pub async fn transfer(
         }) => Ok(Json(transferred)),
         Some(Met { is_own: true, .. }) => Err(Problem::invalid(
             "to",
-            "is no account, or an agent that has never signed in",
+            "must be an account that exists and, if an agent, has signed in before",
         )),
         Some(Met {
             is_public: true, ..

@@ -1,4 +1,4 @@
-//! Publishing a version.
+//! Publishing a version of a skill.
 
 use axum::Json;
 use axum::body::Body;
@@ -15,16 +15,16 @@ use uuid::Uuid;
 
 use crate::SANDBOX;
 
-/// The largest upload: a component of 32 MiB, the manifest, and the parts' heads.
+/// The largest upload: a component of 32 MiB, the manifest, and the headers of the parts.
 pub const MAX_UPLOAD_BYTES: usize = (32 << 20) + (512 << 10);
 
-/// What is uploaded: `multipart/form-data` with these two fields.
+/// An upload: `multipart/form-data` with these two fields.
 #[derive(ToSchema)]
 #[schema(as = SkillUpload)]
 #[allow(dead_code, reason = "it describes the body, which the sandbox reads")]
 pub struct Upload {
-    /// JSON: `name`, `version`, `description`, `license`, `tags`, `readme`, `tools`, `permissions`,
-    /// `limits`, `examples`.
+    /// The manifest, a JSON object with the members `name`, `version`, `description`, `license`, `tags`, `readme`,
+    /// `tools`, `permissions`, `limits` and `examples`.
     #[schema(value_type = Object)]
     manifest: String,
     /// The WebAssembly component, 32 MiB at most.
@@ -37,17 +37,21 @@ pub struct Upload {
 pub struct Published {
     /// The skill's name.
     skill: String,
+    /// The semantic version.
     version: String,
     /// The component's digest.
     digest: String,
+    /// The job that reviews the version.
     job: Job,
 }
 
-/// The review.
+/// The job that reviews a version.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ReviewJob)]
 pub struct Job {
+    /// The job's id.
     id: Uuid,
+    /// The job's kind.
     kind: &'static str,
 }
 
@@ -59,20 +63,20 @@ struct Queued {
     job_id: Uuid,
 }
 
-/// Publishes a version of a skill: takes a component and its manifest, and asks for its review.
+/// Publishes a version of a skill: stores a component with its manifest, and queues its review.
 ///
-/// A name belongs to its first publisher, and to nobody while all its versions are rejected. A version that was not rejected
-/// never changes.
+/// A name belongs to its first publisher; while all versions are rejected, anybody may take it over. A version that was
+/// not rejected never changes.
 #[utoipa::path(
     post, path = "/api/skills", tag = "skills",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repetition harmless")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     request_body(
         content = Upload, content_type = "multipart/form-data",
         extensions(("x-max-body-bytes" = json!(MAX_UPLOAD_BYTES)))
     ),
     responses(
-        (status = 202, body = Published, headers(("Location", description = "The job of the review"))),
-        (status = 403, description = "`forbidden`: it needs the scope `skills:publish`"),
+        (status = 202, body = Published, headers(("Location", description = "The path of the job that reviews the version."))),
+        (status = 403, description = "`forbidden`: the scope `skills:publish` is missing"),
         (status = 409, description = "`name-taken`, `version-exists`, `idempotency-mismatch`"),
         (status = 413, description = "`body-too-large`"),
         (status = 415, description = "`unsupported-media-type`"),
@@ -121,7 +125,7 @@ pub async fn publish(db: Db, caller: Caller, request: Request) -> Result<Respons
         .into_response())
 }
 
-/// What can be refused before 32 MiB are passed on.
+/// Refuses what can be refused before 32 MiB are passed on.
 fn check_head(headers: &HeaderMap) -> Result<()> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let kind = text(CONTENT_TYPE).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What accounts think of a skill.
+//! Ratings: the opinions of accounts about a skill.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -12,14 +12,15 @@ use uuid::Uuid;
 use crate::catalogue::Account;
 use crate::is_reviewer;
 
-/// An opinion.
+/// A rating to give.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(as = NewRating)]
 pub struct NewRating {
-    /// 5 is best.
+    /// The rating from 1 to 5; 5 is best.
     #[garde(range(min = 1, max = 5))]
     #[schema(minimum = 1, maximum = 5)]
     rating: i32,
+    /// The opinion in words.
     #[garde(length(chars, max = 4000))]
     #[serde(default)]
     text: String,
@@ -28,35 +29,40 @@ pub struct NewRating {
 /// An account's opinion of a skill.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Rating {
+    /// The account that rated the skill.
     account: Account,
+    /// The rating from 1 to 5; 5 is best.
     rating: u8,
+    /// The opinion in words.
     text: String,
+    /// The time at which the account first rated the skill.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// The time of the last change.
     #[serde(with = "time::serde::rfc3339")]
     updated_at: OffsetDateTime,
 }
 
-/// Where a page ends.
+/// The cursor of a page.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Place {
+pub struct Cursor {
     updated_at: Moment,
     account: Uuid,
 }
 
-/// What a change met.
+/// What a statement found and did.
 #[derive(Debug, Deserialize)]
 struct Met {
     is_own: bool,
     rating: Option<Rating>,
 }
 
-/// Rates a skill; a second time replaces the first. Its owner can't, nor who published a version of it.
+/// Rates a skill, replacing the caller's earlier rating. Owners and publishers of a skill can't rate it.
 ///
-/// In the ranking, only ratings by accounts that have called the skill count.
+/// Only ratings by accounts that have called the skill count in the ranking.
 #[utoipa::path(
     put, path = "/api/skills/{name}/reviews", tag = "skills",
-    params(("name" = String, Path, description = "Name")),
+    params(("name" = String, Path, description = "The skill's name.")),
     request_body = NewRating,
     responses(
         (status = 200, body = Rating),
@@ -100,17 +106,17 @@ pub async fn rate(
         None if met.is_own => Err(Problem::new(
             StatusCode::FORBIDDEN,
             "own-skill",
-            "Who owns a skill or has published it can't rate it.",
+            "Accounts that own or have published a skill can't rate it.",
         )),
         None => Err(Problem::not_found("skill")),
     }
 }
 
-/// Takes one's rating back.
+/// Takes the caller's rating back.
 #[utoipa::path(
     delete, path = "/api/skills/{name}/reviews", tag = "skills",
-    params(("name" = String, Path, description = "Name")),
-    responses((status = 204, description = "It is not there (any more)")),
+    params(("name" = String, Path, description = "The skill's name.")),
+    responses((status = 204, description = "The caller's rating does not exist any more.")),
     security(("token" = ["skills:rate"]))
 )]
 pub async fn withdraw(db: Db, caller: Caller, Path(name): Path<String>) -> Result<StatusCode> {
@@ -122,17 +128,17 @@ pub async fn withdraw(db: Db, caller: Caller, Path(name): Path<String>) -> Resul
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What accounts think of a skill, the newest first.
+/// Lists the ratings of a skill, the most recently changed first.
 #[utoipa::path(
     get, path = "/api/skills/{name}/reviews", tag = "skills", operation_id = "list_reviews",
-    params(("name" = String, Path, description = "Name"), guest::PageParams),
-    responses((status = 200, body = Items<Rating>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
+    params(("name" = String, Path, description = "The skill's name."), guest::PageParams),
+    responses((status = 200, body = Items<Rating>), (status = 401, description = "`unauthenticated`: the token is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security((), ("token" = []))
 )]
 pub async fn list(
     db: Db,
     caller: Option<Caller>,
-    page: Page<Place>,
+    page: Page<Cursor>,
     Path(name): Path<String>,
 ) -> Result<Json<Items<Rating>>> {
     let after = page.after.as_ref();
@@ -145,8 +151,8 @@ pub async fn list(
              order by r.updated_at desc, r.account_id desc limit $4",
             args![
                 &name,
-                after.map(|place| place.updated_at),
-                after.map(|place| place.account),
+                after.map(|cursor| cursor.updated_at),
+                after.map(|cursor| cursor.account),
                 page.fetch()
             ],
         )
@@ -154,14 +160,14 @@ pub async fn list(
     if rows.is_empty() && page.after.is_none() {
         require_visible(&db, &name, caller.as_ref()).await?;
     }
-    let answer = page.answer(rows, |rating| Place {
+    let answer = page.answer(rows, |rating| Cursor {
         updated_at: Moment(rating.updated_at),
         account: rating.account.id,
     });
     Ok(Json(answer))
 }
 
-/// 404 unless the caller sees the skill, which may have no ratings.
+/// Answers 404 unless the caller may see the skill, which may have no ratings.
 async fn require_visible(db: &Db, name: &str, caller: Option<&Caller>) -> Result<()> {
     let found: Option<serde_json::Value> = db
         .optional(

@@ -1,4 +1,4 @@
-//! Versions: what they offer, what they ask for, what the review found, and what was signed of it.
+//! Versions of skills: their tools, permissions, review findings and attestations.
 
 use axum::Json;
 use guest::{Caller, Db, Items, Page, Path, Problem, Result, args};
@@ -10,70 +10,84 @@ use uuid::Uuid;
 
 use crate::{catalogue::Tool, is_reviewer};
 
-/// How a version is.
+/// The status of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = VersionStatus)]
 pub enum Status {
-    /// The review, or a person, has not decided.
+    /// Neither the review nor a person has decided yet.
     InReview,
     /// Anybody may call it.
     Approved,
     /// Nobody may call it.
     Rejected,
-    /// Its owner took it back: those who name it can go on.
+    /// Taken back by its owner: only calls that name the version still reach it.
     Yanked,
 }
 
 /// A version as lists show it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct VersionSummary {
+    /// The semantic version.
     pub version: String,
+    /// The version's status.
     pub status: Status,
-    /// The review left it to a person.
+    /// Whether the review left the decision to a person.
     pub held: bool,
+    /// The component's digest.
     #[schema(example = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
     pub digest: String,
+    /// The component's size in bytes.
     pub size_bytes: u64,
+    /// The time at which the version was published.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+    /// The time of the decision; null until then.
     #[serde(with = "time::serde::rfc3339::option")]
     pub decided_at: Option<OffsetDateTime>,
 }
 
-/// A version.
+/// A version of a skill.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Version {
+    /// The version's id.
     pub id: Uuid,
     /// The skill's name.
     pub skill: String,
     #[serde(flatten)]
     pub summary: VersionSummary,
+    /// What the skill does, in the words of its author.
     pub description: String,
+    /// The licence, as an SPDX expression.
     pub license: Option<String>,
+    /// The version's tags.
     pub tags: Vec<String>,
+    /// The readme, as Markdown.
     pub readme: Option<String>,
+    /// The tools that the version offers.
     pub tools: Vec<Tool>,
-    /// What it may do beyond computing: `http`, `kv`, `clock`, `random`.
+    /// The permissions beyond computing: `http`, `kv`, `clock`, `random`.
     #[schema(value_type = Object)]
     pub permissions: Value,
-    /// What a call may use: `memory_bytes`, `fuel`, `deadline_ms`.
+    /// The limits of a call: `memory_bytes`, `fuel`, `deadline_ms`.
     #[schema(value_type = Object)]
     pub limits: Value,
-    /// Calls with their answers, as the author published them.
+    /// Example calls with their results, as published by the author.
     #[schema(value_type = Vec<Object>)]
     pub examples: Value,
-    /// What the component is made of.
+    /// Facts about the component, such as its imports and exports.
     #[schema(value_type = Object)]
     pub facts: Value,
-    /// What the review found, and why it decided as it did; null until it has ended.
+    /// The findings of the review and the reasons for its decision; null until it has ended.
     #[schema(value_type = Object, nullable)]
     pub review: Value,
-    /// 0 to 1, of the review.
+    /// The quality from 0 to 1 that the review measured.
     pub quality: Option<f64>,
-    /// The job of the review.
+    /// The id of the job that reviews the version.
     pub job_id: Option<Uuid>,
+    /// The account that published the version.
     pub published_by: Uuid,
+    /// The time at which the version was taken back; null if it was not.
     #[serde(with = "time::serde::rfc3339::option")]
     pub yanked_at: Option<OffsetDateTime>,
 }
@@ -88,8 +102,8 @@ struct Row {
 /// Lists the versions of a skill that the caller may see, the highest first.
 #[utoipa::path(
     get, path = "/api/skills/{name}/versions", tag = "skills", operation_id = "list_versions",
-    params(("name" = String, Path, description = "Name"), guest::PageParams),
-    responses((status = 200, body = Items<VersionSummary>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
+    params(("name" = String, Path, description = "The skill's name."), guest::PageParams),
+    responses((status = 200, body = Items<VersionSummary>), (status = 401, description = "`unauthenticated`: the token is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security((), ("token" = []))
 )]
 pub async fn list(
@@ -113,7 +127,7 @@ pub async fn list(
             ],
         )
         .await?;
-    // A skill has at least one version, so who sees none of them does not see the skill either.
+    // A skill has at least one version, so a caller that sees no version does not see the skill either.
     if rows.is_empty() && page.after.is_none() {
         return Err(Problem::not_found("skill"));
     }
@@ -125,11 +139,14 @@ pub async fn list(
     }))
 }
 
-/// One version: its tools with their schemas, what it asks for, and the evidence of its review.
+/// Reads one version: its tools with their schemas, its permissions, and the findings of its review.
 #[utoipa::path(
     get, path = "/api/skills/{name}/versions/{version}", tag = "skills", operation_id = "get_version",
-    params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Semantic version")),
-    responses((status = 200, body = Version), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`")),
+    params(
+        ("name" = String, Path, description = "The skill's name."),
+        ("version" = String, Path, description = "The semantic version, such as `1.2.0`."),
+    ),
+    responses((status = 200, body = Version), (status = 401, description = "`unauthenticated`: the token is not valid"), (status = 404, description = "`not-found`")),
     security((), ("token" = []))
 )]
 pub async fn get(
@@ -154,30 +171,37 @@ pub async fn get(
         .ok_or_else(|| Problem::not_found("version"))
 }
 
-/// A statement that was signed: a DSSE envelope.
+/// A signed statement, as a DSSE envelope.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope {
-    /// `application/vnd.in-toto+json`.
+    /// The media type of the payload, always `application/vnd.in-toto+json`.
     payload_type: String,
-    /// The in-toto statement, base64.
+    /// The in-toto statement, encoded as base64.
     payload: String,
+    /// The signatures, each with the id of its key.
     #[schema(value_type = Vec<Object>)]
     signatures: Value,
 }
 
 #[derive(Debug, Deserialize)]
 struct Signed {
-    /// None: the version has no statement.
+    /// `None` if the version has no statement.
     id: Option<Uuid>,
     envelope: Option<Envelope>,
 }
 
-/// What was signed about a version, the oldest first: check it with the keys of `/.well-known/jwks.json`.
+/// Lists the signed statements about a version, the oldest first.
+///
+/// The keys of `/.well-known/jwks.json` verify the signatures.
 #[utoipa::path(
     get, path = "/api/skills/{name}/versions/{version}/attestations", tag = "skills",
-    params(("name" = String, Path, description = "Name"), ("version" = String, Path, description = "Semantic version"), guest::PageParams),
-    responses((status = 200, body = Items<Envelope>), (status = 401, description = "`unauthenticated`: a token that is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
+    params(
+        ("name" = String, Path, description = "The skill's name."),
+        ("version" = String, Path, description = "The semantic version, such as `1.2.0`."),
+        guest::PageParams,
+    ),
+    responses((status = 200, body = Items<Envelope>), (status = 401, description = "`unauthenticated`: the token is not valid"), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
     security((), ("token" = []))
 )]
 pub async fn attestations(

@@ -8,6 +8,8 @@ use serde_json::Value;
 use ureq::{Agent, Body, http::Response};
 use url::{Host, Url};
 
+use crate::plain;
+
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Of an upload: 32 MiB over half a megabit a second.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
@@ -46,7 +48,12 @@ pub(crate) enum Error {
     /// No answer came.
     Unanswered { server: String, cause: String },
     /// The server refused or failed.
-    Refused { status: u16, text: String },
+    Refused {
+        status: u16,
+        text: String,
+        /// When to come back, if the server says so.
+        retry_after: Option<Duration>,
+    },
 }
 
 impl Error {
@@ -54,6 +61,14 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(*status),
+            Self::Unanswered { .. } => None,
+        }
+    }
+
+    /// When the server wants to be asked again, if it said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
             Self::Unanswered { .. } => None,
         }
     }
@@ -189,6 +204,15 @@ impl Client {
         self.read(request.send(body))
     }
 
+    /// POST as the holder of `token`, of what may be sent twice.
+    pub fn send(&self, path: &str, body: &Value, token: &str) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"));
+        self.read(request.send_json(body))
+    }
+
     /// POST; `idempotency_key` makes a repetition harmless.
     pub fn post(
         &self,
@@ -210,11 +234,14 @@ impl Client {
         };
         let mut answer = answer.map_err(unanswered)?;
         let status = answer.status().as_u16();
-        let header = answer
-            .headers()
-            .get("x-request-id")
-            .and_then(|id| id.to_str().ok())
-            .map(str::to_owned);
+        let header = |name: &str| {
+            let value = answer.headers().get(name)?.to_str();
+            value.ok().map(str::to_owned)
+        };
+        let request_id = header("x-request-id");
+        let retry_after = header("retry-after")
+            .and_then(|seconds| seconds.parse().ok())
+            .map(Duration::from_secs);
         let text = answer.body_mut().read_to_string().map_err(unanswered)?;
         if (200..300).contains(&status) {
             let foreign = |_| Error::Refused {
@@ -223,13 +250,15 @@ impl Client {
                     "{} does not speak this API: its answer is no JSON",
                     self.server
                 ),
+                retry_after,
             };
             return serde_json::from_str(&text).map_err(foreign);
         }
         let problem: Problem = serde_json::from_str(&text).unwrap_or_default();
         Err(Error::Refused {
             status,
-            text: explain(status, &problem, header.as_deref()),
+            text: explain(status, &problem, request_id.as_deref()),
+            retry_after,
         })
     }
 }
@@ -291,7 +320,8 @@ fn explain(status: u16, problem: &Problem, request_id: Option<&str>) -> String {
         .as_deref()
         .or(request_id)
         .unwrap_or("none");
-    format!("{what} ({status}{code}, request {id}){fields}")
+    // A server may be anybody's.
+    plain::text(&format!("{what} ({status}{code}, request {id}){fields}"))
 }
 
 #[cfg(test)]

@@ -7,8 +7,11 @@ use anyhow::{Context, Result, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
-pub(crate) use client::Client;
+use crate::plain;
+
+pub(crate) use client::{Client, Error as RequestError};
 use profile::{Key, Profile, Session, Store};
 
 /// What an agent can do.
@@ -32,7 +35,7 @@ pub enum Command {
 }
 
 /// Which server and which agent.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub struct Common {
     /// The server's address
     #[arg(long, env = "GATHER_SERVER", default_value = "http://127.0.0.1:3000")]
@@ -187,11 +190,33 @@ fn sign(options: &Sign) -> Result<()> {
 
 /// A client, and an access token of the chosen agent that is good now.
 pub(crate) fn signed_in(options: &Common) -> Result<(Client, String)> {
-    let (client, store) = meet(options, "gather skill publish")?;
+    let (client, access) = access(options, "gather skill publish")?;
+    Ok((client, access.token))
+}
+
+/// An access token.
+#[derive(Clone)]
+pub(crate) struct Access {
+    /// The token.
+    pub token: String,
+    /// When it ends.
+    pub ends_at: OffsetDateTime,
+    /// The name of the agent's account.
+    pub name: String,
+}
+
+/// A client, and what the chosen agent presents. `command` is what the user called, for advice.
+pub(crate) fn access(options: &Common, command: &str) -> Result<(Client, Access)> {
+    let (client, store) = meet(options, command)?;
     let (mut profile, _lock) = chosen(&store, options)?;
     authorised(&client, &store, &mut profile)?;
     let session = profile.session.context("the server gave no session")?;
-    Ok((client, session.access_token))
+    let access = Access {
+        token: session.access_token,
+        ends_at: session.end,
+        name: profile.name,
+    };
+    Ok((client, access))
 }
 
 /// The server with the agents that are known of it. One of which none is known may have another name of its own, under
@@ -318,9 +343,9 @@ fn check_challenge(challenge: &str, server: &str) -> Result<()> {
 
 fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
     if json {
-        println!("{value}")
+        println!("{}", plain::json(value))
     } else {
-        println!("{}", text())
+        println!("{}", plain::text(&text()))
     }
 }
 

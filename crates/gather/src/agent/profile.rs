@@ -60,7 +60,7 @@ pub(super) struct Session {
     pub refresh_token: String,
     /// When the access token ends.
     #[serde(with = "time::serde::rfc3339")]
-    end: OffsetDateTime,
+    pub end: OffsetDateTime,
     /// The same, for printing.
     pub expires_at: String,
 }

@@ -10,7 +10,7 @@ use super::{
     Publish,
     project::{Project, explain},
 };
-use crate::{agent, progress::Step};
+use crate::{agent, plain, progress::Step};
 
 /// How often the review is asked how far it is.
 const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -52,7 +52,7 @@ pub fn publish(options: &Publish) -> Result<bool> {
     );
     let version = client.get(&path, &token)?;
     if options.common.json {
-        println!("{version}");
+        println!("{}", plain::json(&version));
     }
     Ok(conclude(&version))
 }
@@ -105,7 +105,9 @@ fn conclude(version: &Value) -> bool {
         .into_iter()
         .flatten()
         .filter_map(Value::as_str);
-    let reasons: String = reasons.map(|reason| format!("\n  - {reason}")).collect();
+    let reasons: String = reasons
+        .map(|reason| format!("\n  - {}", plain::line(reason)))
+        .collect();
     match (version["status"].as_str(), version["held"].as_bool()) {
         (Some("approved"), _) => {
             println!(

@@ -7,6 +7,7 @@ use serde_json::Value;
 use skill::Inspection;
 
 use super::Inspect;
+use crate::plain;
 
 /// Looks into a component.
 pub fn inspect(options: &Inspect) -> Result<()> {
@@ -23,7 +24,10 @@ pub fn inspect(options: &Inspect) -> Result<()> {
     })?;
     let inspection = skill::inspect(&bytes)?;
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&inspection)?);
+        println!(
+            "{}",
+            plain::pretty_json(&serde_json::to_value(&inspection)?)
+        );
     } else {
         print(&inspection);
     }
@@ -55,18 +59,20 @@ pub fn print(inspection: &Inspection) {
             .as_ref()
             .map(|schema| format!(" or the error {}", kind(schema)))
             .unwrap_or_default();
-        println!(
+        let signature = format!(
             "{}({}) → {}{error}",
             tool.name,
             parameters.join(", "),
             kind(&tool.output_schema)
         );
+        println!("{}", plain::line(&signature));
         for line in tool.description.lines() {
-            println!("    {line}");
+            println!("    {}", plain::line(line));
         }
     }
     for refused in &inspection.facts.refused {
-        println!("not a tool: {}: {}", refused.export, refused.reason);
+        let refused = format!("not a tool: {}: {}", refused.export, refused.reason);
+        println!("{}", plain::line(&refused));
     }
     let facts = &inspection.facts;
     println!(

@@ -7,7 +7,7 @@ use serde_json::Value;
 use skill::statement::{Envelope, Jwks, Statement};
 
 use super::Verify;
-use crate::agent::Client;
+use crate::{agent::Client, plain};
 
 /// Checks every statement in a file, and says what they state.
 pub fn verify(options: &Verify) -> Result<()> {
@@ -103,13 +103,10 @@ fn describe(statement: &Statement) {
         .nth(1)
         .unwrap_or_default();
     for subject in &statement.subject {
-        println!(
-            "✓ {kind} of {} (sha256:{})",
-            subject.name, subject.digest.sha256
-        );
+        let subject = format!("{} (sha256:{})", subject.name, subject.digest.sha256);
+        println!("✓ {} of {}", plain::line(kind), plain::line(&subject));
     }
-    let text = serde_json::to_string_pretty(&statement.predicate).unwrap_or_default();
-    for line in text.lines() {
+    for line in plain::pretty_json(&statement.predicate).lines() {
         println!("    {line}");
     }
 }

@@ -1,16 +1,16 @@
-//! What a statement's parameters are made of.
+//! The values that become parameters of a statement.
 
 use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
-/// One argument, as `spin:postgres` takes it.
+/// One argument, as `spin:postgres` accepts it.
 pub type Argument = spin_sdk::pg::wit::postgres::ParameterValue;
 
-/// A value that can be an argument. `Option` is null where it is `None`.
+/// A value that can be an argument. `None` becomes null.
 pub trait IntoArgument {
-    /// The argument.
+    /// Converts the value.
     fn into_argument(self) -> Argument;
 }
 
@@ -39,8 +39,8 @@ into_argument! {
     Uuid => |value| Argument::Uuid(value.to_string());
     Value => |value| Argument::Jsonb(value.to_string().into_bytes());
     Vec<String> => |value| Argument::ArrayStr(value.into_iter().map(Some).collect());
-    // As text, since the interface has no time with a zone: `$1::text::timestamptz`.
-    // In UTC: PostgreSQL refuses the larger offsets that RFC 3339 has.
+    // Sent as text, since the interface has no time with a zone: `$1::text::timestamptz`. In UTC, since PostgreSQL
+    // refuses the larger offsets that RFC 3339 allows.
     OffsetDateTime => |value| Argument::Str(
         value.checked_to_offset(UtcOffset::UTC).unwrap_or(value).format(&Rfc3339).unwrap_or_default()
     );

@@ -1,14 +1,14 @@
-//! A connection to the database, asked in the way that suits the host.
+//! A connection to the database, used in the way that suits the host.
 //!
-//! Our host gives an instance one piece of work at a time, and a call that holds the instance is a quarter cheaper than
-//! one that doesn't. Another host would stop all other requests of the instance with it: there every call is async.
+//! Gather's host gives an instance one piece of work at a time, so a call may block the instance, which is cheaper. On
+//! another host such a call would stop all other requests of the instance, so there every call is asynchronous.
 
 use spin_sdk::pg::wit::postgres::{Connection, DbValue, Error};
 
 use super::Argument;
 use crate::entry::Entry;
 
-/// A row's values.
+/// The values of a row.
 pub(super) type Row = Vec<DbValue>;
 
 /// An open connection.
@@ -18,7 +18,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Opens a connection for work that came by `entry`.
+    /// Opens a connection for work that arrived by `entry`.
     #[cfg(target_family = "wasm")]
     pub async fn open(url: &str, entry: Entry) -> Result<Self, Error> {
         let connection = match entry {
@@ -36,14 +36,14 @@ impl Session {
                 let asked = self.connection.query_async(sql.to_owned(), args).await?;
                 let (_, rows, outcome) = asked;
                 let rows = rows.collect().await;
-                // Whether these are all the rows is told behind them.
+                // The result after the rows says whether they are complete.
                 outcome.await?;
                 Ok(rows)
             }
         }
     }
 
-    /// Runs a statement for its effect; answers how many rows it touched.
+    /// Runs a statement for its effect, and returns the number of rows that it touched.
     pub async fn execute(&self, sql: &str, args: Vec<Argument>) -> Result<u64, Error> {
         match self.entry {
             Entry::Alone => self.connection.execute(sql, &args),

@@ -1,9 +1,9 @@
-//! Wraps a handler's statement so that each of its rows comes as one `jsonb` value.
+//! Wraps a handler's statement so that each of its rows arrives as one `jsonb` value.
 
-/// `select …` → `with answer as (select …) select to_jsonb(answer) from answer`.
+/// Wraps `select …` as `with answer as (select …) select to_jsonb(answer) from answer`.
 ///
-/// A statement with a `with` list of its own gets its last part wrapped instead, since PostgreSQL
-/// wants statements that change data at the top of that list.
+/// If a statement has a `with` list of its own, its last part is wrapped instead, since PostgreSQL requires statements
+/// that change data at the top level of that list.
 pub(super) fn as_json(sql: &str) -> String {
     let sql = sql.trim().trim_end_matches(';');
     let tail = "select to_jsonb(answer) from answer";
@@ -16,7 +16,7 @@ pub(super) fn as_json(sql: &str) -> String {
     }
 }
 
-/// Where the `with` list ends and the statement proper begins; `None` without such a list.
+/// The position where the `with` list ends and the statement proper begins; `None` without such a list.
 fn after_with_list(sql: &str) -> Option<usize> {
     if !word_at(sql, 0).eq_ignore_ascii_case("with") {
         return None;

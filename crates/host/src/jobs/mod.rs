@@ -4,7 +4,8 @@
 //! The queue (order, locks, named queues, wake-ups, heartbeats, recurring jobs) is Graphile Worker's,
 //! through its Rust port's statements; its own loop knows its tasks at compile time, so ours
 //! ([`worker`]) stands in for it. What a job is, and every change of its state, is a function in the
-//! schema `jobs` ([`queue`] calls them): only who still holds a job can end it.
+//! schema `jobs` ([`queue`] calls them): only who still holds a job can end it. What events start is matched here too
+//! ([`subscriptions`]).
 
 mod ends;
 mod kind;
@@ -12,6 +13,8 @@ mod lease;
 mod queue;
 mod schedule;
 mod start;
+mod subscriptions;
+mod watch;
 mod worker;
 
 pub use schedule::check;

@@ -312,8 +312,61 @@ impl Queue {
     /// The database does not answer.
     pub async fn listen(&self) -> Result<PgListener> {
         let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.listen_all([NEW_JOB, CANCEL]).await?;
+        listener.listen_all([NEW_JOB, CANCEL, EVENTS]).await?;
         Ok(listener)
+    }
+
+    /// Wants to be told of new jobs, since this worker looks for them no more.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn sleep(&self) -> Result<()> {
+        let sleep =
+            sqlx::query("insert into jobs.sleeper (worker) values ($1) on conflict do nothing")
+                .bind(&self.worker)
+                .execute(&self.pool);
+        timeout(ANSWER_WITHIN, sleep).await??;
+        Ok(())
+    }
+
+    /// Looks for new jobs again, and need not be told.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn awake(&self) -> Result<()> {
+        let awake = sqlx::query("delete from jobs.sleeper where worker = $1")
+            .bind(&self.worker)
+            .execute(&self.pool);
+        timeout(ANSWER_WITHIN, awake).await??;
+        Ok(())
+    }
+
+    /// Starts the work that new events ask for: see `events.dispatch`.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn dispatch(&self, most: i32) -> Result<Dispatched> {
+        let dispatch = sqlx::query_scalar::<_, Json<Dispatched>>("select events.dispatch($1, $2)")
+            .bind(&self.worker)
+            .bind(most)
+            .fetch_one(&self.pool);
+        let Json(dispatched) = timeout(ANSWER_WITHIN, dispatch).await??;
+        Ok(dispatched)
+    }
+
+    /// Wants to be told of events, or not any more. Whichever worker follows the events is one reader of them.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn sleep_until_events(&self, sleeps: bool) -> Result<()> {
+        let statement = if sleeps {
+            "insert into events.sleeper (reader) values ($1) on conflict (reader) do update set since = now()"
+        } else {
+            "delete from events.sleeper where reader = $1"
+        };
+        let tell = sqlx::query(statement).bind(Uuid::nil()).execute(&self.pool);
+        timeout(ANSWER_WITHIN, tell).await??;
+        Ok(())
     }
 
     /// Says good-bye: this worker holds nothing any more.
@@ -321,6 +374,7 @@ impl Queue {
     /// # Errors
     /// The database does not answer.
     pub async fn leave(&self) -> Result<()> {
+        self.awake().await?;
         let leave = worker_deregister(&self.database, self.schema.clone(), &self.worker);
         timeout(ANSWER_WITHIN, leave).await??;
         Ok(())
@@ -336,7 +390,22 @@ pub struct Claim {
     pub begun: Vec<Begun>,
 }
 
-/// The queue library tells of new jobs here.
+/// What a worker that follows the events did in one go.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Dispatched {
+    /// Whether this worker follows them; else another one does.
+    pub leads: bool,
+    /// Whether there were new events.
+    pub events: bool,
+    /// Whether they asked for work.
+    pub started: bool,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// Sleeping workers are told of new jobs here, by `jobs.put`.
 pub const NEW_JOB: &str = "jobs:insert";
 /// `jobs.cancel` tells here.
 pub const CANCEL: &str = "jobs:cancel";
+/// Sleeping readers are told of events here.
+pub const EVENTS: &str = "events";

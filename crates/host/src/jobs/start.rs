@@ -228,6 +228,7 @@ async fn load(options: JobOptions) -> Result<Worker> {
         running: Mutex::default(),
         changed: Notify::new(),
         wake: Notify::new(),
+        events: Notify::new(),
         ends,
         ended: Mutex::new(Some(ended)),
         unsure: AtomicBool::new(false),

@@ -6,9 +6,10 @@
 use super::{
     ends::log,
     kind::{Kind, Stop, broken},
-    queue::{Begun, CANCEL, Ended, Queue, Report},
+    queue::{Begun, CANCEL, EVENTS, Ended, Queue, Report},
     schedule,
     start::JobTimes,
+    watch::Watch,
 };
 use crate::{instance::Instances, interfaces::jobs::Control, metrics::Metrics};
 use anyhow::Result;
@@ -50,6 +51,8 @@ pub(super) struct Worker {
     pub(super) changed: Notify,
     /// There may be work, or a place for it.
     pub(super) wake: Notify,
+    /// There may be events.
+    pub(super) events: Notify,
     pub(super) ends: mpsc::UnboundedSender<Ended>,
     pub(super) ended: Mutex<Option<mpsc::UnboundedReceiver<Ended>>>,
     /// The database may hold jobs for us that we don't know of.
@@ -93,6 +96,7 @@ impl Worker {
             tokio::spawn(self.clone().listen()),
             tokio::spawn(self.clone().report_progress()),
             tokio::spawn(self.clone().maintain()),
+            tokio::spawn(self.clone().follow_events()),
             tokio::spawn(schedule::run(
                 self.queue.database.clone(),
                 self.queue.schema.clone(),
@@ -164,16 +168,15 @@ impl Worker {
     async fn claim(self: Arc<Self>, groups: Vec<Group>, draining: watch::Receiver<bool>) {
         let drained = drained(draining);
         tokio::pin!(drained);
-        let mut polls = interval(self.settings.poll);
-        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = Watch::new(&self.settings);
         let mut retry = Retry::default();
         let mut saturated = false;
         loop {
-            tokio::select! {
+            let woken = tokio::select! {
                 () = &mut drained => return,
-                () = self.wake.notified() => {}
-                _ = polls.tick() => {}
-            }
+                () = self.wake.notified() => true,
+                () = sleep(watch.pause(self.places(None) > 0)) => false,
+            };
             if !self.has_lease() {
                 continue;
             }
@@ -187,11 +190,16 @@ impl Worker {
                 self.wake.notify_one();
                 continue;
             }
-            match self.claim_all(&groups).await {
-                Ok(full) => {
+            let claimed = match self.claim_all(&groups).await {
+                Ok((claimed, full)) => {
                     saturated = full;
-                    retry = Retry::default();
+                    let places = self.places(None) > 0;
+                    watch.after(&self.queue, claimed || woken, places).await
                 }
+                Err(error) => Err(error),
+            };
+            match claimed {
+                Ok(()) => retry = Retry::default(),
                 Err(error) => {
                     self.unsure.store(true, Ordering::Relaxed);
                     retry.after(&error, "can't claim jobs").await;
@@ -208,9 +216,9 @@ impl Worker {
         Ok(())
     }
 
-    /// Fills the places; true if there may be more to do than places.
-    async fn claim_all(self: &Arc<Self>, groups: &[Group]) -> Result<bool> {
-        let mut full = false;
+    /// Fills the places; whether it found anything to do, and whether there may be more of it than places.
+    async fn claim_all(self: &Arc<Self>, groups: &[Group]) -> Result<(bool, bool)> {
+        let (mut found, mut full) = (false, false);
         for group in groups {
             loop {
                 let places = self.places(group.kind.as_deref());
@@ -219,6 +227,7 @@ impl Worker {
                     break;
                 }
                 let claim = self.queue.claim(&group.tasks, places).await?;
+                found |= claim.claimed > 0;
                 for job in claim.begun {
                     self.clone().begin(job);
                 }
@@ -227,7 +236,7 @@ impl Worker {
                 }
             }
         }
-        Ok(full)
+        Ok((found, full))
     }
 
     /// How many more jobs may begin, of this kind if it has a bound of its own.
@@ -325,6 +334,7 @@ impl Worker {
                                     self.cancel(id);
                                 }
                             }
+                            Ok(Some(told)) if told.channel() == EVENTS => self.events.notify_one(),
                             Ok(Some(_)) => self.wake.notify_one(),
                             // The connection broke and was made again.
                             Ok(None) => {

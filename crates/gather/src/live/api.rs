@@ -1,0 +1,127 @@
+//! The server's HTTP API, as an agent whose token is renewed on the way.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tokio::task::spawn_blocking;
+
+use crate::{
+    agent::{self, Access, Client, Common, RequestError},
+    secrets,
+};
+
+/// How often a request is sent that may yet succeed: for a minute or so.
+const ATTEMPTS: u32 = 8;
+/// The longest wait between two of them, or that a server may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// An agent at a server. Cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    common: Common,
+    /// What the user called, for advice.
+    command: &'static str,
+    access: Mutex<Access>,
+}
+
+impl Api {
+    /// Signs in.
+    pub fn sign_in(mut common: Common, command: &'static str) -> Result<Self> {
+        let (client, access) = agent::access(&common, command)?;
+        // The name that it calls itself: nobody asks for it again.
+        client.server().clone_into(&mut common.server);
+        Ok(Self(Arc::new(Inner {
+            client,
+            common,
+            command,
+            access: Mutex::new(access),
+        })))
+    }
+
+    /// The server's address.
+    pub fn server(&self) -> &str {
+        self.0.client.server()
+    }
+
+    /// What was presented last.
+    pub fn access(&self) -> Access {
+        self.0
+            .access
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// An access token that is good now, another one if the last is not.
+    pub async fn renewed(&self) -> Result<Access> {
+        let api = self.clone();
+        spawn_blocking(move || api.renew()).await?
+    }
+
+    fn renew(&self) -> Result<Access> {
+        let (_, access) = agent::access(&self.0.common, self.0.command)?;
+        *self.0.access.lock().unwrap_or_else(PoisonError::into_inner) = access.clone();
+        Ok(access)
+    }
+
+    /// GET.
+    pub async fn get(&self, path: String) -> Result<Value> {
+        let api = self.clone();
+        spawn_blocking(move || api.ask(|client, token| client.get(&path, token))).await?
+    }
+
+    /// POST of what may be sent twice. It is sent again where the answer is lost, or the server wants it later.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let mut attempt = 0;
+        loop {
+            let (api, path, body) = (self.clone(), path.to_owned(), body.clone());
+            let post = move || api.ask(|client, token| client.send(&path, &body, token));
+            let error = match spawn_blocking(post).await? {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            attempt += 1;
+            let asked = error.downcast_ref::<RequestError>();
+            let asked = asked.and_then(RequestError::retry_after);
+            let wait = asked.unwrap_or_else(|| delay(attempt));
+            if attempt == ATTEMPTS || !may_pass(&error) || wait > LONGEST_WAIT {
+                return Err(error);
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Asks with the token that is there, and once more with another one if that has ended.
+    fn ask(&self, ask: impl Fn(&Client, &str) -> Result<Value, RequestError>) -> Result<Value> {
+        match ask(&self.0.client, &self.access().token) {
+            Err(error) if error.status() == Some(401) => {
+                let access = self.renew().context("the session has ended")?;
+                Ok(ask(&self.0.client, &access.token)?)
+            }
+            answered => Ok(answered?),
+        }
+    }
+}
+
+/// Whether what failed may succeed later.
+pub fn may_pass(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<RequestError>();
+    cause.is_some_and(|cause| match cause.status() {
+        Some(status) => status >= 500 || status == 429 || status == 408,
+        None => true,
+    })
+}
+
+/// How long to wait before another attempt: twice as long each time, and never as long as others do.
+pub fn delay(attempt: u32) -> Duration {
+    let whole = Duration::from_millis(500 << attempt.min(6)).min(LONGEST_WAIT / 2);
+    let chance = f64::from(u16::from_be_bytes(secrets::random::<2>())) / f64::from(u16::MAX);
+    whole.mul_f64(0.5 + chance)
+}
