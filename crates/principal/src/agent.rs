@@ -5,24 +5,24 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// An agent.
+/// An agent's account.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Agent {
-    /// The account's id.
+    /// The agent's id.
     pub id: Uuid,
-    /// The account's name.
+    /// The agent's name.
     #[schema(example = "ada")]
     pub name: String,
-    /// Ed25519, base64.
+    /// The agent's public key: Ed25519, encoded as base64.
     #[schema(example = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")]
     pub public_key: String,
-    /// What the agent says of itself.
+    /// What the agent is for, in its own words.
     pub description: String,
-    /// `active`, or `suspended`.
+    /// The agent's status: `active` or `suspended`.
     pub status: String,
-    /// When it registered.
+    /// The time at which the agent registered.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// The name of the account that owns it, if one does.
+    /// The name of the account that owns the agent; null if there is none.
     pub owner: Option<String>,
 }

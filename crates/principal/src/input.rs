@@ -1,4 +1,4 @@
-//! What several inputs have: names, texts, times.
+//! Checks that several inputs share: of names, texts and times.
 
 use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ pub fn valid_name(text: &str, _: &()) -> garde::Result {
     Ok(())
 }
 
-/// Checks a text: PostgreSQL has none with a zero in it.
+/// Checks that a text has no zero character, which PostgreSQL does not store.
 ///
 /// # Errors
 /// There is a zero character.

@@ -2,12 +2,12 @@
 
 use guest::Problem;
 
-/// 409: the name belongs to an account already.
+/// The problem 409: another account already has the name.
 pub fn name_taken() -> Problem {
     Problem::conflict("name-taken", "Another account has this name.")
 }
 
-/// 409: there must be an admin left.
+/// The problem 409: the server needs an admin.
 pub fn last_admin() -> Problem {
     Problem::conflict(
         "last-admin",

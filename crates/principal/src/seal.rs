@@ -33,14 +33,14 @@ async fn subkey_of(variable: &'static str, purpose: &str) -> Result<[u8; 32]> {
     derive(&secret, purpose)
 }
 
-/// Random bytes.
+/// Makes random bytes.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     OsRng.fill_bytes(&mut bytes);
     bytes
 }
 
-/// Seals bytes (XChaCha20-Poly1305): nonce and ciphertext, bound to `owner`, so that rows can't be exchanged.
+/// Seals bytes (XChaCha20-Poly1305) into nonce and ciphertext, bound to `owner`, so that rows can't be exchanged.
 ///
 /// # Errors
 /// The bytes are more than the cipher takes.
@@ -66,7 +66,7 @@ pub fn open(key: &[u8; 32], owner: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     opened.ok()
 }
 
-/// Bytes of the database: PostgreSQL breaks lines in long base64.
+/// Decodes bytes of the database, where PostgreSQL breaks long base64 into lines.
 ///
 /// # Errors
 /// The text is not base64.

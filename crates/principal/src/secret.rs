@@ -6,26 +6,26 @@ use sha2::{Digest, Sha256};
 
 use crate::seal;
 
-/// A secret of 256 random bits, of which the database has the SHA-256 only.
+/// A secret of 256 random bits, of which the database stores only the SHA-256.
 pub struct Secret(String);
 
 impl Secret {
-    /// A new one, with a prefix that says what it is.
+    /// Makes a secret with a prefix that names its kind.
     pub fn new(prefix: &str) -> Self {
         Self(prefix.to_owned() + &URL_SAFE_NO_PAD.encode(seal::random::<32>()))
     }
 
-    /// A new refresh token.
+    /// Makes a refresh token.
     pub fn refresh() -> Self {
         Self::new("gr_")
     }
 
-    /// Its text, for whom it belongs to.
+    /// The text, for the owner of the secret.
     pub fn text(&self) -> &str {
         &self.0
     }
 
-    /// Its text, once it is nobody else's.
+    /// The text of the secret, which is then no longer kept here.
     pub fn into_text(self) -> String {
         self.0
     }

@@ -28,7 +28,7 @@ pub fn remembered_kid() -> Option<String> {
     SIGNER.with_borrow(|signer| signer.as_ref().map(|(kid, _)| kid.clone()))
 }
 
-/// The active key: the remembered one if it still is, else the sealed one, else a new one.
+/// The active key: the remembered one if it is still active, else the sealed one, else a new one.
 pub(crate) async fn signer(
     db: &Db,
     kid: Option<String>,

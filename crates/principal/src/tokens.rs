@@ -8,21 +8,20 @@ use uuid::Uuid;
 
 use crate::{Secret, signing_key};
 
-/// What a caller is known by from now on.
+/// The tokens of a session.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Tokens {
-    /// A JWT (EdDSA), for `Authorization: Bearer`.
+    /// The access token for `Authorization: Bearer`, a JWT (EdDSA).
     access_token: String,
-    /// Always `Bearer`.
+    /// The type of the access token, always `Bearer`.
     token_type: &'static str,
-    /// Seconds until the access token expires.
+    /// The lifetime of the access token, in seconds.
     expires_in: u64,
-    /// For the next pair; works once.
+    /// The refresh token for the next pair, which works once.
     refresh_token: String,
 }
 
-/// What a statement that opens or continues a session says of it, with the active signing key:
-/// `identity.granted` in `migrations/0003_identity.sql`.
+/// The result of a statement that opens or continues a session, with the active signing key:
 #[derive(Debug, Deserialize)]
 pub struct Granted {
     session: Uuid,
@@ -30,7 +29,7 @@ pub struct Granted {
     kind: Kind,
     scope: String,
     generation: i32,
-    /// None where there is no key yet.
+    /// `None` if there is no key yet.
     kid: Option<String>,
     /// The sealed key, unless this instance remembers it.
     sealed: Option<String>,

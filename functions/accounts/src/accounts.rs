@@ -1,4 +1,4 @@
-//! Accounts as admins see them: roles, suspension. Owners suspend their agents here too.
+//! Accounts as admins see them: roles and suspension. Owners suspend their agents here too.
 
 use axum::Json;
 use garde::Validate;
@@ -11,49 +11,52 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-/// What stands for the right to look after other accounts.
+/// The scope that allows managing other accounts.
 const MANAGE: &str = "accounts:manage";
 
-/// An account with what it may do.
+/// An account with its roles and scopes.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Account {
+    /// The account's id.
     id: Uuid,
-    /// `agent` or `user`.
+    /// The kind of account: `agent` or `user`.
     kind: String,
+    /// The account's name.
     name: String,
-    /// `active`, `suspended` or `deleted`.
+    /// The account's status: `active`, `suspended` or `deleted`.
     status: String,
-    /// From the least to the most.
+    /// The account's roles, from the least to the most powerful.
     #[schema(example = json!(["developer"]))]
     roles: Vec<String>,
-    /// All that the roles grant.
+    /// The scopes that the roles grant.
     scopes: Vec<String>,
+    /// The time at which the account was created.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
 
-/// Which accounts to list.
+/// The filters of a list of accounts.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Only those whose name begins like this.
+    /// Lists only accounts whose name begins with this text.
     #[garde(inner(length(max = 40)))]
     query: Option<String>,
 }
 
-/// The roles that an account shall have.
+/// The roles to give to an account.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct Roles {
-    /// One at least, of `guest`, `user`, `developer` and `admin`. `guest` alone can do next to nothing.
+    /// The roles, at least one of `guest`, `user`, `developer` and `admin`. `guest` alone may do almost nothing.
     #[garde(length(min = 1, max = 4), inner(custom(known_role)))]
     #[schema(example = json!(["developer"]), min_items = 1, max_items = 4)]
     roles: Vec<String>,
 }
 
-/// Why.
+/// The reason for a suspension or its end.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct Reason {
-    /// For the audit trail.
+    /// The reason, as the audit trail will show it.
     #[garde(inner(length(chars, max = 500), custom(printable)))]
     #[schema(max_length = 500)]
     reason: Option<String>,
@@ -100,7 +103,9 @@ pub fn called(account: String) -> String {
     }
 }
 
-/// The calling account, with its roles, and the scopes of what it was called with: a key may have fewer.
+/// Reads the calling account, with its roles.
+///
+/// The scopes are those of the credential that the request carries; an API key may have fewer than its account.
 #[utoipa::path(
     get, path = "/api/accounts/me", tag = "accounts",
     responses((status = 200, body = Account)),
@@ -112,9 +117,9 @@ pub async fn me(db: Db, caller: Caller) -> Result<Json<Account>> {
     Ok(Json(account))
 }
 
-/// One account.
+/// Reads one account.
 #[utoipa::path(
-    get, path = "/api/accounts/{account}", tag = "accounts", params(("account" = Uuid, Path)),
+    get, path = "/api/accounts/{account}", tag = "accounts", params(("account" = Uuid, Path, description = "The account's id.")),
     responses((status = 200, body = Account), (status = 404, description = "`not-found`")),
     security(("token" = ["accounts:manage"]))
 )]
@@ -132,11 +137,12 @@ async fn read(db: &Db, account: Uuid) -> Result<Json<Account>> {
     found.map(Json).ok_or_else(|| Problem::not_found("account"))
 }
 
-/// Gives an account exactly these roles. Its older access tokens are refused within 2 s; refreshed ones have the new
-/// scopes.
+/// Gives an account exactly these roles.
+///
+/// Its older access tokens are refused within 2 s; refreshed ones have the new scopes.
 #[utoipa::path(
     put, path = "/api/accounts/{account}/roles", tag = "accounts", request_body = Roles,
-    params(("account" = Uuid, Path)),
+    params(("account" = Uuid, Path, description = "The account's id.")),
     responses(
         (status = 200, body = Account),
         (status = 404, description = "`not-found`"),
@@ -171,13 +177,13 @@ pub async fn set_roles(
 
 /// Suspends an account: its sessions end, and its keys and tokens are refused within 2 s.
 ///
-/// For admins, and for the owner of an agent.
+/// Admins can do this, and the owner of an agent.
 #[utoipa::path(
     post, path = "/api/accounts/{account}/suspend", tag = "accounts", request_body = Reason,
-    params(("account" = Uuid, Path)),
+    params(("account" = Uuid, Path, description = "The account's id.")),
     responses(
         (status = 200, body = Account),
-        (status = 404, description = "`not-found`, also where it is not the caller's to decide"),
+        (status = 404, description = "`not-found`, also if the caller may not decide about the account"),
         (status = 409, description = "`last-admin`"),
     ),
     security(("token" = ["agents:own"]))
@@ -192,15 +198,15 @@ pub async fn suspend(
     set_status(&db, &caller, &client, account, "suspended", why.reason).await
 }
 
-/// Lets a suspended account come back.
+/// Reinstates a suspended account.
 ///
-/// For admins, and for the owner of an agent.
+/// Admins can do this, and the owner of an agent.
 #[utoipa::path(
     post, path = "/api/accounts/{account}/reinstate", tag = "accounts", request_body = Reason,
-    params(("account" = Uuid, Path)),
+    params(("account" = Uuid, Path, description = "The account's id.")),
     responses(
         (status = 200, body = Account),
-        (status = 404, description = "`not-found`, also where it is not the caller's to decide"),
+        (status = 404, description = "`not-found`, also if the caller may not decide about the account"),
     ),
     security(("token" = ["agents:own"]))
 )]
@@ -242,8 +248,10 @@ async fn set_status(
         .ok_or_else(|| Problem::not_found("account"))
 }
 
-/// All that is known here of the calling account, without what could be used to sign in: its sessions, keys and teams, and
-/// under `audit`, `jobs` and `skills` the newest of what these know.
+/// Exports everything that is stored about the calling account.
+///
+/// Data that could be used to sign in is left out. Sessions, keys and teams are included, and the newest entries of
+/// other functions under `audit`, `jobs` and `skills`.
 #[utoipa::path(
     get, path = "/api/accounts/me/export", tag = "accounts",
     responses((status = 200, body = Object)),

@@ -1,4 +1,4 @@
-//! API keys: what a program presents instead of signing in. They carry scopes of their account, never more.
+//! API keys, which programs present instead of signing in. They carry scopes of their account, never more.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -15,39 +15,44 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// An API key, without what it is used by.
+/// An API key without its secret.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ApiKey {
+    /// The key's id.
     id: Uuid,
+    /// The key's name, as its owner chose it.
     #[schema(example = "ci")]
     name: String,
-    /// Its first characters.
+    /// The first characters of the secret, to recognise it.
     #[schema(example = "gk_Ab3x")]
     hint: String,
-    /// What it may do, as far as the account may at that time.
+    /// The scopes of the key. They apply as far as the account still has them.
     scopes: Vec<String>,
+    /// The time at which the key was made.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// The time at which the key expires; null if it does not expire.
     #[serde(with = "time::serde::rfc3339::option")]
     expires_at: Option<OffsetDateTime>,
-    /// To the minute.
+    /// The time of the last use, to the minute; null if it was never used.
     #[serde(with = "time::serde::rfc3339::option")]
     last_used_at: Option<OffsetDateTime>,
 }
 
-/// A new key.
+/// An API key to make.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[schema(as = NewApiKey)]
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
+    /// The key's name, for its owner.
     #[garde(length(chars, min = 1, max = 100), custom(printable))]
     #[schema(example = "ci", min_length = 1, max_length = 100)]
     name: String,
-    /// Scopes that the caller has; none: it can read what any account can.
+    /// The scopes of the key, among those that the caller has. Without any, the key can read what any account can.
     #[garde(length(max = 50))]
     #[schema(example = json!(["skills:call"]), max_items = 50)]
     scopes: Vec<String>,
-    /// In the future; absent: it does not expire.
+    /// The time at which the key expires, in the future; absent if it should not expire.
     #[garde(inner(custom(sane_time)))]
     #[serde(default, with = "time::serde::rfc3339::option")]
     expires_at: Option<OffsetDateTime>,
@@ -58,20 +63,20 @@ pub struct NewKey {
 pub struct CreatedKey {
     #[serde(flatten)]
     record: ApiKey,
-    /// For `Authorization: Bearer`. Shown now and never again.
+    /// The secret for `Authorization: Bearer`. It is shown only now.
     #[schema(example = "gk_…")]
     key: String,
 }
 
-/// Makes an API key of the calling account.
+/// Makes an API key for the calling account.
 ///
-/// Its secret is shown once, so `Idempotency-Key` is not honoured: a key that got lost on the way is to be deleted.
-/// `account:manage` is no scope for a key.
+/// The secret is shown once, so `Idempotency-Key` is not honoured: delete a key whose answer was lost. A key can't have
+/// the scope `account:manage`.
 #[utoipa::path(
     post, path = "/api/keys", tag = "keys", request_body = NewKey,
     responses(
         (status = 201, body = CreatedKey, headers(("Location" = String))),
-        (status = 403, description = "`forbidden`: a scope that the caller does not have"),
+        (status = 403, description = "`forbidden`: the caller does not have one of the scopes"),
         (status = 409, description = "`too-many-keys`"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
@@ -139,7 +144,7 @@ pub async fn create(
     ))
 }
 
-/// A name that stands in the caller's scopes: what merely follows from `admin:all` may be no scope at all.
+/// Whether a scope is among the caller's own. A name that `admin:all` merely implies may not be a scope at all.
 fn has(caller: &Caller, scope: &str) -> bool {
     caller.scope.split(' ').any(|granted| granted == scope)
 }
@@ -162,9 +167,9 @@ pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items
     Ok(Json(page.answer(keys, |key| key.id)))
 }
 
-/// One key of the calling account.
+/// Reads one key of the calling account.
 #[utoipa::path(
-    get, path = "/api/keys/{key}", tag = "keys", params(("key" = Uuid, Path)),
+    get, path = "/api/keys/{key}", tag = "keys", params(("key" = Uuid, Path, description = "The key's id.")),
     responses((status = 200, body = ApiKey), (status = 404, description = "`not-found`")),
     security(("token" = ["account:manage"]))
 )]
@@ -179,10 +184,10 @@ pub async fn get(db: Db, caller: Caller, Path(key): Path<Uuid>) -> Result<Json<A
     found.map(Json).ok_or_else(|| Problem::not_found("key"))
 }
 
-/// Revokes a key of the calling account: it is refused everywhere within 2 s.
+/// Revokes a key of the calling account, which is refused everywhere within 2 s.
 #[utoipa::path(
-    delete, path = "/api/keys/{key}", tag = "keys", params(("key" = Uuid, Path)),
-    responses((status = 204, description = "Revoked"), (status = 404, description = "`not-found`")),
+    delete, path = "/api/keys/{key}", tag = "keys", params(("key" = Uuid, Path, description = "The key's id.")),
+    responses((status = 204, description = "The key was revoked."), (status = 404, description = "`not-found`")),
     security(("token" = ["account:manage"]))
 )]
 pub async fn revoke(

@@ -16,63 +16,70 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-/// How many entries one statement of an export reads.
+/// The number of entries that one statement of an export reads.
 const BATCH: i64 = 1000;
 
-/// Who did what from where, and whether it was allowed.
+/// An entry of the audit trail: who did what, from where, and whether it was allowed.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Entry {
+    /// The entry's id.
     id: Uuid,
+    /// The time of the action.
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
-    /// The account; null: somebody unknown, or the operator.
+    /// The account that acted; null if it is unknown, or if the operator acted.
     actor_id: Option<Uuid>,
+    /// The action, such as `session.refused`.
     #[schema(example = "session.opened")]
     action: String,
-    /// To whom or what.
+    /// The object of the action, such as an id or a name.
     subject: Option<String>,
+    /// Whether the action was allowed.
     allowed: bool,
-    /// From where; of IPv6 the network.
+    /// The address that the action came from; for IPv6 the network.
     address: Option<String>,
+    /// The id of the request.
     request_id: Option<String>,
+    /// Further details of the action.
     #[schema(value_type = Object)]
     detail: Value,
-    /// The chain that the entry is in, and its place there.
+    /// The number of the chain that the entry belongs to.
     chain: i16,
+    /// The entry's position in its chain.
     position: i64,
-    /// SHA-256 over the entry before and this one, in hexadecimal.
+    /// The SHA-256 over the previous entry and this one, in hexadecimal.
     hash: String,
 }
 
-/// Which entries.
+/// The filters of a list of entries.
 #[derive(Debug, Clone, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Of this account only.
+    /// Lists only actions of this account.
     #[garde(skip)]
     actor: Option<Uuid>,
-    /// Of this kind only, such as `session.refused`.
+    /// Lists only actions of this kind, such as `session.refused`.
     #[garde(inner(length(max = 100)))]
     action: Option<String>,
-    /// About this only: an id or a name.
+    /// Lists only actions on this object, given by id or name.
     #[garde(inner(length(max = 200)))]
     subject: Option<String>,
-    /// Only what was allowed, or was not.
+    /// Lists only actions that were allowed, or only those that were not.
     #[garde(skip)]
     allowed: Option<bool>,
-    /// Not before.
+    /// Lists only actions at or after this time.
     #[garde(inner(custom(sane_time)))]
     #[serde(default, with = "time::serde::rfc3339::option")]
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<OffsetDateTime>,
-    /// Before.
+    /// Lists only actions before this time.
     #[garde(inner(custom(sane_time)))]
     #[serde(default, with = "time::serde::rfc3339::option")]
     #[param(value_type = Option<String>, format = DateTime)]
     until: Option<OffsetDateTime>,
 }
 
-/// Where a page ends.
+/// The cursor of a page.
 type Position = (Moment, Uuid);
 
 /// Lists the audit trail, the newest first.
@@ -122,7 +129,7 @@ async fn read(db: &Db, filter: &Filter, after: Option<Position>, limit: i64) -> 
     Ok(entries.await?)
 }
 
-/// The audit trail as JSON lines, the newest first, however long it is.
+/// Exports the audit trail as JSON lines, the newest first, however long it is.
 #[utoipa::path(
     get, path = "/api/audit/export", tag = "audit", params(Filter),
     responses(
@@ -132,7 +139,7 @@ async fn read(db: &Db, filter: &Filter, after: Option<Position>, limit: i64) -> 
     security(("token" = ["audit:read"])), extensions(("x-rate-limit" = json!("bulk")))
 )]
 pub async fn export(db: Db, _: Caller, Query(filter): Query<Filter>) -> Result<Response> {
-    // The first lines come before the answer's head: what fails at once is a problem, not a broken stream.
+    // The first lines are read before the answer begins, so that an early failure is a problem and not a broken stream.
     let first = read(&db, &filter, None, BATCH).await?;
     let lines = stream::try_unfold((Some(first), None::<Position>), move |(batch, after)| {
         let (db, filter) = (db.clone(), filter.clone());

@@ -1,4 +1,4 @@
-//! Who owns an agent. A person claims it, and the agent itself accepts: neither can do it alone.
+//! Ownership of agents. A person claims an agent, and the agent accepts: neither can do it alone.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -17,17 +17,18 @@ use crate::accounts::called;
 /// A claim to give to the agent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Claim {
-    /// For the agent to send to `/api/agents/me/owner`. Shown now and never again.
+    /// The code that the agent sends to `/api/agents/me/owner`. It is shown only now.
     code: String,
-    /// 15 minutes from now.
+    /// The time at which the claim expires, 15 minutes from now.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
 }
 
-/// What the owner gave the agent.
+/// The code that the owner gave to the agent.
 #[derive(Deserialize, Validate, ToSchema)]
 #[schema(as = ClaimCode)]
 pub struct Code {
+    /// The code of the claim.
     #[garde(skip)]
     code: String,
 }
@@ -35,11 +36,11 @@ pub struct Code {
 /// Claims an agent for the caller. The agent accepts by sending the code back, signed in as itself.
 #[utoipa::path(
     post, path = "/api/agents/{agent}/claims", tag = "agents",
-    params(("agent" = String, Path, description = "Id or name")),
+    params(("agent" = String, Path, description = "The agent's id or name.")),
     responses(
         (status = 201, body = Claim, headers(("Location" = String))),
         (status = 404, description = "`not-found`"),
-        (status = 422, description = "`invalid-input`: nobody owns themselves"),
+        (status = 422, description = "`invalid-input`: an agent can't own itself"),
     ),
     security(("token" = ["agents:own"])), extensions(("x-rate-limit" = json!("strict")))
 )]
@@ -75,12 +76,12 @@ pub async fn claim(
     Ok(Created::at(format!("/api/agents/{agent}"), claim))
 }
 
-/// Accepts a claim: the calling agent has an owner from now on, who can suspend it.
+/// Accepts a claim, so that the calling agent has an owner, who can suspend it.
 #[utoipa::path(
     post, path = "/api/agents/me/owner", tag = "agents", request_body = Code,
     responses(
         (status = 200, body = Agent),
-        (status = 409, description = "`agent-owned`: it has an owner already"),
+        (status = 409, description = "`agent-owned`: the agent already has an owner"),
         (status = 410, description = "`claim-expired`"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
@@ -107,20 +108,20 @@ pub async fn accept(
     })
 }
 
-/// Leaves the calling agent's owner.
+/// Ends the ownership of the calling agent.
 #[utoipa::path(
     delete, path = "/api/agents/me/owner", tag = "agents",
-    responses((status = 204, description = "Left"), (status = 404, description = "It has no owner")),
+    responses((status = 204, description = "The agent has no owner any more."), (status = 404, description = "`not-found`: the agent does not have an owner")),
     security(("token" = ["account:manage"]))
 )]
 pub async fn leave(db: Db, caller: Caller, client: Client) -> Result<StatusCode> {
     end(&db, caller.id, &caller, &client).await
 }
 
-/// Gives up an agent of the caller's.
+/// Ends the caller's ownership of an agent.
 #[utoipa::path(
-    delete, path = "/api/agents/{agent}/owner", tag = "agents", params(("agent" = Uuid, Path)),
-    responses((status = 204, description = "Given up"), (status = 404, description = "`not-found`: not the caller's")),
+    delete, path = "/api/agents/{agent}/owner", tag = "agents", params(("agent" = Uuid, Path, description = "The agent's id.")),
+    responses((status = 204, description = "The caller does not own the agent any more."), (status = 404, description = "`not-found`: the caller does not own the agent")),
     security(("token" = ["agents:own"]))
 )]
 pub async fn release(
@@ -150,7 +151,7 @@ async fn end(db: &Db, agent: Uuid, caller: &Caller, client: &Client) -> Result<S
     }
 }
 
-/// Lists the caller's agents by name.
+/// Lists the agents that the caller owns, by name.
 #[utoipa::path(
     get, path = "/api/accounts/me/agents", tag = "accounts", params(guest::PageParams),
     responses((status = 200, body = Items<Agent>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),

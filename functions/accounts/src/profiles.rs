@@ -1,4 +1,4 @@
-//! Profiles: what anybody may know of an account.
+//! Profiles: the public data of accounts.
 
 use axum::Json;
 use guest::{Db, Path, Problem, Result, args};
@@ -7,38 +7,43 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// An account as anybody may see it.
+/// The public profile of an account.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Profile {
+    /// The account's id.
     id: Uuid,
-    /// `agent` or `user`.
+    /// The kind of account: `agent` or `user`.
     kind: String,
+    /// The account's name.
     #[schema(example = "ada")]
     name: String,
-    /// The account's own words; empty where it has none.
+    /// The account's description of itself; empty if it has none.
     description: String,
+    /// The time at which the account was created.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
-    /// The published skills that anybody can call, by rank; 100 at most. `GET /api/skills?author=` lists all.
+    /// The published skills that anybody can call, by rank, at most 100. `GET /api/skills?author=` lists all.
     skills: Vec<ProfileSkill>,
 }
 
 /// A skill in its owner's profile.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProfileSkill {
+    /// The skill's name.
     #[schema(example = "weather")]
     name: String,
+    /// What the skill does, in the words of its author.
     description: String,
-    /// The version that callers get by default.
+    /// The version that a call without a version uses.
     #[schema(example = "1.2.0")]
     version: String,
 }
 
-/// The public profile of an agent or a person, by name.
+/// Reads the public profile of an agent or a person, by name.
 ///
-/// An account that is suspended or has left has none.
+/// Accounts that are suspended or have left do not have a profile.
 #[utoipa::path(
-    get, path = "/api/profiles/{name}", tag = "profiles", params(("name" = String, Path)),
+    get, path = "/api/profiles/{name}", tag = "profiles", params(("name" = String, Path, description = "The account's name.")),
     responses((status = 200, body = Profile), (status = 404, description = "`not-found`"))
 )]
 pub async fn get(db: Db, Path(name): Path<String>) -> Result<Json<Profile>> {

@@ -1,4 +1,4 @@
-//! Teams: workspaces with members, agents and people alike.
+//! Teams: workspaces with members, both agents and people.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -17,52 +17,62 @@ use crate::accounts::called;
 /// A team that the caller is in.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Team {
+    /// The team's id.
     id: Uuid,
+    /// The team's name.
     #[schema(example = "research")]
     name: String,
+    /// What the team is about.
     description: String,
     /// The caller's role: `owner`, `member` or `viewer`.
     role: String,
+    /// The time at which the team was created.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
 
-/// A new team.
+/// A team to create.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct NewTeam {
-    /// 3 to 40 of a-z, 0-9 and `-`; not the form of an id.
+    /// The team's name: 3 to 40 characters out of a-z, 0-9 and `-`, not in the form of an id.
     #[garde(custom(valid_name))]
     #[schema(example = "research", pattern = "^[a-z0-9-]{3,40}$")]
     name: String,
+    /// What the team is about.
     #[garde(inner(length(chars, max = 1000), custom(printable)))]
     #[schema(max_length = 1000)]
     description: Option<String>,
 }
 
-/// What an owner changes. What is absent stays.
+/// The changes to a team. Absent properties stay as they are.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct TeamChange {
+    /// What the team is about.
     #[garde(inner(length(chars, max = 1000), custom(printable)))]
     #[schema(max_length = 1000)]
     description: Option<String>,
 }
 
-/// An account in a team.
+/// An account that is in a team.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Member {
+    /// The account's id.
     account: Uuid,
+    /// The account's name.
     name: String,
-    /// `agent` or `user`.
+    /// The kind of account: `agent` or `user`.
     kind: String,
+    /// The member's role: `owner`, `member` or `viewer`.
     role: String,
+    /// The time at which the account was added.
     #[serde(with = "time::serde::rfc3339")]
     added_at: OffsetDateTime,
 }
 
-/// A member's role.
+/// The role to give to a member.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct MemberRole {
-    /// `owner`, `member` or `viewer`.
+    /// The role: `owner`, `member` or `viewer`.
     #[garde(custom(known_role))]
     #[schema(example = "member")]
     role: String,
@@ -75,10 +85,10 @@ fn known_role(role: &str, _: &()) -> garde::Result {
     Err(garde::Error::new("must be `owner`, `member` or `viewer`"))
 }
 
-/// Makes a team, which the caller owns.
+/// Creates a team, which the caller then owns.
 #[utoipa::path(
     post, path = "/api/teams", tag = "teams", request_body = NewTeam,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
         (status = 201, body = Team, headers(("Location" = String))),
         (status = 409, description = "`name-taken`, `idempotency-mismatch`"),
@@ -130,9 +140,9 @@ pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items
     Ok(Json(page.answer(teams, |team| team.id)))
 }
 
-/// One of the caller's teams.
+/// Reads one of the caller's teams.
 #[utoipa::path(
-    get, path = "/api/teams/{team}", tag = "teams", params(("team" = Uuid, Path)),
+    get, path = "/api/teams/{team}", tag = "teams", params(("team" = Uuid, Path, description = "The team's id.")),
     responses((status = 200, body = Team), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
@@ -151,10 +161,10 @@ pub async fn get(db: Db, caller: Caller, Path(team): Path<Uuid>) -> Result<Json<
 /// Changes a team that the caller owns.
 #[utoipa::path(
     patch, path = "/api/teams/{team}", tag = "teams", request_body = TeamChange,
-    params(("team" = Uuid, Path)),
+    params(("team" = Uuid, Path, description = "The team's id.")),
     responses(
         (status = 200, body = Team),
-        (status = 403, description = "`forbidden`: not an owner"),
+        (status = 403, description = "`forbidden`: the caller does not own the team"),
         (status = 404, description = "`not-found`"),
     ),
     security(("token" = ["teams:create"]))
@@ -179,10 +189,10 @@ pub async fn change(
 
 /// Deletes a team that the caller owns.
 #[utoipa::path(
-    delete, path = "/api/teams/{team}", tag = "teams", params(("team" = Uuid, Path)),
+    delete, path = "/api/teams/{team}", tag = "teams", params(("team" = Uuid, Path, description = "The team's id.")),
     responses(
-        (status = 204, description = "Deleted"),
-        (status = 403, description = "`forbidden`: not an owner"),
+        (status = 204, description = "The team was deleted."),
+        (status = 403, description = "`forbidden`: the caller does not own the team"),
         (status = 404, description = "`not-found`"),
     ),
     security(("token" = ["teams:create"]))
@@ -206,7 +216,7 @@ pub async fn delete(
 /// Lists a team's members in the order of their ids.
 #[utoipa::path(
     get, path = "/api/teams/{team}/members", tag = "teams",
-    params(("team" = Uuid, Path), guest::PageParams),
+    params(("team" = Uuid, Path, description = "The team's id."), guest::PageParams),
     responses(
         (status = 200, body = Items<Member>),
         (status = 404, description = "`not-found`"),
@@ -230,7 +240,7 @@ pub async fn members(
             args![team, caller.id, page.after, page.fetch()],
         )
         .await?;
-    // Who is in the team is among its members.
+    // A caller who is in the team is among its members.
     if members.is_empty() && page.after.is_none() {
         return Err(not_found());
     }
@@ -240,11 +250,14 @@ pub async fn members(
 /// Adds an account to a team, or changes its role.
 #[utoipa::path(
     put, path = "/api/teams/{team}/members/{account}", tag = "teams", request_body = MemberRole,
-    params(("team" = Uuid, Path), ("account" = String, Path, description = "Id or name")),
+    params(
+        ("team" = Uuid, Path, description = "The team's id."),
+        ("account" = String, Path, description = "The account's id or name."),
+    ),
     responses(
-        (status = 204, description = "Done"),
-        (status = 403, description = "`forbidden`: not an owner"),
-        (status = 404, description = "`not-found`: the team or the account"),
+        (status = 204, description = "The account has the role now."),
+        (status = 403, description = "`forbidden`: the caller does not own the team"),
+        (status = 404, description = "`not-found`: the team or the account does not exist"),
         (status = 409, description = "`last-owner`"),
     ),
     security(("token" = ["teams:create"]))
@@ -260,14 +273,17 @@ pub async fn put_member(
     set_member(&db, team, account, Some(wanted.role), &caller, &client).await
 }
 
-/// Takes an account out of a team. Everybody can leave by themselves.
+/// Removes an account from a team. Everybody can remove themselves.
 #[utoipa::path(
     delete, path = "/api/teams/{team}/members/{account}", tag = "teams",
-    params(("team" = Uuid, Path), ("account" = Uuid, Path)),
+    params(
+        ("team" = Uuid, Path, description = "The team's id."),
+        ("account" = Uuid, Path, description = "The account's id."),
+    ),
     responses(
-        (status = 204, description = "Done"),
-        (status = 403, description = "`forbidden`: not an owner"),
-        (status = 404, description = "`not-found`: the team, or no member of it"),
+        (status = 204, description = "The account is not in the team any more."),
+        (status = 403, description = "`forbidden`: the caller does not own the team"),
+        (status = 404, description = "`not-found`: the team does not exist, or the account is not a member"),
         (status = 409, description = "`last-owner`"),
     ),
     security(("token" = ["account:manage"]))
@@ -322,7 +338,7 @@ async fn set_member(
     }
 }
 
-/// What `identity.lock_team` refuses with.
+/// The refusals of `identity.lock_team`.
 const UNKNOWN: &str = "team_unknown";
 const NOT_OWNED: &str = "team_not_owned";
 

@@ -12,35 +12,37 @@ use uuid::Uuid;
 
 use crate::ed25519;
 
-/// A new agent.
+/// An agent to register.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct NewAgent {
-    /// 3 to 40 of a-z, 0-9 and `-`; not the form of an id, and not a reserved word.
+    /// The agent's name: 3 to 40 characters out of a-z, 0-9 and `-`, not in the form of an id and not a reserved word.
     #[garde(custom(valid_name))]
     #[schema(example = "ada", pattern = "^[a-z0-9-]{3,40}$")]
     name: String,
-    /// 32 bytes of Ed25519, base64; not a weak (small-order) point.
+    /// The agent's public key: 32 bytes of Ed25519, encoded as base64, not a weak (small-order) point.
     #[garde(custom(valid_key))]
     #[schema(example = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")]
     public_key: String,
+    /// What the agent is for.
     #[garde(inner(length(chars, max = 1000), custom(printable)))]
     #[schema(max_length = 1000)]
     description: Option<String>,
 }
 
-/// What an agent changes of itself. What is absent stays.
+/// The changes to an agent. Absent properties stay as they are.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct AgentChange {
+    /// What the agent is for.
     #[garde(inner(length(chars, max = 1000), custom(printable)))]
     #[schema(max_length = 1000)]
     description: Option<String>,
 }
 
-/// Which agents to list.
+/// The filters of a list of agents.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Only those whose name begins like this.
+    /// Lists only agents whose name begins with this text.
     #[garde(inner(length(max = 40)))]
     query: Option<String>,
 }
@@ -50,7 +52,7 @@ pub struct Filter {
 /// No token is needed. The agent then signs in with a challenge.
 #[utoipa::path(
     post, path = "/api/agents/register", tag = "agents", request_body = NewAgent,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
         (status = 201, body = Agent, headers(("Location" = String))),
         (status = 409, description = "`name-taken`, `key-taken`, `idempotency-mismatch`"),
@@ -107,7 +109,7 @@ pub async fn list(
     page: Page<String>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Items<Agent>>> {
-    // A prefix is a range of names: `~` comes after all that a name may have.
+    // A prefix is a range of names, since `~` comes after all characters of names.
     let prefix = filter.query.unwrap_or_default().to_ascii_lowercase();
     let agents: Vec<Agent> = db
         .many(
@@ -120,10 +122,10 @@ pub async fn list(
     Ok(Json(page.answer(agents, |agent| agent.name.clone())))
 }
 
-/// The calling agent.
+/// Reads the calling agent.
 #[utoipa::path(
     get, path = "/api/agents/me", tag = "agents",
-    responses((status = 200, body = Agent), (status = 404, description = "The caller is no agent")),
+    responses((status = 200, body = Agent), (status = 404, description = "`not-found`: the caller is not an agent")),
     security(("token" = []))
 )]
 pub async fn me(db: Db, caller: Caller) -> Result<Json<Agent>> {
@@ -139,7 +141,7 @@ pub async fn me(db: Db, caller: Caller) -> Result<Json<Agent>> {
 /// Changes the calling agent.
 #[utoipa::path(
     patch, path = "/api/agents/me", tag = "agents", request_body = AgentChange,
-    responses((status = 200, body = Agent), (status = 404, description = "The caller is no agent")),
+    responses((status = 200, body = Agent), (status = 404, description = "`not-found`: the caller is not an agent")),
     security(("token" = ["account:manage"]))
 )]
 pub async fn change_me(
@@ -162,15 +164,15 @@ pub async fn change_me(
     agent.map(Json).ok_or_else(|| Problem::not_found("agent"))
 }
 
-/// One agent, by id or name.
+/// Reads one agent, by id or name.
 #[utoipa::path(
     get, path = "/api/agents/{agent}", tag = "agents",
-    params(("agent" = String, Path, description = "Id or name")),
+    params(("agent" = String, Path, description = "The agent's id or name.")),
     responses((status = 200, body = Agent), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
 pub async fn get(db: Db, _: Caller, Path(agent): Path<String>) -> Result<Json<Agent>> {
-    // No name has the form of an id, so one text is never both.
+    // Names do not have the form of an id, so a text is never both.
     let found = match agent.parse::<Uuid>() {
         Ok(id) => {
             db.optional("select * from agent_profile where id = $1", args![id])
@@ -184,21 +186,21 @@ pub async fn get(db: Db, _: Caller, Path(agent): Path<String>) -> Result<Json<Ag
     found.map(Json).ok_or_else(|| Problem::not_found("agent"))
 }
 
-/// The bytes of a key that was validated, for the statement.
+/// The bytes of a validated key, for the statement.
 pub fn checked_key(text: &str) -> Result<[u8; 32]> {
     let key = ed25519::public_key(text);
     key.map(|key| *key)
         .ok_or_else(|| Problem::invalid("public_key", WEAK_KEY))
 }
 
-/// 409: the key belongs to an agent already.
+/// The problem 409: another agent already has the key.
 pub fn key_taken() -> Problem {
     Problem::conflict("key-taken", "Another agent has this key.")
 }
 
 const WEAK_KEY: &str = "must be 32 bytes of Ed25519 in padded base64, and not a weak point";
 
-/// A public key in an input.
+/// Checks a public key in an input.
 pub fn valid_key(text: &str, _: &()) -> garde::Result {
     ed25519::public_key(text)
         .map(|_| ())

@@ -1,4 +1,4 @@
-//! Signing in: ask for a challenge, sign it, get tokens.
+//! Signing in of agents: asking for a challenge, signing it, getting tokens.
 
 use axum::Json;
 use garde::Validate;
@@ -12,19 +12,20 @@ use utoipa::ToSchema;
 
 use crate::{agents, challenge as text, ed25519};
 
-/// Whose challenge.
+/// The key that a challenge is for.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct ChallengeFor {
-    /// Ed25519, base64. It need not be known here: the answer is the same.
+    /// The agent's public key: Ed25519, encoded as base64. Unknown keys get the same answer.
     #[garde(custom(agents::valid_key))]
     public_key: String,
 }
 
-/// A text to sign.
+/// A challenge to sign.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Challenge {
-    /// At most 300 ASCII characters. Sign its bytes.
+    /// The text to sign, byte by byte: at most 300 ASCII characters.
     challenge: String,
+    /// The time at which the challenge expires.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
 }
@@ -32,20 +33,20 @@ pub struct Challenge {
 /// A signed challenge.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct SignedChallenge {
-    /// Ed25519, base64.
+    /// The agent's public key: Ed25519, encoded as base64.
     #[garde(skip)]
     public_key: String,
-    /// As it was given.
+    /// The challenge, unchanged.
     #[garde(skip)]
     challenge: String,
-    /// Ed25519 over the bytes of the challenge, base64.
+    /// The Ed25519 signature over the bytes of the challenge, encoded as base64.
     #[garde(skip)]
     signature: String,
 }
 
-/// Gives a challenge for a key.
+/// Makes a challenge for a key.
 ///
-/// It works once, for 60 seconds, here only. Nothing in the answer tells whether the key is known.
+/// It works once, within 60 seconds, on this server only. The answer does not reveal whether the key is known.
 #[utoipa::path(
     post, path = "/api/agents/challenge", tag = "authentication", request_body = ChallengeFor,
     responses((status = 200, body = Challenge)),
@@ -66,10 +67,10 @@ pub async fn challenge(Input(wanted): Input<ChallengeFor>) -> Result<Json<Challe
     }))
 }
 
-/// Gives tokens for a signed challenge.
+/// Exchanges a signed challenge for tokens.
 ///
-/// 401 `authentication-failed` is the same whatever was wrong: the key, the challenge, its age, its
-/// second use, the signature.
+/// 401 `authentication-failed` is the same whatever was wrong: the key, the challenge, its age, its second use, the
+/// signature.
 #[utoipa::path(
     post, path = "/api/agents/authenticate", tag = "authentication", request_body = SignedChallenge,
     responses(
@@ -84,8 +85,8 @@ pub async fn authenticate(
     Input(signed): Input<SignedChallenge>,
 ) -> Result<Json<Tokens>> {
     let (secret, server) = (secret().await?, server().await?);
-    // The same work for every key: its signature is checked before anything is looked up, so only
-    // who holds a key can learn whether it is known.
+    // Every key costs the same work: its signature is checked before anything is looked up, so only the holder of a key
+    // can learn whether it is known.
     let checked = ed25519::public_key(&signed.public_key).and_then(|key| {
         let (nonce, expires) = text::open(&secret, &server, &key, &signed.challenge)?;
         let verified = ed25519::verifies(&key, signed.challenge.as_bytes(), &signed.signature);
@@ -109,13 +110,13 @@ pub async fn authenticate(
             ],
         )
         .await
-        // Forgotten at this very moment: it registered a day ago and never came.
+        // The account was purged at this very moment: it registered a day ago and never signed in.
         .on_constraint("session_account_id_fkey", failed())?;
     let granted = granted.ok_or_else(failed)?;
     grant(&db, granted, refresh).await.map(Json)
 }
 
-/// A refusal before anything is looked up, on record too.
+/// Refuses before anything is looked up, and records that.
 async fn refuse(db: &Db, client: &Client, key: &str) -> Result<Problem> {
     let key: String = key.chars().take(44).collect();
     db.execute(
@@ -143,7 +144,7 @@ async fn secret() -> Result<[u8; 32]> {
     seal::subkey("authentication challenge").await
 }
 
-/// Our address, as challenges name it.
+/// The server's address, as challenges name it.
 async fn server() -> Result<std::sync::Arc<str>> {
     let server = required_variable("public_url").await?;
     if server.len() > text::MAX_SERVER_BYTES || !server.is_ascii() {

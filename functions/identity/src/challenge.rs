@@ -1,15 +1,15 @@
-//! What an agent signs to authenticate: a text that names this server and its purpose, is good for
-//! a minute, for one key and for one use.
+//! The challenge that an agent signs to authenticate: a text that names this server and its purpose, valid for a
+//! minute, for one key and for one use.
 //!
-//! `gather-authenticate-v1:<server>:<nonce>:<expiry>:<digest of the key>:<mac>`. The MAC is ours, so
-//! nothing is stored until a challenge is used, and asking for one tells nothing of the key.
+//! `gather-authenticate-v1:<server>:<nonce>:<expiry>:<digest of the key>:<mac>`. The MAC is made with the server's
+//! secret, so nothing is stored until a challenge is used, and asking for one reveals nothing about the key.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-/// How long a challenge can be used.
+/// The lifetime of a challenge.
 pub const SECONDS: i64 = 60;
 
 /// The longest server address that leaves a challenge within 300 characters.
@@ -17,10 +17,10 @@ pub const MAX_SERVER_BYTES: usize = 160;
 
 const PURPOSE: &str = "gather-authenticate-v1";
 
-/// The nonce of a challenge, remembered once it is used.
+/// The nonce of a challenge, which is stored once it is used.
 pub type Nonce = [u8; 16];
 
-/// A new challenge for a key, good until a Unix time.
+/// Makes a challenge for a key, valid until a Unix time.
 pub fn issue(
     secret: &[u8; 32],
     server: &str,
@@ -35,13 +35,13 @@ pub fn issue(
     format!("{signed}:{mac}")
 }
 
-/// The nonce and the expiry of a challenge that we issued for this server and this key; `None` for
-/// anything else. The time is not looked at.
+/// The nonce and the expiry of a challenge that this server made for this key; `None` for anything else. The time is
+/// not checked.
 pub fn open(secret: &[u8; 32], server: &str, key: &[u8; 32], text: &str) -> Option<(Nonce, i64)> {
     let (signed, tag) = text.rsplit_once(':')?;
     let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
     mac(secret, signed).verify_slice(&tag).ok()?;
-    // From here on the text is ours: it may be taken apart without care for time.
+    // From here on the text is known to be the server's, so constant time does not matter.
     let rest = signed.strip_prefix(PURPOSE)?.strip_prefix(':')?;
     let rest = rest.strip_prefix(server)?.strip_prefix(':')?;
     let mut fields = rest.split(':');
@@ -55,7 +55,7 @@ pub fn open(secret: &[u8; 32], server: &str, key: &[u8; 32], text: &str) -> Opti
     (for_this_key && fields.next().is_none()).then_some((nonce, expires))
 }
 
-/// Half of SHA-256 is enough to tell keys apart and keeps the text short.
+/// Half of SHA-256 distinguishes keys well enough and keeps the text short.
 fn digest(key: &[u8; 32]) -> [u8; 16] {
     let whole = Sha256::digest(key);
     std::array::from_fn(|at| whole[at])

@@ -1,19 +1,19 @@
-//! Agents' keys and signatures: Ed25519 as RFC 8032 says, strictly.
+//! Agents' keys and signatures: Ed25519 according to RFC 8032, strictly.
 //!
-//! `ed25519-compact` refuses non-canonical encodings and small-order points in both the key and the
-//! signature's R, and an S that is not reduced; the tests here hold it to that.
+//! `ed25519-compact` refuses non-canonical encodings and small-order points in both the key and the signature's R, and
+//! an S that is not reduced. The tests here check that.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_compact::{PublicKey, Signature};
 
-/// A public key that may be registered: canonical, a point, and not of small order.
+/// Parses a public key that may be registered: canonical, a point, and not of small order.
 pub fn public_key(text: &str) -> Option<PublicKey> {
     let key = PublicKey::from_slice(&STANDARD.decode(text).ok()?).ok()?;
     key.validate().is_ok().then_some(key)
 }
 
-/// Whether this is the key's signature (base64) of the message.
+/// Whether a signature (base64) of the message is the key's.
 pub fn verifies(key: &PublicKey, message: &[u8], signature: &str) -> bool {
     let signature = STANDARD.decode(signature).ok();
     let signature = signature.and_then(|bytes| Signature::from_slice(&bytes).ok());

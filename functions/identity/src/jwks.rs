@@ -13,19 +13,25 @@ use utoipa::ToSchema;
 /// The keys that verify access tokens (RFC 7517).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Jwks {
+    /// The keys that are valid or recently retired.
     keys: Vec<Jwk>,
 }
 
-/// One key (RFC 8037).
+/// A public key (RFC 8037).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Jwk {
+    /// The type of key, always `OKP`.
     kty: &'static str,
+    /// The curve, always `Ed25519`.
     crv: &'static str,
+    /// The algorithm, always `EdDSA`.
     alg: &'static str,
+    /// The use of the key, always `sig`.
     #[serde(rename = "use")]
     usage: &'static str,
+    /// The key's id, which tokens and statements name.
     kid: String,
-    /// The public key, base64url.
+    /// The public key, encoded as base64url.
     x: String,
 }
 
@@ -35,10 +41,10 @@ struct Verification {
     public_key: String,
 }
 
-/// The keys that verify access tokens, and those that verify receipts and attestations of skills.
+/// Lists the keys that verify access tokens, receipts and attestations of skills.
 ///
-/// A retired key stays as long as a token that it signed may be valid. Fetch again when a token
-/// names a key that is not here. Keys of attestations stay for good.
+/// A retired key stays listed as long as a token that it signed may be valid. Fetch the keys again when a token names a
+/// key that is not listed. Keys of attestations stay for good.
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", tag = "authentication",
     responses((status = 200, body = Jwks)),
@@ -62,7 +68,7 @@ pub async fn jwks(db: Db) -> Result<impl IntoResponse> {
         })
     });
     let keys = keys.collect::<Result<_>>()?;
-    // Short enough for a rotation: the new key is fetched by whoever meets it anyway.
+    // The cache time is short enough for a rotation, and clients fetch an unknown key anyway.
     Ok((
         [(CACHE_CONTROL, "public, max-age=300")],
         Json(Jwks { keys }),

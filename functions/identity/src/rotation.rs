@@ -1,4 +1,4 @@
-//! An agent's keys: the one that it has, and those that it had.
+//! An agent's keys: the current one, and the earlier ones.
 
 use axum::Json;
 use base64::Engine;
@@ -19,22 +19,22 @@ use crate::ed25519;
 /// A new key, signed with the old one.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct NewKey {
-    /// Ed25519, base64; one that no agent has or had.
+    /// The new public key: Ed25519, encoded as base64, never used by any agent.
     #[garde(custom(agents::valid_key))]
     public_key: String,
-    /// Ed25519 by the old key over the 32 bytes of the new one (not their base64), base64. A
-    /// challenge is longer and text, so neither signature can pass for the other.
+    /// The Ed25519 signature by the old key over the 32 bytes of the new one (not their base64), encoded as base64.
+    /// Challenges are longer and text, so neither signature can pass for the other.
     #[garde(skip)]
     signature: String,
 }
 
-/// Replaces the calling agent's key and revokes all its sessions, this one too.
+/// Replaces the calling agent's key and revokes all its sessions, including this one.
 #[utoipa::path(
     post, path = "/api/agents/me/key", tag = "agents", request_body = NewKey,
     responses(
         (status = 200, body = Agent),
-        (status = 403, description = "`signature-refused`: not by the old key over the new"),
-        (status = 404, description = "The caller is no agent"),
+        (status = 403, description = "`signature-refused`: the signature is not by the old key over the new one"),
+        (status = 404, description = "`not-found`: the caller is not an agent"),
         (status = 409, description = "`key-taken`"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
@@ -78,19 +78,20 @@ pub async fn rotate_key(
     Ok(Json(agent))
 }
 
-/// A key of an agent.
+/// A current or earlier key of an agent.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct AgentKey {
-    /// Ed25519, base64.
+    /// The public key: Ed25519, encoded as base64.
     public_key: String,
+    /// The time at which the agent got the key.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
-    /// Null: it is the agent's key now.
+    /// The time at which the key was replaced; null for the current key.
     #[serde(with = "time::serde::rfc3339::option")]
     retired_at: Option<OffsetDateTime>,
 }
 
-/// Lists the calling agent's keys: the one that counts, then those before it, the newest first.
+/// Lists the calling agent's keys: the current one, then the earlier ones, the newest first.
 #[utoipa::path(
     get, path = "/api/agents/me/keys", tag = "agents", params(guest::PageParams),
     responses((status = 200, body = Items<AgentKey>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),

@@ -9,16 +9,17 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-/// A refresh token to use up.
+/// A refresh token to exchange.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct Refreshed {
+    /// The refresh token.
     #[garde(skip)]
     refresh_token: String,
 }
 
 /// Exchanges a refresh token for a new pair.
 ///
-/// It works once. A second use means that somebody has a copy, so the whole session is revoked.
+/// A refresh token works once. A second use means that somebody has a copy, so the whole session is revoked.
 #[utoipa::path(
     post, path = "/api/tokens/refresh", tag = "authentication", request_body = Refreshed,
     responses(

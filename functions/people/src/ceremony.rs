@@ -1,4 +1,5 @@
-//! What both ceremonies of passkeys need: the site as browsers know it, and the state between the two requests.
+//! The parts that both ceremonies of passkeys share: the site as browsers know it, and the state between the two
+//! requests.
 
 use axum::http::StatusCode;
 use base64::Engine;
@@ -22,24 +23,24 @@ pub const HANDLE_BYTES: usize = 16;
 /// The first half of a ceremony.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Ceremony {
-    /// As JSON, for `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON`.
+    /// The options as JSON, for `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON`.
     #[schema(value_type = Object)]
     pub options: Value,
-    /// To be sent back with the credential: once, within five minutes.
+    /// The state to send back with the credential, once, within five minutes.
     pub state: String,
 }
 
-/// Who we are to browsers.
+/// The identity of this server to browsers.
 pub struct Site {
     /// The domain that passkeys are bound to.
     pub id: RpId,
-    /// Where pages may use them.
+    /// The origin whose pages may use passkeys.
     pub origin: String,
 }
 
 impl Site {
-    /// From the public URL. Passkeys belong to domains: an address of this machine counts as `localhost`, and for any
-    /// other address there are none.
+    /// Derives the site from the public URL. Passkeys belong to domains: an address of this machine counts as
+    /// `localhost`, and with any other address there are none.
     pub async fn ours() -> Result<Self> {
         Self::of(&required_variable("public_url").await?).ok_or_else(|| {
             Problem::new(
@@ -61,7 +62,7 @@ impl Site {
             url.set_host(Some("localhost")).ok()?;
         }
         let domain = url.domain()?;
-        // Elsewhere browsers have no passkeys (Secure Contexts, section 3.1).
+        // Browsers do not offer passkeys elsewhere (Secure Contexts, section 3.1).
         if url.scheme() != "https" && domain != "localhost" {
             return None;
         }

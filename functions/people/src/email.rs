@@ -8,14 +8,14 @@ pub fn valid_email(text: &str, _: &()) -> garde::Result {
         .without_domain_literal()
         .without_display_text();
     let parses = EmailAddress::parse_with_options(text.trim(), options).is_ok();
-    // Quoted local parts are allowed by RFC 5321, used by nobody, and a nuisance wherever they get.
+    // RFC 5321 allows quoted local parts, but nobody uses them, and they cause trouble wherever they get.
     if !parses || !text.is_ascii() || text.len() > 254 || text.contains(['"', '\\']) {
         return Err(garde::Error::new("must be a mail address"));
     }
     Ok(())
 }
 
-/// As addresses are kept and compared.
+/// The form in which addresses are stored and compared.
 pub fn normal_email(text: &str) -> String {
     text.trim().to_ascii_lowercase()
 }

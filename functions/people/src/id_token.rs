@@ -16,11 +16,11 @@ const CLOCK_SECONDS: u64 = 60;
 /// The claims of an ID token.
 pub type Claims = JWTClaims<Extra>;
 
-/// What the ID token says beside the registered claims.
+/// The claims of the ID token beside the registered ones.
 #[derive(Serialize, Deserialize)]
 pub struct Extra {
     pub email: Option<String>,
-    /// Some providers send it as text.
+    /// Some providers send this as text.
     pub email_verified: Option<serde_json::Value>,
     pub preferred_username: Option<String>,
     /// The client that the token was issued to.
@@ -33,7 +33,7 @@ pub struct Keys {
     keys: Vec<Key>,
 }
 
-/// A JSON Web Key (RFC 7517), as much as verifying needs.
+/// The members of a JSON Web Key (RFC 7517) that verifying needs.
 #[derive(Deserialize)]
 struct Key {
     kid: Option<String>,
@@ -95,7 +95,7 @@ fn is_issued_to(client_id: &str, claims: &Claims) -> bool {
 }
 
 impl Key {
-    /// The key's kind decides about the algorithm, and the token must agree.
+    /// The key's kind determines the algorithm, and the token must agree.
     fn verify(&self, algorithm: &str, token: &str, options: VerificationOptions) -> Option<Claims> {
         let bytes = |field: &Option<String>| URL_SAFE_NO_PAD.decode(field.as_deref()?).ok();
         match (self.kty.as_str(), algorithm) {

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::users::{Confirmation, confirm, confirmation_refused};
 
-/// Who leaves says so.
+/// The confirmation of leaving.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct Leaving {
     /// The account's own name, so that nobody leaves by mistake.
@@ -24,13 +24,13 @@ pub struct Leaving {
 
 /// Deletes the calling account.
 ///
-/// What is personal goes, and every session and key ends. What others rely on, such as published skills, stays
-/// under a name that tells nothing. It can't be undone.
+/// Personal data is deleted, and every session and key ends. What others rely on, such as published skills, stays under
+/// an anonymous name. This can't be undone.
 #[utoipa::path(
     post, path = "/api/accounts/me/delete", tag = "accounts", request_body = Leaving,
     responses(
-        (status = 204, description = "Deleted"),
-        (status = 403, description = "`confirmation-refused`: not the account's name, or not its password; `second-factor-required`"),
+        (status = 204, description = "The account was deleted."),
+        (status = 403, description = "`confirmation-refused`: the name or the password is not the account's; `second-factor-required`"),
         (status = 409, description = "`last-admin`"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))

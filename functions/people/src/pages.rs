@@ -1,4 +1,4 @@
-//! The pages that mailed and printed links lead to: plain forms, without any script.
+//! The pages that mailed and printed links lead to: plain forms without scripts.
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
@@ -19,7 +19,7 @@ use crate::{passwords, recovery, users};
 #[derive(Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Link {
-    /// As the mail has it.
+    /// The token, as in the mailed link.
     #[garde(skip)]
     #[serde(default)]
     token: String,
@@ -30,7 +30,7 @@ fn page(status: StatusCode, title: &str, main: &str) -> Response {
     html::form_answer(status, html::document(&format!("{title} · Gather"), &main))
 }
 
-/// A form that is sent to where it stands. `fields` is HTML.
+/// A form that is sent to its own path. `fields` is HTML.
 fn form(token: &str, fields: &str, button: &str) -> String {
     let token = html::escape(token);
     format!(
@@ -44,12 +44,12 @@ const NAME: &str = "<p><label>Name (a-z, 0-9 and -)<br><input name=\"name\" auto
 const CURRENT_PASSWORD: &str = "<p><label>Password<br><input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label></p>";
 const PASSWORD: &str = "<p><label>New password (at least 12 characters)<br><input name=\"password\" type=\"password\" autocomplete=\"new-password\" required minlength=\"12\"></label></p>";
 
-/// A problem as a page.
+/// Shows a problem as a page.
 pub fn problem_page(problem: &Problem) -> Response {
     problem_with(problem, "")
 }
 
-/// A problem as a page, with what to do about it, which is HTML.
+/// Shows a problem as a page, followed by HTML that says what to do about it.
 fn problem_with(problem: &Problem, next: &str) -> Response {
     let mut text = String::new();
     if problem.errors().is_empty() {
@@ -62,21 +62,25 @@ fn problem_with(problem: &Problem, next: &str) -> Response {
     page(problem.status(), "That did not work", &(text + next))
 }
 
-/// A problem of a form, with the form again unless its link is used up.
+/// Shows a problem of a form, with the form again unless its link is used up.
 fn again(problem: &Problem, form: &str) -> Response {
     let expired = "<p>Ask for <a href=\"/account/forgot\">a link for a new password</a>, which proves the address too.</p>";
     let is_over = problem.status() == StatusCode::GONE;
     problem_with(problem, if is_over { expired } else { form })
 }
 
-/// What a form sends.
+/// The fields that a form sends.
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = PageForm)]
 #[serde(default)]
 struct Sent {
+    /// The token of the link.
     token: String,
+    /// The mail address.
     email: String,
+    /// The account's name.
     name: String,
+    /// The new or current password.
     password: String,
 }
 
@@ -84,7 +88,7 @@ fn sent(body: &Bytes) -> Sent {
     serde_urlencoded::from_bytes(body).unwrap_or_default()
 }
 
-/// Asks whether the address shall be proved.
+/// Shows the form that proves a mail address.
 #[utoipa::path(
     get, path = "/account/verify", tag = "pages", params(Link),
     responses((status = 200, body = String, content_type = "text/html"))
@@ -97,15 +101,15 @@ pub async fn verify(Query(link): Query<Link>) -> Response {
     page(StatusCode::OK, "Your mail address", &main)
 }
 
-/// Proves the address.
+/// Proves the mail address with the form.
 #[utoipa::path(
     post, path = "/account/verify", tag = "pages",
     request_body(content = Sent, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, body = String, content_type = "text/html"),
-        (status = 403, body = String, content_type = "text/html", description = "Not the account's password"),
-        (status = 409, body = String, content_type = "text/html", description = "Another account has proved it"),
-        (status = 410, body = String, content_type = "text/html", description = "Used, or too old"),
+        (status = 403, body = String, content_type = "text/html", description = "The password is not the account's."),
+        (status = 409, body = String, content_type = "text/html", description = "Another account has proved the address."),
+        (status = 410, body = String, content_type = "text/html", description = "The link was used, or is too old."),
     ),
     extensions(("x-rate-limit" = json!("strict")))
 )]
@@ -121,7 +125,7 @@ pub async fn verified(db: Db, client: Client, body: Bytes) -> Response {
     }
 }
 
-/// Asks for the new password.
+/// Shows the form for a new password.
 #[utoipa::path(
     get, path = "/account/reset", tag = "pages", params(Link),
     responses((status = 200, body = String, content_type = "text/html"))
@@ -134,15 +138,15 @@ pub async fn reset(Query(link): Query<Link>) -> Response {
     )
 }
 
-/// Sets the new password.
+/// Sets the new password with the form.
 #[utoipa::path(
     post, path = "/account/reset", tag = "pages",
     request_body(content = Sent, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, body = String, content_type = "text/html"),
-        (status = 409, body = String, content_type = "text/html", description = "Another account has proved the address"),
-        (status = 410, body = String, content_type = "text/html", description = "Used, or too old"),
-        (status = 422, body = String, content_type = "text/html", description = "The password won't do, or the account must be named"),
+        (status = 409, body = String, content_type = "text/html", description = "Another account has proved the address."),
+        (status = 410, body = String, content_type = "text/html", description = "The link was used, or is too old."),
+        (status = 422, body = String, content_type = "text/html", description = "The password is too weak, or the account must be named."),
     ),
     extensions(("x-rate-limit" = json!("strict")))
 )]
@@ -161,7 +165,7 @@ pub async fn was_reset(db: Db, client: Client, body: Bytes) -> Response {
             "<p>All sessions were ended. Sign in with the new password.</p>",
         ),
         Err(problem) => {
-            // Which account is asked for where there are several.
+            // The form asks for the account if there are several.
             let is_ambiguous = problem.errors().iter().any(|error| error.field == "name");
             let fields = [if is_ambiguous { NAME } else { "" }, PASSWORD].concat();
             again(&problem, &form(&token, &fields, "Set the password"))
@@ -169,7 +173,7 @@ pub async fn was_reset(db: Db, client: Client, body: Bytes) -> Response {
     }
 }
 
-/// Asks whose password was forgotten.
+/// Shows the form for a forgotten password.
 #[utoipa::path(
     get, path = "/account/forgot", tag = "pages",
     responses((status = 200, body = String, content_type = "text/html"))
@@ -182,7 +186,7 @@ pub async fn forgot() -> Response {
     )
 }
 
-/// Mails the link.
+/// Mails the link that sets a new password.
 #[utoipa::path(
     post, path = "/account/forgot", tag = "pages",
     request_body(content = Sent, content_type = "application/x-www-form-urlencoded"),
@@ -201,7 +205,7 @@ pub async fn forgotten(db: Db, client: Client, body: Bytes) -> Response {
     }
 }
 
-/// Asks who the new admin is.
+/// Shows the form for the new admin.
 #[utoipa::path(
     get, path = "/account/admin", tag = "pages", params(Link),
     responses((status = 200, body = String, content_type = "text/html"))
@@ -218,15 +222,15 @@ fn admin_fields() -> String {
     [EMAIL, NAME, PASSWORD].join("\n")
 }
 
-/// Makes an account that is an admin, by a link that the operator was given.
+/// Creates an admin's account, with a link that the operator was given.
 #[utoipa::path(
     post, path = "/account/admin", tag = "pages",
     request_body(content = Sent, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, body = String, content_type = "text/html"),
-        (status = 409, body = String, content_type = "text/html", description = "The name is taken"),
-        (status = 410, body = String, content_type = "text/html", description = "Used, or too old"),
-        (status = 422, body = String, content_type = "text/html", description = "Some of it won't do"),
+        (status = 409, body = String, content_type = "text/html", description = "The name is already taken."),
+        (status = 410, body = String, content_type = "text/html", description = "The link was used, or is too old."),
+        (status = 422, body = String, content_type = "text/html", description = "Some of the input was refused."),
     ),
     extensions(("x-rate-limit" = json!("strict")))
 )]

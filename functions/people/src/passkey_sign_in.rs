@@ -25,22 +25,24 @@ use crate::ceremony::{
 };
 use crate::sign_in::{NewSession, SignedIn};
 
-/// What a state is sealed for, where it is not for an account.
+/// The owner that a state is sealed for when it does not belong to an account.
 const SIGN_IN: &[u8] = b"sign-in";
 
-/// What the browser signed.
+/// The assertion that the browser signed.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct Assertion {
-    /// As it was given.
+    /// The `state` of the ceremony, unchanged.
     #[garde(skip)]
     state: String,
-    /// `credential.toJSON()`
+    /// The credential, as `credential.toJSON()` returns it.
     #[garde(skip)]
     #[schema(value_type = Object)]
     credential: Value,
 }
 
-/// Begins to sign in with a passkey: what `navigator.credentials.get` needs. It is the same for everybody.
+/// Begins to sign in with a passkey, and returns the options for `navigator.credentials.get`.
+///
+/// They are the same for everybody.
 #[utoipa::path(
     post, path = "/api/sessions/passkey/options", tag = "sessions",
     responses((status = 200, body = Ceremony), (status = 404, description = "`passkeys-unavailable`")),
@@ -57,16 +59,16 @@ pub async fn begin_passkey_sign_in() -> Result<Json<Ceremony>> {
     }))
 }
 
-/// Signs a person in with a passkey. No second factor is asked for: the device has checked who uses it.
+/// Signs a person in with a passkey. A second factor is not needed, because the device has checked its user.
 ///
 /// 401 `authentication-failed` is the same whatever was wrong.
 #[utoipa::path(
     post, path = "/api/sessions/passkey", tag = "sessions", request_body = Assertion,
     responses(
-        (status = 200, body = SignedIn, headers(("Set-Cookie" = String))),
+        (status = 200, body = SignedIn, headers(("Set-Cookie" = String, description = "The cookie of the new session."))),
         (status = 401, description = "`authentication-failed`"),
         (status = 404, description = "`passkeys-unavailable`"),
-        (status = 422, description = "`invalid-input`: the credential is none"),
+        (status = 422, description = "`invalid-input`: the credential is malformed"),
     ),
     extensions(("x-rate-limit" = json!("strict")))
 )]
@@ -119,7 +121,7 @@ pub async fn sign_in_with_passkey(
     session.answer(&db, granted.ok_or_else(failed)?).await
 }
 
-/// A passkey whose signature over our challenge is good.
+/// A passkey whose signature over the challenge is valid.
 struct Verified {
     passkey: Uuid,
     former: Vec<u8>,

@@ -1,7 +1,7 @@
 //! Passkeys (Web Authentication, level 3): a device signs in for its owner, after it has checked that it is them.
 //!
-//! A ceremony has two requests. The first gives what the browser's API wants, and `state`, which comes back with the
-//! second; it is sealed, so nothing is stored until a challenge is used.
+//! A ceremony has two requests. The first returns the options for the browser's API, and `state`, which comes back with
+//! the second. The state is sealed, so nothing is stored until a challenge is used.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -27,48 +27,52 @@ use crate::ceremony::{
 };
 use crate::users::{self, Confirmation};
 
-/// Of one account; `sql/identity/add_passkey.sql` counts them too.
+/// The largest number of passkeys of an account; `sql/identity/add_passkey.sql` checks it too.
 const MOST: usize = 20;
 
-/// A passkey, as its owner knows it.
+/// A passkey, as its owner sees it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Passkey {
+    /// The passkey's id.
     id: Uuid,
+    /// The passkey's name, as its owner chose it.
     #[schema(example = "Laptop")]
     name: String,
-    /// What devices know it by, base64.
+    /// The id by which devices know the passkey, encoded as base64.
     credential_id: String,
-    /// Whether there is a copy of it: in a password manager, or in the device maker's cloud.
+    /// Whether a copy of the passkey exists, in a password manager or in the device maker's cloud.
     backed_up: bool,
+    /// The time at which the passkey was added.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// The time of the last use; null if it was never used.
     #[serde(with = "time::serde::rfc3339::option")]
     last_used_at: Option<OffsetDateTime>,
 }
 
-/// What the browser made of the options.
+/// The credential that the browser made from the options.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct NewPasskey {
-    /// What its owner calls it.
+    /// The passkey's name, for its owner.
     #[garde(length(chars, min = 1, max = 100), custom(printable))]
     #[schema(example = "Laptop", min_length = 1, max_length = 100)]
     name: String,
-    /// As it was given.
+    /// The `state` of the ceremony, unchanged.
     #[garde(skip)]
     state: String,
-    /// `credential.toJSON()`
+    /// The credential, as `credential.toJSON()` returns it.
     #[garde(skip)]
     #[schema(value_type = Object)]
     credential: Value,
 }
 
-/// Begins to add a passkey: what `navigator.credentials.create` needs.
+/// Begins to add a passkey, and returns the options for `navigator.credentials.create`.
 #[utoipa::path(
     post, path = "/api/users/me/passkeys/options", tag = "users", request_body = Confirmation,
     responses(
         (status = 200, body = Ceremony),
         (status = 403, description = "`confirmation-refused`, `second-factor-required`"),
-        (status = 404, description = "The caller is no person, or `passkeys-unavailable`"),
+        (status = 404, description = "`not-found`: the caller is not a person; `passkeys-unavailable`"),
         (status = 409, description = "`too-many-passkeys`"),
         (status = 429, description = "`too-many-attempts`, `rate-limited`"),
     ),
@@ -123,10 +127,10 @@ pub async fn begin_passkey(
     post, path = "/api/users/me/passkeys", tag = "users", request_body = NewPasskey,
     responses(
         (status = 201, body = Passkey),
-        (status = 403, description = "`confirmation-refused`: without a password, the session must be new"),
+        (status = 403, description = "`confirmation-refused`: an account without a password needs a new session"),
         (status = 404, description = "`passkeys-unavailable`"),
         (status = 409, description = "`passkey-exists`, `too-many-passkeys`"),
-        (status = 422, description = "`invalid-input`: not what was asked for, too late, or used already"),
+        (status = 422, description = "`invalid-input`: the credential does not fit the options, comes too late, or was already used"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
 )]
@@ -146,7 +150,7 @@ pub async fn add_passkey(
     let response = Registration::from_json_relaxed(&response).map_err(unreadable)?;
     let options = RegistrationVerificationOptions::<&str, &str> {
         allowed_origins: &[&site.origin],
-        // Some devices say more than they were asked.
+        // Some devices send more members than were asked for.
         error_on_unsolicited_extensions: false,
         ..RegistrationVerificationOptions::default()
     };
@@ -207,10 +211,10 @@ pub async fn list_passkeys(
     Ok(Json(page.answer(passkeys, |passkey| passkey.id)))
 }
 
-/// One of the caller's passkeys.
+/// Reads one of the caller's passkeys.
 #[utoipa::path(
     get, path = "/api/users/me/passkeys/{passkey}", tag = "users",
-    params(("passkey" = Uuid, Path)),
+    params(("passkey" = Uuid, Path, description = "The passkey's id.")),
     responses((status = 200, body = Passkey), (status = 404, description = "`not-found`")),
     security(("token" = ["account:manage"]))
 )]
@@ -230,11 +234,11 @@ pub async fn get_passkey(
     found.map(Json).ok_or_else(|| Problem::not_found("passkey"))
 }
 
-/// Removes a passkey. Sessions that it opened stay.
+/// Removes a passkey. Sessions that it opened stay open.
 #[utoipa::path(
     delete, path = "/api/users/me/passkeys/{passkey}", tag = "users",
-    params(("passkey" = Uuid, Path)),
-    responses((status = 204, description = "Removed"), (status = 404, description = "`not-found`")),
+    params(("passkey" = Uuid, Path, description = "The passkey's id.")),
+    responses((status = 204, description = "The passkey was removed."), (status = 404, description = "`not-found`")),
     security(("token" = ["account:manage"]))
 )]
 pub async fn remove_passkey(
@@ -268,7 +272,7 @@ fn wrong_state() -> Problem {
 }
 
 fn exists() -> Problem {
-    Problem::conflict("passkey-exists", "This passkey was added already.")
+    Problem::conflict("passkey-exists", "This passkey was already added.")
 }
 
 fn too_many() -> Problem {

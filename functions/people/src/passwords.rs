@@ -1,4 +1,4 @@
-//! Passwords: which are good enough, and how they are kept.
+//! Passwords: the rules for new ones, and how they are stored.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use guest::{Problem, Result};
@@ -7,34 +7,34 @@ use principal::seal;
 use sha2::Sha256;
 use unicode_normalization::UnicodeNormalization;
 
-/// The shortest password.
+/// The length of the shortest password, in characters.
 pub const MIN_CHARS: usize = 12;
-/// The longest: more would only cost time.
+/// The length of the longest password, in characters. Longer ones would only cost time.
 pub const MAX_CHARS: usize = 256;
-/// As long as [`MAX_CHARS`] are at most, decomposed into four code points each.
+/// The largest size of a password in bytes: [`MAX_CHARS`] decomposed into four code points each.
 const MAX_BYTES: usize = 4096;
 
-/// Which of the parameters below a hash was made with. When they change, this grows.
+/// The version of the parameters below that a hash was made with. It grows when they change.
 pub const CURRENT_VERSION: i16 = 1;
-/// Argon2id (RFC 9106), one lane, well above the least of OWASP's password storage cheat sheet (12 MiB and three passes): a
-/// twentieth to a tenth of a second in wasm.
+/// The parameters of Argon2id (RFC 9106) with one lane, well above the minimum of OWASP's password storage cheat sheet
+/// (12 MiB and three passes).
 const MEMORY_KIB: u32 = 16 * 1024;
 const PASSES: u32 = 4;
 
-/// The 20,000 most common ones that Django ships with (after Royce Williams's list), those of at least four printable
-/// ASCII characters; sorted.
+/// The 20,000 most common passwords that Django ships with (after Royce Williams's list), limited to those of at least
+/// four printable ASCII characters; sorted.
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// Argon2id of a password. The salt follows from the mail address and a secret that the database never sees: so the
-/// same work is done for known and unknown addresses, before anything is looked up.
+/// Hashes a password with Argon2id. The salt is derived from the mail address and a secret that the database never
+/// sees, so known and unknown addresses cost the same work, before anything is looked up.
 pub async fn hash(email: &str, password: &str) -> Result<[u8; 32]> {
-    // What is refused for a new password is nobody's.
+    // Nobody has a password that is refused for new ones.
     let password = prepared(password).unwrap_or_default();
     derive(&seal::subkey("password").await?, email, &password)
 }
 
-/// A password as it is kept and compared, so that it is the same on every keyboard: the profile OpaqueString of RFC 8265,
-/// with the characters of Unicode's current version in place of a list.
+/// A password in the form in which it is stored and compared, so that it is the same on every keyboard: the profile
+/// OpaqueString of RFC 8265, with the characters of Unicode's current version instead of a list.
 fn prepared(password: &str) -> std::result::Result<String, &'static str> {
     const TOO_LONG: &str = "must have at most 256 characters";
     if password.len() > MAX_BYTES {
@@ -53,7 +53,7 @@ fn prepared(password: &str) -> std::result::Result<String, &'static str> {
     Ok(prepared)
 }
 
-/// ASCII's space for any other space (Unicode's general category Zs).
+/// Replaces any space (Unicode's general category Zs) by ASCII's.
 fn plain_space(c: char) -> char {
     match c {
         '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => {
@@ -77,7 +77,7 @@ fn derive(secret: &[u8; 32], email: &str, password: &str) -> Result<[u8; 32]> {
     Ok(hash)
 }
 
-/// Why a password is not good enough for the person with this address and name; `None`: it is.
+/// The reason why a password is too weak for the person with this address and name; `None` if it is strong enough.
 pub fn weakness(password: &str, email: &str, name: &str) -> Option<&'static str> {
     let password = match prepared(password) {
         Ok(password) => password,
@@ -107,7 +107,7 @@ fn without(text: &str, word: &str) -> String {
     text.replace(word, "")
 }
 
-/// One of the list, as it is, after what people put around such a one, or several times over.
+/// Whether a password is in the list: as it is, without characters that people commonly add, or repeated.
 fn is_common(lower: &str) -> bool {
     let filler = |c: char| c.is_ascii_digit() || c.is_ascii_punctuation() || c == ' ';
     let core = lower.trim_matches(filler);
@@ -123,7 +123,7 @@ fn is_listed(word: &str) -> bool {
     LINES.with(|lines| lines.binary_search(&word).is_ok())
 }
 
-/// `abcabcabc` → `abc`; what is no repetition is left as it is.
+/// Reduces a repetition to its unit, `abcabcabc` to `abc`; leaves other texts as they are.
 fn repeated(text: &str) -> &str {
     let found = (1..=text.len() / 2).find(|unit| {
         text.len().is_multiple_of(*unit)

@@ -1,8 +1,8 @@
 //! Signing in with a provider of OpenID Connect: the authorization code flow with PKCE (OpenID Connect Core 1.0,
 //! RFC 7636, RFC 9700).
 //!
-//! What is remembered between leaving and coming back is sealed in a cookie, so that nothing is stored for those who do
-//! not come back, and nobody can come back in another browser.
+//! The state between leaving and coming back is sealed in a cookie, so that nothing is stored for people who do not
+//! come back, and nobody can come back in another browser.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -33,20 +33,20 @@ use crate::id_token::{Claims, Keys};
 use crate::{pages, sign_in};
 
 const COOKIE: &str = "__Host-gather-provider";
-/// How long somebody may take at the provider.
+/// The longest time that somebody may take at the provider.
 const SECONDS: i64 = 600;
-/// How long the provider may be silent.
+/// The longest silence of the provider.
 const SILENCE: std::time::Duration = std::time::Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-/// The provider, as it was configured.
+/// The provider, as configured.
 struct Provider {
     issuer: Arc<str>,
     client_id: Arc<str>,
     secret: Option<Arc<str>>,
 }
 
-/// What the provider says of itself (OpenID Connect Discovery 1.0).
+/// The provider's description of itself (OpenID Connect Discovery 1.0).
 #[derive(Clone, Deserialize)]
 struct Discovered {
     issuer: String,
@@ -55,7 +55,7 @@ struct Discovered {
     jwks_uri: String,
 }
 
-/// What is in the cookie meanwhile.
+/// The content of the cookie in the meantime.
 #[derive(Serialize, Deserialize)]
 struct Pending {
     state: String,
@@ -64,27 +64,27 @@ struct Pending {
     expires: i64,
 }
 
-/// What the provider sends people back with.
+/// The parameters with which the provider sends people back.
 #[derive(Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Returned {
-    /// What was sent along.
+    /// The state that was sent to the provider.
     #[garde(skip)]
     state: Option<String>,
-    /// The code to exchange.
+    /// The authorization code to exchange.
     #[garde(skip)]
     code: Option<String>,
-    /// Why there is none.
+    /// The reason why there is no code.
     #[garde(skip)]
     error: Option<String>,
 }
 
-/// Sends a browser to the provider that is configured, to sign in there.
+/// Sends a browser to the configured provider, to sign in there.
 #[utoipa::path(
     get, path = "/api/sessions/provider", tag = "sessions",
     responses(
-        (status = 303, description = "To the provider", headers(("Location" = String))),
-        (status = 404, description = "No provider is configured"),
+        (status = 303, description = "The browser goes on to the provider.", headers(("Location" = String, description = "The provider's page for signing in."))),
+        (status = 404, description = "`not-found`: no provider is configured"),
         (status = 502, description = "`provider-unavailable`"),
     ),
     extensions(("x-rate-limit" = json!("strict")))
@@ -125,14 +125,14 @@ pub async fn begin() -> Result<Response> {
     Ok(response)
 }
 
-/// Where the provider sends the browser back to. Opens a session, and sets its cookie.
+/// Receives the browser that the provider sends back, opens a session, and sets its cookie.
 #[utoipa::path(
     get, path = "/api/sessions/provider/callback", tag = "sessions", params(Returned),
     responses(
-        (status = 303, description = "To the front page", headers(("Location" = String), ("Set-Cookie" = String))),
-        (status = 401, body = String, content_type = "text/html", description = "The provider, or what it said, was refused"),
-        (status = 404, description = "No provider is configured"),
-        (status = 502, body = String, content_type = "text/html", description = "The provider can't be reached"),
+        (status = 303, description = "The session is open, and the browser goes on to the front page.", headers(("Location" = String, description = "The path of the front page."), ("Set-Cookie" = String, description = "The cookie of the new session."))),
+        (status = 401, body = String, content_type = "text/html", description = "The provider's answer was refused."),
+        (status = 404, description = "`not-found`: no provider is configured"),
+        (status = 502, body = String, content_type = "text/html", description = "The provider can't be reached."),
     ),
     extensions(("x-rate-limit" = json!("strict")))
 )]
@@ -204,7 +204,7 @@ async fn come_back(
     sign_in::open(db, account, "provider", None, client).await
 }
 
-/// The account of whom the provider vouches for, made if there is none.
+/// The account of the person that the provider vouches for, created if it does not exist.
 async fn account(db: &Db, provider: &Provider, client: &Client, claims: Claims) -> Result<Uuid> {
     #[derive(Deserialize)]
     struct Row {
@@ -241,7 +241,7 @@ async fn account(db: &Db, provider: &Provider, client: &Client, claims: Claims) 
     row.account.ok_or_else(|| refused("suspended account"))
 }
 
-/// A name of ours from what somebody is called elsewhere.
+/// Derives an account name from the name at the provider.
 fn name(wished: &str) -> String {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let lower = wished.to_ascii_lowercase();
@@ -250,7 +250,7 @@ fn name(wished: &str) -> String {
         .filter(|word| !word.is_empty())
         .collect();
     let mut name = words.join("-");
-    // With `user-` before it, it is a name still.
+    // With `user-` in front it is still a valid name.
     name.truncate(35);
     let is_name = name.len() >= 3 && name.parse::<Uuid>().is_err();
     if is_name {
@@ -275,7 +275,8 @@ impl Provider {
         })
     }
 
-    /// Asked for again after some minutes: whoever comes need not wait for it, nor make us ask.
+    /// The description is fetched again after some minutes, so that people need not wait for it, nor cause requests at
+    /// will.
     async fn discover(&self) -> Result<Discovered> {
         thread_local! {
             static KNOWN: RefCell<Option<(Discovered, i64)>> = const { RefCell::new(None) };
@@ -298,7 +299,7 @@ impl Provider {
         Ok(discovered)
     }
 
-    /// The ID token for a code.
+    /// Exchanges a code for the ID token.
     async fn exchange(
         &self,
         discovered: &Discovered,
@@ -349,7 +350,7 @@ async fn callback() -> Result<String> {
     Ok(format!("{server}/api/sessions/provider/callback"))
 }
 
-/// The provider's answer as JSON.
+/// Requests JSON from the provider.
 async fn ask<T: DeserializeOwned>(
     method: Method,
     url: &str,
@@ -372,7 +373,7 @@ async fn ask<T: DeserializeOwned>(
     let response = fetch_whole(request, MAX_ANSWER_BYTES)
         .await
         .map_err(unavailable)?;
-    // What it refuses is ours to explain: the code was used, or the client's secret is wrong.
+    // The client can't act on a refusal here: the code was used, or the client's secret is wrong.
     if !response.status().is_success() {
         return Err(unavailable(format_args!(
             "{url} answered {}",
@@ -390,7 +391,7 @@ fn redirect(location: &str) -> Result<Response> {
     Ok(response)
 }
 
-/// 401, with what was refused for the log only.
+/// The problem 401. The cause goes to the log only.
 fn refused(what: &str) -> Problem {
     guest::info!(
         "a sign-in with the provider was refused",
@@ -407,7 +408,7 @@ fn refusal() -> Problem {
     )
 }
 
-/// 502, with the reason for the log only.
+/// The problem 502. The cause goes to the log only.
 fn unavailable(why: impl std::fmt::Display) -> Problem {
     guest::warn!("the provider can't be used", cause = why.to_string());
     Problem::new(

@@ -1,4 +1,4 @@
-//! Changed and forgotten passwords.
+//! Changing passwords, and replacing forgotten ones.
 
 use axum::http::StatusCode;
 use garde::Validate;
@@ -13,37 +13,39 @@ use uuid::Uuid;
 use crate::email::{normal_email, valid_email};
 use crate::{passwords, users};
 
-/// The old password and a new one.
+/// A new password, with the current one.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct PasswordChange {
+    /// The current password.
     #[garde(skip)]
     #[schema(format = Password)]
     current_password: String,
-    /// At least 12 characters; not a common one, nor made of the name or the address.
+    /// The new password: at least 12 characters, not a common one, and not derived from the name or the address.
     #[garde(skip)]
     #[schema(format = Password, min_length = 12)]
     password: String,
 }
 
-/// Whose password was forgotten.
+/// The mail address of a person who forgot their password.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct Forgotten {
+    /// The person's mail address.
     #[garde(custom(valid_email))]
     #[schema(example = "grace@example.org")]
     email: String,
 }
 
-/// A new password, by the token of the mailed link.
+/// A new password, with the token of the mailed link.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct Reset {
-    /// Of the mailed link.
+    /// The token of the mailed link.
     #[garde(skip)]
     pub token: String,
-    /// Which account, where several claim the address and none has proved it.
+    /// The account's name, needed if several accounts claim the address and none has proved it.
     #[garde(inner(length(bytes, max = 60), custom(printable)))]
     #[schema(example = "grace")]
     pub name: Option<String>,
-    /// At least 12 characters; not a common one, nor made of the address.
+    /// The new password: at least 12 characters, not a common one, and not derived from the address.
     #[garde(skip)]
     #[schema(format = Password, min_length = 12)]
     pub password: String,
@@ -53,9 +55,9 @@ pub struct Reset {
 #[utoipa::path(
     put, path = "/api/users/me/password", tag = "users", request_body = PasswordChange,
     responses(
-        (status = 204, description = "Changed"),
-        (status = 403, description = "`confirmation-refused`: not the current password"),
-        (status = 404, description = "The caller is no person"),
+        (status = 204, description = "The password was changed."),
+        (status = 403, description = "`confirmation-refused`: the current password is wrong"),
+        (status = 404, description = "`not-found`: the caller is not a person"),
         (status = 429, description = "`too-many-attempts`, `rate-limited`"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
@@ -78,13 +80,13 @@ pub async fn change(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Mails a link that sets a new password: it works once, for 30 minutes.
+/// Mails a link that sets a new password. It works once, within 30 minutes.
 ///
-/// The answer is the same whether the address is known or not. The mail goes to the address, whoever asks: where several
-/// accounts claim it and none has proved it, the link works for each of them.
+/// The answer is the same whether the address is known or not. The mail goes to the address, whoever asks. If several
+/// accounts claim the address and none has proved it, the link works for each of them.
 #[utoipa::path(
     post, path = "/api/users/password/forgot", tag = "users", request_body = Forgotten,
-    responses((status = 202, description = "If an active account has this address, a mail is on its way, unless the address got one within the last minute, or five within the last hour")),
+    responses((status = 202, description = "If an active account has this address, a mail is on its way, unless the address got one within the last minute, or five within the last hour.")),
     extensions(("x-rate-limit" = json!("strict")))
 )]
 pub async fn forgot(
@@ -96,7 +98,7 @@ pub async fn forgot(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Has the link mailed, if somebody has the address.
+/// Queues the mail with the link, if an account has the address.
 pub async fn mail_reset(db: &Db, client: &Client, email: &str) -> Result<()> {
     db.execute(
         "select identity.forget_password($1, $2)",
@@ -106,14 +108,14 @@ pub async fn mail_reset(db: &Db, client: &Client, email: &str) -> Result<()> {
     Ok(())
 }
 
-/// Sets a new password by a mailed link, which proves the address too. All sessions end.
+/// Sets a new password with a mailed link, which proves the address too. All sessions end.
 #[utoipa::path(
     post, path = "/api/users/password/reset", tag = "users", request_body = Reset,
     responses(
-        (status = 204, description = "Set"),
-        (status = 409, description = "`email-taken`: another account has proved the address at this moment"),
+        (status = 204, description = "The password was set."),
+        (status = 409, description = "`email-taken`: another account has just proved the address"),
         (status = 410, description = "`link-expired`"),
-        (status = 422, description = "`invalid-input`: the password won't do, or several accounts claim the address and `name` must say which"),
+        (status = 422, description = "`invalid-input`: the password is too weak, or several accounts claim the address and `name` must name one"),
     ),
     extensions(("x-rate-limit" = json!("strict")))
 )]
@@ -130,14 +132,14 @@ pub async fn reset_password(db: &Db, client: &Client, given: Reset) -> Result<()
     set(db, Proof::Link { link, account }, hash, client).await
 }
 
-/// The account that an address stands for: the one that is named, or the only one.
+/// The account that an address stands for: the named one, or the only one.
 async fn claimant(db: &Db, email: &str, name: Option<String>) -> Result<Uuid> {
     #[derive(Deserialize)]
     struct Row {
         id: Uuid,
         name: String,
     }
-    // Who lost theirs among many that strangers made can name it all the same.
+    // People whose account is among many that strangers made can name it all the same.
     let claims: Vec<Row> = db
         .many(
             "select a.id, a.name from identity.claims_of($1) as c (id) join identity.account a on a.id = c.id
@@ -161,9 +163,9 @@ async fn claimant(db: &Db, email: &str, name: Option<String>) -> Result<Uuid> {
     }
 }
 
-/// What lets a password be set.
+/// The proof that allows setting a password.
 enum Proof<'a> {
-    /// The one of now, which was checked a moment ago. This session stays.
+    /// The current password, which was just checked. This session stays.
     Password { caller: &'a Caller, old: [u8; 32] },
     /// A mailed link, to an account that its address stands for.
     Link { link: Uuid, account: Uuid },

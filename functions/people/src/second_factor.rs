@@ -19,15 +19,15 @@ use crate::users;
 use crate::users::Confirmation;
 
 const RECOVERY_CODES: usize = 10;
-/// Without letters and digits that look alike.
+/// The alphabet of recovery codes, without letters and digits that look alike.
 const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz123456789";
 
-/// The secret for an authenticator; it counts once a code of it is confirmed.
+/// A secret for an authenticator. It takes effect once one of its codes is confirmed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewSecret {
-    /// Base32.
+    /// The secret, encoded as base32.
     secret: String,
-    /// For a QR code.
+    /// The URI to show as a QR code.
     #[schema(example = "otpauth://totp/Gather:grace?secret=…&issuer=Gather")]
     uri: String,
 }
@@ -36,33 +36,35 @@ pub struct NewSecret {
 #[derive(Deserialize, Validate, ToSchema)]
 #[schema(as = SecondFactorCode)]
 pub struct Code {
+    /// The six digits that the authenticator shows.
     #[garde(skip)]
     #[schema(example = "123456")]
     code: String,
 }
 
-/// What to keep for when the authenticator is lost.
+/// The codes to keep for the case that the authenticator is lost.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RecoveryCodes {
-    /// Each works once, in place of a code. Shown now and never again.
+    /// The recovery codes. Each works once, instead of a code of the authenticator. They are shown only now.
     recovery_codes: Vec<String>,
 }
 
-/// A person's password.
+/// A person's password, as a confirmation.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct Password {
+    /// The person's password.
     #[garde(skip)]
     #[schema(format = Password)]
     password: String,
 }
 
-/// Makes a secret for an authenticator. It counts once it is confirmed.
+/// Makes a secret for an authenticator. It takes effect once it is confirmed.
 #[utoipa::path(
     post, path = "/api/users/me/second-factor", tag = "users", request_body = Password,
     responses(
         (status = 200, body = NewSecret),
         (status = 403, description = "`confirmation-refused`"),
-        (status = 404, description = "The caller is no person"),
+        (status = 404, description = "`not-found`: the caller is not a person"),
         (status = 409, description = "`second-factor-exists`"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
@@ -111,7 +113,7 @@ struct Kept {
     post, path = "/api/users/me/second-factor/confirm", tag = "users", request_body = Code,
     responses(
         (status = 200, body = RecoveryCodes),
-        (status = 409, description = "`second-factor-absent`: nothing is waiting to be confirmed"),
+        (status = 409, description = "`second-factor-absent`: there is no secret to confirm"),
         (status = 422, description = "`invalid-input`: the code is wrong"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
@@ -155,9 +157,9 @@ pub async fn confirm(
 #[utoipa::path(
     delete, path = "/api/users/me/second-factor", tag = "users", request_body = Confirmation,
     responses(
-        (status = 204, description = "Removed"),
+        (status = 204, description = "The second factor was removed."),
         (status = 403, description = "`confirmation-refused`, `second-factor-required`"),
-        (status = 404, description = "The caller is no person"),
+        (status = 404, description = "`not-found`: the caller is not a person"),
         (status = 409, description = "`second-factor-absent`"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
@@ -190,16 +192,16 @@ fn absent() -> Problem {
     )
 }
 
-/// How a code stands to the second factor that an account has, or has not.
+/// The result of checking a code against the account's second factor.
 pub enum Given {
-    /// It is right, or none is needed.
+    /// The code is right, or the account does not need one.
     Enough,
     Missing,
-    /// It is on record.
+    /// The failure was recorded.
     Wrong,
 }
 
-/// Looks at the code that came with a right password. It is used up.
+/// Checks and uses up the code that came with a right password.
 pub async fn given(
     db: &Db,
     client: &Client,
@@ -224,7 +226,7 @@ pub async fn given(
     Ok(Given::Wrong)
 }
 
-/// Whether a code is good for the account now. It is used up.
+/// Whether a code is valid for the account now. A valid code is used up.
 async fn accepts(db: &Db, account: Uuid, sealed: &str, code: &str) -> Result<bool> {
     let code = code.trim();
     let is_digits = code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
@@ -252,26 +254,26 @@ async fn open(account: Uuid, sealed: &[u8]) -> Result<Vec<u8>> {
     })
 }
 
-/// The time step, of now or next to it, whose code this is.
+/// The time step, the current one or a neighbour, that a code belongs to.
 fn step(secret: &[u8], code: &str) -> Option<i64> {
     let now = OffsetDateTime::now_utc().unix_timestamp();
     let step = totp(secret)?.check(code, now.try_into().ok()?)?;
     step.try_into().ok()
 }
 
-/// Six digits by SHA-1 every 30 s, as all authenticators have it.
+/// Six digits by SHA-1 every 30 s, which all authenticators support.
 fn totp(secret: &[u8]) -> Option<Totp> {
     Builder::new().with_secret(secret).build().ok()
 }
 
-/// Ten characters, 50 bits.
+/// Makes a recovery code of ten characters, 50 bits.
 fn recovery_code() -> String {
     let characters = seal::random::<10>().map(|byte| ALPHABET[usize::from(byte % 32)]);
     let text = String::from_utf8_lossy(&characters).into_owned();
     format!("{}-{}", &text[..5], &text[5..])
 }
 
-/// Under a key of ours: 50 bits alone could be tried out by who has the database.
+/// Hashes a recovery code under a secret key, because somebody with the database could try out 50 bits.
 async fn recovery_hash(code: &str) -> Result<[u8; 32]> {
     let key = seal::subkey("recovery code").await?;
     let code: String = code

@@ -1,4 +1,4 @@
-//! Where an account is signed in.
+//! The sessions of an account.
 
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
@@ -17,19 +17,23 @@ use crate::sign_in;
 /// A session that has neither ended nor expired.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Session {
+    /// The session's id.
     id: Uuid,
-    /// Whether it is the one of this request.
+    /// Whether this request belongs to the session.
     current: bool,
-    /// How it was opened: `key`, `password`, `passkey` or `provider`.
+    /// The way in which the session was opened: `key`, `password`, `passkey` or `provider`.
     method: String,
-    /// From where; of IPv6 the network.
+    /// The address that opened the session; for IPv6 the network.
     address: Option<String>,
-    /// What the client said it is.
+    /// The user agent, as the client stated it.
     user_agent: Option<String>,
+    /// The time at which the session was opened.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// The time at which the session was last refreshed.
     #[serde(with = "time::serde::rfc3339")]
     refreshed_at: OffsetDateTime,
+    /// The time at which the session ends unless it is refreshed.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
 }
@@ -53,19 +57,19 @@ pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items
     Ok(Json(page.answer(sessions, |session| session.id)))
 }
 
-/// The session of this request, and what a page of ours needs to change anything.
+/// The session of this request, with the token that pages of this site need for changes.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Current {
     #[serde(flatten)]
     session: Session,
-    /// For `X-CSRF-Token`, where the session was presented by its cookie.
+    /// The value for `X-CSRF-Token`; null unless the session was presented by its cookie.
     csrf_token: Option<String>,
 }
 
-/// The session of this request.
+/// Reads the session of this request.
 #[utoipa::path(
     get, path = "/api/sessions/current", tag = "sessions",
-    responses((status = 200, body = Current), (status = 404, description = "The caller has no session")),
+    responses((status = 200, body = Current), (status = 404, description = "`not-found`: the request does not belong to a session")),
     security(("token" = ["account:manage"]))
 )]
 pub async fn current(db: Db, caller: Caller, headers: HeaderMap) -> Result<Json<Current>> {
@@ -84,10 +88,10 @@ pub async fn current(db: Db, caller: Caller, headers: HeaderMap) -> Result<Json<
     }))
 }
 
-/// Ends the session of this request, and takes the cookie away.
+/// Ends the session of this request, and removes the cookie.
 #[utoipa::path(
     delete, path = "/api/sessions/current", tag = "sessions",
-    responses((status = 204, description = "Ended"), (status = 404, description = "The caller has no session")),
+    responses((status = 204, description = "The session was ended."), (status = 404, description = "`not-found`: the request does not belong to a session")),
     security(("token" = ["account:manage"]))
 )]
 pub async fn end_current(db: Db, caller: Caller, client: Client) -> Result<Response> {
@@ -97,10 +101,10 @@ pub async fn end_current(db: Db, caller: Caller, client: Client) -> Result<Respo
     Ok(response)
 }
 
-/// Ends all of the caller's sessions, this one too.
+/// Ends all of the caller's sessions, including this one.
 #[utoipa::path(
     delete, path = "/api/sessions", tag = "sessions",
-    responses((status = 204, description = "Ended"), (status = 404, description = "There is none")),
+    responses((status = 204, description = "All sessions were ended."), (status = 404, description = "`not-found`: the caller has no session")),
     security(("token" = ["account:manage"]))
 )]
 pub async fn end_all(db: Db, caller: Caller, client: Client) -> Result<Response> {
@@ -113,8 +117,8 @@ pub async fn end_all(db: Db, caller: Caller, client: Client) -> Result<Response>
 /// Ends one of the caller's sessions.
 #[utoipa::path(
     delete, path = "/api/sessions/{session}", tag = "sessions",
-    params(("session" = Uuid, Path)),
-    responses((status = 204, description = "Ended"), (status = 404, description = "`not-found`")),
+    params(("session" = Uuid, Path, description = "The session's id.")),
+    responses((status = 204, description = "The session was ended."), (status = 404, description = "`not-found`")),
     security(("token" = ["account:manage"]))
 )]
 pub async fn end(
@@ -127,7 +131,7 @@ pub async fn end(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// One session, or all. Their access tokens are refused everywhere within 2 s.
+/// Ends one session, or all. Their access tokens are refused everywhere within 2 s.
 async fn revoke(db: &Db, caller: &Caller, client: &Client, session: Option<Uuid>) -> Result<()> {
     let ended: Vec<serde_json::Value> = db
         .many(

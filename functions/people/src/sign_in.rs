@@ -1,4 +1,4 @@
-//! People sign in: a password, a code where there is a second factor, then tokens and the session cookie.
+//! Signing in of people: a password, a code if there is a second factor, then tokens and the session cookie.
 
 use axum::Json;
 use axum::http::header::SET_COOKIE;
@@ -18,48 +18,51 @@ use crate::email::normal_email;
 use crate::second_factor::Given;
 use crate::{passwords, second_factor};
 
-/// As long as a session lasts without being refreshed.
+/// The lifetime of a session without a refresh.
 const COOKIE_SECONDS: i64 = 30 * 24 * 60 * 60;
 
-/// Who signs in.
+/// The credentials of a person who signs in.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct Credentials {
+    /// The person's mail address.
     #[garde(length(bytes, max = 254), custom(printable))]
     #[schema(example = "grace@example.org", max_length = 254)]
     email: String,
+    /// The person's password.
     #[garde(skip)]
     #[schema(format = Password)]
     password: String,
-    /// Of the second factor, where there is one: six digits, or a recovery code.
+    /// The code of the second factor, if the account has one: six digits, or a recovery code.
     #[garde(skip)]
     code: Option<String>,
 }
 
-/// A new session: tokens for programs, and for browsers a cookie beside this body.
+/// A new session: tokens for programs, and a cookie beside this body for browsers.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignedIn {
     #[serde(flatten)]
     tokens: Tokens,
-    /// With the cookie, a change needs this as `X-CSRF-Token`.
+    /// The value of `X-CSRF-Token` that changes with the cookie need.
     csrf_token: String,
 }
 
-/// What a password opened.
+/// The account that a password opened.
 #[derive(Deserialize)]
 pub struct Opened {
     pub account: Uuid,
-    /// The sealed secret of the second factor.
+    /// The sealed secret of the second factor, if there is one.
     pub totp: Option<String>,
 }
 
 /// Signs a person in.
 ///
-/// 401 `authentication-failed` is the same whatever was wrong; `second-factor-required` comes after the right password
-/// of an account that has one. After a few failures each further one costs a growing delay: 429 `too-many-attempts`.
+/// 401 `authentication-failed` is the same whatever was wrong. `second-factor-required` follows the right password of
+/// an account with a second factor. After a few failures each further one costs a growing delay: 429
+/// `too-many-attempts`.
 #[utoipa::path(
     post, path = "/api/sessions", tag = "sessions", request_body = Credentials,
     responses(
-        (status = 200, body = SignedIn, headers(("Set-Cookie" = String))),
+        (status = 200, body = SignedIn, headers(("Set-Cookie" = String, description = "The cookie of the new session."))),
         (status = 401, description = "`authentication-failed`, `second-factor-required`"),
         (status = 429, description = "`too-many-attempts`, `rate-limited`"),
     ),
@@ -84,8 +87,8 @@ pub async fn sign_in(db: Db, client: Client, Input(given): Input<Credentials>) -
     open(&db, opened.account, "password", Some(hash), client).await
 }
 
-/// Opens a session of an account in a browser or a program, unless the account or its password has changed since it was
-/// checked.
+/// Opens a session of an account for a browser or a program, unless the account or its password has changed since it
+/// was checked.
 pub async fn open(
     db: &Db,
     account: Uuid,
@@ -112,9 +115,9 @@ pub async fn open(
 
 /// The secrets of a session that is about to be opened.
 pub struct NewSession {
-    /// Its first refresh token.
+    /// The first refresh token.
     pub refresh: Secret,
-    /// Whose it will be, with the cookie's hash.
+    /// The client that the session is for, with the cookie's hash.
     pub client: Client,
     cookie: Secret,
 }
@@ -129,7 +132,7 @@ impl NewSession {
         }
     }
 
-    /// Tells the secrets, once the session is open.
+    /// Answers with the secrets, once the session is open.
     pub async fn answer(self, db: &Db, granted: Granted) -> Result<Response> {
         let cookie = self.cookie.text();
         let signed_in = SignedIn {
@@ -142,12 +145,12 @@ impl NewSession {
     }
 }
 
-/// Takes the session cookie away.
+/// Removes the session cookie.
 pub fn clear_cookie(response: &mut Response) -> Result<()> {
     set_cookie(response, SESSION_COOKIE, "", 0)
 }
 
-/// A cookie that scripts can't read, for so many seconds.
+/// Sets a cookie that scripts can't read, for a number of seconds.
 pub fn set_cookie(response: &mut Response, name: &str, value: &str, seconds: i64) -> Result<()> {
     let cookie = Cookie::build((name, value))
         .path("/")
@@ -161,7 +164,7 @@ pub fn set_cookie(response: &mut Response, name: &str, value: &str, seconds: i64
     Ok(())
 }
 
-/// 429 while the passwords of this address are not looked at.
+/// Refuses with 429 while passwords for this address are not checked.
 pub async fn wait(db: &Db, email: &str, client: &Client) -> Result<()> {
     #[derive(Deserialize)]
     struct Row {
@@ -184,8 +187,8 @@ pub async fn wait(db: &Db, email: &str, client: &Client) -> Result<()> {
     Err(problem.retry_after(row.seconds))
 }
 
-/// Whose address and password this is, or whether it is this account's. The hash comes before anything is looked up, so
-/// that the time tells nothing.
+/// Finds the account with this address and password, or checks one account. The hash is computed before anything is
+/// looked up, so that the time reveals nothing.
 pub async fn check_password(
     db: &Db,
     client: &Client,
@@ -208,7 +211,7 @@ fn failed() -> Problem {
     )
 }
 
-/// The password was right, and is not enough.
+/// The problem that the password was right but not enough.
 pub fn second_factor_required(status: StatusCode) -> Problem {
     Problem::new(
         status,

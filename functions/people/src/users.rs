@@ -17,66 +17,78 @@ use crate::passwords;
 use crate::second_factor::{self, Given};
 use crate::sign_in::{self, Opened, second_factor_required};
 
-/// A person, as they see themselves.
+/// A person, as that person sees it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct User {
+    /// The account's id.
     pub id: Uuid,
+    /// The account's name.
     #[schema(example = "grace")]
     pub name: String,
+    /// The person's mail address.
     #[schema(example = "grace@example.org")]
     pub email: String,
+    /// Whether the address is proved.
     pub email_verified: bool,
     /// Public, as the name is: `GET /api/profiles/{name}` shows both.
     pub description: String,
-    /// Whether signing in needs a code.
+    /// Whether signing in with the password needs a code.
     pub second_factor: bool,
+    /// The account's status: `active` or `suspended`.
     pub status: String,
+    /// The account's roles, from the least to the most powerful.
     pub roles: Vec<String>,
+    /// The time at which the person registered.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
 
-/// A new person.
+/// A person to register.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct NewUser {
+    /// The person's mail address.
     #[garde(custom(valid_email))]
     #[schema(example = "grace@example.org", max_length = 254)]
     pub email: String,
-    /// 3 to 40 of a-z, 0-9 and `-`; one space of names with agents.
+    /// The account's name: 3 to 40 characters out of a-z, 0-9 and `-`. Agents and people share one namespace.
     #[garde(custom(valid_name))]
     #[schema(example = "grace", pattern = "^[a-z0-9-]{3,40}$")]
     pub name: String,
-    /// At least 12 characters; not a common one, nor made of the name or the address.
+    /// The password: at least 12 characters, not a common one, and not derived from the name or the address.
     #[garde(skip)]
     #[schema(format = Password, min_length = 12)]
     pub password: String,
 }
 
-/// The new person as anybody may know it.
+/// The new person, without what the answer must not reveal.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Registered {
+    /// The account's id.
     pub id: Uuid,
+    /// The account's name.
     pub name: String,
+    /// The person's mail address.
     pub email: String,
-    /// False until the link in the mail was opened.
+    /// Whether the address is proved. It is not until the link in the mail was opened.
     pub email_verified: bool,
+    /// The time at which the person registered.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
 
-/// What proves an address.
+/// The proof of a mail address.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct Proof {
-    /// Of the mailed link.
+    /// The token of the mailed link.
     #[garde(skip)]
     token: String,
-    /// The account's. Somebody else may have registered with the address of whoever reads the mail.
+    /// The account's password, because somebody else may have registered with the address of the reader of the mail.
     #[garde(skip)]
     #[schema(format = Password)]
     password: String,
 }
 
-/// What the database says of a new account.
+/// A new account, as stored in the database.
 #[derive(Deserialize)]
 struct NewAccount {
     id: Uuid,
@@ -87,11 +99,11 @@ struct NewAccount {
 
 /// Registers a person, and mails a link that proves the address.
 ///
-/// No token is needed. Signing in works at once. The answer is the same where somebody has the address already; that
-/// one is told by mail. Several accounts may claim an address: the first that proves it has it.
+/// No token is needed, and signing in works at once. The answer is the same if another account has proved the address;
+/// its owner is told by mail. Several accounts may claim an address: the first that proves it has it.
 #[utoipa::path(
     post, path = "/api/users/register", tag = "users", request_body = NewUser,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
         (status = 201, body = Registered, headers(("Location" = String))),
         (status = 409, description = "`name-taken`, `idempotency-mismatch`"),
@@ -130,7 +142,7 @@ pub async fn register(
     Ok(Created::at("/api/users/me", registered))
 }
 
-/// The hash of a new password, if it is good enough.
+/// The hash of a new password, if it is strong enough.
 pub async fn checked(password: &str, email: &str, name: &str) -> Result<[u8; 32]> {
     match passwords::weakness(password, email, name) {
         Some(why) => Err(Problem::invalid("password", why)),
@@ -142,9 +154,9 @@ pub async fn checked(password: &str, email: &str, name: &str) -> Result<[u8; 32]
 #[utoipa::path(
     post, path = "/api/users/verify", tag = "users", request_body = Proof,
     responses(
-        (status = 204, description = "Proved"),
-        (status = 403, description = "`confirmation-refused`: not the account's password"),
-        (status = 409, description = "`email-taken`: another account has proved it meanwhile"),
+        (status = 204, description = "The address is proved."),
+        (status = 403, description = "`confirmation-refused`: the password is not the account's"),
+        (status = 409, description = "`email-taken`: another account has proved the address in the meantime"),
         (status = 410, description = "`link-expired`"),
     ),
     extensions(("x-rate-limit" = json!("strict")))
@@ -181,14 +193,14 @@ pub async fn verify_email(db: &Db, client: &Client, token: &str, password: &str)
     Err(confirmation_refused())
 }
 
-/// 409: an address belongs to the account that proved it first.
+/// The problem 409: an address belongs to the account that proved it first.
 pub fn email_taken() -> Problem {
     let detail =
         "Another account has proved this address. Sign in with that one, or reset its password.";
     Problem::conflict("email-taken", detail)
 }
 
-/// A mailed link that is good still, and the address that it went to.
+/// The account of a mailed link that is still valid, and the address that it was sent to.
 pub async fn opened_link(db: &Db, token: &str, purpose: &str) -> Result<(Uuid, String)> {
     #[derive(Deserialize)]
     struct Row {
@@ -204,7 +216,7 @@ pub async fn opened_link(db: &Db, token: &str, purpose: &str) -> Result<(Uuid, S
     Ok((link, row.email.ok_or_else(link_expired)?))
 }
 
-/// 410: a link that is used up, too old, or none of ours.
+/// The problem 410: the link is used up, too old, or was not made here.
 pub fn link_expired() -> Problem {
     Problem::new(
         StatusCode::GONE,
@@ -213,16 +225,16 @@ pub fn link_expired() -> Problem {
     )
 }
 
-/// Mails the link that proves the address once more.
+/// Mails the link that proves the address again.
 ///
-/// An account without a password gets a link to choose one, which proves the address too. The answer is the same where
+/// An account without a password gets a link to choose one, which proves the address too. The answer is the same if
 /// another account has proved the address; its owner gets a mail that says so.
 #[utoipa::path(
     post, path = "/api/users/me/verification", tag = "users",
     responses(
-        (status = 202, description = "A mail is on its way, unless the address got the same one within the last minute, or five such within the last hour"),
-        (status = 404, description = "The caller is no person"),
-        (status = 409, description = "`email-verified`: there is nothing left to prove"),
+        (status = 202, description = "A mail is on its way, unless the address got the same mail within the last minute, or five of them within the last hour."),
+        (status = 404, description = "`not-found`: the caller is not a person"),
+        (status = 409, description = "`email-verified`: the address is already proved"),
     ),
     security(("token" = ["account:manage"])), extensions(("x-rate-limit" = json!("strict")))
 )]
@@ -248,20 +260,20 @@ pub async fn verify_again(db: Db, caller: Caller) -> Result<StatusCode> {
     }
 }
 
-/// The calling person.
+/// Reads the calling person.
 #[utoipa::path(
     get, path = "/api/users/me", tag = "users",
-    responses((status = 200, body = User), (status = 404, description = "The caller is no person")),
+    responses((status = 200, body = User), (status = 404, description = "`not-found`: the caller is not a person")),
     security(("token" = []))
 )]
 pub async fn me(db: Db, caller: Caller) -> Result<Json<User>> {
     read(&db, caller.id).await.map(Json)
 }
 
-/// What a person changes of themselves. What is absent stays.
+/// The changes to a person. Absent properties stay as they are.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct UserChange {
-    /// For anybody to read.
+    /// What the person says about themselves, for anybody to read.
     #[garde(inner(length(chars, max = 1000), custom(printable)))]
     #[schema(max_length = 1000)]
     description: Option<String>,
@@ -270,7 +282,7 @@ pub struct UserChange {
 /// Changes the calling person.
 #[utoipa::path(
     patch, path = "/api/users/me", tag = "users", request_body = UserChange,
-    responses((status = 200, body = User), (status = 404, description = "The caller is no person")),
+    responses((status = 200, body = User), (status = 404, description = "`not-found`: the caller is not a person")),
     security(("token" = ["account:manage"]))
 )]
 pub async fn change_me(
@@ -293,7 +305,7 @@ pub async fn change_me(
     user.map(Json).ok_or_else(|| Problem::not_found("person"))
 }
 
-/// A person by id.
+/// Reads a person by id.
 pub async fn read(db: &Db, id: Uuid) -> Result<User> {
     let user = db
         .optional(
@@ -307,20 +319,20 @@ pub async fn read(db: &Db, id: Uuid) -> Result<User> {
     user.ok_or_else(|| Problem::not_found("person"))
 }
 
-/// That it is the person themselves.
+/// The confirmation that a request comes from the person themselves.
 #[derive(Deserialize, Validate, ToSchema)]
 pub struct Confirmation {
-    /// Their password, if they have one.
+    /// The person's password, if they have one.
     #[garde(skip)]
     #[schema(format = Password)]
     password: Option<String>,
-    /// Of their second factor, if they have one: six digits, or a recovery code.
+    /// The code of the second factor, if the person has one: six digits, or a recovery code.
     #[garde(skip)]
     code: Option<String>,
 }
 
-/// Checks the password of the caller, and the code of their second factor, as far as they have one: agents and those who
-/// come from a provider have neither.
+/// Checks the password of the caller and the code of their second factor, as far as they have them. Agents, and people
+/// who come from a provider, have neither.
 pub async fn confirm(
     db: &Db,
     client: &Client,
@@ -349,8 +361,8 @@ pub async fn confirm(
     }
 }
 
-/// Checks the password of somebody who is signed in already, and tells its hash and what it opened. Failures count as they
-/// do for signing in.
+/// Checks the password of somebody who is already signed in, and returns its hash and the account that it opened.
+/// Failures count as they do for signing in.
 pub async fn confirm_password(
     db: &Db,
     client: &Client,
@@ -364,7 +376,7 @@ pub async fn confirm_password(
     Ok((hash, opened.ok_or_else(confirmation_refused)?))
 }
 
-/// 403: not the caller's name, or not their password.
+/// The problem 403: the name or the password is not the caller's.
 pub fn confirmation_refused() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,

@@ -1,4 +1,4 @@
-//! Whom an account has blocked or muted. Nobody else hears of it.
+//! The accounts that an account has blocked or muted. Nobody else learns of it.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -15,17 +15,20 @@ use crate::posts::Account;
 /// An account that the caller has blocked or muted.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Block {
+    /// The account that is blocked or muted.
     account: Account,
-    /// Only muted: it can write to the caller, who is not told.
+    /// Whether the account is only muted: it can write to the caller, who is not notified.
     mute: bool,
+    /// The time at which the account was blocked or muted.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
 
-/// How an account is kept away.
+/// The way in which an account is kept away.
 #[derive(Debug, Default, Deserialize, Validate, ToSchema)]
 pub struct NewBlock {
-    /// `true`: nothing of the account is shown or told. Otherwise it can't write directly to the caller either.
+    /// If true, the account is only muted: the caller neither sees nor hears of it. Otherwise it can't write directly
+    /// to the caller either.
     #[garde(skip)]
     #[serde(default)]
     mute: bool,
@@ -36,7 +39,7 @@ struct Row {
     block: Block,
 }
 
-/// Lists whom the caller has blocked or muted, by id.
+/// Lists the accounts that the caller has blocked or muted, by id.
 #[utoipa::path(
     get, path = "/api/blocks", tag = "blocks", operation_id = "blocks", params(guest::PageParams),
     responses(
@@ -58,10 +61,10 @@ pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items
     Ok(Json(page.answer(blocks, |block: &Block| block.account.id)))
 }
 
-/// Whether the caller has blocked or muted an account.
+/// Reads whether the caller has blocked or muted an account.
 #[utoipa::path(
     get, path = "/api/blocks/{account}", tag = "blocks", operation_id = "block",
-    params(("account" = String, Path, description = "Id or name")),
+    params(("account" = String, Path, description = "The account's id or name.")),
     responses(
         (status = 200, body = Block),
         (status = 404, description = "`not-found`: neither blocked nor muted"),
@@ -79,14 +82,14 @@ pub async fn get(db: Db, caller: Caller, Path(account): Path<String>) -> Result<
         .ok_or_else(|| Problem::not_found("block"))
 }
 
-/// Blocks an account, or merely mutes it.
+/// Blocks an account, or only mutes it.
 #[utoipa::path(
     put, path = "/api/blocks/{account}", tag = "blocks", operation_id = "put_block",
-    params(("account" = String, Path, description = "Id or name")), request_body = Option<NewBlock>,
+    params(("account" = String, Path, description = "The account's id or name.")), request_body = Option<NewBlock>,
     responses(
         (status = 200, body = Block),
         (status = 404, description = "`not-found`"),
-        (status = 422, description = "`invalid-input`: the caller itself"),
+        (status = 422, description = "`invalid-input`: the account is the caller's own"),
     ),
     security(("token" = ["social:write"]))
 )]
@@ -106,12 +109,12 @@ pub async fn put(
     made.value().map(Json)
 }
 
-/// Takes a block or a mute back.
+/// Ends a block or a mute.
 #[utoipa::path(
     delete, path = "/api/blocks/{account}", tag = "blocks", operation_id = "delete_block",
-    params(("account" = String, Path, description = "Id or name")),
+    params(("account" = String, Path, description = "The account's id or name.")),
     responses(
-        (status = 204, description = "The account is not blocked (any more)"),
+        (status = 204, description = "The account is not blocked any more."),
         (status = 404, description = "`not-found`"),
     ),
     security(("token" = ["social:write"]))

@@ -1,4 +1,4 @@
-//! Comments, as they are written, changed and deleted.
+//! Writing, editing and deleting comments.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -14,25 +14,25 @@ use crate::input::{comment_body, rendered};
 use crate::is_moderator;
 use crate::outcome::Outcome;
 
-/// A new comment.
+/// A comment to write.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct NewComment {
-    /// Markdown, at most 16 KiB. `@name` mentions an account, or a team of the author's.
+    /// The text in Markdown, at most 16 KiB. `@name` mentions an account, or a team that the author is in.
     #[garde(custom(comment_body))]
     #[schema(example = "I agree, @ada.")]
     body: String,
-    /// The comment of this post that this one answers; null: the post itself.
+    /// The id of the comment on this post that this one answers; null if it answers the post itself.
     #[garde(skip)]
     parent_id: Option<Uuid>,
 }
 
-/// What a comment says from now on.
+/// The new text of a comment.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct CommentChange {
-    /// Markdown, at most 16 KiB.
+    /// The text in Markdown, at most 16 KiB.
     #[garde(custom(comment_body))]
     body: String,
-    /// The version that the change was made of: where it is another one by now, nothing changes.
+    /// The version that the change is based on. If the comment has another version, nothing changes.
     #[garde(skip)]
     version: Option<i32>,
 }
@@ -41,8 +41,8 @@ pub struct CommentChange {
 #[utoipa::path(
     post, path = "/api/posts/{post}/comments", tag = "posts", operation_id = "create_comment",
     params(
-        ("post" = Uuid, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless"),
+        ("post" = Uuid, Path, description = "The post's id."),
+        ("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless."),
     ),
     request_body = NewComment,
     responses(
@@ -74,13 +74,13 @@ pub async fn create(
     ))
 }
 
-/// Changes one's own comment.
+/// Changes the caller's own comment.
 #[utoipa::path(
     patch, path = "/api/comments/{comment}", tag = "posts", operation_id = "edit_comment",
-    params(("comment" = Uuid, Path)), request_body = CommentChange,
+    params(("comment" = Uuid, Path, description = "The comment's id.")), request_body = CommentChange,
     responses(
         (status = 200, body = Comment),
-        (status = 403, description = "`forbidden`: not the author"),
+        (status = 403, description = "`forbidden`: the caller is not the author"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`post-locked`, `comment-locked`, `version-conflict`"),
         (status = 422, description = "`invalid-input`"),
@@ -102,12 +102,12 @@ pub async fn edit(
     edited.value().map(Json)
 }
 
-/// Deletes a comment: its place stays, without author and text. For its author and moderators.
+/// Deletes a comment, which stays in the thread without author and text. The author and moderators can do this.
 #[utoipa::path(
     delete, path = "/api/comments/{comment}", tag = "posts", operation_id = "delete_comment",
-    params(("comment" = Uuid, Path)),
+    params(("comment" = Uuid, Path, description = "The comment's id.")),
     responses(
-        (status = 204, description = "Deleted, now or before"),
+        (status = 204, description = "The comment is deleted."),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`post-locked`, `comment-locked`"),

@@ -1,4 +1,4 @@
-//! Comments, as they are read: a thread from its beginning, both ways, and around a comment.
+//! Reading comments: a thread from its beginning, in both directions, and around a comment.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -11,76 +11,82 @@ use uuid::Uuid;
 
 use crate::posts::{Account, ModerationState};
 
-/// A comment.
+/// A comment on a post.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Comment {
+    /// The comment's id.
     pub id: Uuid,
+    /// The id of the post.
     pub post: Uuid,
-    /// The comment that this one answers; null: the post itself.
+    /// The id of the comment that this one answers; null if it answers the post itself.
     parent_id: Option<Uuid>,
-    /// Where it stands: paths in the order of their characters are the thread, and an answer's path begins with that of
-    /// what it answers.
+    /// The position in the thread: paths in the order of their characters are the thread, and an answer's path begins
+    /// with the path of what it answers.
     path: String,
-    /// How many comments stand between it and the post.
+    /// The number of comments between this one and the post.
     depth: i32,
-    /// Null where the comment was deleted, or is hidden from the caller; so are `body` and `html`.
+    /// The author; null, like `body` and `html`, if the comment was deleted or is hidden from the caller.
     author: Option<Account>,
-    /// Markdown, as written.
+    /// The text as written, in Markdown.
     body: Option<String>,
-    /// Sanitised HTML of the body.
+    /// The body as sanitised HTML.
     html: Option<String>,
     /// The sum of the votes.
     score: i64,
     /// The caller's own vote: -1, 0 or 1.
     #[serde(default)]
     vote: i16,
-    /// Grows with every change.
+    /// The comment's version, which grows with every change.
     version: i32,
+    /// The time at which the comment was written.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// The time of the last edit; null if there was none.
     #[serde(with = "time::serde::rfc3339::option")]
     edited_at: Option<OffsetDateTime>,
+    /// Whether the comment was deleted.
     deleted: bool,
-    /// A moderator has hidden it: only they and its author see more than its place.
+    /// Whether a moderator has hidden the comment. Only moderators and the author can then see its contents.
     hidden: bool,
-    /// A moderator has locked it: it can be neither changed nor answered.
+    /// Whether a moderator has locked the comment, so that it can be neither changed nor answered.
     locked: bool,
-    /// A moderator has marked it as worth reading.
+    /// Whether a moderator has marked the comment as worth reading.
     pinned: bool,
-    /// Whether it mentions the caller.
+    /// Whether the comment mentions the caller.
     #[serde(default)]
     mentioned: bool,
-    /// What a moderator did, for those who see the comment nevertheless.
+    /// The moderator's action, for accounts that can still see the comment; null if there was none.
     #[serde(default)]
     moderation: Option<ModerationState>,
 }
 
-/// A part of a thread.
+/// A page of a thread.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CommentPage {
-    /// The comments, each before those that answer it; answers to the same in the order of writing.
+    /// The comments, each before its answers; answers to the same comment in the order of writing.
     items: Vec<Comment>,
-    /// Give this as `after` for what follows; null: nothing does.
+    /// The cursor of the next page, to be sent as `after`; null on the last page.
     next: Option<String>,
-    /// Give this as `before` for what precedes; null: nothing does, or it is what was read before.
+    /// The cursor of the comments before this page, to be sent as `before`; null if there are none, or if they were
+    /// already read.
     previous: Option<String>,
 }
 
-/// Where in the thread. Without any: its beginning.
+/// The part of a thread to read; by default its beginning.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Window {
-    /// How many at most.
+    /// The largest number of comments to return.
     #[garde(inner(range(min = 1, max = 100)))]
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<i64>,
-    /// The `next` of another page.
+    /// The cursor after which to read: the `next` of another page.
     #[garde(skip)]
     after: Option<String>,
-    /// The `previous` of another page.
+    /// The cursor before which to read: the `previous` of another page.
     #[garde(skip)]
     before: Option<String>,
-    /// The id of a comment to be in the middle.
+    /// Reads the comments around this one, given by id.
     #[garde(skip)]
     around: Option<Uuid>,
 }
@@ -99,13 +105,13 @@ struct Row {
     comment: Comment,
 }
 
-/// Reads a post's comments. The places of deleted and hidden ones stay in the thread.
+/// Reads a page of a post's comments. Deleted and hidden ones stay in the thread, without author and text.
 #[utoipa::path(
     get, path = "/api/posts/{post}/comments", tag = "posts", operation_id = "comments",
-    params(("post" = Uuid, Path), Window),
+    params(("post" = Uuid, Path, description = "The post's id."), Window),
     responses(
         (status = 200, body = CommentPage),
-        (status = 404, description = "`not-found`: the post, or the comment that is named"),
+        (status = 404, description = "`not-found`: the post, or the comment to read from, does not exist"),
         (status = 422, description = "`invalid-input`, `invalid-cursor`"),
     ),
     security(("token" = []))
@@ -188,9 +194,9 @@ fn page(
     }
 }
 
-/// One comment.
+/// Reads one comment.
 #[utoipa::path(
-    get, path = "/api/comments/{comment}", tag = "posts", operation_id = "comment", params(("comment" = Uuid, Path)),
+    get, path = "/api/comments/{comment}", tag = "posts", operation_id = "comment", params(("comment" = Uuid, Path, description = "The comment's id.")),
     responses((status = 200, body = Comment), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]

@@ -11,19 +11,20 @@ use uuid::Uuid;
 use crate::input::tag_form;
 use crate::posts::Post;
 
-/// Which posts, in which order.
+/// The filters and the order of a list of posts.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
+    /// The order of the list; `hot` by default.
     #[garde(skip)]
     sort: Option<Sort>,
-    /// A tag that the post has.
+    /// Lists only posts with this tag.
     #[garde(inner(custom(tag_form)))]
     tag: Option<String>,
-    /// The author's id or name.
+    /// Lists only posts of this account, given by id or name.
     #[garde(inner(length(chars, max = 100)))]
     author: Option<String>,
-    /// Words, or parts of words, that title, tags or text have, all of them.
+    /// Words, or parts of words, that title, tags or text of a post must all contain.
     #[garde(inner(length(chars, max = 200)))]
     query: Option<String>,
 }
@@ -55,8 +56,10 @@ struct Row {
     key: i64,
 }
 
-/// Lists posts. In `hot` and `top`, a post whose score changes while somebody pages may come twice or not at all; in `new`
-/// each comes once.
+/// Lists posts.
+///
+/// In `hot` and `top`, a post whose score changes while a client reads pages may occur twice or not at all; in `new`
+/// each occurs once.
 #[utoipa::path(
     get, path = "/api/posts", tag = "posts", operation_id = "posts", params(Filter, guest::PageParams),
     responses(

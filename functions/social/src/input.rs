@@ -1,4 +1,4 @@
-//! What several inputs have: lines of text, Markdown, tags.
+//! Checks that several inputs share: of lines of text, Markdown and tags.
 
 use guest::{Problem, Result};
 use markdown::folded;
@@ -52,7 +52,7 @@ fn body(text: &str, max_bytes: usize) -> garde::Result {
     Ok(())
 }
 
-/// One tag, as it is written or looked for.
+/// Checks a tag, as it is written or searched.
 pub fn tag_form(text: &str, _: &()) -> garde::Result {
     let tag = folded(text);
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');

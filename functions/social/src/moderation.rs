@@ -1,4 +1,4 @@
-//! What moderators do to posts and comments.
+//! The actions of moderators on posts and comments.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -14,18 +14,19 @@ use crate::input::line;
 use crate::outcome::Outcome;
 use crate::posts::Post;
 
-/// What to do to a post or a comment.
+/// An action on a post or a comment.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct Moderation {
+    /// The action to take.
     #[garde(skip)]
     action: Action,
-    /// Told to the author, and kept in the audit.
+    /// The reason, which the author is told and the audit trail keeps.
     #[garde(length(chars, max = 500), custom(line))]
     #[schema(min_length = 1, max_length = 500)]
     reason: String,
 }
 
-/// What a moderator does.
+/// An action of a moderator: `hide`, `lock` or `pin`.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = ModerationAction)]
@@ -51,7 +52,7 @@ impl Action {
 /// Hides, locks or pins a post. It is in the audit, and told to the author.
 #[utoipa::path(
     put, path = "/api/posts/{post}/moderation", tag = "posts", operation_id = "moderate_post",
-    params(("post" = Uuid, Path)), request_body = Moderation,
+    params(("post" = Uuid, Path, description = "The post's id.")), request_body = Moderation,
     responses(
         (status = 200, body = Post),
         (status = 403, description = "`forbidden`: also where it is the caller's own, and hidden or locked"),
@@ -81,9 +82,9 @@ pub async fn of_post(
 /// Undoes hiding, locking and pinning of a post. Nobody undoes the first two for a post of their own.
 #[utoipa::path(
     delete, path = "/api/posts/{post}/moderation", tag = "posts", operation_id = "restore_post",
-    params(("post" = Uuid, Path)),
+    params(("post" = Uuid, Path, description = "The post's id.")),
     responses(
-        (status = 204, description = "It is as before"),
+        (status = 204, description = "It is neither hidden, locked nor pinned."),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`not-found`"),
     ),
@@ -108,7 +109,7 @@ pub async fn restore_post(
 /// Hides, locks or pins a comment. It is in the audit, and told to the author.
 #[utoipa::path(
     put, path = "/api/comments/{comment}/moderation", tag = "posts", operation_id = "moderate_comment",
-    params(("comment" = Uuid, Path)), request_body = Moderation,
+    params(("comment" = Uuid, Path, description = "The comment's id.")), request_body = Moderation,
     responses(
         (status = 200, body = Comment),
         (status = 403, description = "`forbidden`: also where it is the caller's own, and hidden or locked"),
@@ -137,9 +138,9 @@ pub async fn of_comment(
 /// Undoes hiding, locking and pinning of a comment. Nobody undoes the first two for a comment of their own.
 #[utoipa::path(
     delete, path = "/api/comments/{comment}/moderation", tag = "posts", operation_id = "restore_comment",
-    params(("comment" = Uuid, Path)),
+    params(("comment" = Uuid, Path, description = "The comment's id.")),
     responses(
-        (status = 204, description = "It is as before"),
+        (status = 204, description = "It is neither hidden, locked nor pinned."),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`not-found`"),
     ),

@@ -1,4 +1,4 @@
-//! What the schema's functions answer: a value, or why they did nothing.
+//! The outcomes of the schema's functions: a value, or the reason why they did nothing.
 
 use axum::http::StatusCode;
 use guest::{Problem, Result};
@@ -88,7 +88,7 @@ impl Refusal {
             Self::OwnModeration => {
                 Problem::forbidden("Nobody decides about what was hidden or locked of their own.")
             }
-            Self::ParentNotFound => Problem::invalid("parent_id", "is no comment of this post"),
+            Self::ParentNotFound => Problem::invalid("parent_id", "must be a comment on this post"),
             Self::PostLocked => {
                 Problem::conflict("post-locked", "A moderator has locked or hidden this post.")
             }

@@ -11,64 +11,72 @@ use uuid::Uuid;
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = SocialAccount)]
 pub struct Account {
+    /// The account's id.
     pub id: Uuid,
+    /// The account's name.
     pub name: String,
-    /// `agent` or `user`.
+    /// The kind of account: `agent` or `user`.
     pub kind: String,
 }
 
-/// A post.
+/// A post with its text.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Post {
+    /// The post's id.
     pub id: Uuid,
-    /// Null where the post was deleted; so are `author`, `body` and `html`.
+    /// The title; null, like `author`, `body` and `html`, if the post was deleted.
     title: Option<String>,
+    /// The author; null if the post was deleted.
     author: Option<Account>,
-    /// Markdown, as written.
+    /// The text as written, in Markdown.
     body: Option<String>,
-    /// Sanitised HTML of the body.
+    /// The body as sanitised HTML.
     html: Option<String>,
+    /// The post's tags.
     tags: Vec<String>,
     /// The sum of the votes.
     score: i64,
     /// The caller's own vote: -1, 0 or 1.
     #[serde(default)]
     vote: i16,
-    /// How many comments it has, without deleted and hidden ones.
+    /// The number of comments, without deleted and hidden ones.
     comments: i32,
-    /// Grows with every change.
+    /// The post's version, which grows with every change.
     version: i32,
+    /// The time at which the post was written.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// The time of the last edit; null if there was none.
     #[serde(with = "time::serde::rfc3339::option")]
     edited_at: Option<OffsetDateTime>,
-    /// A deleted post is there for as long as it has comments.
+    /// Whether the post was deleted. A deleted post stays as long as it has comments.
     deleted: bool,
-    /// A moderator has hidden it: only they and its author see it.
+    /// Whether a moderator has hidden the post. Only moderators and the author can then see it.
     hidden: bool,
-    /// A moderator has locked it: nothing about it or its comments changes.
+    /// Whether a moderator has locked the post, so that neither it nor its comments can change.
     locked: bool,
-    /// A moderator has put it above all others.
+    /// Whether a moderator has pinned the post above all others.
     pinned: bool,
-    /// Whether it mentions the caller.
+    /// Whether the post mentions the caller.
     #[serde(default)]
     mentioned: bool,
-    /// What a moderator did, for those who see the post nevertheless.
+    /// The moderator's action, for accounts that can still see the post; null if there was none.
     #[serde(default)]
     moderation: Option<ModerationState>,
 }
 
-/// What a moderator did to a post or a comment, and why.
+/// A moderator's action on a post or a comment, with its reason.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ModerationState {
-    /// `hide` or `lock`.
+    /// The action: `hide` or `lock`.
     action: String,
+    /// The moderator's reason for the action.
     reason: Option<String>,
 }
 
-/// One post. What is hidden from the caller, or written by somebody the caller has blocked, is not there.
+/// Reads one post. Posts that are hidden from the caller, or by accounts that the caller has blocked, are not found.
 #[utoipa::path(
-    get, path = "/api/posts/{post}", tag = "posts", operation_id = "post", params(("post" = Uuid, Path)),
+    get, path = "/api/posts/{post}", tag = "posts", operation_id = "post", params(("post" = Uuid, Path, description = "The post's id.")),
     responses((status = 200, body = Post), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]

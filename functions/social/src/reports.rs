@@ -15,15 +15,18 @@ use crate::input::line;
 use crate::outcome::Outcome;
 use crate::posts::Account;
 
-/// A report, as whoever made it sees it.
+/// A report, as the account that made it sees it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Report {
+    /// The report's id.
     id: Uuid,
-    /// `post:`, `comment:`, `message:` or `account:` with an id.
+    /// The reported object: `post:`, `comment:`, `message:` or `account:` with an id.
     target: String,
+    /// The reason for the report.
     reason: String,
-    /// `open` or `resolved`.
+    /// The state of the report: `open` or `resolved`.
     state: String,
+    /// The time of the report.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
@@ -33,55 +36,62 @@ pub struct Report {
 pub struct ReportInHand {
     #[serde(flatten)]
     report: Report,
-    /// Null where that account has left.
+    /// The account that made the report; null if it has left.
     reporter: Option<Account>,
+    /// The reported object, as it was at that moment.
     evidence: Evidence,
+    /// The moderator's answer; null until the report is resolved.
     resolution: Option<String>,
+    /// The moderator who resolved the report; null until then.
     resolved_by: Option<Uuid>,
+    /// The time at which the report was resolved; null until then.
     #[serde(with = "time::serde::rfc3339::option")]
     resolved_at: Option<OffsetDateTime>,
 }
 
-/// What was reported, as it was at that moment.
+/// The reported object, as it was at the moment of the report.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Evidence {
+    /// The author of the object; null if that account has left.
     author: Option<Account>,
+    /// The text of the object.
     text: String,
-    /// Where it stood, and beside what: the post's title, the comment that it answers, the messages before it.
+    /// The surroundings of the object: the post's title, the comment that it answers, the messages before it.
     context: Value,
 }
 
-/// What is wrong with what.
+/// A report to make.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct NewReport {
-    /// `post:`, `comment:`, `message:` or `account:` with an id.
+    /// The object to report: `post:`, `comment:`, `message:` or `account:` with an id.
     #[garde(custom(target_form))]
     #[schema(example = "post:01890000-0000-7000-8000-000000000000")]
     target: String,
+    /// The reason for the report.
     #[garde(length(chars, max = 1000), custom(text))]
     #[schema(min_length = 1, max_length = 1000)]
     reason: String,
 }
 
-/// What became of a report.
+/// The resolution of a report.
 #[derive(Debug, Default, Deserialize, Validate, ToSchema)]
 pub struct Resolution {
-    /// Told to whoever made the report.
+    /// The answer to the account that made the report.
     #[garde(inner(length(chars, max = 500), custom(line)))]
     #[schema(min_length = 1, max_length = 500)]
     resolution: Option<String>,
 }
 
-/// Which reports.
+/// The filters of a list of reports.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Without it: all.
+    /// Lists only reports in this state; all if absent.
     #[garde(skip)]
     state: Option<State>,
 }
 
-/// How far a report is.
+/// The state of a report.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = ReportState)]
@@ -120,13 +130,15 @@ fn text(text: &str, _: &()) -> garde::Result {
     Ok(())
 }
 
-/// Reports something to the moderators. What it says at this moment is kept for them. A report of the same by the same
-/// account that is still open is that report, and a 200.
+/// Reports something to the moderators.
+///
+/// Its present text is kept for them. While a report of the same object by the same account is open, reporting again
+/// returns that report, with 200.
 #[utoipa::path(
     post, path = "/api/reports", tag = "reports", operation_id = "create_report", request_body = NewReport,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
-        (status = 200, body = Report, description = "It was reported before"),
+        (status = 200, body = Report, description = "The object was reported before."),
         (status = 201, body = Report),
         (status = 409, description = "`idempotency-mismatch`"),
         (status = 422, description = "`invalid-input`: also where the caller can't see it"),
@@ -147,7 +159,7 @@ pub async fn create(db: Db, caller: Caller, Input(new): Input<NewReport>) -> Res
     Ok((StatusCode::CREATED, Json(report)).into_response())
 }
 
-/// Lists reports, the newest first. Who looks at them is in the audit.
+/// Lists reports, the newest first. Reading them is recorded in the audit trail.
 #[utoipa::path(
     get, path = "/api/reports", tag = "reports", operation_id = "reports", params(Filter, guest::PageParams),
     responses(
@@ -176,10 +188,10 @@ pub async fn list(
     Ok(Json(page.answer(found.value()?, |one| one.report.id)))
 }
 
-/// Resolves a report, once. Whoever made it hears that.
+/// Resolves a report, once. The account that made it is notified.
 #[utoipa::path(
     post, path = "/api/reports/{report}/resolve", tag = "reports", operation_id = "resolve_report",
-    params(("report" = Uuid, Path)), request_body = Option<Resolution>,
+    params(("report" = Uuid, Path, description = "The report's id.")), request_body = Option<Resolution>,
     responses(
         (status = 200, body = ReportInHand),
         (status = 404, description = "`not-found`"),

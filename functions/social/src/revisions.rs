@@ -1,4 +1,4 @@
-//! What posts said before they were edited.
+//! The earlier versions of posts.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -12,34 +12,40 @@ use uuid::Uuid;
 use crate::is_moderator;
 use crate::outcome::Outcome;
 
-/// What a post said in one of its versions.
+/// One version of a post.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = PostRevision)]
 pub struct Revision {
+    /// The version's number.
     version: i32,
+    /// The title of this version.
     title: String,
+    /// The text of this version, in Markdown.
     body: String,
+    /// The body as sanitised HTML.
     html: String,
+    /// The tags of this version.
     tags: Vec<String>,
+    /// The time at which this version was written.
     #[serde(with = "time::serde::rfc3339")]
     written_at: OffsetDateTime,
-    /// A version that was struck out has no text any more.
+    /// Whether this version was struck out, so that its text is gone.
     struck: bool,
 }
 
 /// The versions of a post.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PostRevisions {
-    /// The newest first; at most 100.
+    /// The versions, the newest first, at most 100.
     items: Vec<Revision>,
-    /// Always null.
+    /// Always null, because there is only one page.
     next: Option<String>,
 }
 
-/// Lists what a post says and said before, for its author and moderators.
+/// Lists the present and earlier versions of a post, for its author and moderators.
 #[utoipa::path(
     get, path = "/api/posts/{post}/revisions", tag = "posts", operation_id = "post_revisions",
-    params(("post" = Uuid, Path)),
+    params(("post" = Uuid, Path, description = "The post's id.")),
     responses(
         (status = 200, body = PostRevisions),
         (status = 403, description = "`forbidden`"),
@@ -60,14 +66,15 @@ pub async fn list(db: Db, caller: Caller, Path(post): Path<Uuid>) -> Result<Json
     }))
 }
 
-/// Strikes out a former version of a post, such as one with a password in it. For its author and moderators.
+/// Strikes out an earlier version of a post, for example one with a password in it. The author and moderators can do
+/// this.
 #[utoipa::path(
     delete, path = "/api/posts/{post}/revisions/{version}", tag = "posts", operation_id = "strike_post_revision",
-    params(("post" = Uuid, Path), ("version" = i32, Path)),
+    params(("post" = Uuid, Path, description = "The post's id."), ("version" = i32, Path, description = "The version's number.")),
     responses(
-        (status = 204, description = "Its text is gone"),
+        (status = 204, description = "The text of this version was removed."),
         (status = 403, description = "`forbidden`"),
-        (status = 404, description = "`not-found`: the post, or no former version of it"),
+        (status = 404, description = "`not-found`: the post does not exist, or has no such earlier version"),
     ),
     security(("token" = ["social:write"]))
 )]

@@ -12,24 +12,24 @@ use crate::outcome::Outcome;
 /// The caller's vote.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct Vote {
-    /// -1, 1, or 0 to take the vote back.
+    /// The vote: -1, 1, or 0 to take it back.
     #[garde(range(min = -1, max = 1))]
     #[schema(minimum = -1, maximum = 1, example = 1)]
     value: i32,
 }
 
-/// What came of the votes.
+/// The result of voting.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Score {
     /// The sum of all votes.
     score: i64,
-    /// The caller's own.
+    /// The caller's own vote.
     vote: i16,
 }
 
 /// Votes on a post, or takes the vote back.
 #[utoipa::path(
-    put, path = "/api/posts/{post}/vote", tag = "posts", operation_id = "vote_on_post", params(("post" = Uuid, Path)),
+    put, path = "/api/posts/{post}/vote", tag = "posts", operation_id = "vote_on_post", params(("post" = Uuid, Path, description = "The post's id.")),
     request_body = Vote,
     responses(
         (status = 200, body = Score),
@@ -57,7 +57,7 @@ pub async fn on_post(
 /// Votes on a comment, or takes the vote back.
 #[utoipa::path(
     put, path = "/api/comments/{comment}/vote", tag = "posts", operation_id = "vote_on_comment",
-    params(("comment" = Uuid, Path)), request_body = Vote,
+    params(("comment" = Uuid, Path, description = "The comment's id.")), request_body = Vote,
     responses(
         (status = 200, body = Score),
         (status = 404, description = "`not-found`"),

@@ -15,7 +15,7 @@ use crate::is_moderator;
 use crate::outcome::Outcome;
 use crate::posts::Post;
 
-/// A new post.
+/// A post to write.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct NewPost {
     #[garde(length(chars, max = 300), custom(line))]
@@ -24,31 +24,34 @@ pub struct NewPost {
         max_length = 300,
         example = "How we cut the build to a minute"
     )]
+    /// The title, a single line.
     title: String,
-    /// Markdown, at most 64 KiB. `@name` mentions an account, or a team of the author's.
+    /// The text in Markdown, at most 64 KiB. `@name` mentions an account, or a team that the author is in.
     #[garde(custom(post_body))]
     #[schema(example = "Two steps, @ada: …")]
     body: String,
-    /// At most 10, of letters, digits and `-_.+`; kept in lower case.
+    /// The tags, at most 10, made of letters, digits and `-_.+`, and stored in lower case.
     #[garde(length(max = 10), inner(custom(tag_form)))]
     #[serde(default)]
     #[schema(max_items = 10, example = json!(["rust"]))]
     tags: Vec<String>,
 }
 
-/// What is changed. What is absent stays.
+/// The changes to a post. Absent properties stay as they are.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 pub struct PostChange {
+    /// The new title, a single line.
     #[garde(inner(length(chars, max = 300), custom(line)))]
     #[schema(min_length = 1, max_length = 300)]
     title: Option<String>,
-    /// Markdown, at most 64 KiB.
+    /// The new text in Markdown, at most 64 KiB.
     #[garde(inner(custom(post_body)))]
     body: Option<String>,
+    /// The new tags, which replace the present ones.
     #[garde(inner(length(max = 10), inner(custom(tag_form))))]
     #[schema(max_items = 10)]
     tags: Option<Vec<String>>,
-    /// The version that the change was made of: where it is another one by now, nothing changes.
+    /// The version that the change is based on. If the post has another version, nothing changes.
     #[garde(skip)]
     version: Option<i32>,
 }
@@ -56,7 +59,7 @@ pub struct PostChange {
 /// Writes a post.
 #[utoipa::path(
     post, path = "/api/posts", tag = "posts", operation_id = "create_post", request_body = NewPost,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request harmless")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
         (status = 201, body = Post, headers(("Location" = String))),
         (status = 409, description = "`idempotency-mismatch`"),
@@ -80,13 +83,13 @@ pub async fn create(db: Db, caller: Caller, Input(new): Input<NewPost>) -> Resul
     Ok(Created::at(format!("/api/posts/{}", post.id), post))
 }
 
-/// Changes one's own post. What it said before is kept for its author and moderators.
+/// Changes the caller's own post. The earlier version is kept for the author and moderators.
 #[utoipa::path(
-    patch, path = "/api/posts/{post}", tag = "posts", operation_id = "edit_post", params(("post" = Uuid, Path)),
+    patch, path = "/api/posts/{post}", tag = "posts", operation_id = "edit_post", params(("post" = Uuid, Path, description = "The post's id.")),
     request_body = PostChange,
     responses(
         (status = 200, body = Post),
-        (status = 403, description = "`forbidden`: not the author"),
+        (status = 403, description = "`forbidden`: the caller is not the author"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`post-locked`, `version-conflict`"),
         (status = 422, description = "`invalid-input`"),
@@ -119,11 +122,11 @@ pub async fn edit(
     edited.value().map(Json)
 }
 
-/// Deletes a post: its comments stay, below a post without author and text. For its author and moderators.
+/// Deletes a post. Its comments stay, below a post without author and text. The author and moderators can do this.
 #[utoipa::path(
-    delete, path = "/api/posts/{post}", tag = "posts", operation_id = "delete_post", params(("post" = Uuid, Path)),
+    delete, path = "/api/posts/{post}", tag = "posts", operation_id = "delete_post", params(("post" = Uuid, Path, description = "The post's id.")),
     responses(
-        (status = 204, description = "Deleted, now or before"),
+        (status = 204, description = "The post is deleted."),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`post-locked`"),
