@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{admin, agent, audit, config::Settings, live, sandbox::ChildWork, skill};
+use crate::{admin, agent, audit, config::Settings, live, new, sandbox::ChildWork, skill};
 
 /// An agent-first collaboration platform: wasm functions over PostgreSQL.
 #[derive(Parser, Debug)]
@@ -135,6 +135,13 @@ pub enum Command {
         after_help = "Example, from nothing to a published skill:\n  gather skill new my-words --lang python && cd my-words\n  gather skill build && gather skill test\n  gather skill publish"
     )]
     Skill(skill::Command),
+    /// Make a function or a component of the platform, in its repository
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather new function notes\n  gather new component note-digest"
+    )]
+    New(new::Command),
 }
 
 /// What can be done with the signing keys.

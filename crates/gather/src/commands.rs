@@ -22,7 +22,7 @@ use crate::{
     database::{Database, check_for_functions},
     doctor, health, live,
     manifest::Manifest,
-    migrate,
+    migrate, new,
     realtime::{self, Realtime},
     sandbox,
     secrets::{self, Deployment, MasterKey},
@@ -52,6 +52,7 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Chat(options)) => return live::chat(*options),
         Some(Command::Events(command)) => return live::events(command),
         Some(Command::Skill(command)) => return skill::run(command),
+        Some(Command::New(command)) => new::run(&command)?,
     }
     Ok(true)
 }

@@ -15,6 +15,7 @@ use base64::{
 };
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
+use serde_json::json;
 use sha2::Sha256;
 use url::Url;
 use uuid::Uuid;
@@ -174,6 +175,14 @@ pub fn function_variables(
     let host = database.host_str().filter(|host| !host.is_empty()).ok_or_else(|| {
         anyhow!("the database's address has no host; functions reach it by TCP only, so use postgres://user:password@host:port/name")
     })?;
+    let public_url = deployment.public_url.trim_end_matches('/');
+    let platform = json!({
+        "public_url": public_url,
+        "cors_origins": deployment.cors_origins,
+        "trusted_proxies": deployment.trusted_proxies,
+        "rate_limits": deployment.rate_limits,
+        "visitor_key": key.derive("visitor"),
+    });
     let mut variables = BTreeMap::from([
         (
             "pg_host".to_owned(),
@@ -182,20 +191,8 @@ pub fn function_variables(
         ("identity_key".to_owned(), key.derive("identity")),
         ("link_key".to_owned(), key.derive(LINK)),
         ("position_key".to_owned(), key.derive(POSITION)),
-        ("visitor_key".to_owned(), key.derive("visitor")),
-        (
-            "cors_origins".to_owned(),
-            deployment.cors_origins.to_owned(),
-        ),
-        (
-            "trusted_proxies".to_owned(),
-            deployment.trusted_proxies.to_owned(),
-        ),
-        ("rate_limits".to_owned(), deployment.rate_limits.to_owned()),
-        (
-            "public_url".to_owned(),
-            deployment.public_url.trim_end_matches('/').to_owned(),
-        ),
+        ("public_url".to_owned(), public_url.to_owned()),
+        ("platform".to_owned(), platform.to_string()),
         (
             "sandbox_url".to_owned(),
             deployment.sandbox_url.trim_end_matches('/').to_owned(),
@@ -419,12 +416,15 @@ mod tests {
         assert_eq!(variables["pg_host"], "db.example:5433");
         assert_eq!(variables["public_url"], "https://gather.example");
         assert_eq!(variables["identity_key"].len(), 64);
-        assert_eq!(variables["cors_origins"], "https://a.example");
-        assert_eq!(variables["trusted_proxies"], "10.0.0.0/8");
-        assert_eq!(variables["rate_limits"], "off");
+        let platform: serde_json::Value = serde_json::from_str(&variables["platform"]).unwrap();
+        assert_eq!(platform["public_url"], "https://gather.example");
+        assert_eq!(platform["cors_origins"], "https://a.example");
+        assert_eq!(platform["trusted_proxies"], "10.0.0.0/8");
+        assert_eq!(platform["rate_limits"], "off");
+        let visitor_key = platform["visitor_key"].as_str().unwrap();
         assert_eq!(variables["link_key"].len(), 64);
-        assert_eq!(variables["visitor_key"].len(), 64);
-        assert_ne!(variables["visitor_key"], variables["link_key"]);
+        assert_eq!(visitor_key.len(), 64);
+        assert_ne!(visitor_key, variables["link_key"]);
         assert_ne!(variables["link_key"], variables["identity_key"]);
         assert_eq!(variables["sandbox_url"], "http://sandbox.example:3002");
         assert_ne!(
@@ -432,8 +432,8 @@ mod tests {
             variables["skill_review_sandbox_key"]
         );
         assert_eq!(variables["position_key"].len(), 64);
-        assert_ne!(variables["position_key"], variables["visitor_key"]);
-        assert_eq!(variables.len(), 13);
+        assert_ne!(variables["position_key"], visitor_key);
+        assert_eq!(variables.len(), 10);
 
         let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
         let nowhere = Deployment {
