@@ -366,7 +366,7 @@ impl Server {
         let mut variables = variables(&database.admin, &url, &sandbox_url)?;
         let changes = changes.iter();
         for (name, value) in changes {
-            replace(&mut variables, name, value)?;
+            replace_variable(&mut variables, name, value)?;
         }
         let mut server = Self::platform(listen, database, variables, limits).await?;
         server.sandbox = Some(sandbox);
@@ -654,7 +654,14 @@ pub fn variables(database: &Url, url: &str, sandbox_url: &str) -> Result<BTreeMa
 }
 
 /// Replaces a variable. Those of the platform are members of the variable `platform`.
-fn replace(variables: &mut BTreeMap<String, String>, name: &str, value: &str) -> Result<()> {
+///
+/// # Errors
+/// The variable `platform` is not JSON.
+pub fn replace_variable(
+    variables: &mut BTreeMap<String, String>,
+    name: &str,
+    value: &str,
+) -> Result<()> {
     let mut platform: serde_json::Value = serde_json::from_str(&variables["platform"])?;
     let member = platform.get_mut(name);
     let is_member = member.is_some();
