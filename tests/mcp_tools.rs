@@ -168,7 +168,7 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
         Ok(list(&server, token).await?.len())
     };
     assert_eq!(count("a person").await?, 14);
-    assert_eq!(count("a person's key without scopes").await?, 8);
+    assert_eq!(count("a person's key without scopes").await?, 9);
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! Users' Markdown, rendered once, when it is written: sanitised HTML, the plain text, and the mentioned names.
+//! Users' Markdown, rendered once, when it is written: sanitised HTML, the plain text, and the mentioned names. Also how
+//! the words of a text are found again.
 //!
 //! The HTML has no attributes that steer a page (`id`, `class`, `style`, `data-*`, `hx-*`), loads nothing, and nests at
 //! most [`MAX_DEPTH`] deep, because later readers have small stacks.
@@ -12,6 +13,9 @@ use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, Text
 
 mod mention;
 mod raw;
+mod words;
+
+pub use words::{folded, patterns, steers};
 
 /// The largest source that is rendered, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 128 * 1024;

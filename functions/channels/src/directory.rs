@@ -4,16 +4,15 @@ use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
-use guest::{
-    Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args, folded,
-};
+use guest::{Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
+use markdown::{folded, patterns};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::input::{channel_name, line, patterns};
+use crate::input::{channel_name, line};
 use crate::is_moderator;
 use crate::outcome::Outcome;
 

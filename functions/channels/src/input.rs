@@ -1,6 +1,7 @@
-//! Checks that several inputs share: of names, lines of text, Markdown and search words.
+//! Checks that several inputs share: of names, lines of text and Markdown.
 
-use guest::{Problem, Result, folded};
+use guest::{Problem, Result};
+use markdown::folded;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -27,9 +28,7 @@ pub fn channel_name(text: &str, _: &()) -> garde::Result {
 /// Checks a line of text that can't affect its surroundings: it must not contain control characters or marks that turn
 /// the direction of writing.
 pub fn line(text: &str, _: &()) -> garde::Result {
-    let steers =
-        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if text.contains(steers) {
+    if markdown::steers(text) {
         return Err(garde::Error::new(
             "must not contain control characters or marks that turn the direction of writing",
         ));
@@ -68,28 +67,6 @@ pub fn rendered(body: &str) -> Result<Value> {
     }))
 }
 
-/// The patterns that a text must all match to be found by a query, the longest first, since the index is most effective
-/// with it. `None` if the query has no words.
-pub fn patterns(query: &str) -> Option<Vec<String>> {
-    let folded = folded(query);
-    let mut words: Vec<_> = folded.split_whitespace().take(8).collect();
-    words.sort_by_key(|word| std::cmp::Reverse(word.chars().count()));
-    let patterns: Vec<_> = words.into_iter().map(pattern).collect();
-    (!patterns.is_empty()).then_some(patterns)
-}
-
-fn pattern(word: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in word.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,24 +87,5 @@ mod tests {
         ] {
             assert!(channel_name(bad, &()).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_line_stays_a_line() {
-        assert!(line("שלום, мир, 你好 👍", &()).is_ok());
-        for bad in ["a\nb", "a\u{202e}b", "a\u{2066}b", "a\0"] {
-            assert!(line(bad, &()).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn words_are_found_in_any_case_and_composition() {
-        assert_eq!(patterns("ПРИВЕТ"), patterns("привет"));
-        assert_eq!(patterns("cafe\u{301}"), patterns("CAFÉ"));
-        assert_eq!(
-            patterns("a 100%_\\x"),
-            Some(vec!["%100\\%\\_\\\\x%".to_owned(), "%a%".to_owned()])
-        );
-        assert_eq!(patterns(" \t"), None);
     }
 }

@@ -3,10 +3,10 @@
 use axum::Json;
 use garde::Validate;
 use guest::{Caller, Db, Items, Page, Path, Problem, Query, Result, args};
+use markdown::patterns;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::input::patterns;
 use crate::messages::Message;
 
 /// The words to search for.

@@ -3,9 +3,8 @@
 use axum::Json;
 use garde::Validate;
 use guest::db::OnConstraint;
-use guest::{
-    Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args, folded,
-};
+use guest::{Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
+use markdown::folded;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};

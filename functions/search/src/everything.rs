@@ -2,7 +2,8 @@
 
 use axum::Json;
 use garde::Validate;
-use guest::{Caller, Db, Items, Moment, Page, Problem, Query, Result, args, folded};
+use guest::{Caller, Db, Items, Moment, Page, Problem, Query, Result, args};
+use markdown::folded;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};

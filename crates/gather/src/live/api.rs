@@ -73,24 +73,32 @@ impl Api {
 
     /// GET.
     pub async fn get(&self, path: String) -> Result<Value> {
-        let api = self.clone();
-        spawn_blocking(move || api.ask(|client, token| client.get(&path, token))).await?
+        self.until_answered(move |client, token| client.get(&path, token))
+            .await
     }
 
-    /// POST of what may be sent twice. It is sent again where the answer is lost, or the server wants it later.
-    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+    /// POST of what may be sent twice.
+    pub async fn post(&self, path: String, body: Value) -> Result<Value> {
+        self.until_answered(move |client, token| client.send(&path, &body, token))
+            .await
+    }
+
+    /// Asks again where the answer is lost, or the server wants it later.
+    async fn until_answered(
+        &self,
+        ask: impl Fn(&Client, &str) -> Result<Value, RequestError> + Clone + Send + 'static,
+    ) -> Result<Value> {
         let mut attempt = 0;
         loop {
-            let (api, path, body) = (self.clone(), path.to_owned(), body.clone());
-            let post = move || api.ask(|client, token| client.send(&path, &body, token));
-            let error = match spawn_blocking(post).await? {
+            let (api, ask) = (self.clone(), ask.clone());
+            let error = match spawn_blocking(move || api.ask(ask)).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             attempt += 1;
-            let asked = error.downcast_ref::<RequestError>();
-            let asked = asked.and_then(RequestError::retry_after);
-            let wait = asked.unwrap_or_else(|| delay(attempt));
+            let wanted = error.downcast_ref::<RequestError>();
+            let wanted = wanted.and_then(RequestError::retry_after);
+            let wait = wanted.unwrap_or_else(|| delay(attempt));
             if attempt == ATTEMPTS || !may_pass(&error) || wait > LONGEST_WAIT {
                 return Err(error);
             }

@@ -59,7 +59,7 @@ pub fn run(options: Chat) -> Result<bool> {
     let api = Api::sign_in(options.common.clone(), "gather chat")?;
     super::run(async move {
         if options.join {
-            api.post(&format!("/api/channels/{name}/join"), &json!({}))
+            api.post(format!("/api/channels/{name}/join"), json!({}))
                 .await?;
         }
         let channel = api.get(format!("/api/channels/{name}")).await?;
@@ -297,7 +297,7 @@ impl Sender {
             number += 1;
             let client_id = format!("{}-{number}", self.session);
             let message = json!({ "body": line, "client_id": client_id });
-            if let Err(error) = self.api.post(&self.path, &message).await {
+            if let Err(error) = self.api.post(self.path.clone(), message).await {
                 note(&format!("Not sent: {line}\n  {error:#}"));
                 all = false;
             }

@@ -37,6 +37,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 const RENEW_BEFORE: Duration = Duration::from_secs(25);
 /// The gateway's frames are smaller.
 const MAX_FRAME_BYTES: usize = 4 << 20;
+/// A server that was never heard is given up after so many attempts.
+const ATTEMPTS: u32 = 5;
 /// Events that are told twice are told soon after each other.
 const REMEMBERED: usize = 1000;
 
@@ -77,6 +79,8 @@ pub struct Follower {
     /// The ids of the last events.
     seen: (VecDeque<String>, HashSet<String>),
     failures: u32,
+    /// Whether a subscription has ever begun.
+    has_begun: bool,
 }
 
 /// Why a socket ended that another one may follow.
@@ -92,6 +96,7 @@ impl Follower {
             told,
             seen: Default::default(),
             failures: 0,
+            has_begun: false,
         }
     }
 
@@ -116,6 +121,9 @@ impl Follower {
                 ));
             }
             self.failures += 1;
+            if !self.has_begun && self.failures == ATTEMPTS {
+                bail!("{} can't be followed: {}", self.api.server(), broken.0);
+            }
             sleep(delay(self.failures)).await;
             // The token may have ended, or been revoked.
             match self.api.renewed().await {
@@ -204,6 +212,7 @@ impl Follower {
             }
             "subscribed" => {
                 self.failures = 0;
+                self.has_begun = true;
                 self.stand(&topic, &frame);
                 self.tell(Told::Subscribed).await;
             }
