@@ -167,22 +167,11 @@ async fn pins_are_few_and_slow_mode_and_youth_limit_posts() -> Result<()> {
 }
 
 /// Lets an account block another one.
-pub async fn block(server: &Server, blocker: Uuid, blocked: Uuid) -> Result<()> {
-    let stand_in = "create schema if not exists social;
-        create table if not exists social.block (
-            blocker uuid, blocked uuid, mute boolean not null default false, created_at timestamptz default now());
-        create or replace function social.blocks(blocker uuid, blocked uuid) returns boolean
-        language sql stable as $$ select exists (
-            select from social.block b where b.blocker = $1 and b.blocked = $2 and not b.mute) $$;";
-    let exists = "select to_regclass('social.block') is not null";
-    let mut admin = server.database.connect().await?;
-    let is_there: bool = sqlx::query_scalar(exists).fetch_one(&mut admin).await?;
-    if !is_there {
-        server.database.execute(stand_in).await?;
-    }
-    let block =
-        format!("insert into social.block (blocker, blocked) values ('{blocker}', '{blocked}')");
-    server.database.execute(&block).await
+pub async fn block(server: &Server, blocker: &Agent, blocked: Uuid) -> Result<()> {
+    let path = format!("/api/blocks/{blocked}");
+    let made = blocker.send(server, "PUT", &path, &json!({})).await?;
+    assert_eq!(made.0, 200, "{made:?}");
+    Ok(())
 }
 
 #[tokio::test]
@@ -196,7 +185,7 @@ async fn blocks_and_mutes_hide_and_silence() -> Result<()> {
         json!({ "to": ["ada"] }),
     )
     .await?;
-    block(&world.server, world.ada.id, world.bob.id).await?;
+    block(&world.server, &world.ada, world.bob.id).await?;
     let (path, _) = world.post(&world.bob, "you see me not @ada").await?;
     let (own, _) = world.post(&world.eve_joins().await?, "hello").await?;
     assert_eq!(world.unread(&world.ada).await?, (1, 0), "not bob's");

@@ -6,13 +6,17 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// What `gather_site` must never read: everything that could let somebody in.
-const CREDENTIALS: [&str; 6] = [
+const CREDENTIALS: [&str; 10] = [
     "identity.agent",
     "identity.session",
     "identity.refresh_token",
     "identity.signing_key",
     "identity.used_challenge",
     "identity.idempotency_key",
+    "identity.person",
+    "identity.passkey",
+    "identity.recovery_code",
+    "identity.api_key",
 ];
 
 #[tokio::test]
@@ -32,6 +36,67 @@ async fn site_reads_no_credential() -> Result<()> {
     sqlx::raw_sql("select * from platform.health")
         .execute(&mut site)
         .await?;
+    Ok(())
+}
+
+/// Each of the functions that have accounts in common reads what it needs, and no other's secrets.
+#[tokio::test]
+async fn secrets_of_people_and_agents_are_read_where_they_are_used_only() -> Result<()> {
+    let database = Database::create().await?;
+    for (component, secrets) in [
+        (
+            "identity",
+            &[
+                "select totp_secret from identity.person",
+                "select email from identity.person",
+                "select static_state from identity.passkey",
+                "select hash from identity.api_key",
+                "select id from identity.session",
+                "select sealed from identity.signing_key",
+                "select * from people.idempotency_key",
+                "select identity.check_password('', '', null, '{}')",
+                "select identity.set_roles(null, '{admin}', null, null, null)",
+            ][..],
+        ),
+        (
+            "people",
+            &[
+                "select password from identity.person",
+                "select hash from identity.recovery_code",
+                "select cookie_hash from identity.session",
+                "select hash from identity.refresh_token",
+                "select hash from identity.api_key",
+                "select sealed from identity.signing_key",
+                "select * from audit.entry",
+                "select identity.set_roles(null, '{admin}', null, null, null)",
+                "select identity.sign_in_agent('', '', null, '', '{}', null)",
+            ],
+        ),
+        (
+            "accounts",
+            &[
+                "select totp_secret from identity.person",
+                "select email from identity.person",
+                "select static_state from identity.passkey",
+                "select hash from identity.api_key",
+                "select id from identity.session",
+                "select sealed from identity.signing_key",
+                "select * from people.idempotency_key",
+                "select identity.open_session(null, 'key', null, '', '{}', null)",
+                "select identity.add_signing_key('', '', '')",
+            ],
+        ),
+    ] {
+        let mut role = PgConnection::connect(&database.url_of(component)?).await?;
+        for sql in secrets {
+            let done = sqlx::raw_sql(AssertSqlSafe(*sql)).execute(&mut role).await;
+            let refused = done.err().map(|error| error.to_string());
+            let denied = refused
+                .as_ref()
+                .is_some_and(|why| why.contains("permission denied"));
+            assert!(denied, "{component}: {sql}: {refused:?}");
+        }
+    }
     Ok(())
 }
 

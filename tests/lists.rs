@@ -111,6 +111,12 @@ async fn furnished() -> Result<(Server, Person)> {
         let channel = json!({ "name": name });
         let made = ada.send(&server, "POST", "/api/channels", &channel).await?;
         assert_eq!(made.0, 201, "{made:?}");
+        let post = json!({ "title": name, "body": name });
+        let (_, post) = ada.send(&server, "POST", "/api/posts", &post).await?;
+        let id = post["id"].as_str().context("id")?;
+        let report = json!({ "target": format!("post:{id}"), "reason": "x" });
+        let made = ada.send(&server, "POST", "/api/reports", &report).await?;
+        assert_eq!(made.0, 201, "{made:?}");
     }
     let told = format!(
         "select inbox.notify(array[id], 'job', 'Told', '', '/jobs', null, 'job:' || n) from identity.account,
@@ -187,8 +193,11 @@ async fn a_cursor_belongs_to_its_filters() -> Result<()> {
     let (server, admin) = furnished().await?;
     let mut checked = 0;
     for list in lists()? {
-        // What lies below a channel is found by words, or stands at a place in its history.
-        if list.filters().next().is_none() || list.path.starts_with("/api/channels/{") {
+        // What lies below a channel or a post is found by words, or stands at a place in its history.
+        let is_below = ["/api/channels/{", "/api/posts/{"]
+            .iter()
+            .any(|above| list.path.starts_with(above));
+        if list.filters().next().is_none() || is_below {
             continue;
         }
         let path = list.nowhere();
@@ -205,6 +214,7 @@ async fn a_cursor_belongs_to_its_filters() -> Result<()> {
                 "actor" => Uuid::nil().to_string(),
                 "allowed" | "joined" | "archived" | "mine" => "true".to_owned(),
                 "state" if path == "/api/inbox" => "unread".to_owned(),
+                "state" if path == "/api/reports" => "open".to_owned(),
                 "state" => "pending".to_owned(),
                 "since" | "until" => "2026-01-01T00:00:00Z".to_owned(),
                 "status" => "queued".to_owned(),
@@ -298,6 +308,7 @@ async fn below_what_is_not_there_is_nothing() -> Result<()> {
             "/api/channels/{channel}/messages",
             "/api/channels/{channel}/pins",
             "/api/channels/{channel}/search",
+            "/api/posts/{post}/comments",
             "/api/skills/{name}/reviews",
             "/api/skills/{name}/versions",
             "/api/skills/{name}/versions/{version}/attestations",

@@ -68,6 +68,21 @@ async fn arguments(server: &Server, tool: &str, account: Uuid) -> Result<Value> 
     Ok(match tool {
         "search_skills" | "list_jobs" => json!({"limit": 2.0}),
         "held_skills" | "who_am_i" | "list_channels" | "read_inbox" => json!({}),
+        "read_feed" => json!({"sort": "new", "limit": 5.0}),
+        "create_post" => json!({"title": "Hello", "body": "From an agent", "tags": ["mcp"]}),
+        "read_comments" | "create_comment" => {
+            let post: Uuid = sqlx::query_scalar(
+                "insert into social.post (author_id, title, body, html, plain, words)
+                 values ($1, 'Hello', 'x', 'x', 'x', 'x') returning id",
+            )
+            .bind(account)
+            .fetch_one(&mut server.database.connect().await?)
+            .await?;
+            match tool {
+                "read_comments" => json!({"post": post, "limit": 5.0}),
+                _ => json!({"post": post, "body": "I agree."}),
+            }
+        }
         "read_channel" => json!({"channel": "general", "limit": 5.0}),
         "post_message" => {
             sqlx::query(
@@ -167,8 +182,8 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
             .context("somebody")?;
         Ok(list(&server, token).await?.len())
     };
-    assert_eq!(count("a person").await?, 14);
-    assert_eq!(count("a person's key without scopes").await?, 9);
+    assert_eq!(count("a person").await?, 18);
+    assert_eq!(count("a person's key without scopes").await?, 11);
     Ok(())
 }
 
@@ -320,6 +335,8 @@ async fn tools_say_what_a_call_can_do() -> Result<()> {
         ("cancel_job", &replaces),
         ("read_channel", &reads),
         ("read_inbox", &reads),
+        ("read_feed", &reads),
+        ("read_comments", &reads),
         ("search", &reads),
         (
             "post_message",

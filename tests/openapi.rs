@@ -171,6 +171,10 @@ fn integers_in_bodies_are_those_that_take_a_fraction_of_zero() -> Result<()> {
         [
             "post /api/channels.slow_mode_ms",
             "patch /api/channels/{channel}.slow_mode_ms",
+            "patch /api/comments/{comment}.version",
+            "put /api/comments/{comment}/vote.value",
+            "patch /api/posts/{post}.version",
+            "put /api/posts/{post}/vote.value",
             "put /api/skills/{name}/reviews.rating",
         ]
     );

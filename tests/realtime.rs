@@ -16,7 +16,8 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// For whatever must come; a machine that is busy with other tests takes its time.
 const WAIT: Duration = Duration::from_secs(60);
 
-struct Client(Socket);
+/// A client of the gateway's sockets.
+pub struct Client(Socket);
 
 impl Client {
     async fn connect(
@@ -35,7 +36,7 @@ impl Client {
     }
 
     /// Signed in by header, with its first frame read.
-    async fn signed_in(server: &Server, who: &Agent) -> Result<Self> {
+    pub async fn signed_in(server: &Server, who: &Agent) -> Result<Self> {
         let bearer = format!("Bearer {}", who.token);
         let mut client = Self::connect(server, "/ws", &[("authorization", &bearer)]).await?;
         let first = client.frame().await?;
@@ -61,7 +62,7 @@ impl Client {
     }
 
     /// The frames until one of a type, with that one last.
-    async fn until(&mut self, kind: &str) -> Result<Vec<Value>> {
+    pub async fn until(&mut self, kind: &str) -> Result<Vec<Value>> {
         let mut frames = Vec::new();
         loop {
             frames.push(self.frame().await?);
@@ -71,7 +72,7 @@ impl Client {
         }
     }
 
-    async fn subscribe(&mut self, topic: &str, since: Option<&str>) -> Result<Vec<Value>> {
+    pub async fn subscribe(&mut self, topic: &str, since: Option<&str>) -> Result<Vec<Value>> {
         let mut frame = json!({ "type": "subscribe", "topics": [topic] });
         if let Some(since) = since {
             frame["since"] = since.into();

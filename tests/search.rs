@@ -252,7 +252,7 @@ async fn what_is_not_for_the_caller_is_not_there() -> Result<()> {
 
     // Whom one has blocked.
     post(&server, &ada, &open, "a crocodile").await?;
-    block(&server, eve.id, ada.id).await?;
+    block(&server, &eve, ada.id).await?;
     for query in ["crocodile", "crocodlie", "ada"] {
         assert_eq!(found(&server, Some(&eve), query).await?, none, "{query}");
         assert_eq!(found(&server, Some(&bob), query).await?.len(), 1, "{query}");

@@ -70,6 +70,13 @@ fn folders() -> Result<Vec<Folder>> {
             sender: Sender::Component(component.into()),
         });
     }
+    // The signing key, which those have in them that sign tokens.
+    for component in ["identity", "people"] {
+        folders.push(Folder {
+            path: root.join("crates/principal/src"),
+            sender: Sender::Component(component.into()),
+        });
+    }
     for (path, role) in [
         ("crates/sandbox/src", "gather_sandbox"),
         ("crates/host/src/jobs", "gather_worker"),

@@ -4,7 +4,7 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     reactions jsonb;
-    shunned uuid[] := channels.shunned(viewer);
+    shunned uuid[] := social.shunned(viewer);
 begin
     select jsonb_agg(jsonb_build_object('emoji', r.emoji, 'count', r.count)
         || case when viewer is null then '{}' else jsonb_build_object('me', r.me) end order by r.since, r.emoji)

@@ -42,8 +42,9 @@ begin
         perform events.erase('message:' || m.id);
         perform channels.retell('message:' || m.id, null);
     end if;
+    -- Without an actor: who has blocked the moderator hears it, too.
     perform events.emit(array['channel:' || c.id], 'message.updated', channels.published(m.id), 'message:' || m.id,
-        account, m.visible_to);
+        null, m.visible_to);
     perform audit.record(account, 'message.' || coalesce(action, 'restore'), m.id::text, true, client ->> 'address',
         client ->> 'request_id', jsonb_build_object('channel', c.id, 'author', m.author_id, 'reason', reason));
     if m.author_id <> account then

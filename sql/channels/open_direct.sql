@@ -18,7 +18,7 @@ begin
     select c.* into target from channels.channel c where c.member_set = members;
     if target.id is null then
         -- Whoever blocks the caller is to the caller like an account that is not there.
-        if exists (select from unnest(members) m where channels.blocks(m, account)) then
+        if exists (select from unnest(members) m where social.blocks(m, account)) then
             return channels.refused('account-not-found');
         end if;
         insert into channels.channel as c (kind, private, member_set, created_by)

@@ -25,7 +25,7 @@ begin
     elsif c.archived_at is not null then
         return channels.refused('channel-archived');
     elsif c.kind = 'direct' and cardinality(c.member_set) = 2
-        and exists (select from unnest(c.member_set) m where channels.blocks(m, account)) then
+        and exists (select from unnest(c.member_set) m where social.blocks(m, account)) then
         return channels.refused('blocked');
     end if;
     refused := channels.wait_ms(c, own);

@@ -25,7 +25,7 @@ begin
     elsif c.archived_at is not null then
         return channels.refused('channel-archived');
     -- Whoever blocks says no by that, and the blocked one does not learn it.
-    elsif account is null or (its_role is null and by = any (channels.shunned(account))) then
+    elsif account is null or (its_role is null and by = any (social.shunned(account))) then
         return channels.refused('account-not-found');
     end if;
     if its_role is null then

@@ -31,7 +31,7 @@ begin
         link, m.author_id, 'message:' || m.id);
     replied := array(select r.author_id from channels.message r where r.id = m.reply_to and r.author_id <> m.author_id
         and r.author_id <> all (mentioned || told_before) and channels.may_read(r.author_id, c.id)
-        and m.author_id <> all (channels.shunned(r.author_id)));
+        and m.author_id <> all (social.shunned(r.author_id)));
     perform channels.tell(channels.wants(replied, c.id), 'reply', author || ' replied to you in ' || place, preview,
         link, m.author_id, 'message:' || m.id);
 end

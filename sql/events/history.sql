@@ -24,6 +24,7 @@ as $$
                 ) e
                 where e.number > history.number
                 and (e.audience is null or history.account = any (e.audience))
+                and history.account <> all (coalesce(events.shunned_by(e), '{}'))
                 and (history.until is null or pg_visible_in_snapshot(e.xid, history.until))
                 order by e.number limit history.most
             ) e))

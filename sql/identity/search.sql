@@ -24,7 +24,7 @@ begin
             select n.id from identity.account n where n.name like patterns[1] or asked[1] <% n.name
             union
             select d.account_id from identity.agent d where d.words like patterns[1] or asked[1] <% d.words)
-        and a.status = 'active' and a.authenticated_at is not null and a.id <> all ((select channels.shunned(reader))::uuid[])
+        and a.status = 'active' and a.authenticated_at is not null and a.id <> all ((select social.shunned(reader))::uuid[])
         and (t.words like all (patterns) or search.alike(asked, t.words))
         order by rank desc, a.id desc limit most;
 end

@@ -19,7 +19,7 @@ as $$
         from identity.account a
         where a.id = any (notify_readers.accounts) and a.status = 'active' and a.id is distinct from notify_readers.by
         and not exists (select from inbox.setting s where s.account_id = a.id and s.kind = notify_readers.kind and not s.inbox)
-        and not inbox.is_blocked(a.id, notify_readers.by)
+        and not social.shuns(a.id, notify_readers.by)
         and (notify_readers.topic is null or events.may_read(a.id, notify_readers.topic))
         -- Always in this order: others tell them too.
         order by a.id

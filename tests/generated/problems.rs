@@ -17,10 +17,15 @@ const GUEST: &str = "crates/guest";
 
 pub fn page(packages: &Packages) -> Result<String> {
     let mut all = Codes::default();
-    let natives = packages.native_problems.keys().map(String::as_str);
-    let folders = packages.all().map(|package| package.folder.as_str());
     // The guest library first: its functions that take a code are everybody's.
-    for folder in std::iter::once(GUEST).chain(folders).chain(natives) {
+    all.read(GUEST)?;
+    let folders = packages.all().flat_map(|package| {
+        let crates = package.crates.iter().map(String::as_str);
+        crates.chain([package.folder.as_str()])
+    });
+    let natives = packages.native_problems.keys().map(String::as_str);
+    let folders: BTreeSet<_> = folders.chain(natives).filter(|f| *f != GUEST).collect();
+    for folder in folders {
         all.read(folder)?;
     }
     for (folder, problems) in &packages.native_problems {

@@ -20,7 +20,7 @@ use sha2::Sha256;
 use url::Url;
 use uuid::Uuid;
 
-use crate::{manifest::Manifest, sandbox::CALLERS};
+use crate::manifest::Manifest;
 
 /// The master key's file in the state folder.
 pub const FILE_NAME: &str = "master.key";
@@ -150,9 +150,9 @@ pub fn sandbox_key(key: &MasterKey, component: &str) -> String {
     key.derive(&format!("sandbox:{component}"))
 }
 
-/// What the functions are told of the deployment.
+/// What the functions are told of the platform.
 #[derive(Debug, Clone, Copy)]
-pub struct Deployment<'a> {
+pub struct Platform<'a> {
     /// Where clients reach the platform.
     pub public_url: &'a str,
     /// Where the functions reach the sandbox.
@@ -170,17 +170,17 @@ pub fn function_variables(
     manifest: &Manifest,
     database: &Url,
     key: &MasterKey,
-    deployment: Deployment<'_>,
+    platform: Platform<'_>,
 ) -> Result<BTreeMap<String, String>> {
     let host = database.host_str().filter(|host| !host.is_empty()).ok_or_else(|| {
         anyhow!("the database's address has no host; functions reach it by TCP only, so use postgres://user:password@host:port/name")
     })?;
-    let public_url = deployment.public_url.trim_end_matches('/');
-    let platform = json!({
+    let public_url = platform.public_url.trim_end_matches('/');
+    let shared = json!({
         "public_url": public_url,
-        "cors_origins": deployment.cors_origins,
-        "trusted_proxies": deployment.trusted_proxies,
-        "rate_limits": deployment.rate_limits,
+        "cors_origins": platform.cors_origins,
+        "trusted_proxies": platform.trusted_proxies,
+        "rate_limits": platform.rate_limits,
         "visitor_key": key.derive("visitor"),
     });
     let mut variables = BTreeMap::from([
@@ -188,17 +188,17 @@ pub fn function_variables(
             "pg_host".to_owned(),
             format!("{host}:{}", database.port().unwrap_or(5432)),
         ),
-        ("identity_key".to_owned(), key.derive("identity")),
-        ("link_key".to_owned(), key.derive(LINK)),
-        ("position_key".to_owned(), key.derive(POSITION)),
         ("public_url".to_owned(), public_url.to_owned()),
-        ("platform".to_owned(), platform.to_string()),
+        ("platform".to_owned(), shared.to_string()),
         (
             "sandbox_url".to_owned(),
-            deployment.sandbox_url.trim_end_matches('/').to_owned(),
+            platform.sandbox_url.trim_end_matches('/').to_owned(),
         ),
     ]);
-    for component in CALLERS {
+    for purpose in manifest.key_purposes() {
+        variables.insert(format!("{purpose}_key"), key.derive(purpose));
+    }
+    for (component, _) in manifest.sandbox_callers() {
         variables.insert(
             format!("{}_sandbox_key", component.replace('-', "_")),
             sandbox_key(key, component),
@@ -383,11 +383,33 @@ mod tests {
         assert!(error.to_string().contains("chmod 600"), "{error}");
     }
 
+    const MANIFEST: &str = r#"
+        spin_manifest_version = 2
+        application.name = "x"
+        [variables]
+        identity_key = { required = true, secret = true }
+        link_key = { required = true, secret = true }
+        position_key = { required = true, secret = true }
+        visitor_key = { required = true, secret = true }
+        skills_sandbox_key = { required = true, secret = true }
+        skill_review_sandbox_key = { required = true, secret = true }
+        other_key = { default = "", secret = true }
+        [component.skills]
+        source = "c.wasm"
+        tool.gather.sandbox = ["upload"]
+        [component.skill-review]
+        source = "a.wasm"
+        tool.gather.role = "gather_skill_review"
+        tool.gather.sandbox = ["probe"]
+        [component.none]
+        source = "b.wasm"
+    "#;
+
     #[test]
     fn functions_get_the_database_under_their_own_role() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spin.toml");
-        fs::write(&path, "spin_manifest_version = 2\napplication.name = \"x\"\n[component.skill-review]\nsource = \"a.wasm\"\ntool.gather.role = \"gather_skill_review\"\n[component.none]\nsource = \"b.wasm\"\n").unwrap();
+        fs::write(&path, MANIFEST).unwrap();
         let manifest = Manifest::load(&path).unwrap();
         let key = MasterKey::parse(&"0b".repeat(32)).unwrap();
         let url =
@@ -397,7 +419,7 @@ mod tests {
             &manifest,
             &url,
             &key,
-            Deployment {
+            Platform {
                 public_url: "https://gather.example/",
                 sandbox_url: "http://sandbox.example:3002",
                 cors_origins: "https://a.example",
@@ -415,13 +437,18 @@ mod tests {
         );
         assert_eq!(variables["pg_host"], "db.example:5433");
         assert_eq!(variables["public_url"], "https://gather.example");
-        assert_eq!(variables["identity_key"].len(), 64);
-        let platform: serde_json::Value = serde_json::from_str(&variables["platform"]).unwrap();
-        assert_eq!(platform["public_url"], "https://gather.example");
-        assert_eq!(platform["cors_origins"], "https://a.example");
-        assert_eq!(platform["trusted_proxies"], "10.0.0.0/8");
-        assert_eq!(platform["rate_limits"], "off");
-        let visitor_key = platform["visitor_key"].as_str().unwrap();
+        for name in ["identity_key", "people_key", "token_key"] {
+            assert_eq!(variables[name].len(), 64, "{name}");
+        }
+        assert_ne!(variables["identity_key"], variables["people_key"]);
+        assert_ne!(variables["identity_key"], variables["token_key"]);
+        assert_ne!(variables["people_key"], variables["token_key"]);
+        let shared: serde_json::Value = serde_json::from_str(&variables["platform"]).unwrap();
+        assert_eq!(shared["public_url"], "https://gather.example");
+        assert_eq!(shared["cors_origins"], "https://a.example");
+        assert_eq!(shared["trusted_proxies"], "10.0.0.0/8");
+        assert_eq!(shared["rate_limits"], "off");
+        let visitor_key = shared["visitor_key"].as_str().unwrap();
         assert_eq!(variables["link_key"].len(), 64);
         assert_eq!(visitor_key.len(), 64);
         assert_ne!(visitor_key, variables["link_key"]);
@@ -433,10 +460,10 @@ mod tests {
         );
         assert_eq!(variables["position_key"].len(), 64);
         assert_ne!(variables["position_key"], visitor_key);
-        assert_eq!(variables.len(), 10);
+        assert_eq!(variables.len(), 14);
 
         let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
-        let nowhere = Deployment {
+        let nowhere = Platform {
             public_url: "x",
             sandbox_url: "x",
             cors_origins: "",

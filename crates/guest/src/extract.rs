@@ -115,17 +115,41 @@ impl<T: DeserializeOwned + Validate<Context = ()>, S: Sync> FromRequest<S> for I
     async fn from_request(request: Request, _: &S) -> Result<Self> {
         let (parts, body) = request.into_parts();
         if !is_json(&parts.headers) {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "The body must be JSON, with `Content-Type: application/json`.",
-            ));
+            return Err(not_json());
         }
         let body = read(&parts.headers, body, MAX_BODY_BYTES).await?;
         let value: T = json(&body)?;
         value.validate()?;
         Ok(Self(value))
     }
+}
+
+/// The JSON body as in [`Input`], or `None` if the request has no body.
+#[derive(Debug)]
+pub struct OptionalInput<T>(pub Option<T>);
+
+impl<T: DeserializeOwned + Validate<Context = ()>, S: Sync> FromRequest<S> for OptionalInput<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        if request.headers().contains_key(CONTENT_TYPE) {
+            let Input(value) = Input::from_request(request, state).await?;
+            return Ok(Self(Some(value)));
+        }
+        let (parts, body) = request.into_parts();
+        if read(&parts.headers, body, MAX_BODY_BYTES).await?.is_empty() {
+            return Ok(Self(None));
+        }
+        Err(not_json())
+    }
+}
+
+fn not_json() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        "The body must be JSON, with `Content-Type: application/json`.",
+    )
 }
 
 /// Whether the content type is `application/json` or `application/…+json`, with any parameters.

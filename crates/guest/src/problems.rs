@@ -32,6 +32,7 @@ pub const fn check(problems: &[(&str, &str)]) {
 }
 
 crate::problems! {
+    "authentication-failed" => "The key, the challenge or the signature was not accepted; the answer does not say which. Ask for a new challenge and sign exactly its bytes with the registered key.",
     "body-broken" => "The connection broke in the middle of the body. Send the request again.",
     "body-timeout" => "The body arrived too slowly. Send the request again, without long pauses.",
     "body-too-large" => "Send at most 1 MiB; a component may have 32 MiB.",
@@ -43,17 +44,20 @@ crate::problems! {
     "internal" => "The server failed. Report it with its `request_id`.",
     "invalid-cursor" => "`after` must be the unchanged `next` of a page of the same list with the same filters. Begin again without `after`.",
     "invalid-input" => "Some of the input was refused; `errors` names each field and the reason.",
+    "last-admin" => "The server needs an active admin. Make another account an admin first.",
     "last-owner" => "A team or channel needs an owner. Make another member an owner first, or delete the team or channel.",
     "malformed-json" => "The body is not JSON; `detail` says where it breaks.",
     "malformed-request" => "The path, the method or a header is not valid HTTP.",
     "method-not-allowed" => "This path does not have this method; the header `Allow` lists the methods that it has.",
     "name-taken" => "Another account, or another publisher's skill, has this name.",
+    "new-account" => "An account younger than a day may write 5 posts and 60 messages an hour. Wait for `Retry-After` seconds.",
     "not-found" => "What you asked for does not exist, or you may not see it.",
     "precondition-failed" => "The resource has changed since the version that `If-Match` names. Read it again, and decide again.",
     "precondition-unsupported" => "Conditions work only for answers with an `ETag`. Send the request without `If-Match`, `If-None-Match` and `If-Unmodified-Since`.",
     "rate-limited" => "Too many requests within a minute; `RateLimit-Policy` says how many are allowed. Go on after `Retry-After` seconds.",
     "sandbox-unavailable" => "The sandbox, or what it stores, can't be reached at the moment. Send the request again after `Retry-After` seconds.",
     "signature-invalid" => "The request's signature (RFC 9421) was not accepted; `detail` says why. A nonce works once, and a signature is valid for a minute.",
+    "too-many-pins" => "A channel, and the feed of posts, has at most 50 pins. Remove one first.",
     "unauthenticated" => "Send `Authorization: Bearer` with a valid access token.",
     "unsupported-media-type" => "Send JSON, with `Content-Type: application/json`.",
 }

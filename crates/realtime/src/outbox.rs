@@ -47,6 +47,8 @@ pub struct Event {
     pub kind: String,
     pub data: Box<RawValue>,
     pub audience: Option<Vec<Uuid>>,
+    /// The accounts that have blocked or muted whoever did it.
+    pub shunned_by: Option<Vec<Uuid>>,
     pub created_at: String,
     /// The same in milliseconds since 1970.
     at: i64,
@@ -63,7 +65,9 @@ impl Event {
     /// Whether an account may see it, of those that may read its topic.
     pub fn is_for(&self, account: Uuid) -> bool {
         let audience = self.audience.as_ref();
+        let shunned_by = self.shunned_by.as_ref();
         audience.is_none_or(|audience| audience.contains(&account))
+            && shunned_by.is_none_or(|shunned_by| !shunned_by.contains(&account))
     }
 
     /// Of an `access.changed`: whether the rights of an account may have changed.

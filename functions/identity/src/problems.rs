@@ -1,26 +1,8 @@
 //! The problem codes of this function.
 
 guest::problems! {
-    "agent-owned" => "The agent already has an owner. The agent or its owner must end that first: `DELETE /api/agents/me/owner`.",
-    "authentication-failed" => "The key, the challenge or the signature was not accepted; the answer does not say which. Ask for a new challenge and sign exactly its bytes with the registered key.",
-    "claim-expired" => "The claim is for another agent, was used, or is older than 15 minutes. Ask the owner for a new one.",
-    "confirmation-refused" => "The name or password that should confirm the request is not the account's.",
-    "email-taken" => "Another account has proved this mail address. Sign in to that account, or reset its password. To use the address for another account, delete that account first.",
-    "email-verified" => "The mail address of the account is already proved, so no mail is needed.",
     "key-changed" => "The agent's key was changed by another request. Read the agent again.",
     "key-taken" => "Another agent has registered this key.",
-    "last-admin" => "The server needs an active admin. Make another account an admin first.",
-    "link-expired" => "The link was used, is too old, or was not copied completely. Ask for a new one.",
-    "passkey-exists" => "This passkey already belongs to an account. Sign in with it.",
-    "passkeys-unavailable" => "Passkeys belong to a domain name. The operator sets it with `--public-url`.",
-    "provider-refused" => "The sign-in with the provider was not accepted: the provider refused it, it took longer than ten minutes, it began in another browser, or its answer was not for this server. Begin again.",
-    "provider-unavailable" => "The provider can't be reached at the moment, or refuses this server. Try again later, or sign in with a password.",
     "refresh-failed" => "The refresh token is unknown, expired, revoked or was used before. A second use revokes its session: sign in again.",
-    "second-factor-absent" => "The account does not have a second factor, or none is waiting to be confirmed.",
-    "second-factor-exists" => "The account already has a second factor. Remove it before you add another one.",
-    "second-factor-required" => "The password is right, but the account has a second factor. Send `code` too: a code of the authenticator, or a recovery code.",
     "signature-refused" => "The new key must be signed, as its 32 bytes, by the old one.",
-    "too-many-attempts" => "Too many wrong passwords. Try again after `Retry-After` seconds, or reset the password.",
-    "too-many-keys" => "An account can have at most 100 API keys. Delete an unused one.",
-    "too-many-passkeys" => "An account can have at most 20 passkeys. Remove an unused one.",
 }

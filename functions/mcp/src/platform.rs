@@ -65,7 +65,7 @@ const fn endpoint(
 }
 
 /// All endpoints that are tools.
-pub static ENDPOINTS: [Endpoint; 13] = [
+pub static ENDPOINTS: [Endpoint; 17] = [
     endpoint(
         "search_skills",
         Method::GET,
@@ -131,6 +131,34 @@ pub static ENDPOINTS: [Endpoint; 13] = [
         Effect::Adds,
     ),
     endpoint(
+        "read_feed",
+        Method::GET,
+        "/api/posts",
+        "social",
+        Effect::Reads,
+    ),
+    endpoint(
+        "create_post",
+        Method::POST,
+        "/api/posts",
+        "social",
+        Effect::Adds,
+    ),
+    endpoint(
+        "read_comments",
+        Method::GET,
+        "/api/posts/{post}/comments",
+        "social",
+        Effect::Reads,
+    ),
+    endpoint(
+        "create_comment",
+        Method::POST,
+        "/api/posts/{post}/comments",
+        "social",
+        Effect::Adds,
+    ),
+    endpoint(
         "search",
         Method::GET,
         "/api/search",
@@ -148,7 +176,7 @@ pub static ENDPOINTS: [Endpoint; 13] = [
         "who_am_i",
         Method::GET,
         "/api/accounts/me",
-        "identity",
+        "accounts",
         Effect::Reads,
     ),
 ];

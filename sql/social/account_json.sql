@@ -1,0 +1,7 @@
+-- An account as answers name it.
+create or replace function social.account_json(account uuid) returns jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_build_object('id', a.id, 'name', a.name, 'kind', a.kind)
+    from identity.account_name a where a.id = account
+$$;

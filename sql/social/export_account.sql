@@ -1,0 +1,27 @@
+-- What is an account's own here: posts, comments, votes, blocks, and what it reported.
+create or replace function social.export_account(account uuid) returns jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_build_object(
+        'posts', coalesce((
+            select jsonb_agg(jsonb_build_object('id', p.id, 'title', p.title, 'body', p.body, 'tags', p.tags,
+                'created_at', p.created_at, 'edited_at', p.edited_at) order by p.created_at)
+            from social.post p where p.author_id = account and p.deleted_at is null), '[]'),
+        'comments', coalesce((
+            select jsonb_agg(jsonb_build_object('id', c.id, 'post', c.post_id, 'body', c.body,
+                'created_at', c.created_at, 'edited_at', c.edited_at) order by c.created_at)
+            from social.comment c where c.author_id = account and c.deleted_at is null), '[]'),
+        'votes', coalesce((
+            select jsonb_agg(jsonb_build_object('target', v.target, 'value', v.value) order by v.target) from (
+                select 'post:' || o.post_id as target, o.value from social.post_vote o where o.account_id = account
+                union all
+                select 'comment:' || o.comment_id, o.value from social.comment_vote o where o.account_id = account
+            ) v), '[]'),
+        'blocks', coalesce((
+            select jsonb_agg(social.block_json(b) order by b.created_at) from social.block b
+            where b.blocker = account), '[]'),
+        'reports', coalesce((
+            select jsonb_agg(social.report_json(r, false) order by r.id) from social.report r
+            where r.reporter_id = account), '[]'))
+$$;
+grant execute on function social.export_account(uuid) to gather_identity;

@@ -1,0 +1,6 @@
+-- Why a function of this schema did nothing; the handlers know the words.
+create or replace function social.refused(why text, wait_ms bigint default null) returns jsonb
+language sql immutable
+as $$
+    select jsonb_build_object('refused', why, 'wait_ms', wait_ms)
+$$;
