@@ -390,7 +390,8 @@ mod tests {
         identity_key = { required = true, secret = true }
         link_key = { required = true, secret = true }
         position_key = { required = true, secret = true }
-        visitor_key = { required = true, secret = true }
+        people_key = { required = true, secret = true }
+        token_key = { required = true, secret = true }
         skills_sandbox_key = { required = true, secret = true }
         skill_review_sandbox_key = { required = true, secret = true }
         other_key = { default = "", secret = true }
@@ -460,7 +461,7 @@ mod tests {
         );
         assert_eq!(variables["position_key"].len(), 64);
         assert_ne!(variables["position_key"], visitor_key);
-        assert_eq!(variables.len(), 14);
+        assert_eq!(variables.len(), 12);
 
         let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
         let nowhere = Platform {
