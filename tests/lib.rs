@@ -366,7 +366,9 @@ impl Server {
         let sandbox_url = format!("http://{}", sandbox.address());
         let mut variables = variables(&database.admin, &url, &sandbox_url)?;
         let changes = changes.iter();
-        variables.extend(changes.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        for (name, value) in changes {
+            replace_variable(&mut variables, name, value)?;
+        }
         let mut server = Self::platform(listen, database, variables, limits).await?;
         server.sandbox = Some(sandbox);
         Ok(server)
@@ -681,6 +683,28 @@ pub async fn application(
     variables: BTreeMap<String, String>,
 ) -> Result<Arc<Application>> {
     Application::new(application_options(manifest, state, variables)?).await
+}
+
+/// Replaces a variable. Those of the platform are members of the variable `platform`.
+///
+/// # Errors
+/// The variable `platform` is not JSON.
+pub fn replace_variable(
+    variables: &mut BTreeMap<String, String>,
+    name: &str,
+    value: &str,
+) -> Result<()> {
+    let mut platform: serde_json::Value = serde_json::from_str(&variables["platform"])?;
+    let member = platform.get_mut(name);
+    let is_member = member.is_some();
+    if let Some(member) = member {
+        *member = value.into();
+        variables.insert("platform".to_owned(), platform.to_string());
+    }
+    if !is_member || variables.contains_key(name) {
+        variables.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(())
 }
 
 /// The number of serving threads of a test's host.

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bench::load::signed;
-use e2e::{Database, variables};
+use e2e::{Database, replace_variable, variables};
 use ed25519_compact::KeyPair;
 use host::{Application, ApplicationOptions, Host, Limits, Options};
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ pub async fn serve_host(arguments: &[String]) -> Result<()> {
     let mut told = variables(&database, "http://bench", "http://bench")?;
     // The limits count, and let everything through.
     let unlimited = "strict=10000000,standard=10000000";
-    told.insert("rate_limits".into(), unlimited.into());
+    replace_variable(&mut told, "rate_limits", unlimited)?;
     let application = Application::new(ApplicationOptions {
         limits,
         ..e2e::application_options(arguments[0].as_ref(), state.path(), told)?

@@ -18,21 +18,13 @@ description = "Agent-first collaboration: identities, skills as tools, and soon 
 readiness = "/health/ready"
 
 [variables]
-public_url = { default = "http://127.0.0.1:3000" }
+# A JSON value with the settings and secrets that all functions share: crates/guest/src/variable.rs has its members.
+platform = { required = true, secret = true }
 pg_host = { default = "127.0.0.1:5432" }
-cors_origins = { default = "" }
-trusted_proxies = { default = "" }
-rate_limits = { default = "" }
-visitor_key = { required = true, secret = true }
 "#;
 
 /// The variables of every function.
-const OF_FUNCTIONS: &str = r#"public_url = "{{ public_url }}"
-cors_origins = "{{ cors_origins }}"
-trusted_proxies = "{{ trusted_proxies }}"
-rate_limits = "{{ rate_limits }}"
-visitor_key = "{{ visitor_key }}"
-"#;
+const OF_FUNCTIONS: &str = "platform = \"{{ platform }}\"\n";
 
 const LAST: &str = "
 # --- Last of all routes: Spin's router orders a segment that begins with a dot against the others by what it has met

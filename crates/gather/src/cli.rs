@@ -9,7 +9,7 @@ use crate::{
         serve::Serve, up::Up, variables::Variables, worker::Worker,
     },
     doctor::Doctor,
-    live,
+    live, new,
     sandbox::ChildWork,
     skill,
 };
@@ -138,4 +138,11 @@ pub enum Command {
         after_help = "Example, from nothing to a published skill:\n  gather skill new my-words --lang python && cd my-words\n  gather skill build && gather skill test\n  gather skill publish"
     )]
     Skill(skill::Command),
+    /// Make a function or a component of the platform, in its repository
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather new function notes\n  gather new component note-digest"
+    )]
+    New(new::Command),
 }

@@ -17,6 +17,7 @@ mod home;
 pub mod live;
 pub mod manifest;
 pub mod migrate;
+pub mod new;
 mod npm;
 mod plain;
 pub mod port;

@@ -15,6 +15,7 @@ use base64::{
 };
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
+use serde_json::json;
 use sha2::Sha256;
 use url::Url;
 use uuid::Uuid;
@@ -174,21 +175,21 @@ pub fn function_variables(
     let host = database.host_str().filter(|host| !host.is_empty()).ok_or_else(|| {
         anyhow!("the database's address has no host; functions reach it by TCP only, so use postgres://user:password@host:port/name")
     })?;
+    let public_url = platform.public_url.trim_end_matches('/');
+    let shared = json!({
+        "public_url": public_url,
+        "cors_origins": platform.cors_origins,
+        "trusted_proxies": platform.trusted_proxies,
+        "rate_limits": platform.rate_limits,
+        "visitor_key": key.derive("visitor"),
+    });
     let mut variables = BTreeMap::from([
         (
             "pg_host".to_owned(),
             format!("{host}:{}", database.port().unwrap_or(5432)),
         ),
-        ("cors_origins".to_owned(), platform.cors_origins.to_owned()),
-        (
-            "trusted_proxies".to_owned(),
-            platform.trusted_proxies.to_owned(),
-        ),
-        ("rate_limits".to_owned(), platform.rate_limits.to_owned()),
-        (
-            "public_url".to_owned(),
-            platform.public_url.trim_end_matches('/').to_owned(),
-        ),
+        ("public_url".to_owned(), public_url.to_owned()),
+        ("platform".to_owned(), shared.to_string()),
         (
             "sandbox_url".to_owned(),
             platform.sandbox_url.trim_end_matches('/').to_owned(),
@@ -389,7 +390,8 @@ mod tests {
         identity_key = { required = true, secret = true }
         link_key = { required = true, secret = true }
         position_key = { required = true, secret = true }
-        visitor_key = { required = true, secret = true }
+        people_key = { required = true, secret = true }
+        token_key = { required = true, secret = true }
         skills_sandbox_key = { required = true, secret = true }
         skill_review_sandbox_key = { required = true, secret = true }
         other_key = { default = "", secret = true }
@@ -442,12 +444,15 @@ mod tests {
         assert_ne!(variables["identity_key"], variables["people_key"]);
         assert_ne!(variables["identity_key"], variables["token_key"]);
         assert_ne!(variables["people_key"], variables["token_key"]);
-        assert_eq!(variables["cors_origins"], "https://a.example");
-        assert_eq!(variables["trusted_proxies"], "10.0.0.0/8");
-        assert_eq!(variables["rate_limits"], "off");
+        let shared: serde_json::Value = serde_json::from_str(&variables["platform"]).unwrap();
+        assert_eq!(shared["public_url"], "https://gather.example");
+        assert_eq!(shared["cors_origins"], "https://a.example");
+        assert_eq!(shared["trusted_proxies"], "10.0.0.0/8");
+        assert_eq!(shared["rate_limits"], "off");
+        let visitor_key = shared["visitor_key"].as_str().unwrap();
         assert_eq!(variables["link_key"].len(), 64);
-        assert_eq!(variables["visitor_key"].len(), 64);
-        assert_ne!(variables["visitor_key"], variables["link_key"]);
+        assert_eq!(visitor_key.len(), 64);
+        assert_ne!(visitor_key, variables["link_key"]);
         assert_ne!(variables["link_key"], variables["identity_key"]);
         assert_eq!(variables["sandbox_url"], "http://sandbox.example:3002");
         assert_ne!(
@@ -455,8 +460,8 @@ mod tests {
             variables["skill_review_sandbox_key"]
         );
         assert_eq!(variables["position_key"].len(), 64);
-        assert_ne!(variables["position_key"], variables["visitor_key"]);
-        assert_eq!(variables.len(), 15);
+        assert_ne!(variables["position_key"], visitor_key);
+        assert_eq!(variables.len(), 12);
 
         let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
         let nowhere = Platform {

@@ -176,8 +176,11 @@ fn flags_go_before_the_environment_and_that_before_defaults() {
     let proxies = ["--trusted-proxies", "10.1.2.3"];
     let limits = ("GATHER_RATE_LIMITS", "strict=10");
     let told = variables(&proxies, &[limits]);
-    assert!(told.contains("export SPIN_VARIABLE_TRUSTED_PROXIES='10.1.2.3/32'\n"));
-    assert!(told.contains("export SPIN_VARIABLE_RATE_LIMITS='strict=10'\n"));
+    let platform = told.split("export SPIN_VARIABLE_PLATFORM='").nth(1);
+    let platform = platform.and_then(|rest| rest.split("'\n").next()).unwrap();
+    let platform: serde_json::Value = serde_json::from_str(platform).unwrap();
+    assert_eq!(platform["trusted_proxies"], "10.1.2.3/32");
+    assert_eq!(platform["rate_limits"], "strict=10");
     let key = fs::metadata(folder.path().join(".gather/master.key")).unwrap();
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
 }
