@@ -98,6 +98,8 @@ create table identity.person (
     account_id uuid primary key references identity.account (id) on delete cascade,
     -- Lower case. Several accounts may claim an address; one can prove that it is theirs.
     email text not null,
+    -- What the person says of themselves, for anybody to read.
+    description text not null default '',
     verified_at timestamptz,
     -- Argon2id, salted by the address and a secret that the database never sees, so that one hash is
     -- compared with those of all accounts that claim the address. Null: signs in elsewhere.
@@ -110,6 +112,7 @@ create table identity.person (
     totp_confirmed_at timestamptz,
     -- The last 30 seconds whose code was used: each works once.
     totp_step bigint,
+    constraint person_description_size check (char_length(description) <= 1000),
     constraint person_password_size check (octet_length(password) = 32),
     constraint person_password_version check ((password is null) = (password_version is null))
 );
@@ -329,19 +332,39 @@ create index team_member_account on identity.team_member (account_id, team_id);
 
 select platform.leaver('identity');
 
--- What changes more than one row, or has to be on record, is a function of `sql/identity`.
+-- --- Three functions have these tables in common, each with as much of them as its statements need. What changes more than
+-- one row, or has to be on record, is a function of `sql/identity`.
+
+-- Agents, their keys, and tokens.
 select platform.function_role('identity');
 grant usage on schema audit to gather_identity;
-grant select on audit.entry to gather_identity;
-grant select, insert on identity.account to gather_identity;
-grant select, insert, update (description, words) on identity.agent to gather_identity;
-grant select, update on identity.session to gather_identity;
-grant select, insert, update on identity.signing_key to gather_identity;
-grant select, update (revoked_at) on identity.api_key to gather_identity;
-grant select (account_id, email, verified_at, totp_confirmed_at, totp_secret, password_version) on identity.person
-    to gather_identity;
-grant select, update (description), delete on identity.team to gather_identity;
-grant select on identity.team_member, identity.former_key, identity.passkey to gather_identity;
+grant select (id, name, status, created_at), insert (kind, name) on identity.account to gather_identity;
+grant select (account_id, public_key, description, key_since), insert (account_id, public_key, description, words),
+    update (description, words) on identity.agent to gather_identity;
+grant select on identity.former_key to gather_identity;
+
+-- People, and sessions. What people prove themselves with is read by this role alone, and their passwords by none. The
+-- schema has the answers to repeated requests, which name mail addresses.
+create schema people;
+select platform.function_role('people');
+grant usage on schema audit to gather_people;
+grant select (id, name) on identity.account to gather_people;
+grant select (account_id, email, description, verified_at, totp_confirmed_at, totp_secret, password_version),
+    update (description) on identity.person to gather_people;
+grant select on identity.passkey to gather_people;
+grant select (id, account_id, created_at, refreshed_at, expires_at, revoked_at, method, address, user_agent),
+    update (revoked_at) on identity.session to gather_people;
+
+-- Accounts: what they may do, own, belong to and did.
+create schema accounts;
+select platform.function_role('accounts');
+grant usage on schema audit to gather_accounts;
+grant select on audit.entry to gather_accounts;
+grant select (id, name, kind) on identity.account to gather_accounts;
+grant select (account_id, owner_id) on identity.agent to gather_accounts;
+grant select (id, account_id, name, hint, scopes, created_at, expires_at, last_used_at, revoked_at),
+    update (revoked_at) on identity.api_key to gather_accounts;
+grant select on identity.team, identity.team_member to gather_accounts;
 
 select platform.role('account_purge', 'identity');
 grant usage on schema audit to gather_account_purge;

@@ -139,5 +139,6 @@ create policy worker on graphile_worker._private_known_crontabs to gather_worker
 
 select platform.function_role('jobs', writes => false);
 
--- Identity, whose file stands before this one, has mail sent.
-insert into jobs.enqueuer (role, kind) values ('gather_identity', 'mail-delivery');
+-- These, whose file stands before this one, have mail sent: accounts when a key was made.
+insert into jobs.enqueuer (role, kind) values
+    ('gather_people', 'mail-delivery'), ('gather_accounts', 'mail-delivery');

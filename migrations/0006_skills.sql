@@ -151,6 +151,9 @@ create table skills.kv (
 
 select platform.leaver('skills');
 
+-- Profiles show what an account has published.
+grant usage on schema skills to gather_accounts;
+
 select platform.function_role('skills');
 grant usage on schema jobs to gather_skills;
 grant select, insert, update on skills.skill, skills.version, skills.rating to gather_skills;

@@ -144,6 +144,7 @@ grant select on channels.channel, channels.member, channels.message, channels.re
     to gather_channels;
 
 insert into events.topic_kind (kind, reader) values ('channel', 'channels.may_read_topic');
--- Identity, since ownership goes on and memberships end where an account leaves or is suspended.
+-- People and accounts, since ownership goes on and memberships end where an account leaves or is suspended.
 insert into events.emitter (role, prefix) values
-    ('gather_channels', 'channel.'), ('gather_channels', 'message.'), ('gather_identity', 'channel.');
+    ('gather_channels', 'channel.'), ('gather_channels', 'message.'), ('gather_people', 'channel.'),
+    ('gather_accounts', 'channel.');

@@ -4,7 +4,7 @@ use anyhow::Result;
 use e2e::{Server, errands::quick};
 use gather::{manifest::WORKER_ROLE, secrets};
 use host::{
-    Limits, Metrics,
+    Metrics,
     jobs::{JobOptions, JobWorker},
 };
 use serde_json::{Value, json};
@@ -17,20 +17,16 @@ use std::{
 async fn worker(server: &Server, state: &std::path::Path) -> Result<JobWorker> {
     let admin = &server.database.admin;
     let key = e2e::master_key();
-    JobWorker::start(JobOptions {
-        manifest: e2e::root().join("spin.toml"),
-        variables: e2e::variables(admin, &server.url, "http://x")?,
+    let variables = e2e::variables(admin, &server.url, "http://x")?;
+    let application = e2e::application(&e2e::root().join("spin.toml"), state, variables).await?;
+    let options = JobOptions {
         database_url: secrets::role_url(admin, &key, WORKER_ROLE)?.to_string(),
-        state_dir: state.to_owned(),
-        cache_dir: e2e::root().join("target/compiled"),
-        key_value_url: None,
         mail: host::MailOptions::default(),
-        limits: Limits::default(),
         settings: quick(),
         metrics: Arc::new(Metrics::new()?),
         metrics_listen: None,
-    })
-    .await
+    };
+    JobWorker::start(application, options).await
 }
 
 /// Runs the component once: what it says that it purged.

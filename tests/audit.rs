@@ -219,7 +219,9 @@ async fn every_tampering_shows() -> Result<()> {
 async fn no_function_can_change_the_trail() -> Result<()> {
     use sqlx::Connection;
     let database = e2e::Database::create().await?;
-    for component in ["identity", "skills", "jobs", "mcp", "site"] {
+    for component in [
+        "identity", "people", "accounts", "skills", "jobs", "mcp", "site",
+    ] {
         let mut role = sqlx::PgConnection::connect(&database.url_of(component)?).await?;
         for statement in [
             "update audit.entry set allowed = true",

@@ -1,10 +1,10 @@
 //! The harness of queued work: workers over a database of a test's own, doing the fixture's errands.
 
-use crate::{Database, build_components, component_file, master_key, root};
+use crate::{Database, application, build_components, component_file, master_key};
 use anyhow::{Context, Result, bail};
 use gather::{manifest::WORKER_ROLE, secrets};
 use host::{
-    Limits, MailOptions, Metrics,
+    MailOptions, Metrics,
     jobs::{JobOptions, JobTimes, JobWorker},
 };
 use serde_json::{Value, json};
@@ -91,20 +91,15 @@ impl Errands {
     pub async fn worker(&self, settings: JobTimes) -> Result<JobWorker> {
         let state = self.folder.path().join(Uuid::now_v7().simple().to_string());
         let database_url = secrets::role_url(&self.database.admin, &master_key(), WORKER_ROLE)?;
-        JobWorker::start(JobOptions {
-            manifest: self.manifest(),
-            variables: BTreeMap::new(),
+        let options = JobOptions {
             database_url: database_url.to_string(),
-            state_dir: state,
-            cache_dir: root().join("target/compiled"),
-            key_value_url: None,
             mail: MailOptions::default(),
-            limits: Limits::default(),
             settings,
             metrics: Arc::new(Metrics::new()?),
             metrics_listen: None,
-        })
-        .await
+        };
+        let application = application(&self.manifest(), &state, BTreeMap::new()).await?;
+        JobWorker::start(application, options).await
     }
 
     /// A worker as a process of its own: `gather worker`.

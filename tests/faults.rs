@@ -1,9 +1,9 @@
 //! What must not happen: guests and clients that misbehave harm nobody else.
 
 use anyhow::{Context, Result};
-use e2e::{Server, root};
+use e2e::Server;
 use futures::{StreamExt, future::join_all};
-use host::{Host, Limits, Options};
+use host::{Application, ApplicationOptions, Host, Limits, Options};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -309,28 +309,30 @@ async fn a_database_that_goes_away_is_an_error_and_comes_back() -> Result<()> {
     Ok(())
 }
 
-fn options(manifest: &str, folder: &std::path::Path) -> Result<Options> {
+fn options(manifest: &str, folder: &std::path::Path) -> Result<ApplicationOptions> {
     let file = folder.join("spin.toml");
     std::fs::write(&file, manifest)?;
-    Ok(Options {
-        manifest: file,
-        listen: "127.0.0.1:0".parse()?,
+    e2e::application_options(&file, &folder.join("state"), BTreeMap::new())
+}
+
+/// Starts a host on a free port, or on this one.
+async fn start(options: ApplicationOptions, port: u16) -> Result<Host> {
+    let application = Application::new(options).await?;
+    let options = Options {
+        listen: ([127, 0, 0, 1], port).into(),
         metrics_listen: None,
         public_metrics: false,
-        variables: BTreeMap::new(),
-        state_dir: folder.join("state"),
-        cache_dir: root().join("target/compiled"),
-        key_value_url: None,
-        limits: Limits::default(),
         workers: Some(1),
         native: host::NativeRoutes::default(),
-    })
+    };
+    Host::start(&application, options).await
 }
 
 /// Starting with this manifest must fail, and say why.
 async fn refused(manifest: &str, expected: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let error = Host::start(options(manifest, folder.path())?).await.err();
+    let started = async { start(options(manifest, folder.path())?, 0).await };
+    let error = started.await.err();
     let error = format!("{:#}", error.expect("the host started"));
     assert!(error.contains(expected), "{expected:?} is not in {error:?}");
     Ok(())
@@ -406,7 +408,7 @@ async fn a_missing_or_broken_component_is_named() -> Result<()> {
 #[tokio::test]
 async fn a_path_without_a_route_is_a_problem_of_the_host() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let host = Host::start(options(HEAD, folder.path())?).await?;
+    let host = start(options(HEAD, folder.path())?, 0).await?;
     let response = e2e::http()
         .build()?
         .get(format!("http://{}/nothing", host.address()))
@@ -425,12 +427,8 @@ async fn a_path_without_a_route_is_a_problem_of_the_host() -> Result<()> {
 async fn a_port_in_use_is_said() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let mut options = options(HEAD, folder.path())?;
-    options.listen = taken.local_addr()?;
-    let error = format!(
-        "{:#}",
-        Host::start(options).await.err().expect("the port was free")
-    );
+    let started = start(options(HEAD, folder.path())?, taken.local_addr()?.port()).await;
+    let error = format!("{:#}", started.err().expect("the port was free"));
     assert!(error.contains("choose another with --listen"), "{error}");
     Ok(())
 }
@@ -443,7 +441,7 @@ async fn a_folder_that_can_not_be_written_is_said() -> Result<()> {
     unwritable.state_dir = "/dev/null/state".into();
     let error = format!(
         "{:#}",
-        Host::start(unwritable).await.err().expect("it started")
+        start(unwritable, 0).await.err().expect("it started")
     );
     assert!(
         error.contains("cannot make the folder /dev/null/state"),

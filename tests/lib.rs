@@ -17,10 +17,10 @@ use gather::{
     postgres::{Cluster, create_database_from_template},
     realtime::Realtime,
     sandbox,
-    secrets::{self, Deployment, MasterKey},
+    secrets::{self, MasterKey, Platform},
 };
 use host::{
-    Host, Limits, MailOptions, Metrics, Options,
+    Application, ApplicationOptions, Host, Limits, MailOptions, Metrics, Options,
     jobs::{JobOptions, JobTimes, JobWorker},
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -108,6 +108,7 @@ fn all_components() -> Result<Manifest> {
         built_by_cargo: true,
         role: None,
         attempts: None,
+        sandbox: Default::default(),
     }));
     Ok(manifest)
 }
@@ -385,20 +386,20 @@ impl Server {
     /// The worker can't be started.
     pub async fn worker_mailing(&self, times: JobTimes, mail: MailOptions) -> Result<JobWorker> {
         let database_url = secrets::role_url(&self.database.admin, &master_key(), WORKER_ROLE)?;
-        JobWorker::start(JobOptions {
-            manifest: root().join("spin.toml"),
-            variables: self.variables.clone(),
+        let application = application(
+            &root().join("spin.toml"),
+            &self._state.path().join("worker"),
+            self.variables.clone(),
+        )
+        .await?;
+        let options = JobOptions {
             database_url: database_url.to_string(),
-            state_dir: self._state.path().join("worker"),
-            cache_dir: root().join("target/compiled"),
-            key_value_url: None,
             mail,
-            limits: Limits::default(),
             settings: times,
             metrics: Arc::new(Metrics::new()?),
             metrics_listen: None,
-        })
-        .await
+        };
+        JobWorker::start(application, options).await
     }
 
     /// Starts the probe alone. `settings` are more lines of its `[component.probe]`, or tables after it, where
@@ -520,20 +521,20 @@ impl Server {
             .transpose()?;
         let native = realtime.as_ref().map(Realtime::routes).unwrap_or_default();
         let state = tempfile::tempdir()?;
+        let application = Application::new(ApplicationOptions {
+            key_value_url,
+            limits,
+            ..application_options(&manifest, state.path(), variables.clone())?
+        });
         let options = Options {
-            manifest,
             listen,
             metrics_listen: None,
             public_metrics: true,
-            variables: variables.clone(),
-            state_dir: state.path().to_owned(),
-            cache_dir: root().join("target/compiled"),
-            key_value_url,
-            limits,
             workers: Some(WORKERS),
             native,
         };
-        let host = Host::start(options).await?;
+        let application = application.await?;
+        let host = Host::start(&application, options).await?;
         let url = format!("http://{}", host.address());
         Ok(Self {
             url,
@@ -640,7 +641,7 @@ impl Server {
 /// # Errors
 /// The manifest can't be read.
 pub fn variables(database: &Url, url: &str, sandbox_url: &str) -> Result<BTreeMap<String, String>> {
-    let deployment = Deployment {
+    let platform = Platform {
         public_url: url,
         sandbox_url,
         cors_origins: "",
@@ -648,7 +649,38 @@ pub fn variables(database: &Url, url: &str, sandbox_url: &str) -> Result<BTreeMa
         trusted_proxies: "127.0.0.1",
         rate_limits: "",
     };
-    secrets::function_variables(&manifest()?, database, &master_key(), deployment)
+    secrets::function_variables(&manifest()?, database, &master_key(), platform)
+}
+
+/// What an application of a manifest's file is made of, with the usual limits.
+///
+/// # Errors
+/// The manifest can't be read.
+pub fn application_options(
+    manifest: &Path,
+    state: &Path,
+    variables: BTreeMap<String, String>,
+) -> Result<ApplicationOptions> {
+    Ok(ApplicationOptions {
+        manifest: Arc::new(host::Manifest::load(manifest)?),
+        variables,
+        state_dir: state.to_owned(),
+        cache_dir: root().join("target/compiled"),
+        key_value_url: None,
+        limits: Limits::default(),
+    })
+}
+
+/// The application of a manifest's file, with the usual limits.
+///
+/// # Errors
+/// It can't be made.
+pub async fn application(
+    manifest: &Path,
+    state: &Path,
+    variables: BTreeMap<String, String>,
+) -> Result<Arc<Application>> {
+    Application::new(application_options(manifest, state, variables)?).await
 }
 
 /// The number of serving threads of a test's host.
@@ -698,6 +730,7 @@ async fn start_sandbox(
 ) -> Result<Sandbox> {
     sandbox::start(sandbox::Start {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        manifest: &manifest()?,
         database: &database.admin,
         key: &master_key(),
         cache_dir: root().join("target/compiled-skills"),

@@ -1,7 +1,8 @@
-//! The end-to-end tests: one program, a module for each subject.
+//! The end-to-end tests: one program, a module for each file. Generated: see tests/generated.rs.
 
 mod access;
 mod account_purge;
+mod accounts;
 mod api_keys;
 mod approvals;
 mod async_skills;
@@ -19,6 +20,7 @@ mod database;
 mod events;
 mod faults;
 mod full_disk;
+mod generated;
 mod hostile;
 mod hostile_components;
 mod hostile_fixtures;
@@ -49,6 +51,7 @@ mod rate_limits;
 mod realtime;
 mod repository;
 mod sandbox;
+mod sandbox_callers;
 mod schemathesis;
 mod search;
 mod serving;

@@ -25,6 +25,8 @@ const NEWEST_WASI_0_2: u64 = 12;
 const HANDLER: &str = "wasi:http/handler@0.3.0";
 /// What functions have for our host beside it. Spin looks for the handlers that it knows and for nothing else.
 const EXCHANGE: &str = "gather:http/exchange@2.0.0";
+/// The description of functions for this repository.
+const DESCRIPTION: &str = "gather:function/description@1.0.0";
 
 /// The interfaces that are ours.
 fn ours() -> Result<Resolve> {
@@ -141,7 +143,7 @@ async fn every_function_runs_under_spin_unchanged() -> Result<()> {
     for component in manifest()?.components {
         let wasm = std::fs::read(component.source.context("source")?)?;
         let complaints = match component.attempts {
-            None => complaints(&wasm, &published, &[EXCHANGE, HANDLER])?,
+            None => complaints(&wasm, &published, &[DESCRIPTION, EXCHANGE, HANDLER])?,
             Some(_) => {
                 // Our own host runs it, with what `wit/` gives it beside.
                 let mut published = published.clone();

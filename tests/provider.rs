@@ -22,7 +22,7 @@ use jwt_simple::prelude::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 use tokio::net::{TcpListener, TcpSocket};
@@ -38,6 +38,8 @@ struct Mood {
     email: String,
     verified: bool,
     algorithm: &'static str,
+    /// The clients that the token is for.
+    audiences: &'static [&'static str],
     /// Changes the claims before they are signed: a name and a value.
     wrong: Option<(&'static str, Value)>,
     /// Signs with another key than the published one.
@@ -56,6 +58,7 @@ impl Default for Mood {
             email: "grace@example.org".into(),
             verified: true,
             algorithm: "RS256",
+            audiences: &[CLIENT],
             wrong: None,
             forged: false,
             nameless: false,
@@ -204,8 +207,11 @@ impl Provider {
         let mut claims = Claims::with_custom_claims(custom, Duration::from_mins(5))
             .with_issuer(&self.issuer)
             .with_subject(&mood.subject)
-            .with_audience(CLIENT)
             .with_nonce(nonce);
+        claims = match mood.audiences {
+            [one] => claims.with_audience(one),
+            several => claims.with_audiences(several.iter().copied().collect::<HashSet<_>>()),
+        };
         match &mood.wrong {
             Some(("iss", value)) => claims = claims.with_issuer(value),
             Some(("aud", value)) => claims = claims.with_audience(value),
@@ -545,6 +551,37 @@ async fn what_is_not_the_providers_word_for_this_sign_in_is_refused() -> Result<
     );
     let without = Server::start().await?;
     assert_eq!(without.get("/api/sessions/provider").await?.status(), 404);
+    Ok(())
+}
+
+/// OpenID Connect Core 1.0, section 3.1.3.7, steps 3 to 5.
+#[tokio::test]
+async fn a_token_that_is_for_others_too_names_us_as_the_party_that_it_was_issued_to() -> Result<()>
+{
+    const OTHERS: [&str; 1] = ["another-client"];
+    const BOTH: [&str; 2] = [CLIENT, "another-client"];
+    let trial = Trial::new().await?;
+    for (audiences, party, status) in [
+        (&BOTH[..], None, 401),
+        (&BOTH, Some("another-client"), 401),
+        (&BOTH, Some(CLIENT), 303),
+        (&OTHERS, Some(CLIENT), 401),
+        (&[CLIENT, CLIENT], None, 303),
+    ] {
+        let arrival = trial
+            .sign_in(Mood {
+                audiences,
+                wrong: party.map(|party| ("azp", json!(party))),
+                ..Mood::default()
+            })
+            .await?;
+        let expected = (status, status == 303);
+        assert_eq!(
+            (arrival.status, arrival.cookie.is_some()),
+            expected,
+            "{audiences:?} {party:?}"
+        );
+    }
     Ok(())
 }
 

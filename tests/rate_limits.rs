@@ -178,7 +178,8 @@ async fn count_questions(server: &Server) -> Result<()> {
             select nextval('counted.question');
             select counted.check_in(since, credential, bucket, tier, quota, exact)
         $$;
-        grant execute on function identity.check_in(timestamptz, bytea, text, text, integer, boolean) to gather_identity";
+        grant execute on function identity.check_in(timestamptz, bytea, text, text, integer, boolean)
+        to gather_identity, gather_people, gather_accounts";
     server.database.execute(wrapped).await
 }
 

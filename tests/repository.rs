@@ -50,6 +50,8 @@ fn arrows_point_one_way() -> Result<()> {
             "realtime" => &["position"],
             "host" => &["wasm"],
             "guest" | "skill" => &["strict-json"],
+            "principal" => &["guest"],
+            "identity" | "people" | "accounts" => &["guest", "principal", "strict-json"],
             "sandbox" => &["skill", "strict-json", "wasm"],
             "e2e" => &["gather", "host", "sandbox", "skill"],
             _ if ["/functions/", "/components/", "/fixtures/"]

@@ -204,3 +204,23 @@ async fn what_is_there_is_told_and_not_promised() -> Result<()> {
     assert!(!next.contains("jobs") && !next.contains("skills"), "{next}");
     Ok(())
 }
+
+#[tokio::test]
+async fn every_code_of_a_problem_has_its_page() -> Result<()> {
+    let server = Server::start().await?;
+    let file = std::fs::read_to_string(e2e::root().join("static/problems.json"))?;
+    let problems: Value = serde_json::from_str(&file)?;
+    let codes = problems
+        .as_object()
+        .into_iter()
+        .flat_map(|codes| codes.keys());
+    for code in codes.clone() {
+        let response = server.get(&format!("/problems/{code}")).await?;
+        assert_eq!(response.status(), 200, "{code}");
+        let heading = format!("<h1><code>{code}</code></h1>");
+        assert!(response.text().await?.contains(&heading), "{code}");
+    }
+    assert!(codes.count() > 80);
+    assert_eq!(server.get("/problems/no-such-code").await?.status(), 404);
+    Ok(())
+}

@@ -70,6 +70,13 @@ fn folders() -> Result<Vec<Folder>> {
             sender: Sender::Component(component.into()),
         });
     }
+    // The signing key, which those have in them that sign tokens.
+    for component in ["identity", "people"] {
+        folders.push(Folder {
+            path: root.join("crates/principal/src"),
+            sender: Sender::Component(component.into()),
+        });
+    }
     for (path, role) in [
         ("crates/sandbox/src", "gather_sandbox"),
         ("crates/host/src/jobs", "gather_worker"),
@@ -82,7 +89,7 @@ fn folders() -> Result<Vec<Folder>> {
     Ok(folders)
 }
 
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+pub fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut sources = vec![];
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -114,7 +121,7 @@ fn is_statement(text: &str) -> bool {
     }
 }
 
-fn literal(token: &TokenTree) -> Option<String> {
+pub fn literal(token: &TokenTree) -> Option<String> {
     let TokenTree::Literal(literal) = token else {
         return None;
     };

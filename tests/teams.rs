@@ -170,3 +170,84 @@ async fn what_is_a_teams_is_allowed_by_the_role_there() -> Result<()> {
     }
     Ok(())
 }
+
+/// Whoever changes a team owns it at that moment, not only when the request came.
+#[tokio::test]
+async fn an_owner_who_is_being_removed_changes_nothing_any_more() -> Result<()> {
+    let server = Server::start().await?;
+    let [grace, hopper, carol] = [
+        Person::register(&server, "grace").await?,
+        Person::register(&server, "hopper").await?,
+        Person::register(&server, "carol").await?,
+    ];
+    let new = json!({ "name": "research", "description": "finds out" });
+    let made = grace.post(&server, "/api/teams", &new).send().await?;
+    let made: Value = made.json().await?;
+    let team = format!("/api/teams/{}", made["id"].as_str().context("id")?);
+    let member = |account: Uuid| format!("{team}/members/{account}");
+    let ask = |by: &Person, method: Method, path: &str, body: Value| {
+        by.request(&server, method, path).json(&body)
+    };
+    let owners = async || {
+        let members = grace
+            .get(&server, &format!("{team}/members"))
+            .send()
+            .await?;
+        let members: Value = members.json().await?;
+        let items = members["items"].as_array().context("items")?.clone();
+        let mut owners: Vec<String> = items
+            .iter()
+            .filter(|member| member["role"] == "owner")
+            .filter_map(|member| member["name"].as_str().map(str::to_owned))
+            .collect();
+        owners.sort();
+        anyhow::Ok(owners)
+    };
+    let owner = json!({ "role": "owner" });
+    for (method, path, body) in [
+        (Method::DELETE, member(grace.id), json!({})),
+        (Method::PUT, member(grace.id), json!({ "role": "viewer" })),
+        (Method::PUT, member(hopper.id), owner.clone()),
+        (
+            Method::PATCH,
+            team.clone(),
+            json!({ "description": "mine" }),
+        ),
+        (Method::DELETE, team.clone(), json!({})),
+    ] {
+        // The others that are there make no difference.
+        for others in [&[][..], &[&carol]] {
+            for other in others {
+                let added = ask(&grace, Method::PUT, &member(other.id), owner.clone());
+                assert_eq!(added.send().await?.status(), 204);
+            }
+            let added = ask(&grace, Method::PUT, &member(hopper.id), owner.clone());
+            assert_eq!(added.send().await?.status(), 204);
+            let row = format!(
+                "select id from identity.team where id = '{}' for update",
+                made["id"].as_str().context("id")?
+            );
+            let held = server.database.hold(&row).await?;
+            let first = ask(&grace, Method::DELETE, &member(hopper.id), json!({}));
+            let second = ask(&hopper, method.clone(), &path, body.clone());
+            let [first, second] = server.in_turn(held, first, second).await?;
+            assert_eq!(first.status(), 204);
+            assert_eq!(
+                code(second).await?,
+                (404, "not-found".to_owned()),
+                "{method} {path}"
+            );
+            let mut left = vec!["grace".to_owned()];
+            left.extend(others.iter().map(|_| "carol".to_owned()));
+            left.sort();
+            assert_eq!(owners().await?, left, "{method} {path}");
+            for other in others {
+                let removed = ask(&grace, Method::DELETE, &member(other.id), json!({}));
+                assert_eq!(removed.send().await?.status(), 204);
+            }
+        }
+    }
+    let seen: Value = grace.get(&server, &team).send().await?.json().await?;
+    assert_eq!(seen["description"], "finds out");
+    Ok(())
+}

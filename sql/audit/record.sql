@@ -27,4 +27,4 @@ begin
     update audit.chain c set length = entry.position, hash = entry.hash where c.id = head.id;
 end
 $$;
-grant execute on function audit.record to gather_identity;
+grant execute on function audit.record to gather_identity, gather_people, gather_accounts;

@@ -17,4 +17,3 @@ as $$
                 order by r.created_at)
             from channels.reaction r where r.account_id = account), '[]'))
 $$;
-grant execute on function channels.export_account(uuid) to gather_identity;

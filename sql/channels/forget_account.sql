@@ -29,4 +29,3 @@ begin
     end loop;
 end
 $$;
-grant execute on function channels.forget_account(uuid) to gather_identity;

@@ -25,4 +25,3 @@ begin
     from channels.member b where b.account_id = account;
 end
 $$;
-grant execute on function channels.hand_over(uuid) to gather_identity;

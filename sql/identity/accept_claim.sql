@@ -20,4 +20,4 @@ begin
     return query select p.* from identity.agent_profile p where p.id = accept_claim.agent;
 end
 $$;
-grant execute on function identity.accept_claim to gather_identity;
+grant execute on function identity.accept_claim to gather_accounts;

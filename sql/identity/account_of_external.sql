@@ -43,4 +43,4 @@ begin
     return found_account;
 end
 $$;
-grant execute on function identity.account_of_external to gather_identity;
+grant execute on function identity.account_of_external to gather_people;

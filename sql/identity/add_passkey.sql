@@ -24,4 +24,4 @@ begin
     return next made;
 end
 $$;
-grant execute on function identity.add_passkey to gather_identity;
+grant execute on function identity.add_passkey to gather_people;

@@ -5,4 +5,4 @@ select a.id, a.name, encode(g.public_key, 'base64') as public_key, g.description
 from identity.account a join identity.agent g on g.account_id = a.id
 left join identity.account o on o.id = g.owner_id
 where a.kind = 'agent';
-grant select on identity.agent_profile to gather_identity;
+grant select on identity.agent_profile to gather_identity, gather_accounts;

@@ -10,4 +10,3 @@ as $$
                 where m.team_id = allows.team and m.account_id = allows.account and allows.scope = any(r.scopes))
         end)
 $$;
-grant execute on function identity.allows to gather_identity;

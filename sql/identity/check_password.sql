@@ -16,4 +16,4 @@ begin
     end if;
 end
 $$;
-grant execute on function identity.check_password to gather_identity;
+grant execute on function identity.check_password to gather_people;

@@ -6,4 +6,4 @@ as $$
     where p.email = claims_of.email and (p.verified_at is not null or not exists (
         select from identity.person o where o.email = p.email and o.verified_at is not null))
 $$;
-grant execute on function identity.claims_of to gather_identity;
+grant execute on function identity.claims_of to gather_people;

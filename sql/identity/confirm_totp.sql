@@ -14,4 +14,4 @@ begin
     return true;
 end
 $$;
-grant execute on function identity.confirm_totp to gather_identity;
+grant execute on function identity.confirm_totp to gather_people;

@@ -26,4 +26,4 @@ begin
     return next made;
 end
 $$;
-grant execute on function identity.create_key to gather_identity;
+grant execute on function identity.create_key to gather_accounts;

@@ -14,4 +14,4 @@ begin
     return made;
 end
 $$;
-grant execute on function identity.create_team to gather_identity;
+grant execute on function identity.create_team to gather_accounts;

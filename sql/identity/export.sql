@@ -14,4 +14,4 @@ begin
     return exported;
 end
 $$;
-grant execute on function identity.export to gather_identity;
+grant execute on function identity.export to gather_accounts;

@@ -5,7 +5,8 @@ as $$
     select jsonb_build_object(
         'account', (select to_jsonb(v) from identity.account_view v where v.id = account),
         'agent', (select to_jsonb(p) from identity.agent_profile p where p.id = account),
-        'person', (select jsonb_build_object('email', p.email, 'verified_at', p.verified_at,
+        'person', (select jsonb_build_object('email', p.email, 'description', p.description,
+                'verified_at', p.verified_at,
                 'password_changed_at', p.password_changed_at, 'second_factor_since', p.totp_confirmed_at)
             from identity.person p where p.account_id = account),
         'providers', (select coalesce(jsonb_agg(jsonb_build_object('issuer', e.issuer, 'subject', e.subject,

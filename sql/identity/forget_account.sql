@@ -17,6 +17,8 @@ begin
     delete from identity.sign_in_failure f
     where f.key = 'email:' || address or starts_with(f.key, 'both:' || address || ' ');
     delete from identity.idempotency_key k where k.owner = account::text;
+    delete from people.idempotency_key k where k.owner = account::text;
+    delete from accounts.idempotency_key k where k.owner = account::text;
     update identity.account a set name = 'deleted-' || replace(a.id::text, '-', ''), status = 'deleted',
         generation = a.generation + 1, changed_at = clock_timestamp()
     where a.id = account;

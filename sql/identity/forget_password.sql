@@ -9,4 +9,4 @@ begin
         client ->> 'address', client ->> 'request_id');
 end
 $$;
-grant execute on function identity.forget_password to gather_identity;
+grant execute on function identity.forget_password to gather_people;

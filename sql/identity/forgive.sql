@@ -18,4 +18,4 @@ begin
     update identity.sign_in_failure f set failures = f.failures / 2 where f.key = 'address:' || forgive.address;
 end
 $$;
-grant execute on function identity.forgive to gather_identity;
+grant execute on function identity.forgive to gather_people;

@@ -27,4 +27,4 @@ begin
     return true;
 end
 $$;
-grant execute on function identity.leave to gather_identity;
+grant execute on function identity.leave to gather_people;

@@ -5,4 +5,4 @@ as $$
     select l.email from identity.link l
     where l.id = link_email.link and l.purpose = link_email.purpose and l.used_at is null and l.expires_at > now()
 $$;
-grant execute on function identity.link_email to gather_identity;
+grant execute on function identity.link_email to gather_people;

@@ -7,7 +7,7 @@ declare
 begin
     perform identity.lock_admins();
     select * into target from identity.account a
-    where (a.name = name_or_id or a.id::text = lower(name_or_id)) and a.status = 'active';
+    where a.id = identity.account_called(name_or_id) and a.status = 'active';
     if not found then
         return null;
     end if;

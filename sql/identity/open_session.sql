@@ -32,4 +32,4 @@ begin
     return query select g.* from identity.granted_of(opened, known_kid) g;
 end
 $$;
-grant execute on function identity.open_session to gather_identity;
+grant execute on function identity.open_session to gather_people;

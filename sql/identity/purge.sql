@@ -34,7 +34,20 @@ begin
             where o.created_at < now() - interval '1 day'
             order by o.created_at limit most for update skip locked)
         returning 1
-    ) select count(*) into idempotency_keys from gone;
+    ), of_people as (
+        delete from people.idempotency_key k where (k.owner, k.key) in (
+            select o.owner, o.key from people.idempotency_key o
+            where o.created_at < now() - interval '1 day'
+            order by o.created_at limit most for update skip locked)
+        returning 1
+    ), of_accounts as (
+        delete from accounts.idempotency_key k where (k.owner, k.key) in (
+            select o.owner, o.key from accounts.idempotency_key o
+            where o.created_at < now() - interval '1 day'
+            order by o.created_at limit most for update skip locked)
+        returning 1
+    ) select (select count(*) from gone) + (select count(*) from of_people) + (select count(*) from of_accounts)
+    into idempotency_keys;
     with gone as (
         delete from identity.used_challenge c where c.nonce in (
             select o.nonce from identity.used_challenge o where o.expires_at < now() - interval '1 minute'

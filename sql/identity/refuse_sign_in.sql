@@ -8,4 +8,4 @@ begin
         identity.holder_of(refuse_sign_in.email)::text, false, client ->> 'address', client ->> 'request_id', jsonb_build_object('method', refuse_sign_in.method));
 end
 $$;
-grant execute on function identity.refuse_sign_in to gather_identity;
+grant execute on function identity.refuse_sign_in to gather_people;

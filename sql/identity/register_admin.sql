@@ -17,4 +17,4 @@ begin
     return made.id;
 end
 $$;
-grant execute on function identity.register_admin to gather_identity;
+grant execute on function identity.register_admin to gather_people;

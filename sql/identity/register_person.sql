@@ -15,4 +15,4 @@ begin
     return made;
 end
 $$;
-grant execute on function identity.register_person to gather_identity;
+grant execute on function identity.register_person to gather_people;

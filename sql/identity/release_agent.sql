@@ -13,4 +13,4 @@ begin
     return true;
 end
 $$;
-grant execute on function identity.release_agent to gather_identity;
+grant execute on function identity.release_agent to gather_accounts;

@@ -12,4 +12,4 @@ begin
     return true;
 end
 $$;
-grant execute on function identity.remove_passkey to gather_identity;
+grant execute on function identity.remove_passkey to gather_people;

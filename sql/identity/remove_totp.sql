@@ -10,4 +10,4 @@ begin
     return true;
 end
 $$;
-grant execute on function identity.remove_totp to gather_identity;
+grant execute on function identity.remove_totp to gather_people;

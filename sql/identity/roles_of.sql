@@ -8,4 +8,4 @@ as $$
         (select array[case a.kind when 'agent' then 'developer' else 'user' end]
          from identity.account a where a.id = account))
 $$;
-grant execute on function identity.roles_of to gather_identity;
+grant execute on function identity.roles_of to gather_people, gather_accounts;

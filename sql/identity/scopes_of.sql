@@ -6,4 +6,4 @@ as $$
     from identity.role r cross join lateral unnest(r.scopes) as s (scope)
     where r.name = any(identity.roles_of(account))
 $$;
-grant execute on function identity.scopes_of to gather_identity;
+grant execute on function identity.scopes_of to gather_people, gather_accounts;

@@ -53,4 +53,4 @@ begin
     return true;
 end
 $$;
-grant execute on function identity.set_password to gather_identity;
+grant execute on function identity.set_password to gather_people;

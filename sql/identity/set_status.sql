@@ -36,4 +36,4 @@ begin
     return query select v.* from identity.account_view v where v.id = account;
 end
 $$;
-grant execute on function identity.set_status to gather_identity;
+grant execute on function identity.set_status to gather_accounts;

@@ -8,4 +8,4 @@ begin
     return found;
 end
 $$;
-grant execute on function identity.set_totp to gather_identity;
+grant execute on function identity.set_totp to gather_people;

@@ -9,4 +9,4 @@ as $$
         select from identity.session s where s.account_id = identity.holder_of(sign_in_delay.email)
         and s.address = sign_in_delay.address))
 $$;
-grant execute on function identity.sign_in_delay to gather_identity;
+grant execute on function identity.sign_in_delay to gather_people;

@@ -26,4 +26,4 @@ begin
         '{"method": "passkey"}');
 end
 $$;
-grant execute on function identity.sign_in_with_passkey to gather_identity;
+grant execute on function identity.sign_in_with_passkey to gather_people;

@@ -13,4 +13,4 @@ begin
     return found;
 end
 $$;
-grant execute on function identity.use_second_factor to gather_identity;
+grant execute on function identity.use_second_factor to gather_people;

@@ -16,4 +16,4 @@ begin
     return true;
 end
 $$;
-grant execute on function identity.verify_again to gather_identity;
+grant execute on function identity.verify_again to gather_people;

@@ -20,4 +20,4 @@ begin
     return true;
 end
 $$;
-grant execute on function identity.verify_email to gather_identity;
+grant execute on function identity.verify_email to gather_people;

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bench::load::signed;
-use e2e::{Database, root, variables};
+use e2e::{Database, variables};
 use ed25519_compact::KeyPair;
-use host::{Host, Limits, Options};
+use host::{Application, ApplicationOptions, Host, Limits, Options};
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -114,20 +114,19 @@ pub async fn serve_host(arguments: &[String]) -> Result<()> {
     // The limits count, and let everything through.
     let unlimited = "strict=10000000,standard=10000000";
     told.insert("rate_limits".into(), unlimited.into());
-    let host = Host::start(Options {
-        manifest: arguments[0].clone().into(),
+    let application = Application::new(ApplicationOptions {
+        limits,
+        ..e2e::application_options(arguments[0].as_ref(), state.path(), told)?
+    });
+    let options = Options {
         listen: "127.0.0.1:0".parse()?,
         metrics_listen: None,
         public_metrics: true,
-        variables: told,
-        state_dir: state.path().to_owned(),
-        cache_dir: root().join("target/compiled"),
-        key_value_url: None,
-        limits,
         workers: None,
         native: host::NativeRoutes::default(),
-    })
-    .await?;
+    };
+    let application = application.await?;
+    let host = Host::start(&application, options).await?;
     println!("{}", host.address());
     std::future::pending().await
 }

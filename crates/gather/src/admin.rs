@@ -8,8 +8,9 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::{
-    config::Settings,
+    config::Address,
     database::Database,
+    deployment::{DeploymentSettings, master_key},
     migrate,
     secrets::{MasterKey, link_token},
 };
@@ -36,8 +37,10 @@ pub struct Create {
     json: bool,
 
     #[command(flatten)]
-    #[allow(missing_docs, reason = "a doc comment here would replace the heading")]
-    settings: Settings,
+    deployment: DeploymentSettings,
+
+    #[command(flatten)]
+    address: Address,
 }
 
 /// A link that makes an admin.
@@ -51,11 +54,14 @@ pub struct Link {
 /// Runs the command.
 pub async fn run(command: Command) -> Result<()> {
     let Command::Create(options) = command;
-    let settings = &options.settings;
-    let manifest = settings.manifest()?;
-    let state = settings.state_dir(&manifest)?;
+    let DeploymentSettings {
+        project,
+        key,
+        database: given,
+    } = &options.deployment;
+    let state = project.state_dir(&project.manifest()?)?;
     if let Some(account) = &options.account {
-        let made = Database::during(settings, &state, async |database| {
+        let made = Database::during(given, &state, async |database| {
             promote(database, account).await
         });
         let Some(name) = made.await? else {
@@ -73,9 +79,9 @@ pub async fn run(command: Command) -> Result<()> {
         }
         return Ok(());
     }
-    let key = settings.master_key(&manifest)?;
-    let public_url = settings.public_url(settings.listen);
-    let link = Database::during(settings, &state, async |database| {
+    let key = master_key(key, &state)?;
+    let public_url = options.address.own_public_url();
+    let link = Database::during(given, &state, async |database| {
         create_link(database, &key, &public_url).await
     });
     let link = link.await?;

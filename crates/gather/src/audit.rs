@@ -14,7 +14,11 @@ use sqlx::{Connection, Executor, FromRow, PgConnection};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use url::Url;
 
-use crate::{config::Settings, database::Database, migrate};
+use crate::{
+    config::{DatabaseSettings, Project},
+    database::Database,
+    migrate,
+};
 
 const MIGRATED: &str = "the audit trail could not be read; is the database migrated?";
 
@@ -34,6 +38,16 @@ pub enum Command {
     Export(Box<Export>),
 }
 
+/// Which trail.
+#[derive(Args, Debug)]
+struct Trail {
+    #[command(flatten)]
+    project: Project,
+
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
 /// How to verify.
 #[derive(Args, Debug)]
 pub struct Verify {
@@ -46,8 +60,7 @@ pub struct Verify {
     expect: Option<PathBuf>,
 
     #[command(flatten)]
-    #[allow(missing_docs, reason = "a doc comment here would replace the heading")]
-    settings: Settings,
+    trail: Trail,
 }
 
 /// What to export.
@@ -62,8 +75,7 @@ pub struct Export {
     until: Option<String>,
 
     #[command(flatten)]
-    #[allow(missing_docs, reason = "a doc comment here would replace the heading")]
-    settings: Settings,
+    trail: Trail,
 }
 
 /// What a verification found.
@@ -97,7 +109,7 @@ pub async fn run(command: Command) -> Result<bool> {
     match command {
         Command::Verify(options) => {
             let expected = options.expect.as_deref().map(read).transpose()?;
-            let report = during(&options.settings, async |database| {
+            let report = during(&options.trail, async |database| {
                 verify(database, expected.as_ref()).await
             });
             let report = report.await?;
@@ -109,7 +121,7 @@ pub async fn run(command: Command) -> Result<bool> {
             Ok(report.problems.is_empty())
         }
         Command::Export(options) => {
-            during(&options.settings, async |database| {
+            during(&options.trail, async |database| {
                 export(database, options.since.as_deref(), options.until.as_deref()).await
             })
             .await?;
@@ -118,9 +130,9 @@ pub async fn run(command: Command) -> Result<bool> {
     }
 }
 
-async fn during<T>(settings: &Settings, work: impl AsyncFnOnce(&Url) -> Result<T>) -> Result<T> {
-    let state = settings.state_dir(&settings.manifest()?)?;
-    Database::during(settings, &state, work).await
+async fn during<T>(trail: &Trail, work: impl AsyncFnOnce(&Url) -> Result<T>) -> Result<T> {
+    let state = trail.project.state_dir(&trail.project.manifest()?)?;
+    Database::during(&trail.database, &state, work).await
 }
 
 fn read(path: &Path) -> Result<Report> {

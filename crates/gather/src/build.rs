@@ -1,5 +1,4 @@
-//! Builds the components of `spin.toml`, all in one cargo invocation, and skips that when nothing has changed. For a
-//! release each is optimised at link time, which takes an invocation each.
+//! Builds the components of `spin.toml`, all in one cargo invocation, and skips that when nothing has changed.
 
 use std::{
     collections::BTreeSet,
@@ -144,11 +143,10 @@ impl<'a> Build<'a> {
         let begun = self.output().join(".gather-building");
         File::create(&begun)?;
         let step = Step::plain(format!("building {}", packages.join(", ")));
-        for mut command in self.commands(&toolchain, &packages) {
-            let status = command.status().context("can't run cargo")?;
-            if !status.success() {
-                bail!("the components could not be built; cargo's messages above say why");
-            }
+        let mut command = self.command(&toolchain, &packages);
+        let status = command.status().context("can't run cargo")?;
+        if !status.success() {
+            bail!("the components could not be built; cargo's messages above say why");
         }
         for component in self.manifest.packages() {
             if let Some(source) = component.source.as_ref().filter(|source| !source.is_file()) {
@@ -171,38 +169,25 @@ impl<'a> Build<'a> {
         Ok(())
     }
 
-    fn commands(&self, toolchain: &Toolchain, packages: &[&str]) -> Vec<Command> {
-        if !self.release {
-            let mut command = self.cargo("build", toolchain);
-            for package in packages {
-                command.args(["--package", package]);
-            }
-            return vec![command];
-        }
-        let optimised = packages.iter().map(|package| {
-            let mut command = self.cargo("rustc", toolchain);
-            // As a component alone: cargo optimises nothing at link time that is a Rust library too.
-            command.args(["--package", package, "--lib", "--crate-type", "cdylib"]);
-            for setting in [
-                "opt-level=3",
-                "lto=\"fat\"",
-                "codegen-units=1",
-                "incremental=false",
-            ] {
-                command.args(["--config", &format!("profile.{PROFILE}.{setting}")]);
-            }
-            command
-        });
-        optimised.collect()
-    }
-
-    fn cargo(&self, subcommand: &str, toolchain: &Toolchain) -> Command {
+    fn command(&self, toolchain: &Toolchain, packages: &[&str]) -> Command {
         let mut command = toolchain.cargo();
         command
-            .args([subcommand, "--target", TARGET, "--profile", PROFILE])
+            .args(["build", "--target", TARGET, "--profile", PROFILE])
             .arg("--target-dir")
             .arg(&self.target)
             .current_dir(self.manifest.folder());
+        for package in packages {
+            command.args(["--package", package]);
+        }
+        let optimised = [
+            "opt-level=3",
+            "lto=\"fat\"",
+            "codegen-units=1",
+            "incremental=false",
+        ];
+        for setting in optimised.iter().filter(|_| self.release) {
+            command.args(["--config", &format!("profile.{PROFILE}.{setting}")]);
+        }
         command
     }
 }

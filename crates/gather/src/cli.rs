@@ -2,7 +2,17 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{admin, agent, audit, config::Settings, live, sandbox::ChildWork, skill};
+use crate::{
+    admin, agent, audit,
+    commands::{
+        build::Build, keys::Keys, migrate::Migrate, realtime::Realtime, sandbox::Sandbox,
+        serve::Serve, up::Up, variables::Variables, worker::Worker,
+    },
+    doctor::Doctor,
+    live,
+    sandbox::ChildWork,
+    skill,
+};
 
 /// An agent-first collaboration platform: wasm functions over PostgreSQL.
 #[derive(Parser, Debug)]
@@ -19,7 +29,7 @@ use crate::{admin, agent, audit, config::Settings, live, sandbox::ChildWork, ski
 pub struct Cli {
     /// The settings, where no command is named.
     #[command(flatten)]
-    pub settings: Settings,
+    pub up: Up,
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -33,45 +43,38 @@ pub enum Command {
         after_help = "Examples:\n  gather up\n  gather up --listen 127.0.0.1:8080 --state-dir /var/lib/gather\n  \
                             DATABASE_URL=postgres://me:secret@localhost/gather gather up"
     )]
-    Up(Box<Settings>),
+    Up(Box<Up>),
     /// Build the components of spin.toml
     #[command(
         after_help = "Examples:\n  gather build\n  gather build --release   (what production serves)"
     )]
-    Build {
-        /// Optimise at link time: up to a tenth faster to run, and minutes to build
-        #[arg(long)]
-        release: bool,
-        /// The settings.
-        #[command(flatten)]
-        settings: Box<Settings>,
-    },
+    Build(Box<Build>),
     /// Apply the migrations, and give the functions' database roles their passwords
     #[command(
         after_help = "Example:\n  DATABASE_URL=postgres://admin:secret@db.internal/gather GATHER_MASTER_KEY=$(cat key) gather migrate"
     )]
-    Migrate(Box<Settings>),
+    Migrate(Box<Migrate>),
     /// Serve what is built over a database that is migrated: production
     #[command(
         after_help = "Example:\n  gather serve --listen 0.0.0.0:3000 --metrics-listen 127.0.0.1:9000 \\\n    \
                             --public-url https://gather.example --drain-delay 5s"
     )]
-    Serve(Box<Settings>),
+    Serve(Box<Serve>),
     /// Run queued jobs over a database that is migrated; as many workers as you like
     #[command(
         after_help = "Examples (`gather up` has a worker within it):\n  gather worker\n  gather worker --jobs 4 --worker-lease 30s"
     )]
-    Worker(Box<Settings>),
+    Worker(Box<Worker>),
     /// Run skills for the functions, apart from them: compiles, limits and meters strangers' code
     #[command(
         after_help = "Example (`gather up` has a sandbox within it):\n  gather sandbox --sandbox-listen 10.0.0.7:3002 --public-url https://gather.example"
     )]
-    Sandbox(Box<Settings>),
+    Sandbox(Box<Sandbox>),
     /// Hold sockets and event streams, apart from the functions; as many gateways as you like
     #[command(
         after_help = "Example (`gather up` has a gateway within it). A proxy sends it /ws, /api/events/stream,\n/api/channels/{id}/ws and /api/channels/{id}/presence:\n  gather realtime --realtime-listen 10.0.0.7:3003 --public-url https://gather.example"
     )]
-    Realtime(Box<Settings>),
+    Realtime(Box<Realtime>),
     /// The process that looks into components and compiles them; the sandbox starts it
     #[command(hide = true)]
     SandboxChild {
@@ -80,12 +83,12 @@ pub enum Command {
     },
     /// Check everything that serving needs, and say what to do
     #[command(after_help = "Example:\n  gather doctor || echo 'not ready'")]
-    Doctor(Box<Settings>),
+    Doctor(Box<Doctor>),
     /// Print the variables that `spin up` needs, as shell commands
     #[command(
         after_help = "Example (while `gather up` runs in another terminal):\n  eval \"$(gather variables --public-url http://127.0.0.1:3001)\" && spin up --listen 127.0.0.1:3001"
     )]
-    Variables(Box<Settings>),
+    Variables(Box<Variables>),
     /// Manage the keys that sign access tokens
     #[command(
         subcommand,
@@ -135,12 +138,4 @@ pub enum Command {
         after_help = "Example, from nothing to a published skill:\n  gather skill new my-words --lang python && cd my-words\n  gather skill build && gather skill test\n  gather skill publish"
     )]
     Skill(skill::Command),
-}
-
-/// What can be done with the signing keys.
-#[derive(Subcommand, Debug)]
-pub enum Keys {
-    /// Sign with a new key from now on; the old one verifies until its last token has expired
-    #[command(after_help = "Example:\n  gather keys rotate")]
-    Rotate(Box<Settings>),
 }

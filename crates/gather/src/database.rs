@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use url::Url;
 
 use crate::{
-    config::Settings,
+    config::DatabaseSettings,
     postgres::{self, Cluster},
     progress::Step,
 };
@@ -33,16 +33,16 @@ pub struct Database {
 impl Database {
     /// Brings the PostgreSQL that the private cluster needs, if the machine has none. Before everything that takes signals,
     /// so that Ctrl-C ends a slow download.
-    pub fn prepare(settings: &Settings, state: &Path) -> Result<()> {
-        match settings.database_url()? {
+    pub fn prepare(settings: &DatabaseSettings, state: &Path) -> Result<()> {
+        match settings.url()? {
             Some(_) => Ok(()),
             None => Cluster::prepare(state),
         }
     }
 
     /// The given database, or the private cluster, which is started if it is not running.
-    pub fn open(settings: &Settings, state: &Path) -> Result<Self> {
-        if let Some(url) = settings.database_url()? {
+    pub fn open(settings: &DatabaseSettings, state: &Path) -> Result<Self> {
+        if let Some(url) = settings.url()? {
             return Ok(Self { url, cluster: None });
         }
         Cluster::prepare(state)?;
@@ -66,7 +66,7 @@ impl Database {
 
     /// Does something with the database, which is stopped again if it was started for it.
     pub async fn during<T>(
-        settings: &Settings,
+        settings: &DatabaseSettings,
         state: &Path,
         work: impl AsyncFnOnce(&Url) -> Result<T>,
     ) -> Result<T> {
@@ -77,8 +77,8 @@ impl Database {
     }
 
     /// The database where it is running already; nothing is started.
-    pub fn find(settings: &Settings, state: &Path) -> Result<Url> {
-        match settings.database_url()? {
+    pub fn find(settings: &DatabaseSettings, state: &Path) -> Result<Url> {
+        match settings.url()? {
             Some(url) => Ok(url),
             None => Cluster::running(state)
                 .context("there is no database: DATABASE_URL is not set and the private cluster is not running; start `gather up` in another terminal"),

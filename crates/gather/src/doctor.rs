@@ -3,13 +3,15 @@
 use std::{net::TcpListener, path::Path};
 
 use anyhow::{Context, Result, anyhow};
+use clap::Args;
 use sqlx::{Connection, PgConnection};
 use url::Url;
 
 use crate::{
     build,
-    config::Settings,
+    config::{DatabaseSettings, Key, Listen},
     database::check_for_functions,
+    deployment::DeploymentSettings,
     health::Disk,
     manifest::Manifest,
     migrate,
@@ -17,6 +19,16 @@ use crate::{
     secrets::MasterKey,
     toolchain::{TARGET, Toolchain},
 };
+
+/// What to check.
+#[derive(Args, Debug)]
+pub struct Doctor {
+    #[command(flatten)]
+    deployment: DeploymentSettings,
+
+    #[command(flatten)]
+    listen: Listen,
+}
 
 /// What one check found.
 enum Finding {
@@ -31,23 +43,28 @@ enum Finding {
 use Finding::{Bad, Good, Later};
 
 /// Checks everything and prints it. Whether nothing is bad.
-pub async fn run(settings: &Settings) -> Result<bool> {
-    let manifest = settings.manifest();
+pub async fn run(settings: &Doctor) -> Result<bool> {
+    let DeploymentSettings {
+        project,
+        key,
+        database: given,
+    } = &settings.deployment;
+    let manifest = project.manifest();
     let state = manifest
         .as_ref()
         .map_err(|_| anyhow!("no manifest"))
-        .and_then(|manifest| settings.state_dir(manifest));
+        .and_then(|manifest| project.state_dir(manifest));
     let mut findings = vec![
         ("toolchain", toolchain()),
         ("manifest", manifest.as_ref().map_or_else(bad, found)),
     ];
     if let (Ok(manifest), Ok(state)) = (&manifest, &state) {
         findings.push(("components", components(manifest)));
-        findings.push(("master key", master_key(settings, state)));
-        findings.push(("database", database(settings, state).await));
+        findings.push(("master key", master_key(key, state)));
+        findings.push(("database", database(given, state).await));
         findings.push(("disk", disk(state)));
     }
-    findings.push(("port", port(settings)));
+    findings.push(("port", port(&settings.listen)));
     let mut good = true;
     for (name, finding) in findings {
         let (mark, text) = match finding {
@@ -126,7 +143,7 @@ fn components(manifest: &Manifest) -> Finding {
     }
 }
 
-fn master_key(settings: &Settings, state: &Path) -> Finding {
+fn master_key(settings: &Key, state: &Path) -> Finding {
     if let Some(key) = &settings.master_key {
         return MasterKey::parse(key).map_or_else(
             |error| bad(&error),
@@ -143,8 +160,8 @@ fn master_key(settings: &Settings, state: &Path) -> Finding {
     }
 }
 
-async fn database(settings: &Settings, state: &Path) -> Finding {
-    let (whose, url) = match settings.database_url() {
+async fn database(settings: &DatabaseSettings, state: &Path) -> Finding {
+    let (whose, url) = match settings.url() {
         Err(error) => return bad(&error),
         Ok(Some(url)) => ("of DATABASE_URL", Some(url)),
         Ok(None) => ("of the private cluster", Cluster::running(state)),
@@ -224,7 +241,7 @@ fn disk(state: &Path) -> Finding {
     }
 }
 
-fn port(settings: &Settings) -> Finding {
+fn port(settings: &Listen) -> Finding {
     match TcpListener::bind(settings.listen) {
         Ok(_) => Good(format!("{} is free", settings.listen)),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Bad(format!(

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod database;
+pub mod deployment;
 pub mod doctor;
 pub mod health;
 mod home;

@@ -1,8 +1,13 @@
 //! The few fields of `spin.toml` that the command needs itself: what to build, and which database roles there are.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, anyhow, bail};
+use sandbox::Right;
 
 /// Where the manifest is looked for, from the current folder upwards.
 pub const FILE_NAME: &str = "spin.toml";
@@ -23,6 +28,8 @@ pub struct Manifest {
     pub path: PathBuf,
     /// The components, by id.
     pub components: Vec<Component>,
+    /// All of it, as the host takes it.
+    pub checked: Arc<host::Manifest>,
 }
 
 /// One component, as far as building it and giving it a database role go.
@@ -38,6 +45,8 @@ pub struct Component {
     pub role: Option<String>,
     /// How often its jobs are tried, if it does queued work.
     pub attempts: Option<u32>,
+    /// What it may ask of the sandbox.
+    pub sandbox: BTreeSet<Right>,
 }
 
 impl Manifest {
@@ -51,12 +60,13 @@ impl Manifest {
     fn of(manifest: host::Manifest, path: &Path) -> Result<Self> {
         let components = manifest
             .components
-            .into_values()
+            .values()
             .map(Component::of)
             .collect::<Result<_>>()?;
         Ok(Self {
             path: path.to_owned(),
             components,
+            checked: Arc::new(manifest),
         })
     }
 
@@ -79,6 +89,28 @@ impl Manifest {
             .filter_map(|component| Some((component.id.as_str(), component.attempts?)))
     }
 
+    /// The components that may ask the sandbox, and for what.
+    pub fn sandbox_callers(&self) -> impl Iterator<Item = (&str, &BTreeSet<Right>)> {
+        self.components
+            .iter()
+            .filter(|component| !component.sandbox.is_empty())
+            .map(|component| (component.id.as_str(), &component.sandbox))
+    }
+
+    /// What keys are derived for: each secret variable `<purpose>_key` that is required gets one. Those of the sandbox's
+    /// callers are derived apart.
+    pub fn key_purposes(&self) -> impl Iterator<Item = &str> {
+        self.checked
+            .variables
+            .iter()
+            .filter_map(|(name, variable)| {
+                let purpose = name.strip_suffix("_key")?;
+                let is_ours =
+                    variable.required && variable.secret && !purpose.ends_with("_sandbox");
+                is_ours.then_some(purpose)
+            })
+    }
+
     /// The components that have a database role, with its name.
     pub fn roles(&self) -> impl Iterator<Item = (&str, &str)> {
         self.components
@@ -88,20 +120,27 @@ impl Manifest {
 }
 
 impl Component {
-    fn of(component: host::manifest::Component) -> Result<Self> {
-        let id = component.id;
-        if let Some(role) = &component.settings.role {
+    fn of(component: &host::manifest::Component) -> Result<Self> {
+        let id = component.id.clone();
+        let settings = &component.settings;
+        if let Some(role) = &settings.role {
             check_role(role).with_context(|| format!("[component.{id}.tool.gather] role"))?;
         }
         let built_by_cargo = component
             .build
+            .as_ref()
             .is_some_and(|build| build.command.starts_with("cargo "));
+        let rights = settings.sandbox.iter().map(|right| right.parse());
+        let sandbox = rights
+            .collect::<Result<_>>()
+            .with_context(|| format!("[component.{id}.tool.gather] sandbox"))?;
         Ok(Self {
             id,
-            source: Some(component.source),
+            source: Some(component.source.clone()),
             built_by_cargo,
-            role: component.settings.role,
-            attempts: component.settings.job.map(|job| job.attempts),
+            role: settings.role.clone(),
+            attempts: settings.job.as_ref().map(|job| job.attempts),
+            sandbox,
         })
     }
 }
@@ -185,6 +224,24 @@ mod tests {
                 "{error:#}"
             );
         }
+    }
+
+    #[test]
+    fn says_who_may_ask_the_sandbox_for_what() {
+        let text = |rights: &str| {
+            format!(
+                "[component.a]\nsource = \"a.wasm\"\ntool.gather.sandbox = {rights}\n[component.b]\nsource = \"b.wasm\""
+            )
+        };
+        let manifest = parse(&text(r#"["upload", "invoke"]"#)).unwrap();
+        let callers: Vec<_> = manifest.sandbox_callers().collect();
+        let rights = BTreeSet::from([Right::Upload, Right::Invoke]);
+        assert_eq!(callers, [("a", &rights)]);
+        let error = format!("{:#}", parse(&text(r#"["upload", "dance"]"#)).unwrap_err());
+        assert!(
+            error.contains("[component.a.tool.gather] sandbox") && error.contains("\"dance\""),
+            "{error}"
+        );
     }
 
     #[test]

@@ -12,20 +12,17 @@ use std::{
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use sandbox::{
-    Options, Runner, Storage, Work,
+    CallerGrant, Options, Runner, Storage, Work,
     service::{Service, ServiceOptions},
 };
 use sqlx::postgres::PgPoolOptions;
 use url::Url;
 
 use crate::{
-    config::Settings,
-    manifest::SANDBOX_ROLE,
+    manifest::{Manifest, SANDBOX_ROLE},
     secrets::{self, MasterKey},
 };
 
-/// The components that may ask the sandbox, each with a key of its own and the rights that its name has there.
-pub const CALLERS: [&str; 2] = ["skills", "skill-review"];
 /// Connections of a sandbox to the database.
 const CONNECTIONS: u32 = 8;
 /// How long a call waits for one: less than the time that a skill has by default, which it would be blamed for.
@@ -41,6 +38,8 @@ const USUAL_URL: &str = "http://127.0.0.1:3002";
 pub struct Start<'a> {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Says which components may ask it, and for what.
+    pub manifest: &'a Manifest,
     /// The database, as its administrator.
     pub database: &'a Url,
     /// What its secrets are derived from.
@@ -74,13 +73,17 @@ pub async fn start(options: Start<'_>) -> Result<Service> {
         // The database may come later.
         .connect_lazy(url.as_str())
         .context("the database's address")?;
-    let callers = CALLERS.map(|name| (name.to_owned(), secrets::sandbox_key(options.key, name)));
+    let callers = options.manifest.sandbox_callers().map(|(name, rights)| {
+        let key = secrets::sandbox_key(options.key, name);
+        let rights = rights.clone();
+        (name.to_owned(), CallerGrant { key, rights })
+    });
     Service::start(ServiceOptions {
         listen: options.listen,
         runner: Runner::new(runner)?,
         storage: Storage::new(pool.clone(), options.components, std::env::vars())?,
         pool,
-        callers: callers.into(),
+        callers: callers.collect(),
         signing_secret: options.key.derive_bytes("attestation"),
         server: options.server,
     })
@@ -114,8 +117,8 @@ impl Drop for Announcement {
 
 /// Where the functions reach the sandbox: as configured, or within the `gather up` that runs over the same state folder,
 /// or where `gather sandbox` usually is.
-pub fn url(settings: &Settings, state: &Path) -> String {
-    let configured = settings.sandbox_url.clone();
+pub fn url(configured: Option<&str>, state: &Path) -> String {
+    let configured = configured.map(str::to_owned);
     let found = configured.or_else(|| Some(format!("http://{}", announced(state)?)));
     found.unwrap_or_else(|| USUAL_URL.to_owned())
 }
@@ -144,30 +147,6 @@ pub fn runner_options(
 pub fn own_child() -> Result<Vec<OsString>> {
     let program = std::env::current_exe().context("this program's own path")?;
     Ok(vec![program.into_os_string(), "sandbox-child".into()])
-}
-
-/// Starts the sandbox that the settings describe.
-pub async fn start_as_configured(
-    settings: &Settings,
-    state: &Path,
-    database: &Url,
-    key: &MasterKey,
-    listen: SocketAddr,
-    server: String,
-) -> Result<Service> {
-    let components = settings.components_url()?;
-    start(Start {
-        listen,
-        database,
-        key,
-        cache_dir: state.join("compiled-skills"),
-        child: own_child()?,
-        server,
-        components: components.as_ref(),
-        calls: settings.sandbox_calls,
-        trusted_hosts: settings.sandbox_hosts.iter().cloned().collect(),
-    })
-    .await
 }
 
 /// What the compiling process is asked for, on its command line.

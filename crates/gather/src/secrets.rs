@@ -19,7 +19,7 @@ use sha2::Sha256;
 use url::Url;
 use uuid::Uuid;
 
-use crate::{manifest::Manifest, sandbox::CALLERS};
+use crate::manifest::Manifest;
 
 /// The master key's file in the state folder.
 pub const FILE_NAME: &str = "master.key";
@@ -149,9 +149,9 @@ pub fn sandbox_key(key: &MasterKey, component: &str) -> String {
     key.derive(&format!("sandbox:{component}"))
 }
 
-/// What the functions are told of the deployment.
+/// What the functions are told of the platform.
 #[derive(Debug, Clone, Copy)]
-pub struct Deployment<'a> {
+pub struct Platform<'a> {
     /// Where clients reach the platform.
     pub public_url: &'a str,
     /// Where the functions reach the sandbox.
@@ -169,7 +169,7 @@ pub fn function_variables(
     manifest: &Manifest,
     database: &Url,
     key: &MasterKey,
-    deployment: Deployment<'_>,
+    platform: Platform<'_>,
 ) -> Result<BTreeMap<String, String>> {
     let host = database.host_str().filter(|host| !host.is_empty()).ok_or_else(|| {
         anyhow!("the database's address has no host; functions reach it by TCP only, so use postgres://user:password@host:port/name")
@@ -179,29 +179,25 @@ pub fn function_variables(
             "pg_host".to_owned(),
             format!("{host}:{}", database.port().unwrap_or(5432)),
         ),
-        ("identity_key".to_owned(), key.derive("identity")),
-        ("link_key".to_owned(), key.derive(LINK)),
-        ("position_key".to_owned(), key.derive(POSITION)),
-        ("visitor_key".to_owned(), key.derive("visitor")),
-        (
-            "cors_origins".to_owned(),
-            deployment.cors_origins.to_owned(),
-        ),
+        ("cors_origins".to_owned(), platform.cors_origins.to_owned()),
         (
             "trusted_proxies".to_owned(),
-            deployment.trusted_proxies.to_owned(),
+            platform.trusted_proxies.to_owned(),
         ),
-        ("rate_limits".to_owned(), deployment.rate_limits.to_owned()),
+        ("rate_limits".to_owned(), platform.rate_limits.to_owned()),
         (
             "public_url".to_owned(),
-            deployment.public_url.trim_end_matches('/').to_owned(),
+            platform.public_url.trim_end_matches('/').to_owned(),
         ),
         (
             "sandbox_url".to_owned(),
-            deployment.sandbox_url.trim_end_matches('/').to_owned(),
+            platform.sandbox_url.trim_end_matches('/').to_owned(),
         ),
     ]);
-    for component in CALLERS {
+    for purpose in manifest.key_purposes() {
+        variables.insert(format!("{purpose}_key"), key.derive(purpose));
+    }
+    for (component, _) in manifest.sandbox_callers() {
         variables.insert(
             format!("{}_sandbox_key", component.replace('-', "_")),
             sandbox_key(key, component),
@@ -386,11 +382,33 @@ mod tests {
         assert!(error.to_string().contains("chmod 600"), "{error}");
     }
 
+    const MANIFEST: &str = r#"
+        spin_manifest_version = 2
+        application.name = "x"
+        [variables]
+        identity_key = { required = true, secret = true }
+        link_key = { required = true, secret = true }
+        position_key = { required = true, secret = true }
+        visitor_key = { required = true, secret = true }
+        skills_sandbox_key = { required = true, secret = true }
+        skill_review_sandbox_key = { required = true, secret = true }
+        other_key = { default = "", secret = true }
+        [component.skills]
+        source = "c.wasm"
+        tool.gather.sandbox = ["upload"]
+        [component.skill-review]
+        source = "a.wasm"
+        tool.gather.role = "gather_skill_review"
+        tool.gather.sandbox = ["probe"]
+        [component.none]
+        source = "b.wasm"
+    "#;
+
     #[test]
     fn functions_get_the_database_under_their_own_role() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spin.toml");
-        fs::write(&path, "spin_manifest_version = 2\napplication.name = \"x\"\n[component.skill-review]\nsource = \"a.wasm\"\ntool.gather.role = \"gather_skill_review\"\n[component.none]\nsource = \"b.wasm\"\n").unwrap();
+        fs::write(&path, MANIFEST).unwrap();
         let manifest = Manifest::load(&path).unwrap();
         let key = MasterKey::parse(&"0b".repeat(32)).unwrap();
         let url =
@@ -400,7 +418,7 @@ mod tests {
             &manifest,
             &url,
             &key,
-            Deployment {
+            Platform {
                 public_url: "https://gather.example/",
                 sandbox_url: "http://sandbox.example:3002",
                 cors_origins: "https://a.example",
@@ -418,7 +436,12 @@ mod tests {
         );
         assert_eq!(variables["pg_host"], "db.example:5433");
         assert_eq!(variables["public_url"], "https://gather.example");
-        assert_eq!(variables["identity_key"].len(), 64);
+        for name in ["identity_key", "people_key", "token_key"] {
+            assert_eq!(variables[name].len(), 64, "{name}");
+        }
+        assert_ne!(variables["identity_key"], variables["people_key"]);
+        assert_ne!(variables["identity_key"], variables["token_key"]);
+        assert_ne!(variables["people_key"], variables["token_key"]);
         assert_eq!(variables["cors_origins"], "https://a.example");
         assert_eq!(variables["trusted_proxies"], "10.0.0.0/8");
         assert_eq!(variables["rate_limits"], "off");
@@ -433,10 +456,10 @@ mod tests {
         );
         assert_eq!(variables["position_key"].len(), 64);
         assert_ne!(variables["position_key"], variables["visitor_key"]);
-        assert_eq!(variables.len(), 13);
+        assert_eq!(variables.len(), 15);
 
         let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
-        let nowhere = Deployment {
+        let nowhere = Platform {
             public_url: "x",
             sandbox_url: "x",
             cors_origins: "",

@@ -1,22 +1,16 @@
 //! The one place where the command meets the host.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use host::{
-    Host, Limits, Metrics, NativeRoutes, Options,
+    Application, Host, MailOptions, Metrics, NativeRoutes, Options,
     jobs::{JobOptions, JobWorker},
 };
 use url::Url;
 
 use crate::{
-    config::Settings,
+    config::{ComponentSettings, JobSettings},
     manifest::WORKER_ROLE,
     secrets::{self, MasterKey},
 };
@@ -28,68 +22,61 @@ pub struct Serving {
     host: Host,
 }
 
-/// Starts the host over a manifest whose components are built.
-pub async fn start(
-    settings: &Settings,
-    manifest: PathBuf,
-    state_dir: PathBuf,
-    listen: SocketAddr,
-    variables: BTreeMap<String, String>,
-    public_metrics: bool,
-    native: NativeRoutes,
-) -> Result<Serving> {
-    let options = Options {
-        manifest,
-        listen,
-        metrics_listen: settings.metrics_listen,
-        // A listener of their own takes them off the public one.
-        public_metrics: public_metrics && settings.metrics_listen.is_none(),
-        variables,
-        cache_dir: state_dir.join("compiled"),
-        state_dir,
-        key_value_url: settings.key_value_url.clone(),
-        limits: Limits::default(),
-        workers: None,
-        native,
-    };
-    let host = Host::start(options).await?;
-    Ok(Serving {
-        address: host.address(),
-        host,
-    })
+/// Where a worker counts.
+pub enum WorkerMetrics<'a> {
+    /// With the host of the same process.
+    Of(&'a Serving),
+    /// By itself, and it answers GET /metrics there.
+    Own(Option<SocketAddr>),
 }
 
-/// Starts a worker over a manifest whose components are built: within a host, or alone.
+/// Starts a worker: within a host, or alone.
 pub async fn start_worker(
-    settings: &Settings,
-    manifest: PathBuf,
-    state_dir: &Path,
+    application: Arc<Application>,
     database: &Url,
     key: &MasterKey,
-    variables: BTreeMap<String, String>,
-    host: Option<&Serving>,
+    jobs: &JobSettings,
+    mail: MailOptions,
+    metrics: WorkerMetrics<'_>,
 ) -> Result<JobWorker> {
-    let (metrics, metrics_listen) = match host {
-        Some(serving) => (serving.host.metrics(), None),
-        None => (Arc::new(Metrics::new()?), settings.metrics_listen),
+    let (metrics, metrics_listen) = match metrics {
+        WorkerMetrics::Of(serving) => (serving.host.metrics(), None),
+        WorkerMetrics::Own(listen) => (Arc::new(Metrics::new()?), listen),
     };
-    JobWorker::start(JobOptions {
-        manifest,
-        variables,
+    let options = JobOptions {
         database_url: secrets::role_url(database, key, WORKER_ROLE)?.to_string(),
-        state_dir: state_dir.to_owned(),
-        cache_dir: state_dir.join("compiled"),
-        key_value_url: settings.key_value_url.clone(),
-        limits: Limits::default(),
-        settings: settings.job_times(),
-        mail: settings.mail(),
+        settings: jobs.times(),
+        mail,
         metrics,
         metrics_listen,
-    })
-    .await
+    };
+    JobWorker::start(application, options).await
 }
 
 impl Serving {
+    /// Starts the host over an application whose components are built.
+    pub async fn start(
+        application: &Application,
+        settings: &ComponentSettings,
+        listen: SocketAddr,
+        public_metrics: bool,
+        native: NativeRoutes,
+    ) -> Result<Self> {
+        let options = Options {
+            listen,
+            metrics_listen: settings.metrics_listen,
+            // A listener of their own takes them off the public one.
+            public_metrics: public_metrics && settings.metrics_listen.is_none(),
+            workers: None,
+            native,
+        };
+        let host = Host::start(application, options).await?;
+        Ok(Self {
+            address: host.address(),
+            host,
+        })
+    }
+
     /// Stops: unready for `delay` so that load balancers notice, then finishes what is in flight for at most `grace`.
     pub async fn stop(self, delay: Duration, grace: Duration) {
         tracing::info!(

@@ -14,7 +14,7 @@ use gather::{
     manifest::Manifest,
     migrate,
     postgres::{Account, Cluster, create_database_from_template},
-    secrets::{Deployment, MasterKey, function_variables},
+    secrets::{MasterKey, Platform, function_variables},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -362,7 +362,7 @@ async fn a_database_made_before_the_fold_is_recognised_and_left_alone() {
     assert_eq!(number(&old, objects).await, before);
 }
 
-const NOWHERE: Deployment<'_> = Deployment {
+const NOWHERE: Platform<'_> = Platform {
     public_url: "http://x",
     sandbox_url: "http://x",
     cors_origins: "",

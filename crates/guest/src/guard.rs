@@ -67,6 +67,15 @@ pub fn guarded(router: OpenApiRouter) -> Router {
     router.with_state(())
 }
 
+/// Checks that each operation's entry asks for what exists.
+///
+/// # Errors
+/// Names the operation whose entry does not.
+#[cfg(target_family = "wasm")]
+pub(crate) fn check_entries(document: &OpenApi) -> std::result::Result<(), String> {
+    Policies::of(document).map(drop)
+}
+
 /// A route with its guard, like axum's `from_fn`, but with a single allocation for each request.
 #[derive(Clone)]
 struct Guard {

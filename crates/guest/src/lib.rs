@@ -24,6 +24,9 @@ mod client;
 mod clock;
 mod conditional;
 pub mod db;
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod description;
 mod entry;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
@@ -40,6 +43,7 @@ pub mod log;
 pub mod openapi;
 mod page;
 mod problem;
+mod problems;
 mod respond;
 mod sandbox;
 mod serve;
@@ -61,6 +65,8 @@ pub use job::{Failure, Job};
 pub use link::{link_token, open_link};
 pub use page::{Items, Moment, Page, PageParams};
 pub use problem::{FieldError, Problem, Result};
+#[doc(hidden)]
+pub use problems::check as check_problems;
 pub use respond::respond;
 pub use sandbox::Sandbox;
 pub use serve::serve;
@@ -79,7 +85,7 @@ pub mod exported {
 /// Exports the function: `guest::export!(router)`, where `router` is a function that returns an
 /// [`utoipa_axum::router::OpenApiRouter`]. It is called once for each instance.
 ///
-/// In native builds this expands to nothing, so that the crate links into tests and the OpenAPI generator.
+/// In native builds this expands to nothing, so that unit tests link.
 #[macro_export]
 macro_rules! export {
     ($router:path) => {
@@ -94,6 +100,13 @@ macro_rules! export {
             struct Function;
             $crate::exported::wasip3::http::service::export!(Function with_types_in $crate::exported::wasip3);
             $crate::exchange::bindings::export!(Function with_types_in $crate::exchange::bindings);
+            $crate::description::bindings::export!(Function with_types_in $crate::description::bindings);
+
+            impl $crate::description::Guest for Function {
+                fn openapi() -> Result<String, String> {
+                    $crate::description::openapi($router())
+                }
+            }
 
             impl $crate::exchange::Guest for Function {
                 async fn answer(request: $crate::exchange::Request) -> $crate::exchange::Reply {

@@ -1,6 +1,6 @@
-//! The engine: wasmtime's settings, the linker, and compiled components cached on disk.
+//! The engine: wasmtime's settings, and compiled components cached on disk.
 
-use crate::{Limits, interfaces, manifest::Manifest};
+use crate::{limits::Limits, manifest::Manifest};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use std::{
@@ -8,10 +8,8 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use wasm::Data;
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
-    component::{Component, Linker},
+    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Component,
 };
 
 /// How often a running guest is interrupted to let others run.
@@ -47,14 +45,10 @@ impl Compiler {
         })
     }
 
-    /// The linker with everything that a function may import.
-    ///
-    /// # Errors
-    /// Two definitions of one name: a mistake in this crate.
-    pub fn linker(&self) -> Result<Linker<Data>> {
-        let mut linker = wasm::linker(&self.engine)?;
-        interfaces::add_to_linker(&mut linker)?;
-        Ok(linker)
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Loads a component, compiled at most once for its content and this engine.

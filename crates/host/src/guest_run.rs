@@ -2,7 +2,9 @@
 //! a stream otherwise.
 
 use crate::{
-    instance::{Function, Run},
+    function::Function,
+    instances::Run,
+    limits::WHOLE_ANSWER_BYTES,
     native::NativeBody,
     problem::{self, Problem},
 };
@@ -21,25 +23,22 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tracing::{Instrument, Span};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// An answer up to this size leaves its instance before the client has read it.
-pub const WHOLE_BYTES: usize = 256 << 10;
-
 /// A guest at work on a request. Dropping it stops the guest.
 pub struct Guest {
     run: Option<Run>,
-    place: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
     function: Arc<Function>,
     /// Time at work since the client last got something.
     busy: Duration,
 }
 
 impl Guest {
-    /// A guest that begins; the place is free when it ends.
+    /// A guest that begins; the permit is given back when it ends.
     #[must_use]
-    pub fn new(run: Run, place: OwnedSemaphorePermit, function: Arc<Function>) -> Self {
+    pub fn new(run: Run, permit: OwnedSemaphorePermit, function: Arc<Function>) -> Self {
         Self {
             run: Some(run),
-            place: Some(place),
+            permit: Some(permit),
             function,
             busy: Duration::ZERO,
         }
@@ -53,18 +52,18 @@ impl Guest {
         let started = Instant::now();
         let Poll::Ready(result) = run.as_mut().poll(cx) else {
             self.busy += started.elapsed();
-            if self.busy > self.function.limits.deadline {
+            if self.busy > self.function.limits().deadline {
                 tracing::error!(
                     "the function was stopped: it computed for longer than its deadline"
                 );
                 self.run = None;
-                self.place = None;
+                self.permit = None;
                 return Poll::Ready(Err(problem::DEADLINE));
             }
             return Poll::Pending;
         };
         self.run = None;
-        self.place = None;
+        self.permit = None;
         Poll::Ready(result.map_err(|trap| {
             tracing::error!(trap = format!("{trap:?}"), "the function trapped");
             self.function.trapped();
@@ -146,7 +145,7 @@ impl Guest {
     pub fn finish(mut self) {
         let ended = self.poll(&mut Context::from_waker(std::task::Waker::noop()));
         if ended.is_pending() {
-            let deadline = self.function.limits.deadline;
+            let deadline = self.function.limits().deadline;
             let rest = poll_fn(move |cx| self.poll(cx));
             tokio::spawn(timeout(deadline, rest).in_current_span());
         }
@@ -182,7 +181,7 @@ impl Frames {
             }
             self.rest.extend_from_slice(&data);
         }
-        self.first.len().max(self.rest.len()) <= WHOLE_BYTES
+        self.first.len().max(self.rest.len()) <= WHOLE_ANSWER_BYTES
     }
 
     fn bytes(self) -> Bytes {

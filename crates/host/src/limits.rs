@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// What is read of a request's body before an instance is taken; a request up to this size is handed over whole.
+pub const WHOLE_REQUEST_BYTES: usize = 64 << 10;
+/// An answer up to this size leaves its instance before the client has read it.
+pub const WHOLE_ANSWER_BYTES: usize = 256 << 10;
+
 /// Bounds of the host. A component's `[component.<id>.tool.gather]` overrides the ones marked so.
 #[derive(Debug, Clone)]
 pub struct Limits {

@@ -3,9 +3,11 @@
 //!
 //! A key that this host does not support is an error that names the line, never ignored.
 
+pub use crate::job_settings::JobSettings;
 use crate::{
-    outbound::{HostPattern, Scheme},
-    route::Route,
+    job_settings,
+    outbound::HostPattern,
+    route::{self, Route},
     template::Template,
 };
 use anyhow::{Context, Result, bail};
@@ -121,33 +123,14 @@ pub struct Settings {
     pub max_body_bytes: Option<u64>,
     /// Requests at the same time; for queued work: jobs at the same time in one worker.
     pub concurrency: Option<usize>,
+    /// What it may ask of the sandbox, which the command reads.
+    #[serde(default)]
+    pub sandbox: Vec<String>,
     /// Whether it may send mail; queued work only.
     #[serde(default)]
     pub mail: bool,
     /// Present where the component does queued work instead of answering requests.
     pub job: Option<JobSettings>,
-}
-
-/// `[component.<id>.tool.gather.job]`: the component does queued work; its id is the kind of its jobs.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JobSettings {
-    /// How often a job is tried before it is dead.
-    #[serde(default = "default_attempts")]
-    pub attempts: u32,
-    /// When a job of its own begins, as a crontab's five fields in UTC.
-    pub schedule: Option<String>,
-    /// How far back missed times are made up for after a stop of all workers, in ms.
-    #[serde(default = "default_catch_up")]
-    pub catch_up_ms: u64,
-}
-
-fn default_attempts() -> u32 {
-    5
-}
-
-fn default_catch_up() -> u64 {
-    24 * 60 * 60 * 1000
 }
 
 impl Manifest {
@@ -187,7 +170,7 @@ impl Manifest {
             .into_iter()
             .map(|trigger| source.trigger(trigger, &components))
             .collect::<Result<Vec<_>>>()?;
-        crate::route::check_distinct(routes.iter().filter_map(|t| t.route.as_ref()))?;
+        route::check_distinct(routes.iter().filter_map(|t| t.route.as_ref()))?;
         for (name, variable) in &raw.variables {
             source.variable(name, variable)?;
         }
@@ -280,6 +263,40 @@ impl Source<'_> {
         })
     }
 
+    /// `[component.<id>.tool.gather]`.
+    fn settings(&self, id: &str, tool: Spanned<toml::Table>) -> Result<Settings> {
+        let span = tool.span();
+        let settings = match tool.into_inner().remove("gather") {
+            None => Settings::default(),
+            Some(table) => match table.try_into::<Settings>() {
+                Ok(settings) => settings,
+                Err(error) => {
+                    return self.refuse(
+                        span,
+                        format_args!("[component.{id}.tool.gather]: {}", error.message()),
+                    );
+                }
+            },
+        };
+        if settings.mail && settings.job.is_none() {
+            return self.refuse(
+                span,
+                format_args!(
+                    "[component.{id}.tool.gather] mail = true: only queued work sends mail; give it a `job`, or let a function enqueue such a job"
+                ),
+            );
+        }
+        if let Some(job) = &settings.job
+            && let Err(error) = job_settings::check(id, job)
+        {
+            return self.refuse(
+                span,
+                format_args!("[component.{id}.tool.gather.job]: {error:#}"),
+            );
+        }
+        Ok(settings)
+    }
+
     fn component(&self, id: &str, raw: raw::Component, folder: &Path) -> Result<Component> {
         let span = raw.source.span();
         let Some(source) = raw.source.get_ref().as_str() else {
@@ -318,35 +335,7 @@ impl Source<'_> {
                 },
             });
         }
-        let span = raw.tool.span();
-        let settings = match raw.tool.into_inner().remove("gather") {
-            None => Settings::default(),
-            Some(table) => match table.try_into::<Settings>() {
-                Ok(settings) => settings,
-                Err(error) => {
-                    return self.refuse(
-                        span,
-                        format_args!("[component.{id}.tool.gather]: {}", error.message()),
-                    );
-                }
-            },
-        };
-        if settings.mail && settings.job.is_none() {
-            return self.refuse(
-                span,
-                format_args!(
-                    "[component.{id}.tool.gather] mail = true: only queued work sends mail; give it a `job`, or let a function enqueue such a job"
-                ),
-            );
-        }
-        if let Some(job) = &settings.job
-            && let Err(error) = crate::jobs::check(id, job)
-        {
-            return self.refuse(
-                span,
-                format_args!("[component.{id}.tool.gather.job]: {error:#}"),
-            );
-        }
+        let settings = self.settings(id, raw.tool)?;
         Ok(Component {
             id: id.to_owned(),
             source: folder.join(source),
@@ -361,18 +350,35 @@ impl Source<'_> {
     }
 }
 
-impl HostPattern {
-    /// Whether this entry may name a PostgreSQL server.
-    #[must_use]
-    pub fn is_postgres(&self) -> bool {
-        matches!(
-            self,
-            Self::Written {
-                scheme: Scheme::Postgres,
-                ..
+/// The values of the application's variables: given ones, then `SPIN_VARIABLE_<NAME>` of the
+/// environment, then the manifest's defaults, as Spin resolves them.
+///
+/// # Errors
+/// Names every required variable without a value, and how to give it.
+pub fn resolve_variables(
+    declared: &BTreeMap<String, Variable>,
+    given: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>> {
+    let mut values = BTreeMap::new();
+    let mut missing = Vec::new();
+    for (name, variable) in declared {
+        let environment = format!("SPIN_VARIABLE_{}", name.to_uppercase());
+        let value = given
+            .get(name)
+            .cloned()
+            .or_else(|| std::env::var(&environment).ok())
+            .or_else(|| variable.default.clone());
+        match value {
+            Some(value) => {
+                values.insert(name.clone(), value);
             }
-        )
+            None => missing.push(format!("`{name}` (set {environment})")),
+        }
     }
+    if !missing.is_empty() {
+        bail!("required variables without a value: {}", missing.join(", "));
+    }
+    Ok(values)
 }
 
 /// The file as it is written. `deny_unknown_fields` makes TOML's own error name the line.

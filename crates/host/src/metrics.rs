@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, header};
 use http_body_util::Full;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    TextEncoder, core::Collector,
 };
 use std::time::Duration;
 
@@ -53,21 +53,16 @@ impl Metrics {
     /// # Errors
     /// Two metrics of one name: a mistake in this crate.
     pub fn new() -> Result<Self> {
-        let registry = Registry::new();
-        let requests = HistogramVec::new(
-            HistogramOpts::new(
-                "gather_http_request_duration_seconds",
-                "Time from a request's head to the end of its answer.",
-            )
-            .buckets(BUCKETS.to_vec()),
+        let requests = histogram(
+            "gather_http_request_duration_seconds",
+            "Time from a request's head to the end of its answer.",
+            &BUCKETS,
             &["component", "route", "method", "status"],
         )?;
-        let instantiation = HistogramVec::new(
-            HistogramOpts::new(
-                "gather_function_instantiation_seconds",
-                "Time to a new wasm instance.",
-            )
-            .buckets(INSTANTIATION_BUCKETS.to_vec()),
+        let instantiation = histogram(
+            "gather_function_instantiation_seconds",
+            "Time to a new wasm instance.",
+            &INSTANTIATION_BUCKETS,
             &["component"],
         )?;
         let traps = counter(
@@ -91,26 +86,15 @@ impl Metrics {
             "PostgreSQL connections of the functions.",
             &["role", "state"],
         )?;
-        let jobs = HistogramVec::new(
-            HistogramOpts::new(
-                "gather_job_duration_seconds",
-                "Time of one attempt at a job.",
-            )
-            .buckets(JOB_BUCKETS.to_vec()),
+        let jobs = histogram(
+            "gather_job_duration_seconds",
+            "Time of one attempt at a job.",
+            &JOB_BUCKETS,
             &["kind", "outcome"],
         )?;
         let jobs_running = gauge("gather_jobs_running", "Jobs that run.", &["kind"])?;
-        registry.register(Box::new(jobs.clone()))?;
-        registry.register(Box::new(jobs_running.clone()))?;
-        registry.register(Box::new(requests.clone()))?;
-        registry.register(Box::new(instantiation.clone()))?;
-        registry.register(Box::new(traps.clone()))?;
-        registry.register(Box::new(refused.clone()))?;
-        registry.register(Box::new(instances.clone()))?;
-        registry.register(Box::new(connections.clone()))?;
-        registry.register(Box::new(database.clone()))?;
-        Ok(Self {
-            registry,
+        let metrics = Self {
+            registry: Registry::new(),
             requests,
             instantiation,
             traps,
@@ -120,7 +104,27 @@ impl Metrics {
             database,
             jobs,
             jobs_running,
-        })
+        };
+        metrics.register()?;
+        Ok(metrics)
+    }
+
+    fn register(&self) -> Result<()> {
+        let all: [Box<dyn Collector>; 9] = [
+            Box::new(self.requests.clone()),
+            Box::new(self.instantiation.clone()),
+            Box::new(self.traps.clone()),
+            Box::new(self.refused.clone()),
+            Box::new(self.instances.clone()),
+            Box::new(self.connections.clone()),
+            Box::new(self.database.clone()),
+            Box::new(self.jobs.clone()),
+            Box::new(self.jobs_running.clone()),
+        ];
+        for one in all {
+            self.registry.register(one)?;
+        }
+        Ok(())
     }
 
     /// Counts one finished request.
@@ -164,6 +168,11 @@ impl Metrics {
         }
         text
     }
+}
+
+fn histogram(name: &str, help: &str, buckets: &[f64], labels: &[&str]) -> Result<HistogramVec> {
+    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+    Ok(HistogramVec::new(options, labels)?)
 }
 
 fn counter(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec> {

@@ -1,6 +1,6 @@
 //! GET /metrics on a listener of its own, off the public one.
 
-use crate::{problem, server::bind};
+use crate::{listen::bind, problem};
 use anyhow::Result;
 use bytes::Bytes;
 use http::Response;

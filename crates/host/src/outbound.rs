@@ -51,6 +51,18 @@ enum Port {
 pub struct AllowedHosts(Vec<Entry>);
 
 impl HostPattern {
+    /// Whether this entry may name a PostgreSQL server.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        matches!(
+            self,
+            Self::Written {
+                scheme: Scheme::Postgres,
+                ..
+            }
+        )
+    }
+
     /// Reads `scheme://host[:port]`; the host may be `*`, `*.example.org` or a template. All of it may be
     /// one variable, `{{ url }}`; where that is empty, it allows nothing.
     ///

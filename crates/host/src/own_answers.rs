@@ -1,8 +1,10 @@
 //! The host's own answers: to what no function is asked, or can answer.
 
 use crate::{
-    handler::{Answer, App, REQUEST_ID, new_request_id, text},
+    answer::Answer,
+    headers::{REQUEST_ID, new_request_id, text},
     problem::{self, Problem},
+    refusals::Refusals,
 };
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -12,9 +14,25 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use std::time::SystemTime;
 
-impl App {
+/// Makes the host's own answers.
+pub struct OwnAnswers {
+    refusals: Refusals,
+    /// Whether clients come by HTTPS, as the variable `public_url` says.
+    is_https: bool,
+}
+
+impl OwnAnswers {
+    /// Nobody was refused yet.
+    #[must_use]
+    pub fn new(is_https: bool) -> Self {
+        Self {
+            refusals: Refusals::default(),
+            is_https,
+        }
+    }
+
     /// A problem with the headers that every answer has. Who is refused too often is told so instead.
-    pub(crate) fn refuse(
+    pub fn refuse(
         &self,
         problem: Problem,
         peer: &HeaderValue,
@@ -38,7 +56,7 @@ impl App {
     }
 
     /// The answer to a request that no function had a part in, with its line in the log.
-    pub(crate) fn own(
+    pub fn answer(
         &self,
         problem: Problem,
         request: &Request<Incoming>,
@@ -58,7 +76,7 @@ impl App {
     }
 
     /// The bytes of an answer to what is not HTTP, or has a head beyond all measure.
-    pub(crate) fn malformed(&self, status: StatusCode, peer: &HeaderValue) -> Vec<u8> {
+    pub fn malformed(&self, status: StatusCode, peer: &HeaderValue) -> Vec<u8> {
         let id = new_request_id();
         let problem = match status {
             StatusCode::URI_TOO_LONG => problem::URI_TOO_LONG,
@@ -97,7 +115,7 @@ fn serialised(response: Response<Full<Bytes>>, date: &str) -> Vec<u8> {
 }
 
 /// An answer of the host's; to HEAD without its body, whose length is told.
-pub(crate) fn whole(response: Response<Full<Bytes>>, method: &Method) -> Response<Answer> {
+pub fn whole(response: Response<Full<Bytes>>, method: &Method) -> Response<Answer> {
     let (mut parts, mut body) = response.into_parts();
     if *method == Method::HEAD {
         let length = body.size_hint().exact().unwrap_or_default();

@@ -1,7 +1,10 @@
 //! A request's body on its way to a guest: small ones arrive whole before an instance is taken, so
 //! that a slow client holds none; large ones stream, bounded in size and in pauses.
 
-use crate::problem::{self, Problem};
+use crate::{
+    limits::WHOLE_REQUEST_BYTES,
+    problem::{self, Problem},
+};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
@@ -17,9 +20,6 @@ use std::{
 };
 use tokio::time::{Sleep, sleep, timeout};
 use wasmtime_wasi_http::{Error, WasiBody};
-
-/// What is read before an instance is taken.
-pub const BUFFER_BYTES: usize = 64 << 10;
 
 /// What is read of a body that is too large, before it is refused.
 const DISCARD_BYTES: usize = 8 << 20;
@@ -61,7 +61,7 @@ pub async fn receive(
         return Err(problem::BODY_TOO_LARGE);
     }
     let mut start = BytesMut::new();
-    while start.len() < BUFFER_BYTES {
+    while start.len() < WHOLE_REQUEST_BYTES {
         match timeout(stall, body.frame()).await {
             Err(_) => return Err(problem::BODY_TIMEOUT),
             Ok(Some(Err(_))) => return Err(problem::BODY_BROKEN),

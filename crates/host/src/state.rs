@@ -1,71 +1,95 @@
-//! What an instance's host functions work on, and how it is made.
+//! What an instance's host functions work on, and the list of the interfaces that they make up.
 
-use crate::{
-    Limits,
-    guest_log::GuestLog,
-    instance::Instances,
-    interfaces::{http::Outbound, jobs, key_value, postgres},
-    mail::Mailer,
-    mount::Mount,
-    outbound::AllowedHosts,
+use crate::interfaces::{
+    connections::Connections,
+    http::Outbound,
+    interface::{GrantContext, Interface, View},
+    jobs::Jobs,
+    key_value::KeyValue,
+    mail::Outgoing,
+    postgres::Postgres,
+    variables::Variables,
 };
 use anyhow::Result;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use wasm::{Data, Views};
 use wasmtime::{
-    Engine, ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline,
-    component::ResourceTable,
+    Engine, ResourceLimiter, StoreLimits, StoreLimitsBuilder,
+    component::{Linker, ResourceTable},
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// Resources that a guest may hold at the same time: it leaks them itself, so it traps itself.
 const MAX_RESOURCES: usize = 10_000;
-/// A running guest lets others run at each tick of the epoch.
-pub const EPOCHS_PER_TICK: u64 = 1;
 
-/// What a component may see and reach: the same for all its instances.
-pub struct Rights {
-    /// The component's id.
-    pub component: String,
-    /// `spin:variables`.
-    pub variables: BTreeMap<String, String>,
-    /// `key_value_stores`.
-    pub key_value_stores: Vec<String>,
-    /// `allowed_outbound_hosts`.
-    pub allowed_hosts: AllowedHosts,
-    /// The key-value store behind every label.
-    pub key_value: Arc<key_value::Stores>,
-    /// For calls of other components: `http://<component>.spin.internal`.
-    pub app: std::sync::Weak<crate::handler::App>,
-    /// How many PostgreSQL connections a worker may hold, and how long to wait for one.
-    pub database: postgres::PoolLimits,
-    /// Whether the database may be asked by calls that hold the instance.
-    pub blocking_database: bool,
-    /// Sends mail, if the component may.
-    pub mail: Option<Arc<Mailer>>,
+/// Takes the list of interfaces: what a component is granted, the state of an instance and the linker's definitions
+/// follow from it.
+macro_rules! interfaces {
+    ($($name:ident: $state:ty,)*) => {
+        /// What a component is granted of each interface, the same for all its instances.
+        pub struct Grants {
+            $($name: Arc<<$state as Interface>::Grant>,)*
+        }
+
+        /// Each interface's state in one instance.
+        pub struct Interfaces {
+            $(
+                #[doc = concat!("The state of `", stringify!($state), "`.")]
+                pub $name: $state,
+            )*
+        }
+
+        impl Grants {
+            /// Reads a component's grants.
+            ///
+            /// # Errors
+            /// As [`Interface::grant`].
+            pub fn new(context: &GrantContext<'_>) -> Result<Self> {
+                Ok(Self { $($name: Arc::new(<$state>::grant(context)?),)* })
+            }
+
+            fn instance(&self, connections: &Connections) -> Interfaces {
+                Interfaces { $($name: <$state>::new(&self.$name, connections),)* }
+            }
+        }
+
+        fn add_to_linker(linker: &mut Linker<Data>, queued: bool) -> wasmtime::Result<()> {
+            $(
+                if queued || !<$state>::QUEUED_ONLY {
+                    <$state>::add_to_linker(linker, |data| {
+                        let state = of(data);
+                        View { own: &mut state.interfaces.$name, table: &mut state.table }
+                    })?;
+                }
+            )*
+            Ok(())
+        }
+    };
+}
+
+interfaces! {
+    variables: Variables,
+    key_value: KeyValue,
+    postgres: Postgres,
+    http: Outbound,
+    jobs: Jobs,
+    mail: Outgoing,
 }
 
 /// Everything that one instance's host functions work on.
 pub struct State {
-    /// The guest's resources.
-    pub table: ResourceTable,
-    /// What the component may reach.
-    pub rights: Arc<Rights>,
-    /// The PostgreSQL pools of the worker that the instance lives on.
-    pub pools: Arc<postgres::Pools>,
-    /// The way to the database that was connected to last, by its address.
-    pub database: Option<(String, postgres::Access)>,
-    /// What a queued job tells and asks.
-    pub job: Arc<jobs::Control>,
+    /// What the interfaces keep.
+    pub interfaces: Interfaces,
+    /// The bound on linear memory.
+    pub memory: Memory,
+    table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    outbound: Outbound,
-    memory: Memory,
 }
 
 /// The bound on linear memory, and whether the guest has met it.
-struct Memory {
+pub struct Memory {
     limits: StoreLimits,
     refused: bool,
 }
@@ -102,7 +126,40 @@ pub fn of(data: &mut Data) -> &mut State {
     data.get_mut()
 }
 
+/// The linker with everything that a component may import. Only those that do queued work may import all of it.
+///
+/// # Errors
+/// Two definitions of one name: a mistake in this crate.
+pub fn linker(engine: &Engine, queued: bool) -> Result<Linker<Data>> {
+    let mut linker = wasm::linker(engine)?;
+    add_to_linker(&mut linker, queued)?;
+    Ok(linker)
+}
+
 impl State {
+    /// The state of a fresh instance.
+    #[must_use]
+    pub fn new(
+        grants: &Grants,
+        connections: &Connections,
+        wasi: WasiCtx,
+        memory_bytes: usize,
+    ) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        let limits = StoreLimitsBuilder::new().memory_size(memory_bytes).build();
+        Self {
+            interfaces: grants.instance(connections),
+            memory: Memory {
+                limits,
+                refused: false,
+            },
+            table,
+            wasi,
+            http: WasiHttpCtx::new(),
+        }
+    }
+
     /// Whether the guest asked for more memory than it may have; most then trap.
     pub fn was_refused_memory(&self) -> bool {
         self.memory.refused
@@ -123,70 +180,7 @@ impl WasiHttpView for State {
         WasiHttpCtxView {
             ctx: &mut self.http,
             table: &mut self.table,
-            hooks: &mut self.outbound,
+            hooks: &mut self.interfaces.http,
         }
-    }
-}
-
-/// What all instances of a component are made with.
-pub struct Blueprint {
-    /// What it may use.
-    pub limits: Limits,
-    /// Environment variables.
-    pub environment: Vec<(String, String)>,
-    /// Files.
-    pub mounts: Vec<Mount>,
-    /// What it may see and reach.
-    pub rights: Arc<Rights>,
-}
-
-impl Blueprint {
-    /// The store of a fresh instance, with its limits. The guest lets others run at each tick of the
-    /// epoch.
-    ///
-    /// # Errors
-    /// A file that cannot be mounted.
-    pub fn store(
-        &self,
-        engine: &Engine,
-        worker: &Arc<Instances>,
-        job: Arc<jobs::Control>,
-    ) -> Result<Store<Data>> {
-        let mut wasi = WasiCtx::builder();
-        wasi.envs(&self.environment)
-            .stdout(GuestLog::new(&self.rights.component, false))
-            .stderr(GuestLog::new(&self.rights.component, true));
-        for mount in &self.mounts {
-            mount.add_to(&mut wasi)?;
-        }
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_RESOURCES);
-        let state = State {
-            table,
-            wasi: wasi.build(),
-            http: WasiHttpCtx::new(),
-            job,
-            outbound: Outbound::new(self.rights.clone(), worker),
-            rights: self.rights.clone(),
-            pools: worker.pools.clone(),
-            database: None,
-            memory: Memory {
-                limits: StoreLimitsBuilder::new()
-                    .memory_size(self.limits.memory_bytes)
-                    .build(),
-                refused: false,
-            },
-        };
-        let mut store = Store::new(engine, Data::new(state));
-        store.limiter(|data| &mut of(data).memory);
-        store.set_epoch_deadline(EPOCHS_PER_TICK);
-        store.epoch_deadline_callback(|_| {
-            // `yield_now` lets the runtime poll its sockets and timers before the guest goes on.
-            Ok(UpdateDeadline::YieldCustom(
-                EPOCHS_PER_TICK,
-                Box::pin(tokio::task::yield_now()),
-            ))
-        });
-        Ok(store)
     }
 }

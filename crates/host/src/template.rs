@@ -64,37 +64,6 @@ impl Template {
     }
 }
 
-/// The values of the application's variables: given ones, then `SPIN_VARIABLE_<NAME>` of the
-/// environment, then the manifest's defaults, as Spin resolves them.
-///
-/// # Errors
-/// Names every required variable without a value, and how to give it.
-pub fn resolve_variables(
-    declared: &BTreeMap<String, crate::manifest::Variable>,
-    given: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>> {
-    let mut values = BTreeMap::new();
-    let mut missing = Vec::new();
-    for (name, variable) in declared {
-        let environment = format!("SPIN_VARIABLE_{}", name.to_uppercase());
-        let value = given
-            .get(name)
-            .cloned()
-            .or_else(|| std::env::var(&environment).ok())
-            .or_else(|| variable.default.clone());
-        match value {
-            Some(value) => {
-                values.insert(name.clone(), value);
-            }
-            None => missing.push(format!("`{name}` (set {environment})")),
-        }
-    }
-    if !missing.is_empty() {
-        bail!("required variables without a value: {}", missing.join(", "));
-    }
-    Ok(values)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

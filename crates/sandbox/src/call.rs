@@ -1,9 +1,9 @@
 //! One call of a tool: a fresh instance, metered, ended on time.
 
 use crate::{
-    keys,
+    grant::{Grant, UsedPermissions},
     network::Network,
-    refused::{Reach, Reason, RefusedRequest},
+    refused::Reach,
     state::{self, MAX_HANDED_OVER, State},
     value,
 };
@@ -11,7 +11,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use skill::{
-    FieldError, Limits, Permissions,
+    FieldError,
     names::{Export, tool_names},
 };
 use std::{
@@ -55,19 +55,6 @@ struct Tool {
     max_result: usize,
 }
 
-/// What a call may do and use.
-#[derive(Clone)]
-pub struct Grant {
-    /// What it may do beyond computing.
-    pub permissions: Permissions,
-    /// What it may use.
-    pub limits: Limits,
-    /// Its key-value store, where it has one.
-    pub key_value: Option<keys::Granted>,
-    /// Which of its requests are sent.
-    pub reach: Reach,
-}
-
 /// What a call used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
@@ -77,31 +64,6 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// Wall-clock time, with a fresh instance and both conversions.
     pub duration_ms: f64,
-}
-
-/// What a call used of what can be granted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UsedPermissions {
-    /// Origins that it sent requests to.
-    pub http: Vec<String>,
-    /// Requests that were not sent, or not answered.
-    #[serde(default)]
-    pub refused: Vec<RefusedRequest>,
-    /// It opened its key-value store.
-    pub kv: bool,
-    /// It asked for the time, real or not.
-    pub clock: bool,
-    /// It asked for random numbers, real or not.
-    pub random: bool,
-}
-
-impl UsedPermissions {
-    /// Whether the call has asked for an origin that it was granted, and that calls of its kind do not reach.
-    #[must_use]
-    pub fn lacked_network(&self) -> bool {
-        let mut refused = self.refused.iter();
-        refused.any(|refused| refused.reason == Reason::NoNetwork)
-    }
 }
 
 /// How a call went.

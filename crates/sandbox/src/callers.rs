@@ -2,13 +2,16 @@
 //! from it.
 
 use crate::problem::Problem;
+use anyhow::bail;
 use axum::{
     extract::FromRequestParts,
     http::{StatusCode, header, request::Parts},
 };
 use jwt_simple::prelude::{Clock, HS256Key, MACLike, NoCustomClaims, Token, VerificationOptions};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+    str::FromStr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -20,21 +23,80 @@ const LEEWAY_SECONDS: u64 = 30;
 /// Verified tokens that are remembered.
 const MAX_TOKENS: usize = 1_000;
 
+/// What a component may ask for: an entry of `sandbox` in its `[component.<id>.tool.gather]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Right {
+    /// To store a component.
+    Upload,
+    /// To read one.
+    Download,
+    /// To call a tool.
+    Invoke,
+    /// To have a tool called with generated arguments.
+    Probe,
+    /// To have a statement signed.
+    Attest,
+}
+
+const RIGHTS: [(&str, Right); 5] = [
+    ("upload", Right::Upload),
+    ("download", Right::Download),
+    ("invoke", Right::Invoke),
+    ("probe", Right::Probe),
+    ("attest", Right::Attest),
+];
+
+impl FromStr for Right {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        match RIGHTS.iter().find(|(name, _)| *name == text) {
+            Some((_, right)) => Ok(*right),
+            None => bail!(
+                "there is no right {text:?}, only {}",
+                RIGHTS.map(|(name, _)| name).join(", ")
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = RIGHTS.iter().find(|(_, right)| right == self);
+        out.write_str(found.map_or("", |(name, _)| name))
+    }
+}
+
+/// A component that may ask.
+pub struct CallerGrant {
+    /// The key that its tokens are made with.
+    pub key: String,
+    /// What it may ask for.
+    pub rights: BTreeSet<Right>,
+}
+
+struct Known {
+    key: HS256Key,
+    rights: BTreeSet<Right>,
+}
+
 /// The components that may ask.
 pub struct Callers {
-    keys: BTreeMap<String, HS256Key>,
+    known: BTreeMap<String, Known>,
     /// Tokens that were verified, with their issuers, until they expire.
     verified: Mutex<HashMap<String, (String, Instant)>>,
 }
 
 impl Callers {
-    /// With their keys, by their names.
-    pub fn new(keys: BTreeMap<String, String>) -> Self {
-        let keys = keys
-            .into_iter()
-            .map(|(name, key)| (name, HS256Key::from_bytes(key.as_bytes())));
+    /// With their grants, by their names.
+    pub fn new(callers: BTreeMap<String, CallerGrant>) -> Self {
+        let known = callers.into_iter().map(|(name, grant)| {
+            let key = HS256Key::from_bytes(grant.key.as_bytes());
+            let rights = grant.rights;
+            (name, Known { key, rights })
+        });
         Self {
-            keys: keys.collect(),
+            known: known.collect(),
             verified: Mutex::default(),
         }
     }
@@ -43,17 +105,17 @@ impl Callers {
     /// valid is so until it expires.
     fn issuer(&self, token: &str) -> Option<String> {
         let now = Instant::now();
-        let mut known = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((name, until)) = known.get(token)
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((name, until)) = verified.get(token)
             && now < *until
         {
             return Some(name.clone());
         }
         let (name, validity) = self.verify(token)?;
-        if known.len() >= MAX_TOKENS {
-            known.clear();
+        if verified.len() >= MAX_TOKENS {
+            verified.clear();
         }
-        known.insert(token.to_owned(), (name.clone(), now + validity));
+        verified.insert(token.to_owned(), (name.clone(), now + validity));
         Some(name)
     }
 
@@ -61,14 +123,15 @@ impl Callers {
     fn verify(&self, token: &str) -> Option<(String, Duration)> {
         // The name of its key says which key to try; the signature whether that is true.
         let metadata = Token::decode_metadata(token).ok()?;
-        let (name, key) = self.keys.get_key_value(metadata.key_id()?)?;
+        let (name, known) = self.known.get_key_value(metadata.key_id()?)?;
         let options = VerificationOptions {
             allowed_issuers: Some(HashSet::from([name.clone()])),
             allowed_audiences: Some(HashSet::from([AUDIENCE.to_owned()])),
             time_tolerance: Some(jwt_simple::prelude::Duration::from_secs(LEEWAY_SECONDS)),
             ..VerificationOptions::default()
         };
-        let claims = key
+        let claims = known
+            .key
             .verify_token::<NoCustomClaims>(token, Some(options))
             .ok()?;
         let until = claims.expires_at?.as_secs();
@@ -80,23 +143,27 @@ impl Callers {
 /// The component that asks, by the issuer of its token.
 pub struct Caller {
     name: String,
+    rights: BTreeSet<Right>,
     /// Names the request in the logs.
     pub request_id: Option<String>,
 }
 
 impl Caller {
-    /// What only one component may.
+    /// Refuses a component that may not ask for something.
     ///
     /// # Errors
-    /// It is another.
-    pub fn require(&self, name: &str) -> Result<(), Problem> {
-        if self.name == name {
+    /// Says what the manifest lacks.
+    pub fn require(&self, right: Right) -> Result<(), Problem> {
+        if self.rights.contains(&right) {
             return Ok(());
         }
+        let name = &self.name;
         Err(Problem::new(
             StatusCode::FORBIDDEN,
             "forbidden",
-            format!("Only {name} may ask this."),
+            format!(
+                "{name} may not ask this; if it shall, add \"{right}\" to `sandbox` in [component.{name}.tool.gather]."
+            ),
         ))
     }
 }
@@ -122,9 +189,44 @@ impl<S: AsRef<Callers> + Send + Sync> FromRequestParts<Arc<S>> for Caller {
                 "This needs a service token.",
             )
         })?;
+        let rights = callers.known.get(&name).map(|known| known.rights.clone());
         Ok(Self {
+            rights: rights.unwrap_or_default(),
             name,
             request_id: header("x-request-id").map(str::to_owned),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_is_read_as_it_is_written() {
+        for (name, right) in RIGHTS {
+            assert_eq!(name.parse::<Right>().unwrap(), right);
+            assert_eq!(right.to_string(), name);
+        }
+        let error = "dance".parse::<Right>().unwrap_err().to_string();
+        assert!(
+            error.contains("\"dance\", only upload, download"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn who_lacks_a_right_is_refused_and_told_how_to_get_it() {
+        let caller = Caller {
+            name: "a".to_owned(),
+            rights: BTreeSet::from([Right::Invoke]),
+            request_id: None,
+        };
+        assert!(caller.require(Right::Invoke).is_ok());
+        for (name, right) in RIGHTS.into_iter().filter(|(name, _)| *name != "invoke") {
+            let problem = caller.require(right).unwrap_err();
+            let expected = format!("add \"{name}\" to `sandbox` in [component.a.tool.gather]");
+            assert!(problem.detail.contains(&expected), "{}", problem.detail);
+        }
     }
 }

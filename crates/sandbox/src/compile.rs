@@ -11,7 +11,7 @@ use std::{
     io::{Read, Seek, Write},
     os::fd::AsRawFd,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -333,11 +333,10 @@ impl Compiler {
         let [program, arguments @ ..] = self.child.as_slice() else {
             return Err(CompileError::Failed("no command for compiling".to_owned()));
         };
-        let mut child = Command::new(program)
-            .args(arguments)
-            .arg(work.name())
-            // No secret of ours is in its environment.
-            .env_clear()
+        let mut command = Command::new(program);
+        // No secret of ours is in its environment.
+        command.args(arguments).arg(work.name()).env_clear();
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -382,15 +381,21 @@ impl Compiler {
         if status.success() {
             return Ok(answer);
         }
-        let why = String::from_utf8_lossy(&why);
-        Err(CompileError::Refused(match status.code() {
-            Some(REFUSED) => why.trim().chars().take(500).collect(),
-            _ => format!(
-                "It takes more time or memory to {} it than there is ({}).",
-                work.name(),
-                status
-            ),
-        }))
+        Err(CompileError::Refused(reason(work, status, &why)))
+    }
+}
+
+/// Why a child ended without an answer.
+fn reason(work: Work, status: ExitStatus, why: &[u8]) -> String {
+    match status.code() {
+        Some(REFUSED) => {
+            let why = String::from_utf8_lossy(why);
+            why.trim().chars().take(500).collect()
+        }
+        _ => format!(
+            "It takes more time or memory to {} it than there is ({status}).",
+            work.name()
+        ),
     }
 }
 

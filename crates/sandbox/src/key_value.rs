@@ -1,32 +1,15 @@
 //! `wasi:keyvalue` of skills: a namespace for each skill, with a quota.
 
+pub mod wit;
+
 use crate::{
     inert::Used,
     keys::{Granted, PAGE, check_key},
-    state::{self, State},
 };
 use std::sync::atomic::Ordering::Relaxed;
 use wasm::Data;
-use wasmtime::component::{HasData, Linker, Resource};
-
-mod generated {
-    wasmtime::component::bindgen!({
-        path: "../../wit/deps/wasi-keyvalue@0.2.0-draft2",
-        world: "wasi:keyvalue/imports",
-        imports: { default: async | trappable },
-        with: {
-            "wasi:keyvalue/store.bucket": super::Bucket,
-            "wasi:keyvalue/atomics.cas": super::Cas,
-        },
-        require_store_data_send: true,
-    });
-}
-pub use generated::wasi::keyvalue::store::Error;
-use generated::wasi::keyvalue::{
-    atomics::{self, CasError},
-    batch,
-    store::{self, KeyResponse},
-};
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wit::{Bucket, Cas, CasError, Error, KeyResponse, atomics, batch, store};
 
 /// Pairs of one batch.
 const BATCH: usize = 1_000;
@@ -40,19 +23,6 @@ pub struct KeyValue {
     used: Used,
     /// Bytes that compare-and-swap handles remember.
     remembered: usize,
-}
-
-/// An open bucket.
-pub struct Bucket(String);
-
-/// A value that was seen, to be replaced if it still is the same.
-pub struct Cas {
-    /// Where.
-    pub bucket: String,
-    /// Which.
-    pub key: String,
-    /// What it was.
-    pub seen: Option<Vec<u8>>,
 }
 
 impl KeyValue {
@@ -102,30 +72,41 @@ fn too_much() -> Error {
     ))
 }
 
+/// What the functions work on.
+pub struct View<'a> {
+    /// The call's store.
+    pub key_value: &'a mut KeyValue,
+    /// The skill's resources.
+    pub table: &'a mut ResourceTable,
+}
+
 struct Marker;
 
 impl HasData for Marker {
-    type Data<'a> = &'a mut State;
+    type Data<'a> = View<'a>;
 }
 
 /// Defines `wasi:keyvalue`.
 ///
 /// # Errors
 /// A name that is defined already.
-pub fn add_to_linker(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
-    store::add_to_linker::<_, Marker>(linker, state::of)?;
-    atomics::add_to_linker::<_, Marker>(linker, state::of)?;
-    batch::add_to_linker::<_, Marker>(linker, state::of)?;
+pub fn add_to_linker(
+    linker: &mut Linker<Data>,
+    view: fn(&mut Data) -> View<'_>,
+) -> wasmtime::Result<()> {
+    store::add_to_linker::<_, Marker>(linker, view)?;
+    atomics::add_to_linker::<_, Marker>(linker, view)?;
+    batch::add_to_linker::<_, Marker>(linker, view)?;
     Ok(())
 }
 
-impl State {
+impl View<'_> {
     fn bucket(&self, bucket: &Resource<Bucket>) -> wasmtime::Result<String> {
         Ok(self.table.get(bucket)?.0.clone())
     }
 }
 
-impl store::Host for State {
+impl store::Host for View<'_> {
     async fn open(
         &mut self,
         identifier: String,
@@ -144,7 +125,7 @@ impl store::Host for State {
     }
 }
 
-impl store::HostBucket for State {
+impl store::HostBucket for View<'_> {
     async fn get(
         &mut self,
         bucket: Resource<Bucket>,
@@ -226,7 +207,7 @@ impl store::HostBucket for State {
     }
 }
 
-impl atomics::Host for State {
+impl atomics::Host for View<'_> {
     async fn increment(
         &mut self,
         bucket: Resource<Bucket>,
@@ -268,7 +249,7 @@ impl atomics::Host for State {
     }
 }
 
-impl atomics::HostCas for State {
+impl atomics::HostCas for View<'_> {
     async fn new(
         &mut self,
         bucket: Resource<Bucket>,
@@ -299,7 +280,7 @@ impl atomics::HostCas for State {
     }
 }
 
-impl batch::Host for State {
+impl batch::Host for View<'_> {
     async fn get_many(
         &mut self,
         bucket: Resource<Bucket>,
@@ -351,7 +332,7 @@ impl batch::Host for State {
     }
 }
 
-impl State {
+impl View<'_> {
     fn remember(&mut self, cas: Cas) -> wasmtime::Result<Result<Resource<Cas>, Error>> {
         let after = self.key_value.remembered + remembers(&cas);
         if after > MAX_SHOWN {
@@ -387,7 +368,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{call::Grant, engine, keys::Backing, network::Network, refused::Reach, state};
+    use crate::{engine, grant::Grant, keys::Backing, network::Network, refused::Reach, state};
     use skill::{Limits, Permissions};
     use std::{collections::BTreeMap, sync::Arc, time::Instant};
     use wasmtime::Store;
@@ -405,7 +386,7 @@ mod tests {
         state::store(&engine, &network, &grant, [0; 32], Instant::now()).expect("a store")
     }
 
-    async fn open(state: &mut State) -> Resource<Bucket> {
+    async fn open(state: &mut View<'_>) -> Resource<Bucket> {
         let bucket = store::Host::open(state, "b".to_owned()).await;
         bucket.expect("no trap").expect("granted")
     }
@@ -417,7 +398,7 @@ mod tests {
     #[tokio::test]
     async fn reading_one_large_value_often_holds_it_only_so_often() {
         let mut store = store(10 << 20);
-        let state = state::of(store.data_mut());
+        let state = &mut state::of(store.data_mut()).key_values();
         let bucket = open(state).await;
         let value = vec![7; 5 << 20];
         let set = store::HostBucket::set(state, again(&bucket), "k".to_owned(), value).await;
@@ -451,7 +432,7 @@ mod tests {
     #[tokio::test]
     async fn the_quota_counts_buckets_and_pairs_and_forgets_what_is_deleted() {
         let mut store = store(1_000);
-        let state = state::of(store.data_mut());
+        let state = &mut state::of(store.data_mut()).key_values();
         let bucket = open(state).await;
         let pairs = |count: usize| {
             (0..count)

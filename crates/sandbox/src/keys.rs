@@ -3,7 +3,7 @@
 
 use crate::{
     inert::Used,
-    key_value::{Cas, Error},
+    key_value::wit::{Cas, Error},
 };
 use sqlx::PgPool;
 use std::{

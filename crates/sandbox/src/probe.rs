@@ -1,7 +1,8 @@
 //! Calls with generated arguments, each made twice: what traps, what overruns, what is not the same again.
 
 use crate::{
-    call::{End, Fault, Grant, Outcome, Skill, UsedPermissions},
+    call::{End, Fault, Outcome, Skill},
+    grant::{Grant, UsedPermissions},
     runner::Runner,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};

@@ -1,8 +1,9 @@
 //! Errors as clients see them (RFC 9457). The functions pass them on as they are.
 
 use crate::{
-    call::{Fault, Usage, UsedPermissions},
+    call::{Fault, Usage},
     compile::CompileError,
+    grant::UsedPermissions,
     runner::LoadError,
     storage::StorageError,
 };
@@ -19,7 +20,8 @@ use skill::{FieldError, Refusal, statement::Envelope};
 #[derive(Debug, Serialize)]
 pub struct Problem {
     status: u16,
-    detail: String,
+    /// What is wrong, for whoever asked.
+    pub detail: String,
     code: &'static str,
     /// Names the request in the logs.
     #[serde(skip_serializing_if = "Option::is_none")]

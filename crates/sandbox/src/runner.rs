@@ -2,9 +2,10 @@
 
 use crate::{
     admission::{Admission, Bounds, Busy, Place},
-    call::{Grant, Outcome, Skill},
+    call::{Outcome, Skill},
     compile::{Code, CompileError, Compiler},
     engine,
+    grant::Grant,
     network::{Network, Resolve},
     storage::StorageError,
     wasi,

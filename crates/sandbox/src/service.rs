@@ -1,16 +1,13 @@
 //! The sandbox over HTTP, for the platform's own functions: they say which component, which tool, what is
-//! granted and for whom; who may call what is their business. Each caller has a key and the rights that its
-//! name has here.
+//! granted and for whom; who may call what is their business. Each caller has a key, and the rights that the
+//! manifest gives it.
 
+mod calls;
 mod uploads;
 
 use crate::{
-    call::{End, Fault, Grant},
-    callers::{Caller, Callers},
-    keys::{Backing, Granted},
-    probe::{self, Probe},
-    problem::{CallEvidence, Problem},
-    refused::Reach,
+    callers::{Caller, CallerGrant, Callers, Right},
+    problem::Problem,
     runner::{LoadError, Runner},
     storage::Storage,
     usage::Counter,
@@ -20,27 +17,25 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{DefaultBodyLimit, State},
-    http::{HeaderValue, StatusCode},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
     serve::ListenerExt,
 };
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use skill::{
-    FieldError, Limits, MAX_COMPONENT_BYTES, Permissions, digest,
-    statement::{Envelope, RECEIPT, REVIEW, STATEMENT_TYPE, Signer, Statement},
+    FieldError, MAX_COMPONENT_BYTES,
+    statement::{REVIEW, STATEMENT_TYPE, Signer, Statement},
 };
 use sqlx::PgPool;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use strict_json::Refusal;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
     task::JoinHandle,
 };
-use uuid::Uuid;
 
 /// How often counted calls are added up in the database, and the sandbox says how it is.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
@@ -52,10 +47,6 @@ const MAX_UPLOAD_BYTES: usize = MAX_COMPONENT_BYTES + skill::manifest::MAX_BYTES
 const MAX_BODY_BYTES: usize = 2 << 20;
 /// Uploads at the same time: each is whole in memory.
 const UPLOADS: usize = 4;
-/// Calls of one probe.
-const MAX_PROBE_CALLS: u32 = 2_000;
-/// Requests that one example of a review may send: enough for a token, a redirect and a page or two.
-const EXAMPLE_REQUESTS: u32 = 5;
 
 /// What a service is made with.
 pub struct ServiceOptions {
@@ -67,8 +58,8 @@ pub struct ServiceOptions {
     pub pool: PgPool,
     /// Where components are.
     pub storage: Storage,
-    /// The keys of the callers, by their names: `skills`, `skill-review`.
-    pub callers: BTreeMap<String, String>,
+    /// The components that may ask it, by their names.
+    pub callers: BTreeMap<String, CallerGrant>,
     /// The secret that the key of receipts and attestations follows from.
     pub signing_secret: [u8; 32],
     /// The platform's address, which receipts name.
@@ -210,8 +201,8 @@ fn router(shared: Arc<Shared>) -> Router {
             post(uploads::take).layer(DefaultBodyLimit::max(MAX_UPLOAD_BYTES)),
         )
         .route("/components/{digest}", get(uploads::give))
-        .route("/invoke", post(invoke))
-        .route("/probe", post(try_out))
+        .route("/invoke", post(calls::invoke))
+        .route("/probe", post(calls::try_out))
         .route("/attest", post(attest))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .route("/health", get(async || "ok"))
@@ -228,242 +219,6 @@ impl Shared {
     async fn skill(&self, digest: &str) -> Result<Arc<crate::Skill>, LoadError> {
         self.runner.load(digest, self.storage.get(digest)).await
     }
-
-    /// What a call is granted. One of a review has a store of its own that is forgotten: it must not change what the
-    /// skill has kept.
-    fn grant(&self, skill: Uuid, permissions: Permissions, limits: Limits, reach: Reach) -> Grant {
-        let backing = || match reach {
-            Reach::Granted => Backing::Database(self.pool.clone(), skill),
-            Reach::Review { .. } | Reach::Nowhere => Backing::Memory(Arc::default()),
-        };
-        let key_value = permissions
-            .kv
-            .map(|kv| Granted::new(backing(), kv.max_bytes));
-        Grant {
-            permissions,
-            limits,
-            key_value,
-            reach,
-        }
-    }
-
-    /// What an example of a review may send: a few requests, which say whose they are and where to read about it.
-    fn of_review(&self, skill: &Named) -> Result<Reach, Problem> {
-        let user_agent = format!(
-            "gather-skill-review/1 (+{}/docs; an example of the skill {} {} is tried once, before it is approved)",
-            self.server, skill.name, skill.version
-        );
-        Ok(Reach::Review {
-            user_agent: HeaderValue::try_from(user_agent)
-                .map_err(|error| Problem::internal(&error))?,
-            requests: EXAMPLE_REQUESTS,
-        })
-    }
-}
-
-/// Which skill, for receipts and counts.
-#[derive(Deserialize)]
-struct Named {
-    id: Uuid,
-    name: String,
-    version: String,
-}
-
-#[derive(Deserialize)]
-struct Invocation {
-    digest: String,
-    tool: String,
-    #[serde(default)]
-    arguments: Value,
-    skill: Named,
-    account: Uuid,
-    permissions: Permissions,
-    limits: Limits,
-    /// An example that a review makes: says what was used and written, and is not counted.
-    #[serde(default)]
-    evidence: bool,
-    /// Of such an example: whether its requests are sent.
-    #[serde(default)]
-    network: bool,
-}
-
-/// POST /invoke: one call.
-async fn invoke(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) -> Response {
-    let request_id = caller.request_id.clone();
-    answer(call(&shared, &body).await, request_id)
-}
-
-async fn call(shared: &Shared, body: &[u8]) -> Result<Json<Value>, Problem> {
-    let invocation: Invocation = parse(body)?;
-    let arguments = match invocation.arguments {
-        Value::Object(arguments) => arguments,
-        Value::Null => Map::new(),
-        _ => {
-            return Err(Problem::invalid(
-                "invalid-arguments",
-                vec![FieldError {
-                    field: "arguments".to_owned(),
-                    detail: "must be an object by parameter name".to_owned(),
-                }],
-            ));
-        }
-    };
-    let _place = shared
-        .runner
-        .enter(invocation.account)
-        .await
-        .map_err(|_| Problem::busy())?;
-    let skill = shared.skill(&invocation.digest).await?;
-    let reach = match (invocation.evidence, invocation.network) {
-        (false, _) => Reach::Granted,
-        (true, true) => shared.of_review(&invocation.skill)?,
-        (true, false) => Reach::Nowhere,
-    };
-    let grant = shared.grant(
-        invocation.skill.id,
-        invocation.permissions,
-        invocation.limits,
-        reach,
-    );
-    let input = digest::of_json(&arguments).map_err(|error| Problem::internal(&error))?;
-    let outcome = shared
-        .runner
-        .call(&skill, &invocation.tool, arguments, &grant)
-        .await;
-    let evidence = invocation.evidence.then_some(CallEvidence {
-        log: outcome.log,
-        used: outcome.used,
-        usage: outcome.usage,
-    });
-    // What did not run was no use of the skill.
-    let did_run = !matches!(
-        outcome.end,
-        End::Ended(
-            Fault::UnknownTool(_) | Fault::InvalidArguments(_) | Fault::Busy | Fault::Internal(_)
-        )
-    );
-    if evidence.is_none() && did_run {
-        let failed = !matches!(outcome.end, End::Answered(_));
-        shared
-            .usage
-            .count(invocation.skill.id, invocation.account, failed);
-    }
-    let (name, output) = match &outcome.end {
-        End::Answered(value) => ("answered", value),
-        End::Failed(value) => ("failed", value),
-        End::Ended(fault) => {
-            let mut problem = Problem::from(fault.clone());
-            problem.evidence = evidence.map(Box::new);
-            return Err(problem);
-        }
-    };
-    let receipt = sign(
-        shared,
-        &invocation.digest,
-        &invocation.skill,
-        RECEIPT,
-        json!({
-            "id": Uuid::now_v7(),
-            "server": shared.server,
-            "tool": invocation.tool,
-            "account": invocation.account,
-            "outcome": name,
-            "input": {"sha256": input},
-            "output": {"sha256": digest::of_json(output).map_err(|error| Problem::internal(&error))?},
-            "usage": outcome.usage,
-            "invoked_at": OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
-        }),
-    )?;
-    match outcome.end {
-        End::Answered(result) => {
-            let mut answer = json!({"result": result, "usage": outcome.usage, "receipt": receipt});
-            if let Some(evidence) = evidence {
-                answer["used"] = json!(evidence.used);
-                answer["log"] = json!(evidence.log);
-            }
-            Ok(Json(answer))
-        }
-        End::Failed(error) => {
-            let detail = "The skill answered with an error of its own; `error` has it.";
-            let mut problem =
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "skill-failed", detail);
-            problem.error = Some(Box::new(error));
-            problem.receipt = Some(Box::new(receipt));
-            problem.evidence = evidence.map(Box::new);
-            Err(problem)
-        }
-        End::Ended(fault) => Err(fault.into()),
-    }
-}
-
-/// A statement about a component, signed.
-fn sign(
-    shared: &Shared,
-    digest: &str,
-    skill: &Named,
-    kind: &str,
-    predicate: Value,
-) -> Result<Envelope, Problem> {
-    let statement = json!({
-        "_type": STATEMENT_TYPE,
-        "subject": [{"name": format!("{}@{}", skill.name, skill.version), "digest": {"sha256": digest.trim_start_matches("sha256:")}}],
-        "predicateType": kind,
-        "predicate": predicate,
-    });
-    shared
-        .signer
-        .sign(&statement)
-        .map_err(|error| Problem::internal(&error))
-}
-
-#[derive(Deserialize)]
-struct Trial {
-    digest: String,
-    tool: String,
-    calls: u32,
-    #[serde(default)]
-    seed: u64,
-    budget_ms: u64,
-    skill: Named,
-    account: Uuid,
-    permissions: Permissions,
-    limits: Limits,
-}
-
-/// POST /probe: calls with generated arguments.
-async fn try_out(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) -> Response {
-    let tried = async {
-        caller.require("skill-review")?;
-        let trial: Trial = parse(&body)?;
-        let _place = shared
-            .runner
-            .enter(trial.account)
-            .await
-            .map_err(|_| Problem::busy())?;
-        let skill = shared.skill(&trial.digest).await?;
-        // Strangers name the origins, and these arguments are nobody's: nothing is sent there.
-        let grant = shared.grant(
-            trial.skill.id,
-            trial.permissions,
-            trial.limits,
-            Reach::Nowhere,
-        );
-        let probe = Probe {
-            tool: trial.tool,
-            calls: trial.calls.min(MAX_PROBE_CALLS),
-            seed: trial.seed,
-            budget: Duration::from_millis(trial.budget_ms),
-        };
-        let report = probe::probe(&shared.runner, &skill, &grant, &probe).await?;
-        report.map(Json).ok_or_else(|| {
-            Problem::new(
-                StatusCode::NOT_FOUND,
-                "unknown-tool",
-                "The skill has no such tool.",
-            )
-        })
-    };
-    answer(tried.await, caller.request_id)
 }
 
 #[derive(Deserialize)]
@@ -474,6 +229,7 @@ struct ToSign {
 /// POST /attest: signs what a review found, or what a person decided about it.
 async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) -> Response {
     let signed = async {
+        caller.require(Right::Attest)?;
         let ToSign { statement } = parse(&body)?;
         // A review can't make receipts.
         if statement.kind != STATEMENT_TYPE || statement.predicate_type != REVIEW {

@@ -1,9 +1,9 @@
 //! What a call's host functions work on, and how its store is made: nothing that was not granted.
 
 use crate::{
-    call::Grant,
+    grant::{Grant, UsedPermissions},
     inert::{Clock, Log, Random, Used},
-    key_value::KeyValue,
+    key_value::{KeyValue, View},
     network::{Network, Outbound},
 };
 use anyhow::Result;
@@ -115,13 +115,21 @@ pub fn of(data: &mut Data) -> &mut State {
 impl State {
     /// Everything that the skill used of what can be granted.
     #[must_use]
-    pub fn used(&self) -> crate::call::UsedPermissions {
-        crate::call::UsedPermissions {
+    pub fn used(&self) -> UsedPermissions {
+        UsedPermissions {
             http: self.outbound.reached().to_vec(),
             refused: self.outbound.refused(),
             kv: self.key_value.was_used(),
             clock: self.clock_used.load(Relaxed),
             random: self.random_used.load(Relaxed),
+        }
+    }
+
+    /// What the functions of its key-value store work on.
+    pub fn key_values(&mut self) -> View<'_> {
+        View {
+            key_value: &mut self.key_value,
+            table: &mut self.table,
         }
     }
 
@@ -168,25 +176,12 @@ pub fn store(
         since: permissions.clock.then(Instant::now),
         used: clock_used.clone(),
     };
-    let mut wasi = WasiCtx::builder();
-    wasi.stdout(log.clone())
-        .stderr(log.clone())
-        .wall_clock(clock.clone())
-        .monotonic_clock(clock.clone())
-        .max_random_size(MAX_RANDOM_BYTES)
-        .allow_tcp(false)
-        .allow_udp(false)
-        .allow_ip_name_lookup(false);
-    let seed = if permissions.random {
+    let random = if permissions.random {
         rand_seed()
     } else {
         seed
     };
-    let mut other = seed;
-    other[0] ^= 1;
-    wasi.secure_random(Random::new(seed, random_used.clone()))
-        .insecure_random(Random::new(other, random_used.clone()))
-        .insecure_random_seed(u128::from_le_bytes(*seed.first_chunk().unwrap_or(&[0; 16])));
+    let wasi = wasi(&log, &clock, &random_used, random);
     let mut table = ResourceTable::new();
     table.set_max_capacity(MAX_RESOURCES);
     let state = State {
@@ -207,7 +202,7 @@ pub fn store(
             refused: false,
         },
         clock,
-        wasi: wasi.build(),
+        wasi,
         http: WasiHttpCtx::new(),
     };
     let mut store = Store::new(engine, Data::new(state));
@@ -225,6 +220,25 @@ pub fn store(
         ))
     });
     Ok(store)
+}
+
+/// WASI without a file or a socket: output to the log, a clock that may stand, numbers that may be no surprise.
+fn wasi(log: &Log, clock: &Clock, random_used: &Used, seed: [u8; 32]) -> WasiCtx {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(log.clone())
+        .stderr(log.clone())
+        .wall_clock(clock.clone())
+        .monotonic_clock(clock.clone())
+        .max_random_size(MAX_RANDOM_BYTES)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false);
+    let mut other = seed;
+    other[0] ^= 1;
+    wasi.secure_random(Random::new(seed, random_used.clone()))
+        .insecure_random(Random::new(other, random_used.clone()))
+        .insecure_random_seed(u128::from_le_bytes(*seed.first_chunk().unwrap_or(&[0; 16])));
+    wasi.build()
 }
 
 /// Real randomness, from the operating system.

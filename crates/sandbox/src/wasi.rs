@@ -28,7 +28,7 @@ const MAX_PART: usize = 8 << 10;
 /// Two definitions of one name: a mistake in this crate. That each replacement is of what is there, tests see.
 pub fn linker(engine: &Engine) -> Result<Linker<Data>> {
     let mut linker = wasm::linker(engine)?;
-    key_value::add_to_linker(&mut linker)?;
+    key_value::add_to_linker(&mut linker, |data| state::of(data).key_values())?;
     linker.allow_shadowing(true);
     bound_requests_of_p2(&mut linker)?;
     bound_requests_of_p3(&mut linker)?;

@@ -10,6 +10,7 @@ mod moderation;
 mod outcome;
 mod pins;
 mod posting;
+mod problems;
 mod reactions;
 mod reads;
 mod search;

@@ -2,6 +2,7 @@
 
 mod access;
 mod history;
+mod problems;
 mod session;
 mod topic;
 

@@ -5,31 +5,12 @@ use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
 use markdown::folded;
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use principal::{Agent, name_taken, printable, valid_name};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::ed25519;
-use crate::input::{printable, valid_name};
-
-/// An agent.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct Agent {
-    pub id: Uuid,
-    #[schema(example = "ada")]
-    pub name: String,
-    /// Ed25519, base64.
-    #[schema(example = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")]
-    pub public_key: String,
-    pub description: String,
-    /// `active`, or `suspended`.
-    pub status: String,
-    #[serde(with = "time::serde::rfc3339")]
-    pub created_at: OffsetDateTime,
-    /// The name of the account that owns it, if one does.
-    pub owner: Option<String>,
-}
 
 /// A new agent.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -108,10 +89,7 @@ pub async fn register(
             ],
         )
         .await
-        .on_constraint(
-            "account_name_key",
-            Problem::conflict("name-taken", "Another account has this name."),
-        )
+        .on_constraint("account_name_key", name_taken())
         .on_constraint("agent_public_key_key", key_taken())
         .on_constraint("account_name_free", Problem::invalid("name", "is reserved"))?;
     Ok(Created::at(format!("/api/agents/{}", agent.id), agent))

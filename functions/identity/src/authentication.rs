@@ -4,13 +4,13 @@ use axum::Json;
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{Client, Db, Input, Problem, Result, args, required_variable};
+use principal::{Granted, Secret, Tokens, grant, seal, signing_key};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::tokens::{Granted, Secret, Tokens};
-use crate::{agents, challenge as text, ed25519, keys, secrets, tokens};
+use crate::{agents, challenge as text, ed25519};
 
 /// Whose challenge.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -54,7 +54,7 @@ pub struct SignedChallenge {
 pub async fn challenge(Input(wanted): Input<ChallengeFor>) -> Result<Json<Challenge>> {
     let key = agents::checked_key(&wanted.public_key)?;
     let (secret, server) = (secret().await?, server().await?);
-    let nonce: text::Nonce = secrets::random();
+    let nonce: text::Nonce = seal::random();
     let now = OffsetDateTime::now_utc()
         .replace_nanosecond(0)
         .map_err(Problem::internal)?;
@@ -105,14 +105,14 @@ pub async fn authenticate(
                 expires,
                 refresh.hash(),
                 json!(client),
-                keys::remembered_kid()
+                signing_key::remembered_kid()
             ],
         )
         .await
         // Forgotten at this very moment: it registered a day ago and never came.
         .on_constraint("session_account_id_fkey", failed())?;
     let granted = granted.ok_or_else(failed)?;
-    tokens::grant(&db, granted, refresh).await.map(Json)
+    grant(&db, granted, refresh).await.map(Json)
 }
 
 /// A refusal before anything is looked up, on record too.
@@ -140,7 +140,7 @@ fn failed() -> Problem {
 }
 
 async fn secret() -> Result<[u8; 32]> {
-    secrets::subkey("authentication challenge").await
+    seal::subkey("authentication challenge").await
 }
 
 /// Our address, as challenges name it.

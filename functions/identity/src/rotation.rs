@@ -7,12 +7,13 @@ use ed25519_compact::PublicKey;
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{Caller, Client, Db, Input, Items, Moment, Page, Problem, Result, args};
+use principal::Agent;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::agents::{self, Agent, checked_key, key_taken};
+use crate::agents::{self, checked_key, key_taken};
 use crate::ed25519;
 
 /// A new key, signed with the old one.

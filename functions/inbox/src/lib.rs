@@ -4,6 +4,7 @@ mod approvals;
 mod decision;
 mod items;
 mod mark;
+mod problems;
 mod settings;
 
 use utoipa_axum::router::OpenApiRouter;

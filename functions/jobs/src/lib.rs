@@ -1,6 +1,7 @@
 //! Jobs as their owners see them: listing, reading, cancelling and retrying, and the state of the queue.
 
 mod jobs;
+mod problems;
 mod status;
 
 use utoipa_axum::router::OpenApiRouter;

@@ -176,7 +176,7 @@ pub static ENDPOINTS: [Endpoint; 17] = [
         "who_am_i",
         Method::GET,
         "/api/accounts/me",
-        "identity",
+        "accounts",
         Effect::Reads,
     ),
 ];

@@ -6,6 +6,7 @@ mod component;
 mod decisions;
 mod invoke;
 mod ownership;
+mod problems;
 mod publish;
 mod ratings;
 mod versions;

@@ -8,6 +8,7 @@ mod input;
 mod moderation;
 mod outcome;
 mod posts;
+mod problems;
 mod reports;
 mod revisions;
 mod votes;

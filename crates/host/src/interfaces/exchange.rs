@@ -2,7 +2,7 @@
 //! mostly the calls back and forth for each part of a request.
 
 use super::http::is_forbidden;
-use crate::{guest_run::WHOLE_BYTES, request_body::BUFFER_BYTES};
+use crate::limits::{WHOLE_ANSWER_BYTES, WHOLE_REQUEST_BYTES};
 use bytes::Bytes;
 use futures::channel::oneshot;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
@@ -50,7 +50,8 @@ const OWN_FIELDS: usize = 2;
 pub fn fits(request: &Request) -> bool {
     let size = request.body().size_hint().exact();
     // Another component may send more fields than a client can.
-    size.is_some_and(|size| size <= BUFFER_BYTES as u64) && request.headers().len() <= MAX_FIELDS
+    size.is_some_and(|size| size <= WHOLE_REQUEST_BYTES as u64)
+        && request.headers().len() <= MAX_FIELDS
 }
 
 /// What a function answers.
@@ -143,7 +144,10 @@ impl Told {
     /// It is none, or not what its head says.
     pub fn read(self) -> wasmtime::Result<http::Response<Bytes>> {
         let length = self.response.body.len();
-        wasmtime::ensure!(length <= WHOLE_BYTES, "a whole answer of {length} bytes");
+        wasmtime::ensure!(
+            length <= WHOLE_ANSWER_BYTES,
+            "a whole answer of {length} bytes"
+        );
         let (status, headers) = read_head(self.response.head.into())?;
         let announced = headers.get_all(header::CONTENT_LENGTH);
         let says_more = self.is_head || status == StatusCode::NOT_MODIFIED;

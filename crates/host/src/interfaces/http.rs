@@ -1,59 +1,74 @@
 //! Outgoing HTTP of functions: only to `allowed_outbound_hosts`; `http://<component>.spin.internal`
 //! is another component of the manifest.
 
-use crate::{handler, instance::Instances, outbound::Scheme, state::Rights};
+use super::{
+    connections::{Connections, HttpClient},
+    intercept::Interceptor,
+    interface::{GrantContext, Interface, View},
+};
+use crate::outbound::{AllowedHosts, Scheme};
+use anyhow::Result;
 use futures::StreamExt;
 use http::{HeaderName, header, uri};
-use http_body_util::{BodyExt, BodyStream, Full, Limited, StreamBody};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
-use tokio::task::JoinSet;
+use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
+use std::{sync::Arc, time::Duration};
+use wasm::Data;
+use wasmtime::component::Linker;
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request, handler::Request,
 };
 
 /// The domain of components that call each other, as in Spin.
 const INTERNAL_DOMAIN: &str = ".spin.internal";
-
-/// The largest answer of one component to another; it is handed over whole.
-const MAX_INTERNAL_BYTES: usize = 16 << 20;
-
-/// What wasmtime asks when a guest makes a request.
-pub struct Outbound {
-    rights: Arc<Rights>,
-    worker: Weak<Instances>,
-}
-
-/// How long connecting to a plain HTTP host may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a host may think, unless the guest says otherwise. The request's deadline comes first.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long the head of a request waits for its body.
 const BEGINNING_WITHIN: Duration = Duration::from_millis(2);
-/// How long an idle connection is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Idle connections to one host.
-const MAX_IDLE: usize = 64;
 
 type Finished = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(http::Response<WasiBody>, Finished), Error>;
 
-impl Outbound {
-    /// For one instance of a component.
-    #[must_use]
-    pub fn new(rights: Arc<Rights>, worker: &Arc<Instances>) -> Self {
+/// The hosts that a component may send requests to.
+pub struct Grant {
+    component: String,
+    allowed_hosts: Arc<AllowedHosts>,
+}
+
+/// The interface in one instance: what wasmtime asks when the guest makes a request.
+pub struct Outbound {
+    grant: Arc<Grant>,
+    client: HttpClient,
+    interceptor: Option<Arc<dyn Interceptor>>,
+}
+
+impl Interface for Outbound {
+    type Grant = Grant;
+
+    fn grant(context: &GrantContext<'_>) -> Result<Grant> {
+        Ok(Grant {
+            component: context.component.id.clone(),
+            allowed_hosts: context.allowed_hosts.clone(),
+        })
+    }
+
+    fn new(grant: &Arc<Grant>, connections: &Connections) -> Self {
         Self {
-            rights,
-            worker: Arc::downgrade(worker),
+            grant: grant.clone(),
+            client: connections.http.clone(),
+            interceptor: connections.interceptor.clone(),
         }
     }
 
+    /// Every linker has wasmtime's own functions, which ask the hooks below.
+    fn add_to_linker(
+        _: &mut Linker<Data>,
+        _: fn(&mut Data) -> View<'_, Self>,
+    ) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl Outbound {
     fn allows(&self, uri: &http::Uri) -> bool {
         let scheme = match uri.scheme_str() {
             Some("http") => Scheme::Http,
@@ -65,7 +80,7 @@ impl Outbound {
             _ => 80,
         });
         uri.host()
-            .is_some_and(|host| self.rights.allowed_hosts.allows(scheme, host, port))
+            .is_some_and(|host| self.grant.allowed_hosts.allows(scheme, host, port))
     }
 }
 
@@ -90,7 +105,7 @@ impl WasiHttpHooks for Outbound {
     ) -> Box<dyn Future<Output = Sent> + Send> {
         if !self.allows(request.uri()) {
             tracing::warn!(
-                component = self.rights.component,
+                component = self.grant.component,
                 host = request.uri().host(),
                 "refused: add the host to allowed_outbound_hosts"
             );
@@ -99,15 +114,17 @@ impl WasiHttpHooks for Outbound {
         let host = request.uri().host().unwrap_or_default();
         if let Some(component) = host.strip_suffix(INTERNAL_DOMAIN) {
             let component = component.to_owned();
-            let app = self.rights.app.clone();
-            let worker = self.worker.clone();
-            return Box::new(async move { call(app, worker, &component, request).await });
+            let interceptor = self.interceptor.as_ref();
+            let called = interceptor.map(|other| other.call(&component, request));
+            return Box::new(async move {
+                let response = called.ok_or(Error::DestinationUnavailable)?.await?;
+                let finished: Finished = Box::new(async { Ok(()) });
+                let whole = |body| Full::new(body).map_err(|never| match never {});
+                Ok((response.map(|body| whole(body).boxed_unsync()), finished))
+            });
         }
-        let client = self.worker.upgrade().map(|worker| worker.http.clone());
-        if let Some(client) = client
-            && request.uri().scheme() == Some(&uri::Scheme::HTTP)
-        {
-            return Box::new(send_plain(client, request, options));
+        if request.uri().scheme() == Some(&uri::Scheme::HTTP) {
+            return Box::new(send_plain(self.client.clone(), request, options));
         }
         Box::new(async move {
             let (response, io) = default_send_request(request, options).await?;
@@ -117,22 +134,6 @@ impl WasiHttpHooks for Outbound {
             ))
         })
     }
-}
-
-/// Sends requests to plain HTTP hosts, and keeps the connections for the next ones: one for each worker's thread.
-pub type HttpClient = Client<HttpConnector, WasiBody>;
-
-/// A client without connections.
-#[must_use]
-pub fn http_client() -> HttpClient {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(MAX_IDLE)
-        .build(connector)
 }
 
 /// A request over a kept connection, or a new one.
@@ -185,43 +186,4 @@ pub fn is_forbidden(name: &HeaderName) -> bool {
             name.as_str(),
             "keep-alive" | "proxy-connection" | "http2-settings"
         )
-}
-
-/// A call of another component: in this process, on this thread, with that component's limits.
-async fn call(
-    app: Weak<handler::App>,
-    worker: Weak<Instances>,
-    component: &str,
-    request: Request,
-) -> Sent {
-    let (Some(app), Some(worker)) = (app.upgrade(), worker.upgrade()) else {
-        return Err(Error::DestinationUnavailable);
-    };
-    let Some(function) = app.function(component) else {
-        return Err(Error::DestinationNotFound);
-    };
-    // A task of its own: a guest cannot run inside of another one's run. Dropped, it ends.
-    let mut task = JoinSet::<Result<_, Error>>::new();
-    task.spawn(async move {
-        let response = handler::call(&worker, &function, request)
-            .await
-            .map_err(|_| Error::DestinationUnavailable)?;
-        let (parts, body) = response.into_parts();
-        let body = Limited::new(body, MAX_INTERNAL_BYTES).collect().await;
-        let body = body
-            .map_err(|_| Error::HttpResponseBodySize(None))?
-            .to_bytes();
-        Ok(http::Response::from_parts(parts, body))
-    });
-    let response = match task.join_next().await {
-        Some(Ok(response)) => response?,
-        _ => return Err(Error::DestinationUnavailable),
-    };
-    let finished: Finished = Box::new(async { Ok(()) });
-    let whole = response.map(|body| {
-        Full::new(body)
-            .map_err(|never| match never {})
-            .boxed_unsync()
-    });
-    Ok((whole, finished))
 }

@@ -1,7 +1,10 @@
 //! `gather:jobs/control`: what a job tells and asks while it runs.
 
-use super::Host;
-use crate::state::{self, State};
+use super::{
+    connections::Connections,
+    interface::{GrantContext, In, Interface, View},
+};
+use anyhow::Result;
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
@@ -20,6 +23,7 @@ mod generated {
         require_store_data_send: true,
     });
 }
+use generated::gather::jobs::control;
 pub use generated::{
     CorePre,
     gather::jobs::types::{Failure, Job, Retry},
@@ -62,7 +66,33 @@ impl Control {
     }
 }
 
-impl generated::gather::jobs::control::Host for &mut State {
+/// The interface in one instance: the control of the job that it runs.
+pub struct Jobs(pub Arc<Control>);
+
+/// Every queued component may use all of it.
+pub struct Grant;
+
+impl Interface for Jobs {
+    type Grant = Grant;
+    const QUEUED_ONLY: bool = true;
+
+    fn grant(_: &GrantContext<'_>) -> Result<Grant> {
+        Ok(Grant)
+    }
+
+    fn new(_: &Arc<Grant>, _: &Connections) -> Self {
+        Self(Arc::default())
+    }
+
+    fn add_to_linker(
+        linker: &mut Linker<Data>,
+        view: fn(&mut Data) -> View<'_, Self>,
+    ) -> wasmtime::Result<()> {
+        control::add_to_linker::<_, In<Self>>(linker, view)
+    }
+}
+
+impl control::Host for View<'_, Jobs> {
     fn progress(&mut self, percent: u8, note: String) -> wasmtime::Result<()> {
         let progress = Progress {
             percent: percent.min(100),
@@ -73,24 +103,11 @@ impl generated::gather::jobs::control::Host for &mut State {
                 .take(MAX_NOTE_CHARS)
                 .collect(),
         };
-        *self.job.lock() = Some(progress);
+        *self.own.0.lock() = Some(progress);
         Ok(())
     }
 
     fn cancelled(&mut self) -> wasmtime::Result<bool> {
-        Ok(self.job.is_cancelled())
+        Ok(self.own.0.is_cancelled())
     }
-}
-
-/// Defines the interface, for queued components only.
-///
-/// # Errors
-/// A name that is defined already.
-pub fn add_to_linker(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
-    generated::gather::jobs::control::add_to_linker::<_, Host>(linker, state::of)
-}
-
-/// The control of an instance that runs no job.
-pub fn none() -> Arc<Control> {
-    Arc::default()
 }

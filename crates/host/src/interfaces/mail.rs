@@ -1,40 +1,61 @@
 //! `gather:mail/outgoing`: mail, for queued components that may send it.
 
-use super::Host;
-use crate::state::{self, State};
+use super::{
+    connections::Connections,
+    interface::{GrantContext, In, Interface, View},
+};
+use crate::mail::{
+    Mailer,
+    wit::{self, Error, Mail},
+};
 use anyhow::{Result, bail};
+use std::sync::Arc;
 use wasm::Data;
 use wasmtime::component::{Accessor, Component, Linker};
 
-mod generated {
-    wasmtime::component::bindgen!({
-        path: "../../wit",
-        world: "gather:mail/sender",
-        imports: { default: async | trappable },
-        require_store_data_send: true,
-    });
+/// Whether a component may send mail, and what sends it.
+pub struct Grant {
+    component: String,
+    mailer: Option<Arc<Mailer>>,
 }
-use generated::gather::mail::outgoing;
-pub use outgoing::{Error, Mail};
 
-impl outgoing::Host for &mut State {}
+/// The interface in one instance.
+pub struct Outgoing(Arc<Grant>);
 
-impl<T: Send> outgoing::HostWithStore<T> for Host {
-    async fn send(accessor: &Accessor<T, Self>, mail: Mail) -> wasmtime::Result<Result<(), Error>> {
-        let rights = accessor.with(|mut access| access.get().rights.clone());
-        Ok(match &rights.mail {
-            Some(mailer) => mailer.send(&mail).await,
-            None => Err(Error::Refused(not_granted(&rights.component))),
+impl Interface for Outgoing {
+    type Grant = Grant;
+    const QUEUED_ONLY: bool = true;
+
+    fn grant(context: &GrantContext<'_>) -> Result<Grant> {
+        let granted = context.component.settings.mail;
+        Ok(Grant {
+            component: context.component.id.clone(),
+            mailer: context.mailer.filter(|_| granted).cloned(),
         })
+    }
+
+    fn new(grant: &Arc<Grant>, _: &Connections) -> Self {
+        Self(grant.clone())
+    }
+
+    fn add_to_linker(
+        linker: &mut Linker<Data>,
+        view: fn(&mut Data) -> View<'_, Self>,
+    ) -> wasmtime::Result<()> {
+        wit::add_to_linker::<_, In<Self>>(linker, view)
     }
 }
 
-/// Defines the interface, for queued components only.
-///
-/// # Errors
-/// A name that is defined already.
-pub fn add_to_linker(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
-    outgoing::add_to_linker::<_, Host>(linker, state::of)
+impl wit::Host for View<'_, Outgoing> {}
+
+impl<T: Send> wit::HostWithStore<T> for In<Outgoing> {
+    async fn send(accessor: &Accessor<T, Self>, mail: Mail) -> wasmtime::Result<Result<(), Error>> {
+        let grant = accessor.with(|mut access| access.get().own.0.clone());
+        Ok(match &grant.mailer {
+            Some(mailer) => mailer.send(&mail).await,
+            None => Err(Error::Refused(not_granted(&grant.component))),
+        })
+    }
 }
 
 /// Refuses a component that would send mail without being granted it, before it runs.

@@ -1,50 +1,15 @@
-//! What functions import beside WASI: Spin's published interfaces, with Spin's semantics.
+//! What functions import beside WASI: Spin's published interfaces, with Spin's semantics, and our own.
+//!
+//! Each file is one interface: its private bindings, what a component is granted of it, its state in an instance, and
+//! the functions on the view of that state. A new one is such a file, a line here, and a line in `state.rs`.
 
+pub mod connections;
 pub mod exchange;
 pub mod http;
+pub mod intercept;
+pub mod interface;
 pub mod jobs;
 pub mod key_value;
 pub mod mail;
 pub mod postgres;
-mod postgres_check;
-mod postgres_pool;
-mod postgres_types;
-mod variables;
-
-use crate::state::{self, State};
-pub use postgres_check::check_database;
-use wasm::Data;
-use wasmtime::component::{HasData, Linker};
-
-mod generated {
-    wasmtime::component::bindgen!({
-        path: "../../wit",
-        world: "gather:host/functions",
-        imports: { default: async | trappable },
-        with: {
-            "spin:postgres/postgres.connection": super::postgres::Connection,
-            "spin:postgres/postgres.connection-builder": super::postgres::Builder,
-            "spin:key-value/key-value.store": super::key_value::Store,
-        },
-        require_store_data_send: true,
-    });
-}
-use generated::spin;
-
-/// Marks the state that the host functions work on.
-struct Host;
-
-impl HasData for Host {
-    type Data<'a> = &'a mut State;
-}
-
-/// Defines Spin's interfaces.
-///
-/// # Errors
-/// A name that is defined already.
-pub fn add_to_linker(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
-    spin::postgres::postgres::add_to_linker::<_, Host>(linker, state::of)?;
-    spin::key_value::key_value::add_to_linker::<_, Host>(linker, state::of)?;
-    spin::variables::variables::add_to_linker::<_, Host>(linker, state::of)?;
-    Ok(())
-}
+pub mod variables;

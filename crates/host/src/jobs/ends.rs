@@ -3,23 +3,17 @@
 use super::{
     kind::unusable,
     queue::{Ended, Outcome},
-    worker::{GATHER, Retry, Worker},
+    state::{GATHER, Retry, Worker},
 };
-use std::sync::{Arc, PoisonError, atomic::Ordering};
-use tokio::time::sleep;
+use std::sync::{Arc, atomic::Ordering};
+use tokio::{sync::mpsc, time::sleep};
 
 /// Ends written down in one statement.
 const MOST_ENDS: usize = 64;
 
 impl Worker {
     /// Writes down how jobs ended: as many in one statement as there are while the last one ran.
-    pub(super) async fn finish(self: Arc<Self>) {
-        let taken = self
-            .ended
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(mut ended) = taken else { return };
+    pub(super) async fn finish(self: Arc<Self>, mut ended: mpsc::UnboundedReceiver<Ended>) {
         let mut batch = Vec::new();
         while ended.recv_many(&mut batch, MOST_ENDS).await > 0 {
             if self.lock().len() > batch.len() {

@@ -1,18 +1,18 @@
 //! One kind of queued work: its component, and a job's run in a fresh instance of it.
 
-use super::{
-    queue::{Begun, Ended, Outcome},
-    schedule,
-};
+use super::queue::{Begun, Ended, Outcome};
 use crate::{
-    instance::{Instances, Loader},
+    instance_template::InstanceTemplate,
     interfaces::{
-        jobs::{Control, CorePre, Failure, Job, Retry},
+        connections::Connections,
+        jobs::{Control, CorePre, Failure, Job, Jobs, Retry},
         mail,
     },
-    manifest,
+    job_settings::{self, JobSettings},
+    load::Loader,
+    manifest::Component,
     metrics::Metrics,
-    state::{Blueprint, State},
+    state::{self, State},
 };
 use anyhow::{Context, Result};
 use graphile_worker_crontab_types::Crontab;
@@ -45,7 +45,7 @@ pub struct Kind {
     /// When it begins by itself.
     pub crontab: Option<Crontab>,
     pre: CorePre<Data>,
-    blueprint: Blueprint,
+    template: InstanceTemplate,
     deadline: Duration,
     metrics: Arc<Metrics>,
 }
@@ -68,8 +68,8 @@ impl Kind {
     /// A component that cannot be loaded, does not export `gather:jobs/core`'s `run`, or would send mail and may not.
     pub fn load(
         loader: &Loader<'_>,
-        component: &manifest::Component,
-        settings: &manifest::JobSettings,
+        component: &Component,
+        settings: &JobSettings,
         deadline: Duration,
     ) -> Result<Self> {
         let id = &component.id;
@@ -86,27 +86,27 @@ impl Kind {
             name: id.clone(),
             attempts: settings.attempts,
             concurrency: component.settings.concurrency,
-            crontab: schedule::crontab(id, settings)?,
+            crontab: job_settings::crontab(id, settings)?,
             pre,
-            blueprint: loader.blueprint(component)?,
+            template: loader.template(component)?,
             deadline: component
                 .settings
                 .deadline_ms
                 .map_or(deadline, Duration::from_millis),
-            metrics: loader.metrics.clone(),
+            metrics: loader.metrics().clone(),
         })
     }
 
     /// Runs one attempt; `None` if it was lost on the way.
     pub async fn run(
         &self,
-        worker: &Arc<Instances>,
+        connections: &Connections,
         job: &Begun,
         control: Arc<Control>,
         stop: oneshot::Receiver<Stop>,
         backoff: Duration,
     ) -> Option<Ended> {
-        let run = self.call(worker, job, control.clone());
+        let run = self.call(connections, job, control.clone());
         // The guest comes last: the others are looked at whenever it lets others run.
         let result = tokio::select! {
             biased;
@@ -146,17 +146,18 @@ impl Kind {
 
     async fn call(
         &self,
-        worker: &Arc<Instances>,
+        connections: &Connections,
         job: &Begun,
         control: Arc<Control>,
     ) -> Result<Box<RawValue>, Failure> {
         let started = Instant::now();
         let engine = self.pre.engine();
-        let store = self.blueprint.store(engine, worker, control);
+        let store = self.template.store(engine, connections);
         let mut store = store.map_err(|error| {
             tracing::error!(error = format!("{error:#}"), "no instance could be made");
             failure("The worker could not make an instance.".to_owned())
         })?;
+        state::of(store.data_mut()).interfaces.jobs = Jobs(control);
         let given = Job {
             id: job.id.to_string(),
             kind: job.kind.clone(),
@@ -166,22 +167,7 @@ impl Kind {
             payload: job.payload.to_string(),
         };
         let called = self.call_in(&mut store, given, started).await;
-        let text = called.map_err(|trap| {
-            tracing::error!(trap = format!("{trap:?}"), "the component trapped");
-            self.metrics
-                .traps
-                .with_label_values(&[self.name.as_str()])
-                .inc();
-            let error = if store.data().get::<State>().was_refused_memory() {
-                format!(
-                    "It needed more memory than its limit of {} bytes.",
-                    self.blueprint.limits.memory_bytes
-                )
-            } else {
-                "The component trapped; the worker's log says where.".to_owned()
-            };
-            failure(error)
-        })??;
+        let text = called.map_err(|trap| self.trapped(&store, &trap))??;
         if text.len() > MAX_RESULT_BYTES {
             let error = format!(
                 "Its result has {} bytes; {MAX_RESULT_BYTES} are allowed.",
@@ -191,6 +177,22 @@ impl Kind {
         }
         RawValue::from_string(text)
             .map_err(|error| failure(format!("Its result is no JSON: {error}.")))
+    }
+
+    /// What the owner is told of a trap, which the log has whole.
+    fn trapped(&self, store: &Store<Data>, trap: &wasmtime::Error) -> Failure {
+        tracing::error!(trap = format!("{trap:?}"), "the component trapped");
+        self.metrics
+            .traps
+            .with_label_values(&[self.name.as_str()])
+            .inc();
+        if store.data().get::<State>().was_refused_memory() {
+            let limit = self.template.limits.memory_bytes;
+            return failure(format!(
+                "It needed more memory than its limit of {limit} bytes."
+            ));
+        }
+        failure("The component trapped; the worker's log says where.".to_owned())
     }
 
     async fn call_in(

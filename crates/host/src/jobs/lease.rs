@@ -1,13 +1,12 @@
 //! A worker's hold on its jobs: heartbeats renew it, and what they answer stops jobs.
 
-use super::{kind::Stop, worker::Worker};
+use super::{kind::Stop, state::Worker};
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Instant,
 };
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use uuid::Uuid;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// Heartbeats in a lease: some may fail.
 const BEATS: u32 = 5;
@@ -94,42 +93,6 @@ impl Worker {
                 "the lease runs out: the running jobs are stopped, others may take them over"
             );
             self.stop_all(Stop::Returned);
-        }
-    }
-
-    /// Asks a job to stop, and stops it if it doesn't.
-    pub(super) fn cancel(self: &Arc<Self>, id: Uuid) {
-        let Some((control, attempt)) = self
-            .lock()
-            .get(&id)
-            .map(|job| (job.control.clone(), job.attempt))
-        else {
-            return;
-        };
-        if control.is_cancelled() {
-            return;
-        }
-        control.cancel();
-        let worker = self.clone();
-        tokio::spawn(async move {
-            sleep(worker.settings.cancel_grace).await;
-            worker.stop(id, attempt, Stop::Cancelled);
-        });
-    }
-
-    fn stop(&self, id: Uuid, attempt: u32, how: Stop) {
-        let mut running = self.lock();
-        let stop = running
-            .get_mut(&id)
-            .filter(|job| job.attempt == attempt)
-            .and_then(|job| job.stop.take());
-        // An error means that the run has just ended.
-        _ = stop.map(|stop| stop.send(how));
-    }
-
-    pub(super) fn stop_all(&self, how: Stop) {
-        for job in self.lock().values_mut() {
-            _ = job.stop.take().map(|stop| stop.send(how));
         }
     }
 }

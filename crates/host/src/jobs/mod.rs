@@ -13,9 +13,11 @@ mod lease;
 mod queue;
 mod schedule;
 mod start;
+mod state;
 mod subscriptions;
+mod times;
 mod watch;
 mod worker;
 
-pub use schedule::check;
-pub use start::{JobOptions, JobTimes, JobWorker};
+pub use start::{JobOptions, JobWorker};
+pub use times::JobTimes;

@@ -2,24 +2,23 @@
 
 use super::{
     kind::{Kind, Stop},
-    queue::Queue,
-    worker::Worker,
+    queue::{Ended, Queue},
+    state::Worker,
+    times::JobTimes,
 };
 use crate::{
-    Limits, MailOptions, Manifest,
-    engine::Compiler,
-    instance::{Instances, Loader},
-    interfaces::{self, key_value},
-    mail::Mailer,
+    application::Application,
+    interfaces::connections::Connections,
+    load::Loader,
+    mail::{MailOptions, Mailer},
     metrics::Metrics,
-    metrics_listener, template,
+    metrics_listener,
 };
 use anyhow::{Context, Result, ensure};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    path::PathBuf,
-    sync::{Arc, Mutex, Weak, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 use tokio::{
@@ -32,22 +31,10 @@ use tokio::{
 /// Time for the last words to the database.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// What a worker is started with.
+/// How the jobs of an application are done.
 pub struct JobOptions {
-    /// The manifest's file.
-    pub manifest: PathBuf,
-    /// Values of application variables, before the environment's.
-    pub variables: BTreeMap<String, String>,
     /// The database, as the worker's own role.
     pub database_url: String,
-    /// Where the key-value file and copies of mounted files are kept.
-    pub state_dir: PathBuf,
-    /// Where compiled components are kept.
-    pub cache_dir: PathBuf,
-    /// Redis or Valkey instead of the key-value file.
-    pub key_value_url: Option<String>,
-    /// Bounds of components.
-    pub limits: Limits,
     /// How it works.
     pub settings: JobTimes,
     /// How components that may do so send mail.
@@ -56,49 +43,6 @@ pub struct JobOptions {
     pub metrics: Arc<Metrics>,
     /// Where GET /metrics is answered, if anywhere.
     pub metrics_listen: Option<SocketAddr>,
-}
-
-/// How a worker works.
-#[derive(Debug, Clone)]
-pub struct JobTimes {
-    /// Jobs at the same time. Default 32.
-    pub concurrency: usize,
-    /// Silence after which others take this worker's jobs over. Default 15 s.
-    pub lease: Duration,
-    /// How often to look for work without being told. Default 1 s.
-    pub poll: Duration,
-    /// Whether to be told of new work. Default true; without, it is found by looking.
-    pub listen: bool,
-    /// The deadline of a kind that sets none. Default 10 min.
-    pub deadline: Duration,
-    /// Time for a job to end in good order after it was cancelled. Default 5 s.
-    pub cancel_grace: Duration,
-    /// The delay before the second attempt; it doubles with each. Default 2 s.
-    pub backoff: Duration,
-    /// How long finished jobs are kept. Default 7 days.
-    pub keep: Duration,
-    /// How long dead jobs are kept. Default 30 days.
-    pub keep_dead: Duration,
-    /// How often counters are added up and old jobs forgotten. Default 5 s.
-    pub maintenance: Duration,
-}
-
-impl Default for JobTimes {
-    fn default() -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self {
-            concurrency: 32,
-            lease: Duration::from_secs(15),
-            poll: Duration::from_secs(1),
-            listen: true,
-            deadline: Duration::from_secs(600),
-            cancel_grace: Duration::from_secs(5),
-            backoff: Duration::from_secs(2),
-            keep: 7 * DAY,
-            keep_dead: 30 * DAY,
-            maintenance: Duration::from_secs(5),
-        }
-    }
 }
 
 /// A worker that runs, on threads of its own.
@@ -121,12 +65,12 @@ impl Drop for Threads {
 }
 
 impl JobWorker {
-    /// Loads every queued component of the manifest and begins to work, or goes on trying while the
+    /// Loads every queued component of the application and begins to work, or goes on trying while the
     /// database is away.
     ///
     /// # Errors
-    /// Whatever is wrong with the manifest, a component, a variable, the mail server's address or the state folder.
-    pub async fn start(options: JobOptions) -> Result<Self> {
+    /// Whatever is wrong with a component, a variable or the mail server's address.
+    pub async fn start(application: Arc<Application>, options: JobOptions) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("gather-job")
             .enable_all()
@@ -142,9 +86,10 @@ impl JobWorker {
             handle.spawn(serve).await??;
         }
         // The pool's own tasks must live on the worker's threads, too.
-        let started = handle.spawn(load(options)).await;
-        let worker = Arc::new(started.context("the worker can't start")??);
-        let main = handle.spawn(worker.clone().run(drain));
+        let started = handle.spawn(async move { load(&application, options) });
+        let started = started.await.context("the worker can't start")?;
+        let (worker, ended) = started?;
+        let main = handle.spawn(worker.clone().run(drain, ended));
         Ok(Self {
             worker,
             draining,
@@ -178,68 +123,47 @@ impl JobWorker {
     }
 }
 
-async fn load(options: JobOptions) -> Result<Worker> {
-    let mailer = Mailer::new(&options.mail)?;
-    let manifest = Manifest::load(&options.manifest)?;
-    let variables = template::resolve_variables(&manifest.variables, &options.variables)?;
-    std::fs::create_dir_all(&options.state_dir)
-        .with_context(|| format!("cannot make the folder {}", options.state_dir.display()))?;
-    let key_value = Arc::new(match &options.key_value_url {
-        Some(url) => key_value::Stores::redis(url).await?,
-        None => key_value::Stores::sqlite(&options.state_dir.join("key-value.sqlite"))?,
-    });
-    let compiler = Compiler::new(&manifest, &options.limits, options.cache_dir.clone())?;
-    let mut linker = compiler.linker()?;
-    interfaces::jobs::add_to_linker(&mut linker)?;
-    interfaces::mail::add_to_linker(&mut linker)?;
-    let metrics = options.metrics;
-    let limits = Limits {
-        database_connections: options.limits.database_connections / 2,
-        ..options.limits
-    };
-    let loader = Loader {
-        manifest: &manifest,
-        compiler: &compiler,
-        linker: &linker,
-        variables: &variables,
-        limits: &limits,
-        key_value,
-        app: Weak::new(),
-        scratch: &options.state_dir.join("files"),
-        workers: 1,
-        mailer: Some(Arc::new(mailer)),
-        metrics: metrics.clone(),
-    };
+/// The worker, and the ends of its jobs.
+fn load(
+    application: &Application,
+    options: JobOptions,
+) -> Result<(Arc<Worker>, mpsc::UnboundedReceiver<Ended>)> {
+    let mailer = Arc::new(Mailer::new(&options.mail)?);
+    let JobOptions {
+        settings, metrics, ..
+    } = options;
+    let loader = Loader::of_jobs(application, mailer, metrics.clone())?;
     let mut kinds = BTreeMap::new();
-    for (id, component) in &manifest.components {
+    for (id, component) in &application.manifest.components {
         if let Some(job) = &component.settings.job {
-            let kind = Kind::load(&loader, component, job, options.settings.deadline)?;
+            let kind = Kind::load(&loader, component, job, settings.deadline)?;
             kinds.insert(id.clone(), Arc::new(kind));
         }
     }
-    let settings = options.settings;
     ensure!(settings.concurrency > 0, "a worker needs a place for a job");
     let (ends, ended) = mpsc::unbounded_channel();
-    Ok(Worker {
+    let worker = Worker {
         queue: Queue::new(&options.database_url)?,
         kinds,
-        instances: Arc::new(Instances::new(metrics.clone())),
+        // Jobs are run in the process of a worker, which has no functions for them to call.
+        connections: Connections::new(metrics.clone(), None),
         metrics,
         running: Mutex::default(),
         changed: Notify::new(),
         wake: Notify::new(),
         events: Notify::new(),
         ends,
-        ended: Mutex::new(Some(ended)),
         unsure: AtomicBool::new(false),
         last_beat: Mutex::new(None),
         settings,
-    })
+    };
+    Ok((Arc::new(worker), ended))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ApplicationOptions, Limits, Manifest};
 
     /// Imports `gather:mail/outgoing` as it is.
     const SENDS_MAIL: &str = r#"(component
@@ -262,19 +186,24 @@ mod tests {
              [component.post.tool.gather]\n{settings}\n"
         );
         std::fs::write(folder.path().join("spin.toml"), manifest).expect("a file");
-        let started = JobWorker::start(JobOptions {
-            manifest: folder.path().join("spin.toml"),
+        let manifest = Manifest::load(&folder.path().join("spin.toml")).expect("a manifest");
+        let application = Application::new(ApplicationOptions {
+            manifest: Arc::new(manifest),
             variables: BTreeMap::new(),
-            database_url: "postgres://nobody@127.0.0.1:1/none".to_owned(),
             state_dir: folder.path().join("state"),
             cache_dir: folder.path().join("compiled"),
             key_value_url: None,
             limits: Limits::default(),
+        });
+        let application = application.await.expect("an application");
+        let options = JobOptions {
+            database_url: "postgres://nobody@127.0.0.1:1/none".to_owned(),
             settings: JobTimes::default(),
             mail,
             metrics: Arc::new(Metrics::new().expect("metrics")),
             metrics_listen: None,
-        });
+        };
+        let started = JobWorker::start(application, options);
         let error = started.await.err().expect("it started");
         format!("{error:#}")
     }

@@ -3,7 +3,7 @@
 
 use super::{
     queue::Dispatched,
-    worker::{Retry, Worker},
+    state::{Retry, Worker},
 };
 use anyhow::Result;
 use std::{

@@ -2,7 +2,7 @@
 //!
 //! Commits with a notification take turns, so whoever asks for work notifies only workers that have said that they sleep.
 
-use super::{queue::Queue, start::JobTimes};
+use super::{queue::Queue, times::JobTimes};
 use anyhow::Result;
 use std::time::{Duration, Instant};
 

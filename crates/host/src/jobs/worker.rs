@@ -6,72 +6,30 @@
 use super::{
     ends::log,
     kind::{Kind, Stop, broken},
-    queue::{Begun, CANCEL, EVENTS, Ended, Queue, Report},
+    queue::{Begun, CANCEL, EVENTS, Ended, Report},
     schedule,
-    start::JobTimes,
+    state::{GATHER, Retry, Running, Worker},
     watch::Watch,
 };
-use crate::{instance::Instances, interfaces::jobs::Control, metrics::Metrics};
+use crate::interfaces::jobs::Control;
 use anyhow::Result;
 use futures::FutureExt;
 use graphile_worker_queries::task_identifiers::TaskDetails;
 use std::{
-    collections::{BTreeMap, HashMap},
     panic::AssertUnwindSafe,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     time::{MissedTickBehavior, interval, sleep},
 };
 use tracing::Instrument;
-use uuid::Uuid;
 
-/// Under load it pays to wait this long for more places or ends, and have one statement for all of them.
-pub(super) const GATHER: Duration = Duration::from_millis(1);
 /// Progress reaches the database this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
-/// How soon a database that failed is asked again, at first and at most.
-const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// No more jobs are claimed while so many times the places wait for their end to be written down.
 const MOST_UNWRITTEN: usize = 4;
-
-/// One worker; [`super::start`] makes it.
-pub(super) struct Worker {
-    pub(super) queue: Queue,
-    pub(super) kinds: BTreeMap<String, Arc<Kind>>,
-    pub(super) instances: Arc<Instances>,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) running: Mutex<HashMap<Uuid, Running>>,
-    /// A job has left `running`.
-    pub(super) changed: Notify,
-    /// There may be work, or a place for it.
-    pub(super) wake: Notify,
-    /// There may be events.
-    pub(super) events: Notify,
-    pub(super) ends: mpsc::UnboundedSender<Ended>,
-    pub(super) ended: Mutex<Option<mpsc::UnboundedReceiver<Ended>>>,
-    /// The database may hold jobs for us that we don't know of.
-    pub(super) unsure: AtomicBool,
-    /// When the lease was renewed; `None` while it may have run out.
-    pub(super) last_beat: Mutex<Option<Instant>>,
-    pub(super) settings: JobTimes,
-}
-
-/// A job from its claim until its end is written down.
-pub(super) struct Running {
-    pub(super) kind: String,
-    pub(super) queue_id: i64,
-    pub(super) attempt: u32,
-    pub(super) control: Arc<Control>,
-    pub(super) stop: Option<oneshot::Sender<Stop>>,
-    /// It runs no more; only its end is not written down yet.
-    pub(super) ended: bool,
-}
 
 /// The kinds that one statement claims: those that have a bound of their own are claimed alone.
 struct Group {
@@ -80,7 +38,12 @@ struct Group {
 }
 
 impl Worker {
-    pub(super) async fn run(self: Arc<Self>, draining: watch::Receiver<bool>) {
+    /// Works until `draining`, and until no job runs any more; `ended` brings the ends of jobs.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        draining: watch::Receiver<bool>,
+        ended: mpsc::UnboundedReceiver<Ended>,
+    ) {
         let names: Vec<_> = self.kinds.keys().map(String::as_str).collect();
         tracing::info!(
             worker = self.queue.worker,
@@ -107,7 +70,7 @@ impl Worker {
                 draining.clone(),
             )),
         ];
-        let finisher = tokio::spawn(self.clone().finish());
+        let finisher = tokio::spawn(self.clone().finish(ended));
         self.clone().claim(groups, draining).await;
         self.idle().await;
         finisher.abort();
@@ -278,42 +241,49 @@ impl Worker {
             },
         );
         let span = tracing::info_span!("job", id = %job.id, kind = job.kind, attempt = job.attempt);
-        let run = async move {
-            let running = self
-                .metrics
-                .jobs_running
-                .with_label_values(&[kind.name.as_str()]);
-            running.inc();
-            let started = Instant::now();
-            let backoff = self.settings.backoff;
-            let attempt = kind.run(&self.instances, &job, control, stopped, backoff);
-            let ended = AssertUnwindSafe(attempt).catch_unwind().await;
-            let ended = ended.unwrap_or_else(|_| Some(broken(&job, backoff)));
-            running.dec();
-            let duration = started.elapsed();
-            let outcome = ended.as_ref().map_or("lost", |ended| ended.outcome.name());
-            self.metrics
-                .jobs
-                .with_label_values(&[kind.name.as_str(), outcome])
-                .observe(duration.as_secs_f64());
-            let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-            match ended {
-                Some(ended) => {
-                    log(&ended, duration_ms);
-                    if let Some(running) = self.lock().get_mut(&job.id) {
-                        running.ended = true;
-                    }
-                    self.wake.notify_one();
-                    // The channel lives as long as the worker does.
-                    _ = self.ends.send(ended);
+        let attempt = async move { self.attempt(&kind, &job, control, stopped).await };
+        tokio::spawn(attempt.instrument(span));
+    }
+
+    /// Runs a job that has begun, counts it, and hands on how it ended.
+    async fn attempt(
+        &self,
+        kind: &Kind,
+        job: &Begun,
+        control: Arc<Control>,
+        stopped: oneshot::Receiver<Stop>,
+    ) {
+        let name = kind.name.as_str();
+        let running = self.metrics.jobs_running.with_label_values(&[name]);
+        running.inc();
+        let started = Instant::now();
+        let backoff = self.settings.backoff;
+        let attempt = kind.run(&self.connections, job, control, stopped, backoff);
+        let ended = AssertUnwindSafe(attempt).catch_unwind().await;
+        let ended = ended.unwrap_or_else(|_| Some(broken(job, backoff)));
+        running.dec();
+        let duration = started.elapsed();
+        let outcome = ended.as_ref().map_or("lost", |ended| ended.outcome.name());
+        self.metrics
+            .jobs
+            .with_label_values(&[name, outcome])
+            .observe(duration.as_secs_f64());
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        match ended {
+            Some(ended) => {
+                log(&ended, duration_ms);
+                if let Some(running) = self.lock().get_mut(&job.id) {
+                    running.ended = true;
                 }
-                None => {
-                    tracing::warn!(duration_ms, "the job was taken over by others");
-                    self.forget(job.id, job.attempt);
-                }
+                self.wake.notify_one();
+                // The channel lives as long as the worker does.
+                _ = self.ends.send(ended);
             }
-        };
-        tokio::spawn(run.instrument(span));
+            None => {
+                tracing::warn!(duration_ms, "the job was taken over by others");
+                self.forget(job.id, job.attempt);
+            }
+        }
     }
 
     /// Hears of new jobs and of those to cancel; without it, polls and heartbeats find them later.
@@ -382,7 +352,7 @@ impl Worker {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.instances.trim();
+            self.connections.pools.trim();
             let settings = &self.settings;
             let done = self
                 .queue
@@ -392,52 +362,9 @@ impl Worker {
             }
         }
     }
-
-    pub(super) fn forget(&self, id: Uuid, attempt: u32) {
-        let mut running = self.lock();
-        if running.get(&id).is_some_and(|job| job.attempt == attempt) {
-            running.remove(&id);
-        }
-        drop(running);
-        self.changed.notify_waiters();
-        self.wake.notify_one();
-    }
-
-    /// Waits until no job runs.
-    pub(super) async fn idle(&self) {
-        loop {
-            let changed = self.changed.notified();
-            if self.lock().is_empty() {
-                return;
-            }
-            changed.await;
-        }
-    }
-
-    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 async fn drained(mut draining: watch::Receiver<bool>) {
     // An error means that the worker was dropped.
     _ = draining.wait_for(|draining| *draining).await;
-}
-
-/// Growing pauses between attempts at the database; the first failure of a row is logged.
-#[derive(Default)]
-pub(super) struct Retry {
-    failures: u32,
-}
-
-impl Retry {
-    pub(super) async fn after(&mut self, error: &anyhow::Error, what: &str) {
-        if self.failures == 0 {
-            tracing::warn!(error = format!("{error:#}"), "{what}; trying again");
-        }
-        let (first, most) = RETRY;
-        let pause = first.saturating_mul(1 << self.failures.min(10)).min(most);
-        self.failures += 1;
-        sleep(pause).await;
-    }
 }

@@ -3,8 +3,8 @@
 mod server;
 #[cfg(test)]
 mod tests;
+pub mod wit;
 
-use crate::interfaces::mail::{Error, Mail};
 use anyhow::{Context, Result};
 use lettre::{
     Address, Message,
@@ -12,6 +12,7 @@ use lettre::{
 };
 use server::Server;
 use uuid::Uuid;
+use wit::{Error, Mail};
 
 /// How mail is sent.
 #[derive(Clone)]

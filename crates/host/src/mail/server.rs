@@ -1,6 +1,6 @@
 //! The mail server: its address, and one connection for each mail.
 
-use crate::interfaces::mail::Error;
+use super::wit::Error;
 use anyhow::{Result, bail};
 use lettre::{
     Message,

@@ -1,7 +1,11 @@
 //! Components that come, and go.
 
 use super::{Shared, answer};
-use crate::{callers::Caller, problem::Problem, runner::LoadError};
+use crate::{
+    callers::{Caller, Right},
+    problem::Problem,
+    runner::LoadError,
+};
 use axum::{
     Json,
     body::Bytes,
@@ -24,7 +28,7 @@ pub async fn take(
     upload: Result<Multipart, axum::extract::multipart::MultipartRejection>,
 ) -> Response {
     let taken = async {
-        caller.require("skills")?;
+        caller.require(Right::Upload)?;
         let upload = upload.map_err(|error| {
             Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -117,6 +121,7 @@ pub async fn give(
     Path(digest): Path<String>,
 ) -> Response {
     let given = async {
+        caller.require(Right::Download)?;
         let bytes = shared.storage.get(&digest).await?;
         let bytes = bytes.ok_or_else(|| Problem::from(LoadError::NotFound))?;
         Ok(([(header::CONTENT_TYPE, "application/wasm")], bytes))

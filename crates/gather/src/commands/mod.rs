@@ -1,0 +1,47 @@
+//! What each command does: a file each, with the settings that it takes.
+
+pub mod build;
+pub mod keys;
+pub mod migrate;
+mod process;
+pub mod realtime;
+pub mod sandbox;
+pub mod serve;
+mod serving;
+pub mod up;
+pub mod variables;
+pub mod worker;
+
+use anyhow::Result;
+
+use crate::{
+    admin, agent, audit,
+    cli::{Cli, Command},
+    doctor, live, skill,
+};
+use process::runtime;
+
+/// Runs the command; `false` is a failure that has been explained already.
+pub fn run(cli: Cli) -> Result<bool> {
+    match cli.command {
+        None => up::run(&cli.up)?,
+        Some(Command::Up(settings)) => up::run(&settings)?,
+        Some(Command::Serve(settings)) => serve::run(&settings)?,
+        Some(Command::Build(settings)) => build::run(&settings)?,
+        Some(Command::Migrate(settings)) => migrate::run(&settings)?,
+        Some(Command::Worker(settings)) => worker::run(&settings)?,
+        Some(Command::Sandbox(settings)) => sandbox::run(&settings)?,
+        Some(Command::Realtime(settings)) => realtime::run(&settings)?,
+        Some(Command::SandboxChild { work }) => crate::sandbox::child(work)?,
+        Some(Command::Doctor(settings)) => return runtime()?.block_on(doctor::run(&settings)),
+        Some(Command::Variables(settings)) => variables::run(&settings)?,
+        Some(Command::Keys(command)) => keys::run(command)?,
+        Some(Command::Admin(command)) => runtime()?.block_on(admin::run(command))?,
+        Some(Command::Audit(command)) => return runtime()?.block_on(audit::run(command)),
+        Some(Command::Agent(command)) => agent::run(command)?,
+        Some(Command::Chat(options)) => return live::chat(*options),
+        Some(Command::Events(command)) => return live::events(command),
+        Some(Command::Skill(command)) => return skill::run(command),
+    }
+    Ok(true)
+}

@@ -1,0 +1,92 @@
+//! What `gather up` and `gather serve` have in common: they serve until a signal comes, and stop in order.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use ::sandbox::service::Service as Sandbox;
+use host::jobs::JobWorker;
+
+use super::process::Signals;
+use crate::{
+    database::Database, deployment::Deployment, health, realtime::Realtime, sandbox::Announcement,
+    serve::Serving,
+};
+
+/// What runs in this process.
+pub struct Started {
+    /// The host.
+    pub host: Serving,
+    /// The worker, if there is one here.
+    pub worker: Option<JobWorker>,
+    /// The sandbox, if there is one here.
+    pub sandbox: Option<Sandbox>,
+    /// The gateway, if there is one here.
+    pub realtime: Option<Realtime>,
+    /// Tells others where the sandbox is.
+    pub announced: Option<Announcement>,
+}
+
+/// How long stopping may take.
+#[derive(Clone, Copy)]
+pub struct Stopping {
+    /// For load balancers to notice.
+    pub drain_delay: Duration,
+    /// For what is in flight.
+    pub grace: Duration,
+}
+
+/// Starts the database, serves until a signal comes, and stops the database last, whatever happened.
+pub async fn serve(
+    stopping: Stopping,
+    deployment: &Deployment,
+    start: impl AsyncFnOnce(&Database) -> Result<Started>,
+) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let database = deployment.open_database()?;
+    let started = tokio::select! {
+        started = start(&database) => Some(started),
+        () = signals.next() => None,
+    };
+    let served = match started {
+        Some(Ok(started)) => {
+            let (url, state) = (database.url.clone(), deployment.state.clone());
+            let reporter = tokio::spawn(health::report_disk(url, state));
+            signals.next().await;
+            tokio::select! {
+                () = started.stop(stopping) => {}
+                () = signals.next() => {
+                    database.request_stop();
+                    bail!("stopped at once: requests and jobs in flight were cut off");
+                }
+            }
+            reporter.abort();
+            Ok(())
+        }
+        Some(Err(error)) => Err(error),
+        None => Ok(()),
+    };
+    database.close()?;
+    served
+}
+
+impl Started {
+    async fn stop(self, Stopping { drain_delay, grace }: Stopping) {
+        let jobs = async {
+            if let Some(worker) = self.worker {
+                worker.shutdown(grace).await;
+            }
+        };
+        // First, so that clients come back to another gateway while this one still serves them.
+        if let Some(realtime) = self.realtime {
+            realtime.stop().await;
+        }
+        tokio::join!(self.host.stop(drain_delay, grace), jobs);
+        // Last: requests and jobs in flight may still call skills.
+        if let Some(sandbox) = self.sandbox {
+            sandbox.shutdown(grace).await;
+        }
+        // Nobody is sent there from now on.
+        drop(self.announced);
+    }
+}

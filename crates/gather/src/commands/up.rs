@@ -1,0 +1,151 @@
+//! `gather up`: everything in one process, for development.
+
+use std::net::SocketAddr;
+
+use ::sandbox::service::Service as Sandbox;
+use anyhow::Result;
+use clap::Args;
+
+use super::{
+    process::{reachable, reserve, runtime, start_logging},
+    serve::Serve,
+    serving::{self, Started},
+};
+use crate::{
+    admin, build,
+    config::{JobSettings, MailSettings, SandboxSettings},
+    database::{Database, check_for_functions},
+    deployment::Deployment,
+    realtime::Realtime,
+    sandbox::Announcement,
+    serve::{Serving, WorkerMetrics},
+};
+
+/// How to run everything.
+#[derive(Args, Debug)]
+pub struct Up {
+    #[command(flatten)]
+    pub(crate) serve: Serve,
+
+    #[command(flatten)]
+    mail: MailSettings,
+
+    #[command(flatten)]
+    jobs: JobSettings,
+
+    #[command(flatten)]
+    sandbox: SandboxSettings,
+}
+
+/// Builds, migrates and serves.
+pub fn run(settings: &Up) -> Result<()> {
+    let serve = &settings.serve;
+    start_logging(&serve.log)?;
+    settings.mail_options().check()?;
+    serve.functions.provider.variables()?;
+    let listen = reserve(serve.address.own.listen)?;
+    let deployment = Deployment::new(&serve.deployment)?;
+    deployment.prepare_database()?;
+    build::ensure_fresh(&deployment.manifest)?;
+    runtime()?.block_on(serving::serve(
+        serve.stopping(),
+        &deployment,
+        async |database| settings.start(&deployment, database, listen).await,
+    ))
+}
+
+impl Up {
+    fn mail_options(&self) -> host::MailOptions {
+        let public_url = self.serve.address.public_url.as_deref();
+        self.mail.options(public_url)
+    }
+
+    async fn start(
+        &self,
+        deployment: &Deployment,
+        database: &Database,
+        listen: SocketAddr,
+    ) -> Result<Started> {
+        migrate(deployment, database).await?;
+        let public_url = self.serve.address.public_url(listen);
+        let (sandbox, announced) = self.sandbox(deployment, database, &public_url).await?;
+        let sandbox_url = match &sandbox {
+            Some(sandbox) => format!("http://{}", sandbox.address()),
+            None => deployment.sandbox_url(&self.serve.functions),
+        };
+        let functions = &self.serve.functions;
+        let variables =
+            deployment.variables(functions, &database.url, &public_url, &sandbox_url)?;
+        let own_url = format!("http://{}", reachable(listen));
+        let realtime = deployment.start_realtime(&database.url, own_url, public_url)?;
+        let components = &self.serve.components;
+        let application = deployment.application(components, variables).await?;
+        let routes = Realtime::routes(&realtime);
+        let host = Serving::start(&application, components, listen, true, routes).await?;
+        let metrics = WorkerMetrics::Of(&host);
+        let mail = self.mail_options();
+        let worker = deployment
+            .start_worker(application, &database.url, &self.jobs, mail, metrics)
+            .await?;
+        self.greet(deployment, database, host.address).await;
+        Ok(Started {
+            host,
+            worker: Some(worker),
+            sandbox,
+            realtime: Some(realtime),
+            announced,
+        })
+    }
+
+    /// A sandbox within this process, unless there is one elsewhere; others learn where it is while the second value
+    /// lives.
+    async fn sandbox(
+        &self,
+        deployment: &Deployment,
+        database: &Database,
+        public_url: &str,
+    ) -> Result<(Option<Sandbox>, Option<Announcement>)> {
+        if self.serve.functions.sandbox_url.is_some() {
+            return Ok((None, None));
+        }
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let sandbox = deployment
+            .start_sandbox(&self.sandbox, &database.url, any_port, public_url)
+            .await?;
+        let announced = Announcement::make(&deployment.state, sandbox.address())?;
+        Ok((Some(sandbox), Some(announced)))
+    }
+
+    async fn greet(&self, deployment: &Deployment, database: &Database, address: SocketAddr) {
+        let url = self.serve.address.public_url(address);
+        let link = admin::first_link(&database.url, &deployment.key, &url).await;
+        let link = link.unwrap_or_else(|error| {
+            tracing::warn!("can't tell whether there is an admin: {error:#}");
+            None
+        });
+        greet(&url, link.as_ref());
+    }
+}
+
+async fn migrate(deployment: &Deployment, database: &Database) -> Result<()> {
+    // Before the wait for a server that does not answer yet, and once it does.
+    check_for_functions(&database.url).await?;
+    database.wait().await?;
+    check_for_functions(&database.url).await?;
+    deployment.migrate(&database.url).await
+}
+
+fn greet(url: &str, admin: Option<&admin::Link>) {
+    println!(
+        "\nGather serves {url} (Ctrl-C stops it). Try next:\n\n  \
+         curl {url}/api/health/status\n  \
+         gather agent register --name ada --server {url}   (cargo run -- agent register …)\n  \
+         {url}/docs   the API\n"
+    );
+    if let Some(link) = admin {
+        println!(
+            "No admin yet. Make one at {} (works once, for an hour)\n",
+            link.url
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! Every setting, by what it is for: a flag, else an environment variable, else the default. Each command takes those
+//! that it uses.
+
+mod address;
+mod database;
+mod functions;
+mod jobs;
+mod key;
+mod log;
+mod mail;
+mod model;
+mod parse;
+mod process;
+mod project;
+mod provider;
+mod realtime;
+mod sandbox;
+
+pub use address::{Address, Listen};
+pub use database::DatabaseSettings;
+pub use functions::FunctionSettings;
+pub use jobs::JobSettings;
+pub use key::Key;
+pub use log::{LogFormat, LogSettings};
+pub use mail::MailSettings;
+pub use model::Model;
+pub use parse::trusted_host;
+pub use process::{ComponentSettings, Drain, Grace};
+pub use project::{ManifestFile, Project};
+pub use provider::Provider;
+pub use realtime::RealtimeListen;
+pub use sandbox::{SandboxListen, SandboxSettings};
+
+/// What the help puts above them.
+const HEADING: &str = "Configuration (flags over environment over defaults)";

@@ -1,0 +1,38 @@
+//! What a process that runs components keeps, shows and waits for.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::Args;
+
+use super::{HEADING, parse::duration};
+
+/// What a host and a worker have in common.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = HEADING)]
+pub struct ComponentSettings {
+    /// Separate address for GET /metrics [default: `gather up` answers it on the public one, `gather serve` nowhere]
+    #[arg(long, env = "GATHER_METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
+
+    /// Redis or Valkey for key-value stores [default: a file in the state folder]
+    #[arg(long, env = "GATHER_KEY_VALUE_URL", hide_env_values = true)]
+    pub key_value_url: Option<String>,
+}
+
+/// How long a host that is about to stop goes on as if it were not.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = HEADING)]
+pub struct Drain {
+    /// How long to go on serving, unready, before draining, so that load balancers notice
+    #[arg(long, env = "GATHER_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
+    pub drain_delay: Duration,
+}
+
+/// How long what is in flight may take.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = HEADING)]
+pub struct Grace {
+    /// How long requests and jobs in flight may take to finish when stopping
+    #[arg(long, env = "GATHER_GRACE", default_value = "20s", value_parser = duration)]
+    pub grace: Duration,
+}

@@ -1,0 +1,226 @@
+//! One platform as this process runs it: its manifest, its state folder, its key and its database.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ::sandbox::service::Service as Sandbox;
+use anyhow::{Context, Result};
+use clap::Args;
+use host::{Application, ApplicationOptions, Limits, jobs::JobWorker};
+use url::Url;
+
+use crate::{
+    config::{
+        ComponentSettings, DatabaseSettings, FunctionSettings, JobSettings, Key, Project,
+        SandboxSettings,
+    },
+    database::{Database, check_for_functions},
+    manifest::Manifest,
+    migrate, postgres,
+    realtime::{self, Realtime},
+    sandbox,
+    secrets::{self, MasterKey, Platform},
+    serve,
+};
+
+/// Which deployment.
+#[derive(Args, Debug, Clone)]
+pub struct DeploymentSettings {
+    #[command(flatten)]
+    pub(crate) project: Project,
+
+    #[command(flatten)]
+    pub(crate) key: Key,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseSettings,
+}
+
+/// What everything that a process runs is made from. The manifest is read once, and the key too.
+pub struct Deployment {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// The state folder.
+    pub state: PathBuf,
+    /// What the secrets are derived from.
+    pub key: MasterKey,
+    database: DatabaseSettings,
+}
+
+/// The given master key, or the one in the state folder, made there if need be.
+pub fn master_key(settings: &Key, state: &Path) -> Result<MasterKey> {
+    match &settings.master_key {
+        Some(key) => MasterKey::parse(key).context("GATHER_MASTER_KEY"),
+        None => {
+            postgres::create_state_folder(state)?;
+            MasterKey::load_or_create(state)
+        }
+    }
+}
+
+impl Deployment {
+    /// Reads the manifest and the key.
+    pub fn new(settings: &DeploymentSettings) -> Result<Self> {
+        let manifest = settings.project.manifest()?;
+        let state = settings.project.state_dir(&manifest)?;
+        let key = master_key(&settings.key, &state)?;
+        Ok(Self {
+            manifest,
+            state,
+            key,
+            database: settings.database.clone(),
+        })
+    }
+
+    /// As [`Database::prepare`].
+    pub fn prepare_database(&self) -> Result<()> {
+        Database::prepare(&self.database, &self.state)
+    }
+
+    /// As [`Database::open`].
+    pub fn open_database(&self) -> Result<Database> {
+        Database::open(&self.database, &self.state)
+    }
+
+    /// As [`Database::find`].
+    pub fn find_database(&self) -> Result<Url> {
+        Database::find(&self.database, &self.state)
+    }
+
+    /// The database that is there, with the schema of this command. One that does not answer may come back.
+    pub async fn migrated_database(&self) -> Result<Url> {
+        let database = self.find_database()?;
+        unless_away(migrate::check(&database).await)?;
+        Ok(database)
+    }
+
+    /// The database that is there, if functions can work with it as it is. One that does not answer may come back.
+    pub async fn database_for_functions(&self) -> Result<Url> {
+        let database = self.find_database()?;
+        check_schema(&database).await?;
+        Ok(database)
+    }
+
+    /// Brings the database to the newest schema.
+    pub async fn migrate(&self, database: &Url) -> Result<()> {
+        migrate::run(database, &self.manifest, &self.key).await
+    }
+
+    /// The application variables that the functions get.
+    pub fn variables(
+        &self,
+        settings: &FunctionSettings,
+        database: &Url,
+        public_url: &str,
+        sandbox_url: &str,
+    ) -> Result<BTreeMap<String, String>> {
+        let platform = Platform {
+            public_url,
+            sandbox_url,
+            cors_origins: &settings.cors_origins,
+            trusted_proxies: &settings.trusted_proxies,
+            rate_limits: &settings.rate_limits,
+        };
+        let mut variables =
+            secrets::function_variables(&self.manifest, database, &self.key, platform)?;
+        variables.extend(settings.variables()?);
+        Ok(variables)
+    }
+
+    /// Where the functions reach the sandbox that is there.
+    pub fn sandbox_url(&self, settings: &FunctionSettings) -> String {
+        sandbox::url(settings.sandbox_url.as_deref(), &self.state)
+    }
+
+    /// The manifest with an engine, for a host and a worker.
+    pub async fn application(
+        &self,
+        settings: &ComponentSettings,
+        variables: BTreeMap<String, String>,
+    ) -> Result<Arc<Application>> {
+        Application::new(ApplicationOptions {
+            manifest: self.manifest.checked.clone(),
+            variables,
+            cache_dir: self.state.join("compiled"),
+            state_dir: self.state.clone(),
+            key_value_url: settings.key_value_url.clone(),
+            limits: Limits::default(),
+        })
+        .await
+    }
+
+    /// Starts a worker: within a host, or alone.
+    pub async fn start_worker(
+        &self,
+        application: Arc<Application>,
+        database: &Url,
+        jobs: &JobSettings,
+        mail: host::MailOptions,
+        metrics: serve::WorkerMetrics<'_>,
+    ) -> Result<JobWorker> {
+        serve::start_worker(application, database, &self.key, jobs, mail, metrics).await
+    }
+
+    /// Starts a sandbox for this platform, whose address receipts name.
+    pub async fn start_sandbox(
+        &self,
+        settings: &SandboxSettings,
+        database: &Url,
+        listen: SocketAddr,
+        public_url: &str,
+    ) -> Result<Sandbox> {
+        let components = settings.components_url()?;
+        sandbox::start(sandbox::Start {
+            listen,
+            manifest: &self.manifest,
+            database,
+            key: &self.key,
+            cache_dir: self.state.join("compiled-skills"),
+            child: sandbox::own_child()?,
+            server: public_url.to_owned(),
+            components: components.as_ref(),
+            calls: settings.sandbox_calls,
+            trusted_hosts: settings.sandbox_hosts.iter().cloned().collect(),
+        })
+        .await
+    }
+
+    /// Starts a gateway for this platform.
+    pub fn start_realtime(
+        &self,
+        database: &Url,
+        functions_url: String,
+        public_url: String,
+    ) -> Result<Realtime> {
+        Realtime::start(realtime::Start {
+            database,
+            key: &self.key,
+            functions_url,
+            public_url,
+            limits: Default::default(),
+        })
+    }
+}
+
+/// Whether functions can work with the database as it is. One that does not answer may come back.
+pub async fn check_schema(database: &Url) -> Result<()> {
+    let check = async {
+        check_for_functions(database).await?;
+        migrate::check(database).await
+    };
+    unless_away(check.await)
+}
+
+fn unless_away(checked: Result<()>) -> Result<()> {
+    match checked {
+        Err(error) if error.is::<migrate::Unreachable>() => {
+            tracing::warn!("{error:#}");
+            Ok(())
+        }
+        checked => checked,
+    }
+}

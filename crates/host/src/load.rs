@@ -1,0 +1,191 @@
+//! Loading: from a component of the manifest to what its instances are made of.
+
+use crate::{
+    application::Application,
+    function::Function,
+    instance_template::InstanceTemplate,
+    interfaces::{
+        exchange::ExchangesPre,
+        interface::GrantContext,
+        postgres::pool::{OWN_CONNECTIONS, PoolLimits},
+    },
+    limits::Limits,
+    mail::Mailer,
+    manifest::Component,
+    metrics::Metrics,
+    mount,
+    outbound::AllowedHosts,
+    state::{self, Grants},
+};
+use anyhow::{Context as _, Result, bail};
+use std::{sync::Arc, time::Duration};
+use wasm::Data;
+use wasmtime::component::{InstancePre, Linker};
+use wasmtime_wasi_http::{handler::ProxyPre, p2, p3};
+
+/// Loads components of one kind, those with routes or those with jobs, for the threads that will run them.
+pub struct Loader<'a> {
+    application: &'a Application,
+    linker: Linker<Data>,
+    workers: usize,
+    database_connections: usize,
+    mailer: Option<Arc<Mailer>>,
+    metrics: Arc<Metrics>,
+}
+
+impl<'a> Loader<'a> {
+    /// For the functions, on so many threads.
+    ///
+    /// # Errors
+    /// As [`state::linker`].
+    pub fn of_functions(
+        application: &'a Application,
+        workers: usize,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
+        Ok(Self {
+            application,
+            linker: state::linker(application.compiler.engine(), false)?,
+            workers,
+            database_connections: application.limits.database_connections,
+            mailer: None,
+            metrics,
+        })
+    }
+
+    /// For queued work, which has half as many connections to the database.
+    ///
+    /// # Errors
+    /// As [`state::linker`].
+    pub fn of_jobs(
+        application: &'a Application,
+        mailer: Arc<Mailer>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
+        Ok(Self {
+            application,
+            linker: state::linker(application.compiler.engine(), true)?,
+            workers: 1,
+            database_connections: application.limits.database_connections / 2,
+            mailer: Some(mailer),
+            metrics,
+        })
+    }
+
+    /// Where the loaded components count.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Loads one function.
+    ///
+    /// # Errors
+    /// A missing or broken file, an import that no host function satisfies, an unknown variable.
+    pub fn load(&self, component: &Component) -> Result<Function> {
+        let pre = self.prepare(component)?;
+        let exchanges = ExchangesPre::new(pre.clone())
+            .inspect_err(|error| tracing::debug!(%error, component.id, "takes no whole requests"));
+        let pre = match p3::bindings::ServicePre::new(pre.clone()) {
+            Ok(pre) => ProxyPre::P3(pre),
+            Err(_) => match p2::bindings::ProxyPre::new(pre) {
+                Ok(pre) => ProxyPre::P2(pre),
+                Err(error) => bail!(
+                    "component `{}` exports neither wasi:http/handler@0.3 nor \
+                     wasi:http/incoming-handler@0.2: {error}",
+                    component.id
+                ),
+            },
+        };
+        let template = self.template(component)?;
+        let exchanges = exchanges
+            .ok()
+            .filter(|_| template.limits.whole_requests && matches!(pre, ProxyPre::P3(_)));
+        let metrics = self.metrics.clone();
+        Ok(Function::new(template, pre, exchanges, metrics))
+    }
+
+    /// The component, compiled, its imports checked.
+    ///
+    /// # Errors
+    /// A missing or broken file, an import that no host function satisfies.
+    pub fn prepare(&self, component: &Component) -> Result<InstancePre<Data>> {
+        let compiled = self.application.compiler.load(&component.source)?;
+        self.linker
+            .instantiate_pre(&compiled)
+            .map_err(anyhow::Error::from)
+            .with_context(|| {
+                format!(
+                    "component `{}` imports what this host does not have",
+                    component.id
+                )
+            })
+    }
+
+    /// What each instance of the component is made with.
+    ///
+    /// # Errors
+    /// An unknown variable, a file that cannot be mounted.
+    pub fn template(&self, component: &Component) -> Result<InstanceTemplate> {
+        let Application {
+            manifest,
+            variables,
+            key_value,
+            scratch,
+            ..
+        } = self.application;
+        let hosts = AllowedHosts::resolve(&component.allowed_outbound_hosts, variables)
+            .with_context(|| format!("allowed_outbound_hosts of `{}`", component.id))?;
+        let limits = self.limits(component);
+        let grants = Grants::new(&GrantContext {
+            component,
+            variables,
+            allowed_hosts: &Arc::new(hosts),
+            key_value,
+            database: self.pool_limits(component),
+            blocking_database: limits.blocking_database,
+            mailer: self.mailer.as_ref(),
+        })?;
+        Ok(InstanceTemplate {
+            component: component.id.clone(),
+            limits,
+            environment: component.environment.clone().into_iter().collect(),
+            mounts: mount::prepare(component, &manifest.folder, scratch)?,
+            grants,
+        })
+    }
+
+    /// The host's limits, and what the component's own settings make of them.
+    fn limits(&self, component: &Component) -> Limits {
+        let settings = &component.settings;
+        let defaults = &self.application.limits;
+        Limits {
+            deadline: settings
+                .deadline_ms
+                .map_or(defaults.deadline, Duration::from_millis),
+            memory_bytes: settings.memory_bytes.unwrap_or(defaults.memory_bytes),
+            max_body_bytes: settings.max_body_bytes.unwrap_or(defaults.max_body_bytes),
+            concurrency: settings.concurrency.unwrap_or(defaults.concurrency),
+            ..defaults.clone()
+        }
+    }
+
+    /// Connections are shared out over the workers, and there over the components of the same kind, those with routes or
+    /// those with jobs: the others run elsewhere.
+    fn pool_limits(&self, component: &Component) -> PoolLimits {
+        let is_job = component.settings.job.is_some();
+        let components = self.application.manifest.components.values();
+        let components = components.filter(|other| {
+            let hosts = &other.allowed_outbound_hosts;
+            other.settings.job.is_some() == is_job && hosts.iter().any(|host| host.is_postgres())
+        });
+        let own = OWN_CONNECTIONS * components.count();
+        // A machine with very many cores needs more than it is told.
+        let connections = (self.database_connections / self.workers).max(own);
+        PoolLimits {
+            connections,
+            shared: connections - own,
+            timeout: self.application.limits.database_timeout,
+        }
+    }
+}

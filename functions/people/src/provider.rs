@@ -1,0 +1,447 @@
+//! Signing in with a provider of OpenID Connect: the authorization code flow with PKCE (OpenID Connect Core 1.0,
+//! RFC 7636, RFC 9700).
+//!
+//! What is remembered between leaving and coming back is sealed in a cookie, so that nothing is stored for those who do
+//! not come back, and nobody can come back in another browser.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use garde::Validate;
+use guest::db::OnConstraint;
+use guest::{
+    Client, Db, Problem, Query, Result, args, cookie, fetch_whole, limit_silence,
+    required_variable, variable,
+};
+use principal::seal;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use crate::email::{normal_email, valid_email};
+use crate::id_token::{Claims, Keys};
+use crate::{pages, sign_in};
+
+const COOKIE: &str = "__Host-gather-provider";
+/// How long somebody may take at the provider.
+const SECONDS: i64 = 600;
+/// How long the provider may be silent.
+const SILENCE: std::time::Duration = std::time::Duration::from_secs(10);
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// The provider, as it was configured.
+struct Provider {
+    issuer: Arc<str>,
+    client_id: Arc<str>,
+    secret: Option<Arc<str>>,
+}
+
+/// What the provider says of itself (OpenID Connect Discovery 1.0).
+#[derive(Clone, Deserialize)]
+struct Discovered {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    jwks_uri: String,
+}
+
+/// What is in the cookie meanwhile.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    state: String,
+    nonce: String,
+    verifier: String,
+    expires: i64,
+}
+
+/// What the provider sends people back with.
+#[derive(Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Returned {
+    /// What was sent along.
+    #[garde(skip)]
+    state: Option<String>,
+    /// The code to exchange.
+    #[garde(skip)]
+    code: Option<String>,
+    /// Why there is none.
+    #[garde(skip)]
+    error: Option<String>,
+}
+
+/// Sends a browser to the provider that is configured, to sign in there.
+#[utoipa::path(
+    get, path = "/api/sessions/provider", tag = "sessions",
+    responses(
+        (status = 303, description = "To the provider", headers(("Location" = String))),
+        (status = 404, description = "No provider is configured"),
+        (status = 502, description = "`provider-unavailable`"),
+    ),
+    extensions(("x-rate-limit" = json!("strict")))
+)]
+pub async fn begin() -> Result<Response> {
+    let provider = Provider::configured().await?;
+    let discovered = provider.discover().await?;
+    let random = || URL_SAFE_NO_PAD.encode(seal::random::<32>());
+    let pending = Pending {
+        state: random(),
+        nonce: random(),
+        verifier: random(),
+        expires: OffsetDateTime::now_utc().unix_timestamp() + SECONDS,
+    };
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&pending.verifier));
+    let query = serde_urlencoded::to_string([
+        ("response_type", "code"),
+        ("client_id", &provider.client_id),
+        ("redirect_uri", &callback().await?),
+        ("scope", "openid email profile"),
+        ("state", &pending.state),
+        ("nonce", &pending.nonce),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+    ])
+    .map_err(Problem::internal)?;
+    let endpoint = discovered.authorization_endpoint;
+    let separator = if endpoint.contains('?') { '&' } else { '?' };
+    let sealed = serde_json::to_vec(&pending).map_err(Problem::internal)?;
+    let sealed = seal::seal(&key().await?, COOKIE.as_bytes(), &sealed)?;
+    let mut response = redirect(&format!("{endpoint}{separator}{query}"))?;
+    sign_in::set_cookie(
+        &mut response,
+        COOKIE,
+        &URL_SAFE_NO_PAD.encode(sealed),
+        SECONDS,
+    )?;
+    Ok(response)
+}
+
+/// Where the provider sends the browser back to. Opens a session, and sets its cookie.
+#[utoipa::path(
+    get, path = "/api/sessions/provider/callback", tag = "sessions", params(Returned),
+    responses(
+        (status = 303, description = "To the front page", headers(("Location" = String), ("Set-Cookie" = String))),
+        (status = 401, body = String, content_type = "text/html", description = "The provider, or what it said, was refused"),
+        (status = 404, description = "No provider is configured"),
+        (status = 502, body = String, content_type = "text/html", description = "The provider can't be reached"),
+    ),
+    extensions(("x-rate-limit" = json!("strict")))
+)]
+pub async fn callback_page(
+    db: Db,
+    client: Client,
+    headers: HeaderMap,
+    Query(returned): Query<Returned>,
+) -> Result<Response> {
+    let provider = Provider::configured().await?;
+    let (address, request_id) = (client.address.clone(), client.request_id.clone());
+    let mut response = match come_back(&db, &provider, client, &headers, returned).await {
+        Ok(signed_in) => {
+            let mut response = redirect("/")?;
+            let cookies = signed_in.headers().get_all(SET_COOKIE).iter().cloned();
+            response
+                .headers_mut()
+                .extend(cookies.map(|cookie| (SET_COOKIE, cookie)));
+            response
+        }
+        Err(problem) => {
+            db.execute(
+                "select audit.record(null, 'session.refused', null, false, $1, $2, $3)",
+                args![address, request_id, json!({ "method": "provider" })],
+            )
+            .await?;
+            pages::problem_page(&problem)
+        }
+    };
+    sign_in::set_cookie(&mut response, COOKIE, "", 0)?;
+    Ok(response)
+}
+
+async fn come_back(
+    db: &Db,
+    provider: &Provider,
+    client: Client,
+    headers: &HeaderMap,
+    returned: Returned,
+) -> Result<Response> {
+    let pending = pending(headers).await?;
+    if pending.expires <= OffsetDateTime::now_utc().unix_timestamp()
+        || returned.state.as_deref() != Some(&pending.state)
+    {
+        return Err(refused("state"));
+    }
+    if let Some(error) = returned.error {
+        guest::info!(
+            "the provider refused",
+            error = error.chars().take(100).collect::<String>()
+        );
+        return Err(refused("provider"));
+    }
+    let code = returned.code.ok_or_else(|| refused("code"))?;
+    let discovered = provider.discover().await?;
+    let token = provider
+        .exchange(&discovered, &code, &pending.verifier)
+        .await?;
+    let keys: Keys = ask(Method::GET, &discovered.jwks_uri, None, None).await?;
+    let claims = keys
+        .verify(
+            &token,
+            &provider.issuer,
+            &provider.client_id,
+            &pending.nonce,
+        )
+        .map_err(refused)?;
+    let account = account(db, provider, &client, claims).await?;
+    sign_in::open(db, account, "provider", None, client).await
+}
+
+/// The account of whom the provider vouches for, made if there is none.
+async fn account(db: &Db, provider: &Provider, client: &Client, claims: Claims) -> Result<Uuid> {
+    #[derive(Deserialize)]
+    struct Row {
+        account: Option<Uuid>,
+    }
+    let subject = claims.subject.ok_or_else(|| refused("subject"))?;
+    let email = claims.custom.email.unwrap_or_default();
+    if valid_email(&email, &()).is_err() {
+        return Err(refused("email"));
+    }
+    let email = normal_email(&email);
+    let verified = matches!(
+        claims.custom.email_verified,
+        Some(serde_json::Value::Bool(true))
+    ) || claims.custom.email_verified == Some(json!("true"));
+    let wished = claims.custom.preferred_username;
+    let wished = wished
+        .as_deref()
+        .unwrap_or_else(|| email.split('@').next().unwrap_or_default());
+    let row: Row = db
+        .one(
+            "select identity.account_of_external($1, $2, $3, $4, $5, $6) as account",
+            args![
+                &*provider.issuer,
+                subject,
+                &email,
+                verified,
+                name(wished),
+                json!(client)
+            ],
+        )
+        .await
+        .on_constraint("person_email_verified", refusal())?;
+    row.account.ok_or_else(|| refused("suspended account"))
+}
+
+/// A name of ours from what somebody is called elsewhere.
+fn name(wished: &str) -> String {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let lower = wished.to_ascii_lowercase();
+    let words: Vec<&str> = lower
+        .split(|c| !allowed(c))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut name = words.join("-");
+    // With `user-` before it, it is a name still.
+    name.truncate(35);
+    let is_name = name.len() >= 3 && name.parse::<Uuid>().is_err();
+    if is_name {
+        name
+    } else {
+        format!("user-{name}")
+    }
+}
+
+impl Provider {
+    async fn configured() -> Result<Self> {
+        let (Some(issuer), Some(client_id)) = (
+            variable("oidc_issuer").await,
+            variable("oidc_client_id").await,
+        ) else {
+            return Err(Problem::not_found("provider"));
+        };
+        Ok(Self {
+            issuer,
+            client_id,
+            secret: variable("oidc_client_secret").await,
+        })
+    }
+
+    /// Asked for again after some minutes: whoever comes need not wait for it, nor make us ask.
+    async fn discover(&self) -> Result<Discovered> {
+        thread_local! {
+            static KNOWN: RefCell<Option<(Discovered, i64)>> = const { RefCell::new(None) };
+        }
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        if let Some((known, until)) = KNOWN.with_borrow(Clone::clone)
+            && now < until
+        {
+            return Ok(known);
+        }
+        let base = self.issuer.trim_end_matches('/');
+        let url = format!("{base}/.well-known/openid-configuration");
+        let discovered: Discovered = ask(Method::GET, &url, None, None).await?;
+        if discovered.issuer != *self.issuer {
+            return Err(unavailable(
+                "it calls itself another issuer than the configured one",
+            ));
+        }
+        KNOWN.set(Some((discovered.clone(), now + SECONDS)));
+        Ok(discovered)
+    }
+
+    /// The ID token for a code.
+    async fn exchange(
+        &self,
+        discovered: &Discovered,
+        code: &str,
+        verifier: &str,
+    ) -> Result<String> {
+        #[derive(Deserialize)]
+        struct Answer {
+            id_token: String,
+        }
+        let form = serde_urlencoded::to_string([
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", &callback().await?),
+            ("client_id", &self.client_id),
+            ("code_verifier", verifier),
+        ])
+        .map_err(Problem::internal)?;
+        // RFC 6749, section 2.3.1: both are form-encoded before they are joined.
+        let encode =
+            |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let basic = self.secret.as_ref().map(|secret| {
+            let pair = format!("{}:{}", encode(&self.client_id), encode(secret));
+            format!("Basic {}", STANDARD.encode(pair))
+        });
+        let answer: Answer =
+            ask(Method::POST, &discovered.token_endpoint, basic, Some(form)).await?;
+        Ok(answer.id_token)
+    }
+}
+
+async fn pending(headers: &HeaderMap) -> Result<Pending> {
+    let sealed = cookie(headers, COOKIE).ok_or_else(|| refused("cookie"))?;
+    let sealed = URL_SAFE_NO_PAD
+        .decode(sealed)
+        .map_err(|_| refused("cookie"))?;
+    let opened = seal::open(&key().await?, COOKIE.as_bytes(), &sealed);
+    let opened = opened.ok_or_else(|| refused("cookie"))?;
+    serde_json::from_slice(&opened).map_err(|_| refused("cookie"))
+}
+
+async fn key() -> Result<[u8; 32]> {
+    seal::subkey("provider").await
+}
+
+async fn callback() -> Result<String> {
+    let server = required_variable("public_url").await?;
+    Ok(format!("{server}/api/sessions/provider/callback"))
+}
+
+/// The provider's answer as JSON.
+async fn ask<T: DeserializeOwned>(
+    method: Method,
+    url: &str,
+    authorization: Option<String>,
+    form: Option<String>,
+) -> Result<T> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(url)
+        .header(ACCEPT, "application/json");
+    if let Some(authorization) = authorization {
+        request = request.header(AUTHORIZATION, authorization);
+    }
+    if form.is_some() {
+        request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    }
+    let request = request.body(form.map_or_else(Body::empty, Body::from));
+    let mut request = request.map_err(unavailable)?;
+    limit_silence(&mut request, SILENCE);
+    let response = fetch_whole(request, MAX_ANSWER_BYTES)
+        .await
+        .map_err(unavailable)?;
+    // What it refuses is ours to explain: the code was used, or the client's secret is wrong.
+    if !response.status().is_success() {
+        return Err(unavailable(format_args!(
+            "{url} answered {}",
+            response.status()
+        )));
+    }
+    strict_json::read(response.body()).map_err(unavailable)
+}
+
+fn redirect(location: &str) -> Result<Response> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let location = HeaderValue::try_from(location).map_err(Problem::internal)?;
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}
+
+/// 401, with what was refused for the log only.
+fn refused(what: &str) -> Problem {
+    guest::info!(
+        "a sign-in with the provider was refused",
+        refused = what.to_owned()
+    );
+    refusal()
+}
+
+fn refusal() -> Problem {
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "provider-refused",
+        "The sign-in with the provider was not accepted, or took too long. Begin again.",
+    )
+}
+
+/// 502, with the reason for the log only.
+fn unavailable(why: impl std::fmt::Display) -> Problem {
+    guest::warn!("the provider can't be used", cause = why.to_string());
+    Problem::new(
+        StatusCode::BAD_GATEWAY,
+        "provider-unavailable",
+        "The provider can't be reached at the moment, or refuses this server.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_names_of_ours() {
+        for (wished, expected) in [
+            ("Grace Hopper", "grace-hopper"),
+            ("ada.lovelace+x", "ada-lovelace-x"),
+            ("x", "user-x"),
+            ("", "user-"),
+            ("日本", "user-"),
+            (&"a".repeat(50), &"a".repeat(35)),
+            (
+                "0192f5a0-1234-7abc-8def-0123456789ab",
+                "0192f5a0-1234-7abc-8def-0123456789a",
+            ),
+            (
+                "0192f5a012347abc8def0123456789ab",
+                "user-0192f5a012347abc8def0123456789ab",
+            ),
+        ] {
+            let made = name(wished);
+            assert_eq!(made, expected, "{wished}");
+            assert!(principal::valid_name(&made, &()).is_ok(), "{made}");
+        }
+    }
+}

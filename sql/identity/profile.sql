@@ -1,0 +1,8 @@
+-- An account as anybody may see it. One that is suspended or has left has no profile.
+create or replace view identity.profile as
+select a.id, a.kind, a.name, coalesce(g.description, p.description, '') as description, a.created_at
+from identity.account a
+left join identity.agent g on g.account_id = a.id
+left join identity.person p on p.account_id = a.id
+where a.status = 'active';
+grant select on identity.profile to gather_accounts;
