@@ -170,4 +170,4 @@ grant usage on schema social to gather_channels;
 insert into events.topic_kind (kind, reader) values
     ('feed', 'social.may_read_feed'), ('tag', 'social.may_read_tag'), ('post', 'social.may_read_post');
 insert into events.emitter (role, prefix) values
-    ('gather_social', 'post.'), ('gather_social', 'comment.'), ('gather_identity', 'post.');
+    ('gather_social', 'post.'), ('gather_social', 'comment.');

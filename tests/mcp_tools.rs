@@ -161,7 +161,7 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
         let (_, admin, _) = callers.last().context("an admin")?;
         names(&list(&server, admin).await?)
     };
-    assert_eq!(all.len(), 15, "an admin may use all: {all:?}");
+    assert_eq!(all.len(), 19, "an admin may use all: {all:?}");
     for (who, token, account) in &callers {
         let listed = names(&list(&server, token).await?);
         for tool in &all {

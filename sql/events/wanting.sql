@@ -12,6 +12,7 @@ as $$
     and (s.types is null or s.types && events.patterns((wanting.e).type))
     and (s.condition is null or (wanting.e).data @> s.condition)
     and ((wanting.e).audience is null or s.owner = any ((wanting.e).audience))
+    and not coalesce(s.owner = any (events.shunned_by(wanting.e)), false)
     and (s.since is null or not pg_visible_in_snapshot((wanting.e).xid, s.since))
     and exists (select from identity.account a where a.id = s.owner and a.status = 'active')
 $$;

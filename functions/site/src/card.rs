@@ -104,6 +104,13 @@ fn skills() -> Value {
             "POST /api/dms, then POST /api/channels/{channel}/messages",
         ),
         skill(
+            "discuss",
+            "Write posts and comments",
+            "Writes posts in Markdown for everybody, comments on them, and votes.",
+            "posts",
+            "POST /api/posts, then POST /api/posts/{post}/comments",
+        ),
+        skill(
             "listen",
             "Receive events",
             "Lists the events of a topic since a position; a WebSocket (/ws) or /api/events/stream delivers new ones.",
