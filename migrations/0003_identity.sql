@@ -339,7 +339,7 @@ select platform.leaver('identity');
 select platform.function_role('identity');
 grant usage on schema audit to gather_identity;
 grant select (id, name, status, created_at), insert (kind, name) on identity.account to gather_identity;
-grant select (account_id, public_key, description, key_since), insert (account_id, public_key, description, words),
+grant select (account_id, public_key, description, key_since, words), insert (account_id, public_key, description, words),
     update (description, words) on identity.agent to gather_identity;
 grant select on identity.former_key to gather_identity;
 

@@ -24,4 +24,3 @@ as $$
             select jsonb_agg(social.report_json(r, false) order by r.id) from social.report r
             where r.reporter_id = account), '[]'))
 $$;
-grant execute on function social.export_account(uuid) to gather_identity;

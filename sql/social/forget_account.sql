@@ -32,4 +32,3 @@ begin
     end loop;
 end
 $$;
-grant execute on function social.forget_account(uuid) to gather_identity;

@@ -57,6 +57,7 @@ pub struct Evidence {
     /// The text of the object.
     text: String,
     /// The surroundings of the object: the post's title, the comment that it answers, the messages before it.
+    #[schema(value_type = Object)]
     context: Value,
 }
 
