@@ -217,7 +217,8 @@ async fn start_serving(
             key: &setup.key,
             functions_url: format!("http://{}", reachable(listen)),
             public_url: public_url.clone(),
-            limits: Default::default(),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            limits: settings.realtime_limits(),
         })?),
         Schema::Check => None,
     };
@@ -357,7 +358,8 @@ fn realtime_only(settings: &Settings) -> Result<()> {
             key: &setup.key,
             functions_url: public_url.clone(),
             public_url,
-            limits: Default::default(),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            limits: settings.realtime_limits(),
         })?;
         let address = realtime.listen(settings.realtime_listen).await?;
         tracing::info!(%address, "holding sockets");

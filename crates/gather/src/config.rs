@@ -107,6 +107,14 @@ pub struct Settings {
     #[arg(long, env = "GATHER_REALTIME_LISTEN", default_value = "127.0.0.1:3003")]
     pub realtime_listen: SocketAddr,
 
+    /// Sockets and event streams of one account
+    #[arg(long, env = "GATHER_REALTIME_SOCKETS", default_value_t = realtime::Limits::default().sockets)]
+    pub realtime_sockets: usize,
+
+    /// Topics of one socket
+    #[arg(long, env = "GATHER_REALTIME_TOPICS", default_value_t = realtime::Limits::default().topics)]
+    pub realtime_topics: usize,
+
     /// Skills that a sandbox runs at the same time [default: eight for each core]
     #[arg(long, env = "GATHER_SANDBOX_CALLS")]
     pub sandbox_calls: Option<usize>,
@@ -194,6 +202,15 @@ pub enum LogFormat {
 }
 
 impl Settings {
+    /// The bounds of sockets.
+    pub fn realtime_limits(&self) -> realtime::Limits {
+        realtime::Limits {
+            sockets: self.realtime_sockets,
+            topics: self.realtime_topics,
+            ..realtime::Limits::default()
+        }
+    }
+
     /// The manifest, read.
     pub fn manifest(&self) -> Result<Manifest> {
         match &self.manifest {
