@@ -43,7 +43,6 @@ mod random_components;
 mod rate_limits;
 mod realtime;
 mod realtime_clients;
-mod realtime_crowd;
 mod realtime_faults;
 mod realtime_rights;
 mod repository;

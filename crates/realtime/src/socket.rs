@@ -126,21 +126,28 @@ pub async fn serve(
             Err(why) => Err(why),
         },
     };
-    if let Err(why) = ended {
-        if why == Close::TooSlow {
-            gateway.metrics.slow.inc();
-        }
-        if why.invites_back() {
-            let closing = FromServer::Closing {
-                retry_after_ms: gateway.retry_after_ms(),
-            };
-            // Whoever was too slow for events may be for this.
-            wire.listener = None;
-            _ = timeout(CLOSE_WITHIN, tell(&mut wire, &closing)).await;
-        }
-        wire.close(why).await;
+    match ended {
+        // The peer has closed, and is answered in kind.
+        Ok(()) => _ = timeout(CLOSE_WITHIN, SinkExt::close(&mut wire.stream)).await,
+        Err(why) => say_why(&gateway, &mut wire, why).await,
     }
     gateway.metrics.sockets.dec();
+}
+
+/// Closes a socket, and says when to come back where the client did nothing wrong.
+async fn say_why(gateway: &Gateway, wire: &mut Wire, why: Close) {
+    if why == Close::TooSlow {
+        gateway.metrics.slow.inc();
+    }
+    if why.invites_back() {
+        let closing = FromServer::Closing {
+            retry_after_ms: gateway.retry_after_ms(),
+        };
+        // Whoever was too slow for events may be for this.
+        wire.listener = None;
+        _ = timeout(CLOSE_WITHIN, tell(wire, &closing)).await;
+    }
+    wire.close(why).await;
 }
 
 /// Waits for the first frame, which signs in.
