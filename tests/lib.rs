@@ -6,6 +6,7 @@ pub mod errands;
 pub mod mailbox;
 pub mod people;
 pub mod publishing;
+pub mod sockets;
 pub mod spin;
 
 use ::sandbox::service::Service as Sandbox;
@@ -743,6 +744,7 @@ fn realtime(database: &Database, listen: SocketAddr) -> Result<Realtime> {
         key: &master_key(),
         functions_url: url.clone(),
         public_url: url,
+        trusted_proxies: "127.0.0.1".to_owned(),
         limits: Default::default(),
     })
 }

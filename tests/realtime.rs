@@ -1,126 +1,23 @@
 //! The gateway: sockets and streams that are told what happens.
 
 use anyhow::{Context, Result, bail};
-use e2e::{Server, agents::Agent};
-use futures::{SinkExt, StreamExt};
+use e2e::{
+    Server,
+    agents::Agent,
+    sockets::{Client, WAIT, emit, numbers},
+};
+use futures::SinkExt;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
-use tokio::{net::TcpStream, time::timeout};
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Error, Message, client::IntoClientRequest, http::StatusCode},
-};
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-/// For whatever must come; a machine that is busy with other tests takes its time.
-const WAIT: Duration = Duration::from_secs(60);
-
-/// A client of the gateway's sockets.
-pub struct Client(Socket);
-
-impl Client {
-    async fn connect(
-        server: &Server,
-        path: &str,
-        headers: &[(&'static str, &str)],
-    ) -> Result<Self, Error> {
-        let url = format!("{}{path}", server.url.replacen("http", "ws", 1));
-        let mut request = url.into_client_request()?;
-        for (name, value) in headers {
-            request
-                .headers_mut()
-                .insert(*name, value.parse().expect("a header"));
-        }
-        Ok(Self(connect_async(request).await?.0))
-    }
-
-    /// Signed in by header, with its first frame read.
-    pub async fn signed_in(server: &Server, who: &Agent) -> Result<Self> {
-        let bearer = format!("Bearer {}", who.token);
-        let mut client = Self::connect(server, "/ws", &[("authorization", &bearer)]).await?;
-        let first = client.frame().await?;
-        assert_eq!(first, json!({ "type": "authenticated", "account": who.id }));
-        Ok(client)
-    }
-
-    async fn send(&mut self, frame: &Value) -> Result<()> {
-        Ok(self.0.send(Message::text(frame.to_string())).await?)
-    }
-
-    async fn frame(&mut self) -> Result<Value> {
-        loop {
-            let next = timeout(WAIT, self.0.next())
-                .await
-                .context("no frame came")?;
-            match next.context("the socket ended")?? {
-                Message::Text(text) => return Ok(serde_json::from_str(&text)?),
-                Message::Close(why) => bail!("closed: {why:?}"),
-                _ => {}
-            }
-        }
-    }
-
-    /// The frames until one of a type, with that one last.
-    pub async fn until(&mut self, kind: &str) -> Result<Vec<Value>> {
-        let mut frames = Vec::new();
-        loop {
-            frames.push(self.frame().await?);
-            if frames.last().is_some_and(|frame| frame["type"] == kind) {
-                return Ok(frames);
-            }
-        }
-    }
-
-    pub async fn subscribe(&mut self, topic: &str, since: Option<&str>) -> Result<Vec<Value>> {
-        let mut frame = json!({ "type": "subscribe", "topics": [topic] });
-        if let Some(since) = since {
-            frame["since"] = since.into();
-        }
-        self.send(&frame).await?;
-        self.until("subscribed").await
-    }
-
-    /// Goes on until so many numbers have been told, with those that came before; answers them all.
-    async fn told(&mut self, frames: &mut Vec<Value>, count: usize) -> Result<Vec<u64>> {
-        while numbers(frames).len() < count {
-            frames.push(self.frame().await?);
-        }
-        Ok(numbers(frames))
-    }
-
-    /// The code with which the server closes.
-    async fn close_code(&mut self) -> Result<u16> {
-        loop {
-            let next = timeout(WAIT, self.0.next())
-                .await
-                .context("it stays open")?;
-            match next {
-                Some(Ok(Message::Close(Some(why)))) => return Ok(why.code.into()),
-                Some(Ok(_)) => {}
-                other => bail!("no close frame: {other:?}"),
-            }
-        }
-    }
-}
-
-fn emit(topic: &str, number: u64) -> String {
-    format!("select events.emit(array['{topic}'], 'test.number', '{{\"n\": {number}}}')")
-}
-
-fn numbers(frames: &[Value]) -> Vec<u64> {
-    let tests = frames.iter().filter(|frame| frame["type"] == "test.number");
-    tests
-        .filter_map(|frame| frame["data"]["n"].as_u64())
-        .collect()
-}
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{Error, Message, http::StatusCode};
 
 #[tokio::test]
 async fn a_subscriber_is_told_what_happens_and_resumes_without_a_gap() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let topic = format!("account:{}", ada.id);
-    let mut client = Client::signed_in(&server, &ada).await?;
+    let mut client = Client::signed_in(&server.url, &ada).await?;
     let subscribed = client.subscribe("account:me", None).await?;
     let subscribed = subscribed.last().context("subscribed")?;
     assert_eq!(subscribed["topic"], topic.as_str());
@@ -142,7 +39,7 @@ async fn a_subscriber_is_told_what_happens_and_resumes_without_a_gap() -> Result
     // While nobody listens; one of them commits only after the client is back.
     let late = server.database.hold(&emit(&topic, 6)).await?;
     server.database.execute(&emit(&topic, 7)).await?;
-    let mut again = Client::signed_in(&server, &ada).await?;
+    let mut again = Client::signed_in(&server.url, &ada).await?;
     // What came just before it is replayed, or told after `subscribed` where the gateway had not read it yet.
     let mut frames = again.subscribe("account:me", Some(&position)).await?;
     assert_eq!(again.told(&mut frames, 4).await?, [3, 4, 5, 7]);
@@ -152,7 +49,7 @@ async fn a_subscriber_is_told_what_happens_and_resumes_without_a_gap() -> Result
     server.database.execute(&emit(&topic, 8)).await?;
     assert_eq!(again.told(&mut frames, 6).await?, [3, 4, 5, 7, 6, 8]);
     // The position of `subscribed` resumes, too, though no event had come then.
-    let mut all = Client::signed_in(&server, &ada).await?;
+    let mut all = Client::signed_in(&server.url, &ada).await?;
     let mut frames = all.subscribe("account:me", Some(&start)).await?;
     let mut told = all.told(&mut frames, 8).await?;
     told.sort_unstable();
@@ -165,7 +62,7 @@ async fn who_may_not_read_is_denied_and_rights_that_end_end_the_subscription() -
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let bob = Agent::sign_in(&server, "bob", 2).await?;
-    let mut client = Client::signed_in(&server, &bob).await?;
+    let mut client = Client::signed_in(&server.url, &bob).await?;
     for topic in [
         format!("account:{}", ada.id),
         "channel:x".into(),
@@ -217,7 +114,7 @@ async fn who_may_not_read_is_denied_and_rights_that_end_end_the_subscription() -
 async fn a_socket_signs_in_by_frame_and_ends_with_its_session() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
-    let mut client = Client::connect(&server, "/ws", &[]).await?;
+    let mut client = Client::connect(&server.url, "/ws", &[]).await?;
     client
         .send(&json!({ "type": "authenticate", "token": ada.token }))
         .await?;
@@ -230,21 +127,22 @@ async fn a_socket_signs_in_by_frame_and_ends_with_its_session() -> Result<()> {
     let url = format!("{}/api/sessions/current", server.url);
     let out = server.http.delete(url).bearer_auth(&renewed).send().await?;
     assert!(out.status().is_success());
-    assert_eq!(client.close_code().await?, 4401);
+    assert_eq!(client.closed().await?.1, 4401);
 
-    let mut silent = Client::connect(&server, "/ws", &[]).await?;
+    let mut silent = Client::connect(&server.url, "/ws", &[]).await?;
     silent
         .send(&json!({ "type": "authenticate", "token": "nonsense" }))
         .await?;
-    assert_eq!(silent.close_code().await?, 4401);
-    let refused = Client::connect(&server, "/ws", &[("authorization", "Bearer nonsense")]).await;
+    assert_eq!(silent.closed().await?.1, 4401);
+    let refused =
+        Client::connect(&server.url, "/ws", &[("authorization", "Bearer nonsense")]).await;
     let Err(Error::Http(answer)) = refused else {
         bail!("a bad token must be refused at the door");
     };
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     let cookie = "__Host-gather-session=gs_x";
     let elsewhere = [("cookie", cookie), ("origin", "https://elsewhere.example")];
-    let Err(Error::Http(answer)) = Client::connect(&server, "/ws", &elsewhere).await else {
+    let Err(Error::Http(answer)) = Client::connect(&server.url, "/ws", &elsewhere).await else {
         bail!("another origin's page must not use the cookie");
     };
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
@@ -255,13 +153,13 @@ async fn a_socket_signs_in_by_frame_and_ends_with_its_session() -> Result<()> {
 async fn sockets_have_bounds() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
-    let mut large = Client::signed_in(&server, &ada).await?;
+    let mut large = Client::signed_in(&server.url, &ada).await?;
     large
         .send(&json!({ "type": "ping", "x": "x".repeat(70_000) }))
         .await?;
-    assert_eq!(large.close_code().await?, 4413);
+    assert_eq!(large.closed().await?.1, 4413);
     drop(large);
-    let mut client = Client::signed_in(&server, &ada).await?;
+    let mut client = Client::signed_in(&server.url, &ada).await?;
     client.0.send(Message::text("[]")).await?;
     assert_eq!(client.frame().await?["code"], "invalid-frame");
     let many: Vec<String> = (0..201).map(|n| format!("tag:{n}")).collect();
@@ -271,11 +169,11 @@ async fn sockets_have_bounds() -> Result<()> {
     assert_eq!(client.frame().await?["code"], "too-many-topics");
     let mut others = Vec::new();
     for _ in 1..20 {
-        others.push(Client::signed_in(&server, &ada).await?);
+        others.push(Client::signed_in(&server.url, &ada).await?);
     }
     let bearer = format!("Bearer {}", ada.token);
-    let mut last = Client::connect(&server, "/ws", &[("authorization", &bearer)]).await?;
-    assert_eq!(last.close_code().await?, 4409);
+    let mut last = Client::connect(&server.url, "/ws", &[("authorization", &bearer)]).await?;
+    assert_eq!(last.closed().await?.1, 4409);
     Ok(())
 }
 
@@ -284,9 +182,9 @@ async fn a_reader_that_does_not_read_is_closed_and_slows_nobody() -> Result<()> 
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let topic = format!("account:{}", ada.id);
-    let mut deaf = Client::signed_in(&server, &ada).await?;
+    let mut deaf = Client::signed_in(&server.url, &ada).await?;
     deaf.subscribe("account:me", None).await?;
-    let mut quick = Client::signed_in(&server, &ada).await?;
+    let mut quick = Client::signed_in(&server.url, &ada).await?;
     quick.subscribe("account:me", None).await?;
     // A portion is less than a queue holds, so whoever reads is never too slow. What the other one leaves unread fills
     // the kernel's buffers first, whose size is the machine's.
@@ -396,8 +294,8 @@ async fn typing_is_told_to_who_is_there_and_kept_nowhere() -> Result<()> {
         .await?;
     let channel = uuid::Uuid::now_v7();
     let topic = format!("channel:{channel}");
-    let mut writer = Client::signed_in(&server, &ada).await?;
-    let mut reader = Client::signed_in(&server, &bob).await?;
+    let mut writer = Client::signed_in(&server.url, &ada).await?;
+    let mut reader = Client::signed_in(&server.url, &bob).await?;
     writer
         .send(&json!({ "type": "typing", "channel": channel }))
         .await?;
@@ -445,7 +343,7 @@ async fn a_database_that_goes_away_costs_no_event() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let topic = format!("account:{}", ada.id);
-    let mut client = Client::signed_in(&server, &ada).await?;
+    let mut client = Client::signed_in(&server.url, &ada).await?;
     client.subscribe("account:me", None).await?;
     for number in 1..=5 {
         server
@@ -472,14 +370,14 @@ async fn a_client_goes_on_at_another_gateway_where_it_stood() -> Result<()> {
     let ada = Agent::sign_in(&first, "ada", 1).await?;
     let topic = format!("account:{}", ada.id);
     // The same platform under its public address, which the token names.
-    let mut stays = Client::signed_in(&second, &ada).await?;
+    let mut stays = Client::signed_in(&second.url, &ada).await?;
     stays.subscribe("account:me", None).await?;
     let mut seen = BTreeSet::new();
     let mut position = None;
     let mut number = 0;
     for round in 0..6 {
         let server = [&first, &second][round % 2];
-        let mut client = Client::signed_in(server, &ada).await?;
+        let mut client = Client::signed_in(&server.url, &ada).await?;
         let replayed = client.subscribe("account:me", position.as_deref()).await?;
         let mut frames = replayed;
         for _ in 0..5 {
@@ -493,7 +391,7 @@ async fn a_client_goes_on_at_another_gateway_where_it_stood() -> Result<()> {
         position = last["position"].as_str().map(str::to_owned);
         seen.extend(numbers(&frames));
     }
-    let mut rest = Client::signed_in(&second, &ada).await?;
+    let mut rest = Client::signed_in(&second.url, &ada).await?;
     let mut frames = rest.subscribe("account:me", position.as_deref()).await?;
     while !numbers(&frames).contains(&number) {
         frames.push(rest.frame().await?);

@@ -47,9 +47,10 @@ fn arrows_point_one_way() -> Result<()> {
     for (name, (path, dependencies)) in &packages {
         let allowed: &[&str] = match name.as_str() {
             "gather" => &["host", "realtime", "sandbox", "skill", "workspace-hack"],
-            "realtime" => &["position"],
+            "realtime" => &["client-address", "position"],
             "host" => &["wasm"],
-            "guest" | "skill" => &["strict-json"],
+            "guest" => &["client-address", "strict-json"],
+            "skill" => &["strict-json"],
             "principal" => &["guest"],
             "identity" | "people" | "accounts" => &["guest", "principal", "strict-json"],
             "sandbox" => &["skill", "strict-json", "wasm"],

@@ -1,5 +1,5 @@
 -- Events of one topic that were committed since a snapshot, for one reader, who has been found to be allowed to
--- read the topic; as `events.read` gives them.
+-- read the topic, without those of accounts that it has blocked; as `events.read` gives them.
 create or replace function events.history(
     topic text,
     account uuid,
@@ -24,7 +24,7 @@ as $$
                 ) e
                 where e.number > history.number
                 and (e.audience is null or history.account = any (e.audience))
-                and history.account <> all (coalesce(events.shunned_by(e), '{}'))
+                and (events.told_of(e.data) = any ((select events.shunned(history.account))::uuid[])) is not true
                 and (history.until is null or pg_visible_in_snapshot(e.xid, history.until))
                 order by e.number limit history.most
             ) e))

@@ -16,7 +16,7 @@ use url::Url;
 use crate::{
     config::{
         ComponentSettings, DatabaseSettings, FunctionSettings, JobSettings, Key, Project,
-        SandboxSettings,
+        RealtimeLimits, SandboxSettings, TrustedProxies,
     },
     database::{Database, check_for_functions},
     manifest::Manifest,
@@ -122,7 +122,7 @@ impl Deployment {
             public_url,
             sandbox_url,
             cors_origins: &settings.cors_origins,
-            trusted_proxies: &settings.trusted_proxies,
+            trusted_proxies: &settings.proxies.trusted_proxies,
             rate_limits: &settings.rate_limits,
         };
         let mut variables =
@@ -195,13 +195,16 @@ impl Deployment {
         database: &Url,
         functions_url: String,
         public_url: String,
+        proxies: &TrustedProxies,
+        limits: &RealtimeLimits,
     ) -> Result<Realtime> {
         Realtime::start(realtime::Start {
             database,
             key: &self.key,
             functions_url,
             public_url,
-            limits: Default::default(),
+            trusted_proxies: proxies.trusted_proxies.clone(),
+            limits: limits.limits(),
         })
     }
 }

@@ -26,6 +26,8 @@ pub struct Start<'a> {
     pub functions_url: String,
     /// Where browsers find the platform.
     pub public_url: String,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: String,
     /// Bounds of sockets.
     pub limits: Limits,
 }
@@ -49,6 +51,7 @@ impl Realtime {
                     .to_string(),
                 functions_url: options.functions_url,
                 public_url: options.public_url,
+                trusted_proxies: options.trusted_proxies,
                 position_key: secrets::position_key(options.key),
                 limits: options.limits,
             },

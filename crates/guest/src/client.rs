@@ -1,10 +1,11 @@
 //! The client that sent a request, and its address.
 
 use std::cell::RefCell;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use client_address::{counted, networks, parse};
 use http::header::{COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
@@ -132,17 +133,6 @@ async fn trusted_proxies() -> Arc<[IpNet]> {
     proxies
 }
 
-/// Parses networks or single addresses, separated by commas. Anything else is ignored, because the command has refused
-/// it already.
-fn networks(list: &str) -> Vec<IpNet> {
-    let entries = list.split(',').map(str::trim);
-    let network = |entry: &str| {
-        let single = || entry.parse::<IpAddr>().ok().map(IpNet::from);
-        entry.parse().ok().or_else(single)
-    };
-    entries.filter_map(network).collect()
-}
-
 /// The client's full address; `None` if the host does not tell it.
 pub(crate) async fn ip_of(headers: &HeaderMap) -> Option<IpAddr> {
     client_ip(headers, &trusted_proxies().await)
@@ -156,44 +146,12 @@ fn connected(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn client_ip(headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
-    let connected = ip(connected(headers)?)?;
-    let is_proxy = |ip: &IpAddr| proxies.iter().any(|network| network.contains(ip));
-    if !is_proxy(&connected) {
-        return Some(connected);
-    }
-    let lines = headers.get_all("x-forwarded-for").iter().rev();
-    let mut client = connected;
-    // Each proxy appends the address that it was connected to. Anything before the last untrusted address, or before
-    // something unreadable, is hearsay.
-    for hop in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
-        let hop = std::str::from_utf8(hop).ok();
-        let Some(hop) = hop.and_then(|hop| ip(hop.trim())) else {
-            break;
-        };
-        client = hop;
-        if !is_proxy(&client) {
-            break;
-        }
-    }
-    Some(client)
-}
-
-/// Parses an address with or without a port.
-fn ip(text: &str) -> Option<IpAddr> {
-    let plain = || text.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-    let with_port = text.parse::<SocketAddr>().ok().map(|address| address.ip());
-    with_port.or_else(plain).map(|ip| ip.to_canonical())
+    let connected = parse(connected(headers)?)?;
+    Some(client_address::client(connected, headers, proxies))
 }
 
 fn told(ip: Option<IpAddr>) -> String {
-    match ip {
-        Some(IpAddr::V6(ip)) if !ip.is_loopback() => {
-            let network = Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64);
-            format!("{network}/64")
-        }
-        Some(ip) => ip.to_string(),
-        None => "unknown".to_owned(),
-    }
+    ip.map_or_else(|| "unknown".to_owned(), counted)
 }
 
 #[cfg(test)]

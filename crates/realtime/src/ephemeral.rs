@@ -1,6 +1,6 @@
 //! Typing and presence: told to who is there, kept nowhere, and over by themselves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgListener, PgPool};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
+use crate::database::{self, ANSWERS_WITHIN};
 use crate::frames::Presence;
 use crate::hub::Hub;
 
@@ -21,6 +22,8 @@ const TYPING: Duration = Duration::from_secs(6);
 const TYPING_EVERY: Duration = Duration::from_secs(2);
 /// How long somebody is present who says so once.
 const PRESENT: Duration = Duration::from_secs(30);
+/// A listener that has heard nothing for so long asks whether its line still stands.
+const QUIET_FOR: Duration = Duration::from_secs(10);
 /// What gateways tell each other by notification.
 const CHANNEL: &str = "ephemeral";
 /// More than this is remembered of nobody.
@@ -104,15 +107,19 @@ impl Ephemeral {
         }
     }
 
-    /// Who is there in a channel.
-    pub fn present(&self, topic: &str) -> Vec<Present> {
+    /// Who is there in a channel, of those that the reader wants to see.
+    pub fn present(&self, topic: &str, shunned: &HashSet<Uuid>) -> Vec<Present> {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(there) = present.get_mut(topic) else {
             return Vec::new();
         };
         let now = Instant::now();
         there.retain(|_, (end, _)| *end > now);
-        there.values().map(|(_, present)| present.clone()).collect()
+        let shown = there.values().map(|(_, present)| present);
+        shown
+            .filter(|present| !shunned.contains(&present.account))
+            .cloned()
+            .collect()
     }
 
     fn remember(&self, passing: &Passing) {
@@ -148,16 +155,26 @@ impl Ephemeral {
     }
 
     async fn follow_until_failure(&self, pool: &PgPool, hub: &Hub) -> Result<()> {
-        let mut listener = PgListener::connect_with(pool).await?;
-        listener.listen(CHANNEL).await?;
+        let listen = async {
+            let mut listener = PgListener::connect_with(pool).await?;
+            listener.listen(CHANNEL).await?;
+            anyhow::Ok(listener)
+        };
+        let mut listener = timeout(ANSWERS_WITHIN, listen).await??;
         loop {
-            let told = listener.recv().await?;
+            let Ok(told) = timeout(QUIET_FOR, listener.recv()).await else {
+                // Nobody types, or the line is cut.
+                let alive = sqlx::query("select").execute(&mut listener);
+                timeout(ANSWERS_WITHIN, alive).await??;
+                continue;
+            };
+            let told = told?;
             let Ok(passing) = serde_json::from_str::<Passing>(told.payload()) else {
                 continue;
             };
             self.remember(&passing);
             let frame = serde_json::to_string(&passing)?;
-            hub.hand_out_ephemeral(&passing.topic, &passing.kind, &frame);
+            hub.hand_out_ephemeral(&passing.topic, &passing.kind, passing.account, &frame);
         }
     }
 }
@@ -166,11 +183,8 @@ async fn notify(pool: &PgPool, passing: &Passing) {
     let Ok(text) = serde_json::to_string(passing) else {
         return;
     };
-    let told = sqlx::query("select pg_notify($1, $2)")
-        .bind(CHANNEL)
-        .bind(text)
-        .execute(pool)
-        .await;
+    let query = sqlx::query_scalar::<_, i32>("select 1 from pg_notify($1, $2)");
+    let told = database::all(pool, query.bind(CHANNEL).bind(text)).await;
     if let Err(error) = told {
         tracing::debug!("typing or presence is lost: {error:#}");
     }

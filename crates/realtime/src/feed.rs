@@ -1,15 +1,17 @@
 //! What a socket and an event stream have in common: a signed-in reader, its topics, and how both end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use position::Position;
+use sqlx::postgres::PgPool;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::Gateway;
+use crate::database::{self, insist};
 use crate::frames::{Close, FromServer};
 use crate::hub::{Frame, Listener, Seen, Told, position_within, wants};
 use crate::outbox::{Read, now};
@@ -20,10 +22,6 @@ const PAGE: i32 = 200;
 /// Credentials without an end of their own are looked at so often.
 const FAR: Duration = Duration::from_secs(24 * 3600);
 
-/// How often, and after which pauses, the database is asked again who may read what.
-const ASK_AGAIN: u32 = 20;
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(250);
-
 /// Where a feed's frames go.
 pub trait Out {
     /// Sends one frame. Fails where the reader is gone, or reads too slowly.
@@ -32,6 +30,16 @@ pub trait Out {
 
 /// A topic's event types that are asked for; all where `None`.
 pub type Types = Option<Arc<[String]>>;
+
+/// Topics that are begun together. A stream's reader keeps one position for all of them, so while it is shown the
+/// history of one after the other it is given none, and in the end the one where the first of them was.
+struct Beginning<'a> {
+    types: Types,
+    since: Option<&'a str>,
+    left: usize,
+    several: bool,
+    first: Option<Seen>,
+}
 
 /// A signed-in reader.
 pub struct Feed {
@@ -42,6 +50,8 @@ pub struct Feed {
     pub queue: mpsc::Receiver<Told>,
     pub ended: broadcast::Receiver<Arc<Ended>>,
     topics: HashMap<Arc<str>, Types>,
+    /// Whom the account has blocked; not known before its first topic.
+    shunned: Option<HashSet<Uuid>>,
     /// The last change of the account that was looked at.
     change: Option<i64>,
 }
@@ -58,6 +68,7 @@ impl Feed {
             listener,
             queue,
             topics: HashMap::new(),
+            shunned: None,
             change: None,
         }
     }
@@ -96,15 +107,28 @@ impl Feed {
         if named.len() > room {
             return refuse(out, "too-many-topics").await;
         }
+        if self.shunned.is_none() {
+            self.read_blocks().await?;
+        }
         let Ok(readable) = self.readable(&named).await else {
             return refuse(out, "database-unavailable").await;
         };
-        for topic in named {
-            if readable.contains(&topic) {
-                self.begin(topic.into(), types.clone(), since, out).await?;
-            } else {
-                tell(out, &FromServer::Denied { topic: &topic }).await?;
-            }
+        let (allowed, denied): (Vec<_>, Vec<_>) = named
+            .into_iter()
+            .partition(|topic| readable.contains(topic));
+        for topic in denied {
+            tell(out, &FromServer::Denied { topic: &topic }).await?;
+        }
+        let mut beginning = Beginning {
+            types,
+            since,
+            left: allowed.len(),
+            several: allowed.len() > 1,
+            first: None,
+        };
+        for topic in allowed {
+            beginning.left -= 1;
+            self.begin(topic.into(), &mut beginning, out).await?;
         }
         Ok(())
     }
@@ -112,14 +136,13 @@ impl Feed {
     async fn begin(
         &mut self,
         topic: Arc<str>,
-        types: Types,
-        since: Option<&str>,
+        beginning: &mut Beginning<'_>,
         out: &mut impl Out,
     ) -> Result<(), Close> {
         let begun = self
             .gateway
             .hub
-            .subscribe(&self.listener, &topic, types.clone())
+            .subscribe(&self.listener, &topic, beginning.types.clone())
             .await;
         let Some(seen) = begun else {
             return refuse(out, "database-unavailable").await;
@@ -128,14 +151,12 @@ impl Feed {
             .metrics
             .subscriptions
             .set(self.gateway.hub.subscriptions() as i64);
-        self.topics.insert(topic.clone(), types.clone());
+        self.topics.insert(topic.clone(), beginning.types.clone());
+        beginning.first.get_or_insert_with(|| seen.clone());
         let key = self.gateway.position_key;
-        if let Some(since) = since {
+        if let Some(since) = beginning.since {
             match self.start_of(since).await {
-                Ok(Ok(start)) => {
-                    self.replay(&topic, types.as_deref(), start, &seen, out)
-                        .await?
-                }
+                Ok(Ok(start)) => self.replay(&topic, beginning, start, &seen, out).await?,
                 Ok(Err(oldest)) => {
                     tell(
                         out,
@@ -149,15 +170,18 @@ impl Feed {
                 Err(_) => return self.give_up(&topic, out).await,
             }
         }
-        let position = seen.position().seal(&key);
-        tell(
-            out,
-            &FromServer::Subscribed {
-                topic: &topic,
-                position,
-            },
-        )
-        .await
+        let subscribed = FromServer::Subscribed {
+            topic: &topic,
+            position: seen.position().seal(&key),
+        };
+        let first = beginning.first.as_ref().filter(|_| beginning.left == 0);
+        let frame = Frame {
+            text: subscribed.text().into(),
+            position: first
+                .map_or_else(Default::default, |first| first.position().seal(&key).into()),
+            of: None,
+        };
+        out.send(frame).await
     }
 
     /// Where history begins; otherwise the oldest position that is left.
@@ -179,7 +203,7 @@ impl Feed {
     async fn replay(
         &mut self,
         topic: &Arc<str>,
-        types: Option<&[String]>,
+        beginning: &Beginning<'_>,
         start: Position,
         seen: &Seen,
         out: &mut impl Out,
@@ -194,7 +218,7 @@ impl Feed {
         steps.push((from, seen.snapshot.clone(), -1));
         for (after, until, mut number) in steps {
             loop {
-                let page = sqlx::query_scalar::<_, String>(
+                let query = sqlx::query_scalar::<_, String>(
                     "select events.history($1, $2, $3::text::pg_snapshot, $4::text::pg_snapshot, $5, $6)::text",
                 )
                 .bind(&**topic)
@@ -202,21 +226,23 @@ impl Feed {
                 .bind(after.to_string())
                 .bind(until.to_string())
                 .bind(number)
-                .bind(PAGE)
-                .fetch_one(&self.gateway.pool)
-                .await
-                .map_err(anyhow::Error::from)
-                .and_then(|json| Read::parse(&json));
-                let Ok((_, _, events)) = page else {
+                .bind(PAGE);
+                let page = database::one(&self.gateway.pool, query).await;
+                let Ok((_, _, events)) = page.and_then(|json| Read::parse(&json)) else {
                     return self.give_up(topic, out).await;
                 };
                 let full = events.len() == PAGE as usize;
                 number = events.last().map_or(number, |last| last.number);
                 for event in events {
-                    if event.kind != "access.changed" && wants(types, &event.kind) {
+                    if event.kind != "access.changed"
+                        && wants(beginning.types.as_deref(), &event.kind)
+                    {
                         let position = position_within(&seen.at(&after), &until, event.number);
-                        out.send(event.frame(&position.seal(&self.gateway.position_key)))
-                            .await?;
+                        let mut frame = event.frame(&position.seal(&self.gateway.position_key));
+                        if beginning.several {
+                            frame.position = Default::default();
+                        }
+                        out.send(frame).await?;
                     }
                 }
                 if !full {
@@ -253,8 +279,17 @@ impl Feed {
     pub async fn pass_on(&mut self, told: Told, out: &mut impl Out) -> Result<(), Close> {
         self.listener.taken(&told);
         match told {
+            Told::Frame(frame) if frame.of.is_some_and(|account| self.shuns(account)) => Ok(()),
             Told::Frame(frame) => out.send(frame).await,
-            Told::Recheck(topic) => self.recheck(vec![topic.to_string()], out).await,
+            Told::Recheck(topic, recheck) => {
+                let account = self.session.account;
+                match recheck.allows(&self.gateway.pool, account, &topic).await {
+                    Ok(false) if self.reads(&topic) => self.deny(&topic, out).await,
+                    Ok(_) => Ok(()),
+                    Err(_) => Err(Close::Unavailable),
+                }
+            }
+            Told::Blocks => self.read_blocks().await,
         }
     }
 
@@ -279,36 +314,48 @@ impl Feed {
         }
     }
 
-    /// Ends the subscriptions that the account has no right to.
+    /// Ends the subscriptions that the account has no right to. Until the database says which those are, nothing more
+    /// is told; and nobody is told to have lost a right because the database was gone.
     async fn recheck(&mut self, topics: Vec<String>, out: &mut impl Out) -> Result<(), Close> {
-        // Until the database says who may read what, nothing more is told; and nobody is told to have lost a right
-        // because the database was gone.
-        let mut readable = self.readable(&topics).await;
-        for _ in 0..ASK_AGAIN {
-            if readable.is_ok() {
-                break;
-            }
-            sleep(ASK_AGAIN_AFTER).await;
-            readable = self.readable(&topics).await;
-        }
+        let readable = insist(|| self.readable(&topics)).await;
         let readable = readable.map_err(|_| Close::Unavailable)?;
         for topic in topics {
             if self.reads(&topic) && !readable.contains(&topic) {
-                self.unsubscribe(&topic);
-                tell(out, &FromServer::Denied { topic: &topic }).await?;
+                self.deny(&topic, out).await?;
             }
         }
         Ok(())
     }
 
-    async fn readable(&self, topics: &[String]) -> Result<Vec<String>> {
-        let readable = sqlx::query_scalar("select t from events.readable($1, $2) t")
-            .bind(self.session.account)
-            .bind(topics)
-            .fetch_all(&self.gateway.pool)
-            .await?;
-        Ok(readable)
+    async fn deny(&mut self, topic: &str, out: &mut impl Out) -> Result<(), Close> {
+        self.unsubscribe(topic);
+        tell(out, &FromServer::Denied { topic }).await
     }
+
+    async fn readable(&self, topics: &[String]) -> Result<Vec<String>> {
+        let query = sqlx::query_scalar("select t from events.readable($1, $2) t");
+        let query = query.bind(self.session.account).bind(topics);
+        database::all(&self.gateway.pool, query).await
+    }
+
+    /// Finds out whose words and doing the reader does not want to see.
+    async fn read_blocks(&mut self) -> Result<(), Close> {
+        let shunned = insist(|| shunned(&self.gateway.pool, self.session.account)).await;
+        self.shunned = Some(shunned.map_err(|_| Close::Unavailable)?);
+        Ok(())
+    }
+
+    fn shuns(&self, account: Uuid) -> bool {
+        let shunned = self.shunned.as_ref();
+        shunned.is_some_and(|shunned| shunned.contains(&account))
+    }
+}
+
+/// The accounts that an account has blocked or muted.
+pub async fn shunned(pool: &PgPool, account: Uuid) -> Result<HashSet<Uuid>> {
+    let query = sqlx::query_scalar("select events.shunned($1)").bind(account);
+    let shunned: Vec<Uuid> = database::one(pool, query).await?;
+    Ok(shunned.into_iter().collect())
 }
 
 impl Drop for Feed {
@@ -316,6 +363,7 @@ impl Drop for Feed {
         for topic in self.topics.keys() {
             self.gateway.hub.unsubscribe(&self.listener, topic);
         }
+        self.gateway.hub.leave(&self.listener);
         self.gateway
             .metrics
             .subscriptions
@@ -329,6 +377,7 @@ pub async fn tell(out: &mut impl Out, frame: &FromServer<'_>) -> Result<(), Clos
     let frame = Frame {
         text: frame.text().into(),
         position: Default::default(),
+        of: None,
     };
     out.send(frame).await
 }

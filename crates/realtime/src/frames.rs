@@ -78,6 +78,13 @@ pub enum FromServer<'a> {
     Authenticated {
         /// The account that the credentials stand for.
         account: Uuid,
+        /// How long to wait, in milliseconds, before coming back where the connection is lost.
+        retry_after_ms: u64,
+    },
+    /// The socket is closed next, for no fault of the client's.
+    Closing {
+        /// How long to wait, in milliseconds, before coming back: not all at once.
+        retry_after_ms: u64,
     },
     /// Events of the topic come from `position` on.
     Subscribed {
@@ -153,6 +160,10 @@ pub enum Close {
     TooLarge,
     /// A frame is not text.
     NotText,
+    /// A text is not UTF-8.
+    NotUtf8,
+    /// What came is no frame of RFC 6455, or is compressed, which was not agreed.
+    Malformed,
     /// Who may read what can't be told at the moment.
     Unavailable,
     /// The gateway stops: come back with `since`.
@@ -168,9 +179,16 @@ impl Close {
             Self::TooMany => 4409,
             Self::TooLarge => 4413,
             Self::NotText => 1003,
+            Self::NotUtf8 => 1007,
+            Self::Malformed => 1002,
             Self::Unavailable => 1013,
             Self::GoingAway => 1001,
         }
+    }
+
+    /// Whether the client did nothing wrong, and is to come back.
+    pub fn invites_back(self) -> bool {
+        matches!(self, Self::TooSlow | Self::Unavailable | Self::GoingAway)
     }
 
     /// The reason in words.
@@ -181,6 +199,8 @@ impl Close {
             Self::TooMany => "this account has too many sockets",
             Self::TooLarge => "a frame may have 64 KiB",
             Self::NotText => "frames are JSON text",
+            Self::NotUtf8 => "text is UTF-8",
+            Self::Malformed => "a frame as RFC 6455 has it, uncompressed",
             Self::Unavailable => "rights can't be looked up; come back with `since`",
             Self::GoingAway => "the server stops; come back with `since`",
         }

@@ -1,6 +1,6 @@
 //! Who listens to what: each event goes to the queues of those who subscribed to its topic.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
 
 use crate::metrics::Metrics;
-use crate::outbox::Event;
+use crate::outbox::{Concerned, Event};
+use crate::rights::Recheck;
 
 /// All events, for administrators.
 pub const ALL: &str = "all:all";
@@ -26,8 +27,10 @@ const QUEUED_BYTES: usize = 1 << 20;
 pub struct Frame {
     /// Its text.
     pub text: Utf8Bytes,
-    /// Where a reader stands that has seen it; empty for what is not kept.
+    /// Where a reader of all its topics stands that has seen it; empty where it stands as before.
     pub position: Utf8Bytes,
+    /// The account whose words or doing it shows.
+    pub of: Option<Uuid>,
 }
 
 /// The outbox is read for the first time within this, unless the database is gone.
@@ -35,12 +38,14 @@ const FIRST_LOOK_TRIES: u32 = 200;
 const FIRST_LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a listener is told.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Told {
     /// Something happened.
     Frame(Frame),
     /// Rights to this topic may have ended: ask again.
-    Recheck(Arc<str>),
+    Recheck(Arc<str>, Arc<Recheck>),
+    /// Whom the account has blocked may have changed: ask again.
+    Blocks,
 }
 
 /// The subscriptions of all sockets and streams.
@@ -57,6 +62,7 @@ struct Inner {
     /// What was handed out so far; `None` until the outbox was read for the first time.
     seen: Option<Seen>,
     topics: HashMap<Arc<str>, HashMap<u64, Subscription>>,
+    accounts: HashMap<Uuid, HashMap<u64, Arc<Listener>>>,
     next: u64,
 }
 
@@ -112,7 +118,7 @@ impl Listener {
     fn push(&self, told: Told) {
         let size = match &told {
             Told::Frame(frame) => frame.text.len(),
-            Told::Recheck(_) => 0,
+            Told::Recheck(..) | Told::Blocks => 0,
         };
         let waiting = self.bytes.fetch_add(size, Ordering::Relaxed);
         if waiting + size > QUEUED_BYTES || self.queue.try_send(told).is_err() {
@@ -140,15 +146,28 @@ impl Hub {
         let (queue, receiver) = mpsc::channel(QUEUED_FRAMES);
         let mut inner = self.lock();
         inner.next += 1;
-        let listener = Listener {
+        let listener = Arc::new(Listener {
             id: inner.next,
             account,
             queue,
             bytes: AtomicUsize::new(0),
             too_slow: AtomicBool::new(false),
             woken: Notify::new(),
-        };
-        (Arc::new(listener), receiver)
+        });
+        let of_account = inner.accounts.entry(account).or_default();
+        of_account.insert(listener.id, listener.clone());
+        (listener, receiver)
+    }
+
+    /// Tells a listener nothing more. Its subscriptions have ended before.
+    pub fn leave(&self, listener: &Listener) {
+        let mut inner = self.lock();
+        if let Some(of_account) = inner.accounts.get_mut(&listener.account) {
+            of_account.remove(&listener.id);
+            if of_account.is_empty() {
+                inner.accounts.remove(&listener.account);
+            }
+        }
     }
 
     /// Begins a subscription: everything after the answered point comes by the queue, nothing before it.
@@ -201,32 +220,27 @@ impl Hub {
     /// Hands out events.
     pub fn hand_out(&self, batch: &[(Event, String)], metrics: &Metrics) {
         let inner = self.lock();
+        let recheck = inner.recheck(batch);
         for (event, position) in batch {
+            if let Some(concerned) = event.access_changed() {
+                inner.ask_again(event, concerned, &recheck);
+                continue;
+            }
             let mut frame = None;
-            for topic in [event.topic.as_str(), ALL] {
-                let Some(of_topic) = inner.topics.get(topic) else {
-                    continue;
-                };
-                for subscription in of_topic.values() {
-                    if !event.is_for(subscription.listener.account) {
-                        continue;
-                    }
-                    if event.kind == "access.changed" {
-                        if event.changes_access_of(subscription.listener.account) {
-                            subscription.listener.push(Told::Recheck(topic.into()));
-                        }
-                    } else if wants(subscription.types.as_deref(), &event.kind) {
-                        let frame = frame.get_or_insert_with(|| event.frame(position));
-                        subscription.listener.push(Told::Frame(frame.clone()));
-                        metrics.delivered.inc();
-                    }
+            for subscription in inner.subscriptions(event) {
+                if event.is_for(subscription.listener.account)
+                    && wants(subscription.types.as_deref(), &event.kind)
+                {
+                    let frame = frame.get_or_insert_with(|| event.frame(position));
+                    subscription.listener.push(Told::Frame(frame.clone()));
+                    metrics.delivered.inc();
                 }
             }
         }
     }
 
-    /// Hands out what is not kept: typing and presence.
-    pub fn hand_out_ephemeral(&self, topic: &str, kind: &str, frame: &str) {
+    /// Hands out what is not kept: typing and presence of an account.
+    pub fn hand_out_ephemeral(&self, topic: &str, kind: &str, of: Uuid, frame: &str) {
         let inner = self.lock();
         let Some(of_topic) = inner.topics.get(topic) else {
             return;
@@ -234,6 +248,7 @@ impl Hub {
         let frame = Frame {
             text: frame.into(),
             position: Utf8Bytes::default(),
+            of: Some(of),
         };
         for subscription in of_topic.values() {
             if wants(subscription.types.as_deref(), kind) {
@@ -244,6 +259,56 @@ impl Hub {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Who listens to an event's topic, and who to all.
+    fn subscriptions(&self, event: &Event) -> impl Iterator<Item = &Subscription> {
+        let topics = [event.topic.as_str(), ALL].into_iter();
+        let found = topics.filter_map(|topic| self.topics.get(topic));
+        found.flat_map(HashMap::values)
+    }
+
+    /// The one question for all whose rights a batch may have ended.
+    fn recheck(&self, batch: &[(Event, String)]) -> Arc<Recheck> {
+        let mut pairs = HashSet::new();
+        for (event, _) in batch {
+            let Some(concerned) = event.access_changed() else {
+                continue;
+            };
+            for topic in [event.topic.as_str(), ALL] {
+                let Some((topic, of_topic)) = self.topics.get_key_value(topic) else {
+                    continue;
+                };
+                let accounts = of_topic.values().map(|one| one.listener.account);
+                let accounts = accounts.filter(|account| concerned.includes(*account));
+                pairs.extend(accounts.map(|account| (account, topic.clone())));
+            }
+        }
+        Recheck::of(pairs)
+    }
+
+    /// Has those ask again what they may see whom an `access.changed` concerns.
+    fn ask_again(&self, event: &Event, concerned: Concerned, recheck: &Arc<Recheck>) {
+        for topic in [event.topic.as_str(), ALL] {
+            let Some((topic, of_topic)) = self.topics.get_key_value(topic) else {
+                continue;
+            };
+            for subscription in of_topic.values() {
+                if concerned.includes(subscription.listener.account) {
+                    let told = Told::Recheck(topic.clone(), recheck.clone());
+                    subscription.listener.push(told);
+                }
+            }
+        }
+        // On its own topic it also says that blocks have changed, whether or not the account reads that.
+        let own = event.topic.strip_prefix("account:");
+        let own = own.and_then(|id| Uuid::try_parse(id).ok());
+        let listeners = own.and_then(|account| self.accounts.get(&account));
+        for listener in listeners.into_iter().flat_map(HashMap::values) {
+            listener.push(Told::Blocks);
+        }
     }
 }
 

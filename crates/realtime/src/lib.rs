@@ -6,19 +6,21 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
+use ipnet::IpNet;
 use prometheus::Registry;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
+mod database;
 mod ephemeral;
 mod feed;
 mod frames;
@@ -27,6 +29,7 @@ mod listener;
 mod metrics;
 mod outbox;
 mod request;
+mod rights;
 mod session;
 mod socket;
 mod stream;
@@ -40,6 +43,13 @@ use session::{Ended, Functions};
 /// Connections to the database; two of them listen.
 const CONNECTIONS: u32 = 8;
 
+/// After they were told that the gateway stops, sockets and streams have so long to end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Clients come back after a random time, of this at least, from a span that grows with their number.
+const SOONEST_RETRY_MS: u64 = 500;
+const SPREAD_MS: u64 = 2_000;
+const SPREAD_MS_EACH: u64 = 2;
+
 /// The body of a gateway's answer.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -52,6 +62,8 @@ pub struct Options {
     pub functions_url: String,
     /// Where browsers find the platform: pages of other origins may not use its cookie.
     pub public_url: String,
+    /// Proxies whose `X-Forwarded-For` is believed, as the functions have them: networks with commas.
+    pub trusted_proxies: String,
     /// What positions are sealed with, as the functions have it.
     pub position_key: [u8; 32],
     /// Bounds of sockets.
@@ -69,6 +81,10 @@ pub struct Limits {
     pub unsigned: usize,
     /// How long a socket may take to sign in.
     pub sign_in: Duration,
+    /// How often a socket is asked for a sign of life: a peer that is there answers pings.
+    pub ping_every: Duration,
+    /// Without a sign of life for so long the peer is gone: two pings and a bit.
+    pub gone_after: Duration,
 }
 
 impl Default for Limits {
@@ -78,6 +94,8 @@ impl Default for Limits {
             topics: 200,
             unsigned: 20,
             sign_in: Duration::from_secs(5),
+            ping_every: Duration::from_secs(25),
+            gone_after: Duration::from_secs(60),
         }
     }
 }
@@ -88,6 +106,7 @@ pub struct Gateway {
     pool: PgPool,
     functions: Functions,
     public_url: String,
+    proxies: Vec<IpNet>,
     position_key: [u8; 32],
     limits: Limits,
     metrics: Arc<Metrics>,
@@ -95,7 +114,7 @@ pub struct Gateway {
     ended: broadcast::Sender<Arc<Ended>>,
     stop: watch::Sender<bool>,
     accounts: Mutex<HashMap<Uuid, usize>>,
-    unsigned: Mutex<HashMap<IpAddr, usize>>,
+    unsigned: Mutex<HashMap<String, usize>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -108,6 +127,9 @@ impl Gateway {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(Duration::from_secs(5))
+            .idle_timeout(Duration::from_secs(30))
+            .test_before_acquire(false)
+            .before_acquire(database::is_alive)
             .connect_lazy(&options.database_url)
             .context("the database's address")?;
         let (hub, metrics) = (Arc::new(Hub::default()), Arc::new(Metrics::new(registry)?));
@@ -116,6 +138,7 @@ impl Gateway {
             pool: pool.clone(),
             functions: Functions::new(&options.functions_url),
             public_url: options.public_url.trim_end_matches('/').to_owned(),
+            proxies: client_address::networks(&options.trusted_proxies),
             position_key: options.position_key,
             limits: options.limits,
             metrics: metrics.clone(),
@@ -149,11 +172,28 @@ impl Gateway {
     /// Closes all sockets and streams, and follows the outbox no more.
     pub async fn stop(&self) {
         self.stop.send_replace(true);
-        // For the last words of the sockets.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // For the last words of the sockets. One whose peer is gone is not waited for.
+        let end = Instant::now() + LAST_WORDS;
+        while self.open() > 0 && Instant::now() < end {
+            sleep(Duration::from_millis(10)).await;
+        }
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         tasks.iter().for_each(JoinHandle::abort);
-        self.pool.close().await;
+        // It waits for all connections, also for those whose other end is gone without a word.
+        _ = timeout(LAST_WORDS, self.pool.close()).await;
+    }
+
+    /// How long a client is to wait before it comes back: each another time, so that they come one after another.
+    fn retry_after_ms(&self) -> u64 {
+        fastrand::u64(
+            SOONEST_RETRY_MS..SOONEST_RETRY_MS + SPREAD_MS.max(self.open() * SPREAD_MS_EACH),
+        )
+    }
+
+    /// Open sockets and streams.
+    fn open(&self) -> u64 {
+        let open = self.metrics.sockets.get() + self.metrics.streams.get();
+        u64::try_from(open).unwrap_or_default()
     }
 
     /// Counts a socket or stream of an account; `false` if it has too many.

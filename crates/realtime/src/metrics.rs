@@ -1,8 +1,11 @@
 //! What the gateway counts.
 
 use anyhow::Result;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
-use std::time::{SystemTime, UNIX_EPOCH};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The gateway's metrics.
 pub struct Metrics {
@@ -18,7 +21,35 @@ pub struct Metrics {
     pub slow: IntCounter,
     /// Failures to read the outbox.
     pub failures: IntCounter,
+    /// How long ago all that was committed had been handed out.
+    pub lag: Lag,
     latency: Histogram,
+}
+
+/// The time since the outbox was last read to its end. It grows while the database is gone, as nothing else does.
+#[derive(Clone)]
+pub struct Lag {
+    gauge: Gauge,
+    read: Arc<Mutex<Instant>>,
+}
+
+impl Lag {
+    /// Notes that the outbox was read to its end.
+    pub fn read(&self) {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+impl Collector for Lag {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauge.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let read = *self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        self.gauge.set(read.elapsed().as_secs_f64());
+        self.gauge.collect()
+    }
 }
 
 impl Metrics {
@@ -44,6 +75,14 @@ impl Metrics {
         );
         let latency = Histogram::with_opts(latency.buckets(buckets))?;
         registry.register(Box::new(latency.clone()))?;
+        let lag = Lag {
+            gauge: Gauge::new(
+                "gather_realtime_outbox_lag_seconds",
+                "Since the outbox was last read to its end",
+            )?,
+            read: Arc::new(Mutex::new(Instant::now())),
+        };
+        registry.register(Box::new(lag.clone()))?;
         Ok(Self {
             sockets: gauge("gather_realtime_sockets", "Open sockets")?,
             streams: gauge("gather_realtime_streams", "Open event streams")?,
@@ -63,12 +102,13 @@ impl Metrics {
                 "gather_realtime_outbox_failures_total",
                 "Failures to read the outbox",
             )?,
+            lag,
             latency,
         })
     }
 
     /// Notes how long an event took that was made at a time, in milliseconds since 1970.
-    pub fn lag(&self, created_at_ms: i64) {
+    pub fn delivered_after(&self, created_at_ms: i64) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
         self.latency

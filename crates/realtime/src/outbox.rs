@@ -14,6 +14,7 @@ use sqlx::postgres::{PgListener, PgPool};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
+use crate::database::{self, ANSWERS_WITHIN};
 use crate::frames::EventFrame;
 use crate::hub::{Frame, Hub, Seen, position_within};
 use crate::metrics::Metrics;
@@ -47,35 +48,37 @@ pub struct Event {
     pub kind: String,
     pub data: Box<RawValue>,
     pub audience: Option<Vec<Uuid>>,
-    /// The accounts that have blocked or muted whoever did it.
-    pub shunned_by: Option<Vec<Uuid>>,
+    /// The account whose words or actions it shows.
+    pub of: Option<Uuid>,
     pub created_at: String,
     /// The same in milliseconds since 1970.
     at: i64,
 }
 
-/// What an event says whose type is `access.changed`.
-#[derive(Deserialize)]
-struct AccessChanged {
-    /// Whose rights changed; null: anybody's.
+/// What an event says whose type is `access.changed`: whose rights changed; nobody in particular: anybody's.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub struct Concerned {
     account: Option<Uuid>,
+}
+
+impl Concerned {
+    /// Whether an account's rights may have changed.
+    pub fn includes(self, account: Uuid) -> bool {
+        self.account.is_none_or(|of| of == account)
+    }
 }
 
 impl Event {
     /// Whether an account may see it, of those that may read its topic.
     pub fn is_for(&self, account: Uuid) -> bool {
         let audience = self.audience.as_ref();
-        let shunned_by = self.shunned_by.as_ref();
         audience.is_none_or(|audience| audience.contains(&account))
-            && shunned_by.is_none_or(|shunned_by| !shunned_by.contains(&account))
     }
 
-    /// Of an `access.changed`: whether the rights of an account may have changed.
-    pub fn changes_access_of(&self, account: Uuid) -> bool {
-        let changed = serde_json::from_str::<AccessChanged>(self.data.get());
-        changed.map_or(true, |changed| {
-            changed.account.is_none_or(|of| of == account)
-        })
+    /// Whose rights an `access.changed` changes; `None`: it is another event.
+    pub fn access_changed(&self) -> Option<Concerned> {
+        (self.kind == "access.changed")
+            .then(|| serde_json::from_str(self.data.get()).unwrap_or_default())
     }
 
     /// The frame that tells it.
@@ -91,6 +94,7 @@ impl Event {
         Frame {
             text: serde_json::to_string(&frame).unwrap_or_default().into(),
             position: position.into(),
+            of: self.of,
         }
     }
 }
@@ -122,9 +126,7 @@ pub struct Now {
 
 /// Asks the database where it stands.
 pub async fn now(pool: &PgPool) -> Result<(Now, Seen)> {
-    let json: String = sqlx::query_scalar("select events.now()::text")
-        .fetch_one(pool)
-        .await?;
+    let json: String = database::one(pool, sqlx::query_scalar("select events.now()::text")).await?;
     let now: Now = serde_json::from_str(&json)?;
     let seen = Seen {
         epoch: now.epoch,
@@ -158,8 +160,12 @@ impl Outbox {
     }
 
     async fn follow_until_failure(&self, seen: &mut Option<Seen>) -> Result<()> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.listen("events").await?;
+        let listen = async {
+            let mut listener = PgListener::connect_with(&self.pool).await?;
+            listener.listen("events").await?;
+            anyhow::Ok(listener)
+        };
+        let mut listener = timeout(ANSWERS_WITHIN, listen).await??;
         let (now, begin) = now(&self.pool).await?;
         // Another database under the same address: where its readers stood means nothing there.
         let mut at = match seen.take().filter(|seen| seen.epoch == now.epoch) {
@@ -188,15 +194,14 @@ impl Outbox {
         let mut turn = None;
         loop {
             *kept = Some(at.clone());
-            let json: String = sqlx::query_scalar(
+            let query = sqlx::query_scalar(
                 "select events.read($1::text::pg_snapshot, $2::text::pg_snapshot, $3, $4)::text",
             )
             .bind(at.snapshot.to_string())
             .bind(until.as_ref().map(ToString::to_string))
             .bind(number)
-            .bind(BATCH)
-            .fetch_one(&self.pool)
-            .await?;
+            .bind(BATCH);
+            let json: String = database::one(&self.pool, query).await?;
             let (end, at_ms, events) = Read::parse(&json)?;
             if turn.is_none() && !events.is_empty() {
                 turn = Some(self.hub.handing_out.write().await);
@@ -208,7 +213,7 @@ impl Outbox {
                 .map(|event| {
                     let position = position_within(at, &end, event.number);
                     let position = position.seal(&self.position_key);
-                    self.metrics.lag(event.at);
+                    self.metrics.delivered_after(event.at);
                     (event, position)
                 })
                 .collect();
@@ -221,6 +226,7 @@ impl Outbox {
             at.at_ms = at_ms;
             self.hand_out(&batch).await;
             self.hub.stand_at(at.clone());
+            self.metrics.lag.read();
             return Ok(turn.is_some());
         }
     }
@@ -246,12 +252,11 @@ impl Outbox {
         at: &mut Seen,
         kept: &mut Option<Seen>,
     ) -> Result<()> {
-        sqlx::query(
-            "insert into events.sleeper (reader) values ($1) on conflict (reader) do update set since = now()",
-        )
-        .bind(self.reader)
-        .execute(&self.pool)
-        .await?;
+        let sleeps = sqlx::query_scalar::<_, i32>(
+            "insert into events.sleeper (reader) values ($1) on conflict (reader) do update set since = now()
+             returning 1",
+        );
+        database::one(&self.pool, sleeps.bind(self.reader)).await?;
         let mut polls = SLEEPING_POLLS.iter();
         let mut pause = Duration::ZERO;
         while !self.hand_out_new(at, kept).await? {
@@ -261,10 +266,12 @@ impl Outbox {
                 break;
             }
         }
-        sqlx::query("delete from events.sleeper where reader = $1")
-            .bind(self.reader)
-            .execute(&self.pool)
-            .await?;
+        let wakes = "delete from events.sleeper where reader = $1 returning 1";
+        database::all(
+            &self.pool,
+            sqlx::query_scalar::<_, i32>(wakes).bind(self.reader),
+        )
+        .await?;
         Ok(())
     }
 }

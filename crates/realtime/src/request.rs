@@ -1,8 +1,9 @@
 //! The gateway's requests: upgrades to sockets, event streams, and who is present.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use anyhow::Result as Asked;
 use bytes::Bytes;
 use futures::stream;
 use http::header::{
@@ -18,8 +19,9 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
 
+use crate::feed::shunned;
 use crate::session::{Credential, Session};
-use crate::{Body, Gateway, enter, leave, socket, stream as events};
+use crate::{Body, Gateway, database, enter, leave, socket, stream as events};
 
 /// The name of the session's cookie.
 const SESSION_COOKIE: &str = "__Host-gather-session";
@@ -147,9 +149,10 @@ impl Gateway {
             Some(credential) => Some(self.session(credential).await?),
             None => None,
         };
-        let unsigned = signed_in.is_none().then_some(peer.ip());
-        if let Some(address) = unsigned
-            && !enter(&self.unsigned, address, self.limits.unsigned)
+        let client = client_address::client(peer.ip(), headers, &self.proxies);
+        let unsigned = signed_in.is_none().then(|| client_address::counted(client));
+        if let Some(address) = &unsigned
+            && !enter(&self.unsigned, address.clone(), self.limits.unsigned)
         {
             return Err(Refusal(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -237,15 +240,16 @@ impl Gateway {
         let credential = self.credential(headers)?.ok_or(NOT_SIGNED_IN)?;
         let (_, session) = self.session(credential).await?;
         let topic = format!("channel:{channel}");
-        let readable: Result<bool, _> = sqlx::query_scalar("select events.may_read($1, $2)")
-            .bind(session.account)
-            .bind(&topic)
-            .fetch_one(&self.pool)
-            .await;
+        let readable = sqlx::query_scalar("select events.may_read($1, $2)");
+        let readable = readable.bind(session.account).bind(&topic);
+        let readable: Asked<bool> = database::one(&self.pool, readable).await;
         if !readable.map_err(|_| UNAVAILABLE)? {
             return Err(NOT_FOUND);
         }
-        let present = serde_json::to_vec(&self.ephemeral.present(&topic)).unwrap_or_default();
+        let shunned = shunned(&self.pool, session.account).await;
+        let shunned = shunned.map_err(|_| UNAVAILABLE)?;
+        let present = self.ephemeral.present(&topic, &shunned);
+        let present = serde_json::to_vec(&present).unwrap_or_default();
         let mut response = Response::new(Full::from(present).boxed_unsync());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -297,11 +301,11 @@ impl Gateway {
 }
 
 /// Counts a socket among its address's unsigned ones until it signs in or ends.
-pub struct Waiting(Arc<Gateway>, Option<IpAddr>);
+pub struct Waiting(Arc<Gateway>, Option<String>);
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(address) = self.1 {
+        if let Some(address) = self.1.take() {
             leave(&self.0.unsigned, address);
         }
     }

@@ -20,6 +20,8 @@ use tokio::sync::broadcast;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::database;
+
 /// A function answers within this, or the client is told to try again.
 const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 256 << 10;
@@ -159,14 +161,11 @@ pub async fn watch(pool: PgPool, ended: broadcast::Sender<Arc<Ended>>) {
     let mut since = None::<String>;
     loop {
         tokio::time::sleep(WATCH_EVERY).await;
-        let asked = sqlx::query_scalar::<_, String>(
+        let query = sqlx::query_scalar::<_, String>(
             "select identity.check_in($1::text::timestamptz, null, null, 'standard', 0, false)::text",
-        )
-        .bind(since.clone())
-        .fetch_one(&pool)
-        .await
-        .map_err(anyhow::Error::from)
-        .and_then(|json| Ok(serde_json::from_str::<Ended>(&json)?));
+        );
+        let asked = database::one(&pool, query.bind(since.clone())).await;
+        let asked = asked.and_then(|json| Ok(serde_json::from_str::<Ended>(&json)?));
         match asked {
             Ok(news) => {
                 since = Some(news.now.clone());

@@ -8,8 +8,10 @@ use http::Method;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, coding::CloseCode};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
@@ -25,10 +27,6 @@ use crate::{Gateway, stopping};
 /// The largest frame, after all its fragments are put together.
 const MAX_FRAME_BYTES: usize = 64 << 10;
 const BUFFER_BYTES: usize = 4 << 10;
-/// A peer that is there answers pings.
-const PING_EVERY: Duration = Duration::from_secs(25);
-/// Without a sign of life for so long the peer is gone: two pings and a bit.
-const GONE_AFTER: Duration = Duration::from_secs(60);
 /// For a frame to leave, and for the last words.
 const SEND_WITHIN: Duration = Duration::from_secs(20);
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
@@ -73,7 +71,28 @@ impl Wire {
             reason: why.reason().into(),
         };
         // The peer may be gone, or not read this either.
-        _ = timeout(CLOSE_WITHIN, self.stream.close(Some(frame))).await;
+        if timeout(CLOSE_WITHIN, self.stream.close(Some(frame)))
+            .await
+            .is_ok()
+        {
+            _ = timeout(CLOSE_WITHIN, self.hear_out(why)).await;
+        }
+    }
+
+    /// Reads until the peer closes, too. A connection that ended with bytes unread would be reset, and the peer might
+    /// never read why.
+    async fn hear_out(&mut self, why: Close) {
+        if matches!(why, Close::TooLarge | Close::Malformed | Close::NotUtf8) {
+            // What follows is not looked at as frames.
+            let mut rest = vec![0; 4096];
+            while matches!(self.stream.get_mut().read(&mut rest).await, Ok(1..)) {}
+        } else {
+            while let Some(Ok(message)) = self.stream.next().await {
+                if message.is_close() {
+                    break;
+                }
+            }
+        }
     }
 }
 
@@ -107,13 +126,28 @@ pub async fn serve(
             Err(why) => Err(why),
         },
     };
-    if let Err(why) = ended {
-        if why == Close::TooSlow {
-            gateway.metrics.slow.inc();
-        }
-        wire.close(why).await;
+    match ended {
+        // The peer has closed, and is answered in kind.
+        Ok(()) => _ = timeout(CLOSE_WITHIN, SinkExt::close(&mut wire.stream)).await,
+        Err(why) => say_why(&gateway, &mut wire, why).await,
     }
     gateway.metrics.sockets.dec();
+}
+
+/// Closes a socket, and says when to come back where the client did nothing wrong.
+async fn say_why(gateway: &Gateway, wire: &mut Wire, why: Close) {
+    if why == Close::TooSlow {
+        gateway.metrics.slow.inc();
+    }
+    if why.invites_back() {
+        let closing = FromServer::Closing {
+            retry_after_ms: gateway.retry_after_ms(),
+        };
+        // Whoever was too slow for events may be for this.
+        wire.listener = None;
+        _ = timeout(CLOSE_WITHIN, tell(wire, &closing)).await;
+    }
+    wire.close(why).await;
 }
 
 /// Waits for the first frame, which signs in.
@@ -164,6 +198,11 @@ fn read(message: Result<Message, Error>) -> Result<Option<Heard>, Close> {
         // Pings are answered by the library.
         Ok(_) => Ok(None),
         Err(Error::Capacity(_)) => Err(Close::TooLarge),
+        Err(Error::Utf8(_)) => Err(Close::NotUtf8),
+        Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+            Ok(Some(Heard::Closed))
+        }
+        Err(Error::Protocol(_)) => Err(Close::Malformed),
         Err(_) => Ok(Some(Heard::Closed)),
     }
 }
@@ -181,12 +220,16 @@ async fn run(
     let account = session.account;
     let mut feed = Feed::new(gateway.clone(), credential, session);
     wire.listener = Some(feed.listener.clone());
-    tell(wire, &FromServer::Authenticated { account }).await?;
+    let authenticated = FromServer::Authenticated {
+        account,
+        retry_after_ms: gateway.retry_after_ms(),
+    };
+    tell(wire, &authenticated).await?;
     if !topics.is_empty() {
         feed.subscribe(topics, None, None, wire).await?;
     }
     let mut stop = gateway.stop.subscribe();
-    let mut ping = interval(PING_EVERY);
+    let mut ping = interval(gateway.limits.ping_every);
     ping.reset();
     let mut heard = Instant::now();
     loop {
@@ -208,7 +251,7 @@ async fn run(
             () = feed.listener.woken.notified() => return Err(Close::TooSlow),
             () = sleep(lasts) => return Err(Close::NotSignedIn),
             _ = ping.tick() => {
-                if heard.elapsed() > GONE_AFTER {
+                if heard.elapsed() > gateway.limits.gone_after {
                     return Ok(());
                 }
                 wire.write(Message::Ping(Bytes::new())).await?;

@@ -16,8 +16,6 @@ use crate::{Gateway, stopping};
 /// Comments keep proxies from closing a stream in which nothing happens.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 const SEND_WITHIN: Duration = Duration::from_secs(20);
-/// Between a lost stream and the client's next try; clients spread it themselves.
-const RETRY: &str = "retry: 2000\n\n";
 
 struct Lines(mpsc::Sender<Bytes>);
 
@@ -69,7 +67,8 @@ async fn run(
     since: Option<String>,
     out: &mut Lines,
 ) -> Result<(), Close> {
-    out.write(RETRY.to_owned()).await?;
+    out.write(format!("retry: {}\n\n", gateway.retry_after_ms()))
+        .await?;
     feed.subscribe(topics, types, since.as_deref(), out).await?;
     let mut stop = gateway.stop.subscribe();
     let mut comment = interval(COMMENT_EVERY);

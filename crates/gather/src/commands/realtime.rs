@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::process::{Signals, runtime, start_logging};
 use crate::{
-    config::{Address, LogSettings, RealtimeListen},
+    config::{Address, LogSettings, RealtimeLimits, RealtimeListen, TrustedProxies},
     deployment::{Deployment, DeploymentSettings},
 };
 
@@ -22,6 +22,12 @@ pub struct Realtime {
     listen: RealtimeListen,
 
     #[command(flatten)]
+    proxies: TrustedProxies,
+
+    #[command(flatten)]
+    limits: RealtimeLimits,
+
+    #[command(flatten)]
     log: LogSettings,
 }
 
@@ -33,7 +39,13 @@ pub fn run(settings: &Realtime) -> Result<()> {
         let mut signals = Signals::new()?;
         let database = deployment.migrated_database().await?;
         let public_url = settings.address.own_public_url();
-        let realtime = deployment.start_realtime(&database, public_url.clone(), public_url)?;
+        let realtime = deployment.start_realtime(
+            &database,
+            public_url.clone(),
+            public_url,
+            &settings.proxies,
+            &settings.limits,
+        )?;
         let address = realtime.listen(settings.listen.realtime_listen).await?;
         tracing::info!(%address, "holding sockets");
         signals.next().await;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     admin, build,
-    config::{JobSettings, MailSettings, SandboxSettings},
+    config::{JobSettings, MailSettings, RealtimeLimits, SandboxSettings},
     database::{Database, check_for_functions},
     deployment::Deployment,
     realtime::Realtime,
@@ -35,6 +35,9 @@ pub struct Up {
 
     #[command(flatten)]
     sandbox: SandboxSettings,
+
+    #[command(flatten)]
+    realtime: RealtimeLimits,
 }
 
 /// Builds, migrates and serves.
@@ -77,7 +80,13 @@ impl Up {
         let variables =
             deployment.variables(functions, &database.url, &public_url, &sandbox_url)?;
         let own_url = format!("http://{}", reachable(listen));
-        let realtime = deployment.start_realtime(&database.url, own_url, public_url)?;
+        let realtime = deployment.start_realtime(
+            &database.url,
+            own_url,
+            public_url,
+            &functions.proxies,
+            &self.realtime,
+        )?;
         let components = &self.serve.components;
         let application = deployment.application(components, variables).await?;
         let routes = Realtime::routes(&realtime);

@@ -8,6 +8,15 @@ use ipnet::IpNet;
 
 use super::{HEADING, model::Model, parse::http_url, provider::Provider};
 
+/// The proxies that tell a client's address, to functions and gateways.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = HEADING)]
+pub struct TrustedProxies {
+    /// Networks of proxies whose X-Forwarded-For is believed: a list with commas, such as 10.0.0.0/8 [default: none]
+    #[arg(long, env = "GATHER_TRUSTED_PROXIES", default_value = "", hide_default_value = true, value_parser = networks)]
+    pub trusted_proxies: String,
+}
+
 /// Settings of the functions.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
@@ -21,9 +30,8 @@ pub struct FunctionSettings {
     )]
     pub cors_origins: String,
 
-    /// Networks of proxies whose X-Forwarded-For is believed: a list with commas, such as 10.0.0.0/8 [default: none]
-    #[arg(long, env = "GATHER_TRUSTED_PROXIES", default_value = "", hide_default_value = true, value_parser = networks)]
-    pub trusted_proxies: String,
+    #[command(flatten)]
+    pub(crate) proxies: TrustedProxies,
 
     /// Requests a minute of one account or address, by kind of endpoint: any of strict=60,standard=1200,relaxed=6000,bulk=60;
     /// or `off` [default: these]

@@ -18,7 +18,7 @@ mod sandbox;
 
 pub use address::{Address, Listen};
 pub use database::DatabaseSettings;
-pub use functions::FunctionSettings;
+pub use functions::{FunctionSettings, TrustedProxies};
 pub use jobs::JobSettings;
 pub use key::Key;
 pub use log::{LogFormat, LogSettings};
@@ -28,7 +28,7 @@ pub use parse::trusted_host;
 pub use process::{ComponentSettings, Drain, Grace};
 pub use project::{ManifestFile, Project};
 pub use provider::Provider;
-pub use realtime::RealtimeListen;
+pub use realtime::{RealtimeLimits, RealtimeListen};
 pub use sandbox::{SandboxListen, SandboxSettings};
 
 /// What the help puts above them.

@@ -1,4 +1,4 @@
-//! Where a gateway listens.
+//! Where a gateway listens, and how much it holds.
 
 use std::net::SocketAddr;
 
@@ -13,4 +13,28 @@ pub struct RealtimeListen {
     /// Where `gather realtime` listens
     #[arg(long, env = "GATHER_REALTIME_LISTEN", default_value = "127.0.0.1:3003")]
     pub realtime_listen: SocketAddr,
+}
+
+/// How much a gateway holds.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = HEADING)]
+pub struct RealtimeLimits {
+    /// Sockets and event streams of one account
+    #[arg(long, env = "GATHER_REALTIME_SOCKETS", default_value_t = realtime::Limits::default().sockets)]
+    pub realtime_sockets: usize,
+
+    /// Topics of one socket
+    #[arg(long, env = "GATHER_REALTIME_TOPICS", default_value_t = realtime::Limits::default().topics)]
+    pub realtime_topics: usize,
+}
+
+impl RealtimeLimits {
+    /// The bounds of sockets.
+    pub fn limits(&self) -> realtime::Limits {
+        realtime::Limits {
+            sockets: self.realtime_sockets,
+            topics: self.realtime_topics,
+            ..realtime::Limits::default()
+        }
+    }
 }
