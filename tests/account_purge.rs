@@ -25,6 +25,7 @@ async fn worker(server: &Server, state: &std::path::Path) -> Result<JobWorker> {
         cache_dir: e2e::root().join("target/compiled"),
         key_value_url: None,
         mail: host::MailOptions::default(),
+        trusted_hosts: std::collections::BTreeMap::new(),
         limits: Limits::default(),
         settings: quick(),
         metrics: Arc::new(Metrics::new()?),

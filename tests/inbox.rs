@@ -292,7 +292,7 @@ async fn settings_say_what_arrives() -> Result<()> {
         "moderation",
         "reply",
         "review",
-            "subscription",
+        "subscription",
         "webhook",
     ];
     let names: Vec<&String> = all.as_object().context("kinds")?.keys().collect();

@@ -6,6 +6,7 @@ pub mod errands;
 pub mod mailbox;
 pub mod people;
 pub mod publishing;
+pub mod receiver;
 pub mod spin;
 
 use ::sandbox::service::Service as Sandbox;
@@ -384,6 +385,28 @@ impl Server {
     /// # Errors
     /// It can't be started.
     pub async fn worker_mailing(&self, times: JobTimes, mail: MailOptions) -> Result<JobWorker> {
+        self.worker_with(times, mail, BTreeMap::new()).await
+    }
+
+    /// As [`Server::worker`], whose operator vouches for some receivers of webhooks.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub async fn worker_reaching(
+        &self,
+        times: JobTimes,
+        trusted_hosts: BTreeMap<String, SocketAddr>,
+    ) -> Result<JobWorker> {
+        self.worker_with(times, MailOptions::default(), trusted_hosts)
+            .await
+    }
+
+    async fn worker_with(
+        &self,
+        times: JobTimes,
+        mail: MailOptions,
+        trusted_hosts: BTreeMap<String, SocketAddr>,
+    ) -> Result<JobWorker> {
         let database_url = secrets::role_url(&self.database.admin, &master_key(), WORKER_ROLE)?;
         JobWorker::start(JobOptions {
             manifest: root().join("spin.toml"),
@@ -393,6 +416,7 @@ impl Server {
             cache_dir: root().join("target/compiled"),
             key_value_url: None,
             mail,
+            trusted_hosts,
             limits: Limits::default(),
             settings: times,
             metrics: Arc::new(Metrics::new()?),

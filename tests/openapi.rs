@@ -9,6 +9,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 fn generated() -> Result<String> {
     let document = guest::openapi::merge([
         channels::router().into_openapi(),
+        webhooks::router().into_openapi(),
         events::router().into_openapi(),
         identity::router().into_openapi(),
         inbox::router().into_openapi(),
@@ -203,6 +204,7 @@ async fn what_needs_a_token_says_so_and_refuses_without() -> Result<()> {
             "post /api/agents/authenticate",
             "post /api/agents/challenge",
             "post /api/agents/register",
+            "post /api/hooks/{source}/{token}",
             "post /api/sessions",
             "post /api/sessions/passkey",
             "post /api/sessions/passkey/options",

@@ -48,15 +48,15 @@ fn arrows_point_one_way() -> Result<()> {
         let allowed: &[&str] = match name.as_str() {
             "gather" => &["host", "realtime", "sandbox", "skill", "workspace-hack"],
             "realtime" => &["position"],
-            "host" => &["wasm"],
+            "host" => &["outgoing", "wasm"],
             "guest" | "skill" => &["strict-json"],
-            "sandbox" => &["skill", "strict-json", "wasm"],
+            "sandbox" => &["outgoing", "skill", "strict-json", "wasm"],
             "e2e" => &["gather", "host", "sandbox", "skill"],
             _ if ["/functions/", "/components/", "/fixtures/"]
                 .iter()
                 .any(|f| path.contains(f)) =>
             {
-                &["guest", "markdown", "position", "strict-json"]
+                &["guest", "markdown", "position", "strict-json", "webhook"]
             }
             _ => &[],
         };

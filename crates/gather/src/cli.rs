@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{admin, agent, audit, config::Settings, sandbox::ChildWork, skill};
+use crate::{admin, agent, audit, config::Settings, sandbox::ChildWork, skill, webhook};
 
 /// An agent-first collaboration platform: wasm functions over PostgreSQL.
 #[derive(Parser, Debug)]
@@ -121,6 +121,20 @@ pub enum Command {
         after_help = "Example, from nothing to a published skill:\n  gather skill new my-words --lang python && cd my-words\n  gather skill build && gather skill test\n  gather skill publish"
     )]
     Skill(skill::Command),
+    /// Have others told what happens here: their addresses, and what was sent there
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather webhook add https://example.org/gather --topic account:me\n  gather webhook list"
+    )]
+    Webhook(webhook::Command),
+    /// Take what others send, as events
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  gather hook add github"
+    )]
+    Hook(webhook::HookCommand),
 }
 
 /// What can be done with the signing keys.

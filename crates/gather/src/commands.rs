@@ -26,7 +26,7 @@ use crate::{
     realtime::{self, Realtime},
     sandbox,
     secrets::{self, Deployment, MasterKey},
-    serve, skill,
+    serve, skill, webhook,
 };
 
 /// Runs the command; `false` is a failure that has been explained already.
@@ -50,6 +50,8 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Audit(command)) => return runtime()?.block_on(audit::run(command)),
         Some(Command::Agent(command)) => agent::run(command)?,
         Some(Command::Skill(command)) => return skill::run(command),
+        Some(Command::Webhook(command)) => webhook::run(&command)?,
+        Some(Command::Hook(command)) => webhook::run_hook(&command)?,
     }
     Ok(true)
 }
@@ -294,6 +296,7 @@ fn function_variables(
         secrets::function_variables(&setup.manifest, database, &setup.key, deployment)?;
     variables.extend(settings.llm_variables()?);
     variables.extend(settings.oidc_variables()?);
+    variables.extend(settings.webhook_variables());
     Ok(variables)
 }
 

@@ -115,6 +115,10 @@ pub struct Settings {
     #[arg(long = "sandbox-host", env = "GATHER_SANDBOX_HOSTS", value_delimiter = ',', value_parser = trusted_host)]
     pub sandbox_hosts: Vec<(String, SocketAddr)>,
 
+    /// A host that webhooks may be sent to though it is in a private network, or speaks no TLS: name=address:port; may be given several times
+    #[arg(long = "webhook-host", env = "GATHER_WEBHOOK_HOSTS", value_delimiter = ',', value_parser = trusted_host)]
+    pub webhook_hosts: Vec<(String, SocketAddr)>,
+
     /// Object store for skills' components, such as s3://bucket/folder with the usual AWS_… variables [default: the database]
     #[arg(long, env = "GATHER_COMPONENTS_URL", hide_env_values = true)]
     pub components_url: Option<String>,
@@ -306,6 +310,16 @@ impl Settings {
         Ok(variables
             .map(|(name, value)| (name.to_owned(), value))
             .into())
+    }
+
+    /// What functions are told of the hosts that webhooks may be sent to beside public ones: their names.
+    pub fn webhook_variables(&self) -> BTreeMap<String, String> {
+        let names: Vec<_> = self
+            .webhook_hosts
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        BTreeMap::from([("webhook_hosts".to_owned(), names.join(","))])
     }
 
     /// How a worker works.

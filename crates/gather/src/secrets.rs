@@ -183,6 +183,7 @@ pub fn function_variables(
         ("link_key".to_owned(), key.derive(LINK)),
         ("position_key".to_owned(), key.derive(POSITION)),
         ("visitor_key".to_owned(), key.derive("visitor")),
+        ("webhook_key".to_owned(), key.derive("webhook")),
         (
             "cors_origins".to_owned(),
             deployment.cors_origins.to_owned(),
@@ -433,7 +434,8 @@ mod tests {
         );
         assert_eq!(variables["position_key"].len(), 64);
         assert_ne!(variables["position_key"], variables["visitor_key"]);
-        assert_eq!(variables.len(), 13);
+        assert_eq!(variables["webhook_key"].len(), 64);
+        assert_eq!(variables.len(), 14);
 
         let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
         let nowhere = Deployment {

@@ -82,6 +82,7 @@ pub async fn start_worker(
         key_value_url: settings.key_value_url.clone(),
         limits: Limits::default(),
         settings: settings.job_times(),
+        trusted_hosts: settings.webhook_hosts.iter().cloned().collect(),
         mail: settings.mail(),
         metrics,
         metrics_listen,

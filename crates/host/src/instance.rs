@@ -18,6 +18,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail};
 use futures::channel::oneshot::Sender;
+use outgoing::Outgoing;
 use std::{
     collections::BTreeMap,
     future::{pending, poll_fn},
@@ -75,6 +76,8 @@ pub struct Loader<'a> {
     pub scratch: &'a Path,
     /// How many threads serve.
     pub workers: usize,
+    /// The way out for components that are to reach public addresses only.
+    pub outgoing: Arc<Outgoing>,
     /// Sends mail, where queued work is done.
     pub mailer: Option<Arc<Mailer>>,
     /// What is counted.
@@ -169,6 +172,7 @@ impl Loader<'_> {
             app: self.app.clone(),
             database: self.pool_limits(component),
             blocking_database: limits.blocking_database,
+            outgoing: settings.public_only.then(|| self.outgoing.clone()),
             mail: self.mailer.clone().filter(|_| settings.mail),
         };
         Ok(Blueprint {

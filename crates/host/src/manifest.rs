@@ -121,6 +121,10 @@ pub struct Settings {
     pub max_body_bytes: Option<u64>,
     /// Requests at the same time; for queued work: jobs at the same time in one worker.
     pub concurrency: Option<usize>,
+    /// Whether its requests go to public addresses only, as they were checked, and to hosts that the operator vouches for;
+    /// for components that strangers tell where to go.
+    #[serde(default)]
+    pub public_only: bool,
     /// Whether it may send mail; queued work only.
     #[serde(default)]
     pub mail: bool,
@@ -132,6 +136,9 @@ pub struct Settings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobSettings {
+    /// Whether its jobs, which mostly wait for others, take no places of the worker, but up to `concurrency` of their own.
+    #[serde(default)]
+    pub own_places: bool,
     /// How often a job is tried before it is dead.
     #[serde(default = "default_attempts")]
     pub attempts: u32,

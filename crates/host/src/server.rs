@@ -252,6 +252,7 @@ async fn load(
             app: app.clone(),
             scratch: &scratch,
             workers: count,
+            outgoing: Arc::new(outgoing::Outgoing::new(None, BTreeMap::new())),
             mailer: None,
             metrics: metrics.clone(),
         };

@@ -10,6 +10,7 @@ use crate::{
     outbound::AllowedHosts,
 };
 use anyhow::Result;
+use outgoing::Outgoing;
 use std::{collections::BTreeMap, sync::Arc};
 use wasm::{Data, Views};
 use wasmtime::{
@@ -42,6 +43,8 @@ pub struct Rights {
     pub database: postgres::PoolLimits,
     /// Whether the database may be asked by calls that hold the instance.
     pub blocking_database: bool,
+    /// The only way of its requests out, where the component is to reach public addresses only.
+    pub outgoing: Option<Arc<Outgoing>>,
     /// Sends mail, if the component may.
     pub mail: Option<Arc<Mailer>>,
 }

@@ -28,7 +28,7 @@ pub use admission::{Bounds, Busy};
 pub use call::{End, Fault, Grant, Outcome, Skill, Usage, UsedPermissions};
 pub use compile::{CompileError, Work, child};
 pub use keys::{Backing, Granted};
-pub use network::Resolve;
+pub use outgoing::Resolve;
 pub use probe::{Finding, Probe, ProbeReport};
 pub use refused::{Reach, Reason, RefusedRequest};
 pub use runner::{LoadError, Options, Runner};

@@ -9,6 +9,30 @@ use guest::html;
 /// Every code, with what to do about it.
 const CODES: &[(&str, &str)] = &[
     (
+        "delivery-waiting",
+        "The delivery has not been given up and has not arrived: it will be sent without being asked for.",
+    ),
+    (
+        "hook-refused",
+        "Whoever sends to a hook signs with its secret, or shows it. Check the secret, that the body is signed as it is sent, and that the clock is right: a signature counts for five minutes.",
+    ),
+    (
+        "too-many-hooks",
+        "An account can have 50 hooks. Delete one first.",
+    ),
+    (
+        "too-many-secrets",
+        "Five secrets of a webhook count at most. A former one counts for a day; rotate again then.",
+    ),
+    (
+        "too-many-webhooks",
+        "An account can have 50 webhooks. Delete one first.",
+    ),
+    (
+        "webhook-disabled",
+        "Nothing is sent to a webhook that is disabled: its receiver said that it is gone, or took nothing for a day. Enable it first.",
+    ),
+    (
         "channel-archived",
         "The channel is archived: it can be read, and nothing in it changes. An owner can open it again.",
     ),

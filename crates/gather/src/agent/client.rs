@@ -189,6 +189,15 @@ impl Client {
         self.read(request.send(body))
     }
 
+    /// POST as the holder of `token`.
+    pub fn send(&self, path: &str, body: &Value, token: &str) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"));
+        self.read(request.send_json(body))
+    }
+
     /// POST; `idempotency_key` makes a repetition harmless.
     pub fn post(
         &self,

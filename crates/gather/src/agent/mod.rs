@@ -185,9 +185,9 @@ fn sign(options: &Sign) -> Result<()> {
     Ok(())
 }
 
-/// A client, and an access token of the chosen agent that is good now.
-pub(crate) fn signed_in(options: &Common) -> Result<(Client, String)> {
-    let (client, store) = meet(options, "gather skill publish")?;
+/// A client, and an access token of the chosen agent that is good now. `command` is what is being run.
+pub(crate) fn signed_in(options: &Common, command: &str) -> Result<(Client, String)> {
+    let (client, store) = meet(options, command)?;
     let (mut profile, _lock) = chosen(&store, options)?;
     authorised(&client, &store, &mut profile)?;
     let session = profile.session.context("the server gave no session")?;

@@ -92,6 +92,7 @@ mod tests {
 
     fn settings(schedule: &str) -> JobSettings {
         JobSettings {
+            own_places: false,
             attempts: 5,
             schedule: Some(schedule.to_owned()),
             catch_up_ms: 0,

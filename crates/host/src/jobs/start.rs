@@ -15,6 +15,7 @@ use crate::{
     metrics_listener, template,
 };
 use anyhow::{Context, Result, ensure};
+use outgoing::Outgoing;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -50,6 +51,8 @@ pub struct JobOptions {
     pub limits: Limits,
     /// How it works.
     pub settings: JobTimes,
+    /// Hosts that components which are to reach public addresses only may reach too, with their addresses.
+    pub trusted_hosts: BTreeMap<String, SocketAddr>,
     /// How components that may do so send mail.
     pub mail: MailOptions,
     /// Where it counts.
@@ -207,6 +210,7 @@ async fn load(options: JobOptions) -> Result<Worker> {
         app: Weak::new(),
         scratch: &options.state_dir.join("files"),
         workers: 1,
+        outgoing: Arc::new(Outgoing::new(None, options.trusted_hosts)),
         mailer: Some(Arc::new(mailer)),
         metrics: metrics.clone(),
     };
@@ -269,6 +273,7 @@ mod tests {
             state_dir: folder.path().join("state"),
             cache_dir: folder.path().join("compiled"),
             key_value_url: None,
+            trusted_hosts: BTreeMap::new(),
             limits: Limits::default(),
             settings: JobTimes::default(),
             mail,
