@@ -47,7 +47,7 @@ create table webhooks.delivery (
     attempts integer not null default 0,
     -- Of the last attempt: the status and the head of the answer, or why there was none.
     status integer,
-    answer text,
+    reply text,
     error text,
     duration_ms integer,
     attempted_at timestamptz,
@@ -58,7 +58,7 @@ create table webhooks.delivery (
     constraint delivery_event_key unique (webhook_id, event_id),
     constraint delivery_state_known check (state in ('waiting', 'delivered', 'dead')),
     constraint delivery_ended check ((ended_at is not null) = (state <> 'waiting')),
-    constraint delivery_answer_size check (char_length(answer) <= 1000),
+    constraint delivery_reply_size check (char_length(reply) <= 1000),
     constraint delivery_error_size check (char_length(error) <= 300)
 );
 create index delivery_webhook on webhooks.delivery (webhook_id, id);

@@ -3,8 +3,9 @@
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use e2e::{
-    Server,
+    Database, Server,
     agents::Agent,
+    component_file,
     errands::{WorkerProcess, quick},
     receiver::{Answer, Receiver, Taken},
 };
@@ -80,7 +81,8 @@ impl World {
         let (_, page) = self
             .call("GET", &format!("{webhook}/deliveries"), json!({}))
             .await?;
-        Ok(page["items"].as_array().context("items")?.clone())
+        let items = page["items"].as_array();
+        Ok(items.with_context(|| page.to_string())?.clone())
     }
 
     /// Waits until the newest delivery of a webhook is so.
@@ -102,7 +104,8 @@ impl World {
         let (_, page) = self
             .call("GET", "/api/inbox?kind=webhook", json!({}))
             .await?;
-        Ok(page["items"].as_array().context("items")?.clone())
+        let items = page["items"].as_array();
+        Ok(items.with_context(|| page.to_string())?.clone())
     }
 }
 
@@ -290,7 +293,7 @@ async fn receivers_that_misbehave_hold_up_nobody_and_are_tried_again() -> Result
             newest["state"] == "delivered"
         })
         .await?;
-    let head = taken["answer"].as_str().context("answer")?;
+    let head = taken["reply"].as_str().context("reply")?;
     assert!((1..=1000).contains(&head.len()) && head.starts_with("xxx"));
     let begin = Instant::now();
     while !world.deliveries(&private).await?.iter().any(no_answer) {
@@ -488,6 +491,33 @@ async fn what_its_owner_may_not_read_any_more_is_not_sent() -> Result<()> {
     Ok(())
 }
 
+/// A manifest with the one component: a worker compiles no more than it does.
+fn only_deliveries(database: &Database) -> String {
+    let source = component_file("webhook-delivery");
+    let port = database.admin.port().unwrap_or(5432);
+    format!(
+        r#"
+spin_manifest_version = 2
+[application]
+name = "deliveries"
+[variables]
+webhook_key = {{ required = true, secret = true }}
+webhook_delivery_database_url = {{ required = true, secret = true }}
+[component.webhook-delivery]
+source = {source:?}
+allowed_outbound_hosts = ["postgres://127.0.0.1:{port}", "http://*:*"]
+[component.webhook-delivery.variables]
+database_url = "{{{{ webhook_delivery_database_url }}}}"
+webhook_key = "{{{{ webhook_key }}}}"
+[component.webhook-delivery.tool.gather]
+role = "gather_webhook_delivery"
+public_only = true
+concurrency = 16
+job = {{ attempts = 100, own_places = true }}
+"#
+    )
+}
+
 #[tokio::test]
 async fn killed_workers_lose_no_delivery_and_broken_receivers_delay_no_other() -> Result<()> {
     let mut receivers = vec![];
@@ -515,7 +545,8 @@ async fn killed_workers_lose_no_delivery_and_broken_receivers_delay_no_other() -
         arguments.extend(["--webhook-host".to_owned(), format!("{name}={address}")]);
     }
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    let manifest = e2e::root().join("spin.toml");
+    let manifest = folder.path().join("spin.toml");
+    std::fs::write(&manifest, only_deliveries(&world.server.database))?;
     let start =
         || WorkerProcess::start(&world.server.database, &manifest, folder.path(), &arguments);
     let mut workers = vec![start()?, start()?];

@@ -7,7 +7,7 @@
 create or replace function webhooks.end_attempt(
     delivery uuid,
     status integer,
-    answer text,
+    reply text,
     error text,
     duration_ms integer,
     retry_after_ms bigint
@@ -27,7 +27,7 @@ begin
         return null;
     end if;
     update webhooks.delivery e
-    set status = end_attempt.status, answer = left(end_attempt.answer, 1000), error = left(end_attempt.error, 300),
+    set status = end_attempt.status, reply = left(end_attempt.reply, 1000), error = left(end_attempt.error, 300),
         duration_ms = end_attempt.duration_ms,
         state = case when arrived then 'delivered' else e.state end,
         ended_at = case when arrived then clock_timestamp() end

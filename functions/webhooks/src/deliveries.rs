@@ -26,8 +26,8 @@ pub struct Delivery {
     attempts: u32,
     /// The status of the last answer; null: there was none.
     status: Option<u16>,
-    /// The head of the last answer.
-    answer: Option<String>,
+    /// The head of the last answer's body.
+    reply: Option<String>,
     /// Why there was no answer, or why nothing was sent.
     error: Option<String>,
     /// How long the last attempt took.
@@ -106,7 +106,7 @@ pub async fn list(
     let deliveries: Vec<Delivery> = match state {
         Some(state) => {
             db.many(
-                "select id, event_id as event, type, topic, state, attempts, status, answer, error, duration_ms,
+                "select id, event_id as event, type, topic, state, attempts, status, reply, error, duration_ms,
                     attempted_at, created_at, ended_at
                  from delivery where webhook_id = $1 and state = $4 and ($2::uuid is null or id < $2)
                  order by id desc limit $3",
@@ -116,7 +116,7 @@ pub async fn list(
         }
         None => {
             db.many(
-                "select id, event_id as event, type, topic, state, attempts, status, answer, error, duration_ms,
+                "select id, event_id as event, type, topic, state, attempts, status, reply, error, duration_ms,
                     attempted_at, created_at, ended_at
                  from delivery where webhook_id = $1 and ($2::uuid is null or id < $2)
                  order by id desc limit $3",
@@ -183,7 +183,7 @@ pub async fn test(db: Db, caller: Caller, Path(webhook): Path<Uuid>) -> Result<R
 async fn accepted(db: &Db, delivery: Uuid) -> Result<Response> {
     let delivery: Delivery = db
         .one(
-            "select id, event_id as event, type, topic, state, attempts, status, answer, error, duration_ms,
+            "select id, event_id as event, type, topic, state, attempts, status, reply, error, duration_ms,
                 attempted_at, created_at, ended_at
              from delivery where id = $1",
             args![delivery],

@@ -297,6 +297,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn places_of_its_own_are_so_many() {
+        let settings = "mail = true\njob = { own_places = true }";
+        let error = refusal(settings, MailOptions::default()).await;
+        assert!(error.contains("needs `concurrency`"), "{error}");
+        let settings = "mail = true\nconcurrency = 2\njob = { own_places = true }";
+        let error = refusal(settings, MailOptions::default()).await;
+        assert!(error.contains("must export `run`"), "{error}");
+    }
+
+    #[tokio::test]
     async fn a_bad_mail_server_is_said_at_start_without_its_password() {
         let mail = MailOptions {
             smtp_url: Some("smtp://me:hunter2@host?tls=yes".to_owned()),
