@@ -48,10 +48,11 @@ begin
     return jsonb_build_object('send', jsonb_build_object('delivery', d.id, 'webhook', w.id, 'url', w.url,
         'versions', (select jsonb_agg(s.version order by s.version desc) from webhooks.secret s
             where s.webhook_id = w.id and (s.until is null or s.until > now())),
-        'body', coalesce(
-            jsonb_build_object('id', event -> 'id', 'type', event -> 'type', 'topic', event -> 'topic',
-                'timestamp', event -> 'created_at', 'actor', event -> 'actor', 'data', event -> 'data'),
-            jsonb_build_object('type', d.type, 'timestamp', d.created_at, 'data', jsonb_build_object('webhook', w.id)))::text));
+        'body', case when d.event is null
+            then jsonb_build_object('type', d.type, 'timestamp', d.created_at, 'data', jsonb_build_object('webhook', w.id))
+            else jsonb_build_object('id', event -> 'id', 'type', event -> 'type', 'topic', event -> 'topic',
+                'timestamp', event -> 'created_at', 'actor', event -> 'actor', 'data', event -> 'data')
+            end::text));
 end
 $$;
 grant execute on function webhooks.begin_attempt to gather_webhook_delivery;
