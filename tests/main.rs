@@ -51,6 +51,7 @@ mod random_components;
 mod rate_limits;
 mod realtime;
 mod realtime_clients;
+mod realtime_crowd;
 mod realtime_faults;
 mod realtime_rights;
 mod repository;

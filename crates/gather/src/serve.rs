@@ -10,7 +10,7 @@ use host::{
 use url::Url;
 
 use crate::{
-    config::{ComponentSettings, JobSettings},
+    config::{ComponentSettings, JobSettings, WebhookSettings},
     manifest::WORKER_ROLE,
     secrets::{self, MasterKey},
 };

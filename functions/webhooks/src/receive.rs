@@ -51,7 +51,7 @@ struct Delivery {
 #[utoipa::path(
     post, path = "/api/hooks/{source}/{token}", tag = "hooks", operation_id = "receive",
     params(("source" = Source, Path), ("token" = String, Path)),
-    request_body(content = Value, content_type = "application/json"),
+    request_body(content = Object, content_type = "application/json"),
     responses(
         (status = 202, body = Received),
         (status = 400, description = "`malformed-json`"),
