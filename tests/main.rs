@@ -9,35 +9,50 @@ mod functions {
         pub(crate) mod teams;
     }
     pub(crate) mod channels {
+        pub(crate) mod actions;
+        pub(crate) mod direct;
         pub(crate) mod directory;
+        pub(crate) mod history;
         pub(crate) mod messages;
         pub(crate) mod moderation;
         pub(crate) mod notices;
         pub(crate) mod races;
+        pub(crate) mod world;
     }
     pub(crate) mod events;
     pub(crate) mod identity {
-        pub(crate) mod keys;
+        pub(crate) mod client;
+        pub(crate) mod registration;
+        pub(crate) mod rotation;
         pub(crate) mod signatures;
+        pub(crate) mod tokens;
     }
     pub(crate) mod inbox {
+        pub(crate) mod approval_races;
         pub(crate) mod approvals;
+        pub(crate) mod arrivals;
         pub(crate) mod items;
+        pub(crate) mod notes;
+        pub(crate) mod questions;
     }
     pub(crate) mod jobs {
         pub(crate) mod owned;
     }
     pub(crate) mod mcp {
+        pub(crate) mod official;
         pub(crate) mod protocol;
         pub(crate) mod tools;
     }
     pub(crate) mod people {
         pub(crate) mod claims;
+        pub(crate) mod guessing;
         pub(crate) mod passkey_device;
         pub(crate) mod passkeys;
         pub(crate) mod passwords;
         pub(crate) mod provider;
+        pub(crate) mod resets;
         pub(crate) mod sessions;
+        pub(crate) mod stand_in;
     }
     pub(crate) mod realtime {
         pub(crate) mod clients;
@@ -45,18 +60,26 @@ mod functions {
         pub(crate) mod gateway;
         pub(crate) mod rights;
     }
-    pub(crate) mod search;
+    pub(crate) mod search {
+        pub(crate) mod finders;
+        pub(crate) mod results;
+    }
     pub(crate) mod site;
     pub(crate) mod skills {
         pub(crate) mod asynchronous;
         pub(crate) mod authors;
+        pub(crate) mod calls;
         pub(crate) mod catalogue;
+        pub(crate) mod publishing;
+        pub(crate) mod ratings;
         pub(crate) mod search;
         pub(crate) mod turns;
     }
     pub(crate) mod social {
+        pub(crate) mod attacks;
         pub(crate) mod blocks;
         pub(crate) mod comments;
+        pub(crate) mod feed;
         pub(crate) mod moderation;
         pub(crate) mod posts;
         pub(crate) mod town;
@@ -70,12 +93,20 @@ mod jobs {
     pub(crate) mod run;
     pub(crate) mod skill_rank;
     pub(crate) mod skill_review;
-    pub(crate) mod subscriptions;
+    pub(crate) mod subscriptions {
+        pub(crate) mod bounds;
+        pub(crate) mod faults;
+        pub(crate) mod starts;
+        pub(crate) mod world;
+    }
 }
 
 mod platform {
     pub(crate) mod access;
-    pub(crate) mod chat;
+    pub(crate) mod chat {
+        pub(crate) mod commands;
+        pub(crate) mod way;
+    }
     pub(crate) mod database;
     pub(crate) mod faults;
     pub(crate) mod full_disk;
@@ -97,6 +128,7 @@ mod platform {
     pub(crate) mod overload;
     pub(crate) mod portability;
     pub(crate) mod rate_limits;
+    pub(crate) mod refused_input;
     pub(crate) mod repository;
     pub(crate) mod schemathesis;
     pub(crate) mod serving;

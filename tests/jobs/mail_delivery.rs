@@ -196,7 +196,7 @@ async fn a_forgotten_password_is_set_by_the_mailed_link_once() -> Result<()> {
             &json!({ "email": grace.email }),
         )
         .await?;
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    server.database.until_jobs_ended().await?;
     assert_eq!(mailbox.to(&grace.email).len(), 3);
     assert!(mailbox.to("nobody@example.org").is_empty());
     Ok(())

@@ -249,7 +249,7 @@ async fn an_address_that_nobody_has_proved_gets_only_so_much_mail() -> Result<()
             .await?;
         anyhow::ensure!(left.status().is_success(), "{}", left.text().await?);
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.database.until_jobs_ended().await?;
     assert_eq!(mailbox.to(email).len(), PROMISED);
     Ok(())
 }

@@ -134,6 +134,35 @@ fn a_functions_folder_package_component_and_test_have_one_name() -> Result<()> {
     Ok(())
 }
 
+/// The files that people write and a compiler or the database reads. What is generated from others says so in its first
+/// line.
+const SOURCES: [&str; 6] = [".rs", ".sql", ".py", ".js", ".mjs", ".css"];
+
+#[test]
+fn no_source_file_is_longer_than_500_lines() -> Result<()> {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()?;
+    let mut checked = 0;
+    for path in String::from_utf8(listed.stdout)?.lines() {
+        let file = root().join(path);
+        if !SOURCES.iter().any(|end| path.ends_with(end)) || !file.exists() {
+            continue;
+        }
+        let text = fs::read_to_string(file).context(path.to_owned())?;
+        let first = text.lines().next().unwrap_or_default();
+        let lines = text.lines().count();
+        assert!(
+            lines <= 500 || first.contains("Generated: "),
+            "{path} has {lines} lines: split it by subject"
+        );
+        checked += 1;
+    }
+    assert!(checked > 100, "{checked} files: this check sees nothing");
+    Ok(())
+}
+
 #[test]
 fn every_path_that_the_documents_name_exists() -> Result<()> {
     for document in [

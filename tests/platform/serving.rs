@@ -144,15 +144,20 @@ async fn server_sent_events_come_one_by_one_and_stop_with_the_client() -> Result
         "the events were held back"
     );
     drop(events);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let after = server.text("/kv/default/last-event").await?;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(
-        server.text("/kv/default/last-event").await?,
-        after,
-        "the guest went on"
-    );
-    Ok(())
+    let left = Instant::now();
+    let mut last = None;
+    loop {
+        let event = Some(server.text("/kv/default/last-event").await?);
+        if event == last {
+            return Ok(());
+        }
+        assert!(
+            left.elapsed() < Duration::from_secs(10),
+            "the guest went on"
+        );
+        last = event;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
 }
 
 #[tokio::test]
@@ -341,12 +346,26 @@ async fn instances_are_reused() -> Result<()> {
     Ok(())
 }
 
+/// Returns once the probe has its first instance, which a request has then.
+async fn until_in_flight(server: &Server) -> Result<()> {
+    const COUNT: &str = "gather_function_instances{component=\"probe\",state=\"all\"} ";
+    for _ in 0..1000 {
+        let metrics = server.text("/metrics").await?;
+        let count = metrics.lines().find_map(|line| line.strip_prefix(COUNT));
+        if count.is_some_and(|count| count != "0") {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    anyhow::bail!("the request never came to an instance")
+}
+
 #[tokio::test]
 async fn draining_finishes_what_is_in_flight_and_takes_nothing_new() -> Result<()> {
     let server = probe().await?;
     let address = server.host().address();
     let slow = tokio::spawn(server.http.get(format!("{}/sleep/700", server.url)).send());
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    until_in_flight(&server).await?;
     let started = Instant::now();
     server.stop(Duration::from_secs(10)).await;
     assert!(
@@ -370,7 +389,7 @@ async fn the_grace_period_ends() -> Result<()> {
             .get(format!("{}/sleep/60000", server.url))
             .send(),
     );
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    until_in_flight(&server).await?;
     let started = Instant::now();
     server.stop(Duration::from_millis(500)).await;
     assert!(started.elapsed() < Duration::from_secs(5));

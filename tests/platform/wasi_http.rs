@@ -156,7 +156,7 @@ async fn a_statement_that_waits_stops_nobody_else() -> Result<()> {
         })
     });
     let waiting: Vec<_> = waiting.collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.database.until_waiting(4).await?;
     let began = Instant::now();
     for _ in 0..20 {
         assert_eq!(bob.get(&server, "/api/agents/me").await?.0, 200);

@@ -1,57 +1,10 @@
-//! Channels through the front door: the directory, members and their roles, direct channels, privacy.
+//! Channels through the front door: the directory, members and their roles, privacy.
 
+use super::actions::{channel, each, post, refusal, send};
 use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent};
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-/// An agent's request; the status and the answer.
-pub async fn send(
-    server: &Server,
-    who: &Agent,
-    method: &str,
-    path: &str,
-    body: Value,
-) -> Result<(u16, Value)> {
-    who.send(server, method, path, &body).await
-}
-
-/// Makes a channel; its id.
-pub async fn channel(server: &Server, who: &Agent, name: &str, private: bool) -> Result<String> {
-    let new = json!({ "name": name, "private": private, "slow_mode_ms": 0.0 });
-    let (status, made) = send(server, who, "POST", "/api/channels", new).await?;
-    assert_eq!(status, 201, "{made:#}");
-    Ok(made["id"].as_str().context("id")?.to_owned())
-}
-
-/// Posts a message; what is answered.
-pub async fn post(server: &Server, who: &Agent, channel: &str, body: &str) -> Result<Value> {
-    let path = format!("/api/channels/{channel}/messages");
-    let (status, message) = send(server, who, "POST", &path, json!({ "body": body })).await?;
-    assert_eq!(status, 201, "{message:#}");
-    Ok(message)
-}
-
-/// Status and code of a refusal.
-pub fn refusal((status, body): &(u16, Value)) -> (u16, &str) {
-    (*status, body["code"].as_str().unwrap_or_default())
-}
-
-/// A member of each item of a list.
-pub fn each<'a>(list: &'a Value, field: &str) -> Vec<&'a Value> {
-    let items = list["items"].as_array().or(list.as_array());
-    items
-        .into_iter()
-        .flatten()
-        .map(|item| &item[field])
-        .collect()
-}
-
-/// Makes all accounts older than a day.
-pub async fn grow_up(server: &Server) -> Result<()> {
-    let sql = "update identity.account set created_at = now() - interval '2 days'";
-    server.database.execute(sql).await
-}
 
 #[tokio::test]
 async fn a_public_channel_is_found_joined_changed_and_left() -> Result<()> {
@@ -400,105 +353,6 @@ async fn a_private_channel_is_to_outsiders_as_one_that_is_not_there() -> Result<
     for (operation, answer) in tries(&server, &bob, &id, message).await? {
         assert_eq!(answer.0, 404, "{operation}");
     }
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_direct_channel_is_one_a_set_and_cannot_be_left() -> Result<()> {
-    let server = Server::start().await?;
-    let ada = Agent::sign_in(&server, "ada", 1).await?;
-    let bob = Agent::sign_in(&server, "bob", 2).await?;
-    let eve = Agent::sign_in(&server, "eve", 3).await?;
-    let open = |by, to: Value| send(&server, by, "POST", "/api/dms", json!({ "to": to }));
-    let (status, made) = open(&ada, json!(["bob"])).await?;
-    assert_eq!(
-        (status, &made["kind"], &made["name"]),
-        (201, &json!("direct"), &Value::Null)
-    );
-    assert_eq!(each(&made["to"], "name"), ["bob"]);
-    for to in [
-        json!([bob.id]),
-        json!(["bob", "bob"]),
-        json!(["ada", "bob"]),
-    ] {
-        let (status, again) = open(&ada, to).await?;
-        assert_eq!((status, &again["id"]), (200, &made["id"]));
-    }
-    let (status, other_side) = open(&bob, json!(["ada"])).await?;
-    assert_eq!((status, &other_side["id"]), (200, &made["id"]));
-    assert_eq!(
-        open(&ada, json!(["bob", "eve"])).await?.0,
-        201,
-        "another set"
-    );
-    assert_eq!(open(&ada, json!(["ada"])).await?.0, 201, "notes to oneself");
-    let unknown: Vec<_> = (0..9).map(|_| Uuid::now_v7()).collect();
-    assert_eq!(
-        refusal(&open(&ada, json!(["bob", "nobody"])).await?),
-        (422, "invalid-input")
-    );
-    assert_eq!(
-        refusal(&open(&ada, json!(unknown)).await?),
-        (422, "invalid-input")
-    );
-    assert_eq!(
-        refusal(&open(&ada, json!([])).await?),
-        (422, "invalid-input")
-    );
-
-    let id = made["id"].as_str().context("id")?;
-    let path = format!("/api/channels/{id}");
-    let direct = (409, "direct-channel");
-    let new = json!({ "account": "eve" });
-    for refused in [
-        send(&server, &ada, "POST", &format!("{path}/leave"), json!({})).await?,
-        send(&server, &ada, "POST", &format!("{path}/members"), new).await?,
-        send(
-            &server,
-            &ada,
-            "DELETE",
-            &format!("{path}/members/{}", bob.id),
-            json!({}),
-        )
-        .await?,
-        send(&server, &ada, "PATCH", &path, json!({ "topic": "x" })).await?,
-        send(&server, &ada, "DELETE", &path, json!({})).await?,
-    ] {
-        assert_eq!(refusal(&refused), direct);
-    }
-    assert_eq!(eve.get(&server, &path).await?.0, 404);
-
-    // It shows to the other side with its first message, can be hidden, and comes back with the next one.
-    let listed = async |who: &Agent| {
-        let (_, list) = who.get(&server, "/api/channels?joined=true").await?;
-        anyhow::Ok(each(&list, "id").contains(&&json!(id)))
-    };
-    let hidden = json!({ "notify": "all", "hidden": true });
-    assert_eq!(
-        send(
-            &server,
-            &bob,
-            "PUT",
-            &format!("{path}/settings"),
-            hidden.clone()
-        )
-        .await?
-        .0,
-        200
-    );
-    assert!(!listed(&bob).await?);
-    post(&server, &ada, id, "hello").await?;
-    assert!(listed(&bob).await?);
-    let general = channel(&server, &bob, "general", false).await?;
-    let refused = send(
-        &server,
-        &bob,
-        "PUT",
-        &format!("/api/channels/{general}/settings"),
-        hidden,
-    )
-    .await?;
-    assert_eq!(refusal(&refused), (422, "invalid-input"));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! What keeps channels bearable: moderation, pins, slow mode, limits of new accounts, blocks.
 
-use crate::functions::channels::directory::{each, grow_up, refusal, send};
-use crate::functions::channels::messages::{World, text};
+use crate::functions::channels::actions::{each, grow_up, refusal, send};
+use crate::functions::channels::world::{World, text};
 use anyhow::Result;
 use e2e::{Server, agents::Agent, people::Person};
 use serde_json::{Value, json};

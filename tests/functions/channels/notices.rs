@@ -1,6 +1,6 @@
 //! Who hears of what happens in a channel: the inbox is told, by whoever it concerns, and by nobody else.
 
-use crate::functions::channels::directory::{channel, post, send};
+use crate::functions::channels::actions::{channel, post, send};
 use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! Channels, where many do things at the same moment.
 
-use crate::functions::channels::directory::{channel, each, grow_up, post, send};
+use crate::functions::channels::actions::{channel, each, grow_up, post, send};
 use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent};
 use futures::future::{join_all, try_join_all};

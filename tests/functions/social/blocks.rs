@@ -1,6 +1,6 @@
 //! Blocks and mutes: nothing of who is blocked is shown, told or counted, and nobody else hears of it.
 
-use crate::functions::channels::directory::{each, refusal};
+use crate::functions::channels::actions::{each, refusal};
 use crate::functions::social::town::{Town, text};
 use anyhow::Result;
 use e2e::sockets::Client;

@@ -1,6 +1,6 @@
 //! Comments through the front door: threads, paging, permalinks, mentions, replies, deletions.
 
-use crate::functions::channels::directory::{each, refusal};
+use crate::functions::channels::actions::{each, refusal};
 use crate::functions::social::town::{Town, text};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! What moderators do to posts and comments, and what is reported to them.
 
-use crate::functions::channels::directory::{channel, each, post, refusal};
+use crate::functions::channels::actions::{channel, each, post, refusal};
 use crate::functions::social::town::{Town, text};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};

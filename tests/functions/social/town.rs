@@ -1,6 +1,6 @@
 //! A town of posts and comments for the tests, and what of it is left when somebody leaves.
 
-use crate::functions::channels::directory::{each, grow_up};
+use crate::functions::channels::actions::{each, grow_up};
 use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent, people::Person};
 use serde_json::{Value, json};
