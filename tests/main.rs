@@ -56,6 +56,7 @@ mod functions {
     }
     pub(crate) mod realtime {
         pub(crate) mod clients;
+        pub(crate) mod crowd;
         pub(crate) mod faults;
         pub(crate) mod gateway;
         pub(crate) mod rights;
@@ -84,6 +85,10 @@ mod functions {
         pub(crate) mod posts;
         pub(crate) mod town;
     }
+    pub(crate) mod webhooks {
+        pub(crate) mod hooks;
+        pub(crate) mod owned;
+    }
 }
 
 mod jobs {
@@ -97,6 +102,11 @@ mod jobs {
         pub(crate) mod bounds;
         pub(crate) mod faults;
         pub(crate) mod starts;
+        pub(crate) mod world;
+    }
+    pub(crate) mod webhook_delivery {
+        pub(crate) mod deliveries;
+        pub(crate) mod faults;
         pub(crate) mod world;
     }
 }

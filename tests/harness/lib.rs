@@ -8,6 +8,7 @@ pub mod errands;
 pub mod mailbox;
 pub mod people;
 pub mod publishing;
+pub mod receiver;
 mod server;
 pub mod sockets;
 pub mod spin;

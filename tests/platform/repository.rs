@@ -48,18 +48,18 @@ fn arrows_point_one_way() -> Result<()> {
         let allowed: &[&str] = match name.as_str() {
             "gather" => &["host", "realtime", "sandbox", "skill", "workspace-hack"],
             "realtime" => &["client-address", "position"],
-            "host" => &["wasm"],
+            "host" => &["outgoing", "wasm"],
             "guest" => &["client-address", "strict-json"],
             "skill" => &["strict-json"],
             "principal" => &["guest"],
             "identity" | "people" | "accounts" => &["guest", "principal", "strict-json"],
-            "sandbox" => &["skill", "strict-json", "wasm"],
+            "sandbox" => &["outgoing", "skill", "strict-json", "wasm"],
             "e2e" => &["gather", "host", "sandbox", "skill"],
             _ if ["/functions/", "/components/", "/fixtures/"]
                 .iter()
                 .any(|f| path.contains(f)) =>
             {
-                &["guest", "markdown", "position", "strict-json"]
+                &["guest", "markdown", "position", "strict-json", "webhook"]
             }
             _ => &[],
         };

@@ -94,7 +94,14 @@ impl Up {
         let metrics = WorkerMetrics::Of(&host);
         let mail = self.mail_options();
         let worker = deployment
-            .start_worker(application, &database.url, &self.jobs, mail, metrics)
+            .start_worker(
+                application,
+                &database.url,
+                &self.jobs,
+                &functions.webhooks,
+                mail,
+                metrics,
+            )
             .await?;
         self.greet(deployment, database, host.address).await;
         Ok(Started {
