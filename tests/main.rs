@@ -1,80 +1,160 @@
-//! The end-to-end tests: one program, a module for each file. Generated: see tests/generated.rs.
+//! The end-to-end tests: one program, a module for each file. Generated: see tests/platform/generated.
 
-mod access;
-mod account_purge;
-mod accounts;
-mod api_keys;
-mod approvals;
-mod async_skills;
-mod audit;
-mod blocks;
-mod channels;
-mod channels_messages;
-mod channels_moderation;
-mod channels_notices;
-mod channels_races;
-mod chat;
-mod claims;
-mod comments;
-mod database;
-mod events;
-mod faults;
-mod full_disk;
-mod generated;
-mod hooks;
-mod hostile;
-mod hostile_components;
-mod hostile_fixtures;
-mod identity;
-mod inbox;
-mod interfaces;
-mod job_faults;
-mod jobs;
-mod jobs_run;
-mod lists;
-mod mail_delivery;
-mod manners;
-mod mcp;
-mod mcp_tools;
-mod moderation;
-mod openapi;
-mod outgoing;
-mod overload;
-mod ownership;
-mod passkey_device;
-mod passkeys;
-mod passwords;
-mod portability;
-mod posts;
-mod provider;
-mod random_components;
-mod rate_limits;
-mod realtime;
-mod realtime_clients;
-mod realtime_crowd;
-mod realtime_faults;
-mod realtime_rights;
-mod repository;
-mod sandbox;
-mod sandbox_callers;
-mod schemathesis;
-mod search;
-mod serving;
-mod sessions;
-mod signatures;
-mod site;
-mod skill_authors;
-mod skill_rank;
-mod skill_review;
-mod skill_search;
-mod skills;
-mod social;
-mod statements;
-mod storage;
-mod subscriptions;
-mod teams;
-mod turns;
-mod visitor;
-mod wasi_http;
-mod webhook_delivery;
-mod webhooks;
+mod functions {
+    pub(crate) mod accounts {
+        pub(crate) mod api_keys;
+        pub(crate) mod audit;
+        pub(crate) mod ownership;
+        pub(crate) mod public;
+        pub(crate) mod teams;
+    }
+    pub(crate) mod channels {
+        pub(crate) mod actions;
+        pub(crate) mod direct;
+        pub(crate) mod directory;
+        pub(crate) mod history;
+        pub(crate) mod messages;
+        pub(crate) mod moderation;
+        pub(crate) mod notices;
+        pub(crate) mod races;
+        pub(crate) mod world;
+    }
+    pub(crate) mod events;
+    pub(crate) mod identity {
+        pub(crate) mod client;
+        pub(crate) mod registration;
+        pub(crate) mod rotation;
+        pub(crate) mod signatures;
+        pub(crate) mod tokens;
+    }
+    pub(crate) mod inbox {
+        pub(crate) mod approval_races;
+        pub(crate) mod approvals;
+        pub(crate) mod arrivals;
+        pub(crate) mod items;
+        pub(crate) mod notes;
+        pub(crate) mod questions;
+    }
+    pub(crate) mod jobs {
+        pub(crate) mod owned;
+    }
+    pub(crate) mod mcp {
+        pub(crate) mod official;
+        pub(crate) mod protocol;
+        pub(crate) mod tools;
+    }
+    pub(crate) mod people {
+        pub(crate) mod claims;
+        pub(crate) mod guessing;
+        pub(crate) mod passkey_device;
+        pub(crate) mod passkeys;
+        pub(crate) mod passwords;
+        pub(crate) mod provider;
+        pub(crate) mod resets;
+        pub(crate) mod sessions;
+        pub(crate) mod stand_in;
+    }
+    pub(crate) mod realtime {
+        pub(crate) mod clients;
+        pub(crate) mod crowd;
+        pub(crate) mod faults;
+        pub(crate) mod gateway;
+        pub(crate) mod rights;
+    }
+    pub(crate) mod search {
+        pub(crate) mod finders;
+        pub(crate) mod results;
+    }
+    pub(crate) mod site;
+    pub(crate) mod skills {
+        pub(crate) mod asynchronous;
+        pub(crate) mod authors;
+        pub(crate) mod calls;
+        pub(crate) mod catalogue;
+        pub(crate) mod publishing;
+        pub(crate) mod ratings;
+        pub(crate) mod search;
+        pub(crate) mod turns;
+    }
+    pub(crate) mod social {
+        pub(crate) mod attacks;
+        pub(crate) mod blocks;
+        pub(crate) mod comments;
+        pub(crate) mod feed;
+        pub(crate) mod moderation;
+        pub(crate) mod posts;
+        pub(crate) mod town;
+    }
+    pub(crate) mod webhooks {
+        pub(crate) mod hooks;
+        pub(crate) mod owned;
+    }
+}
+
+mod jobs {
+    pub(crate) mod account_purge;
+    pub(crate) mod faults;
+    pub(crate) mod mail_delivery;
+    pub(crate) mod run;
+    pub(crate) mod skill_rank;
+    pub(crate) mod skill_review;
+    pub(crate) mod subscriptions {
+        pub(crate) mod bounds;
+        pub(crate) mod faults;
+        pub(crate) mod starts;
+        pub(crate) mod world;
+    }
+    pub(crate) mod webhook_delivery {
+        pub(crate) mod deliveries;
+        pub(crate) mod faults;
+        pub(crate) mod world;
+    }
+}
+
+mod platform {
+    pub(crate) mod access;
+    pub(crate) mod chat {
+        pub(crate) mod commands;
+        pub(crate) mod way;
+    }
+    pub(crate) mod database;
+    pub(crate) mod faults;
+    pub(crate) mod full_disk;
+    pub(crate) mod generated {
+        pub(crate) mod comparison;
+        pub(crate) mod documents;
+        pub(crate) mod grants;
+        pub(crate) mod openapi;
+        pub(crate) mod packages;
+        pub(crate) mod problems;
+        pub(crate) mod spin;
+        pub(crate) mod tests;
+    }
+    pub(crate) mod interfaces;
+    pub(crate) mod lists;
+    pub(crate) mod manners;
+    pub(crate) mod openapi;
+    pub(crate) mod outgoing;
+    pub(crate) mod overload;
+    pub(crate) mod portability;
+    pub(crate) mod rate_limits;
+    pub(crate) mod refused_input;
+    pub(crate) mod repository;
+    pub(crate) mod schemathesis;
+    pub(crate) mod serving;
+    pub(crate) mod statements;
+    pub(crate) mod visitor;
+    pub(crate) mod wasi_http;
+}
+
+mod sandbox {
+    pub(crate) mod callers;
+    pub(crate) mod front_door;
+    pub(crate) mod hostile {
+        pub(crate) mod fixtures;
+        pub(crate) mod oversized;
+        pub(crate) mod written;
+    }
+    pub(crate) mod random_components;
+    pub(crate) mod storage;
+}

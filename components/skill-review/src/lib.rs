@@ -13,6 +13,7 @@ mod rules;
 mod suspicion;
 mod toolchains;
 mod trial;
+mod values;
 
 use std::time::Duration;
 

@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{Evidence, ExampleRun, ProbeRun, Report, Subject, cut};
+use crate::evidence::{Evidence, ExampleRun, ProbeRun, Report, Subject};
 use crate::permissions::explains_differences;
+use crate::values::cut;
 use crate::{suspicion, toolchains};
 
 /// The largest share of generated calls that may trap or reach a limit.

@@ -9,9 +9,8 @@ use guest::{Db, Job, Problem, args};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::evidence::{
-    Answer, Evidence, Example, ExampleRun, ProbeRun, Report, Subject, cut, kept,
-};
+use crate::evidence::{Answer, Evidence, Example, ExampleRun, ProbeRun, Report, Subject};
+use crate::values::{cut, kept};
 use crate::{Arguments, SANDBOX, pause};
 
 /// The number of generated calls of each tool, each made twice.

@@ -49,7 +49,7 @@ const FUNCTION: Template = template!(
     "sql/{{name}}/limit_entries.sql" from "limit_entries.sql",
     "sql/{{name}}/forget_account.sql" from "forget_account.sql",
     "sql/{{name}}/export_account.sql" from "export_account.sql",
-    "tests/{{name}}.rs" from "test.rs.txt",
+    "tests/functions/{{name}}.rs" from "test.rs.txt",
 );
 
 const COMPONENT: Template = template!(
@@ -57,7 +57,7 @@ const COMPONENT: Template = template!(
     "components/{{name}}/Cargo.toml" from "Cargo.toml.txt",
     "components/{{name}}/src/lib.rs" from "lib.rs.txt",
     "migrations/{{number}}_{{identifier}}.sql" from "migration.sql",
-    "tests/{{identifier}}.rs" from "test.rs.txt",
+    "tests/jobs/{{identifier}}.rs" from "test.rs.txt",
 );
 
 /// Makes what is asked for in the repository that the current folder is in.
@@ -178,7 +178,7 @@ mod tests {
             "functions/notes/Cargo.toml",
             "migrations/0013_notes.sql",
             "sql/notes/forget_account.sql",
-            "tests/notes.rs",
+            "tests/functions/notes.rs",
         ] {
             assert!(paths.contains(&PathBuf::from(path)), "{path}: {paths:?}");
         }
@@ -198,7 +198,7 @@ mod tests {
     fn a_component_has_its_name_with_underscores_in_the_database() {
         let folder = repository();
         let paths = write(folder.path(), "note-digest", COMPONENT).unwrap();
-        assert!(paths.contains(&PathBuf::from("tests/note_digest.rs")));
+        assert!(paths.contains(&PathBuf::from("tests/jobs/note_digest.rs")));
         let migration = folder.path().join("migrations/0013_note_digest.sql");
         let migration = fs::read_to_string(migration).unwrap();
         assert!(

@@ -5,48 +5,43 @@
 //! header parameter `Idempotency-Key` honours it. So the documented rules are the enforced ones, and an entry with an
 //! unknown word fails when the router is made. At most one statement asks the database, and most requests need none.
 
-use std::collections::HashMap;
+mod credentials;
+mod policy;
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use axum::{RequestPartsExt, Router};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use foldhash::fast::RandomState;
-use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use http::header::CACHE_CONTROL;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use tower_layer::layer_fn;
 use tower_service::Service;
-use utoipa::openapi::OpenApi;
-use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use crate::caller::Checked;
-use crate::client::{self, Address, SESSION_COOKIE, cookie};
+use crate::client::{self, Address};
 use crate::clock::{unix_now, unix_now_ms};
-use crate::extract::MAX_BODY_BYTES;
-use crate::idempotency::{self, idempotent};
+use crate::idempotency::idempotent;
 use crate::limits::{self, Bucket, Counted, Standing, Tier};
 use crate::respond::PRIVATE;
 use crate::token::{News, Secret, with_verifier};
-use crate::{
-    Caller, Client, Db, Problem, Result, SCOPES, args, conditional, openapi, required_variable,
-    signature,
-};
+use crate::{Caller, Client, Db, Problem, Result, args, conditional, required_variable, signature};
+use credentials::{Presented, csrf_failed, is_csrf_token, presented};
+use policy::{Policies, Policy};
+
+pub use credentials::csrf_token;
 
 /// The prefix of API keys, by which scanners for leaked secrets find them.
 pub const API_KEY_PREFIX: &str = "gk_";
-const CSRF: &str = "x-csrf-token";
 /// Tells Gather's host which account to name in its log. That host removes the header, and other hosts never get it.
 pub(crate) const CALLER: HeaderName = HeaderName::from_static("gather-caller");
 
@@ -72,7 +67,9 @@ pub fn guarded(router: OpenApiRouter) -> Router {
 /// # Errors
 /// Names the operation whose entry does not.
 #[cfg(target_family = "wasm")]
-pub(crate) fn check_entries(document: &OpenApi) -> std::result::Result<(), String> {
+pub(crate) fn check_entries(
+    document: &utoipa::openapi::OpenApi,
+) -> std::result::Result<(), String> {
     Policies::of(document).map(drop)
 }
 
@@ -138,118 +135,6 @@ impl Findings {
         if let Ok(caller) = HeaderValue::from_str(caller) {
             headers.insert(CALLER, caller);
         }
-    }
-}
-
-/// The requirements of an operation.
-#[derive(Debug, Clone, PartialEq)]
-struct Policy {
-    tier: Tier,
-    /// Whether the caller's identity is checked, if there is one.
-    looks: bool,
-    /// Whether an identity is required. An operation that has more to say about authentication refuses by itself:
-    /// `extensions(("x-own-challenge" = json!(true)))`.
-    required: bool,
-    scopes: Vec<String>,
-    /// The largest body with an `Idempotency-Key`; `None` if the operation does not honour it. The `request_body` sets
-    /// a larger limit with `extensions(("x-max-body-bytes" = json!(…)))`.
-    idempotent_up_to: Option<usize>,
-}
-
-/// The policy for unknown paths and methods.
-static NO_OPERATION: Policy = Policy {
-    tier: Tier::Relaxed,
-    looks: false,
-    required: false,
-    scopes: Vec::new(),
-    idempotent_up_to: None,
-};
-
-impl Policy {
-    /// # Errors
-    /// The entry contains an unknown word.
-    fn of(operation: &Operation) -> std::result::Result<Self, String> {
-        let mut policy = Self {
-            tier: Tier::Standard,
-            ..NO_OPERATION.clone()
-        };
-        let (mut own, mut max_bytes) = (false, MAX_BODY_BYTES);
-        for (name, value) in operation.extensions.iter().flat_map(|all| all.iter()) {
-            let wrong = || format!("`{name}` can't be {value}");
-            match name.as_str() {
-                "x-rate-limit" => {
-                    policy.tier = serde_json::from_value(value.clone()).map_err(|_| wrong())?;
-                }
-                "x-own-challenge" => own = value.as_bool().ok_or_else(wrong)?,
-                _ => return Err(format!("the extension `{name}` is unknown")),
-            }
-        }
-        let body = operation.request_body.as_ref();
-        let body = body.and_then(|body| body.extensions.as_ref());
-        for (name, value) in body.iter().flat_map(|all| all.iter()) {
-            if name != "x-max-body-bytes" {
-                return Err(format!("the extension `{name}` of a body is unknown"));
-            }
-            let bytes = value.as_u64().and_then(|bytes| usize::try_from(bytes).ok());
-            max_bytes = bytes.ok_or_else(|| format!("`{name}` can't be {value}"))?;
-        }
-        let accepted = openapi::accepted(&operation.security)?;
-        policy.looks = accepted.iter().any(Option::is_some);
-        policy.required = !accepted.is_empty() && accepted.iter().all(Option::is_some) && !own;
-        policy.scopes = accepted.into_iter().flatten().flatten().collect();
-        let unknown = |scope: &&String| !SCOPES.contains(&scope.as_str());
-        if let Some(scope) = policy.scopes.iter().find(unknown) {
-            return Err(format!("no role grants the scope `{scope}`"));
-        }
-        let mut parameters = operation.parameters.iter().flatten();
-        let is_key = |parameter: &Parameter| {
-            matches!(parameter.parameter_in, ParameterIn::Header)
-                && parameter
-                    .name
-                    .eq_ignore_ascii_case(idempotency::KEY.as_str())
-        };
-        policy.idempotent_up_to = parameters.any(is_key).then_some(max_bytes);
-        Ok(policy)
-    }
-}
-
-/// The policies, by path as the router spells it, and by method.
-struct Policies(HashMap<String, Vec<(Method, Policy)>, RandomState>);
-
-impl Policies {
-    fn of(document: &OpenApi) -> std::result::Result<Self, String> {
-        let mut all = HashMap::default();
-        for (path, item) in &document.paths.paths {
-            let mut policies = Vec::new();
-            for (method, operation) in [
-                (Method::GET, &item.get),
-                (Method::HEAD, &item.head),
-                (Method::POST, &item.post),
-                (Method::PUT, &item.put),
-                (Method::PATCH, &item.patch),
-                (Method::DELETE, &item.delete),
-            ] {
-                if let Some(operation) = operation {
-                    let policy = Policy::of(operation);
-                    let policy = policy.map_err(|wrong| format!("{method} {path}: {wrong}"))?;
-                    policies.push((method, policy));
-                }
-            }
-            all.insert(path.clone(), policies);
-        }
-        Ok(Self(all))
-    }
-
-    fn get(&self, request: &Request) -> &Policy {
-        let path = request.extensions().get::<MatchedPath>();
-        let operations = path.and_then(|path| self.0.get(path.as_str()));
-        let find = |wanted: &Method| {
-            let mut operations = operations.into_iter().flatten();
-            operations.find(|(method, _)| method == wanted)
-        };
-        let head = || (*request.method() == Method::HEAD).then(|| find(&Method::GET));
-        let found = find(request.method()).or_else(|| head().flatten());
-        found.map_or(&NO_OPERATION, |(_, policy)| policy)
     }
 }
 
@@ -471,214 +356,4 @@ async fn ask(
         limits::remember(bucket, grant, unix_now_ms());
     }
     Ok(())
-}
-
-/// The credentials in a request's headers.
-#[derive(Debug, PartialEq)]
-enum Presented {
-    Nothing,
-    Malformed,
-    Secret { text: String, is_token: bool },
-    Cookie { text: String, csrf: Option<String> },
-}
-
-/// Reads the credentials. `Authorization: Bearer` takes precedence over the cookie.
-fn presented(headers: &HeaderMap) -> Presented {
-    if headers.contains_key(AUTHORIZATION) {
-        let Some(text) = bearer(headers) else {
-            return Presented::Malformed;
-        };
-        let is_token = !text.starts_with(API_KEY_PREFIX);
-        return Presented::Secret {
-            text: text.to_owned(),
-            is_token,
-        };
-    }
-    let Some(text) = cookie(headers, SESSION_COOKIE) else {
-        return Presented::Nothing;
-    };
-    let csrf = headers.get(CSRF).and_then(|value| value.to_str().ok());
-    Presented::Cookie {
-        text: text.to_owned(),
-        csrf: csrf.map(str::to_owned),
-    }
-}
-
-/// The token of `Authorization: Bearer <token>`; `None` for another scheme or a malformed header.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// The token that a page of this site sends with a change to prove its origin. It is derived from the cookie, which
-/// pages can't read, and is returned to the page that signs in.
-pub fn csrf_token(cookie: &str) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(format!("gather-csrf-v1:{cookie}")))
-}
-
-fn is_csrf_token(cookie: &str, given: Option<&str>) -> bool {
-    let given = given.unwrap_or_default().as_bytes();
-    csrf_token(cookie).as_bytes().ct_eq(given).into()
-}
-
-fn csrf_failed() -> Problem {
-    Problem::new(
-        StatusCode::FORBIDDEN,
-        "csrf-failed",
-        "A change with the session cookie needs the header `X-CSRF-Token`, with the value from signing in.",
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let pairs = pairs.iter().map(|(name, value)| {
-            let name = http::HeaderName::from_static(name);
-            (name, value.parse().expect("a value"))
-        });
-        pairs.collect()
-    }
-
-    #[test]
-    fn only_bearer_is_read() {
-        let bearer_of =
-            |value: &str| bearer(&headers(&[("authorization", value)])).map(str::to_owned);
-        assert_eq!(bearer_of("Bearer abc").as_deref(), Some("abc"));
-        assert_eq!(bearer_of("bearer abc").as_deref(), Some("abc"));
-        assert_eq!(bearer_of("Basic abc"), None);
-        assert_eq!(bearer_of("abc"), None);
-    }
-
-    #[test]
-    fn a_header_goes_before_a_cookie() {
-        let both = headers(&[
-            ("authorization", "Bearer gk_1"),
-            ("cookie", "__Host-gather-session=gs_2"),
-        ]);
-        let key = Presented::Secret {
-            text: "gk_1".to_owned(),
-            is_token: false,
-        };
-        assert_eq!(presented(&both), key);
-        let broken = headers(&[
-            ("authorization", "Basic x"),
-            ("cookie", "__Host-gather-session=gs_2"),
-        ]);
-        assert_eq!(presented(&broken), Presented::Malformed);
-        assert_eq!(presented(&headers(&[])), Presented::Nothing);
-    }
-
-    #[test]
-    fn a_csrf_token_is_for_one_cookie() {
-        let token = csrf_token("gs_1");
-        assert!(is_csrf_token("gs_1", Some(&token)));
-        assert!(!is_csrf_token("gs_2", Some(&token)));
-        assert!(!is_csrf_token("gs_1", None) && !is_csrf_token("gs_1", Some("")));
-    }
-
-    mod documented {
-        #[utoipa::path(get, path = "/open", responses())]
-        pub async fn open() {}
-        #[utoipa::path(get, path = "/known", responses(), security(("token" = [])))]
-        pub async fn known() {}
-        #[utoipa::path(get, path = "/looked-at", responses(), security((), ("token" = [])))]
-        pub async fn looked_at() {}
-        #[utoipa::path(
-            post, path = "/scoped", responses(), security(("token" = ["kb:write"])),
-            extensions(("x-rate-limit" = json!("bulk")))
-        )]
-        pub async fn scoped() {}
-        #[utoipa::path(
-            post, path = "/once", responses(),
-            params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
-            request_body(content = String, extensions(("x-max-body-bytes" = json!(5))))
-        )]
-        pub async fn once() {}
-        #[utoipa::path(get, path = "/a", responses(), extensions(("x-rate-limit" = json!("stricd"))))]
-        pub async fn unknown_tier() {}
-        #[utoipa::path(get, path = "/b", responses(), security(("token" = ["kb:wriet"])))]
-        pub async fn unknown_scope() {}
-        #[utoipa::path(get, path = "/c", responses(), security(("tokne" = [])))]
-        pub async fn unknown_scheme() {}
-        #[utoipa::path(get, path = "/d", responses(), extensions(("x-rate-limits" = json!("strict"))))]
-        pub async fn unknown_extension() {}
-        #[utoipa::path(post, path = "/e", responses(), request_body(content = String, extensions(("x-max-body-bytes" = json!("5")))))]
-        pub async fn no_size() {}
-    }
-
-    #[test]
-    fn an_entry_that_asks_for_what_nobody_knows_fails_with_the_operation() {
-        use documented::{
-            __path_no_size, __path_unknown_extension, __path_unknown_scheme, __path_unknown_scope,
-            __path_unknown_tier, no_size, unknown_extension, unknown_scheme, unknown_scope,
-            unknown_tier,
-        };
-        use utoipa_axum::routes;
-        let new = OpenApiRouter::<()>::new;
-        for (router, operation, word) in [
-            (new().routes(routes!(unknown_tier)), "GET /a", "stricd"),
-            (new().routes(routes!(unknown_scope)), "GET /b", "kb:wriet"),
-            (new().routes(routes!(unknown_scheme)), "GET /c", "tokne"),
-            (
-                new().routes(routes!(unknown_extension)),
-                "GET /d",
-                "x-rate-limits",
-            ),
-            (
-                new().routes(routes!(no_size)),
-                "POST /e",
-                "x-max-body-bytes",
-            ),
-        ] {
-            let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| guarded(router)));
-            let message = made.expect_err(operation);
-            let message = message.downcast_ref::<String>().expect("a text");
-            assert!(
-                message.contains(operation) && message.contains(word),
-                "{message}"
-            );
-        }
-    }
-
-    #[test]
-    fn policies_are_what_is_documented() {
-        use documented::{
-            __path_known, __path_looked_at, __path_once, __path_open, __path_scoped, known,
-            looked_at, once, open, scoped,
-        };
-        use utoipa_axum::routes;
-        let router: OpenApiRouter = OpenApiRouter::new()
-            .routes(routes!(open))
-            .routes(routes!(known))
-            .routes(routes!(looked_at))
-            .routes(routes!(scoped))
-            .routes(routes!(once));
-        let policies = Policies::of(&router.into_openapi()).expect("known words");
-        let policy = |path: &str| &policies.0[path][0].1;
-        let standard = |looks, required| Policy {
-            tier: Tier::Standard,
-            looks,
-            required,
-            scopes: Vec::new(),
-            idempotent_up_to: None,
-        };
-        assert_eq!(*policy("/open"), standard(false, false));
-        assert_eq!(*policy("/known"), standard(true, true));
-        assert_eq!(*policy("/looked-at"), standard(true, false));
-        let scoped = Policy {
-            tier: Tier::Bulk,
-            looks: true,
-            required: true,
-            scopes: vec!["kb:write".to_owned()],
-            idempotent_up_to: None,
-        };
-        assert_eq!(*policy("/scoped"), scoped);
-        assert_eq!(policy("/once").idempotent_up_to, Some(5));
-    }
 }

@@ -1,0 +1,64 @@
+//! The components that the tests serve: those of the platform, and the fixtures.
+
+use anyhow::Result;
+use gather::{
+    build,
+    manifest::{Component, Manifest},
+};
+use std::{path::PathBuf, sync::OnceLock};
+
+use crate::{manifest, root};
+
+/// The functions that only tests and benchmarks use.
+const FIXTURES: [&str; 8] = [
+    "adder",
+    "errand",
+    "fetcher",
+    "probe",
+    "probe-skill",
+    "twin",
+    "waiter",
+    "wild",
+];
+
+/// The path of a built function.
+#[must_use]
+pub fn component_file(id: &str) -> PathBuf {
+    let name = id.replace('-', "_");
+    root().join(format!("target/wasm32-wasip2/function/{name}.wasm"))
+}
+
+/// The platform's manifest with the fixtures.
+fn all_components() -> Result<Manifest> {
+    let mut manifest = manifest()?;
+    manifest.components.extend(FIXTURES.map(|id| Component {
+        id: id.into(),
+        source: Some(component_file(id)),
+        built_by_cargo: true,
+        role: None,
+        attempts: None,
+        sandbox: Default::default(),
+    }));
+    Ok(manifest)
+}
+
+/// Builds every function, and the fixtures, once for this process.
+pub(crate) fn build_components() -> Result<()> {
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let build = || build::ensure_fresh(&all_components()?);
+        build().map_err(|error| format!("{error:#}"))
+    });
+    built.clone().map_err(anyhow::Error::msg)
+}
+
+/// Builds some of the functions and fixtures as for production.
+///
+/// # Errors
+/// Cargo fails.
+pub fn build_for_release(ids: &[&str]) -> Result<()> {
+    let mut manifest = all_components()?;
+    let components = &mut manifest.components;
+    components.retain(|component| ids.contains(&component.id.as_str()));
+    build::run(&manifest, true)
+}

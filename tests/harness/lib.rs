@@ -1,0 +1,165 @@
+//! The tests' harness: the real host in this process, on its own port, over its own real PostgreSQL database, serving
+//! the real components.
+
+pub mod agents;
+mod components;
+mod database;
+pub mod errands;
+pub mod mailbox;
+pub mod people;
+pub mod publishing;
+pub mod receiver;
+mod server;
+pub mod sockets;
+pub mod spin;
+
+pub use components::{build_for_release, component_file};
+pub use database::{Database, Held};
+pub use server::{Server, WORKERS};
+
+use anyhow::{Context, Result};
+use components::build_components;
+use gather::{
+    manifest::Manifest,
+    secrets::{self, MasterKey, Platform},
+};
+use host::{Application, ApplicationOptions, Limits};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use url::Url;
+
+/// The master key, always the same, so that the roles' passwords fit every test's database.
+const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// Locked by tests that need the whole machine, to build with a language's own tools, or because something must happen
+/// within a time. Other tests run beside them.
+pub static MACHINE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// The repository's folder.
+#[must_use]
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the repository")
+}
+
+/// The key that the tests' secrets are derived from.
+///
+/// # Panics
+/// Never: the key is a constant.
+#[must_use]
+pub fn master_key() -> MasterKey {
+    MasterKey::parse(MASTER_KEY).expect("a valid key")
+}
+
+/// The manifest as the `gather` command sees it.
+///
+/// # Errors
+/// The manifest can't be read.
+pub fn manifest() -> Result<Manifest> {
+    Manifest::load(&root().join("spin.toml"))
+}
+
+/// The components' variables for a database, the platform's URL and the sandbox's.
+///
+/// # Errors
+/// The manifest can't be read.
+pub fn variables(database: &Url, url: &str, sandbox_url: &str) -> Result<BTreeMap<String, String>> {
+    let platform = Platform {
+        public_url: url,
+        sandbox_url,
+        cors_origins: "",
+        // A test's client is trusted to name its address, so that each can have its own.
+        trusted_proxies: "127.0.0.1",
+        rate_limits: "",
+    };
+    secrets::function_variables(&manifest()?, database, &master_key(), platform)
+}
+
+/// What an application of a manifest's file is made of, with the usual limits.
+///
+/// # Errors
+/// The manifest can't be read.
+pub fn application_options(
+    manifest: &Path,
+    state: &Path,
+    variables: BTreeMap<String, String>,
+) -> Result<ApplicationOptions> {
+    Ok(ApplicationOptions {
+        manifest: Arc::new(host::Manifest::load(manifest)?),
+        variables,
+        state_dir: state.to_owned(),
+        cache_dir: root().join("target/compiled"),
+        key_value_url: None,
+        limits: Limits::default(),
+    })
+}
+
+/// The application of a manifest's file, with the usual limits.
+///
+/// # Errors
+/// It can't be made.
+pub async fn application(
+    manifest: &Path,
+    state: &Path,
+    variables: BTreeMap<String, String>,
+) -> Result<Arc<Application>> {
+    Application::new(application_options(manifest, state, variables)?).await
+}
+
+/// Replaces a variable. Those of the platform are members of the variable `platform`.
+///
+/// # Errors
+/// The variable `platform` is not JSON.
+pub fn replace_variable(
+    variables: &mut BTreeMap<String, String>,
+    name: &str,
+    value: &str,
+) -> Result<()> {
+    let mut platform: serde_json::Value = serde_json::from_str(&variables["platform"])?;
+    let member = platform.get_mut(name);
+    let is_member = member.is_some();
+    if let Some(member) = member {
+        *member = value.into();
+        variables.insert("platform".to_owned(), platform.to_string());
+    }
+    if !is_member || variables.contains_key(name) {
+        variables.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(())
+}
+
+/// An HTTP client for this machine's addresses.
+pub fn http() -> reqwest::ClientBuilder {
+    // reqwest requires a cryptographic library even for plain HTTP. This fails if one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
+}
+
+/// The `gather` command that is built with the tests.
+///
+/// # Errors
+/// The path of this program is unknown.
+pub fn command() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let folder = program.parent().and_then(Path::parent);
+    Ok(folder.context("target")?.join("gather-for-tests"))
+}
+
+/// The command that compiles skills.
+///
+/// # Errors
+/// The path of this program is unknown.
+pub fn sandbox_child() -> Result<Vec<OsString>> {
+    Ok(vec![command()?.into_os_string(), "sandbox-child".into()])
+}
+
+fn free_address() -> Result<SocketAddr> {
+    let port = gather::port::free(gather::port::TESTS)?;
+    Ok(SocketAddr::from(([127, 0, 0, 1], port)))
+}

@@ -1,0 +1,482 @@
+//! Servers of the tests: the platform, or a fixture.
+
+use crate::{
+    Database, Held, application, application_options, component_file, components::build_components,
+    free_address, http, manifest, master_key, replace_variable, root, sandbox_child, spin,
+    variables,
+};
+use ::sandbox::service::Service as Sandbox;
+use anyhow::Result;
+use gather::{manifest::WORKER_ROLE, realtime::Realtime, sandbox, secrets};
+use host::{
+    Application, ApplicationOptions, Host, Limits, MailOptions, Metrics, Options,
+    jobs::{JobOptions, JobTimes, JobWorker},
+};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use url::Url;
+
+/// A host that serves in this process, and a client for it.
+pub struct Server {
+    /// The server's URL, `http://127.0.0.1:port`.
+    pub url: String,
+    /// The server's database.
+    pub database: Database,
+    /// An HTTP client that keeps its connections.
+    pub http: reqwest::Client,
+    /// The variables of the components.
+    pub variables: BTreeMap<String, String>,
+    host: Option<Host>,
+    sandbox: Option<Sandbox>,
+    realtime: Option<Realtime>,
+    _spin: Option<spin::Spin>,
+    _state: TempDir,
+}
+
+impl Server {
+    /// Starts the platform, with every function of `spin.toml`.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(Limits::default()).await
+    }
+
+    /// Starts the platform with other limits.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn start_with(limits: Limits) -> Result<Self> {
+        Self::start_trusting(limits, BTreeMap::new()).await
+    }
+
+    /// Starts the platform with an operator who vouches for some hosts that skills may be granted.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn start_trusting(
+        limits: Limits,
+        trusted_hosts: BTreeMap<String, SocketAddr>,
+    ) -> Result<Self> {
+        Self::on(Database::create().await?, limits, trusted_hosts).await
+    }
+
+    /// Starts the platform over a database that exists and is migrated.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn over(database: Database) -> Result<Self> {
+        Self::on(database, Limits::default(), BTreeMap::new()).await
+    }
+
+    /// Starts the platform with variables that replace those of [`variables`].
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn told(changes: &[(&str, &str)]) -> Result<Self> {
+        let database = Database::create().await?;
+        Self::on_told(database, Limits::default(), BTreeMap::new(), changes).await
+    }
+
+    /// Starts another host of the same platform over this server's database.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn second_host(&self) -> Result<Self> {
+        let database = Database {
+            admin: self.database.admin.clone(),
+        };
+        let variables = self.variables.clone();
+        Self::platform(free_address()?, database, variables, Limits::default()).await
+    }
+
+    /// Starts the platform through `wasi:http` alone, on a host that refuses calls of the database that would block an
+    /// instance, as functions find it on other hosts.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn through_wasi_http(limits: Limits) -> Result<Self> {
+        let limits = Limits {
+            whole_requests: false,
+            blocking_database: false,
+            ..limits
+        };
+        Self::start_with(limits).await
+    }
+
+    async fn on(
+        database: Database,
+        limits: Limits,
+        trusted_hosts: BTreeMap<String, SocketAddr>,
+    ) -> Result<Self> {
+        Self::on_told(database, limits, trusted_hosts, &[]).await
+    }
+
+    async fn on_told(
+        database: Database,
+        limits: Limits,
+        trusted_hosts: BTreeMap<String, SocketAddr>,
+        changes: &[(&str, &str)],
+    ) -> Result<Self> {
+        tokio::task::spawn_blocking(build_components).await??;
+        let listen = free_address()?;
+        let url = format!("http://{listen}");
+        let sandbox = start_sandbox(&database, &url, trusted_hosts).await?;
+        let sandbox_url = format!("http://{}", sandbox.address());
+        let mut variables = variables(&database.admin, &url, &sandbox_url)?;
+        let changes = changes.iter();
+        for (name, value) in changes {
+            replace_variable(&mut variables, name, value)?;
+        }
+        let mut server = Self::platform(listen, database, variables, limits).await?;
+        server.sandbox = Some(sandbox);
+        Ok(server)
+    }
+
+    /// Starts a worker beside the server, in this process. It runs all kinds of jobs in `spin.toml`.
+    ///
+    /// # Errors
+    /// The worker can't be started.
+    pub async fn worker(&self, times: JobTimes) -> Result<JobWorker> {
+        self.worker_mailing(times, MailOptions::default()).await
+    }
+
+    /// Like [`Server::worker`], with a mail server.
+    ///
+    /// # Errors
+    /// The worker can't be started.
+    pub async fn worker_mailing(&self, times: JobTimes, mail: MailOptions) -> Result<JobWorker> {
+        self.worker_with(times, mail, BTreeMap::new()).await
+    }
+
+    /// As [`Server::worker`], whose operator vouches for some receivers of webhooks.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub async fn worker_reaching(
+        &self,
+        times: JobTimes,
+        trusted_hosts: BTreeMap<String, SocketAddr>,
+    ) -> Result<JobWorker> {
+        self.worker_with(times, MailOptions::default(), trusted_hosts)
+            .await
+    }
+
+    async fn worker_with(
+        &self,
+        times: JobTimes,
+        mail: MailOptions,
+        trusted_hosts: BTreeMap<String, SocketAddr>,
+    ) -> Result<JobWorker> {
+        let database_url = secrets::role_url(&self.database.admin, &master_key(), WORKER_ROLE)?;
+        let application = application(
+            &root().join("spin.toml"),
+            &self._state.path().join("worker"),
+            self.variables.clone(),
+        )
+        .await?;
+        let options = JobOptions {
+            database_url: database_url.to_string(),
+            mail,
+            trusted_hosts,
+            settings: times,
+            metrics: Arc::new(Metrics::new()?),
+            metrics_listen: None,
+        };
+        JobWorker::start(application, options).await
+    }
+
+    /// Starts the probe alone. `settings` are more lines of its `[component.probe]`, or tables after it, where
+    /// `{source}` is its file and `{database}` the database's URL.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn probe(settings: &str, limits: Limits) -> Result<Self> {
+        Self::probe_reaching(&[], settings, limits).await
+    }
+
+    /// Starts the probe with more `allowed_outbound_hosts`.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn probe_reaching(hosts: &[&str], settings: &str, limits: Limits) -> Result<Self> {
+        tokio::task::spawn_blocking(build_components).await??;
+        let database = Database::create().await?;
+        database
+            .execute(
+                "create table public.item (id int primary key, name text not null);
+                 insert into public.item select n, 'item ' || n from generate_series(1, 100) n",
+            )
+            .await?;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("spin.toml");
+        std::fs::write(folder.path().join("note.txt"), "mounted")?;
+        let settings = settings
+            .replace("{source}", &component_file("probe").to_string_lossy())
+            .replace("{database}", database.admin.as_str());
+        std::fs::write(&file, probe_manifest(&database.admin, hosts, &settings))?;
+        let listen = free_address()?;
+        Self::serve(file, listen, database, BTreeMap::new(), limits, None).await
+    }
+
+    /// Starts a function that takes whole requests, and misbehaves.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn wild(limits: Limits) -> Result<Self> {
+        tokio::task::spawn_blocking(build_components).await??;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("spin.toml");
+        let text = format!(
+            "spin_manifest_version = 2\napplication.name = \"wild\"\n[[trigger.http]]\nroute = \"/...\"\n\
+             component = \"wild\"\n[component.wild]\nsource = {:?}\n",
+            component_file("wild")
+        );
+        std::fs::write(&file, text)?;
+        let (listen, database) = (free_address()?, Database::create().await?);
+        Self::serve(file, listen, database, BTreeMap::new(), limits, None).await
+    }
+
+    /// Starts the probe with its key-value store in Redis, and waits until Redis answers.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn probe_with_redis(url: &str) -> Result<Self> {
+        let address = url.trim_start_matches("redis://").to_owned();
+        for _ in 0..100 {
+            if tokio::net::TcpStream::connect(&address).await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::task::spawn_blocking(build_components).await??;
+        let database = Database::create().await?;
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("spin.toml");
+        std::fs::write(&file, probe_manifest(&database.admin, &[], ""))?;
+        let variables = BTreeMap::new();
+        let key_value = Some(url.to_owned());
+        Self::serve(
+            file,
+            free_address()?,
+            database,
+            variables,
+            Limits::default(),
+            key_value,
+        )
+        .await
+    }
+
+    /// Serves the platform's manifest with Gather's host, or with Spin if the tests are to run through it.
+    async fn platform(
+        listen: SocketAddr,
+        database: Database,
+        variables: BTreeMap<String, String>,
+        limits: Limits,
+    ) -> Result<Self> {
+        let manifest = root().join("spin.toml");
+        let Some(program) = spin::program() else {
+            return Self::serve(manifest, listen, database, variables, limits, None).await;
+        };
+        let spin = spin::Spin::start(&program, &manifest, listen, &variables).await?;
+        Ok(Self {
+            url: format!("http://{listen}"),
+            database,
+            http: http().build()?,
+            variables,
+            host: None,
+            sandbox: None,
+            realtime: None,
+            _spin: Some(spin),
+            _state: tempfile::tempdir()?,
+        })
+    }
+
+    async fn serve(
+        manifest: PathBuf,
+        listen: SocketAddr,
+        database: Database,
+        variables: BTreeMap<String, String>,
+        limits: Limits,
+        key_value_url: Option<String>,
+    ) -> Result<Self> {
+        let realtime = (!variables.is_empty())
+            .then(|| realtime(&database, listen))
+            .transpose()?;
+        let native = realtime.as_ref().map(Realtime::routes).unwrap_or_default();
+        let state = tempfile::tempdir()?;
+        let application = Application::new(ApplicationOptions {
+            key_value_url,
+            limits,
+            ..application_options(&manifest, state.path(), variables.clone())?
+        });
+        let options = Options {
+            listen,
+            metrics_listen: None,
+            public_metrics: true,
+            workers: Some(WORKERS),
+            native,
+        };
+        let application = application.await?;
+        let host = Host::start(&application, options).await?;
+        let url = format!("http://{}", host.address());
+        Ok(Self {
+            url,
+            database,
+            http: http().build()?,
+            variables,
+            host: Some(host),
+            sandbox: None,
+            realtime,
+            _spin: None,
+            _state: state,
+        })
+    }
+
+    /// Requests a path with GET.
+    ///
+    /// # Errors
+    /// The connection fails.
+    pub async fn get(&self, path: &str) -> Result<reqwest::Response> {
+        Ok(self.http.get(format!("{}{path}", self.url)).send().await?)
+    }
+
+    /// Requests a path with GET, and returns the text of the answer.
+    ///
+    /// # Errors
+    /// The connection fails.
+    pub async fn text(&self, path: &str) -> Result<String> {
+        Ok(self.get(path).await?.text().await?)
+    }
+
+    /// Sends a JSON body to a path with POST.
+    ///
+    /// # Errors
+    /// The connection fails.
+    pub async fn post(&self, path: &str, body: &serde_json::Value) -> Result<reqwest::Response> {
+        let request = self.http.post(format!("{}{path}", self.url)).json(body);
+        Ok(request.send().await?)
+    }
+
+    /// Runs two requests that need the held locks, both waiting, the second behind the first, before the locks are
+    /// released. Returns their answers.
+    ///
+    /// # Errors
+    /// One of them does not wait, or the connection fails.
+    pub async fn in_turn(
+        &self,
+        held: Held,
+        first: reqwest::RequestBuilder,
+        second: reqwest::RequestBuilder,
+    ) -> Result<[reqwest::Response; 2]> {
+        let first = tokio::spawn(first.send());
+        self.database.until_waiting(1).await?;
+        let second = tokio::spawn(second.send());
+        self.database.until_waiting(2).await?;
+        held.release().await?;
+        Ok([first.await??, second.await??])
+    }
+
+    /// Sends raw bytes, keeps the sending side open or closes it, and reads until the server closes or `limit` has
+    /// passed.
+    ///
+    /// # Errors
+    /// The connection fails.
+    pub async fn raw(&self, request: &[u8], close: bool, limit: Duration) -> Result<String> {
+        let address = self.url.trim_start_matches("http://");
+        let mut socket = tokio::net::TcpStream::connect(address).await?;
+        socket.write_all(request).await?;
+        if close {
+            socket.shutdown().await?;
+        }
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(limit, socket.read_to_end(&mut answer)).await;
+        if let Ok(read) = read {
+            read?;
+        }
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    /// The host, for example to drain it.
+    ///
+    /// # Panics
+    /// The server was stopped, or runs behind Spin.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        self.host.as_ref().expect("our host, not stopped yet")
+    }
+
+    /// Stops the host as a signal would.
+    pub async fn stop(mut self, grace: Duration) {
+        if let Some(realtime) = self.realtime.take() {
+            realtime.stop().await;
+        }
+        if let Some(host) = self.host.take() {
+            host.shutdown(grace).await;
+        }
+        if let Some(sandbox) = self.sandbox.take() {
+            sandbox.shutdown(grace).await;
+        }
+    }
+}
+
+/// The number of serving threads of a test's host.
+pub const WORKERS: usize = 2;
+
+/// The gateway of a test's platform.
+fn realtime(database: &Database, listen: SocketAddr) -> Result<Realtime> {
+    let url = format!("http://{listen}");
+    Realtime::start(gather::realtime::Start {
+        database: &database.admin,
+        key: &master_key(),
+        functions_url: url.clone(),
+        public_url: url,
+        trusted_proxies: "127.0.0.1".to_owned(),
+        limits: Default::default(),
+    })
+}
+
+async fn start_sandbox(
+    database: &Database,
+    server: &str,
+    trusted_hosts: BTreeMap<String, SocketAddr>,
+) -> Result<Sandbox> {
+    sandbox::start(sandbox::Start {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        manifest: &manifest()?,
+        database: &database.admin,
+        key: &master_key(),
+        cache_dir: root().join("target/compiled-skills"),
+        child: sandbox_child()?,
+        server: server.to_owned(),
+        components: None,
+        calls: None,
+        trusted_hosts,
+    })
+    .await
+}
+
+/// A manifest with the probe, whose database is the given one.
+fn probe_manifest(database: &Url, hosts: &[&str], settings: &str) -> String {
+    let component = component_file("probe");
+    let postgres = format!("postgres://127.0.0.1:{}", database.port().unwrap_or(5432));
+    let hosts: Vec<_> = hosts.iter().copied().chain([postgres.as_str()]).collect();
+    format!(
+        r#"spin_manifest_version = 2
+[application]
+name = "probe"
+[[trigger.http]]
+route = "/..."
+component = "probe"
+[component.probe]
+source = {component:?}
+key_value_stores = ["default"]
+allowed_outbound_hosts = {hosts:?}
+files = ["*.txt"]
+environment = {{ COLOUR = "blue" }}
+variables = {{ database_url = "{database}?sslmode=disable", greeting = "hello" }}
+{settings}
+"#
+    )
+}

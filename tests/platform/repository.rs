@@ -1,0 +1,203 @@
+//! Rules of the repository that no compiler checks.
+
+use anyhow::{Context, Result};
+use e2e::root;
+use serde_json::Value;
+use std::{collections::BTreeMap, fs, process::Command};
+
+fn metadata() -> Result<Value> {
+    let metadata = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
+        .current_dir(root())
+        .output()?;
+    Ok(serde_json::from_slice(&metadata.stdout)?)
+}
+
+/// The workspace's packages with the names of what each depends on, tests aside.
+fn packages() -> Result<BTreeMap<String, (String, Vec<String>)>> {
+    let metadata = metadata()?;
+    let mut found = BTreeMap::new();
+    for package in metadata["packages"].as_array().context("packages")? {
+        let dependencies = package["dependencies"].as_array().context("dependencies")?;
+        let names = dependencies
+            .iter()
+            .filter(|d| d["kind"].is_null())
+            .filter_map(|d| Some(d["name"].as_str()?.to_owned()))
+            .collect();
+        let name = package["name"].as_str().context("name")?.to_owned();
+        let path = package["manifest_path"]
+            .as_str()
+            .context("path")?
+            .to_owned();
+        found.insert(name, (path, names));
+    }
+    Ok(found)
+}
+
+#[test]
+fn arrows_point_one_way() -> Result<()> {
+    let packages = packages()?;
+    let ours: Vec<_> = packages.keys().cloned().collect();
+    for (name, (path, dependencies)) in &packages {
+        let allowed: &[&str] = match name.as_str() {
+            "gather" => &["host", "realtime", "sandbox", "skill", "workspace-hack"],
+            "realtime" => &["client-address", "position"],
+            "host" => &["outgoing", "wasm"],
+            "guest" => &["client-address", "strict-json"],
+            "skill" => &["strict-json"],
+            "principal" => &["guest"],
+            "identity" | "people" | "accounts" => {
+                &["guest", "markdown", "principal", "strict-json"]
+            }
+            "sandbox" => &["outgoing", "skill", "strict-json", "wasm"],
+            "e2e" => &["gather", "host", "sandbox", "skill"],
+            _ if ["/functions/", "/components/", "/fixtures/"]
+                .iter()
+                .any(|f| path.contains(f)) =>
+            {
+                &["guest", "markdown", "position", "strict-json", "webhook"]
+            }
+            _ => &[],
+        };
+        for dependency in dependencies.iter().filter(|d| ours.contains(d)) {
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{name} must not depend on {dependency}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// `crates/workspace-hack` sees to it, and what it says has to change with the dependencies.
+#[test]
+fn what_is_large_is_compiled_once() -> Result<()> {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--package", "gather"])
+        .args(["--edges", "normal,build", "--duplicates"])
+        .args(["--depth", "0", "--prefix", "none", "--format", "{p}"])
+        .current_dir(root())
+        .output()?;
+    let tree = String::from_utf8(tree.stdout)?;
+    assert!(tree.contains("syn v"), "two versions are there: {tree}");
+    for large in [
+        "ring",
+        "rustls",
+        "sqlx-core",
+        "sqlx-postgres",
+        "tokio",
+        "wasmparser",
+    ] {
+        let prefix = format!("{large} v");
+        let mut builds: Vec<_> = tree.lines().filter(|l| l.starts_with(&prefix)).collect();
+        let all = builds.len();
+        builds.sort_unstable();
+        builds.dedup();
+        assert_eq!(
+            builds.len(),
+            all,
+            "{large} is compiled for procedural macros, too, with other features: see crates/workspace-hack"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_functions_folder_package_component_and_test_have_one_name() -> Result<()> {
+    let manifest = e2e::manifest()?;
+    for (parent, queued) in [("functions", false), ("components", true)] {
+        for entry in fs::read_dir(root().join(parent))? {
+            let folder = entry?.file_name().to_string_lossy().into_owned();
+            let (path, _) = &packages()?[&folder];
+            assert!(
+                path.ends_with(&format!("{parent}/{folder}/Cargo.toml")),
+                "{path}"
+            );
+            let component = manifest.components.iter().find(|c| c.id == folder);
+            assert_eq!(
+                component.map(|c| c.attempts.is_some()),
+                Some(queued),
+                "[component.{folder}] of spin.toml, and its tool.gather.job"
+            );
+            let room = if queued { "jobs" } else { "functions" };
+            let tests = format!("tests/{room}/{}", folder.replace('-', "_"));
+            let has_tests = ["", ".rs"]
+                .iter()
+                .any(|end| root().join(format!("{tests}{end}")).exists());
+            assert!(has_tests, "{tests}, a folder or a file");
+        }
+    }
+    Ok(())
+}
+
+/// The files that people write and a compiler or the database reads. What is generated from others says so in its first
+/// line.
+const SOURCES: [&str; 6] = [".rs", ".sql", ".py", ".js", ".mjs", ".css"];
+
+#[test]
+fn no_source_file_is_longer_than_500_lines() -> Result<()> {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()?;
+    let mut checked = 0;
+    for path in String::from_utf8(listed.stdout)?.lines() {
+        let file = root().join(path);
+        if !SOURCES.iter().any(|end| path.ends_with(end)) || !file.exists() {
+            continue;
+        }
+        let text = fs::read_to_string(file).context(path.to_owned())?;
+        let first = text.lines().next().unwrap_or_default();
+        let lines = text.lines().count();
+        assert!(
+            lines <= 500 || first.contains("Generated: "),
+            "{path} has {lines} lines: split it by subject"
+        );
+        checked += 1;
+    }
+    assert!(checked > 100, "{checked} files: this check sees nothing");
+    Ok(())
+}
+
+#[test]
+fn every_path_that_the_documents_name_exists() -> Result<()> {
+    for document in [
+        "docs/architecture.md",
+        "docs/functions.md",
+        "docs/operating.md",
+        "README.md",
+        "CONTRIBUTING.md",
+    ] {
+        let text = fs::read_to_string(root().join(document)).context(document)?;
+        let mut checked = 0;
+        let code = text.split('`').skip(1).step_by(2);
+        let links = text.split("](").skip(1);
+        let links = links.filter_map(|rest| rest.split([')', '#']).next());
+        for code in code.chain(links) {
+            let looks_like_path = code.contains('/')
+                && !code.starts_with(['/', '.', '<', '$', '-'])
+                && code
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
+                && !code.starts_with("target/");
+            if looks_like_path {
+                assert!(
+                    root().join(code).exists(),
+                    "{document} names {code}, which does not exist"
+                );
+                checked += 1;
+            }
+        }
+        assert!(
+            checked > 0,
+            "{document} names no path: this check sees nothing"
+        );
+    }
+    Ok(())
+}
