@@ -1,9 +1,9 @@
 //! Blocks and mutes: nothing of who is blocked is shown, told or counted, and nobody else hears of it.
 
 use crate::channels::{each, refusal};
-use crate::realtime::Client;
 use crate::social::{Town, text};
 use anyhow::Result;
+use e2e::sockets::Client;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn a_socket_is_told_nothing_of_who_is_blocked() -> Result<()> {
     let town = Town::new().await?;
     let (theirs, _) = town.post(&town.bob, "Theirs", "text").await?;
     let topic = theirs.replace("/api/posts/", "post:");
-    let mut socket = Client::signed_in(&town.server, &town.ada).await?;
+    let mut socket = Client::signed_in(&town.server.url, &town.ada).await?;
     for topic in ["feed:all", &topic] {
         socket.subscribe(topic, None).await?;
     }

@@ -52,6 +52,7 @@ mod realtime;
 mod realtime_clients;
 mod realtime_faults;
 mod realtime_rights;
+mod reload;
 mod repository;
 mod sandbox;
 mod sandbox_callers;

@@ -30,3 +30,4 @@ mod serve;
 pub mod skill;
 pub mod sql_files;
 pub mod toolchain;
+mod watch;

@@ -45,7 +45,7 @@ pub struct Kind {
     /// When it begins by itself.
     pub crontab: Option<Crontab>,
     pre: CorePre<Data>,
-    template: InstanceTemplate,
+    template: Arc<InstanceTemplate>,
     deadline: Duration,
     metrics: Arc<Metrics>,
 }
@@ -67,33 +67,41 @@ impl Kind {
     /// # Errors
     /// A component that cannot be loaded, does not export `gather:jobs/core`'s `run`, or would send mail and may not.
     pub fn load(
-        loader: &Loader<'_>,
+        loader: &Loader,
         component: &Component,
         settings: &JobSettings,
         deadline: Duration,
     ) -> Result<Self> {
         let id = &component.id;
-        let pre = loader.prepare(component)?;
-        mail::check(id, pre.component(), component.settings.mail)?;
-        let pre = CorePre::new(pre)
-            .map_err(anyhow::Error::from)
-            .with_context(|| {
-                format!(
-                    "component `{id}` does queued work, so it must export `run` of gather:jobs/worker"
-                )
-            })?;
         Ok(Self {
             name: id.clone(),
             attempts: settings.attempts,
             concurrency: component.settings.concurrency,
             crontab: job_settings::crontab(id, settings)?,
-            pre,
-            template: loader.template(component)?,
+            pre: work(loader, component)?,
+            template: Arc::new(loader.template(component)?),
             deadline: component
                 .settings
                 .deadline_ms
                 .map_or(deadline, Duration::from_millis),
             metrics: loader.metrics().clone(),
+        })
+    }
+
+    /// Loads the component again, whose file is a newer build of it.
+    ///
+    /// # Errors
+    /// As [`Kind::load`].
+    pub fn reload(&self, loader: &Loader) -> Result<Self> {
+        Ok(Self {
+            name: self.name.clone(),
+            attempts: self.attempts,
+            concurrency: self.concurrency,
+            crontab: self.crontab.clone(),
+            pre: work(loader, loader.component(&self.name)?)?,
+            template: self.template.clone(),
+            deadline: self.deadline,
+            metrics: self.metrics.clone(),
         })
     }
 
@@ -210,6 +218,20 @@ impl Kind {
             .run_concurrent(async |accessor| instance.call_run(accessor, job).await)
             .await?
     }
+}
+
+/// What the component exports for jobs.
+fn work(loader: &Loader, component: &Component) -> Result<CorePre<Data>> {
+    let id = &component.id;
+    let pre = loader.prepare(component)?;
+    mail::check(id, pre.component(), component.settings.mail)?;
+    CorePre::new(pre)
+        .map_err(anyhow::Error::from)
+        .with_context(|| {
+            format!(
+                "component `{id}` does queued work, so it must export `run` of gather:jobs/worker"
+            )
+        })
 }
 
 /// An end without result.
