@@ -22,6 +22,7 @@ async fn worker(server: &Server, state: &std::path::Path) -> Result<JobWorker> {
     let options = JobOptions {
         database_url: secrets::role_url(admin, &key, WORKER_ROLE)?.to_string(),
         mail: host::MailOptions::default(),
+        trusted_hosts: std::collections::BTreeMap::new(),
         settings: quick(),
         metrics: Arc::new(Metrics::new()?),
         metrics_listen: None,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -101,6 +101,7 @@ impl Errands {
         let options = JobOptions {
             database_url: database_url.to_string(),
             mail: MailOptions::default(),
+            trusted_hosts: BTreeMap::new(),
             settings,
             metrics: Arc::new(Metrics::new()?),
             metrics_listen: None,
@@ -114,22 +115,12 @@ impl Errands {
     /// # Errors
     /// The command is not there.
     pub fn process(&self, arguments: &[&str]) -> Result<WorkerProcess> {
-        let log =
-            std::fs::File::create(self.folder.path().join(format!("{}.log", Uuid::now_v7())))?;
-        let child = Command::new(crate::command()?)
-            .arg("worker")
-            .args(arguments)
-            .env("DATABASE_URL", self.database.admin.as_str())
-            .env("GATHER_MASTER_KEY", crate::MASTER_KEY)
-            .env("GATHER_MANIFEST", self.manifest())
-            .env("GATHER_STATE_DIR", self.folder.path().join("state"))
-            .env("RUST_LOG", "info")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .context("gather-for-tests, which is built with the tests")?;
-        Ok(WorkerProcess { child })
+        WorkerProcess::start(
+            &self.database,
+            &self.manifest(),
+            self.folder.path(),
+            arguments,
+        )
     }
 
     /// Asks for work of a kind.
@@ -248,6 +239,33 @@ pub struct WorkerProcess {
 }
 
 impl WorkerProcess {
+    /// Starts `gather worker` over a database. Its log and its state are in a folder.
+    ///
+    /// # Errors
+    /// The command is not there.
+    pub fn start(
+        database: &Database,
+        manifest: &Path,
+        folder: &Path,
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let log = std::fs::File::create(folder.join(format!("{}.log", Uuid::now_v7())))?;
+        let child = Command::new(crate::command()?)
+            .arg("worker")
+            .args(arguments)
+            .env("DATABASE_URL", database.admin.as_str())
+            .env("GATHER_MASTER_KEY", crate::MASTER_KEY)
+            .env("GATHER_MANIFEST", manifest)
+            .env("GATHER_STATE_DIR", folder.join("state"))
+            .env("RUST_LOG", "info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("gather-for-tests, which is built with the tests")?;
+        Ok(Self { child })
+    }
+
     /// Sends a signal, such as `KILL` or `TERM`.
     ///
     /// # Errors

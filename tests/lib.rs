@@ -6,6 +6,7 @@ pub mod errands;
 pub mod mailbox;
 pub mod people;
 pub mod publishing;
+pub mod receiver;
 pub mod sockets;
 pub mod spin;
 
@@ -391,6 +392,28 @@ impl Server {
     /// # Errors
     /// The worker can't be started.
     pub async fn worker_mailing(&self, times: JobTimes, mail: MailOptions) -> Result<JobWorker> {
+        self.worker_with(times, mail, BTreeMap::new()).await
+    }
+
+    /// As [`Server::worker`], whose operator vouches for some receivers of webhooks.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub async fn worker_reaching(
+        &self,
+        times: JobTimes,
+        trusted_hosts: BTreeMap<String, SocketAddr>,
+    ) -> Result<JobWorker> {
+        self.worker_with(times, MailOptions::default(), trusted_hosts)
+            .await
+    }
+
+    async fn worker_with(
+        &self,
+        times: JobTimes,
+        mail: MailOptions,
+        trusted_hosts: BTreeMap<String, SocketAddr>,
+    ) -> Result<JobWorker> {
         let database_url = secrets::role_url(&self.database.admin, &master_key(), WORKER_ROLE)?;
         let application = application(
             &root().join("spin.toml"),
@@ -401,6 +424,7 @@ impl Server {
         let options = JobOptions {
             database_url: database_url.to_string(),
             mail,
+            trusted_hosts,
             settings: times,
             metrics: Arc::new(Metrics::new()?),
             metrics_listen: None,

@@ -48,18 +48,20 @@ fn arrows_point_one_way() -> Result<()> {
         let allowed: &[&str] = match name.as_str() {
             "gather" => &["host", "realtime", "sandbox", "skill", "workspace-hack"],
             "realtime" => &["client-address", "position"],
-            "host" => &["wasm"],
+            "host" => &["outgoing", "wasm"],
             "guest" => &["client-address", "strict-json"],
             "skill" => &["strict-json"],
             "principal" => &["guest"],
-            "identity" | "people" | "accounts" => &["guest", "principal", "strict-json"],
-            "sandbox" => &["skill", "strict-json", "wasm"],
+            "identity" | "people" | "accounts" => {
+                &["guest", "markdown", "principal", "strict-json"]
+            }
+            "sandbox" => &["outgoing", "skill", "strict-json", "wasm"],
             "e2e" => &["gather", "host", "sandbox", "skill"],
             _ if ["/functions/", "/components/", "/fixtures/"]
                 .iter()
                 .any(|f| path.contains(f)) =>
             {
-                &["guest", "markdown", "position", "strict-json"]
+                &["guest", "markdown", "position", "strict-json", "webhook"]
             }
             _ => &[],
         };
@@ -141,7 +143,10 @@ fn every_path_that_the_documents_name_exists() -> Result<()> {
     ] {
         let text = fs::read_to_string(root().join(document)).context(document)?;
         let mut checked = 0;
-        for code in text.split('`').skip(1).step_by(2) {
+        let code = text.split('`').skip(1).step_by(2);
+        let links = text.split("](").skip(1);
+        let links = links.filter_map(|rest| rest.split([')', '#']).next());
+        for code in code.chain(links) {
             let looks_like_path = code.contains('/')
                 && !code.starts_with(['/', '.', '<', '$', '-'])
                 && code

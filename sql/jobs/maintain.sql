@@ -1,7 +1,7 @@
 -- What the workers do beside the jobs, now and then, one of them at a time: adds up the counters,
 -- forgets finished jobs (`keep`; dead ones longer: `keep_dead`) ten thousand at a time, drops
 -- queues that nothing waits in, keeps the events' partitions, ends questions that nobody
--- answered in time, and reports how the queue does.
+-- answered in time, forgets old deliveries of webhooks, and reports how the queue does.
 create or replace function jobs.maintain(keep interval, keep_dead interval, lease interval) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -30,6 +30,7 @@ begin
     perform jobs.drop_idle_queues();
     perform events.maintain('7 days');
     perform inbox.expire(1000);
+    perform webhooks.sweep(1000);
 
     summary := jobs.summary(lease);
     select jsonb_build_object('dead_tuples', sum(n_dead_tup), 'live_tuples', sum(n_live_tup)) into tuples

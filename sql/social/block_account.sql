@@ -20,6 +20,7 @@ begin
     perform inbox.remove(array(
         select i.id from inbox.item i where i.by = other and i.account_id = account));
     perform social.end_access(account, other);
+    perform events.emit(array['account:' || account], 'access.changed', jsonb_build_object('account', account));
     return jsonb_build_object('ok', social.block_json(made));
 end
 $$;

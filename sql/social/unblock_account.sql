@@ -9,6 +9,9 @@ begin
         return social.refused('account-not-found');
     end if;
     delete from social.block b where b.blocker = account and b.blocked = other;
+    if found then
+        perform events.emit(array['account:' || account], 'access.changed', jsonb_build_object('account', account));
+    end if;
     return '{"ok": null}';
 end
 $$;

@@ -24,7 +24,8 @@ pub async fn document(packages: &Packages) -> Result<String> {
         let name = &function.name;
         let document = described(&engine, &fs::read(e2e::component_file(name))?).await;
         let document = document.with_context(|| format!("the OpenAPI document of {name}"))?;
-        let document: OpenApi = serde_json::from_str(&document)?;
+        let document: OpenApi = serde_json::from_str(&document)
+            .with_context(|| format!("the OpenAPI document of {name}: a schema without a type"))?;
         documents.push(document);
     }
     Ok(guest::openapi::merge(documents).to_pretty_json()? + "\n")

@@ -11,7 +11,7 @@ use crate::{
     doctor::Doctor,
     live, new,
     sandbox::ChildWork,
-    skill,
+    skill, webhook,
 };
 
 /// An agent-first collaboration platform: wasm functions over PostgreSQL.
@@ -145,4 +145,18 @@ pub enum Command {
         after_help = "Examples:\n  gather new function notes\n  gather new component note-digest"
     )]
     New(new::Command),
+    /// Have others told what happens here: their addresses, and what was sent there
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather webhook add https://example.org/gather --topic account:me\n  gather webhook list"
+    )]
+    Webhook(webhook::Command),
+    /// Take what others send, as events
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  gather hook add github"
+    )]
+    Hook(webhook::HookCommand),
 }

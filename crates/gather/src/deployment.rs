@@ -16,7 +16,7 @@ use url::Url;
 use crate::{
     config::{
         ComponentSettings, DatabaseSettings, FunctionSettings, JobSettings, Key, Project,
-        RealtimeLimits, SandboxSettings, TrustedProxies,
+        RealtimeLimits, SandboxSettings, TrustedProxies, WebhookSettings,
     },
     database::{Database, check_for_functions},
     manifest::Manifest,
@@ -159,10 +159,20 @@ impl Deployment {
         application: Arc<Application>,
         database: &Url,
         jobs: &JobSettings,
+        webhooks: &WebhookSettings,
         mail: host::MailOptions,
         metrics: serve::WorkerMetrics<'_>,
     ) -> Result<JobWorker> {
-        serve::start_worker(application, database, &self.key, jobs, mail, metrics).await
+        serve::start_worker(
+            application,
+            database,
+            &self.key,
+            jobs,
+            webhooks,
+            mail,
+            metrics,
+        )
+        .await
     }
 
     /// Starts a sandbox for this platform, whose address receipts name.

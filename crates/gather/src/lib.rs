@@ -31,3 +31,4 @@ pub mod skill;
 pub mod sql_files;
 pub mod toolchain;
 mod watch;
+pub mod webhook;

@@ -10,7 +10,7 @@ use host::{
 use url::Url;
 
 use crate::{
-    config::{ComponentSettings, JobSettings},
+    config::{ComponentSettings, JobSettings, WebhookSettings},
     manifest::WORKER_ROLE,
     secrets::{self, MasterKey},
 };
@@ -36,6 +36,7 @@ pub async fn start_worker(
     database: &Url,
     key: &MasterKey,
     jobs: &JobSettings,
+    webhooks: &WebhookSettings,
     mail: MailOptions,
     metrics: WorkerMetrics<'_>,
 ) -> Result<JobWorker> {
@@ -46,6 +47,7 @@ pub async fn start_worker(
     let options = JobOptions {
         database_url: secrets::role_url(database, key, WORKER_ROLE)?.to_string(),
         settings: jobs.times(),
+        trusted_hosts: webhooks.hosts(),
         mail,
         metrics,
         metrics_listen,

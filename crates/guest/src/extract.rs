@@ -170,7 +170,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a whole body of at most `max_bytes`.
-pub(crate) async fn read(headers: &HeaderMap, content: Body, max_bytes: usize) -> Result<Bytes> {
+///
+/// # Errors
+/// The body is larger, or breaks off.
+pub async fn read(headers: &HeaderMap, content: Body, max_bytes: usize) -> Result<Bytes> {
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -185,11 +188,15 @@ pub(crate) async fn read(headers: &HeaderMap, content: Body, max_bytes: usize) -
 }
 
 fn too_large(max_bytes: usize) -> Problem {
-    let mib = max_bytes >> 20;
+    let most = if max_bytes.is_multiple_of(1 << 20) {
+        format!("{} MiB", max_bytes >> 20)
+    } else {
+        format!("{max_bytes} bytes")
+    };
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "body-too-large",
-        format!("The body may have at most {mib} MiB."),
+        format!("The body may have at most {most}."),
     )
 }
 

@@ -12,6 +12,9 @@ const MAX_CATCH_UP_MS: u64 = 31 * 24 * 60 * 60 * 1000;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobSettings {
+    /// Whether its jobs, which mostly wait for others, take no places of the worker, but up to `concurrency` of their own.
+    #[serde(default)]
+    pub own_places: bool,
     /// How often a job is tried before it is dead.
     #[serde(default = "default_attempts")]
     pub attempts: u32,
@@ -86,6 +89,7 @@ mod tests {
 
     fn settings(schedule: &str) -> JobSettings {
         JobSettings {
+            own_places: false,
             attempts: 5,
             schedule: Some(schedule.to_owned()),
             catch_up_ms: 0,

@@ -18,7 +18,8 @@ use crate::{
     state::{self, Grants},
 };
 use anyhow::{Context as _, Result, bail};
-use std::{sync::Arc, time::Duration};
+use outgoing::Outgoing;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use wasm::Data;
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime_wasi_http::{handler::ProxyPre, p2, p3};
@@ -29,6 +30,7 @@ pub struct Loader {
     linker: Linker<Data>,
     workers: usize,
     database_connections: usize,
+    outgoing: Arc<Outgoing>,
     mailer: Option<Arc<Mailer>>,
     metrics: Arc<Metrics>,
 }
@@ -48,6 +50,7 @@ impl Loader {
             workers,
             database_connections: application.limits.database_connections,
             application,
+            outgoing: Arc::new(Outgoing::new(None, BTreeMap::new())),
             mailer: None,
             metrics,
         })
@@ -59,6 +62,7 @@ impl Loader {
     /// As [`state::linker`].
     pub fn of_jobs(
         application: Arc<Application>,
+        outgoing: Outgoing,
         mailer: Arc<Mailer>,
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
@@ -67,6 +71,7 @@ impl Loader {
             workers: 1,
             database_connections: application.limits.database_connections / 2,
             application,
+            outgoing: Arc::new(outgoing),
             mailer: Some(mailer),
             metrics,
         })
@@ -178,6 +183,7 @@ impl Loader {
             key_value,
             database: self.pool_limits(component),
             blocking_database: limits.blocking_database,
+            outgoing: &self.outgoing,
             mailer: self.mailer.as_ref(),
         })?;
         Ok(InstanceTemplate {

@@ -128,6 +128,10 @@ pub struct Settings {
     /// What it may ask of the sandbox, which the command reads.
     #[serde(default)]
     pub sandbox: Vec<String>,
+    /// Whether its requests go to public addresses only, as they were checked, and to hosts that the operator vouches for;
+    /// for components that strangers tell where to go.
+    #[serde(default)]
+    pub public_only: bool,
     /// Whether it may send mail; queued work only.
     #[serde(default)]
     pub mail: bool,

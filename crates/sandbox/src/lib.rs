@@ -31,7 +31,7 @@ pub use callers::{CallerGrant, Right};
 pub use compile::{CompileError, Work, child};
 pub use grant::{Grant, UsedPermissions};
 pub use keys::{Backing, Granted};
-pub use network::Resolve;
+pub use outgoing::Resolve;
 pub use probe::{Finding, Probe, ProbeReport};
 pub use refused::{Reach, Reason, RefusedRequest};
 pub use runner::{LoadError, Options, Runner};

@@ -6,12 +6,13 @@ use crate::{
     compile::{Code, CompileError, Compiler},
     engine,
     grant::Grant,
-    network::{Network, Resolve},
+    network::Network,
     storage::StorageError,
     wasi,
 };
 use anyhow::Result;
 use moka::future::Cache;
+use outgoing::Resolve;
 use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration,

@@ -188,9 +188,9 @@ fn sign(options: &Sign) -> Result<()> {
     Ok(())
 }
 
-/// A client, and an access token of the chosen agent that is good now.
-pub(crate) fn signed_in(options: &Common) -> Result<(Client, String)> {
-    let (client, access) = access(options, "gather skill publish")?;
+/// A client, and an access token of the chosen agent that is good now. `command` is what the user called, for advice.
+pub(crate) fn signed_in(options: &Common, command: &str) -> Result<(Client, String)> {
+    let (client, access) = access(options, command)?;
     Ok((client, access.token))
 }
 

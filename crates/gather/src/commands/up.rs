@@ -105,7 +105,14 @@ impl Up {
         let metrics = WorkerMetrics::Of(&host);
         let mail = self.mail_options();
         let worker = deployment
-            .start_worker(application, &database.url, &self.jobs, mail, metrics)
+            .start_worker(
+                application,
+                &database.url,
+                &self.jobs,
+                &functions.webhooks,
+                mail,
+                metrics,
+            )
             .await?;
         if let Some(watch) = watch {
             let (functions, kinds) = (host.functions(), worker.kinds());

@@ -58,7 +58,14 @@ pub fn run(settings: &Worker) -> Result<()> {
         let application = deployment.application(&settings.components, variables).await?;
         let metrics = WorkerMetrics::Own(settings.components.metrics_listen);
         let worker = deployment
-            .start_worker(application, &database, &settings.jobs, mail, metrics)
+            .start_worker(
+                application,
+                &database,
+                &settings.jobs,
+                &functions.webhooks,
+                mail,
+                metrics,
+            )
             .await?;
         signals.next().await;
         tracing::info!("stopping; running jobs are finished first, Ctrl-C again stops at once");

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use ipnet::IpNet;
 
-use super::{HEADING, model::Model, parse::http_url, provider::Provider};
+use super::{HEADING, model::Model, parse::http_url, provider::Provider, webhook::WebhookSettings};
 
 /// The proxies that tell a client's address, to functions and gateways.
 #[derive(Args, Debug, Clone)]
@@ -47,6 +47,9 @@ pub struct FunctionSettings {
 
     #[command(flatten)]
     pub(crate) model: Model,
+
+    #[command(flatten)]
+    pub(crate) webhooks: WebhookSettings,
 }
 
 impl FunctionSettings {
@@ -54,6 +57,7 @@ impl FunctionSettings {
     pub fn variables(&self) -> Result<BTreeMap<String, String>> {
         let mut variables = self.model.variables()?;
         variables.extend(self.provider.variables()?);
+        variables.extend(self.webhooks.variables());
         Ok(variables)
     }
 }

@@ -15,6 +15,7 @@ mod project;
 mod provider;
 mod realtime;
 mod sandbox;
+mod webhook;
 
 pub use address::{Address, Listen};
 pub use database::DatabaseSettings;
@@ -30,6 +31,7 @@ pub use project::{ManifestFile, Project};
 pub use provider::Provider;
 pub use realtime::{RealtimeLimits, RealtimeListen};
 pub use sandbox::{SandboxListen, SandboxSettings};
+pub use webhook::WebhookSettings;
 
 /// What the help puts above them.
 const HEADING: &str = "Configuration (flags over environment over defaults)";

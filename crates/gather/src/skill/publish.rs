@@ -27,7 +27,7 @@ pub fn publish(options: &Publish) -> Result<bool> {
     if !errors.is_empty() {
         return Err(explain(errors));
     }
-    let (client, mut token) = agent::signed_in(&options.common)?;
+    let (client, mut token) = agent::signed_in(&options.common, "gather skill publish")?;
     let (kind, body) = multipart(&serde_json::to_vec(&project.manifest_json()?)?, &component);
     // The same upload, sent again, is one: its digest is its key.
     let key = format!("publish-{}", skill::digest::hex(&body));
@@ -65,7 +65,7 @@ fn wait(options: &Publish, client: &agent::Client, token: &mut String, job: &str
         let state = match client.get(&format!("/api/jobs/{job}"), token) {
             // A review may take longer than a token lasts.
             Err(error) if error.status() == Some(401) => {
-                *token = agent::signed_in(&options.common)?.1;
+                *token = agent::signed_in(&options.common, "gather skill publish")?.1;
                 client.get(&format!("/api/jobs/{job}"), token)?
             }
             state => state?,

@@ -1,5 +1,5 @@
 //! Outgoing HTTP of functions: only to `allowed_outbound_hosts`; `http://<component>.spin.internal`
-//! is another component of the manifest.
+//! is another component of the manifest. One with `public_only` is let out by the guard, whatever its hosts are.
 
 use super::{
     connections::{Connections, HttpClient},
@@ -11,6 +11,7 @@ use anyhow::Result;
 use futures::StreamExt;
 use http::{HeaderName, header, uri};
 use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
+use outgoing::{CONNECT_WITHIN, Failure, Outgoing};
 use std::{sync::Arc, time::Duration};
 use wasm::Data;
 use wasmtime::component::Linker;
@@ -32,6 +33,8 @@ type Sent = Result<(http::Response<WasiBody>, Finished), Error>;
 pub struct Grant {
     component: String,
     allowed_hosts: Arc<AllowedHosts>,
+    /// The only way out, if the component may reach public addresses only.
+    outgoing: Option<Arc<Outgoing>>,
 }
 
 /// The interface in one instance: what wasmtime asks when the guest makes a request.
@@ -48,6 +51,7 @@ impl Interface for Outbound {
         Ok(Grant {
             component: context.component.id.clone(),
             allowed_hosts: context.allowed_hosts.clone(),
+            outgoing: (context.component.settings.public_only).then(|| context.outgoing.clone()),
         })
     }
 
@@ -111,6 +115,9 @@ impl WasiHttpHooks for Outbound {
             );
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
+        if let Some(outgoing) = self.grant.outgoing.clone() {
+            return Box::new(send_guarded(outgoing, request, options));
+        }
         let host = request.uri().host().unwrap_or_default();
         if let Some(component) = host.strip_suffix(INTERNAL_DOMAIN) {
             let component = component.to_owned();
@@ -133,6 +140,41 @@ impl WasiHttpHooks for Outbound {
                 Box::new(io) as Finished,
             ))
         })
+    }
+}
+
+/// A request to a host that a stranger named, over a connection of its own.
+async fn send_guarded(
+    outgoing: Arc<Outgoing>,
+    request: Request,
+    options: Option<RequestOptions>,
+) -> Sent {
+    let options = options.as_ref();
+    let connect_within = options.and_then(|options| options.connect_timeout);
+    let patience = options.and_then(|options| options.first_byte_timeout);
+    let sent = outgoing.send(request, connect_within.unwrap_or(CONNECT_WITHIN), ());
+    let sent = tokio::time::timeout(patience.unwrap_or(FIRST_BYTE_TIMEOUT), sent);
+    let sent = sent.await.map_err(|_| Error::ConnectionReadTimeout)?;
+    let (response, connection) = sent.map_err(unreached)?;
+    let finished: Finished = Box::new(async move {
+        drop(connection.await);
+        Ok(())
+    });
+    let response = response.map(|body| body.map_err(unreached).boxed_unsync());
+    Ok((response, finished))
+}
+
+/// What a guest is told of a failure on the guarded way.
+fn unreached(failure: Failure) -> Error {
+    match failure {
+        Failure::DoesNotResolve => Error::DestinationNotFound,
+        Failure::PrivateAddress => Error::HttpRequestDenied,
+        Failure::ConnectionTimeout => Error::ConnectionTimeout,
+        Failure::Connect(error) => Error::Connect(error),
+        Failure::Tls(error) => Error::Tls(error),
+        Failure::Http(error) => error.into(),
+        Failure::TooLarge => Error::HttpResponseBodySize(None),
+        Failure::InvalidUri => Error::HttpRequestUriInvalid,
     }
 }
 

@@ -4,6 +4,7 @@
 use super::{connections::Connections, key_value::stores::Stores, postgres::pool::PoolLimits};
 use crate::{mail::Mailer, manifest::Component, outbound::AllowedHosts};
 use anyhow::Result;
+use outgoing::Outgoing;
 use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
 use wasm::Data;
 use wasmtime::component::{HasData, Linker, ResourceTable};
@@ -49,6 +50,8 @@ pub struct GrantContext<'a> {
     pub database: PoolLimits,
     /// Whether the database may be asked by calls that hold the instance.
     pub blocking_database: bool,
+    /// The way out of components that may reach public addresses only.
+    pub outgoing: &'a Arc<Outgoing>,
     /// Sends mail, where queued work is done.
     pub mailer: Option<&'a Arc<Mailer>>,
 }

@@ -14,7 +14,7 @@ use crate::{
     metrics::Metrics,
     state::{self, State},
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use graphile_worker_crontab_types::Crontab;
 use serde_json::value::RawValue;
 use std::{
@@ -42,6 +42,8 @@ pub struct Kind {
     pub attempts: u32,
     /// Jobs at the same time in this worker; `None`: as many as it has places.
     pub concurrency: Option<usize>,
+    /// Whether those are places of its own, beside the worker's.
+    pub own_places: bool,
     /// When it begins by itself.
     pub crontab: Option<Crontab>,
     pre: CorePre<Data>,
@@ -73,10 +75,15 @@ impl Kind {
         deadline: Duration,
     ) -> Result<Self> {
         let id = &component.id;
+        ensure!(
+            !settings.own_places || component.settings.concurrency.is_some(),
+            "own_places of `{id}` needs `concurrency` in [component.{id}.tool.gather]: how many there are"
+        );
         Ok(Self {
             name: id.clone(),
             attempts: settings.attempts,
             concurrency: component.settings.concurrency,
+            own_places: settings.own_places,
             crontab: job_settings::crontab(id, settings)?,
             pre: work(loader, component)?,
             template: Arc::new(loader.template(component)?),
@@ -97,6 +104,7 @@ impl Kind {
             name: self.name.clone(),
             attempts: self.attempts,
             concurrency: self.concurrency,
+            own_places: self.own_places,
             crontab: self.crontab.clone(),
             pre: work(loader, loader.component(&self.name)?)?,
             template: self.template.clone(),

@@ -16,6 +16,7 @@ use crate::{
     metrics_listener,
 };
 use anyhow::{Context, Result, ensure};
+use outgoing::Outgoing;
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, atomic::AtomicBool},
@@ -37,6 +38,8 @@ pub struct JobOptions {
     pub database_url: String,
     /// How it works.
     pub settings: JobTimes,
+    /// Hosts that components which are to reach public addresses only may reach too, with their addresses.
+    pub trusted_hosts: BTreeMap<String, SocketAddr>,
     /// How components that may do so send mail.
     pub mail: MailOptions,
     /// Where it counts.
@@ -135,10 +138,9 @@ fn load(
     options: JobOptions,
 ) -> Result<(Arc<Worker>, mpsc::UnboundedReceiver<Ended>)> {
     let mailer = Arc::new(Mailer::new(&options.mail)?);
-    let JobOptions {
-        settings, metrics, ..
-    } = options;
-    let loader = Loader::of_jobs(application.clone(), mailer, metrics.clone())?;
+    let outgoing = Outgoing::new(None, options.trusted_hosts);
+    let (settings, metrics) = (options.settings, options.metrics);
+    let loader = Loader::of_jobs(application.clone(), outgoing, mailer, metrics.clone())?;
     let kinds = Arc::new(Kinds::load(&application, loader, settings.deadline)?);
     ensure!(settings.concurrency > 0, "a worker needs a place for a job");
     let (ends, ended) = mpsc::unbounded_channel();
@@ -200,6 +202,7 @@ mod tests {
         let options = JobOptions {
             database_url: "postgres://nobody@127.0.0.1:1/none".to_owned(),
             settings: JobTimes::default(),
+            trusted_hosts: BTreeMap::new(),
             mail,
             metrics: Arc::new(Metrics::new().expect("metrics")),
             metrics_listen: None,
@@ -218,6 +221,16 @@ mod tests {
         );
         // One that may gets past that.
         let error = refusal("job = {}\nmail = true", MailOptions::default()).await;
+        assert!(error.contains("must export `run`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn places_of_its_own_are_so_many() {
+        let settings = "mail = true\njob = { own_places = true }";
+        let error = refusal(settings, MailOptions::default()).await;
+        assert!(error.contains("needs `concurrency`"), "{error}");
+        let settings = "mail = true\nconcurrency = 2\njob = { own_places = true }";
+        let error = refusal(settings, MailOptions::default()).await;
         assert!(error.contains("must export `run`"), "{error}");
     }
 

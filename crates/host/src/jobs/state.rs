@@ -54,6 +54,8 @@ pub(super) struct Running {
     pub(super) attempt: u32,
     pub(super) control: Arc<Control>,
     pub(super) stop: Option<oneshot::Sender<Stop>>,
+    /// It takes none of the worker's places.
+    pub(super) own_places: bool,
     /// It runs no more; only its end is not written down yet.
     pub(super) ended: bool,
 }

@@ -205,10 +205,15 @@ impl Worker {
     /// How many more jobs may begin, of this kind if it has a bound of its own.
     fn places(&self, kind: Option<&Kind>) -> usize {
         let running = self.lock();
-        if running.len() >= self.settings.concurrency * MOST_UNWRITTEN {
+        if let Some(kind) = kind.filter(|kind| kind.own_places) {
+            let busy = running.values().filter(|job| job.kind == kind.name);
+            return kind.concurrency.unwrap_or(0).saturating_sub(busy.count());
+        }
+        let ordinary = || running.values().filter(|job| !job.own_places);
+        if ordinary().count() >= self.settings.concurrency * MOST_UNWRITTEN {
             return 0;
         }
-        let busy = running.values().filter(|job| !job.ended).count();
+        let busy = ordinary().filter(|job| !job.ended).count();
         let free = self.settings.concurrency.saturating_sub(busy);
         let Some((kind, bound)) = kind.and_then(|kind| Some((kind, kind.concurrency?))) else {
             return free;
@@ -237,6 +242,7 @@ impl Worker {
                 attempt: job.attempt,
                 control: control.clone(),
                 stop: Some(stop),
+                own_places: kind.own_places,
                 ended: false,
             },
         );

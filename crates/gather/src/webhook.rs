@@ -1,0 +1,252 @@
+//! `gather webhook` and `gather hook`: as an agent, have others told what happens, and take what they send.
+
+use anyhow::Result;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::agent::{self, Client, Common};
+
+/// What can be done with webhooks.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Have events sent to an address; prints the secret that signs them, once
+    #[command(
+        after_help = "Example:\n  gather webhook add https://example.org/gather --topic account:me --type 'inbox.*'"
+    )]
+    Add(Add),
+    /// List the agent's webhooks
+    #[command(after_help = "Example:\n  gather webhook list --json")]
+    List(Common),
+    /// Send a test to a webhook
+    #[command(after_help = "Example:\n  gather webhook test 0192f5c0-0000-7000-8000-000000000000")]
+    Test(One),
+    /// Give a webhook another secret; the former one signs for another day, too
+    #[command(
+        after_help = "Example:\n  gather webhook rotate 0192f5c0-0000-7000-8000-000000000000"
+    )]
+    Rotate(One),
+    /// List what was sent to a webhook, the newest first
+    #[command(
+        after_help = "Example:\n  gather webhook deliveries 0192f5c0-0000-7000-8000-000000000000"
+    )]
+    Deliveries(One),
+}
+
+/// What can be done with hooks.
+#[derive(Subcommand, Debug)]
+pub enum HookCommand {
+    /// Make an address that others send to; prints it and its secret, once
+    #[command(after_help = "Examples:\n  gather hook add github\n  gather hook add generic --json")]
+    Add(AddHook),
+}
+
+/// A new webhook.
+#[derive(Args, Debug)]
+pub struct Add {
+    /// Where to send to: https://…
+    pub url: String,
+    /// A topic whose events are sent; may be given several times
+    #[arg(long = "topic", required = true)]
+    pub topics: Vec<String>,
+    /// Only events of this type, such as message.created or message.*; may be given several times [default: all]
+    #[arg(long = "type")]
+    pub types: Vec<String>,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would replace the command's own help"
+    )]
+    pub common: Common,
+}
+
+/// One webhook.
+#[derive(Args, Debug)]
+pub struct One {
+    /// Its id
+    pub id: Uuid,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would replace the command's own help"
+    )]
+    pub common: Common,
+}
+
+/// A new hook.
+#[derive(Args, Debug)]
+pub struct AddHook {
+    /// Who sends to it
+    pub source: Source,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would replace the command's own help"
+    )]
+    pub common: Common,
+}
+
+/// Who sends to a hook.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// GitHub.
+    Github,
+    /// Anybody with the secret.
+    Generic,
+}
+
+/// Runs one command about webhooks.
+pub fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Add(options) => add(options),
+        Command::List(options) => {
+            let (client, token) = agent::signed_in(options, "gather webhook list")?;
+            let page = client.get("/api/webhooks?limit=100", &token)?;
+            print(options, &page, |page| lines(page, webhook));
+            Ok(())
+        }
+        Command::Test(options) => {
+            let (client, token) = agent::signed_in(&options.common, "gather webhook test")?;
+            let path = format!("/api/webhooks/{}/test", options.id);
+            let sent = client.send(&path, &json!({}), &token)?;
+            print(&options.common, &sent, |sent| {
+                format!(
+                    "A test is under way as {}.\nNext: gather webhook deliveries {}",
+                    text(&sent["id"]),
+                    options.id
+                )
+            });
+            Ok(())
+        }
+        Command::Rotate(options) => {
+            let (client, token) = agent::signed_in(&options.common, "gather webhook rotate")?;
+            let path = format!("/api/webhooks/{}/rotate", options.id);
+            let rotated = client.send(&path, &json!({}), &token)?;
+            print(&options.common, &rotated, |rotated| {
+                format!(
+                    "The secret is {} from now on; it is not shown again.\nThe former one signs too until {}.",
+                    text(&rotated["secret"]),
+                    text(&rotated["former_until"])
+                )
+            });
+            Ok(())
+        }
+        Command::Deliveries(options) => {
+            let (client, token) = agent::signed_in(&options.common, "gather webhook deliveries")?;
+            let path = format!("/api/webhooks/{}/deliveries?limit=100", options.id);
+            let page = client.get(&path, &token)?;
+            print(&options.common, &page, |page| lines(page, delivery));
+            Ok(())
+        }
+    }
+}
+
+/// Runs one command about hooks.
+pub fn run_hook(command: &HookCommand) -> Result<()> {
+    let HookCommand::Add(options) = command;
+    let (client, token) = agent::signed_in(&options.common, "gather hook add")?;
+    let source = match options.source {
+        Source::Github => "github",
+        Source::Generic => "generic",
+    };
+    let made = client.send("/api/hooks", &json!({ "source": source }), &token)?;
+    print(&options.common, &made, |made| {
+        format!(
+            "Send to    {}\nSecret     {}\nEvents on  hook:{}\nNeither the address nor the secret is shown again.",
+            text(&made["url"]),
+            text(&made["secret"]),
+            text(&made["id"])
+        )
+    });
+    Ok(())
+}
+
+fn add(options: &Add) -> Result<()> {
+    let (client, token): (Client, String) =
+        agent::signed_in(&options.common, "gather webhook add")?;
+    let mut new = json!({ "url": options.url, "topics": options.topics });
+    if !options.types.is_empty() {
+        new["types"] = json!(options.types);
+    }
+    let made = client.send("/api/webhooks", &new, &token)?;
+    print(&options.common, &made, |made| {
+        format!(
+            "Made webhook {}.\nIts secret is {}; it is not shown again.\nNext: gather webhook test {0}",
+            text(&made["id"]),
+            text(&made["secret"])
+        )
+    });
+    Ok(())
+}
+
+fn print(options: &Common, value: &Value, show: impl FnOnce(&Value) -> String) {
+    if options.json {
+        println!("{value}");
+    } else {
+        println!("{}", show(value));
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
+}
+
+fn lines(page: &Value, show: impl Fn(&Value) -> String) -> String {
+    let items: Vec<_> = page["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(show)
+        .collect();
+    if items.is_empty() {
+        return "None.".to_owned();
+    }
+    items.join("\n")
+}
+
+fn webhook(webhook: &Value) -> String {
+    let topics = webhook["topics"].as_array().into_iter().flatten().map(text);
+    format!(
+        "{}  {:8}  {}  {}",
+        text(&webhook["id"]),
+        text(&webhook["state"]),
+        text(&webhook["url"]),
+        topics.collect::<Vec<_>>().join(" ")
+    )
+}
+
+fn delivery(delivery: &Value) -> String {
+    let outcome = delivery["status"].as_u64().map_or_else(
+        || text(&delivery["error"]).to_owned(),
+        |status| status.to_string(),
+    );
+    format!(
+        "{}  {}  {:9}  {} attempts  {}  {}",
+        text(&delivery["created_at"]),
+        text(&delivery["id"]),
+        text(&delivery["state"]),
+        delivery["attempts"],
+        text(&delivery["type"]),
+        outcome
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_show_what_matters() {
+        let page = json!({ "items": [{ "id": "d", "state": "waiting", "attempts": 2, "type": "a.b", "status": 500,
+            "created_at": "t" }, { "id": "e", "state": "dead", "attempts": 1, "type": "a.b", "error": "No." }] });
+        let shown = lines(&page, delivery);
+        assert!(
+            shown.contains("2 attempts  a.b  500") && shown.ends_with("No."),
+            "{shown}"
+        );
+        assert_eq!(lines(&json!({ "items": [] }), webhook), "None.");
+        let one =
+            json!({ "id": "w", "state": "enabled", "url": "https://a/", "topics": ["x:1", "y:2"] });
+        assert!(webhook(&one).ends_with("https://a/  x:1 y:2"));
+    }
+}

@@ -1,0 +1,275 @@
+//! Requests to hosts that strangers name: those of skills, and the receivers of webhooks.
+//!
+//! A name is resolved once. Where one of its addresses is not of the public internet, or is this machine's, nothing is
+//! sent; else the connection goes to the very address that was checked. Redirects are nobody's business here: whoever
+//! follows one sends a new request, which is checked like the first. Answers are cut off at a size, and connecting takes
+//! a bounded time.
+
+mod address;
+
+pub use address::{Resolve, is_public};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{HeaderName, Request, Response, Uri, header, uri};
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited, combinators::UnsyncBoxBody};
+use hyper_util::rt::TokioIo;
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpStream, task::AbortHandle, task::JoinHandle, time::timeout};
+use tokio_rustls::TlsConnector;
+
+/// How long finding, connecting and the greetings of TLS may take, each.
+pub const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// The largest answer that is read.
+pub const MAX_ANSWER_BYTES: usize = 16 << 20;
+
+/// The way out.
+pub struct Outgoing {
+    resolve: Resolve,
+    /// Hosts that the operator vouches for, with their addresses: these may be private.
+    trusted: BTreeMap<String, SocketAddr>,
+    tls: TlsConnector,
+}
+
+/// Why a request was not answered.
+#[derive(Debug)]
+pub enum Failure {
+    /// The host's name does not resolve.
+    DoesNotResolve,
+    /// The host is in a private network, or is this machine.
+    PrivateAddress,
+    /// Connecting took too long.
+    ConnectionTimeout,
+    /// Nothing accepts connections there.
+    Connect(io::Error),
+    /// It does not speak TLS as it should: a certificate of another name, or one that expired.
+    Tls(io::Error),
+    /// It does not speak HTTP, or broke off.
+    Http(hyper::Error),
+    /// The answer is larger than is read.
+    TooLarge,
+    /// No address of the web.
+    InvalidUri,
+}
+
+/// The body of an answer. The connection lives as long.
+pub type AnswerBody = UnsyncBoxBody<Bytes, Failure>;
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::DoesNotResolve => out.write_str("its name does not resolve"),
+            Self::PrivateAddress => out.write_str("its address is private"),
+            Self::ConnectionTimeout => out.write_str("connecting took too long"),
+            Self::Connect(error) => write!(out, "it can't be connected to: {error}"),
+            Self::Tls(error) => write!(out, "TLS: {error}"),
+            Self::Http(error) => write!(out, "HTTP: {error}"),
+            Self::TooLarge => out.write_str("its answer is too large"),
+            Self::InvalidUri => out.write_str("no address of the web"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Outgoing {
+    /// With the system's resolver, unless another is given.
+    ///
+    /// # Panics
+    /// Never: the protocol versions are the library's own.
+    #[must_use]
+    pub fn new(resolve: Option<Resolve>, trusted: BTreeMap<String, SocketAddr>) -> Self {
+        let roots = rustls::RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.into(),
+        };
+        Self::with_roots(resolve, trusted, roots)
+    }
+
+    fn with_roots(
+        resolve: Option<Resolve>,
+        trusted: BTreeMap<String, SocketAddr>,
+        roots: rustls::RootCertStore,
+    ) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the library's own versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Self {
+            resolve: resolve.unwrap_or_else(address::system),
+            trusted,
+            tls: Arc::new(tls).into(),
+        }
+    }
+
+    /// Whether the operator vouches for a host.
+    #[must_use]
+    pub fn trusts(&self, host: &str) -> bool {
+        self.trusted.contains_key(host)
+    }
+
+    /// An address of the host that may be connected to.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn address(&self, host: &str, port: u16) -> Result<SocketAddr, Failure> {
+        if let Some(address) = self.trusted.get(host) {
+            return Ok(*address);
+        }
+        let resolving = timeout(CONNECT_WITHIN, (self.resolve)(host.to_owned(), port)).await;
+        let found = match resolving {
+            Ok(Ok(found)) => found,
+            _ => return Err(Failure::DoesNotResolve),
+        };
+        let own = address::own();
+        let is_inside =
+            |address: &SocketAddr| !is_public(address.ip()) || own.contains(&address.ip());
+        if found.iter().any(is_inside) {
+            return Err(Failure::PrivateAddress);
+        }
+        found.first().copied().ok_or(Failure::DoesNotResolve)
+    }
+
+    /// Sends a request to its host, and answers as soon as the answer's head is there. `held` is dropped with the answer's
+    /// body. The task is the connection's.
+    ///
+    /// # Errors
+    /// It was not sent, or not answered.
+    pub async fn send<B, H>(
+        &self,
+        mut request: Request<B>,
+        connect_within: Duration,
+        held: H,
+    ) -> Result<(Response<AnswerBody>, JoinHandle<()>), Failure>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        H: Send + 'static,
+    {
+        let connect_within = connect_within.min(CONNECT_WITHIN);
+        let (host, port, is_tls) = target(request.uri())?;
+        let address = self.address(&host, port).await?;
+        in_origin_form(&mut request)?;
+        let stream = timeout(connect_within, TcpStream::connect(address));
+        let stream = stream.await.map_err(|_| Failure::ConnectionTimeout)?;
+        let stream = stream.map_err(Failure::Connect)?;
+        // Small requests go out at once.
+        _ = stream.set_nodelay(true);
+        if !is_tls {
+            return exchange(TokioIo::new(stream), request, held).await;
+        }
+        let name = rustls::pki_types::ServerName::try_from(host);
+        let name = name.map_err(|_| Failure::InvalidUri)?;
+        let stream = timeout(connect_within, self.tls.connect(name, stream));
+        let stream = stream.await.map_err(|_| Failure::ConnectionTimeout)?;
+        exchange(TokioIo::new(stream.map_err(Failure::Tls)?), request, held).await
+    }
+}
+
+/// The headers that belong to a connection (RFC 9110, section 7.6.1), and the host's name.
+#[must_use]
+pub fn is_forbidden_header(name: &HeaderName) -> bool {
+    [
+        header::CONNECTION,
+        header::HOST,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::PROXY_AUTHENTICATE,
+        header::PROXY_AUTHORIZATION,
+    ]
+    .contains(name)
+        || matches!(
+            name.as_str(),
+            "keep-alive" | "proxy-connection" | "http2-settings"
+        )
+}
+
+/// Host, port, and whether TLS is spoken there.
+fn target(uri: &Uri) -> Result<(String, u16, bool), Failure> {
+    let is_tls = match uri.scheme() {
+        Some(scheme) if *scheme == uri::Scheme::HTTPS => true,
+        Some(scheme) if *scheme == uri::Scheme::HTTP => false,
+        _ => return Err(Failure::InvalidUri),
+    };
+    let host = uri.host().filter(|host| !host.is_empty());
+    let host = host.ok_or(Failure::InvalidUri)?.to_ascii_lowercase();
+    let usual = if is_tls { 443 } else { 80 };
+    Ok((host, uri.port_u16().unwrap_or(usual), is_tls))
+}
+
+/// The path in the first line, the authority in its header.
+fn in_origin_form<B>(request: &mut Request<B>) -> Result<(), Failure> {
+    let authority = request.uri().authority().ok_or(Failure::InvalidUri)?;
+    if authority.as_str().contains('@') {
+        return Err(Failure::InvalidUri);
+    }
+    let value = authority
+        .as_str()
+        .parse()
+        .map_err(|_| Failure::InvalidUri)?;
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str());
+    let path = path.parse().map_err(|_| Failure::InvalidUri)?;
+    request.headers_mut().insert(header::HOST, value);
+    *request.uri_mut() = path;
+    Ok(())
+}
+
+/// A task that ends when this is dropped. A connection that shuts down on its own may wait for its peer for ever.
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn exchange<I, B, H>(
+    io: I,
+    request: Request<B>,
+    held: H,
+) -> Result<(Response<AnswerBody>, JoinHandle<()>), Failure>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    H: Send + 'static,
+{
+    let handshake = hyper::client::conn::http1::handshake(io).await;
+    let (mut sender, connection) = handshake.map_err(Failure::Http)?;
+    // Ends with the answer's body, or when that is dropped. Whether it ended well, the body says.
+    let connection = tokio::spawn(async move { drop(connection.await) });
+    let held = (Task(connection.abort_handle()), held);
+    let response = sender.send_request(request).await.map_err(Failure::Http)?;
+    let announced = response.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > MAX_ANSWER_BYTES) {
+        return Err(Failure::TooLarge);
+    }
+    let response = response.map(|body| {
+        Limited::new(body, MAX_ANSWER_BYTES)
+            .map_err(|error| match error.downcast::<hyper::Error>() {
+                Ok(error) => Failure::Http(*error),
+                Err(error) => {
+                    debug_assert!(error.is::<LengthLimitError>());
+                    Failure::TooLarge
+                }
+            })
+            .map_frame(move |frame| {
+                let _ = &held;
+                frame
+            })
+            .boxed_unsync()
+    });
+    Ok((response, connection))
+}
+
+/// The future of a resolver.
+type Found = BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+-- The part of an address that may be told: paths and queries often hold secrets.
+create or replace function webhooks.place(url text) returns text
+language sql immutable
+as $$
+    select coalesce(substring(place.url from '^https?://[^/?#]+'), 'The receiver')
+$$;

@@ -1,0 +1,353 @@
+//! What comes in by hooks: believed by its signature, and one event however often it comes.
+
+use anyhow::{Context, Result};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use e2e::{Server, agents::Agent};
+use hmac::{Hmac, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// A hook of ada's.
+struct Hook {
+    server: Server,
+    ada: Agent,
+    id: String,
+    url: String,
+    secret: String,
+}
+
+impl Hook {
+    async fn new(source: &str) -> Result<Self> {
+        let server = Server::start().await?;
+        let ada = Agent::sign_in(&server, "ada", 1).await?;
+        let url = format!("{}/api/hooks", server.url);
+        let new = json!({ "source": source });
+        let made = server
+            .http
+            .post(url)
+            .bearer_auth(&ada.token)
+            .json(&new)
+            .send()
+            .await?;
+        assert_eq!(made.status(), 201);
+        let made: Value = made.json().await?;
+        let text = |name: &str| made[name].as_str().map(str::to_owned).context("a text");
+        Ok(Self {
+            id: text("id")?,
+            url: text("url")?,
+            secret: text("secret")?,
+            server,
+            ada,
+        })
+    }
+
+    async fn send(&self, headers: &[(&str, String)], body: Vec<u8>) -> Result<(u16, Value)> {
+        let mut request = self.server.http.post(&self.url).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let response = request.send().await?;
+        Ok((response.status().as_u16(), response.json().await?))
+    }
+
+    async fn from_github(
+        &self,
+        kind: &str,
+        delivery: &str,
+        media: &str,
+        body: Vec<u8>,
+    ) -> Result<(u16, Value)> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).expect("any length");
+        mac.update(&body);
+        let tag = mac.finalize().into_bytes();
+        let tag: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+        let headers = [
+            ("x-hub-signature-256", format!("sha256={tag}")),
+            ("x-github-event", kind.to_owned()),
+            ("x-github-delivery", delivery.to_owned()),
+            ("content-type", media.to_owned()),
+        ];
+        self.send(&headers, body).await
+    }
+
+    /// What came in, the oldest first.
+    async fn events(&self) -> Result<Vec<Value>> {
+        let url = format!(
+            "{}/api/events?topic=hook:{}&limit=100",
+            self.server.url, self.id
+        );
+        let page: Value = self
+            .server
+            .http
+            .get(url)
+            .bearer_auth(&self.ada.token)
+            .send()
+            .await?
+            .json()
+            .await?;
+        Ok(page["items"]
+            .as_array()
+            .with_context(|| page.to_string())?
+            .clone())
+    }
+}
+
+#[tokio::test]
+async fn what_github_sends_becomes_one_event_each() -> Result<()> {
+    let hook = Hook::new("github").await?;
+    let bob = Agent::sign_in(&hook.server, "bob", 2).await?;
+    let json = "application/json; charset=utf-8";
+    let push = json!({
+        "ref": "refs/heads/main", "repository": { "full_name": "ada/x", "private": true }, "sender": { "login": "ada" },
+        "commits": [{ "id": "1", "message": "Fix 🐛 \u{0}", "author": { "name": "Ada" }, "added": ["a"] }],
+    });
+    let push = push.to_string().into_bytes();
+    let (status, first) = hook.from_github("push", "d-1", json, push.clone()).await?;
+    assert_eq!(status, 202, "{first}");
+    assert!(first["event"].is_string());
+    // Again; and what somebody saw, under another id, which no signature covers.
+    for delivery in ["d-1", "d-2"] {
+        let again = hook
+            .from_github("push", delivery, json, push.clone())
+            .await?;
+        assert_eq!(again, (202, json!({ "event": null })));
+    }
+    let form = "payload=%7B%22zen%22%3A%22%F0%9F%90%99+%26+so+on%22%7D"
+        .as_bytes()
+        .to_vec();
+    let (status, _) = hook
+        .from_github("ping", "d-3", "application/x-www-form-urlencoded", form)
+        .await?;
+    assert_eq!(status, 202);
+    let broken = b"{\"action\": \"created\", \"x\": \"\xff\"}".to_vec();
+    let (status, _) = hook
+        .from_github("never_heard_of", "d-4", json, broken)
+        .await?;
+    assert_eq!(status, 202);
+    let large = json!({ "action": "opened", "issue": { "number": 7, "title": "t", "body": "y".repeat(24_000_000) } });
+    let (status, answer) = hook
+        .from_github("issues", "d-5", json, large.to_string().into_bytes())
+        .await?;
+    assert_eq!(status, 202, "{answer}");
+
+    let events = hook.events().await?;
+    let types: Vec<_> = events
+        .iter()
+        .filter_map(|event| event["type"].as_str())
+        .collect();
+    assert_eq!(
+        types,
+        [
+            "github.push",
+            "github.ping",
+            "github.never-heard-of",
+            "github.issues"
+        ]
+    );
+    let data = &events[0]["data"];
+    assert_eq!(data["payload"]["commits"][0]["message"], "Fix 🐛 ");
+    assert_eq!(
+        (&data["cut"], &data["payload"]["total_commits"]),
+        (&json!(false), &json!(1))
+    );
+    assert_eq!(events[1]["data"]["payload"]["zen"], "🐙 & so on");
+    let data = &events[3]["data"];
+    assert_eq!(
+        (&data["cut"], &data["payload"]["issue"]["number"]),
+        (&json!(true), &json!(7))
+    );
+    assert!(data["size_bytes"].as_u64() > Some(24_000_000) && data.to_string().len() < 60_000);
+    // It is the owner's alone.
+    let url = format!("{}/api/events?topic=hook:{}", hook.server.url, hook.id);
+    let foreign = hook
+        .server
+        .http
+        .get(url)
+        .bearer_auth(&bob.token)
+        .send()
+        .await?;
+    assert_eq!(foreign.status(), 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_forged_too_large_or_no_hooks_is_refused() -> Result<()> {
+    let hook = Hook::new("github").await?;
+    let json = "application/json";
+    let tag = |text: &str| ("x-hub-signature-256", text.to_owned());
+    let rest = [
+        ("x-github-event", "push".to_owned()),
+        ("x-github-delivery", "d".to_owned()),
+        ("content-type", json.to_owned()),
+    ];
+    for forged in [
+        "",
+        "sha256=",
+        &format!("sha256={}", "0".repeat(64)),
+        "sha1=00",
+    ] {
+        let headers = [&rest[..], &[tag(forged)]].concat();
+        let (status, problem) = hook.send(&headers, b"{}".to_vec()).await?;
+        assert_eq!(
+            (status, &problem["code"]),
+            (401, &json!("hook-refused")),
+            "{forged}"
+        );
+    }
+    // Its length is enough to refuse it.
+    let address = hook
+        .server
+        .url
+        .strip_prefix("http://")
+        .context("an address")?;
+    let path = hook.url.strip_prefix(&hook.server.url).context("a path")?;
+    let mut socket = tokio::net::TcpStream::connect(address).await?;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: {json}\r\ncontent-length: 26000000\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes()).await?;
+    let mut answer = [0; 12];
+    socket.read_exact(&mut answer).await?;
+    assert_eq!(&answer, b"HTTP/1.1 413");
+    for (kind, delivery, media, body, expected) in [
+        ("push", "d", json, "{", (400, "malformed-json")),
+        (
+            "push",
+            "d",
+            "text/html",
+            "{}",
+            (415, "unsupported-media-type"),
+        ),
+        (
+            "push",
+            "d",
+            "application/x-www-form-urlencoded",
+            "a=b",
+            (422, "invalid-input"),
+        ),
+        ("push", "", json, "{}", (422, "invalid-input")),
+        ("", "d", json, "{}", (422, "invalid-input")),
+    ] {
+        let (status, problem) = hook.from_github(kind, delivery, media, body.into()).await?;
+        assert_eq!(
+            (status, &problem["code"]),
+            (expected.0, &json!(expected.1)),
+            "{problem}"
+        );
+    }
+    // An id that came with something unusable is not used up.
+    let (status, received) = hook.from_github("push", "d", json, b"{}".to_vec()).await?;
+    assert_eq!(status, 202);
+    assert!(received["event"].is_string(), "{received}");
+
+    let elsewhere = hook.url.replace("/github/", "/generic/");
+    let guessed = format!("{}x", hook.url);
+    let unknown = hook.url.replace("/github/", "/gitlab/");
+    for url in [elsewhere, guessed, unknown] {
+        let answer = hook.server.http.post(&url).body("{}").send().await?;
+        assert_eq!(answer.status(), 404, "{url}");
+    }
+    let path = format!("{}/api/hooks/{}", hook.server.url, hook.id);
+    let gone = hook
+        .server
+        .http
+        .delete(path)
+        .bearer_auth(&hook.ada.token)
+        .send()
+        .await?;
+    assert_eq!(gone.status(), 204);
+    let (status, _) = hook.from_github("push", "e", json, b"{}".to_vec()).await?;
+    assert_eq!(status, 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn anybody_with_the_secret_can_send() -> Result<()> {
+    let hook = Hook::new("generic").await?;
+    let shown = |secret: &str, delivery: &str, media: &str| {
+        [
+            ("x-hook-secret", secret.to_owned()),
+            ("x-hook-delivery", delivery.to_owned()),
+            ("content-type", media.to_owned()),
+        ]
+    };
+    let (status, first) = hook
+        .send(
+            &shown(&hook.secret, "a", "application/json"),
+            b"{\"n\": \"\\u0000x\"}".to_vec(),
+        )
+        .await?;
+    assert_eq!(status, 202, "{first}");
+    let again = hook
+        .send(
+            &shown(&hook.secret, "a", "application/json"),
+            b"{}".to_vec(),
+        )
+        .await?;
+    assert_eq!(again, (202, json!({ "event": null })));
+    let (status, _) = hook
+        .send(
+            &shown(&hook.secret, "b", "text/plain"),
+            "z".repeat(60_000).into(),
+        )
+        .await?;
+    assert_eq!(status, 202);
+    let (status, problem) = hook
+        .send(
+            &shown(&hook.secret, "c", "application/json"),
+            b"no".to_vec(),
+        )
+        .await?;
+    assert_eq!((status, &problem["code"]), (400, &json!("malformed-json")));
+    let (status, problem) = hook
+        .send(&shown("whsec_x", "d", "application/json"), b"{}".to_vec())
+        .await?;
+    assert_eq!((status, &problem["code"]), (401, &json!("hook-refused")));
+    let (status, problem) = hook
+        .send(
+            &shown(&hook.secret, "e", "text/plain"),
+            vec![b'x'; (1 << 20) + 1],
+        )
+        .await?;
+    assert_eq!((status, &problem["code"]), (413, &json!("body-too-large")));
+
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let key = BASE64_STANDARD.decode(hook.secret.strip_prefix("whsec_").context("a secret")?)?;
+    let signed = |id: &str, at: u64, body: &[u8]| -> Result<Vec<(&'static str, String)>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("any length");
+        mac.update(format!("{id}.{at}.").as_bytes());
+        mac.update(body);
+        let tag = BASE64_STANDARD.encode(mac.finalize().into_bytes());
+        Ok(vec![
+            ("webhook-id", id.to_owned()),
+            ("webhook-timestamp", at.to_string()),
+            ("webhook-signature", format!("v1,AAAA v1,{tag}")),
+            ("content-type", "application/json".to_owned()),
+        ])
+    };
+    let body = b"{\"type\": \"x\"}";
+    let (status, received) = hook.send(&signed("m", now, body)?, body.to_vec()).await?;
+    assert_eq!(status, 202, "{received}");
+    let again = hook.send(&signed("m", now, body)?, body.to_vec()).await?;
+    assert_eq!(again, (202, json!({ "event": null })));
+    for (at, sent) in [
+        (now - 600, body.to_vec()),
+        (now + 600, body.to_vec()),
+        (now, b"{}".to_vec()),
+    ] {
+        let (status, problem) = hook.send(&signed("n", at, body)?, sent).await?;
+        assert_eq!((status, &problem["code"]), (401, &json!("hook-refused")));
+    }
+    let events = hook.events().await?;
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert!(events.iter().all(|event| event["type"] == "hook.received"));
+    assert_eq!(events[0]["data"]["payload"]["n"], "x");
+    assert_eq!(
+        (&events[1]["data"]["cut"], &events[1]["data"]["size_bytes"]),
+        (&json!(true), &json!(60_000))
+    );
+    assert_eq!(events[2]["data"]["payload"]["type"], "x");
+    Ok(())
+}
