@@ -139,6 +139,7 @@ mod platform {
     pub(crate) mod portability;
     pub(crate) mod rate_limits;
     pub(crate) mod refused_input;
+    pub(crate) mod reload;
     pub(crate) mod repository;
     pub(crate) mod schemathesis;
     pub(crate) mod serving;

@@ -43,7 +43,10 @@ fn all_components() -> Result<Manifest> {
 }
 
 /// Builds every function, and the fixtures, once for this process.
-pub(crate) fn build_components() -> Result<()> {
+///
+/// # Errors
+/// Cargo fails.
+pub fn build_components() -> Result<()> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let build = || build::ensure_fresh(&all_components()?);

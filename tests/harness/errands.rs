@@ -65,6 +65,7 @@ impl Errands {
             )
             .await?;
         let folder = tempfile::tempdir()?;
+        std::fs::copy(component_file("errand"), folder.path().join("errand.wasm"))?;
         std::fs::write(
             folder.path().join("spin.toml"),
             manifest(&database.admin, special),
@@ -78,6 +79,12 @@ impl Errands {
             pool,
             folder,
         })
+    }
+
+    /// The built file of the kinds: a copy of the fixture's.
+    #[must_use]
+    pub fn component(&self) -> PathBuf {
+        self.folder.path().join("errand.wasm")
     }
 
     fn manifest(&self) -> PathBuf {
@@ -299,7 +306,6 @@ impl Drop for WorkerProcess {
 }
 
 fn manifest(database: &Url, special: &str) -> String {
-    let component = component_file("errand");
     let host = format!("postgres://127.0.0.1:{}", database.port().unwrap_or(5432));
     let mut text = String::from("spin_manifest_version = 2\n[application]\nname = \"errands\"\n");
     for (kind, gather) in [
@@ -308,7 +314,7 @@ fn manifest(database: &Url, special: &str) -> String {
         ("special", special),
     ] {
         text += &format!(
-            "[component.{kind}]\nsource = {component:?}\nallowed_outbound_hosts = [{host:?}]\n\
+            "[component.{kind}]\nsource = \"errand.wasm\"\nallowed_outbound_hosts = [{host:?}]\n\
              variables = {{ database_url = \"{database}?sslmode=disable\" }}\n[component.{kind}.tool.gather]\n{gather}\n"
         );
     }

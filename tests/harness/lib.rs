@@ -13,12 +13,11 @@ mod server;
 pub mod sockets;
 pub mod spin;
 
-pub use components::{build_for_release, component_file};
+pub use components::{build_components, build_for_release, component_file};
 pub use database::{Database, Held};
 pub use server::{Server, WORKERS};
 
 use anyhow::{Context, Result};
-use components::build_components;
 use gather::{
     manifest::Manifest,
     secrets::{self, MasterKey, Platform},

@@ -12,7 +12,13 @@ use host::{
     Application, ApplicationOptions, Host, Limits, MailOptions, Metrics, Options,
     jobs::{JobOptions, JobTimes, JobWorker},
 };
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
@@ -226,12 +232,19 @@ impl Server {
     /// The host can't be started.
     pub async fn wild(limits: Limits) -> Result<Self> {
         tokio::task::spawn_blocking(build_components).await??;
+        Self::lone("wild", &component_file("wild"), limits).await
+    }
+
+    /// Starts one component that answers all paths, from its built file.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn lone(id: &str, source: &Path, limits: Limits) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("spin.toml");
         let text = format!(
-            "spin_manifest_version = 2\napplication.name = \"wild\"\n[[trigger.http]]\nroute = \"/...\"\n\
-             component = \"wild\"\n[component.wild]\nsource = {:?}\n",
-            component_file("wild")
+            "spin_manifest_version = 2\napplication.name = \"{id}\"\n[[trigger.http]]\nroute = \"/...\"\n\
+             component = \"{id}\"\n[component.{id}]\nsource = {source:?}\n",
         );
         std::fs::write(&file, text)?;
         let (listen, database) = (free_address()?, Database::create().await?);

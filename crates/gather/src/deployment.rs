@@ -43,7 +43,7 @@ pub struct DeploymentSettings {
 /// What everything that a process runs is made from. The manifest is read once, and the key too.
 pub struct Deployment {
     /// The manifest.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
     /// The state folder.
     pub state: PathBuf,
     /// What the secrets are derived from.
@@ -65,7 +65,7 @@ pub fn master_key(settings: &Key, state: &Path) -> Result<MasterKey> {
 impl Deployment {
     /// Reads the manifest and the key.
     pub fn new(settings: &DeploymentSettings) -> Result<Self> {
-        let manifest = settings.project.manifest()?;
+        let manifest = Arc::new(settings.project.manifest()?);
         let state = settings.project.state_dir(&manifest)?;
         let key = master_key(&settings.key, &state)?;
         Ok(Self {

@@ -30,4 +30,5 @@ mod serve;
 pub mod skill;
 pub mod sql_files;
 pub mod toolchain;
+mod watch;
 pub mod webhook;

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command as Program,
 };
 
 use anyhow::{Context, Result, bail};
@@ -74,9 +75,11 @@ pub fn run(command: &Command) -> Result<()> {
     if matches!(command, Command::Function(_)) && new.name.contains('-') {
         bail!("a function's name is one word, which its database schema has too, such as notes");
     }
-    for path in write(root, &new.name, template)? {
+    let paths = write(root, &new.name, template)?;
+    for path in &paths {
         println!("{}", path.display());
     }
+    format(root, &paths)?;
     if new.only_own {
         println!("\nNext: UPDATE=1 cargo test -p e2e generated");
         return Ok(());
@@ -128,6 +131,24 @@ fn write(root: &Path, name: &str, template: Template) -> Result<Vec<PathBuf>> {
         fs::write(&path, text).with_context(|| format!("can't write {}", path.display()))?;
     }
     Ok(files.into_iter().map(|(path, _)| path).collect())
+}
+
+/// Formats the sources: the length of a name decides where lines break.
+fn format(root: &Path, paths: &[PathBuf]) -> Result<()> {
+    let sources = paths
+        .iter()
+        .filter(|path| path.extension() == Some("rs".as_ref()));
+    let mut rustfmt = Program::new("rustfmt");
+    rustfmt
+        .args(["--edition", "2024"])
+        .args(sources)
+        .current_dir(root);
+    let status = rustfmt.status();
+    let status = status.context("can't run rustfmt; `rustup component add rustfmt` installs it")?;
+    if !status.success() {
+        bail!("rustfmt does not take the new files; its messages above say why");
+    }
+    Ok(())
 }
 
 /// The number after the last migration's.
@@ -205,6 +226,23 @@ mod tests {
             migration.contains("create schema note_digest;"),
             "{migration}"
         );
+    }
+
+    #[test]
+    fn the_templates_are_formatted() {
+        for (name, template) in [("notes", FUNCTION), ("note-digest", COMPONENT)] {
+            let folder = repository();
+            let paths = write(folder.path(), name, template).unwrap();
+            let read = || -> Vec<_> {
+                let paths = paths.iter().map(|path| folder.path().join(path));
+                paths
+                    .map(|path| fs::read_to_string(path).unwrap())
+                    .collect()
+            };
+            let written = read();
+            format(folder.path(), &paths).unwrap();
+            assert_eq!(written, read());
+        }
     }
 
     #[test]

@@ -81,10 +81,6 @@ impl Realtime {
 }
 
 impl Native for Inner {
-    fn serves(&self, path: &str) -> bool {
-        Gateway::serves(path)
-    }
-
     fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use host::{
-    Application, Host, MailOptions, Metrics, NativeRoutes, Options,
+    Application, Functions, Host, MailOptions, Metrics, NativeRoutes, Options,
     jobs::{JobOptions, JobWorker},
 };
 use url::Url;
@@ -58,7 +58,7 @@ pub async fn start_worker(
 impl Serving {
     /// Starts the host over an application whose components are built.
     pub async fn start(
-        application: &Application,
+        application: &Arc<Application>,
         settings: &ComponentSettings,
         listen: SocketAddr,
         public_metrics: bool,
@@ -77,6 +77,11 @@ impl Serving {
             address: host.address(),
             host,
         })
+    }
+
+    /// The host's functions.
+    pub fn functions(&self) -> Arc<Functions> {
+        self.host.functions()
     }
 
     /// Stops: unready for `delay` so that load balancers notice, then finishes what is in flight for at most `grace`.

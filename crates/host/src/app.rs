@@ -4,6 +4,7 @@ use crate::{
     access_log::Record,
     answer::Answer,
     function::Function,
+    functions::{Current, Functions},
     headers::{Added, CALLER, REQUEST_ID, added, request_id, text, trace_id},
     instances::Instances,
     metrics::Metrics,
@@ -19,7 +20,6 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     pin::pin,
     sync::{
@@ -30,12 +30,20 @@ use std::{
 };
 use tracing::Instrument;
 
+/// What answers the requests of a route.
+pub enum Target {
+    /// A function.
+    Function(Current),
+    /// This process itself.
+    Native(Arc<dyn Native>),
+}
+
 /// Everything that serving needs, shared by all workers.
 pub struct App {
     /// The public routes.
-    pub router: Router<Arc<Function>>,
-    /// All components by id.
-    pub functions: Arc<BTreeMap<String, Arc<Function>>>,
+    pub router: Router<Target>,
+    /// The functions by id.
+    pub functions: Arc<Functions>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Whether the host is about to stop.
@@ -57,7 +65,7 @@ impl App {
     #[must_use]
     pub fn render_metrics(&self) -> Response<Full<Bytes>> {
         self.metrics.database.reset();
-        for id in self.functions.keys() {
+        for id in self.functions.ids() {
             self.metrics
                 .instances
                 .with_label_values(&[id.as_str(), "idle"])
@@ -85,13 +93,15 @@ impl App {
         if self.readiness.as_deref() == Some(path) && self.draining.load(Ordering::Relaxed) {
             return self.own.answer(problem::DRAINING, &request, &peer, &id);
         }
-        if let Some(native) = self.native.find(path).cloned()
-            && let Some(address) = text(&peer).parse().ok()
-        {
-            return answer_natively(native, address, id, request).await;
-        }
-        let Some((route, function, found)) = self.router.find(path) else {
+        let Some((route, target, found)) = self.router.find(path) else {
             return self.own.answer(problem::NOT_FOUND, &request, &peer, &id);
+        };
+        let function = match target {
+            Target::Function(current) => current.load_full(),
+            Target::Native(native) => match text(&peer).parse() {
+                Ok(address) => return answer_natively(native.clone(), address, id, request).await,
+                Err(_) => return self.own.answer(problem::NOT_FOUND, &request, &peer, &id),
+            },
         };
         let span = tracing::info_span!(
             "request",
@@ -119,9 +129,8 @@ impl App {
             id,
             request.headers(),
             request.uri(),
-            function,
+            &function,
         );
-        let function = function.clone();
         let serve = serve(&self, &peer, &worker, &function, request, added, record);
         // Large, and not moved once more for it.
         pin!(serve).instrument(span).await

@@ -36,7 +36,7 @@ pub struct Function {
     pre: ProxyPre<Data>,
     /// Where the function can take requests whole.
     exchanges: Option<ExchangesPre<Data>>,
-    template: InstanceTemplate,
+    template: Arc<InstanceTemplate>,
     metrics: Arc<Metrics>,
 }
 
@@ -63,8 +63,22 @@ impl Function {
             queue: Arc::new(Semaphore::new(template.limits.queue)),
             pre,
             exchanges,
-            template,
+            template: Arc::new(template),
             metrics,
+        }
+    }
+
+    /// The same function in a newer build. Both have one bound on requests, and the same connections.
+    #[must_use]
+    pub fn rebuilt(&self, pre: ProxyPre<Data>, exchanges: Option<ExchangesPre<Data>>) -> Self {
+        Self {
+            id: self.id.clone(),
+            permits: self.permits.clone(),
+            queue: self.queue.clone(),
+            pre,
+            exchanges,
+            template: self.template.clone(),
+            metrics: self.metrics.clone(),
         }
     }
 

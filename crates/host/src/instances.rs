@@ -63,8 +63,14 @@ impl Instances {
         }))
     }
 
-    fn take(&self, function: &Function) -> Option<Instance> {
-        self.lock().get_mut(&function.id)?.pop()
+    /// Takes an idle instance of the function. Those of another build of it, which come upon the way, are dropped.
+    fn take(&self, function: &Arc<Function>) -> Option<Instance> {
+        loop {
+            let instance = self.lock().get_mut(&function.id)?.pop()?;
+            if Arc::ptr_eq(&instance.function, function) {
+                return Some(instance);
+            }
+        }
     }
 
     fn put(&self, mut instance: Instance) {

@@ -12,6 +12,7 @@ mod application;
 mod connection;
 mod engine;
 mod function;
+mod functions;
 mod guest_log;
 mod guest_run;
 mod headers;
@@ -44,6 +45,7 @@ mod turns;
 mod worker;
 
 pub use application::{Application, ApplicationOptions};
+pub use functions::Functions;
 pub use interfaces::postgres::check_database;
 pub use limits::Limits;
 pub use mail::MailOptions;

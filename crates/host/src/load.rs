@@ -25,8 +25,8 @@ use wasmtime::component::{InstancePre, Linker};
 use wasmtime_wasi_http::{handler::ProxyPre, p2, p3};
 
 /// Loads components of one kind, those with routes or those with jobs, for the threads that will run them.
-pub struct Loader<'a> {
-    application: &'a Application,
+pub struct Loader {
+    application: Arc<Application>,
     linker: Linker<Data>,
     workers: usize,
     database_connections: usize,
@@ -35,21 +35,21 @@ pub struct Loader<'a> {
     metrics: Arc<Metrics>,
 }
 
-impl<'a> Loader<'a> {
+impl Loader {
     /// For the functions, on so many threads.
     ///
     /// # Errors
     /// As [`state::linker`].
     pub fn of_functions(
-        application: &'a Application,
+        application: Arc<Application>,
         workers: usize,
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
         Ok(Self {
-            application,
             linker: state::linker(application.compiler.engine(), false)?,
             workers,
             database_connections: application.limits.database_connections,
+            application,
             outgoing: Arc::new(Outgoing::new(None, BTreeMap::new())),
             mailer: None,
             metrics,
@@ -61,16 +61,16 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// As [`state::linker`].
     pub fn of_jobs(
-        application: &'a Application,
+        application: Arc<Application>,
         outgoing: Outgoing,
         mailer: Arc<Mailer>,
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
         Ok(Self {
-            application,
             linker: state::linker(application.compiler.engine(), true)?,
             workers: 1,
             database_connections: application.limits.database_connections / 2,
+            application,
             outgoing: Arc::new(outgoing),
             mailer: Some(mailer),
             metrics,
@@ -88,6 +88,41 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// A missing or broken file, an import that no host function satisfies, an unknown variable.
     pub fn load(&self, component: &Component) -> Result<Function> {
+        let (pre, exchanges) = self.services(component)?;
+        let template = self.template(component)?;
+        Ok(Function::new(
+            template,
+            pre,
+            exchanges,
+            self.metrics.clone(),
+        ))
+    }
+
+    /// Loads a function again, whose file is a newer build of it.
+    ///
+    /// # Errors
+    /// A missing or broken file, an import that no host function satisfies.
+    pub fn reload(&self, function: &Function) -> Result<Function> {
+        let (pre, exchanges) = self.services(self.component(&function.id)?)?;
+        Ok(function.rebuilt(pre, exchanges))
+    }
+
+    /// A component of the manifest.
+    ///
+    /// # Errors
+    /// There is none of that id.
+    pub fn component(&self, id: &str) -> Result<&Component> {
+        let components = &self.application.manifest.components;
+        components
+            .get(id)
+            .with_context(|| format!("there is no [component.{id}]"))
+    }
+
+    /// What the component exports for requests, and where it can take them whole.
+    fn services(
+        &self,
+        component: &Component,
+    ) -> Result<(ProxyPre<Data>, Option<ExchangesPre<Data>>)> {
         let pre = self.prepare(component)?;
         let exchanges = ExchangesPre::new(pre.clone())
             .inspect_err(|error| tracing::debug!(%error, component.id, "takes no whole requests"));
@@ -102,12 +137,11 @@ impl<'a> Loader<'a> {
                 ),
             },
         };
-        let template = self.template(component)?;
+        let whole = self.application.limits.whole_requests;
         let exchanges = exchanges
             .ok()
-            .filter(|_| template.limits.whole_requests && matches!(pre, ProxyPre::P3(_)));
-        let metrics = self.metrics.clone();
-        Ok(Function::new(template, pre, exchanges, metrics))
+            .filter(|_| whole && matches!(pre, ProxyPre::P3(_)));
+        Ok((pre, exchanges))
     }
 
     /// The component, compiled, its imports checked.
@@ -138,7 +172,7 @@ impl<'a> Loader<'a> {
             key_value,
             scratch,
             ..
-        } = self.application;
+        } = &*self.application;
         let hosts = AllowedHosts::resolve(&component.allowed_outbound_hosts, variables)
             .with_context(|| format!("allowed_outbound_hosts of `{}`", component.id))?;
         let limits = self.limits(component);

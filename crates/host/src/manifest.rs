@@ -5,7 +5,7 @@
 
 pub use crate::job_settings::JobSettings;
 use crate::{
-    job_settings,
+    job_settings, native,
     outbound::HostPattern,
     route::{self, Route},
     template::Template,
@@ -30,6 +30,8 @@ pub struct Manifest {
     pub variables: BTreeMap<String, Variable>,
     /// The HTTP routes in the order of the file.
     pub routes: Vec<Trigger>,
+    /// The routes that the host's process answers itself where it can.
+    pub native_routes: Vec<Route>,
     /// The components by id.
     pub components: BTreeMap<String, Component>,
     /// `[application.tool]`: ours to use.
@@ -174,7 +176,9 @@ impl Manifest {
             .into_iter()
             .map(|trigger| source.trigger(trigger, &components))
             .collect::<Result<Vec<_>>>()?;
-        route::check_distinct(routes.iter().filter_map(|t| t.route.as_ref()))?;
+        let native_routes = native::routes(&raw.application.tool)?;
+        let of_components = routes.iter().filter_map(|t| t.route.as_ref());
+        route::check_distinct(of_components.chain(&native_routes))?;
         for (name, variable) in &raw.variables {
             source.variable(name, variable)?;
         }
@@ -187,6 +191,7 @@ impl Manifest {
                 .map(|(name, variable)| (name, variable.into_inner()))
                 .collect(),
             routes,
+            native_routes,
             components,
             tool: raw.application.tool,
         })
@@ -473,6 +478,34 @@ mod raw {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn native_routes_are_distinct_from_those_of_components() {
+        let parse = |routes: &str| {
+            let text = format!(
+                "spin_manifest_version = 2\napplication.name = \"x\"\napplication.tool.gather.native_routes = {routes}\n\
+                 [component.a]\nsource = \"a.wasm\"\n[[trigger.http]]\nroute = \"/a/:id\"\ncomponent = \"a\""
+            );
+            let manifest = Manifest::parse(&text, Path::new("/app"));
+            manifest.map_err(|error| format!("{error:#}"))
+        };
+        let manifest = parse(r#"["/ws", "/a/:id/ws"]"#).expect("valid");
+        let patterns: Vec<_> = manifest
+            .native_routes
+            .iter()
+            .map(|r| &**r.pattern())
+            .collect();
+        assert_eq!(patterns, ["/ws", "/a/:id/ws"]);
+        for (routes, said) in [
+            (r#"["/a/:name"]"#, "declared twice"),
+            (r#"["ws"]"#, "must start with `/`"),
+            (r#"[1]"#, "a route is a string"),
+            (r#""/ws""#, "native_routes must be a list"),
+        ] {
+            let refused = parse(routes).expect_err(routes);
+            assert!(refused.contains(said), "{refused}");
+        }
+    }
 
     #[test]
     fn only_queued_work_may_be_granted_mail() {

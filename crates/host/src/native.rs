@@ -1,5 +1,7 @@
-//! Paths that no component can answer, such as sockets, beside the manifest's routes.
+//! Routes that no component can answer, such as those of sockets: the manifest names them, and this process answers.
 
+use crate::route::Route;
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response};
@@ -10,11 +12,8 @@ use std::{convert::Infallible, fmt, net::SocketAddr, sync::Arc};
 /// The body of a native answer.
 pub type NativeBody = UnsyncBoxBody<Bytes, Infallible>;
 
-/// Answers some paths in this process.
+/// Answers the manifest's native routes in this process.
 pub trait Native: Send + Sync {
-    /// Whether a path is answered here and not by a component.
-    fn serves(&self, path: &str) -> bool;
-
     /// Answers a request. Its `x-request-id` is set.
     fn handle(
         self: Arc<Self>,
@@ -26,17 +25,30 @@ pub trait Native: Send + Sync {
     fn metrics(&self) -> Vec<u8>;
 }
 
-/// What answers beside the components, if anything does.
+/// Reads the native routes from the manifest's table `[application.tool]`, where Spin ignores them.
+///
+/// # Errors
+/// A value that is not a list of routes.
+pub fn routes(tool: &toml::Table) -> Result<Vec<Route>> {
+    const KEY: &str = "[application.tool.gather] native_routes";
+    let Some(list) = tool
+        .get("gather")
+        .and_then(|ours| ours.get("native_routes"))
+    else {
+        return Ok(Vec::new());
+    };
+    let list = list.as_array();
+    let list = list.with_context(|| format!("{KEY} must be a list of routes"))?;
+    let parse = |route: &toml::Value| {
+        let pattern = route.as_str().context("a route is a string")?;
+        Route::parse(pattern)
+    };
+    list.iter().map(parse).collect::<Result<_>>().context(KEY)
+}
+
+/// What answers the manifest's native routes; components do where this is `None`.
 #[derive(Clone, Default)]
 pub struct NativeRoutes(pub Option<Arc<dyn Native>>);
-
-impl NativeRoutes {
-    /// What answers a path.
-    #[must_use]
-    pub fn find(&self, path: &str) -> Option<&Arc<dyn Native>> {
-        self.0.as_ref().filter(|native| native.serves(path))
-    }
-}
 
 impl fmt::Debug for NativeRoutes {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

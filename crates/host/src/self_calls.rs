@@ -1,17 +1,14 @@
 //! Components that call each other: in this process, on the caller's thread, with the callee's own limits.
 
 use crate::{
-    function::Function, instances::Instances, interfaces::intercept::Interceptor,
-    request_body::Oversize, run::run,
+    function::Function, functions::Functions, instances::Instances,
+    interfaces::intercept::Interceptor, request_body::Oversize, run::run,
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::Response;
 use http_body_util::{BodyExt, Limited};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Weak},
-};
+use std::sync::{Arc, Weak};
 use tokio::task::JoinSet;
 use wasmtime_wasi_http::{Error, handler::Request};
 
@@ -21,7 +18,7 @@ const MAX_INTERNAL_BYTES: usize = 16 << 20;
 /// The functions of a host, as the instances on one of its workers reach them.
 pub struct SelfCalls {
     /// All functions by id.
-    pub functions: Arc<BTreeMap<String, Arc<Function>>>,
+    pub functions: Arc<Functions>,
     /// The worker, which owns this.
     pub worker: Weak<Instances>,
 }
@@ -32,7 +29,8 @@ impl Interceptor for SelfCalls {
         component: &str,
         request: Request,
     ) -> BoxFuture<'static, Result<Response<Bytes>, Error>> {
-        let function = self.functions.get(component).cloned();
+        let function = self.functions.current(component);
+        let function = function.map(|current| current.load_full());
         let worker = self.worker.upgrade();
         Box::pin(async move {
             let worker = worker.ok_or(Error::DestinationUnavailable)?;

@@ -4,9 +4,9 @@
 //! is served by one thread from its first byte to its last.
 
 use crate::{
-    app::App,
+    app::{App, Target},
     application::Application,
-    function::Function,
+    functions::Functions,
     instances::Instances,
     interfaces::connections::Connections,
     limits::Limits,
@@ -23,7 +23,6 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     sync::{
         Arc,
@@ -67,7 +66,7 @@ impl Host {
     ///
     /// # Errors
     /// Whatever is wrong with a component, a variable or the address; nothing is served then.
-    pub async fn start(application: &Application, options: Options) -> Result<Self> {
+    pub async fn start(application: &Arc<Application>, options: Options) -> Result<Self> {
         // Clients get what is left of the files that the machine allows.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!(%error, "cannot raise the limit of open files");
@@ -103,6 +102,12 @@ impl Host {
     #[must_use]
     pub fn metrics(&self) -> Arc<Metrics> {
         self.app.metrics.clone()
+    }
+
+    /// The functions, whose newer builds can be loaded while the host serves.
+    #[must_use]
+    pub fn functions(&self) -> Arc<Functions> {
+        self.app.functions.clone()
     }
 
     /// Where clients connect.
@@ -175,28 +180,28 @@ fn start_workers(
     Ok((threads, queues))
 }
 
-fn load(application: &Application, options: &Options) -> Result<Arc<App>> {
+fn load(application: &Arc<Application>, options: &Options) -> Result<Arc<App>> {
     let count = options
         .workers
         .or_else(|| std::thread::available_parallelism().ok().map(Into::into))
         .unwrap_or(1)
         .max(1);
     let metrics = Arc::new(Metrics::new()?);
-    let loader = Loader::of_functions(application, count, metrics.clone())?;
-    let functions = application.functions().map(|component| {
-        let function = loader.load(component)?;
-        Ok((component.id.clone(), Arc::new(function)))
-    });
-    let functions = Arc::new(functions.collect::<Result<BTreeMap<_, _>>>()?);
+    let loader = Loader::of_functions(application.clone(), count, metrics.clone())?;
+    let functions = Arc::new(Functions::load(loader, application.functions())?);
     let manifest = &application.manifest;
     let routes = manifest.routes.iter().filter_map(|trigger| {
-        let function = functions.get(&trigger.component)?;
-        Some((trigger.route.clone()?, function.clone()))
+        let function = functions.current(&trigger.component)?;
+        Some((trigger.route.clone()?, Target::Function(function.clone())))
+    });
+    let native = options.native.0.iter().flat_map(|native| {
+        let routes = manifest.native_routes.iter();
+        routes.map(|route| (route.clone(), Target::Native(native.clone())))
     });
     let public_url = application.variables.get("public_url");
     let is_https = public_url.is_some_and(|url| url.starts_with("https://"));
     Ok(Arc::new(App {
-        router: Router::new(routes.collect()),
+        router: Router::new(routes.chain(native).collect()),
         metrics: metrics.clone(),
         draining: AtomicBool::new(false),
         readiness: readiness(manifest),
@@ -211,10 +216,7 @@ fn load(application: &Application, options: &Options) -> Result<Arc<App>> {
 }
 
 /// The instances of one worker, which call each other's components.
-fn instances(
-    functions: &Arc<BTreeMap<String, Arc<Function>>>,
-    metrics: &Arc<Metrics>,
-) -> Arc<Instances> {
+fn instances(functions: &Arc<Functions>, metrics: &Arc<Metrics>) -> Arc<Instances> {
     Arc::new_cyclic(|worker| {
         let calls = SelfCalls {
             functions: functions.clone(),

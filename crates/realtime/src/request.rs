@@ -30,7 +30,7 @@ const REQUEST_ID: &str = "x-request-id";
 const WAITING_LINES: usize = 64;
 
 /// What a path of the gateway's is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Path {
     Socket,
     ChannelSocket(Uuid),
@@ -66,7 +66,7 @@ const NOT_SIGNED_IN: Refusal = Refusal(
 const NOT_FOUND: Refusal = Refusal(
     StatusCode::NOT_FOUND,
     "not-found",
-    "There is no such channel, or you may not see it.",
+    "This path does not exist, or you may not see its channel.",
 );
 const UNAVAILABLE: Refusal = Refusal(
     StatusCode::SERVICE_UNAVAILABLE,
@@ -75,13 +75,12 @@ const UNAVAILABLE: Refusal = Refusal(
 );
 
 impl Gateway {
-    /// Whether a path is answered here and not by a function.
-    #[must_use]
-    pub fn serves(path: &str) -> bool {
+    /// Whether a path is the gateway's; those in its Cargo.toml are.
+    pub(crate) fn serves(path: &str) -> bool {
         Path::of(path).is_some()
     }
 
-    /// Answers a request whose path [`Gateway::serves`].
+    /// Answers a request for one of the `native_routes` in the crate's Cargo.toml.
     pub async fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
@@ -359,6 +358,7 @@ fn form(query: &str) -> impl Iterator<Item = (String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn only_its_own_paths_are_served() {
@@ -376,5 +376,27 @@ mod tests {
         ] {
             assert_eq!(Gateway::serves(&path), served, "{path}");
         }
+    }
+
+    #[test]
+    fn the_routes_that_it_declares_are_served() {
+        let manifest: toml::Table = include_str!("../Cargo.toml").parse().expect("TOML");
+        let routes = &manifest["package"]["metadata"]["gather"]["native_routes"];
+        let routes = routes.as_array().expect("a list");
+        let paths: BTreeSet<_> = routes
+            .iter()
+            .map(|route| {
+                let route = route.as_str().expect("a string");
+                Path::of(&route.replace(":channel", &Uuid::nil().to_string()))
+            })
+            .collect();
+        let all = [
+            Path::Socket,
+            Path::ChannelSocket(Uuid::nil()),
+            Path::Presence(Uuid::nil()),
+            Path::Stream,
+        ];
+        assert_eq!(paths, all.map(Some).into());
+        assert_eq!(routes.len(), all.len());
     }
 }

@@ -19,6 +19,8 @@ pub struct Packages {
     pub components: Vec<Package>,
     /// The codes of problems that native crates state, by crate.
     pub native_problems: BTreeMap<String, BTreeMap<String, String>>,
+    /// The routes that native crates serve within the host's process, in Spin's form.
+    pub native_routes: Vec<String>,
 }
 
 /// A function, or a component that does queued work.
@@ -48,6 +50,16 @@ pub struct Settings {
     pub watch: Vec<String>,
     /// More components of the same wasm file, by id.
     pub components: BTreeMap<String, Second>,
+}
+
+/// The table `[package.metadata.gather]` of a native crate.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Native {
+    /// The codes of problems that it answers with, and what a client can do about them.
+    problems: BTreeMap<String, String>,
+    /// The routes in Spin's form that it serves within the host's process.
+    native_routes: Vec<String>,
 }
 
 /// The table `[package.metadata.gather.components.<id>]` of a second component.
@@ -129,6 +141,7 @@ impl Packages {
             functions: Vec::new(),
             components: Vec::new(),
             native_problems: BTreeMap::new(),
+            native_routes: Vec::new(),
         };
         for raw in raw.packages {
             let folder = relative(raw.manifest_path.parent().context("a folder")?)?;
@@ -137,10 +150,14 @@ impl Packages {
                 Some("components") => packages.components.push(raw.package(folder)?),
                 _ => {
                     let metadata = raw.metadata.unwrap_or_default();
-                    let problems = metadata["gather"]["problems"].clone();
-                    if !problems.is_null() {
-                        let problems = serde_json::from_value(problems)?;
-                        packages.native_problems.insert(folder, problems);
+                    let settings: Option<Native> =
+                        serde_json::from_value(metadata["gather"].clone()).with_context(|| {
+                            format!("{folder}/Cargo.toml: [package.metadata.gather]")
+                        })?;
+                    let settings = settings.unwrap_or_default();
+                    packages.native_routes.extend(settings.native_routes);
+                    if !settings.problems.is_empty() {
+                        packages.native_problems.insert(folder, settings.problems);
                     }
                 }
             }

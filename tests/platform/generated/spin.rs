@@ -16,6 +16,8 @@ description = "Agent-first collaboration: identities, skills as tools, and soon 
 [application.tool.gather]
 # Answers 503 while the host drains, so that load balancers look away first.
 readiness = "/health/ready"
+# The host's process answers these itself where it has a gateway, and the functions elsewhere.
+native_routes = {native_routes}
 
 [variables]
 # A JSON value with the settings and secrets that all functions share: crates/guest/src/variable.rs has its members.
@@ -36,7 +38,8 @@ const QUEUED: &str = "
 ";
 
 pub fn manifest(packages: &Packages) -> Result<String> {
-    let mut text = HEAD.to_owned() + &variables(packages)?;
+    let native_routes = format!("{:?}", packages.native_routes);
+    let mut text = HEAD.replace("{native_routes}", &native_routes) + &variables(packages)?;
     let mut last = LAST.to_owned();
     for function in &packages.functions {
         let settings = &function.settings;
@@ -192,6 +195,7 @@ fn variables_of_one_name_are_the_same() -> Result<()> {
         ],
         components: Vec::new(),
         native_problems: BTreeMap::new(),
+        native_routes: Vec::new(),
     };
     let database = "database_url = { required = true, secret = true }";
     assert_eq!(

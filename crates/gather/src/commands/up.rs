@@ -19,6 +19,7 @@ use crate::{
     realtime::Realtime,
     sandbox::Announcement,
     serve::{Serving, WorkerMetrics},
+    watch::{Running, Watch},
 };
 
 /// How to run everything.
@@ -38,6 +39,10 @@ pub struct Up {
 
     #[command(flatten)]
     realtime: RealtimeLimits,
+
+    /// Rebuild components whose sources change, and load them while requests and jobs that run end in the old ones; spin.toml, SQL and the command itself need a restart
+    #[arg(long)]
+    watch: bool,
 }
 
 /// Builds, migrates and serves.
@@ -49,11 +54,16 @@ pub fn run(settings: &Up) -> Result<()> {
     let listen = reserve(serve.address.own.listen)?;
     let deployment = Deployment::new(&serve.deployment)?;
     deployment.prepare_database()?;
-    build::ensure_fresh(&deployment.manifest)?;
+    let watch = if settings.watch {
+        Some(Watch::build(deployment.manifest.clone())?)
+    } else {
+        build::ensure_fresh(&deployment.manifest)?;
+        None
+    };
     runtime()?.block_on(serving::serve(
         serve.stopping(),
         &deployment,
-        async |database| settings.start(&deployment, database, listen).await,
+        async |database| settings.start(&deployment, database, listen, watch).await,
     ))
 }
 
@@ -68,6 +78,7 @@ impl Up {
         deployment: &Deployment,
         database: &Database,
         listen: SocketAddr,
+        watch: Option<Watch>,
     ) -> Result<Started> {
         migrate(deployment, database).await?;
         let public_url = self.serve.address.public_url(listen);
@@ -103,6 +114,10 @@ impl Up {
                 metrics,
             )
             .await?;
+        if let Some(watch) = watch {
+            let (functions, kinds) = (host.functions(), worker.kinds());
+            watch.start(Running { functions, kinds })?;
+        }
         self.greet(deployment, database, host.address).await;
         Ok(Started {
             host,

@@ -47,7 +47,7 @@ pub struct Kind {
     /// When it begins by itself.
     pub crontab: Option<Crontab>,
     pre: CorePre<Data>,
-    template: InstanceTemplate,
+    template: Arc<InstanceTemplate>,
     deadline: Duration,
     metrics: Arc<Metrics>,
 }
@@ -69,38 +69,47 @@ impl Kind {
     /// # Errors
     /// A component that cannot be loaded, does not export `gather:jobs/core`'s `run`, or would send mail and may not.
     pub fn load(
-        loader: &Loader<'_>,
+        loader: &Loader,
         component: &Component,
         settings: &JobSettings,
         deadline: Duration,
     ) -> Result<Self> {
         let id = &component.id;
-        let pre = loader.prepare(component)?;
-        mail::check(id, pre.component(), component.settings.mail)?;
         ensure!(
             !settings.own_places || component.settings.concurrency.is_some(),
             "own_places of `{id}` needs `concurrency` in [component.{id}.tool.gather]: how many there are"
         );
-        let pre = CorePre::new(pre)
-            .map_err(anyhow::Error::from)
-            .with_context(|| {
-                format!(
-                    "component `{id}` does queued work, so it must export `run` of gather:jobs/worker"
-                )
-            })?;
         Ok(Self {
             name: id.clone(),
             attempts: settings.attempts,
             concurrency: component.settings.concurrency,
             own_places: settings.own_places,
             crontab: job_settings::crontab(id, settings)?,
-            pre,
-            template: loader.template(component)?,
+            pre: work(loader, component)?,
+            template: Arc::new(loader.template(component)?),
             deadline: component
                 .settings
                 .deadline_ms
                 .map_or(deadline, Duration::from_millis),
             metrics: loader.metrics().clone(),
+        })
+    }
+
+    /// Loads the component again, whose file is a newer build of it.
+    ///
+    /// # Errors
+    /// As [`Kind::load`].
+    pub fn reload(&self, loader: &Loader) -> Result<Self> {
+        Ok(Self {
+            name: self.name.clone(),
+            attempts: self.attempts,
+            concurrency: self.concurrency,
+            own_places: self.own_places,
+            crontab: self.crontab.clone(),
+            pre: work(loader, loader.component(&self.name)?)?,
+            template: self.template.clone(),
+            deadline: self.deadline,
+            metrics: self.metrics.clone(),
         })
     }
 
@@ -217,6 +226,20 @@ impl Kind {
             .run_concurrent(async |accessor| instance.call_run(accessor, job).await)
             .await?
     }
+}
+
+/// What the component exports for jobs.
+fn work(loader: &Loader, component: &Component) -> Result<CorePre<Data>> {
+    let id = &component.id;
+    let pre = loader.prepare(component)?;
+    mail::check(id, pre.component(), component.settings.mail)?;
+    CorePre::new(pre)
+        .map_err(anyhow::Error::from)
+        .with_context(|| {
+            format!(
+                "component `{id}` does queued work, so it must export `run` of gather:jobs/worker"
+            )
+        })
 }
 
 /// An end without result.

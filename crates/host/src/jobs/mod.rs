@@ -9,6 +9,7 @@
 
 mod ends;
 mod kind;
+mod kinds;
 mod lease;
 mod queue;
 mod schedule;
@@ -19,5 +20,6 @@ mod times;
 mod watch;
 mod worker;
 
+pub use kinds::Kinds;
 pub use start::{JobOptions, JobWorker};
 pub use times::JobTimes;

@@ -1,7 +1,8 @@
 //! Starting and stopping a worker.
 
 use super::{
-    kind::{Kind, Stop},
+    kind::Stop,
+    kinds::Kinds,
     queue::{Ended, Queue},
     state::Worker,
     times::JobTimes,
@@ -17,7 +18,6 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use outgoing::Outgoing;
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
@@ -89,7 +89,7 @@ impl JobWorker {
             handle.spawn(serve).await??;
         }
         // The pool's own tasks must live on the worker's threads, too.
-        let started = handle.spawn(async move { load(&application, options) });
+        let started = handle.spawn(async move { load(application, options) });
         let started = started.await.context("the worker can't start")?;
         let (worker, ended) = started?;
         let main = handle.spawn(worker.clone().run(drain, ended));
@@ -105,6 +105,12 @@ impl JobWorker {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.worker.queue.worker
+    }
+
+    /// The kinds of work, whose newer builds can be loaded while the worker runs.
+    #[must_use]
+    pub fn kinds(&self) -> Arc<Kinds> {
+        self.worker.kinds.clone()
     }
 
     /// Where it counts.
@@ -128,20 +134,14 @@ impl JobWorker {
 
 /// The worker, and the ends of its jobs.
 fn load(
-    application: &Application,
+    application: Arc<Application>,
     options: JobOptions,
 ) -> Result<(Arc<Worker>, mpsc::UnboundedReceiver<Ended>)> {
     let mailer = Arc::new(Mailer::new(&options.mail)?);
     let outgoing = Outgoing::new(None, options.trusted_hosts);
     let (settings, metrics) = (options.settings, options.metrics);
-    let loader = Loader::of_jobs(application, outgoing, mailer, metrics.clone())?;
-    let mut kinds = BTreeMap::new();
-    for (id, component) in &application.manifest.components {
-        if let Some(job) = &component.settings.job {
-            let kind = Kind::load(&loader, component, job, settings.deadline)?;
-            kinds.insert(id.clone(), Arc::new(kind));
-        }
-    }
+    let loader = Loader::of_jobs(application.clone(), outgoing, mailer, metrics.clone())?;
+    let kinds = Arc::new(Kinds::load(&application, loader, settings.deadline)?);
     ensure!(settings.concurrency > 0, "a worker needs a place for a job");
     let (ends, ended) = mpsc::unbounded_channel();
     let worker = Worker {
@@ -166,6 +166,7 @@ fn load(
 mod tests {
     use super::*;
     use crate::{ApplicationOptions, Limits, Manifest};
+    use std::collections::BTreeMap;
 
     /// Imports `gather:mail/outgoing` as it is.
     const SENDS_MAIL: &str = r#"(component

@@ -1,7 +1,8 @@
 //! What the parts of a worker share: its jobs, its way to the queue, and how it waits.
 
 use super::{
-    kind::{Kind, Stop},
+    kind::Stop,
+    kinds::Kinds,
     queue::{Ended, Queue},
     times::JobTimes,
 };
@@ -10,7 +11,7 @@ use crate::{
     metrics::Metrics,
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::{Duration, Instant},
 };
@@ -28,7 +29,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 /// One worker; [`super::start`] makes it.
 pub(super) struct Worker {
     pub(super) queue: Queue,
-    pub(super) kinds: BTreeMap<String, Arc<Kind>>,
+    pub(super) kinds: Arc<Kinds>,
     pub(super) connections: Connections,
     pub(super) metrics: Arc<Metrics>,
     pub(super) running: Mutex<HashMap<Uuid, Running>>,

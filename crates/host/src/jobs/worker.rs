@@ -44,7 +44,7 @@ impl Worker {
         draining: watch::Receiver<bool>,
         ended: mpsc::UnboundedReceiver<Ended>,
     ) {
-        let names: Vec<_> = self.kinds.keys().map(String::as_str).collect();
+        let names: Vec<_> = self.kinds.all().map(|kind| kind.name.clone()).collect();
         tracing::info!(
             worker = self.queue.worker,
             kinds = names.join(" "),
@@ -64,7 +64,7 @@ impl Worker {
                 self.queue.database.clone(),
                 self.queue.schema.clone(),
                 self.kinds
-                    .values()
+                    .all()
                     .filter_map(|kind| kind.crontab.clone())
                     .collect(),
                 draining.clone(),
@@ -87,7 +87,7 @@ impl Worker {
     async fn register(&self) -> Vec<Group> {
         let kinds: Vec<_> = self
             .kinds
-            .values()
+            .all()
             .map(|kind| (kind.name.clone(), kind.attempts))
             .collect();
         let mut retry = Retry::default();
@@ -103,7 +103,7 @@ impl Worker {
         };
         let mut rest = TaskDetails::new();
         let mut groups = Vec::new();
-        for kind in self.kinds.values() {
+        for kind in self.kinds.all() {
             let Some(id) = tasks.get_id(&kind.name) else {
                 continue;
             };
@@ -226,7 +226,7 @@ impl Worker {
     }
 
     fn begin(self: Arc<Self>, job: Begun) {
-        let Some(kind) = self.kinds.get(&job.kind).cloned() else {
+        let Some(kind) = self.kinds.get(&job.kind) else {
             // Claims name kinds, so this is a row whose job says otherwise.
             tracing::error!(job = %job.id, kind = job.kind, "claimed a job of an unknown kind");
             self.unsure.store(true, Ordering::Relaxed);
