@@ -218,8 +218,10 @@ impl Crowd {
         if !is_in(account, channel) || kind == "gone" {
             return Err(wrong(format!("account {account} was told {frame}")));
         }
-        let position = frame["position"].as_str().map(str::to_owned);
-        seen.positions[channel] = position;
+        // What is told of who is there has no position.
+        if let Some(position) = frame["position"].as_str() {
+            seen.positions[channel] = Some(position.to_owned());
+        }
         if kind != "message.created" {
             return Ok(());
         }
