@@ -65,6 +65,37 @@ fn names_of_types_and_operations_stand_once() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn every_reference_leads_to_a_schema() -> Result<()> {
+    fn walk(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(
+                    members
+                        .get("$ref")
+                        .and_then(Value::as_str)
+                        .map(str::to_owned),
+                );
+                members.values().for_each(|member| walk(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
+            _ => {}
+        }
+    }
+    let document = document()?;
+    let mut references = Vec::new();
+    walk(&document, &mut references);
+    assert!(references.len() > 50, "{references:?}");
+    for reference in references {
+        let pointer = reference.trim_start_matches('#');
+        assert!(
+            document.pointer(pointer).is_some(),
+            "{reference} is missing"
+        );
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_served_document_is_the_committed_one_and_version_3_1() -> Result<()> {
     let server = Server::start().await?;

@@ -52,7 +52,9 @@ fn arrows_point_one_way() -> Result<()> {
             "guest" => &["client-address", "strict-json"],
             "skill" => &["strict-json"],
             "principal" => &["guest"],
-            "identity" | "people" | "accounts" => &["guest", "principal", "strict-json"],
+            "identity" | "people" | "accounts" => {
+                &["guest", "markdown", "principal", "strict-json"]
+            }
             "sandbox" => &["outgoing", "skill", "strict-json", "wasm"],
             "e2e" => &["gather", "host", "sandbox", "skill"],
             _ if ["/functions/", "/components/", "/fixtures/"]
@@ -174,7 +176,10 @@ fn every_path_that_the_documents_name_exists() -> Result<()> {
     ] {
         let text = fs::read_to_string(root().join(document)).context(document)?;
         let mut checked = 0;
-        for code in text.split('`').skip(1).step_by(2) {
+        let code = text.split('`').skip(1).step_by(2);
+        let links = text.split("](").skip(1);
+        let links = links.filter_map(|rest| rest.split([')', '#']).next());
+        for code in code.chain(links) {
             let looks_like_path = code.contains('/')
                 && !code.starts_with(['/', '.', '<', '$', '-'])
                 && code

@@ -17,6 +17,7 @@ use crate::posts::Post;
 pub struct Filter {
     /// The order of the list; `hot` by default.
     #[garde(skip)]
+    #[param(inline)]
     sort: Option<Sort>,
     /// Lists only posts with this tag.
     #[garde(inner(custom(tag_form)))]
@@ -56,7 +57,7 @@ struct Row {
     key: i64,
 }
 
-/// Lists posts.
+/// Lists the posts that the caller may read.
 ///
 /// In `hot` and `top`, a post whose score changes while a client reads pages may occur twice or not at all; in `new`
 /// each occurs once.

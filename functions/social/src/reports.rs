@@ -89,6 +89,7 @@ pub struct Resolution {
 pub struct Filter {
     /// Lists only reports in this state; all if absent.
     #[garde(skip)]
+    #[param(inline)]
     state: Option<State>,
 }
 

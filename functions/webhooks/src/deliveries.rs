@@ -1,4 +1,4 @@
-//! What was sent to a webhook, and how it went.
+//! The deliveries of a webhook, with their results.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -14,49 +14,56 @@ use uuid::Uuid;
 /// One event on its way to one webhook.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Delivery {
-    /// What the receiver finds in `webhook-id`: the same in each attempt.
+    /// The delivery's id, which each attempt sends as `webhook-id`.
     id: Uuid,
-    /// The event; null: a test.
+    /// The event's id; null for a test.
     event: Option<Uuid>,
+    /// The type of the event.
     #[serde(rename = "type")]
     #[schema(example = "message.created")]
     kind: String,
+    /// The topic of the event; null for a test.
     topic: Option<String>,
+    /// The progress of the delivery.
     state: DeliveryState,
+    /// The number of attempts so far.
     attempts: u32,
-    /// The status of the last answer; null: there was none.
+    /// The HTTP status of the last answer; null if there was none.
     status: Option<u16>,
-    /// The head of the last answer's body.
+    /// The beginning of the last answer's body.
     reply: Option<String>,
-    /// Why there was no answer, or why nothing was sent.
+    /// The reason for which there was no answer, or nothing was sent.
     error: Option<String>,
-    /// How long the last attempt took.
+    /// The duration of the last attempt in milliseconds.
     duration_ms: Option<u32>,
+    /// The time of the last attempt.
     #[serde(with = "time::serde::rfc3339::option")]
     attempted_at: Option<OffsetDateTime>,
+    /// The time at which the delivery was enqueued.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// The time at which the delivery was accepted or given up.
     #[serde(with = "time::serde::rfc3339::option")]
     ended_at: Option<OffsetDateTime>,
 }
 
-/// How far a delivery is.
+/// The progress of a delivery.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
-    /// It will be sent, or sent again.
+    /// The delivery will be sent, or sent again.
     Waiting,
-    /// The receiver took it.
+    /// The receiver accepted the delivery.
     Delivered,
-    /// It was given up.
+    /// The delivery was given up.
     Dead,
 }
 
-/// Which deliveries to list.
+/// The deliveries to list.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DeliveryFilter {
-    /// Only those that are so.
+    /// Lists only deliveries in this state.
     #[garde(skip)]
     #[param(inline)]
     state: Option<DeliveryState>,
@@ -77,10 +84,10 @@ impl DeliveryState {
     }
 }
 
-/// Lists what was sent to a webhook in the last month, the newest first.
+/// Lists the deliveries of a webhook in the last month, the newest first.
 #[utoipa::path(
     get, path = "/api/webhooks/{webhook}/deliveries", tag = "webhooks", operation_id = "list_deliveries",
-    params(("webhook" = Uuid, Path), DeliveryFilter, guest::PageParams),
+    params(("webhook" = Uuid, Path, description = "The webhook's id"), DeliveryFilter, guest::PageParams),
     responses(
         (status = 200, body = Items<Delivery>),
         (status = 404, description = "`not-found`"),
@@ -128,10 +135,10 @@ pub async fn list(
     Ok(Json(page.answer(deliveries, |delivery| delivery.id)))
 }
 
-/// Sends a delivery once more that arrived or was given up, with the same id, for another day.
+/// Sends an accepted or given-up delivery again with the same id, for another day.
 #[utoipa::path(
     post, path = "/api/webhooks/deliveries/{delivery}/redeliver", tag = "webhooks", operation_id = "redeliver",
-    params(("delivery" = Uuid, Path)),
+    params(("delivery" = Uuid, Path, description = "The delivery's id")),
     responses(
         (status = 202, body = Delivery),
         (status = 404, description = "`not-found`"),
@@ -149,17 +156,20 @@ pub async fn redeliver(db: Db, caller: Caller, Path(delivery): Path<Uuid>) -> Re
         .on_constraint("account_active", Problem::unauthenticated())
         .on_constraint(
             "delivery_waiting",
-            Problem::conflict("delivery-waiting", "The delivery waits to be sent already."),
+            Problem::conflict(
+                "delivery-waiting",
+                "The delivery is already waiting to be sent.",
+            ),
         )
         .on_constraint("webhook_disabled", disabled())?;
     let id = put.id.ok_or_else(|| Problem::not_found("delivery"))?;
     accepted(&db, id).await
 }
 
-/// Sends a test to a webhook: an event of the type `webhook.test`.
+/// Sends a test event of the type `webhook.test` to a webhook.
 #[utoipa::path(
     post, path = "/api/webhooks/{webhook}/test", tag = "webhooks", operation_id = "test_webhook",
-    params(("webhook" = Uuid, Path)),
+    params(("webhook" = Uuid, Path, description = "The webhook's id")),
     responses(
         (status = 202, body = Delivery),
         (status = 404, description = "`not-found`"),

@@ -1,4 +1,4 @@
-//! Hooks: addresses here that others send to.
+//! Hooks: addresses that others send to.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -13,26 +13,29 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use webhook::{Secret, hook_token};
 
-/// An address that others send to. What comes in is an event on the topic `hook:<id>`.
+/// An address that others send to. Each accepted request becomes an event on the topic `hook:<id>`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Hook {
+    /// The hook's id.
     id: Uuid,
+    /// The kind of sender.
     source: Source,
+    /// The time at which the hook was made.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
-    /// When something came in last, to the minute.
+    /// The time of the last accepted request, to the minute; null if there was none.
     #[serde(with = "time::serde::rfc3339::option")]
     received_at: Option<OffsetDateTime>,
 }
 
-/// Who sends to a hook.
+/// The kind of sender of a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = HookSource)]
 pub enum Source {
-    /// A repository or an organization of GitHub: `github.push`, `github.issues`, …
+    /// A repository or an organization on GitHub; the events are `github.push`, `github.issues` and so on.
     Github,
-    /// Anybody with the secret: `hook.received`.
+    /// Any sender with the secret; the event is `hook.received`.
     Generic,
 }
 
@@ -40,19 +43,20 @@ pub enum Source {
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewHook {
+    /// The kind of sender.
     #[garde(skip)]
     source: Source,
 }
 
-/// A hook with what the sender has to know.
+/// A hook with the address and the secret for the sender.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CreatedHook {
     #[serde(flatten)]
     hook: Hook,
-    /// Where to send to. Shown now and never again.
+    /// The address to send to, which is shown only once.
     #[schema(example = "https://gather.example/api/hooks/github/…")]
     url: String,
-    /// What the sender signs with. Shown now and never again.
+    /// The secret that the sender signs with, which is shown only once.
     #[schema(example = "whsec_…")]
     secret: String,
 }
@@ -63,14 +67,14 @@ struct Made {
 }
 
 impl Source {
-    /// By the name in an address.
+    /// Finds the kind of sender by its name in an address.
     pub fn named(name: &str) -> Option<Self> {
         [Self::Github, Self::Generic]
             .into_iter()
             .find(|source| source.name() == name)
     }
 
-    /// As it stands in addresses.
+    /// The name in addresses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Github => "github",
@@ -79,7 +83,7 @@ impl Source {
     }
 }
 
-/// Makes an address that others send to, which becomes events.
+/// Makes an address that others can send to; their requests become events.
 ///
 /// Its secret is shown once, so `Idempotency-Key` is not honoured.
 #[utoipa::path(
@@ -148,9 +152,9 @@ pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items
     Ok(Json(page.answer(hooks, |hook| hook.id)))
 }
 
-/// One hook of the caller.
+/// Reads one of the caller's hooks.
 #[utoipa::path(
-    get, path = "/api/hooks/{hook}", tag = "hooks", operation_id = "get_hook", params(("hook" = Uuid, Path)),
+    get, path = "/api/hooks/{hook}", tag = "hooks", operation_id = "get_hook", params(("hook" = Uuid, Path, description = "The hook's id")),
     responses((status = 200, body = Hook), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
@@ -158,10 +162,10 @@ pub async fn get(db: Db, caller: Caller, Path(hook): Path<Uuid>) -> Result<Json<
     one(&db, &caller, hook).await.map(Json)
 }
 
-/// Deletes a hook: nothing comes in by it any more.
+/// Deletes a hook, so that its address accepts nothing any more.
 #[utoipa::path(
-    delete, path = "/api/hooks/{hook}", tag = "hooks", operation_id = "delete_hook", params(("hook" = Uuid, Path)),
-    responses((status = 204, description = "Deleted"), (status = 404, description = "`not-found`")),
+    delete, path = "/api/hooks/{hook}", tag = "hooks", operation_id = "delete_hook", params(("hook" = Uuid, Path, description = "The hook's id")),
+    responses((status = 204, description = "The hook was deleted"), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
 pub async fn delete(db: Db, caller: Caller, Path(hook): Path<Uuid>) -> Result<StatusCode> {

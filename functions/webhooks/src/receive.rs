@@ -21,10 +21,10 @@ pub const MAX_GITHUB_BYTES: usize = 25_000_000;
 /// The largest body from anybody else.
 const MAX_GENERIC_BYTES: usize = 1 << 20;
 
-/// What became of it.
+/// The result of a request to a hook.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Received {
-    /// The event; null: it had come before.
+    /// The event's id; null if the same delivery was accepted before.
     event: Option<Uuid>,
 }
 
@@ -41,16 +41,19 @@ struct Delivery {
     data: Value,
 }
 
-/// Takes what somebody sends to a hook, and makes an event of it on the topic `hook:<id>`.
+/// Accepts a request to a hook, and makes it an event on the topic `hook:<id>`.
 ///
-/// `github`: signed as GitHub does (`X-Hub-Signature-256`), JSON or a form, 25 MB at most. The event is `github.` with the
-/// kind, such as `github.pull-request`; its data is `{hook, kind, delivery, size_bytes, cut, payload}`, where `cut` says
-/// that something was left out to make it fit. `generic`: with the secret in `X-Hook-Secret`, or signed as Standard
-/// Webhooks say, 1 MiB at most; the event is `hook.received`. What comes twice is one event: by `X-GitHub-Delivery`,
-/// `webhook-id`, or `X-Hook-Delivery` if there is one.
+/// `github`: signed by GitHub (`X-Hub-Signature-256`), JSON or a form, at most 25 MB. The event's type is `github.` with
+/// the kind, such as `github.pull-request`; its data is `{hook, kind, delivery, size_bytes, cut, payload}`, where `cut`
+/// says that parts were left out to make it fit. `generic`: with the secret in `X-Hook-Secret`, or signed according to
+/// Standard Webhooks, at most 1 MiB; the event's type is `hook.received`. Repeated deliveries are one event, identified
+/// by `X-GitHub-Delivery`, `webhook-id`, or `X-Hook-Delivery` if present.
 #[utoipa::path(
     post, path = "/api/hooks/{source}/{token}", tag = "hooks", operation_id = "receive",
-    params(("source" = Source, Path), ("token" = String, Path)),
+    params(
+        ("source" = Source, Path, description = "The kind of sender"),
+        ("token" = String, Path, description = "The secret part of the hook's address"),
+    ),
     request_body(content = Object, content_type = "application/json"),
     responses(
         (status = 202, body = Received),

@@ -1,4 +1,4 @@
-//! Webhooks: who is told what.
+//! Webhooks: addresses to which events are sent.
 
 use ::webhook::Secret;
 use axum::Json;
@@ -13,23 +13,27 @@ use uuid::Uuid;
 
 use crate::input::{event_type, receiver, topic, topics};
 
-/// An address that is told of events.
+/// An address to which events are sent.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Webhook {
+    /// The webhook's id.
     id: Uuid,
+    /// The address to which the events are sent.
     #[schema(example = "https://example.org/gather")]
     url: String,
-    /// The topics whose events are sent, as far as the owner may read them at that moment.
+    /// The topics whose events are sent, as long as the owner may read them.
     topics: Vec<String>,
-    /// Only events of these types; null: all.
+    /// The types of events that are sent; null for all types.
     types: Option<Vec<String>>,
+    /// Whether events are sent.
     state: WebhookState,
-    /// Since when its receiver has taken nothing; null: it takes what is sent.
+    /// The time since which the receiver has accepted nothing; null if it accepts deliveries.
     #[serde(with = "time::serde::rfc3339::option")]
     failing_since: Option<OffsetDateTime>,
-    /// Until when the receiver is left alone.
+    /// The time until which nothing is sent, because the receiver asked for a pause; null if there is no pause.
     #[serde(with = "time::serde::rfc3339::option")]
     retry_at: Option<OffsetDateTime>,
+    /// The time at which the webhook was made.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
@@ -40,9 +44,9 @@ pub struct Webhook {
 pub enum WebhookState {
     /// Events are sent.
     Enabled,
-    /// The receiver answered 410: nothing is sent any more.
+    /// The receiver answered 410, so nothing is sent any more.
     Gone,
-    /// The receiver took nothing for a day: nothing is sent any more.
+    /// The receiver accepted nothing for a day, so nothing is sent any more.
     Failing,
 }
 
@@ -50,42 +54,44 @@ pub enum WebhookState {
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWebhook {
-    /// `https://…`. It gets a POST with `webhook-id`, `webhook-timestamp` and `webhook-signature` for each event.
+    /// The address, with `https`. It receives a POST with `webhook-id`, `webhook-timestamp` and `webhook-signature` for each event.
     #[garde(length(min = 1, max = 2000))]
     #[schema(example = "https://example.org/gather", max_length = 2000)]
     url: String,
-    /// `account:me`, `channel:<id>`, `hook:<id>`, …; `all:all` for administrators.
+    /// The topics whose events are sent: `account:me`, `channel:<id>`, `hook:<id>` and so on; `all:all` for administrators.
     #[garde(length(min = 1, max = 100), inner(custom(topic)))]
     #[schema(example = json!(["account:me"]), min_items = 1, max_items = 100)]
     topics: Vec<String>,
-    /// Only events of these types: `message.created`, `message.*`.
+    /// The types of events that are sent, such as `message.created` or `message.*`; all types if absent.
     #[garde(inner(length(min = 1, max = 50), inner(custom(event_type))))]
     #[schema(example = json!(["inbox.*"]), min_items = 1, max_items = 50)]
     types: Option<Vec<String>>,
 }
 
-/// What to change of a webhook; what is absent stays.
+/// A change of a webhook. Absent fields stay as they are.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookChange {
+    /// The new address.
     #[garde(inner(length(min = 1, max = 2000)))]
     #[schema(max_length = 2000)]
     url: Option<String>,
+    /// The new topics, instead of all earlier ones.
     #[garde(inner(length(min = 1, max = 100), inner(custom(topic))))]
     #[schema(min_items = 1, max_items = 100)]
     topics: Option<Vec<String>>,
-    /// An empty list: all types.
+    /// The new types; an empty list means all types.
     #[garde(inner(length(max = 50), inner(custom(event_type))))]
     #[schema(max_items = 50)]
     types: Option<Vec<String>>,
 }
 
-/// A webhook with the secret that signs what it is sent.
+/// A webhook with the secret that signs its deliveries.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CreatedWebhook {
     #[serde(flatten)]
     webhook: Webhook,
-    /// Shown now and never again.
+    /// The secret, which is shown only once.
     #[schema(example = "whsec_…")]
     secret: String,
 }
@@ -93,10 +99,10 @@ pub struct CreatedWebhook {
 /// The secret that signs from now on.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WebhookSecret {
-    /// Shown now and never again.
+    /// The secret, which is shown only once.
     #[schema(example = "whsec_…")]
     secret: String,
-    /// Until then the former secret signs, too.
+    /// The time until which the former secret signs too.
     #[serde(with = "time::serde::rfc3339")]
     former_until: OffsetDateTime,
 }
@@ -120,18 +126,18 @@ fn not_found() -> Problem {
     Problem::not_found("webhook")
 }
 
-/// Has events sent to an address of the caller's choice.
+/// Sends events to an address of the caller's choice.
 ///
-/// Each event is one POST of `{id, type, topic, timestamp, actor, data}`, signed as Standard Webhooks say; any status of
-/// 200 to 299 within 10 s takes it. What is not taken is sent again for a day, with growing pauses, or when `Retry-After`
-/// says. Redirects are not followed, and private addresses are not reached. The secret is shown once, so
-/// `Idempotency-Key` is not honoured.
+/// Each event is one POST of `{id, type, topic, timestamp, actor, data}`, signed according to Standard Webhooks. The
+/// receiver accepts it with any status from 200 to 299 within 10 s. Events that it does not accept are sent again for a
+/// day, with growing pauses or when `Retry-After` says. Redirects are not followed, and private addresses are not
+/// reached. The secret is shown once, so `Idempotency-Key` is not honoured.
 #[utoipa::path(
     post, path = "/api/webhooks", tag = "webhooks", operation_id = "create_webhook", request_body = NewWebhook,
     responses(
         (status = 201, body = CreatedWebhook, headers(("Location" = String))),
         (status = 409, description = "`too-many-webhooks`"),
-        (status = 422, description = "`invalid-input`: also for a topic that the caller can't read"),
+        (status = 422, description = "`invalid-input`: some of the input was refused, or the caller can't read a topic"),
     ),
     security(("token" = [])), extensions(("x-rate-limit" = json!("strict")))
 )]
@@ -165,7 +171,7 @@ pub async fn create(
     Ok(Created::at(format!("/api/webhooks/{id}"), created))
 }
 
-/// What the caller can't read would never be sent, so it is told at once.
+/// Events of a topic that the caller can't read would never be sent, so the topic is refused.
 fn unreadable() -> Problem {
     Problem::invalid("topics", "names a topic that you can't read")
 }
@@ -198,10 +204,10 @@ pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items
     Ok(Json(page.answer(webhooks, |webhook| webhook.id)))
 }
 
-/// One webhook of the caller.
+/// Reads one of the caller's webhooks.
 #[utoipa::path(
     get, path = "/api/webhooks/{webhook}", tag = "webhooks", operation_id = "get_webhook",
-    params(("webhook" = Uuid, Path)),
+    params(("webhook" = Uuid, Path, description = "The webhook's id")),
     responses((status = 200, body = Webhook), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
@@ -209,10 +215,10 @@ pub async fn get(db: Db, caller: Caller, Path(webhook): Path<Uuid>) -> Result<Js
     one(&db, &caller, webhook).await.map(Json)
 }
 
-/// Changes where a webhook's events are sent, and which. What waits goes to the new address.
+/// Changes the address, topics or types of a webhook. Waiting deliveries go to the new address.
 #[utoipa::path(
     patch, path = "/api/webhooks/{webhook}", tag = "webhooks", operation_id = "change_webhook",
-    params(("webhook" = Uuid, Path)), request_body = WebhookChange,
+    params(("webhook" = Uuid, Path, description = "The webhook's id")), request_body = WebhookChange,
     responses(
         (status = 200, body = Webhook),
         (status = 404, description = "`not-found`"),
@@ -245,11 +251,11 @@ pub async fn change(
     one(&db, &caller, webhook).await.map(Json)
 }
 
-/// Deletes a webhook, with what it was sent and what waits for it.
+/// Deletes a webhook and its deliveries, including the waiting ones.
 #[utoipa::path(
     delete, path = "/api/webhooks/{webhook}", tag = "webhooks", operation_id = "delete_webhook",
-    params(("webhook" = Uuid, Path)),
-    responses((status = 204, description = "Deleted"), (status = 404, description = "`not-found`")),
+    params(("webhook" = Uuid, Path, description = "The webhook's id")),
+    responses((status = 204, description = "The webhook was deleted"), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
 pub async fn delete(db: Db, caller: Caller, Path(webhook): Path<Uuid>) -> Result<StatusCode> {
@@ -265,10 +271,10 @@ pub async fn delete(db: Db, caller: Caller, Path(webhook): Path<Uuid>) -> Result
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sends to a webhook again that was disabled, or tries at once one whose receiver is left alone.
+/// Enables a webhook that was disabled, or ends the pause that its receiver asked for.
 #[utoipa::path(
     post, path = "/api/webhooks/{webhook}/enable", tag = "webhooks", operation_id = "enable_webhook",
-    params(("webhook" = Uuid, Path)),
+    params(("webhook" = Uuid, Path, description = "The webhook's id")),
     responses((status = 200, body = Webhook), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
@@ -286,10 +292,10 @@ pub async fn enable(db: Db, caller: Caller, Path(webhook): Path<Uuid>) -> Result
     one(&db, &caller, webhook).await.map(Json)
 }
 
-/// Gives a webhook another secret. For a day the former one signs, too, so that a receiver can change over.
+/// Gives a webhook a new secret. For a day the former secret signs too, so that the receiver has time to change over.
 #[utoipa::path(
     post, path = "/api/webhooks/{webhook}/rotate", tag = "webhooks", operation_id = "rotate_webhook",
-    params(("webhook" = Uuid, Path)),
+    params(("webhook" = Uuid, Path, description = "The webhook's id")),
     responses(
         (status = 200, body = WebhookSecret),
         (status = 404, description = "`not-found`"),
@@ -313,7 +319,7 @@ pub async fn rotate(
             "secret_count",
             Problem::conflict(
                 "too-many-secrets",
-                "Five secrets of this webhook count at this time. A former one counts for a day.",
+                "This webhook has five valid secrets already. A replaced secret is valid for a day.",
             ),
         )?;
     let version = rotated.version.ok_or_else(not_found)?;

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Members of a private channel: two of three accounts, each channel others. The first account owns all.
 fn is_in(account: usize, channel: usize) -> bool {
-    channel < 3 || account == 0 || (account + channel) % 3 != 0
+    channel < 3 || account == 0 || !(account + channel).is_multiple_of(3)
 }
 
 /// What each topic had told in the end; `None`: people still post.
@@ -301,7 +301,8 @@ async fn everybody_is_told_what_they_may_see_in_order_while_gateways_are_killed(
     let work = async {
         let posts = try_join_all((0..ACCOUNTS).map(|account| crowd.publish(account)));
         let (posted, kicked) = tokio::join!(posts, crowd.kick());
-        (posted?, kicked?);
+        posted?;
+        kicked?;
         while crowd.kills.load(Ordering::Relaxed) < 3 {
             sleep(Duration::from_millis(50)).await;
         }

@@ -52,7 +52,7 @@ impl Hook {
         Ok((response.status().as_u16(), response.json().await?))
     }
 
-    async fn from_github(
+    async fn sent_github(
         &self,
         kind: &str,
         delivery: &str,
@@ -104,13 +104,13 @@ async fn what_github_sends_becomes_one_event_each() -> Result<()> {
         "commits": [{ "id": "1", "message": "Fix 🐛 \u{0}", "author": { "name": "Ada" }, "added": ["a"] }],
     });
     let push = push.to_string().into_bytes();
-    let (status, first) = hook.from_github("push", "d-1", json, push.clone()).await?;
+    let (status, first) = hook.sent_github("push", "d-1", json, push.clone()).await?;
     assert_eq!(status, 202, "{first}");
     assert!(first["event"].is_string());
     // Again; and what somebody saw, under another id, which no signature covers.
     for delivery in ["d-1", "d-2"] {
         let again = hook
-            .from_github("push", delivery, json, push.clone())
+            .sent_github("push", delivery, json, push.clone())
             .await?;
         assert_eq!(again, (202, json!({ "event": null })));
     }
@@ -118,17 +118,17 @@ async fn what_github_sends_becomes_one_event_each() -> Result<()> {
         .as_bytes()
         .to_vec();
     let (status, _) = hook
-        .from_github("ping", "d-3", "application/x-www-form-urlencoded", form)
+        .sent_github("ping", "d-3", "application/x-www-form-urlencoded", form)
         .await?;
     assert_eq!(status, 202);
     let broken = b"{\"action\": \"created\", \"x\": \"\xff\"}".to_vec();
     let (status, _) = hook
-        .from_github("never_heard_of", "d-4", json, broken)
+        .sent_github("never_heard_of", "d-4", json, broken)
         .await?;
     assert_eq!(status, 202);
     let large = json!({ "action": "opened", "issue": { "number": 7, "title": "t", "body": "y".repeat(24_000_000) } });
     let (status, answer) = hook
-        .from_github("issues", "d-5", json, large.to_string().into_bytes())
+        .sent_github("issues", "d-5", json, large.to_string().into_bytes())
         .await?;
     assert_eq!(status, 202, "{answer}");
 
@@ -230,7 +230,7 @@ async fn what_is_forged_too_large_or_no_hooks_is_refused() -> Result<()> {
         ("push", "", json, "{}", (422, "invalid-input")),
         ("", "d", json, "{}", (422, "invalid-input")),
     ] {
-        let (status, problem) = hook.from_github(kind, delivery, media, body.into()).await?;
+        let (status, problem) = hook.sent_github(kind, delivery, media, body.into()).await?;
         assert_eq!(
             (status, &problem["code"]),
             (expected.0, &json!(expected.1)),
@@ -238,7 +238,7 @@ async fn what_is_forged_too_large_or_no_hooks_is_refused() -> Result<()> {
         );
     }
     // An id that came with something unusable is not used up.
-    let (status, received) = hook.from_github("push", "d", json, b"{}".to_vec()).await?;
+    let (status, received) = hook.sent_github("push", "d", json, b"{}".to_vec()).await?;
     assert_eq!(status, 202);
     assert!(received["event"].is_string(), "{received}");
 
@@ -258,7 +258,7 @@ async fn what_is_forged_too_large_or_no_hooks_is_refused() -> Result<()> {
         .send()
         .await?;
     assert_eq!(gone.status(), 204);
-    let (status, _) = hook.from_github("push", "e", json, b"{}".to_vec()).await?;
+    let (status, _) = hook.sent_github("push", "e", json, b"{}".to_vec()).await?;
     assert_eq!(status, 404);
     Ok(())
 }

@@ -97,7 +97,7 @@ async fn call(shared: &Shared, body: &[u8]) -> Result<Json<Value>, Problem> {
         shared,
         invocation.skill.id,
         invocation.permissions.clone(),
-        invocation.limits.clone(),
+        invocation.limits,
         reach,
     );
     let input = digest::of_json(&arguments).map_err(|error| Problem::internal(&error))?;
