@@ -18,6 +18,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use outgoing::Outgoing;
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
@@ -166,7 +167,6 @@ fn load(
 mod tests {
     use super::*;
     use crate::{ApplicationOptions, Limits, Manifest};
-    use std::collections::BTreeMap;
 
     /// Imports `gather:mail/outgoing` as it is.
     const SENDS_MAIL: &str = r#"(component
