@@ -56,7 +56,7 @@ async fn requests_that_run_end_in_the_old_build_and_the_next_run_in_the_new_one(
         .post(format!("{}/echo", server.url))
         .body(reqwest::Body::wrap_stream(body));
     // More than is received before the function begins.
-    let large = vec![b'o'; 1 << 20];
+    let large = vec![b'o'; 256 << 10];
     chunks.send(Ok(large.clone()))?;
     let mut echo = upload.send().await?.bytes_stream();
     let mut echoed = Vec::new();

@@ -63,7 +63,12 @@ impl Watch {
         let builds = manifest.checked.components.values();
         let globs = builds.filter_map(|component| component.build.as_ref());
         let globs = globs.flat_map(|build| &build.watch);
-        let globs: BTreeSet<_> = globs.map(|glob| format!("{folder}/{glob}")).collect();
+        // To the library, `**` at the end names folders alone; to Spin, all that is in them.
+        let globs = globs.map(|glob| match glob.ends_with("/**") {
+            true => format!("{folder}/{glob}/*"),
+            false => format!("{folder}/{glob}"),
+        });
+        let globs = globs.collect();
         Self {
             sources: source_files(&globs),
             globs,
