@@ -32,7 +32,7 @@ const LOG_LIMIT_BYTES: u64 = 16 << 20;
 const SETTINGS: &[&str] = &[
     "fsync=on",
     // Spin opens 64 for each of the functions, beside those of our host, worker and sandbox.
-    "max_connections=1000",
+    "max_connections=1500",
     "shared_buffers=256MB",
     "password_encryption=scram-sha-256",
     "log_min_messages=warning",
