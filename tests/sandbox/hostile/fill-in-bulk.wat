@@ -1,5 +1,5 @@
 ;; One instruction writes megabytes, again and again: bulk instructions are long between two looks at the clock.
-;; must: skill-deadline
+;; must: skill-deadline | skill-fuel
 (component
   (core module $m
     (memory (export "memory") 400)
