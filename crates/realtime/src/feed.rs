@@ -152,6 +152,12 @@ impl Feed {
             .subscriptions
             .set(self.gateway.hub.subscriptions() as i64);
         self.topics.insert(topic.clone(), beginning.types.clone());
+        // From here on the queue tells of rights that end; before, nothing did.
+        match self.readable(&[topic.to_string()]).await {
+            Ok(readable) if readable.is_empty() => return self.deny(&topic, out).await,
+            Ok(_) => {}
+            Err(_) => return self.give_up(&topic, out).await,
+        }
         beginning.first.get_or_insert_with(|| seen.clone());
         let key = self.gateway.position_key;
         if let Some(since) = beginning.since {
@@ -279,8 +285,10 @@ impl Feed {
     pub async fn pass_on(&mut self, told: Told, out: &mut impl Out) -> Result<(), Close> {
         self.listener.taken(&told);
         match told {
-            Told::Frame(frame) if frame.of.is_some_and(|account| self.shuns(account)) => Ok(()),
-            Told::Frame(frame) => out.send(frame).await,
+            // It waited in the queue while the right to its topic ended.
+            Told::Frame(topic, _) if !self.reads(&topic) && !self.reads("all:all") => Ok(()),
+            Told::Frame(_, frame) if frame.of.is_some_and(|of| self.shuns(of)) => Ok(()),
+            Told::Frame(_, frame) => out.send(frame).await,
             Told::Recheck(topic, recheck) => {
                 let account = self.session.account;
                 match recheck.allows(&self.gateway.pool, account, &topic).await {

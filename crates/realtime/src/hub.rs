@@ -40,8 +40,8 @@ const FIRST_LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// What a listener is told.
 #[derive(Clone)]
 pub enum Told {
-    /// Something happened.
-    Frame(Frame),
+    /// Something happened, on this topic.
+    Frame(Arc<str>, Frame),
     /// Rights to this topic may have ended: ask again.
     Recheck(Arc<str>, Arc<Recheck>),
     /// Whom the account has blocked may have changed: ask again.
@@ -117,7 +117,7 @@ pub struct Listener {
 impl Listener {
     fn push(&self, told: Told) {
         let size = match &told {
-            Told::Frame(frame) => frame.text.len(),
+            Told::Frame(_, frame) => frame.text.len(),
             Told::Recheck(..) | Told::Blocks => 0,
         };
         let waiting = self.bytes.fetch_add(size, Ordering::Relaxed);
@@ -129,7 +129,7 @@ impl Listener {
 
     /// To be called with what was taken from the queue.
     pub fn taken(&self, told: &Told) {
-        if let Told::Frame(frame) = told {
+        if let Told::Frame(_, frame) = told {
             self.bytes.fetch_sub(frame.text.len(), Ordering::Relaxed);
         }
     }
@@ -231,8 +231,11 @@ impl Hub {
                 if event.is_for(subscription.listener.account)
                     && wants(subscription.types.as_deref(), &event.kind)
                 {
-                    let frame = frame.get_or_insert_with(|| event.frame(position));
-                    subscription.listener.push(Told::Frame(frame.clone()));
+                    let (topic, frame) = frame.get_or_insert_with(|| {
+                        (Arc::from(event.topic.as_str()), event.frame(position))
+                    });
+                    let told = Told::Frame(Arc::clone(topic), frame.clone());
+                    subscription.listener.push(told);
                     metrics.delivered.inc();
                 }
             }
@@ -245,6 +248,7 @@ impl Hub {
         let Some(of_topic) = inner.topics.get(topic) else {
             return;
         };
+        let topic: Arc<str> = topic.into();
         let frame = Frame {
             text: frame.into(),
             position: Utf8Bytes::default(),
@@ -252,7 +256,8 @@ impl Hub {
         };
         for subscription in of_topic.values() {
             if wants(subscription.types.as_deref(), kind) {
-                subscription.listener.push(Told::Frame(frame.clone()));
+                let told = Told::Frame(topic.clone(), frame.clone());
+                subscription.listener.push(told);
             }
         }
     }
