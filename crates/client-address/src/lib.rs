@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use http::HeaderMap;
 use ipnet::IpNet;
 
+pub mod visitor;
+
 /// Networks, or single addresses, with commas. What is none is left out: the command refuses it.
 #[must_use]
 pub fn networks(list: &str) -> Vec<IpNet> {

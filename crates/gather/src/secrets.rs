@@ -29,6 +29,8 @@ pub const FILE_NAME: &str = "master.key";
 const LINK: &str = "link";
 /// What positions in the stream of events are sealed with.
 const POSITION: &str = "position";
+/// What a request's visitor is named with between the platform's parts.
+const VISITOR: &str = "visitor";
 
 /// The one secret from which the functions' secrets are derived. Losing it loses the token signing keys and people's
 /// passwords.
@@ -145,6 +147,11 @@ pub fn position_key(key: &MasterKey) -> [u8; 32] {
     key.derive_bytes(POSITION)
 }
 
+/// What a gateway names a request's visitor with to the functions, which get it with the platform's settings.
+pub fn visitor_key(key: &MasterKey) -> [u8; 32] {
+    key.derive_bytes(VISITOR)
+}
+
 /// What a component of ours proves to the sandbox that it is.
 pub fn sandbox_key(key: &MasterKey, component: &str) -> String {
     key.derive(&format!("sandbox:{component}"))
@@ -181,7 +188,7 @@ pub fn function_variables(
         "cors_origins": platform.cors_origins,
         "trusted_proxies": platform.trusted_proxies,
         "rate_limits": platform.rate_limits,
-        "visitor_key": key.derive("visitor"),
+        "visitor_key": key.derive(VISITOR),
     });
     let mut variables = BTreeMap::from([
         (

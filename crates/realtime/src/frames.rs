@@ -49,9 +49,9 @@ pub enum FromClient {
         /// The id of the channel that it is about.
         channel: Uuid,
     },
-    /// Says whether the client's account is there.
+    /// Says whether somebody is there at this socket. An account is as present as the most present of its sockets.
     Presence {
-        /// Whether it is there.
+        /// Whether somebody is there.
         state: Presence,
     },
     /// Asks for a `pong`.
@@ -59,15 +59,15 @@ pub enum FromClient {
 }
 
 /// Whether somebody is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
-    /// Looks at the platform.
-    Online,
-    /// Is connected and looks elsewhere.
-    Away,
     /// Is not connected any more.
     Offline,
+    /// Is connected and looks elsewhere.
+    Away,
+    /// Looks at the platform.
+    Online,
 }
 
 /// What the gateway sends beside events.

@@ -66,6 +66,8 @@ pub struct Options {
     pub trusted_proxies: String,
     /// What positions are sealed with, as the functions have it.
     pub position_key: [u8; 32],
+    /// What the functions are told clients' addresses with, as they have it.
+    pub visitor_key: [u8; 32],
     /// Bounds of sockets.
     pub limits: Limits,
 }
@@ -136,7 +138,7 @@ impl Gateway {
         let gateway = Arc::new(Self {
             hub: hub.clone(),
             pool: pool.clone(),
-            functions: Functions::new(&options.functions_url),
+            functions: Functions::new(&options.functions_url, options.visitor_key),
             public_url: options.public_url.trim_end_matches('/').to_owned(),
             proxies: client_address::networks(&options.trusted_proxies),
             position_key: options.position_key,
