@@ -11,12 +11,7 @@ async fn call(
     path: &str,
     body: Value,
 ) -> Result<(u16, Value)> {
-    let url = format!("{}{path}", server.url);
-    let request = server.http.request(method.parse()?, url);
-    let response = request.bearer_auth(&who.token).json(&body).send().await?;
-    let status = response.status().as_u16();
-    let text = response.text().await?;
-    Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    who.send(server, method, path, &body).await
 }
 
 #[tokio::test]

@@ -46,13 +46,7 @@ impl World {
     }
 
     pub async fn call(&self, method: &str, path: &str, body: Value) -> Result<(u16, Value)> {
-        let url = format!("{}{path}", self.server.url);
-        let request = self.server.http.request(method.parse()?, url);
-        let request = request.bearer_auth(&self.ada.token).json(&body);
-        let response = request.send().await?;
-        let status = response.status().as_u16();
-        let text = response.text().await?;
-        Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+        self.ada.send(&self.server, method, path, &body).await
     }
 
     /// A webhook of the test's own events; its path and its secret.
