@@ -1,4 +1,4 @@
-//! What a process that runs components keeps, shows and waits for.
+//! The settings of a process that runs components: stores, metrics and times.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{HEADING, parse::duration};
 
-/// What a host and a worker have in common.
+/// The settings that a host and a worker have in common.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct ComponentSettings {
@@ -19,7 +19,7 @@ pub struct ComponentSettings {
     pub key_value_url: Option<String>,
 }
 
-/// How long a host that is about to stop goes on as if it were not.
+/// The time for which a host that is about to stop still serves as before.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct Drain {
@@ -28,7 +28,7 @@ pub struct Drain {
     pub drain_delay: Duration,
 }
 
-/// How long what is in flight may take.
+/// The time that running requests and jobs have to finish.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct Grace {
