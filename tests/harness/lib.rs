@@ -6,6 +6,7 @@ pub mod client;
 mod components;
 mod database;
 pub mod errands;
+pub mod libraries;
 pub mod mailbox;
 pub mod people;
 pub mod publishing;
