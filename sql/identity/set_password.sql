@@ -8,8 +8,8 @@ declare
     address text;
     first_proof boolean := false;
 begin
-    -- Who opens a session at this moment goes before us, and is ended, or comes after us, and is refused. The account
-    -- before its links, as those do who leave; and who mails it refers to it without waiting for us.
+    -- A session that is opened at this moment comes before this statement, and is ended, or after it, and is refused.
+    -- The account is locked before its links, as when an account leaves. A mail refers to it without waiting.
     perform from identity.account a where a.id = set_password.account for no key update;
     select p.email, p.verified_at is null into address, first_proof from identity.person p
     where p.account_id = set_password.account;

@@ -76,7 +76,7 @@ pub struct One {
 /// The arguments for a new hook.
 #[derive(Args, Debug)]
 pub struct AddHook {
-    /// Who sends to it: github, generic for anybody with the secret, or a source that the server's functions have added
+    /// The sender: github, generic for anybody with the secret, or a source that the server's functions have added
     pub source: String,
     #[command(flatten)]
     #[allow(

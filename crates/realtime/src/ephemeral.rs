@@ -1,4 +1,4 @@
-//! Typing and presence: told to who is there, kept nowhere, and over by themselves.
+//! Typing and presence, which are told to connected accounts, kept nowhere, and end by themselves.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,20 +16,20 @@ use crate::database::{self, ANSWERS_WITHIN};
 use crate::frames::Presence;
 use crate::hub::Hub;
 
-/// How long somebody types who typed once.
+/// The time for which an account that typed counts as typing.
 const TYPING: Duration = Duration::from_secs(6);
-/// How often the same account is told to type in the same channel.
+/// The interval at which an account's typing in a channel is told.
 const TYPING_EVERY: Duration = Duration::from_secs(2);
-/// How long somebody is present who says so once.
+/// The time for which an account that reported its presence counts as present.
 const PRESENT: Duration = Duration::from_secs(30);
-/// A listener that has heard nothing for so long asks whether its line still stands.
+/// The silence after which a listener checks its connection.
 const QUIET_FOR: Duration = Duration::from_secs(10);
-/// What gateways tell each other by notification.
+/// The notifications between gateways.
 const CHANNEL: &str = "ephemeral";
-/// More than this is remembered of nobody.
+/// The largest number of entries that are remembered of an account.
 const MOST_REMEMBERED: usize = 100_000;
 
-/// Something that is over soon.
+/// An ephemeral fact about an account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Passing {
     topic: String,
@@ -43,7 +43,7 @@ struct Passing {
     until: String,
 }
 
-/// Who is there in a channel, as `GET /api/channels/{id}/presence` shows it.
+/// The presence in a channel, as `GET /api/channels/{id}/presence` shows it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Present {
     account: Uuid,
@@ -51,10 +51,10 @@ pub struct Present {
     until: String,
 }
 
-/// Who is there in one channel, and until when.
+/// The accounts that are present in a channel, with the time until which they are.
 type Members = HashMap<Uuid, (Instant, Present)>;
 
-/// What is not kept.
+/// The typing and presence of all channels.
 #[derive(Default)]
 pub struct Ephemeral {
     typed: Mutex<HashMap<(Uuid, Uuid), Instant>>,
@@ -62,7 +62,7 @@ pub struct Ephemeral {
 }
 
 impl Ephemeral {
-    /// Tells all gateways that somebody types, unless it was told a moment ago.
+    /// Tells all gateways that an account types, unless that was told a moment ago.
     pub async fn typing(&self, pool: &PgPool, channel: Uuid, account: Uuid) {
         {
             let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,7 +86,7 @@ impl Ephemeral {
         notify(pool, &passing).await;
     }
 
-    /// Tells all gateways whether somebody is there.
+    /// Tells all gateways the presence of an account.
     pub async fn presence(
         &self,
         pool: &PgPool,
@@ -107,7 +107,7 @@ impl Ephemeral {
         }
     }
 
-    /// Who is there in a channel, of those that the reader wants to see.
+    /// The accounts that are present in a channel, except those that the reader does not want to see.
     pub fn present(&self, topic: &str, shunned: &HashSet<Uuid>) -> Vec<Present> {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(there) = present.get_mut(topic) else {
@@ -144,7 +144,7 @@ impl Ephemeral {
         there.insert(passing.account, (Instant::now() + PRESENT, present));
     }
 
-    /// Hands out what all gateways say, for ever.
+    /// Hands out the notifications of all gateways, forever.
     pub async fn follow(self: Arc<Self>, pool: PgPool, hub: Arc<Hub>) {
         loop {
             if let Err(error) = self.follow_until_failure(&pool, &hub).await {

@@ -19,7 +19,7 @@ pub struct JobSettings {
     #[arg(long, env = "GATHER_WORKER_LEASE", default_value = "15s", value_parser = lease)]
     pub worker_lease: Duration,
 
-    /// How long finished jobs are kept; dead ones four times as long
+    /// Time for which finished jobs are kept; dead ones four times as long
     #[arg(long, env = "GATHER_KEEP_JOBS", default_value = "7d", value_parser = duration)]
     pub keep_jobs: Duration,
 }

@@ -23,7 +23,7 @@ pub struct ComponentSettings {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct Drain {
-    /// How long to go on serving, unready, before draining, so that load balancers notice
+    /// Time to go on serving, unready, before draining, so that load balancers notice
     #[arg(long, env = "GATHER_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
     pub drain_delay: Duration,
 }
@@ -32,7 +32,7 @@ pub struct Drain {
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct Grace {
-    /// How long requests and jobs in flight may take to finish when stopping
+    /// Time for requests and jobs in flight to finish when stopping
     #[arg(long, env = "GATHER_GRACE", default_value = "20s", value_parser = duration)]
     pub grace: Duration,
 }
