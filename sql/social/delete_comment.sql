@@ -1,5 +1,5 @@
--- Deletes a comment: its place stays, its text goes, here and wherever it was copied to. For its author, unless it or its
--- post is hidden or locked, and for moderators.
+-- Deletes the text of a comment, here and wherever it was copied to, but not its position. For its author, unless it or
+-- its post is hidden or locked, and for moderators.
 create or replace function social.delete_comment(account uuid, comment uuid, is_moderator boolean, client jsonb)
 returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp

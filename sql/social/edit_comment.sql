@@ -1,7 +1,7 @@
--- Changes what a comment says. Only its author can, and neither while it is hidden or locked, nor its post. What it said
--- before is kept.
+-- Changes the text of a comment, and keeps the former version. Only its author can, and not while it or its post is hidden
+-- or locked.
 --   new      {body, html, plain, words, names}
---   version  the one that the change was made of; null: whichever
+--   version  the version that the change was made from; null: any
 create or replace function social.edit_comment(account uuid, comment uuid, new jsonb, version integer) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- What is an account's own here: posts and comments with their former versions, votes, blocks, and what it reported.
+-- The data of an account here: posts and comments with their former versions, votes, blocks and reports.
 create or replace function social.export_account(account uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Forgets what is an account's own: votes, blocks of and by it, former versions of its texts. Its posts and comments
+-- Forgets an account's votes, the blocks of and by it, and the former versions of its texts. Its posts and comments
 -- stay under the name that it has from now on, also where events tell of them; reports go on without who made them.
 create or replace function social.forget_account(account uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp

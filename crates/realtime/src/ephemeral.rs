@@ -1,4 +1,4 @@
-//! Typing and presence: told to who is there, kept nowhere, and over by themselves.
+//! Typing and presence, which are told to connected accounts, kept nowhere, and end by themselves.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,20 +16,20 @@ use crate::database::{self, ANSWERS_WITHIN};
 use crate::frames::Presence;
 use crate::hub::Hub;
 
-/// How long somebody types who typed once.
+/// The time for which an account that typed counts as typing.
 const TYPING: Duration = Duration::from_secs(6);
-/// How often the same is told of who types or is there.
+/// The interval at which unchanged typing or presence is told again.
 pub const TOLD_EVERY: Duration = Duration::from_secs(2);
-/// How long somebody is present who says so once.
+/// The time for which a socket that reported its presence counts as present.
 const PRESENT: Duration = Duration::from_secs(30);
-/// A listener that has heard nothing for so long asks whether its line still stands.
+/// The silence after which a listener checks its connection.
 const QUIET_FOR: Duration = Duration::from_secs(10);
-/// What gateways tell each other by notification.
+/// The notifications between gateways.
 const CHANNEL: &str = "ephemeral";
-/// More than this is remembered of nobody.
+/// The largest number of entries that are remembered of an account.
 const MOST_REMEMBERED: usize = 100_000;
 
-/// Something that is over soon.
+/// An ephemeral fact about an account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Passing {
     topic: String,
@@ -46,7 +46,7 @@ struct Passing {
     until: String,
 }
 
-/// Who is there in a channel, as `GET /api/channels/{id}/presence` shows it.
+/// The presence in a channel, as `GET /api/channels/{id}/presence` shows it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Present {
     account: Uuid,
@@ -54,25 +54,25 @@ pub struct Present {
     until: String,
 }
 
-/// What one socket says of its account.
+/// The presence that one socket reported of its account.
 struct Said {
     state: Presence,
     end: Instant,
     until: String,
 }
 
-/// The sockets of one account that say that it is there.
+/// The sockets at which one account is present.
 type Sockets = HashMap<Uuid, Said>;
 
-/// Who is there, by topic and account.
+/// The presence of accounts, by topic and account.
 #[derive(Default)]
 struct There {
     topics: HashMap<String, HashMap<Uuid, Sockets>>,
-    /// When all that is over was last forgotten.
+    /// The last time at which expired entries were removed.
     cleaned: Option<Instant>,
 }
 
-/// What is not kept.
+/// The typing and presence of all channels.
 #[derive(Default)]
 pub struct Ephemeral {
     typed: Mutex<HashMap<(Uuid, Uuid), Instant>>,
@@ -80,7 +80,7 @@ pub struct Ephemeral {
 }
 
 impl Ephemeral {
-    /// Tells all gateways that somebody types, unless it was told a moment ago.
+    /// Tells all gateways that an account types, unless that was told a moment ago.
     pub async fn typing(&self, pool: &PgPool, channel: Uuid, account: Uuid) {
         {
             let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +105,7 @@ impl Ephemeral {
         notify(pool, &[passing]).await;
     }
 
-    /// Tells all gateways whether somebody is there at a socket.
+    /// Tells all gateways the presence of an account at one of its sockets.
     pub async fn presence(
         &self,
         pool: &PgPool,
@@ -126,7 +126,7 @@ impl Ephemeral {
         notify(pool, &passing.collect::<Vec<_>>()).await;
     }
 
-    /// Who is there in a channel, of those that the reader wants to see.
+    /// The accounts that are present in a channel, except those that the reader does not want to see.
     pub fn present(&self, topic: &str, shunned: &HashSet<Uuid>) -> Vec<Present> {
         let there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -171,7 +171,7 @@ impl Ephemeral {
         passing
     }
 
-    /// Hands out what all gateways say, for ever.
+    /// Hands out the notifications of all gateways, forever.
     pub async fn follow(self: Arc<Self>, pool: PgPool, hub: Arc<Hub>) {
         loop {
             if let Err(error) = self.follow_until_failure(&pool, &hub).await {

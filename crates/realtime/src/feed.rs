@@ -19,18 +19,18 @@ use crate::hub::{Frame, Listener, Seen, Told, position_within, wants};
 use crate::outbox::{Event, Read, now};
 use crate::session::{Ended, Session, Visitor};
 
-/// Events of one page of history.
+/// The number of events on a page of history.
 const PAGE: i32 = 200;
-/// Credentials without an end of their own are looked at so often.
+/// The interval at which credentials without an expiry are checked.
 const FAR: Duration = Duration::from_secs(24 * 3600);
 
-/// Where a feed's frames go.
+/// The sink of a feed's frames.
 pub trait Out {
-    /// Sends one frame. Fails where the reader is gone, or reads too slowly.
+    /// Sends a frame. Fails if the reader is gone, or reads too slowly.
     async fn send(&mut self, frame: Frame) -> Result<(), Close>;
 }
 
-/// A topic's event types that are asked for; all where `None`.
+/// The types of events that are wanted of a topic; `None` is all.
 pub type Types = Option<Arc<[String]>>;
 
 /// Where a reader's history begins.
@@ -52,18 +52,18 @@ pub struct Feed {
     pub queue: mpsc::Receiver<Told>,
     pub ended: broadcast::Receiver<Arc<Ended>>,
     topics: HashSet<Arc<str>>,
-    /// Whom the account has blocked; not known before its first topic.
+    /// The accounts that the account has blocked; `None` before its first topic.
     shunned: Option<HashSet<Uuid>>,
-    /// The last change of the account that was looked at.
+    /// The last change of the account that was checked.
     change: Option<i64>,
-    /// Names it among the sockets of its account.
+    /// The reader's id among the sockets of its account.
     id: Uuid,
-    /// What was last told of who is there, when, and in which channels.
+    /// The presence that was last told, the time, and the channels.
     presence: Option<(Presence, Instant, HashSet<Arc<str>>)>,
 }
 
 impl Feed {
-    /// A reader without topics.
+    /// Makes a reader without topics.
     pub fn new(gateway: Arc<Gateway>, visitor: Visitor, session: Session) -> Self {
         let (listener, queue) = gateway.hub.join(session.account);
         Self {
@@ -81,7 +81,7 @@ impl Feed {
         }
     }
 
-    /// How long the credential lasts.
+    /// The time until the credential expires.
     pub fn lasts(&self) -> Duration {
         let Some(end) = self.visitor.credential.expires_at() else {
             return FAR;
@@ -258,7 +258,7 @@ impl Feed {
         refuse(out, "database-unavailable").await
     }
 
-    /// A topic under its own name: a client may say `account:me`.
+    /// The full name of a topic: a client may say `account:me`.
     pub fn named(&self, topic: &str) -> Arc<str> {
         match topic {
             "account:me" => format!("account:{}", self.session.account).into(),
@@ -266,7 +266,7 @@ impl Feed {
         }
     }
 
-    /// Reads a topic no more.
+    /// Stops reading a topic.
     pub fn unsubscribe(&mut self, topic: &str) {
         self.gateway.hub.unsubscribe(&self.listener, topic);
         self.topics.remove(topic);
@@ -278,12 +278,12 @@ impl Feed {
         self.gateway.metrics.subscriptions.set(subscriptions);
     }
 
-    /// Whether the reader reads a topic, and so may.
+    /// Whether the reader reads a topic, and therefore may.
     pub fn reads(&self, topic: &str) -> bool {
         self.topics.contains(topic)
     }
 
-    /// Tells in the channels that are read whether somebody is there, unless the same was told there a moment ago.
+    /// Tells the reader's presence in the channels that it reads, unless the same was told there a moment ago.
     pub async fn say_presence(&mut self, state: Presence) {
         let channels = self
             .topics
@@ -306,7 +306,7 @@ impl Feed {
         self.presence = Some((state, now, channels));
     }
 
-    /// Sends what the queue gave.
+    /// Sends the items of the queue.
     pub async fn pass_on(&mut self, told: Told, out: &mut impl Out) -> Result<(), Close> {
         self.listener.taken(&told);
         match told {
@@ -326,7 +326,7 @@ impl Feed {
         }
     }
 
-    /// Looks at what was revoked: ends the feed, or the subscriptions to which the account has no right any more.
+    /// Checks revocations: ends the feed, or the subscriptions to which the account has no right any more.
     pub async fn look_at(&mut self, ended: &Ended, out: &mut impl Out) -> Result<(), Close> {
         if ended.ends(&self.session) {
             return Err(Close::NotSignedIn);
@@ -372,7 +372,7 @@ impl Feed {
         Ok(readable.into_iter().collect())
     }
 
-    /// Finds out whose words and doing the reader does not want to see.
+    /// Loads the accounts whose words and actions the reader does not want to see.
     async fn read_blocks(&mut self) -> Result<(), Close> {
         let shunned = insist(|| shunned(&self.gateway.pool, self.session.account)).await;
         self.shunned = Some(shunned.map_err(|_| Close::Unavailable)?);
@@ -408,7 +408,7 @@ impl Drop for Feed {
     }
 }
 
-/// Sends a frame of the gateway's own.
+/// Sends a frame of the gateway.
 pub async fn tell(out: &mut impl Out, frame: &FromServer<'_>) -> Result<(), Close> {
     let frame = Frame {
         text: frame.text().into(),
@@ -418,7 +418,7 @@ pub async fn tell(out: &mut impl Out, frame: &FromServer<'_>) -> Result<(), Clos
     out.send(frame).await
 }
 
-/// Refuses what a frame asked for.
+/// Refuses the request of a frame.
 pub async fn refuse(out: &mut impl Out, code: &str) -> Result<(), Close> {
     let frame = FromServer::Error {
         code,

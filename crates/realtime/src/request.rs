@@ -1,4 +1,4 @@
-//! The gateway's requests: upgrades to sockets, event streams, and who is present.
+//! The gateway's requests: upgrades to sockets, event streams, and presence.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -26,10 +26,10 @@ use crate::{Body, Gateway, database, enter, leave, socket, stream as events};
 /// The name of the session's cookie.
 const SESSION_COOKIE: &str = "__Host-gather-session";
 const REQUEST_ID: &str = "x-request-id";
-/// Lines of a stream that wait to be sent.
+/// The number of lines of a stream that may wait to be sent.
 const WAITING_LINES: usize = 64;
 
-/// What a path of the gateway's is.
+/// The meaning of one of the gateway's paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Path {
     Socket,
@@ -75,7 +75,7 @@ const UNAVAILABLE: Refusal = Refusal(
 );
 
 impl Gateway {
-    /// Whether a path is the gateway's; those in its Cargo.toml are.
+    /// Whether a path is one of the gateway's, which are in its Cargo.toml.
     pub(crate) fn serves(path: &str) -> bool {
         Path::of(path).is_some()
     }
@@ -260,7 +260,7 @@ impl Gateway {
         Ok(response)
     }
 
-    /// What the headers present. A cookie counts for our own pages only.
+    /// Reads the credential from the headers. A cookie counts for the platform's own pages only.
     fn credential(&self, headers: &HeaderMap) -> Result<Option<Credential>, Refusal> {
         if let Some(value) = headers.get(AUTHORIZATION) {
             let token = value.to_str().ok().and_then(|value| value.split_once(' '));

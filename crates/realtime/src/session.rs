@@ -1,4 +1,4 @@
-//! Who is at the other end. The functions know: the gateway asks them with the client's own credentials, and asks
+//! The identity of clients. The gateway asks the functions with the client's own credentials, and asks
 //! the database what has been revoked since.
 
 use std::net::IpAddr;
@@ -24,23 +24,23 @@ use uuid::Uuid;
 
 use crate::database;
 
-/// A function answers within this, or the client is told to try again.
+/// The time within which a function has to answer, after which the client is told to try again.
 const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 256 << 10;
-/// How often the database is asked what was revoked.
+/// The interval at which the database is asked for revocations.
 const WATCH_EVERY: Duration = Duration::from_millis(750);
 
-/// What a client presented.
+/// The credential that a client presented.
 #[derive(Clone)]
 pub enum Credential {
-    /// An access token or an API key.
+    /// The access token or API key.
     Bearer(Arc<str>),
-    /// A browser's session cookie: the whole header.
+    /// The credential is a browser's session cookie, with the whole header.
     Cookie(HeaderValue),
 }
 
 impl Credential {
-    /// When an access token ends, in seconds since 1970. The functions have verified it before.
+    /// The time at which an access token expires, in seconds since 1970. The functions have verified it before.
     pub fn expires_at(&self) -> Option<u64> {
         #[derive(Deserialize)]
         struct Claims {
@@ -55,16 +55,16 @@ impl Credential {
     }
 }
 
-/// A client: what it presented, and where it is.
+/// A client: its credential and its address.
 #[derive(Clone)]
 pub struct Visitor {
-    /// What it presented.
+    /// The credential that the client presented.
     pub credential: Credential,
-    /// Its address, for limits and the audit trail.
+    /// The client's address, for limits and the audit trail.
     pub address: IpAddr,
 }
 
-/// Who a credential stands for.
+/// The account and session of a credential.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Session {
     /// The account.
@@ -73,7 +73,7 @@ pub struct Session {
     pub session: Uuid,
 }
 
-/// What ended, as the database tells it.
+/// The revocations, as the database returns them.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Ended {
     #[serde(rename = "revoked")]
@@ -96,7 +96,7 @@ impl Ended {
     }
 }
 
-/// The way to the functions.
+/// The client of the functions.
 pub struct Functions {
     client: Client<HttpConnector, Full<Bytes>>,
     url: String,
@@ -113,10 +113,10 @@ impl Functions {
         }
     }
 
-    /// Who a client's credential stands for; `None` if it is not valid.
+    /// Finds the account and session of a client's credential; `None` if it is not valid.
     ///
     /// # Errors
-    /// The functions can't be reached, or are not well.
+    /// The functions can't be reached, or failed.
     pub async fn session(&self, visitor: &Visitor) -> Result<Option<Session>> {
         let (status, body) = self
             .call(Method::GET, "/api/events/session", visitor, None)
@@ -128,7 +128,7 @@ impl Functions {
         }
     }
 
-    /// Sends a client's request on, with its credential and its address. Answers the status and the body.
+    /// Forwards a client's request with its credential and address. Returns the status and the body.
     ///
     /// # Errors
     /// The functions can't be reached, or take too long.
@@ -170,7 +170,7 @@ impl Functions {
     }
 }
 
-/// Tells everybody what was revoked, for ever. A database that is gone is asked again; what ended meanwhile is told
+/// Tells all feeds of revocations, forever. A database that is gone is asked again; revocations meanwhile are told
 /// then.
 pub async fn watch(pool: PgPool, ended: broadcast::Sender<Arc<Ended>>) {
     let mut since = None::<String>;

@@ -1,4 +1,4 @@
-//! One WebSocket, from its upgrade to its end.
+//! A WebSocket, from its upgrade to its end.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,16 +25,16 @@ use crate::request::Waiting;
 use crate::session::{Credential, Session, Visitor};
 use crate::{Gateway, stopping};
 
-/// The largest frame, after all its fragments are put together.
+/// The largest frame, with all its fragments together.
 const MAX_FRAME_BYTES: usize = 64 << 10;
 const BUFFER_BYTES: usize = 4 << 10;
-/// For a frame to leave, and for the last words.
+/// The time limits for sending a frame, and for closing.
 const SEND_WITHIN: Duration = Duration::from_secs(20);
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 type Stream = WebSocketStream<TokioIo<Upgraded>>;
 
-/// A socket's way out.
+/// The sending half of a socket.
 struct Wire {
     stream: Stream,
     listener: Option<Arc<Listener>>,
@@ -136,7 +136,7 @@ pub async fn serve(
     gateway.metrics.sockets.dec();
 }
 
-/// Closes a socket, and says when to come back where the client did nothing wrong.
+/// Closes a socket, and tells when to reconnect if the client is not at fault.
 async fn say_why(gateway: &Gateway, wire: &mut Wire, why: Close) {
     if why == Close::TooSlow {
         gateway.metrics.slow.inc();
@@ -183,7 +183,7 @@ async fn sign_in(
     }
 }
 
-/// The next text frame; `None` where the peer closed.
+/// Waits for the next text frame. `None` if the peer closed.
 async fn next_text(wire: &mut Wire) -> Result<Option<String>, Close> {
     while let Some(message) = wire.stream.next().await {
         match read(message)? {
@@ -271,7 +271,7 @@ async fn run(
     }
 }
 
-/// Does what a frame of the client asks.
+/// Handles a frame of the client.
 async fn hear(
     gateway: &Arc<Gateway>,
     wire: &mut Wire,
@@ -327,7 +327,7 @@ async fn hear(
     }
 }
 
-/// Goes on with another token of the same account.
+/// Continues with another token of the same account.
 async fn renew(
     gateway: &Gateway,
     wire: &mut Wire,
@@ -349,7 +349,7 @@ async fn renew(
     }
 }
 
-/// Posts a message as the sender, by the function that posts messages: there is one writer.
+/// Posts a message as the sender, through the function that posts messages, which is the only writer.
 async fn post(
     gateway: &Gateway,
     wire: &mut Wire,

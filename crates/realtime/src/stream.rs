@@ -13,7 +13,7 @@ use crate::hub::Frame;
 use crate::session::{Session, Visitor};
 use crate::{Gateway, stopping};
 
-/// Comments keep proxies from closing a stream in which nothing happens.
+/// The interval of comments, which keep proxies from closing an idle stream.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 const SEND_WITHIN: Duration = Duration::from_secs(20);
 

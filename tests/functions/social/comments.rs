@@ -1,8 +1,9 @@
 //! Comments through the front door: threads, paging, permalinks, mentions, replies, deletions.
 
-use crate::functions::channels::actions::{each, refusal};
+use crate::functions::channels::actions::each;
 use crate::functions::social::town::{Town, text};
 use anyhow::{Context, Result};
+use e2e::client::refusal;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
