@@ -9,7 +9,7 @@ use e2e::{
 };
 use futures::SinkExt;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message, http::StatusCode};
 
@@ -286,10 +286,6 @@ async fn an_administrator_resumes_everything_without_a_gap() -> Result<()> {
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let admin = Person::register(&server, "operator").await?;
     let admin = admin.into_admin(&server).await?;
-    let admin = Agent {
-        id: admin.id,
-        token: admin.token,
-    };
     let mut client = Client::signed_in(&server.url, &admin).await?;
     let begun = client.subscribe("all:all", None).await?.pop();
     let start = begun.context("subscribed")?["position"].clone();
