@@ -192,7 +192,7 @@ impl Crowd {
         Ok(numbers.into_iter().collect())
     }
 
-    /// All rounds; what each topic has told in the end.
+    /// Runs all rounds, then lets the readers know what each topic has told.
     async fn work(&self, mut gateways: [Gateway; 2]) -> Result<[Gateway; 2]> {
         until(|| self.ready.load(Ordering::Relaxed) == ACCOUNTS * SOCKETS_EACH).await;
         for round in 0..ROUNDS {
