@@ -56,6 +56,7 @@ mod functions {
     }
     pub(crate) mod realtime {
         pub(crate) mod clients;
+        pub(crate) mod crowd;
         pub(crate) mod faults;
         pub(crate) mod gateway;
         pub(crate) mod rights;
