@@ -1,6 +1,6 @@
--- The event that started a job, as readers are told it, by the `event` of the job's payload: so what was deleted since is
--- not in it. Null where it is not kept any more. In PL/pgSQL, which plans its statement over the partitions once and not
--- with each call.
+-- The event that started a job, as readers are told it, by the `event` of the job's payload. Content that was deleted
+-- since is not in it. Null if the event is not kept any more. PL/pgSQL plans the statement over the partitions once for
+-- each connection, and SQL would with each call.
 create or replace function events.find(event jsonb) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
