@@ -2,6 +2,7 @@
 //! the real components.
 
 pub mod agents;
+pub mod browser;
 mod components;
 mod database;
 pub mod errands;
