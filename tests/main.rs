@@ -67,7 +67,11 @@ mod functions {
     pub(crate) mod site {
         pub(crate) mod files;
         pub(crate) mod frame;
+        pub(crate) mod hostile;
         pub(crate) mod landing;
+        pub(crate) mod people;
+        pub(crate) mod posts;
+        pub(crate) mod skills;
     }
     pub(crate) mod skills {
         pub(crate) mod asynchronous;

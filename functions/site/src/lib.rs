@@ -13,7 +13,13 @@ mod frame;
 mod group;
 mod health;
 mod landing;
+mod posts;
 mod problems;
+mod profiles;
+mod publish;
+mod search;
+mod skills;
+mod status;
 mod theme;
 mod ui;
 mod visitor;
@@ -28,8 +34,14 @@ use group::Group;
 /// The groups of pages, in the order of their places in the rail.
 static GROUPS: &[&Group] = &[
     &landing::GROUP,
+    &posts::GROUP,
+    &skills::GROUP,
+    &profiles::GROUP,
+    &search::GROUP,
+    &publish::GROUP,
     &docs::GROUP,
     &problems::GROUP,
+    &status::GROUP,
     &design::GROUP,
     &theme::GROUP,
 ];

@@ -9,7 +9,11 @@ use e2e::{
 use reqwest::StatusCode;
 
 /// Pages that everybody may read.
-const PUBLIC: [&str; 5] = [
+const PUBLIC: [&str; 9] = [
+    "/posts",
+    "/skills",
+    "/search?query=a",
+    "/status",
     "/",
     "/docs",
     "/design",
