@@ -18,7 +18,7 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in alphabetical order. A router whose operation asks for another scope is refused
 /// when it is made.
-pub const SCOPES: [&str; 18] = [
+pub const SCOPES: [&str; 21] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
@@ -30,6 +30,9 @@ pub const SCOPES: [&str; 18] = [
     "jobs:manage",
     "kb:read",
     "kb:write",
+    "llm:call",
+    "llm:manage",
+    "llm:provide",
     "skills:call",
     "skills:publish",
     "skills:rate",
