@@ -18,6 +18,9 @@ declare
     call uuid := platform.uuid_v7();
     a llm.alias;
 begin
+    if exists (select from unnest(named) n where n not in (select o.owner from llm.owners_of(account) o)) then
+        return '{"refused": "payer-refused"}';
+    end if;
     payers := llm.payers_of(account, (asked ->> 'key')::uuid, named,
         array(select r.provider_id from llm.resolve(account, asked ->> 'model') r));
     -- Locks the payers too.

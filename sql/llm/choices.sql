@@ -8,7 +8,8 @@ as $$
     select r.place, r.alias_id, p.id, p.name, r.model, c.price, b.until, b.reason,
         jsonb_build_object('provider_id', p.id, 'provider', p.name, 'model', r.model, 'protocol', p.protocol, 'url', p.url,
             'secret_id', p.secret_id, 'price', c.price,
-            'max_output', least(r.max_output_tokens, (c.price ->> 'max_output')::integer))
+            'max_output', least(r.max_output_tokens, (c.price ->> 'max_output')::integer),
+            'is_bounded', r.max_output_tokens is not null)
     from llm.resolve(account, name) r join llm.provider p on p.id = r.provider_id and not p.drain
     cross join lateral (select llm.price_of(p.id, r.model) as price) c
     left join llm.breaker b on b.provider_id = p.id and b.model = r.model and b.until > clock_timestamp()

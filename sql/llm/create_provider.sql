@@ -1,5 +1,5 @@
 -- Makes a provider. Answers its id.
---   new   {name, protocol, url, team_id, platform, secret_id, catalogue, drain}
+--   new   {name, protocol, url, team_id, platform, secret, catalogue, drain}
 create or replace function llm.create_provider(account uuid, admin boolean, new jsonb) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -18,7 +18,8 @@ begin
     end if;
     insert into llm.provider (account_id, team_id, name, protocol, url, secret_id, catalogue, drain)
     values (case when team is null and not is_platforms then account end, case when not is_platforms then team end,
-        new ->> 'name', new ->> 'protocol', new ->> 'url', (new ->> 'secret_id')::uuid, new ->> 'catalogue',
+        new ->> 'name', new ->> 'protocol', new ->> 'url',
+        llm.bind_secret(account, new ->> 'secret', new ->> 'protocol', new ->> 'url'), new ->> 'catalogue',
         coalesce((new ->> 'drain')::boolean, false))
     returning id into made;
     return made;

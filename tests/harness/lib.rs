@@ -6,6 +6,7 @@ mod components;
 mod database;
 pub mod errands;
 pub mod mailbox;
+pub mod models;
 pub mod people;
 pub mod publishing;
 pub mod receiver;

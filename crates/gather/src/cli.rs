@@ -9,7 +9,7 @@ use crate::{
         serve::Serve, up::Up, variables::Variables, worker::Worker,
     },
     doctor::Doctor,
-    live, new,
+    live, llm, new,
     sandbox::ChildWork,
     skill, webhook,
 };
@@ -152,6 +152,13 @@ pub enum Command {
         after_help = "Examples:\n  gather webhook add https://example.org/gather --topic account:me\n  gather webhook list"
     )]
     Webhook(webhook::Command),
+    /// Use language models, and look at what they cost
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather llm models\n  gather llm chat 'Why is the sky blue?'\n  gather llm usage --by day"
+    )]
+    Llm(llm::Command),
     /// Take what others send, as events
     #[command(
         subcommand,

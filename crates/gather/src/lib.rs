@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod health;
 mod home;
 pub mod live;
+pub mod llm;
 pub mod manifest;
 pub mod migrate;
 pub mod new;

@@ -27,6 +27,7 @@ pub mod db;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod description;
+pub mod dialect;
 mod entry;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
@@ -48,6 +49,7 @@ mod respond;
 mod sandbox;
 mod serve;
 mod signature;
+pub mod task;
 mod token;
 mod variable;
 mod visitor;

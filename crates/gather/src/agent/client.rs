@@ -11,7 +11,7 @@ use url::{Host, Url};
 use crate::plain;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Of an upload: 32 MiB over half a megabit a second.
+/// Of an upload: 32 MiB over half a megabit a second; and of a model that thinks.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
 /// The description of a server, where it says what it calls itself.
 const CARD: &str = "/.well-known/agent-card.json";
@@ -210,6 +210,18 @@ impl Client {
             .agent
             .post(format!("{}{path}", self.server))
             .header("authorization", format!("Bearer {token}"));
+        self.read(request.send_json(body))
+    }
+
+    /// POST of what takes minutes to answer, as the holder of `token`.
+    pub fn send_patiently(&self, path: &str, body: &Value, token: &str) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"))
+            .config()
+            .timeout_global(Some(UPLOAD_TIMEOUT))
+            .build();
         self.read(request.send_json(body))
     }
 

@@ -17,7 +17,7 @@ use anyhow::Result;
 use crate::{
     admin, agent, audit,
     cli::{Cli, Command},
-    doctor, live, new, skill, webhook,
+    doctor, live, llm, new, skill, webhook,
 };
 use process::runtime;
 
@@ -42,6 +42,7 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Chat(options)) => return live::chat(*options),
         Some(Command::Events(command)) => return live::events(command),
         Some(Command::Skill(command)) => return skill::run(command),
+        Some(Command::Llm(command)) => return llm::run(command),
         Some(Command::Webhook(command)) => webhook::run(&command)?,
         Some(Command::Hook(command)) => webhook::run_hook(&command)?,
         Some(Command::New(command)) => new::run(&command)?,
