@@ -18,7 +18,7 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in alphabetical order. A router whose operation asks for another scope is refused
 /// when it is made.
-pub const SCOPES: [&str; 18] = [
+pub const SCOPES: [&str; 20] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
@@ -37,6 +37,8 @@ pub const SCOPES: [&str; 18] = [
     "social:moderate",
     "social:write",
     "teams:create",
+    "vault:use",
+    "vault:write",
 ];
 
 /// The verified caller. `Caller` in a handler's signature requires a valid identity; `Option<Caller>` accepts requests
