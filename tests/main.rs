@@ -22,6 +22,7 @@ mod functions {
     pub(crate) mod events;
     pub(crate) mod identity {
         pub(crate) mod client;
+        pub(crate) mod exchange;
         pub(crate) mod registration;
         pub(crate) mod rotation;
         pub(crate) mod signatures;
@@ -83,6 +84,15 @@ mod functions {
         pub(crate) mod moderation;
         pub(crate) mod posts;
         pub(crate) mod town;
+    }
+    pub(crate) mod vault {
+        pub(crate) mod canary;
+        pub(crate) mod commands;
+        pub(crate) mod endings;
+        pub(crate) mod fetching;
+        pub(crate) mod secrets;
+        pub(crate) mod target;
+        pub(crate) mod world;
     }
     pub(crate) mod webhooks {
         pub(crate) mod hooks;

@@ -18,7 +18,7 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in alphabetical order. A router whose operation asks for another scope is refused
 /// when it is made.
-pub const SCOPES: [&str; 21] = [
+pub const SCOPES: [&str; 23] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
@@ -40,6 +40,8 @@ pub const SCOPES: [&str; 21] = [
     "social:moderate",
     "social:write",
     "teams:create",
+    "vault:use",
+    "vault:write",
 ];
 
 /// The verified caller. `Caller` in a handler's signature requires a valid identity; `Option<Caller>` accepts requests

@@ -128,6 +128,12 @@ pub struct Settings {
     /// What it may ask of the sandbox, which the command reads.
     #[serde(default)]
     pub sandbox: Vec<String>,
+    /// Whether it may ask the way out for secrets, which the command reads.
+    #[serde(default)]
+    pub egress: bool,
+    /// The scopes that it may ask for when it acts for an account, which the command reads.
+    #[serde(default)]
+    pub exchange: Vec<String>,
     /// Whether its requests go to public addresses only, as they were checked, and to hosts that the operator vouches for;
     /// for components that strangers tell where to go.
     #[serde(default)]

@@ -225,6 +225,40 @@ impl Client {
         self.read(request.send_json(body))
     }
 
+    /// POST as the holder of `token`, of a change to what has the given `ETag`.
+    pub fn send_matching(
+        &self,
+        path: &str,
+        body: &Value,
+        tag: &str,
+        token: &str,
+    ) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"))
+            .header("if-match", tag);
+        self.read(request.send_json(body))
+    }
+
+    /// PUT as the holder of `token`.
+    pub fn put(&self, path: &str, body: &Value, token: &str) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .put(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"));
+        self.read(request.send_json(body))
+    }
+
+    /// DELETE as the holder of `token`.
+    pub fn delete(&self, path: &str, token: &str) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .delete(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"));
+        self.read(request.call())
+    }
+
     /// POST; `idempotency_key` makes a repetition harmless.
     pub fn post(
         &self,
@@ -264,6 +298,9 @@ impl Client {
                 ),
                 retry_after,
             };
+            if status == 204 {
+                return Ok(Value::Null);
+            }
             return serde_json::from_str(&text).map_err(foreign);
         }
         let problem: Problem = serde_json::from_str(&text).unwrap_or_default();

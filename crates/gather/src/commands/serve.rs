@@ -77,7 +77,14 @@ async fn start(
     let public_url = settings.address.public_url(listen);
     let functions = &settings.functions;
     let sandbox_url = deployment.sandbox_url(functions);
-    let variables = deployment.variables(functions, &database.url, &public_url, &sandbox_url)?;
+    let egress_url = deployment.egress_url(functions);
+    let variables = deployment.variables(
+        functions,
+        &database.url,
+        &public_url,
+        &sandbox_url,
+        &egress_url,
+    )?;
     let components = &settings.components;
     let application = deployment.application(components, variables).await?;
     let no_routes = NativeRoutes::default();
@@ -87,7 +94,8 @@ async fn start(
         host,
         worker: None,
         sandbox: None,
+        egress: None,
         realtime: None,
-        announced: None,
+        announced: Vec::new(),
     })
 }

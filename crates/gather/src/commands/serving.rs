@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
 use host::jobs::JobWorker;
 
 use super::process::Signals;
 use crate::{
-    database::Database, deployment::Deployment, health, realtime::Realtime, sandbox::Announcement,
-    serve::Serving,
+    announcement::Announcement, database::Database, deployment::Deployment, health,
+    realtime::Realtime, serve::Serving,
 };
 
 /// What runs in this process.
@@ -21,10 +22,12 @@ pub struct Started {
     pub worker: Option<JobWorker>,
     /// The sandbox, if there is one here.
     pub sandbox: Option<Sandbox>,
+    /// The way out for secrets, if there is one here.
+    pub egress: Option<Egress>,
     /// The gateway, if there is one here.
     pub realtime: Option<Realtime>,
-    /// Tells others where the sandbox is.
-    pub announced: Option<Announcement>,
+    /// Tell others where the sandbox and the way out are.
+    pub announced: Vec<Announcement>,
 }
 
 /// How long stopping may take.
@@ -82,9 +85,12 @@ impl Started {
             realtime.stop().await;
         }
         tokio::join!(self.host.stop(drain_delay, grace), jobs);
-        // Last: requests and jobs in flight may still call skills.
+        // Last: requests and jobs in flight may still call skills, and use secrets.
         if let Some(sandbox) = self.sandbox {
             sandbox.shutdown(grace).await;
+        }
+        if let Some(egress) = self.egress {
+            egress.shutdown(grace).await;
         }
         // Nobody is sent there from now on.
         drop(self.announced);

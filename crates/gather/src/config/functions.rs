@@ -42,6 +42,14 @@ pub struct FunctionSettings {
     #[arg(long, env = "GATHER_SANDBOX_URL", value_parser = http_url)]
     pub sandbox_url: Option<String>,
 
+    /// Where the functions reach the way out for secrets [default: the one within `gather up` over the same state folder, or else http://127.0.0.1:3004]
+    #[arg(long, env = "GATHER_EGRESS_URL", value_parser = http_url)]
+    pub egress_url: Option<String>,
+
+    /// Where components and services reach the functions, when they act for accounts [default: the public URL]
+    #[arg(long, env = "GATHER_INTERNAL_URL", value_parser = http_url)]
+    pub internal_url: Option<String>,
+
     #[command(flatten)]
     pub(crate) provider: Provider,
 
