@@ -130,7 +130,7 @@ grant select (secret_id, number, state, until, created_by, created_at) on vault.
 
 -- The way out: takes sealed values, one use at a time.
 select platform.role('egress', 'vault');
-grant usage on schema platform to gather_egress;
+grant usage on schema platform, llm to gather_egress;
 grant select, insert, update on platform.health to gather_egress;
 
 insert into events.topic_kind (kind, reader) values ('team', 'identity.may_read_team');

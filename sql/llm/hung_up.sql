@@ -18,11 +18,4 @@ begin
     end if;
 end
 $$;
-do $$
-begin
-    if exists (select from pg_roles where rolname = 'gather_egress') then
-        grant usage on schema llm to gather_egress;
-        grant execute on function llm.hung_up to gather_egress;
-    end if;
-end
-$$;
+grant execute on function llm.hung_up to gather_egress;

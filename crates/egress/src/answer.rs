@@ -2,6 +2,7 @@
 
 use crate::connections::Answer;
 use crate::mask::{Mask, Masking};
+use crate::presence::Presence;
 use crate::problem::{Problem, REFUSED};
 use axum::body::Body;
 use bytes::Bytes;
@@ -55,6 +56,14 @@ pub fn prepare(
     *response.status_mut() = parts.status;
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// Watches whether the function that asked hears the answer to its end.
+pub fn watched(response: Response<Body>, mut presence: Presence) -> Response<Body> {
+    if response.body().is_end_stream() {
+        presence.ended();
+    }
+    response.map(|body| Body::new(Heard { body, presence }))
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {
@@ -150,5 +159,35 @@ impl HttpBody for Watched {
             Some(_) => SizeHint::default(),
             None => self.body.size_hint(),
         }
+    }
+}
+
+/// A body that tells whether it was read to its end.
+struct Heard {
+    body: Body,
+    presence: Presence,
+}
+
+impl HttpBody for Heard {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if !matches!(frame, Some(Ok(_))) || self.body.is_end_stream() {
+            self.presence.ended();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

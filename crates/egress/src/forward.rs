@@ -3,6 +3,7 @@
 use crate::answer;
 use crate::mask::Mask;
 use crate::place;
+use crate::presence::Presence;
 use crate::problem::Problem;
 use crate::service::Shared;
 use crate::target::Target;
@@ -41,9 +42,11 @@ const DROPPED: [HeaderName; 11] = [
 
 /// Any method, /forward: sends the request to its target, and passes the answer back as it comes.
 pub async fn forward(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
+    let mut presence = Presence::of(request.headers(), &shared.pool);
     match sent(&shared, request).await {
-        Ok(response) => response,
+        Ok(response) => answer::watched(response, presence),
         Err(problem) => {
+            presence.ended();
             shared.metrics.refused(problem.code);
             problem.into_response()
         }
@@ -181,9 +184,9 @@ fn unreached(failure: &Failure) -> Problem {
         ),
         Failure::InvalidUri => Problem::invalid("The target is not an address of the web."),
         Failure::ConnectionTimeout => Problem::timeout("Connecting took too long."),
-        Failure::DoesNotResolve => Problem::failed("The host's name does not resolve."),
-        Failure::Connect(_) => Problem::failed("The host can't be connected to."),
-        Failure::Tls(_) => Problem::failed("The host does not speak TLS as it should."),
+        Failure::DoesNotResolve => Problem::unconnected("The host's name does not resolve."),
+        Failure::Connect(_) => Problem::unconnected("The host can't be connected to."),
+        Failure::Tls(_) => Problem::unconnected("The host does not speak TLS as it should."),
         Failure::Http(_) | Failure::TooLarge => {
             Problem::failed("The host does not speak HTTP, or broke off.")
         }

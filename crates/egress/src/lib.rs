@@ -8,6 +8,7 @@ mod forward;
 mod mask;
 mod metrics;
 mod place;
+mod presence;
 mod problem;
 pub mod service;
 mod target;

@@ -42,6 +42,11 @@ impl Problem {
         Self::new(StatusCode::BAD_GATEWAY, "fetch-failed", detail)
     }
 
+    /// Nothing of the request was sent, so it can be sent again without harm.
+    pub fn unconnected(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "connect-failed", detail)
+    }
+
     pub fn timeout(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "fetch-timeout", detail)
     }

@@ -20,6 +20,7 @@ pub mod live;
 pub mod llm;
 pub mod manifest;
 pub mod migrate;
+mod model_providers;
 pub mod new;
 mod npm;
 mod plain;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use futures::channel::oneshot;
+use guest::SECRET_VERSION;
 use guest::task::{Ticker, Waited, sleep};
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Value, json};
@@ -91,6 +92,7 @@ pub struct Call {
     pub reserved: u64,
     digest: Sha256,
     kept: Option<Vec<u8>>,
+    secret_version: Option<u32>,
 }
 
 impl Call {
@@ -118,6 +120,7 @@ impl Call {
             first_token: None,
             digest: Sha256::new(),
             kept: keeps.then(Vec::new),
+            secret_version: None,
         }
     }
 
@@ -167,7 +170,7 @@ impl Call {
     ///
     /// # Errors
     /// The target can't do what is asked.
-    pub async fn begin_attempt(&mut self) -> Result<http::Request<Body>, Stop> {
+    pub async fn begin_attempt(&mut self) -> Result<Sent, Stop> {
         self.progress = Progress::begin();
         let target = self.target().clone();
         if self.attempt() > 1 {
@@ -182,19 +185,25 @@ impl Call {
         {
             headers.push(("anthropic-version", "2023-06-01".to_owned()));
         }
-        let sent = Sent {
+        Ok(Sent {
             method: Method::POST,
             address: egress::address_of(&target, path),
             secret: target.secret_id,
             account: self.account,
             attempt: Some(format!("{}.{}", self.plan.call, self.attempt())),
-            headers: &headers,
+            headers,
             body: body.into(),
             total: TOTAL,
             idle: IDLE,
-        };
-        let request = egress::request(sent).await;
-        request.map_err(|_| Fault::new(500, "internal", "The server failed.", Repeat::Never).into())
+        })
+    }
+
+    /// Takes from the head of an answer which version of the secret was used.
+    pub fn answered(&mut self, headers: &HeaderMap) {
+        let version = headers
+            .get(SECRET_VERSION)
+            .and_then(|version| version.to_str().ok());
+        self.secret_version = version.and_then(|version| version.parse().ok());
     }
 
     /// Waits for something of the provider, and looks at the clocks meanwhile.
@@ -330,6 +339,7 @@ impl Call {
             "error": fault.map(|fault| format!("{}: {}", fault.code, fault.detail).chars().take(300).collect::<String>()),
             "first_token_ms": self.first_token.map(milliseconds), "duration_ms": milliseconds(duration),
             "overhead_ms": milliseconds(duration.saturating_sub(self.waited)),
+            "secret_version": self.secret_version,
             "answer_digest": format!("sha256:{}", hex::encode(self.digest.clone().finalize())),
         });
         let kept = self

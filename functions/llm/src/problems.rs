@@ -5,7 +5,6 @@ guest::problems! {
     "budget-exhausted" => "A budget of those who pay for the call has too little left. Raise it, or wait until its period ends: `GET /api/llm/limits/{subject}` shows when.",
     "call-running" => "The first request with this `Idempotency-Key` is under way. Send yours again after `Retry-After` seconds.",
     "context-too-large" => "The request is longer than the model can read. Shorten it, or use another model.",
-    "egress-unavailable" => "The way out to providers can't be reached at the moment. Send the request again after `Retry-After` seconds.",
     "insufficient-scope" => "You are signed in, but this needs a scope that you don't have.",
     "model-unknown" => "There is no such model, or you may not use it. `GET /v1/models` lists those that you may use.",
     "no-provider-configured" => "No provider of language models is configured. Add one with `POST /api/llm/providers`, or set `OPENAI_API_KEY` or `ANTHROPIC_API_KEY` where the server runs.",

@@ -401,7 +401,7 @@ pub async fn check(db: Db, caller: Caller, Path(provider): Path<Uuid>) -> Result
 
 /// The models that a provider lists, or why it does not.
 async fn models_of(caller: &Caller, target: &Target) -> std::result::Result<Vec<String>, String> {
-    let headers = [("anthropic-version", "2023-06-01".to_owned())];
+    let version = ("anthropic-version", "2023-06-01".to_owned());
     let sent = Sent {
         method: Method::GET,
         address: egress::address_of(target, "models"),
@@ -409,18 +409,15 @@ async fn models_of(caller: &Caller, target: &Target) -> std::result::Result<Vec<
         account: caller.id,
         attempt: None,
         headers: if target.protocol == Protocol::Anthropic {
-            &headers
+            vec![version]
         } else {
-            &[]
+            Vec::new()
         },
         body: Bytes::new(),
         total: CHECK_WITHIN,
         idle: CHECK_WITHIN,
     };
-    let request = egress::request(sent)
-        .await
-        .map_err(|problem| problem.detail().to_owned())?;
-    let response = egress::send(request).await.map_err(|fault| fault.detail)?;
+    let response = egress::send(sent).await.map_err(|fault| fault.detail)?;
     let body = Limited::new(response.into_body(), MAX_LIST_BYTES)
         .collect()
         .await;

@@ -88,8 +88,9 @@ impl Attempt {
         ticker: &mut Ticker,
         outlet: &mut Outlet,
     ) -> Result<(), Stop> {
-        let request = call.begin_attempt().await?;
-        let response = call.wait(ticker, outlet, egress::send(request)).await??;
+        let sent = call.begin_attempt().await?;
+        let response = call.wait(ticker, outlet, egress::send(sent)).await??;
+        call.answered(response.headers());
         let kind = response
             .headers()
             .get(CONTENT_TYPE)

@@ -80,8 +80,9 @@ async fn attempt(
     ticker: &mut Ticker,
     outlet: &mut Outlet,
 ) -> Result<Answer, Stop> {
-    let request = call.begin_attempt().await?;
-    let response = call.wait(ticker, outlet, egress::send(request)).await??;
+    let sent = call.begin_attempt().await?;
+    let response = call.wait(ticker, outlet, egress::send(sent)).await??;
+    call.answered(response.headers());
     let body = read(call, ticker, outlet, response).await?;
     Ok(check(call, body)?)
 }

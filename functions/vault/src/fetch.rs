@@ -209,7 +209,7 @@ async fn refusal(answer: Response<Body>) -> Problem {
         "not-found" => "not-found",
         "invalid-input" => "invalid-input",
         "payload-too-large" => "body-too-large",
-        "fetch-failed" => "fetch-failed",
+        "connect-failed" | "fetch-failed" => "fetch-failed",
         "fetch-timeout" => "fetch-timeout",
         "egress-unavailable" => {
             let detail = "The way out for secrets can't be reached at the moment.";

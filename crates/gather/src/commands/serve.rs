@@ -14,6 +14,7 @@ use crate::{
     config::{Address, ComponentSettings, Drain, FunctionSettings, Grace, LogSettings},
     database::Database,
     deployment::{Deployment, DeploymentSettings, check_schema},
+    model_providers,
     serve::Serving,
 };
 
@@ -76,6 +77,10 @@ async fn start(
     check_schema(&database.url).await?;
     let public_url = settings.address.public_url(listen);
     let functions = &settings.functions;
+    let kept = model_providers::keep(&database.url, &deployment.key, &functions.model, Vec::new());
+    if let Err(error) = kept.await {
+        tracing::warn!("the providers of models stay as they were: {error:#}");
+    }
     let sandbox_url = deployment.sandbox_url(functions);
     let egress_url = deployment.egress_url(functions);
     let variables = deployment.variables(

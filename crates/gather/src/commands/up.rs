@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
 
 use super::{
@@ -19,7 +19,7 @@ use crate::{
     config::{EgressSettings, JobSettings, MailSettings, RealtimeLimits, SandboxSettings},
     database::{Database, check_for_functions},
     deployment::Deployment,
-    egress,
+    egress, model_providers,
     realtime::Realtime,
     sandbox,
     serve::{Serving, WorkerMetrics},
@@ -92,16 +92,22 @@ impl Up {
         let mut announced = Vec::new();
         let sandbox = self.sandbox(deployment, database, &public_url, &mut announced);
         let sandbox = sandbox.await?;
-        let egress = self.egress(deployment, database, &mut announced).await?;
+        let functions = &self.serve.functions;
+        let ollama = match functions.egress_url {
+            None => model_providers::ollama().await,
+            Some(_) => Vec::new(),
+        };
+        let egress = self.egress(deployment, database, !ollama.is_empty(), &mut announced);
+        let egress = egress.await?;
+        model_providers::keep(&database.url, &deployment.key, &functions.model, ollama).await?;
         let sandbox_url = match &sandbox {
             Some(sandbox) => format!("http://{}", sandbox.address()),
             None => deployment.sandbox_url(&self.serve.functions),
         };
         let egress_url = match &egress {
             Some(egress) => format!("http://{}", egress.address()),
-            None => deployment.egress_url(&self.serve.functions),
+            None => deployment.egress_url(functions),
         };
-        let functions = &self.serve.functions;
         let variables = deployment.variables(
             functions,
             &database.url,
@@ -173,14 +179,22 @@ impl Up {
         &self,
         deployment: &Deployment,
         database: &Database,
+        has_ollama: bool,
         announced: &mut Vec<Announcement>,
     ) -> Result<Option<Egress>> {
         if self.serve.functions.egress_url.is_some() {
             return Ok(None);
         }
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut settings = self.egress.clone();
+        if has_ollama {
+            let origin = model_providers::OLLAMA
+                .parse()
+                .map_err(|error| anyhow!("{error}"))?;
+            settings.egress_hosts.push(origin);
+        }
         let egress = deployment
-            .start_egress(&self.egress, &database.url, any_port)
+            .start_egress(&settings, &database.url, any_port)
             .await?;
         let (state, address) = (&deployment.state, egress.address());
         announced.push(Announcement::make(state, &egress::KIND, address)?);
