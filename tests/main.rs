@@ -39,6 +39,14 @@ mod functions {
     pub(crate) mod jobs {
         pub(crate) mod owned;
     }
+    pub(crate) mod llm {
+        pub(crate) mod aliases;
+        pub(crate) mod faults;
+        pub(crate) mod money;
+        pub(crate) mod passing;
+        pub(crate) mod sdks;
+        pub(crate) mod world;
+    }
     pub(crate) mod mcp {
         pub(crate) mod official;
         pub(crate) mod protocol;
