@@ -27,6 +27,7 @@ pub fn alias_name(name: &str) -> Result<()> {
         c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | ':')
     };
     let fits = (1..=64).contains(&name.len())
+        && !name.starts_with("platform:")
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && name.chars().all(is_part);
     if fits {
@@ -122,6 +123,7 @@ mod tests {
     fn names_have_their_forms() {
         assert!(provider_name("openai-eu", &()).is_ok() && provider_name("Open AI", &()).is_err());
         assert!(alias_name("default").is_ok() && alias_name("openai/x").is_err());
+        assert!(alias_name("platform:default").is_err());
         assert!(is_subject("platform") && is_subject("team:0192f2a8-7b1c-7def-8000-000000000000"));
         assert!(
             !is_subject("team:x") && !is_subject("banana:0192f2a8-7b1c-7def-8000-000000000000")

@@ -21,7 +21,11 @@ fn empty(name: &str, stream: bool) -> Say {
     match (name, stream) {
         ("error", true) => Say::stream("data: {\"error\":{\"message\":\"no\",\"code\":null}}\n\n"),
         ("error", false) => whole("{\"error\":{\"message\":\"no\",\"code\":null}}"),
-        ("html", _) => Say::Whole(200, vec![("content-type", "text/html".to_owned())], "<html>".to_owned()),
+        ("html", _) => Say::Whole(
+            200,
+            vec![("content-type", "text/html".to_owned())],
+            "<html>".to_owned(),
+        ),
         ("nothing", true) => Say::stream(""),
         ("nothing", false) => whole(""),
         ("comments", true) => Say::stream(": hello\n\n: again\n\n"),
@@ -43,16 +47,27 @@ async fn an_empty_success_is_a_failure_and_falls_back() -> Result<()> {
         }
     })
     .await?;
-    for name in ["error", "html", "nothing", "comments", "done", "choices", "large"] {
+    for name in [
+        "error", "html", "nothing", "comments", "done", "choices", "large",
+    ] {
         for stream in [true, false] {
             let bad = format!("bad-{name}");
             let targets = json!({"targets": [{"provider": "open", "model": bad}, {"provider": "open", "model": "good"}]});
             world.alias("both", &targets).await?;
             let response = world.chat("both", stream).await?;
             assert_eq!(response.status(), 200, "{name} {stream}");
-            assert_eq!((&response.headers()["gather-model"], &response.headers()["gather-attempts"]), (&"open/good", &"2"));
+            assert_eq!(
+                (
+                    &response.headers()["gather-model"],
+                    &response.headers()["gather-attempts"]
+                ),
+                (&"open/good", &"2")
+            );
             let call = world.call(&response).await?;
-            assert_eq!(call["attempts"][1]["status"], "succeeded", "{name} {stream}");
+            assert_eq!(
+                call["attempts"][1]["status"], "succeeded",
+                "{name} {stream}"
+            );
             let alone = world.chat(&format!("open/{bad}"), stream).await?;
             assert_eq!(alone.status(), 502, "{name} {stream}");
             assert_eq!(alone.headers()["x-should-retry"], "false");
@@ -66,9 +81,15 @@ async fn an_empty_success_is_a_failure_and_falls_back() -> Result<()> {
 #[tokio::test]
 async fn nothing_falls_back_once_a_part_has_gone() -> Result<()> {
     let world = World::new(|asked, _| match model(asked).as_str() {
-        "breaks" => Say::Stream(vec![Piece::text(HALF), Piece::Pause(Duration::from_millis(50)), Piece::Break]),
+        "breaks" => Say::Stream(vec![
+            Piece::text(HALF),
+            Piece::Pause(Duration::from_millis(50)),
+            Piece::Break,
+        ]),
         "ends" => Say::stream(HALF),
-        "fails" => Say::stream(&format!("{HALF}data: {{\"error\":{{\"message\":\"no\"}}}}\n\n")),
+        "fails" => Say::stream(&format!(
+            "{HALF}data: {{\"error\":{{\"message\":\"no\"}}}}\n\n"
+        )),
         "banana" => Say::stream(&OPENAI_STREAM.replace("\"stop\"", "\"banana\"")),
         _ => well(asked),
     })
@@ -79,16 +100,41 @@ async fn nothing_falls_back_once_a_part_has_gone() -> Result<()> {
         let response = world.chat("both", true).await?;
         let call = world.call(&response).await?;
         let text = response.text().await?;
-        assert!(text.starts_with(HALF) && text.contains("\"error\"") && !text.contains("[DONE]"), "{bad}: {text}");
-        assert_eq!((&call["status"], call["attempts"].as_array().map(Vec::len)), (&json!("failed"), Some(1)), "{bad}");
+        assert!(
+            text.starts_with(HALF) && text.contains("\"error\"") && !text.contains("[DONE]"),
+            "{bad}: {text}"
+        );
+        assert_eq!(
+            (&call["status"], call["attempts"].as_array().map(Vec::len)),
+            (&json!("failed"), Some(1)),
+            "{bad}"
+        );
         assert!(call["output_tokens"].as_i64() > Some(0), "{call}");
     }
-    assert!(world.models.asked().iter().all(|asked| model(asked) != "good"));
+    assert!(
+        world
+            .models
+            .asked()
+            .iter()
+            .all(|asked| model(asked) != "good")
+    );
     // Translated, an unknown end is an error, and no stop.
     let text = world.message("open/banana", true).await?.text().await?;
-    assert!(text.contains("event: error") && !text.contains("message_stop") && !text.contains("end_turn"), "{text}");
-    let whole = world.ask("/v1/messages", &chat("open/ends", true)).await?.text().await?;
-    assert!(whole.contains("event: error") && !whole.contains("message_stop"), "{whole}");
+    assert!(
+        text.contains("event: error")
+            && !text.contains("message_stop")
+            && !text.contains("end_turn"),
+        "{text}"
+    );
+    let whole = world
+        .ask("/v1/messages", &chat("open/ends", true))
+        .await?
+        .text()
+        .await?;
+    assert!(
+        whole.contains("event: error") && !whole.contains("message_stop"),
+        "{whole}"
+    );
     Ok(())
 }
 
@@ -107,7 +153,11 @@ async fn a_finish_without_done_is_complete() -> Result<()> {
 async fn only_what_was_not_answered_is_sent_again() -> Result<()> {
     let world = World::new(|asked, _| match model(asked).as_str() {
         "later" => Say::Whole(429, vec![("retry-after", "60".to_owned())], "{}".to_owned()),
-        "soon" => Say::Whole(429, vec![("retry-after-ms", "20".to_owned())], "{}".to_owned()),
+        "soon" => Say::Whole(
+            429,
+            vec![("retry-after-ms", "20".to_owned())],
+            "{}".to_owned(),
+        ),
         "bad" => Say::error(400, "no such field: x"),
         "long" => Say::error(400, "This model's maximum context length is 8 tokens"),
         "key" => Say::error(401, "Incorrect API key provided: sk-abc123def456"),
@@ -128,11 +178,21 @@ async fn only_what_was_not_answered_is_sent_again() -> Result<()> {
     ] {
         let before = world.models.asked().len();
         let response = world.chat(&format!("open/{name}"), false).await?;
-        assert_eq!((response.status().as_u16(), &response.headers()["x-should-retry"]), (status, &retry), "{name}");
+        assert_eq!(
+            (
+                response.status().as_u16(),
+                &response.headers()["x-should-retry"]
+            ),
+            (status, &retry),
+            "{name}"
+        );
         let waits = response.headers().contains_key("retry-after");
         assert_eq!(waits, name == "later" || name == "soon", "{name}");
         let body = response.text().await?;
-        assert!(!body.contains("abc123") && body.contains(code), "{name}: {body}");
+        assert!(
+            !body.contains("abc123") && body.contains(code),
+            "{name}: {body}"
+        );
         assert_eq!(world.models.asked().len() - before, requests, "{name}");
     }
     // The target that wants to be left alone is, by everybody.
@@ -154,7 +214,13 @@ async fn a_refused_connection_falls_back() -> Result<()> {
     let targets = json!({"targets": [{"provider": "gone", "model": "m"}, {"provider": "open", "model": "m"}]});
     world.alias("both", &targets).await?;
     let response = world.chat("both", true).await?;
-    assert_eq!((response.status().as_u16(), &response.headers()["gather-model"]), (200, &"open/m"));
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            &response.headers()["gather-model"]
+        ),
+        (200, &"open/m")
+    );
     Ok(())
 }
 
@@ -165,8 +231,13 @@ async fn who_leaves_ends_the_request_to_the_provider() -> Result<()> {
         _ => Say::Silence,
     })
     .await?;
-    for (at, (name, stream)) in [("hold", true), ("silent", true), ("silent", false)].into_iter().enumerate() {
-        let request = world.ada.request(&world.server, "POST", "/v1/chat/completions");
+    for (at, (name, stream)) in [("hold", true), ("silent", true), ("silent", false)]
+        .into_iter()
+        .enumerate()
+    {
+        let request = world
+            .ada
+            .request(&world.server, "POST", "/v1/chat/completions");
         let sending = request.json(&chat(&format!("open/{name}"), stream)).send();
         let asking = async {
             let response = sending.await?;
@@ -205,6 +276,9 @@ async fn a_silent_stream_is_pinged_and_still_falls_back() -> Result<()> {
     let text = world.message("both", true).await?.text().await?;
     assert!(text.starts_with("event: ping\n"), "{text}");
     assert_eq!(text.matches("\"type\":\"message_start\"").count(), 1);
-    assert!(text.trim_end().ends_with("{\"type\":\"message_stop\"}"), "{text}");
+    assert!(
+        text.trim_end().ends_with("{\"type\":\"message_stop\"}"),
+        "{text}"
+    );
     Ok(())
 }

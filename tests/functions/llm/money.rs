@@ -42,15 +42,26 @@ async fn many_at_once_spend_no_more_than_there_is() -> Result<()> {
     assert!(spent <= 400);
     let audit = world.audit().await?;
     assert_eq!(audit["cost_microusd"], spent);
-    let usage = world.ada.get(&world.server, "/api/llm/usage?by=model").await?.1;
-    assert_eq!(usage["items"][0], json!({"key": "open/m", "calls": answered, "input_tokens": 25 * answered,
-        "output_tokens": 15 * answered, "cost_microusd": spent}));
+    let usage = world
+        .ada
+        .get(&world.server, "/api/llm/usage?by=model")
+        .await?
+        .1;
+    assert_eq!(
+        usage["items"][0],
+        json!({"key": "open/m", "calls": answered, "input_tokens": 25 * answered,
+        "output_tokens": 15 * answered, "cost_microusd": spent})
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn a_budget_ends_a_stream_with_the_reason_of_its_length() -> Result<()> {
-    let word = |text: &str| format!("data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
+    let word = |text: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
+        )
+    };
     let long = "x".repeat(300);
     let world = World::new(move |asked, _| {
         let is_anthropic = asked.path.ends_with("/messages");
@@ -72,7 +83,11 @@ async fn a_budget_ends_a_stream_with_the_reason_of_its_length() -> Result<()> {
     .await?;
     world.price().await?;
     for (path, model, end) in [
-        ("/v1/chat/completions", "open/m", "\"finish_reason\":\"length\""),
+        (
+            "/v1/chat/completions",
+            "open/m",
+            "\"finish_reason\":\"length\"",
+        ),
         ("/v1/messages", "anth/m", "\"stop_reason\":\"max_tokens\""),
         ("/v1/messages", "open/m", "\"stop_reason\":\"max_tokens\""),
     ] {
@@ -86,7 +101,11 @@ async fn a_budget_ends_a_stream_with_the_reason_of_its_length() -> Result<()> {
         let call = world.call(&response).await?;
         assert_eq!(call["status"], "cut", "{call}");
         let text = response.text().await?;
-        assert!(text.contains(end) && !text.contains("\"error\""), "{model}: {}", &text[text.len() - 300..]);
+        assert!(
+            text.contains(end) && !text.contains("\"error\""),
+            "{model}: {}",
+            &text[text.len() - 300..]
+        );
         let (now, reserved) = world.spent().await?;
         assert_eq!(reserved, 0);
         assert!(now - spent <= 5200 && now - spent > 2000, "{}", now - spent);
@@ -103,7 +122,13 @@ async fn limits_refuse_with_their_own_codes() -> Result<()> {
         let response = world.ask("/v1/chat/completions", &small(model)).await?;
         let status = response.status().as_u16();
         let body: Value = response.json().await?;
-        anyhow::Ok((status, body["error"]["code"].as_str().unwrap_or_default().to_owned()))
+        anyhow::Ok((
+            status,
+            body["error"]["code"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        ))
     };
     world.limit(1000).await?;
     assert_eq!(code("open/m").await?, (400, "price-unknown".to_owned()));
@@ -119,11 +144,20 @@ async fn limits_refuse_with_their_own_codes() -> Result<()> {
     world.limits(&json!({"concurrency": 0})).await?;
     assert_eq!(code("open/m").await?, (429, "rate-limited".to_owned()));
     let bob = e2e::agents::Agent::sign_in(&world.server, "bob", 2).await?;
-    let response = bob.request(&world.server, "POST", "/v1/chat/completions").json(&small("open/m")).send().await?;
+    let response = bob
+        .request(&world.server, "POST", "/v1/chat/completions")
+        .json(&small("open/m"))
+        .send()
+        .await?;
     assert_eq!(response.status(), 503);
     let body: Value = response.json().await?;
     assert_eq!(body["error"]["code"], "no-provider-configured");
-    let none = bob.get(&world.server, &format!("/api/llm/limits/account:{}", world.ada.id)).await?;
+    let none = bob
+        .get(
+            &world.server,
+            &format!("/api/llm/limits/account:{}", world.ada.id),
+        )
+        .await?;
     assert_eq!(none.0, 404);
     Ok(())
 }
@@ -135,13 +169,51 @@ async fn a_call_whose_server_died_costs_what_it_had_reserved() -> Result<()> {
     world.limit(10_000).await?;
     let asked = json!({"account": world.ada.id, "model": "open/m", "route": "chat", "input": 10, "output": 90, "stream": false});
     let mut database = world.server.database.connect().await?;
-    let begun: Value = sqlx::query_scalar("select llm.begin($1)").bind(&asked).fetch_one(&mut database).await?;
+    let begun: Value = sqlx::query_scalar("select llm.begin($1)")
+        .bind(&asked)
+        .fetch_one(&mut database)
+        .await?;
     assert_eq!(world.spent().await?, (0, 100));
-    sqlx::query("update llm.call set lease = now() - interval '1 second' where status = 'running'").execute(&mut database).await?;
+    sqlx::query("update llm.call set lease = now() - interval '1 second' where status = 'running'")
+        .execute(&mut database)
+        .await?;
     assert_eq!(world.spent().await?, (100, 0));
     let call = world.ended(begun["call"].as_str().expect("an id")).await?;
-    assert_eq!((&call["status"], &call["cost_microusd"]), (&json!("lost"), &json!(100)));
+    assert_eq!(
+        (&call["status"], &call["cost_microusd"]),
+        (&json!("lost"), &json!(100))
+    );
     world.audit().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn sums_agree_after_a_server_died_under_streams() -> Result<()> {
+    let half = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hal\"}}]}\n\n";
+    let world = World::new(move |_, _| Say::Stream(vec![Piece::text(half), Piece::Hold])).await?;
+    world.price().await?;
+    world.limit(1_000_000).await?;
+    let streams = (0..20).map(|_| async {
+        let mut response = world.chat("open/m", true).await?;
+        response.chunk().await?;
+        anyhow::Ok(response)
+    });
+    let streams: Vec<_> = join_all(streams).await.into_iter().collect::<Result<_>>()?;
+    let mut database = world.server.database.connect().await?;
+    let World { server, models, .. } = world;
+    server.stop(Duration::ZERO).await;
+    drop(streams);
+    models.until_hung_up(20).await?;
+    sqlx::query("update llm.call set lease = now() - interval '1 second' where status = 'running'")
+        .execute(&mut database)
+        .await?;
+    let audit: Value = sqlx::query_scalar("select llm.audit()")
+        .fetch_one(&mut database)
+        .await?;
+    assert_eq!(
+        (&audit["differences"], &audit["running"], &audit["calls"]),
+        (&json!([]), &json!(0), &json!(20))
+    );
     Ok(())
 }
 
@@ -151,9 +223,18 @@ async fn a_repeated_request_is_paid_once() -> Result<()> {
     for stream in [false, true] {
         let key = format!("key-{stream}");
         let send = async |model: &str| {
-            let request = world.ada.request(&world.server, "POST", "/v1/chat/completions");
-            let response = request.header("idempotency-key", &key).json(&chat(model, stream)).send().await?;
-            let cache = response.headers().get("gather-cache").map(|value| value.to_str().unwrap_or_default().to_owned());
+            let request = world
+                .ada
+                .request(&world.server, "POST", "/v1/chat/completions");
+            let response = request
+                .header("idempotency-key", &key)
+                .json(&chat(model, stream))
+                .send()
+                .await?;
+            let cache = response
+                .headers()
+                .get("gather-cache")
+                .map(|value| value.to_str().unwrap_or_default().to_owned());
             anyhow::Ok((response.status().as_u16(), cache, response.text().await?))
         };
         let before = world.models.asked().len();

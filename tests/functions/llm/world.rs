@@ -56,21 +56,33 @@ pub struct World {
 }
 
 impl World {
-    pub async fn new(script: impl Fn(&Asked, usize) -> Say + Send + Sync + 'static) -> Result<Self> {
+    pub async fn new(
+        script: impl Fn(&Asked, usize) -> Say + Send + Sync + 'static,
+    ) -> Result<Self> {
         let models = Models::start(script).await?;
         let server = Server::letting_out(&[models.origin()]).await?;
         let ada = Agent::sign_in(&server, "ada", 1).await?;
         let admin = ada.with_scope(&server.database, "admin:all").await?;
-        let world = Self { server, models, ada, admin };
+        let world = Self {
+            server,
+            models,
+            ada,
+            admin,
+        };
         world.provider("open", "openai", &world.models.url).await?;
-        world.provider("anth", "anthropic", &world.models.url).await?;
+        world
+            .provider("anth", "anthropic", &world.models.url)
+            .await?;
         Ok(world)
     }
 
     /// Makes a provider of ada's without a key.
     pub async fn provider(&self, name: &str, protocol: &str, url: &str) -> Result<Value> {
         let new = json!({"name": name, "protocol": protocol, "url": url});
-        let (status, made) = self.ada.send(&self.server, "POST", "/api/llm/providers", &new).await?;
+        let (status, made) = self
+            .ada
+            .send(&self.server, "POST", "/api/llm/providers", &new)
+            .await?;
         ensure!(status == 201, "{status} {made}");
         Ok(made)
     }
@@ -79,7 +91,10 @@ impl World {
     pub async fn price(&self) -> Result<()> {
         for provider in ["open", "anth"] {
             let price = json!({"provider": provider, "model": "*", "input_microusd": 1_000_000, "output_microusd": 1_000_000});
-            let (status, put) = self.ada.send(&self.server, "PUT", "/api/llm/prices", &price).await?;
+            let (status, put) = self
+                .ada
+                .send(&self.server, "PUT", "/api/llm/prices", &price)
+                .await?;
             ensure!(status == 200, "{status} {put}");
         }
         Ok(())
@@ -104,7 +119,11 @@ impl World {
         let path = format!("/api/llm/limits/account:{}", self.ada.id);
         let (_, limits) = self.ada.get(&self.server, &path).await?;
         let budget = &limits["limits"][0];
-        let number = |name: &str| budget[name].as_i64().with_context(|| format!("{name}: {limits}"));
+        let number = |name: &str| {
+            budget[name]
+                .as_i64()
+                .with_context(|| format!("{name}: {limits}"))
+        };
         Ok((number("spent_microusd")?, number("reserved_microusd")?))
     }
 
@@ -118,7 +137,12 @@ impl World {
 
     /// Asks a model.
     pub async fn ask(&self, path: &str, body: &Value) -> Result<Response> {
-        Ok(self.ada.request(&self.server, "POST", path).json(body).send().await?)
+        Ok(self
+            .ada
+            .request(&self.server, "POST", path)
+            .json(body)
+            .send()
+            .await?)
     }
 
     /// Asks by OpenAI's protocol.
@@ -141,7 +165,10 @@ impl World {
     pub async fn ended(&self, id: &str) -> Result<Value> {
         let begin = Instant::now();
         loop {
-            let (_, call) = self.ada.get(&self.server, &format!("/api/llm/calls/{id}")).await?;
+            let (_, call) = self
+                .ada
+                .get(&self.server, &format!("/api/llm/calls/{id}"))
+                .await?;
             if call["status"] != "running" {
                 return Ok(call);
             }
@@ -152,7 +179,10 @@ impl World {
 
     /// Ada's calls, the newest first.
     pub async fn calls(&self) -> Result<Vec<Value>> {
-        let (_, page) = self.ada.get(&self.server, "/api/llm/calls?limit=100").await?;
+        let (_, page) = self
+            .ada
+            .get(&self.server, "/api/llm/calls?limit=100")
+            .await?;
         Ok(page["items"].as_array().context("items")?.clone())
     }
 
