@@ -61,10 +61,10 @@ pub struct FunctionSettings {
 }
 
 impl FunctionSettings {
-    /// The variables of what the platform may use of others: a provider that people sign in with, a language model.
+    /// The variables of what the platform may use of others, such as a provider that people sign in with.
     pub fn variables(&self) -> Result<BTreeMap<String, String>> {
-        let mut variables = self.model.variables()?;
-        variables.extend(self.provider.variables()?);
+        self.model.check()?;
+        let mut variables = self.provider.variables()?;
         variables.extend(self.webhooks.variables());
         Ok(variables)
     }
