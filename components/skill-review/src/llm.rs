@@ -42,7 +42,13 @@ impl fmt::Display for NoAnswer {
 }
 
 /// Asks for an object of `schema` on behalf of an account. `None` if the platform has no model.
-pub async fn ask(account: Uuid, job: Uuid, system: &str, question: &str, schema: &Value) -> Option<Answer> {
+pub async fn ask(
+    account: Uuid,
+    job: Uuid,
+    system: &str,
+    question: &str,
+    schema: &Value,
+) -> Option<Answer> {
     match send(account, job, system, question, schema).await {
         Ok(answer) => read(&answer),
         Err(why) => Some(Answer {
@@ -60,7 +66,9 @@ async fn send(
     schema: &Value,
 ) -> Result<Response<bytes::Bytes>, NoAnswer> {
     let failed = |what: &dyn fmt::Display| NoAnswer(format!("The gateway can't be asked: {what}."));
-    let url = required_variable("internal_url").await.map_err(|error| failed(&error.code()))?;
+    let url = required_variable("internal_url")
+        .await
+        .map_err(|error| failed(&error.code()))?;
     let token = ACTING.authorization(&url, account, &["llm:call"]).await;
     let token = token.map_err(|error| failed(&error.code()))?;
     let body = body(system, question, schema).to_string();
@@ -96,14 +104,22 @@ fn read(answer: &Response<bytes::Bytes>) -> Option<Answer> {
     if !status.is_success() && matches!(code, "no-provider-configured" | "model-unknown") {
         return None;
     }
-    let named = answer.headers().get("gather-model").and_then(|name| name.to_str().ok());
-    let (provider, model) = named.and_then(|name| name.split_once('/')).unwrap_or_default();
+    let named = answer
+        .headers()
+        .get("gather-model")
+        .and_then(|name| name.to_str().ok());
+    let (provider, model) = named
+        .and_then(|name| name.split_once('/'))
+        .unwrap_or_default();
     let object = if status.is_success() {
         object(&body["choices"][0]["message"]).ok_or_else(|| {
             NoAnswer("The model did not answer in the form that was asked for.".to_owned())
         })
     } else {
-        Err(NoAnswer(format!("The gateway answers with status {} {code}.", status.as_u16())))
+        Err(NoAnswer(format!(
+            "The gateway answers with status {} {code}.",
+            status.as_u16()
+        )))
     };
     Some(Answer {
         model: (provider.to_owned(), model.to_owned()),
@@ -115,7 +131,9 @@ fn read(answer: &Response<bytes::Bytes>) -> Option<Answer> {
 fn object(message: &Value) -> Option<Value> {
     let calls = message["tool_calls"].as_array().into_iter().flatten();
     let mut called = calls.filter(|call| call["function"]["name"] == "review");
-    let arguments = called.next().and_then(|call| call["function"]["arguments"].as_str());
+    let arguments = called
+        .next()
+        .and_then(|call| call["function"]["arguments"].as_str());
     serde_json::from_str(arguments.or_else(|| message["content"].as_str())?).ok()
 }
 
@@ -140,7 +158,8 @@ mod tests {
             json!({"content": null, "tool_calls": [call]}),
             json!({"content": verdict.to_string()}),
         ] {
-            let answer = answered(200, &json!({"choices": [{"message": message}]})).expect("an answer");
+            let answer =
+                answered(200, &json!({"choices": [{"message": message}]})).expect("an answer");
             assert_eq!(answer.model, ("openai".to_owned(), "m/x".to_owned()));
             assert_eq!(answer.object, Ok(verdict.clone()));
         }
@@ -149,7 +168,10 @@ mod tests {
             json!({"choices": []}),
             json!({"choices": [{"message": {"content": "approve!"}}]}),
         ] {
-            assert!(answered(200, &nonsense).expect("an answer").object.is_err(), "{nonsense}");
+            assert!(
+                answered(200, &nonsense).expect("an answer").object.is_err(),
+                "{nonsense}"
+            );
         }
     }
 
@@ -159,6 +181,11 @@ mod tests {
         assert_eq!(answered(503, &error("no-provider-configured")), None);
         assert_eq!(answered(404, &error("model-unknown")), None);
         let busy = answered(529, &error("provider-overloaded")).expect("a failure");
-        assert!(busy.object.expect_err("a failure").0.contains("529 provider-overloaded"));
+        assert!(
+            busy.object
+                .expect_err("a failure")
+                .0
+                .contains("529 provider-overloaded")
+        );
     }
 }

@@ -70,8 +70,12 @@ fn code(code: &str) -> &str {
 }
 
 /// Whether sending the request again can help, and pays nothing twice: only where it was certainly not taken.
-pub(crate) fn should_retry(status: StatusCode) -> HeaderValue {
-    let retry = matches!(status.as_u16(), 429 | 503 | 529);
+pub(crate) fn should_retry(problem: &Problem) -> HeaderValue {
+    let retry = match problem.code() {
+        "call-running" => true,
+        "no-provider-configured" => false,
+        _ => matches!(problem.status().as_u16(), 429 | 503 | 529),
+    };
     HeaderValue::from_static(if retry { "true" } else { "false" })
 }
 

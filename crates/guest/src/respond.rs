@@ -136,6 +136,7 @@ fn normalise_problem(response: &mut Response<Body>, id: &HeaderValue, dialect: O
         Some(dialect) => dialect.render(&problem, id.to_str().ok()),
         None => problem.render(id.to_str().ok()),
     };
+    let should_retry = dialect::should_retry(&problem);
     let blank = problem.into_response();
     let headers = response.headers_mut();
     for (name, value) in blank.headers() {
@@ -146,9 +147,7 @@ fn normalise_problem(response: &mut Response<Body>, id: &HeaderValue, dialect: O
     }
     if dialect.is_some() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers
-            .entry(dialect::SHOULD_RETRY)
-            .or_insert(dialect::should_retry(status));
+        headers.entry(dialect::SHOULD_RETRY).or_insert(should_retry);
     }
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     *response.body_mut() = Body::from(body);

@@ -69,7 +69,7 @@ pub async fn send(sent: Sent) -> Result<Response<Body>, Fault> {
         .forward(forward, request)
         .await
         .map_err(|problem| Fault {
-            retry_after_ms: Some(1000),
+            retry_after_ms: Some(500),
             ..Fault::new(
                 503,
                 "egress-unavailable",
@@ -117,7 +117,7 @@ fn of_egress(code: &str) -> Fault {
             Repeat::Elsewhere,
         ),
         "egress-unavailable" => Fault {
-            retry_after_ms: Some(1000),
+            retry_after_ms: Some(500),
             ..Fault::new(
                 503,
                 "egress-unavailable",

@@ -99,7 +99,7 @@ pub async fn list(db: Db, caller: Caller, headers: HeaderMap) -> Result<Json<Val
 
 /// Reads a model that the caller may use, in the form of the protocol that the client speaks.
 #[utoipa::path(
-    get, path = "/v1/models/{model}", tag = "models", operation_id = "get_model",
+    get, path = "/v1/models/{*model}", tag = "models", operation_id = "get_model",
     params(("model" = String, Path, description = "An alias, or `<provider>/<model>`")),
     responses((status = 200, description = "The model in the form of the protocol"), (status = 404, description = "`model-unknown`")),
     security(("token" = ["llm:call"]))

@@ -31,8 +31,10 @@ pub struct Request {
     pub stream: bool,
     /// Whether the client asked for the chunk with the usage.
     pub wants_usage: bool,
-    /// The largest answer that the client wants, in tokens.
+    /// The largest answer that the client wants, in tokens, with all of its choices.
     pub max_output: Option<u64>,
+    /// The number of answers that the client wants at once.
+    choices: u64,
     /// The estimated tokens of the input.
     pub input: u64,
     /// The headers for the provider.
@@ -76,6 +78,7 @@ impl Request {
             return Err(invalid(format!("`{list}` is missing.")));
         }
         let max_output = max_output(route, &value)?;
+        let choices = value["n"].as_u64().unwrap_or(1).clamp(1, 128);
         let sent = HEADERS.iter().filter_map(|name| {
             let value = headers.get(*name)?.to_str().ok()?;
             Some((*name, value.to_owned()))
@@ -85,7 +88,8 @@ impl Request {
             model: model.to_owned(),
             stream,
             wants_usage: value["stream_options"]["include_usage"] == true,
-            max_output,
+            max_output: max_output.map(|most| most * choices),
+            choices,
             input: tokens::of_request(&value),
             headers: sent.collect(),
             raw,
@@ -149,11 +153,11 @@ impl Request {
             return None;
         }
         let budget = (plan.clamped || (plan.metered && !self.stream)).then_some(plan.granted);
-        let limit = [budget, target.max_output.filter(|_| target.is_bounded)]
-            .into_iter()
-            .flatten()
-            .min()?;
-        (self.max_output.is_none_or(|wanted| wanted > limit)).then_some(limit)
+        let budget = budget.map(|granted| (granted / self.choices).max(1));
+        let bound = target.max_output.filter(|_| target.is_bounded);
+        let limit = [budget, bound].into_iter().flatten().min()?;
+        let wanted = self.max_output.map(|most| most / self.choices);
+        wanted.is_none_or(|wanted| wanted > limit).then_some(limit)
     }
 }
 
@@ -184,9 +188,7 @@ fn max_output(route: Route, value: &Value) -> Result<Option<u64>> {
             },
         }
     }
-    // Each choice may be that long.
-    let choices = value["n"].as_u64().unwrap_or(1).clamp(1, 128);
-    Ok(most.map(|most| most * choices))
+    Ok(most)
 }
 
 fn has_zero(value: &Value) -> bool {

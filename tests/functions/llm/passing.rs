@@ -206,6 +206,8 @@ async fn models_are_listed_in_each_form() -> Result<()> {
     assert_eq!(names, ["mine", "open/m", "open/n"]);
     let (status, one) = world.ada.get(&world.server, "/v1/models/open%2Fm").await?;
     assert_eq!((status, &one["object"]), (200, &json!("model")));
+    let (status, one) = world.ada.get(&world.server, "/v1/models/open/m").await?;
+    assert_eq!((status, &one["id"]), (200, &json!("open/m")));
     let request = world.ada.request(&world.server, "GET", "/v1/models");
     let list: Value = request
         .header("anthropic-version", "2023-06-01")
