@@ -24,7 +24,7 @@ use tracing::{Instrument, Span};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// How long a guest may run on whose client went away in the middle of its answer.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A guest at work on a request. Dropping it stops the guest.
 pub struct Guest {
