@@ -8,6 +8,8 @@ declare
 begin
     insert into llm.payer (subject) values (put_limits.subject) on conflict on constraint payer_pkey do nothing;
     perform llm.lock_payers(array[put_limits.subject], clock_timestamp());
+    -- Calls that are being booked did not see this row, and would be missing in the sums. This waits for them.
+    lock table llm.call in share row exclusive mode;
     at := clock_timestamp();
     update llm.payer p
     set models = case when jsonb_typeof(limits -> 'models') = 'array' then
