@@ -111,9 +111,11 @@ fn check(subject: &str) -> Result<()> {
     if is_subject(subject) {
         return Ok(());
     }
-    Err(Problem::invalid(
-        "subject",
-        "must be `platform`, or one of account, team, key, claw, circle, pipeline and project with an id, such as `account:<id>`",
+    Err(Problem::new(
+        StatusCode::NOT_FOUND,
+        "not-found",
+        "`subject` in the path must be `platform`, or one of account, team, key, claw, circle, pipeline and project with an \
+         id, such as `account:<id>`.",
     ))
 }
 
@@ -152,7 +154,12 @@ async fn one(db: &Db, subject: &str) -> Result<Limits> {
     put, path = "/api/llm/limits/{subject}", tag = "models", operation_id = "put_llm_limits",
     params(("subject" = String, Path, description = "The subject that pays, such as `platform` or `account:<id>`")),
     request_body = LimitSettings,
-    responses((status = 200, body = Limits), (status = 403, description = "`forbidden`"), (status = 422, description = "`invalid-input`")),
+    responses(
+        (status = 200, body = Limits),
+        (status = 403, description = "`forbidden`"),
+        (status = 404, description = "`not-found`"),
+        (status = 422, description = "`invalid-input`"),
+    ),
     security(("token" = ["llm:provide"]))
 )]
 pub async fn put(
@@ -179,7 +186,7 @@ pub async fn put(
 #[utoipa::path(
     get, path = "/api/llm/limits/{subject}", tag = "models", operation_id = "get_llm_limits",
     params(("subject" = String, Path, description = "The subject that pays, such as `platform` or `account:<id>`")),
-    responses((status = 200, body = Limits), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`")),
+    responses((status = 200, body = Limits), (status = 404, description = "`not-found`")),
     security(("token" = ["llm:call"]))
 )]
 pub async fn get(db: Db, caller: Caller, Path(subject): Path<String>) -> Result<Json<Limits>> {
@@ -198,7 +205,6 @@ pub async fn get(db: Db, caller: Caller, Path(subject): Path<String>) -> Result<
         (status = 204, description = "The subject has no limits any more"),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`not-found`"),
-        (status = 422, description = "`invalid-input`"),
     ),
     security(("token" = ["llm:provide"]))
 )]
