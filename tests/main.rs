@@ -22,6 +22,7 @@ mod functions {
     pub(crate) mod events;
     pub(crate) mod identity {
         pub(crate) mod client;
+        pub(crate) mod exchange;
         pub(crate) mod registration;
         pub(crate) mod rotation;
         pub(crate) mod signatures;
@@ -37,6 +38,14 @@ mod functions {
     }
     pub(crate) mod jobs {
         pub(crate) mod owned;
+    }
+    pub(crate) mod llm {
+        pub(crate) mod aliases;
+        pub(crate) mod faults;
+        pub(crate) mod money;
+        pub(crate) mod passing;
+        pub(crate) mod sdks;
+        pub(crate) mod world;
     }
     pub(crate) mod mcp {
         pub(crate) mod official;
@@ -93,6 +102,15 @@ mod functions {
         pub(crate) mod moderation;
         pub(crate) mod posts;
         pub(crate) mod town;
+    }
+    pub(crate) mod vault {
+        pub(crate) mod canary;
+        pub(crate) mod commands;
+        pub(crate) mod endings;
+        pub(crate) mod fetching;
+        pub(crate) mod secrets;
+        pub(crate) mod target;
+        pub(crate) mod world;
     }
     pub(crate) mod webhooks {
         pub(crate) mod command;

@@ -31,6 +31,7 @@ begin
     perform events.maintain('7 days');
     perform inbox.expire(1000);
     perform webhooks.sweep(1000);
+    perform llm.sweep(1000);
 
     summary := jobs.summary(lease);
     select jsonb_build_object('dead_tuples', sum(n_dead_tup), 'live_tuples', sum(n_live_tup)) into tuples

@@ -8,3 +8,4 @@ as $$
     set status = excluded.status, detail = excluded.detail, reported_at = excluded.reported_at
 $$;
 grant execute on function platform.report_health to gather_sandbox;
+grant execute on function platform.report_health to gather_egress;

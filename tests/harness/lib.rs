@@ -9,10 +9,12 @@ mod database;
 pub mod errands;
 pub mod libraries;
 pub mod mailbox;
+pub mod models;
 pub mod people;
 pub mod publishing;
 pub mod receiver;
 mod server;
+mod services;
 pub mod sockets;
 pub mod spin;
 
@@ -67,14 +69,21 @@ pub fn manifest() -> Result<Manifest> {
     Manifest::load(&root().join("spin.toml"))
 }
 
-/// The components' variables for a database, the platform's URL and the sandbox's.
+/// The components' variables for a database, the platform's URL, the sandbox's and the way out's.
 ///
 /// # Errors
 /// The manifest can't be read.
-pub fn variables(database: &Url, url: &str, sandbox_url: &str) -> Result<BTreeMap<String, String>> {
+pub fn variables(
+    database: &Url,
+    url: &str,
+    sandbox_url: &str,
+    egress_url: &str,
+) -> Result<BTreeMap<String, String>> {
     let platform = Platform {
         public_url: url,
         sandbox_url,
+        egress_url,
+        internal_url: url,
         cors_origins: "",
         // A test's client is trusted to name its address, so that each can have its own.
         trusted_proxies: "127.0.0.1",

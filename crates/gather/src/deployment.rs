@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
 use anyhow::{Context, Result};
 use clap::Args;
@@ -14,11 +15,13 @@ use host::{Application, ApplicationOptions, Limits, jobs::JobWorker};
 use url::Url;
 
 use crate::{
+    announcement,
     config::{
-        ComponentSettings, DatabaseSettings, FunctionSettings, JobSettings, Key, Project,
-        RealtimeLimits, SandboxSettings, TrustedProxies, WebhookSettings,
+        ComponentSettings, DatabaseSettings, EgressSettings, FunctionSettings, JobSettings, Key,
+        Project, RealtimeLimits, SandboxSettings, TrustedProxies, WebhookSettings,
     },
     database::{Database, check_for_functions},
+    egress,
     manifest::Manifest,
     migrate, postgres,
     realtime::{self, Realtime},
@@ -118,10 +121,13 @@ impl Deployment {
         database: &Url,
         public_url: &str,
         sandbox_url: &str,
+        egress_url: &str,
     ) -> Result<BTreeMap<String, String>> {
         let platform = Platform {
             public_url,
             sandbox_url,
+            egress_url,
+            internal_url: settings.internal_url.as_deref().unwrap_or(public_url),
             cors_origins: &settings.cors_origins,
             trusted_proxies: &settings.proxies.trusted_proxies,
             rate_limits: &settings.rate_limits,
@@ -134,7 +140,12 @@ impl Deployment {
 
     /// The URL by which the functions reach the running sandbox.
     pub fn sandbox_url(&self, settings: &FunctionSettings) -> String {
-        sandbox::url(settings.sandbox_url.as_deref(), &self.state)
+        announcement::url(settings.sandbox_url.as_deref(), &self.state, &sandbox::KIND)
+    }
+
+    /// Where the functions reach the way out for secrets that is there.
+    pub fn egress_url(&self, settings: &FunctionSettings) -> String {
+        announcement::url(settings.egress_url.as_deref(), &self.state, &egress::KIND)
     }
 
     /// Makes the application, with one engine for a host and a worker.
@@ -196,6 +207,24 @@ impl Deployment {
             components: components.as_ref(),
             calls: settings.sandbox_calls,
             trusted_hosts: settings.sandbox_hosts.iter().cloned().collect(),
+        })
+        .await
+    }
+
+    /// Starts a way out for the secrets of this platform.
+    pub async fn start_egress(
+        &self,
+        settings: &EgressSettings,
+        database: &Url,
+        listen: SocketAddr,
+    ) -> Result<Egress> {
+        egress::start(egress::Start {
+            listen,
+            manifest: &self.manifest,
+            database,
+            key: &self.key,
+            trusted_origins: settings.origins(),
+            resolve: None,
         })
         .await
     }

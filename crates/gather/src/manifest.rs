@@ -21,6 +21,9 @@ pub const REALTIME_ROLE: &str = "gather_realtime";
 /// The database role of sandboxes, which store and run skills.
 pub const SANDBOX_ROLE: &str = "gather_sandbox";
 
+/// The database role of the way out for secrets.
+pub const EGRESS_ROLE: &str = "gather_egress";
+
 /// The components of a manifest.
 #[derive(Debug)]
 pub struct Manifest {
@@ -47,6 +50,10 @@ pub struct Component {
     pub attempts: Option<u32>,
     /// The rights in the sandbox.
     pub sandbox: BTreeSet<Right>,
+    /// Whether it may ask the way out for secrets.
+    pub egress: bool,
+    /// The scopes that it may ask for when it acts for an account.
+    pub exchange: Vec<String>,
 }
 
 impl Manifest {
@@ -97,16 +104,34 @@ impl Manifest {
             .map(|component| (component.id.as_str(), &component.sandbox))
     }
 
+    /// The components that may use the egress.
+    pub fn egress_callers(&self) -> impl Iterator<Item = &str> {
+        self.components
+            .iter()
+            .filter(|component| component.egress)
+            .map(|component| component.id.as_str())
+    }
+
+    /// The components that may act for accounts, with the scopes that they may ask for.
+    pub fn exchange_callers(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.components
+            .iter()
+            .filter(|component| !component.exchange.is_empty())
+            .map(|component| (component.id.as_str(), component.exchange.as_slice()))
+    }
+
     /// The purposes for which keys are derived: each required secret variable `<purpose>_key` gets one. The keys of the
-    /// sandbox's callers are derived apart.
+    /// services' callers are derived apart.
     pub fn key_purposes(&self) -> impl Iterator<Item = &str> {
         self.checked
             .variables
             .iter()
             .filter_map(|(name, variable)| {
                 let purpose = name.strip_suffix("_key")?;
-                let is_ours =
-                    variable.required && variable.secret && !purpose.ends_with("_sandbox");
+                let of_service = ["_sandbox", "_egress", "_exchange"]
+                    .iter()
+                    .any(|service| purpose.ends_with(service));
+                let is_ours = variable.required && variable.secret && !of_service;
                 is_ours.then_some(purpose)
             })
     }
@@ -141,6 +166,8 @@ impl Component {
             role: settings.role.clone(),
             attempts: settings.job.as_ref().map(|job| job.attempts),
             sandbox,
+            egress: settings.egress,
+            exchange: settings.exchange.clone(),
         })
     }
 }
@@ -242,6 +269,23 @@ mod tests {
             error.contains("[component.a.tool.gather] sandbox") && error.contains("\"dance\""),
             "{error}"
         );
+    }
+
+    #[test]
+    fn says_who_may_use_secrets_and_act_for_accounts() {
+        let manifest = parse(
+            r#"
+            [component.a]
+            source = "a.wasm"
+            tool.gather = { egress = true, exchange = ["skills:call"] }
+            [component.b]
+            source = "b.wasm"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(manifest.egress_callers().collect::<Vec<_>>(), ["a"]);
+        let acting: Vec<_> = manifest.exchange_callers().collect();
+        assert_eq!(acting, [("a", ["skills:call".to_owned()].as_slice())]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use sqlx::{
 use url::Url;
 
 use crate::{
-    manifest::{Manifest, REALTIME_ROLE, SANDBOX_ROLE, WORKER_ROLE},
+    manifest::{EGRESS_ROLE, Manifest, REALTIME_ROLE, SANDBOX_ROLE, WORKER_ROLE},
     postgres::{NO_SUCH_DATABASE, STARTING_UP},
     progress::Step,
     secrets::{self, MasterKey},
@@ -270,6 +270,7 @@ async fn set_passwords(
     let roles = manifest.roles().chain([
         ("worker", WORKER_ROLE),
         ("sandbox", SANDBOX_ROLE),
+        ("egress", EGRESS_ROLE),
         ("realtime", REALTIME_ROLE),
     ]);
     for (id, role) in roles {

@@ -1,13 +1,6 @@
 //! The sandbox: within `gather up`, or as a process of its own, `gather sandbox`.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    fs,
-    net::{SocketAddr, TcpStream},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -19,6 +12,7 @@ use sqlx::postgres::PgPoolOptions;
 use url::Url;
 
 use crate::{
+    announcement::Kind,
     manifest::{Manifest, SANDBOX_ROLE},
     secrets::{self, MasterKey},
 };
@@ -27,12 +21,12 @@ use crate::{
 const CONNECTIONS: u32 = 8;
 /// The longest wait for a connection, less than a skill's default deadline, for which the skill would be blamed.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
-/// The name of the file in the state folder with the address of the sandbox within `gather up`.
-const ADDRESS_FILE: &str = "sandbox.address";
-/// The time that a sandbox of this machine has to answer.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
-/// The default address of `gather sandbox`.
-const USUAL_URL: &str = "http://127.0.0.1:3002";
+
+/// The file and the default address by which a sandbox is found.
+pub const KIND: Kind = Kind {
+    file: "sandbox.address",
+    usual_url: "http://127.0.0.1:3002",
+};
 
 /// The options of a sandbox.
 pub struct Start<'a> {
@@ -74,7 +68,7 @@ pub async fn start(options: Start<'_>) -> Result<Service> {
         .connect_lazy(url.as_str())
         .context("the database's address")?;
     let callers = options.manifest.sandbox_callers().map(|(name, rights)| {
-        let key = secrets::sandbox_key(options.key, name);
+        let key = secrets::service_key(options.key, "sandbox", name);
         let rights = rights.clone();
         (name.to_owned(), CallerGrant { key, rights })
     });
@@ -88,46 +82,6 @@ pub async fn start(options: Start<'_>) -> Result<Service> {
         server: options.server,
     })
     .await
-}
-
-/// Tells the commands that share a state folder where the sandbox within `gather up` listens, until it is dropped.
-pub struct Announcement {
-    file: PathBuf,
-    address: String,
-}
-
-impl Announcement {
-    /// Writes the address to the state folder.
-    pub fn make(state: &Path, address: SocketAddr) -> Result<Self> {
-        let (file, address) = (state.join(ADDRESS_FILE), address.to_string());
-        fs::write(&file, &address).with_context(|| format!("can't write {}", file.display()))?;
-        Ok(Self { file, address })
-    }
-}
-
-impl Drop for Announcement {
-    fn drop(&mut self) {
-        // Another `gather up` over the same folder may have written its own.
-        if fs::read_to_string(&self.file).is_ok_and(|address| address == self.address) {
-            // One that stays behind names nobody who answers.
-            _ = fs::remove_file(&self.file);
-        }
-    }
-}
-
-/// The URL by which functions reach the sandbox: the configured one, or that of the `gather up` over the same state
-/// folder, or the default of `gather sandbox`.
-pub fn url(configured: Option<&str>, state: &Path) -> String {
-    let configured = configured.map(str::to_owned);
-    let found = configured.or_else(|| Some(format!("http://{}", announced(state)?)));
-    found.unwrap_or_else(|| USUAL_URL.to_owned())
-}
-
-fn announced(state: &Path) -> Option<SocketAddr> {
-    let address = fs::read_to_string(state.join(ADDRESS_FILE)).ok()?;
-    let address = address.parse().ok()?;
-    TcpStream::connect_timeout(&address, ANSWERS_WITHIN).ok()?;
-    Some(address)
 }
 
 /// The options for running skills on this machine, with compiled code sealed by a key.
@@ -168,28 +122,4 @@ pub fn child(work: ChildWork) -> Result<()> {
         std::process::exit(status);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::TcpListener;
-
-    #[test]
-    fn an_address_is_told_while_somebody_answers_there() {
-        let state = tempfile::tempdir().unwrap();
-        assert_eq!(announced(state.path()), None);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let first = Announcement::make(state.path(), address).unwrap();
-        assert_eq!(announced(state.path()), Some(address));
-        let other = TcpListener::bind("127.0.0.1:0").unwrap();
-        let second = Announcement::make(state.path(), other.local_addr().unwrap()).unwrap();
-        drop(first);
-        assert_eq!(announced(state.path()), other.local_addr().ok());
-        drop(other);
-        assert_eq!(announced(state.path()), None, "nobody answers");
-        drop(second);
-        assert!(!state.path().join(ADDRESS_FILE).exists());
-    }
 }

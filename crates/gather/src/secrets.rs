@@ -19,6 +19,7 @@ use serde_json::json;
 use sha2::Sha256;
 use url::Url;
 use uuid::Uuid;
+use vault_seal::{PrivateKey, PublicKey};
 
 use crate::manifest::Manifest;
 
@@ -153,9 +154,14 @@ pub fn visitor_key(key: &MasterKey) -> [u8; 32] {
     key.derive_bytes(VISITOR)
 }
 
-/// The key with which a component proves its identity to the sandbox.
-pub fn sandbox_key(key: &MasterKey, component: &str) -> String {
-    key.derive(&format!("sandbox:{component}"))
+/// The key with which a component proves its identity to a service, such as `sandbox`.
+pub fn service_key(key: &MasterKey, service: &str, component: &str) -> String {
+    key.derive(&format!("{service}:{component}"))
+}
+
+/// The key pair of secrets. Only the egress has the private one.
+pub fn sealing_keys(key: &MasterKey) -> (PrivateKey, PublicKey) {
+    vault_seal::key_pair(&key.derive_bytes("egress"))
 }
 
 /// The settings that the functions get in the variable `platform`.
@@ -165,6 +171,10 @@ pub struct Platform<'a> {
     pub public_url: &'a str,
     /// The URL by which the functions reach the sandbox.
     pub sandbox_url: &'a str,
+    /// The URL by which the functions reach the egress.
+    pub egress_url: &'a str,
+    /// The URL by which components and services reach the functions.
+    pub internal_url: &'a str,
     /// The origins whose pages may call the API.
     pub cors_origins: &'a str,
     /// The networks of proxies that are trusted to name a client's address.
@@ -202,14 +212,33 @@ pub fn function_variables(
             "sandbox_url".to_owned(),
             platform.sandbox_url.trim_end_matches('/').to_owned(),
         ),
+        (
+            "egress_url".to_owned(),
+            platform.egress_url.trim_end_matches('/').to_owned(),
+        ),
+        (
+            "internal_url".to_owned(),
+            platform.internal_url.trim_end_matches('/').to_owned(),
+        ),
+        (
+            "egress_public_key".to_owned(),
+            hex::encode(sealing_keys(key).1.to_bytes()),
+        ),
+        (
+            "exchange_callers".to_owned(),
+            exchange_callers(manifest, key),
+        ),
     ]);
     for purpose in manifest.key_purposes() {
         variables.insert(format!("{purpose}_key"), key.derive(purpose));
     }
-    for (component, _) in manifest.sandbox_callers() {
+    let asking = manifest.sandbox_callers().map(|(id, _)| ("sandbox", id));
+    let asking = asking.chain(manifest.egress_callers().map(|id| ("egress", id)));
+    let asking = asking.chain(manifest.exchange_callers().map(|(id, _)| ("exchange", id)));
+    for (service, component) in asking {
         variables.insert(
-            format!("{}_sandbox_key", component.replace('-', "_")),
-            sandbox_key(key, component),
+            format!("{}_{service}_key", component.replace('-', "_")),
+            service_key(key, service, component),
         );
     }
     for (id, role) in manifest.roles() {
@@ -219,6 +248,16 @@ pub fn function_variables(
         );
     }
     Ok(variables)
+}
+
+/// The components that may act for accounts, as JSON: `{<component>: {"key": …, "scopes": […]}}`.
+fn exchange_callers(manifest: &Manifest, key: &MasterKey) -> String {
+    let callers = manifest.exchange_callers().map(|(component, scopes)| {
+        let key = service_key(key, "exchange", component);
+        let caller = json!({"key": key, "scopes": scopes});
+        (component.to_owned(), caller)
+    });
+    serde_json::Value::Object(callers.collect()).to_string()
 }
 
 /// The database's address for one role.
@@ -431,6 +470,8 @@ mod tests {
             Platform {
                 public_url: "https://gather.example/",
                 sandbox_url: "http://sandbox.example:3002",
+                egress_url: "http://egress.example:3004/",
+                internal_url: "http://127.0.0.1:3000/",
                 cors_origins: "https://a.example",
                 trusted_proxies: "10.0.0.0/8",
                 rate_limits: "off",
@@ -463,6 +504,10 @@ mod tests {
         assert_ne!(visitor_key, variables["link_key"]);
         assert_ne!(variables["link_key"], variables["identity_key"]);
         assert_eq!(variables["sandbox_url"], "http://sandbox.example:3002");
+        assert_eq!(variables["egress_url"], "http://egress.example:3004");
+        assert_eq!(variables["internal_url"], "http://127.0.0.1:3000");
+        assert_eq!(variables["egress_public_key"].len(), 64);
+        assert_eq!(variables["exchange_callers"], "{}");
         assert_ne!(
             variables["skills_sandbox_key"],
             variables["skill_review_sandbox_key"]
@@ -475,6 +520,8 @@ mod tests {
         let nowhere = Platform {
             public_url: "x",
             sandbox_url: "x",
+            egress_url: "x",
+            internal_url: "x",
             cors_origins: "",
             trusted_proxies: "",
             rate_limits: "",

@@ -45,6 +45,16 @@ pub struct AccessClaims {
     /// The account's generation, which grows when the account's permissions change. Older tokens are then refused.
     #[serde(default)]
     pub generation: i32,
+    /// The component that acts for the account (RFC 8693, section 4.1); absent if the account acts itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
+}
+
+/// A component that acts for an account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Actor {
+    /// The component's name.
+    pub sub: String,
 }
 
 /// A secret that a caller presents.
@@ -332,6 +342,7 @@ mod tests {
             scope: "agent".into(),
             sid: Uuid::nil(),
             generation: 1,
+            act: None,
         };
         let claims = Claims::with_custom_claims(custom, Duration::from_secs(TOKEN_SECONDS))
             .with_subject(Uuid::nil())

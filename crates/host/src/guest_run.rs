@@ -23,6 +23,9 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tracing::{Instrument, Span};
 use wasmtime_wasi_http::{Error, WasiBody};
 
+/// How long a guest may run on whose client went away in the middle of its answer.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// A guest at work on a request. Dropping it stops the guest.
 pub struct Guest {
     run: Option<Run>,
@@ -132,8 +135,8 @@ impl Guest {
         if !whole {
             return Ok(Content::Stream(Box::new(Streamed {
                 start: frames.bytes(),
-                body,
-                guest: self,
+                body: Some(body),
+                guest: Some(self),
                 span: Span::current(),
             })));
         }
@@ -203,12 +206,29 @@ pub enum Content {
     Native(NativeBody),
 }
 
-/// A body whose guest runs on while the client reads. When the client disconnects, the guest stops.
+/// A body whose guest runs on while the client reads. When the client disconnects, the guest finds its body closed, and
+/// has a moment to finish.
 pub struct Streamed {
     start: Bytes,
-    body: Pin<Box<WasiBody>>,
-    guest: Guest,
+    /// `None` once it is dropped.
+    body: Option<Pin<Box<WasiBody>>>,
+    /// `None` once it is dropped.
+    guest: Option<Guest>,
     span: Span,
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        drop(self.body.take());
+        let Some(mut guest) = self.guest.take().filter(|guest| guest.run.is_some()) else {
+            return;
+        };
+        // Without a runtime the process is about to end.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let rest = async move { timeout(LAST_WORDS, poll_fn(|cx| guest.poll(cx))).await };
+            runtime.spawn(rest.instrument(self.span.clone()));
+        }
+    }
 }
 
 impl Body for Content {
@@ -253,15 +273,18 @@ impl Streamed {
         if !self.start.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.start)))));
         }
-        let ended = match self.guest.poll(cx) {
+        let (Some(guest), Some(body)) = (&mut self.guest, &mut self.body) else {
+            return Poll::Ready(None);
+        };
+        let ended = match guest.poll(cx) {
             Poll::Ready(Err(_)) => return Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
             ended => ended.is_ready(),
         };
-        match self.body.as_mut().poll_frame(cx) {
+        match body.as_mut().poll_frame(cx) {
             Poll::Pending if ended => Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
             frame => {
                 if frame.is_ready() {
-                    self.guest.busy = Duration::ZERO;
+                    guest.busy = Duration::ZERO;
                 }
                 frame
             }

@@ -128,6 +128,12 @@ pub struct Settings {
     /// The rights in the sandbox, which the command reads.
     #[serde(default)]
     pub sandbox: Vec<String>,
+    /// Whether the component may use the egress, which the command reads.
+    #[serde(default)]
+    pub egress: bool,
+    /// The scopes that the component may ask for when it acts for an account, which the command reads.
+    #[serde(default)]
+    pub exchange: Vec<String>,
     /// Whether its requests reach only public addresses and hosts that the operator vouches for. This is
     /// for components whose targets are named by strangers.
     #[serde(default)]

@@ -11,7 +11,7 @@ use url::{Host, Url};
 use crate::plain;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// The time limit of an upload: 32 MiB over half a megabit a second.
+/// The time limit of an upload (32 MiB over half a megabit a second), and of a model's answer.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
 /// The path of a server's description, which has the server's own address.
 const CARD: &str = "/.well-known/agent-card.json";
@@ -213,6 +213,52 @@ impl Client {
         self.read(request.send_json(body))
     }
 
+    /// Sends a POST as the holder of `token`, whose answer may take minutes.
+    pub fn send_patiently(&self, path: &str, body: &Value, token: &str) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"))
+            .config()
+            .timeout_global(Some(UPLOAD_TIMEOUT))
+            .build();
+        self.read(request.send_json(body))
+    }
+
+    /// Sends a POST as the holder of `token` that changes the version with the given `ETag`.
+    pub fn send_matching(
+        &self,
+        path: &str,
+        body: &Value,
+        tag: &str,
+        token: &str,
+    ) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"))
+            .header("if-match", tag);
+        self.read(request.send_json(body))
+    }
+
+    /// Sends a PUT as the holder of `token`.
+    pub fn put(&self, path: &str, body: &Value, token: &str) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .put(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"));
+        self.read(request.send_json(body))
+    }
+
+    /// Sends a DELETE as the holder of `token`.
+    pub fn delete(&self, path: &str, token: &str) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .delete(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"));
+        self.read(request.call())
+    }
+
     /// Sends a POST, which `idempotency_key` makes safe to repeat.
     pub fn post(
         &self,
@@ -252,6 +298,9 @@ impl Client {
                 ),
                 retry_after,
             };
+            if status == 204 {
+                return Ok(Value::Null);
+            }
             return serde_json::from_str(&text).map_err(foreign);
         }
         let problem: Problem = serde_json::from_str(&text).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The commands, one in each file, with the settings that it takes.
 
 pub mod build;
+pub mod egress;
 pub mod keys;
 pub mod migrate;
 mod process;
@@ -17,7 +18,7 @@ use anyhow::Result;
 use crate::{
     admin, agent, audit,
     cli::{Cli, Command},
-    doctor, live, new, skill, webhook,
+    doctor, live, llm, new, secret, skill, webhook,
 };
 use process::runtime;
 
@@ -31,6 +32,7 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Migrate(settings)) => migrate::run(&settings)?,
         Some(Command::Worker(settings)) => worker::run(&settings)?,
         Some(Command::Sandbox(settings)) => sandbox::run(&settings)?,
+        Some(Command::Egress(settings)) => egress::run(&settings)?,
         Some(Command::Realtime(settings)) => realtime::run(&settings)?,
         Some(Command::SandboxChild { work }) => crate::sandbox::child(work)?,
         Some(Command::Doctor(settings)) => return runtime()?.block_on(doctor::run(&settings)),
@@ -42,7 +44,9 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Chat(options)) => return live::chat(*options),
         Some(Command::Events(command)) => return live::events(command),
         Some(Command::Skill(command)) => return skill::run(command),
+        Some(Command::Llm(command)) => return llm::run(command),
         Some(Command::Webhook(command)) => webhook::run(&command)?,
+        Some(Command::Secret(command)) => secret::run(&command)?,
         Some(Command::Hook(command)) => webhook::run_hook(&command)?,
         Some(Command::New(command)) => new::run(&command)?,
     }

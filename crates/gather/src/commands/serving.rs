@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
 use host::jobs::JobWorker;
 
 use super::process::Signals;
 use crate::{
-    database::Database, deployment::Deployment, health, realtime::Realtime, sandbox::Announcement,
-    serve::Serving,
+    announcement::Announcement, database::Database, deployment::Deployment, health,
+    realtime::Realtime, serve::Serving,
 };
 
 /// The services that run in this process.
@@ -21,10 +22,12 @@ pub struct Started {
     pub worker: Option<JobWorker>,
     /// The sandbox, if it runs in this process.
     pub sandbox: Option<Sandbox>,
+    /// The egress, if it runs in this process.
+    pub egress: Option<Egress>,
     /// The gateway, if it runs in this process.
     pub realtime: Option<Realtime>,
-    /// The announcement of the sandbox's address, which ends when this is dropped.
-    pub announced: Option<Announcement>,
+    /// The announcements of the addresses of sandbox and egress, which end when these are dropped.
+    pub announced: Vec<Announcement>,
 }
 
 /// The time limits of stopping.
@@ -82,9 +85,12 @@ impl Started {
             realtime.stop().await;
         }
         tokio::join!(self.host.stop(drain_delay, grace), jobs);
-        // Last: requests and jobs in flight may still call skills.
+        // Last: requests and jobs in flight may still call skills, and use secrets.
         if let Some(sandbox) = self.sandbox {
             sandbox.shutdown(grace).await;
+        }
+        if let Some(egress) = self.egress {
+            egress.shutdown(grace).await;
         }
         // Nobody is sent there from now on.
         drop(self.announced);

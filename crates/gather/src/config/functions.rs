@@ -43,6 +43,14 @@ pub struct FunctionSettings {
     #[arg(long, env = "GATHER_SANDBOX_URL", value_parser = http_url)]
     pub sandbox_url: Option<String>,
 
+    /// Where the functions reach the way out for secrets [default: the one within `gather up` over the same state folder, or else http://127.0.0.1:3004]
+    #[arg(long, env = "GATHER_EGRESS_URL", value_parser = http_url)]
+    pub egress_url: Option<String>,
+
+    /// Where components and services reach the functions, when they act for accounts [default: the public URL]
+    #[arg(long, env = "GATHER_INTERNAL_URL", value_parser = http_url)]
+    pub internal_url: Option<String>,
+
     #[command(flatten)]
     pub(crate) provider: Provider,
 
@@ -54,10 +62,10 @@ pub struct FunctionSettings {
 }
 
 impl FunctionSettings {
-    /// The variables of services of others that the platform may use: an identity provider, a language model.
+    /// The variables of external services that the platform may use, such as an identity provider.
     pub fn variables(&self) -> Result<BTreeMap<String, String>> {
-        let mut variables = self.model.variables()?;
-        variables.extend(self.provider.variables()?);
+        self.model.check()?;
+        let mut variables = self.provider.variables()?;
         variables.extend(self.webhooks.variables());
         Ok(variables)
     }

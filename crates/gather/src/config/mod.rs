@@ -3,6 +3,7 @@
 
 mod address;
 mod database;
+mod egress;
 mod functions;
 mod jobs;
 mod key;
@@ -19,13 +20,14 @@ mod webhook;
 
 pub use address::{Address, Listen};
 pub use database::DatabaseSettings;
+pub use egress::{EgressListen, EgressSettings};
 pub use functions::{FunctionSettings, TrustedProxies};
 pub use jobs::JobSettings;
 pub use key::Key;
 pub use log::{LogFormat, LogSettings};
 pub use mail::MailSettings;
 pub use model::Model;
-pub use parse::trusted_host;
+pub use parse::{duration, trusted_host};
 pub use process::{ComponentSettings, Drain, Grace};
 pub use project::{ManifestFile, Project};
 pub use provider::Provider;
