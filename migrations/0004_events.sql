@@ -30,7 +30,7 @@ create table events.event (
     created_at timestamptz not null default now(),
     constraint event_pkey primary key (created_at, number),
     constraint event_topic_form check (topic ~ '^[a-z]+:[a-zA-Z0-9-]{1,100}$|^tag:[^[:space:]:]{1,40}$'),
-    constraint event_type_form check (type ~ '^[a-z]+([.-][a-z]+)*$'),
+    constraint event_type_form check (type ~ '^[a-z][a-z0-9]*([.-][a-z][a-z0-9]*)*$'),
     constraint event_subject_form check (subject ~ '^[a-z]+:[a-zA-Z0-9-]{1,100}$'),
     constraint event_data_size check (pg_column_size(data) <= 262144),
     constraint event_depth check (depth >= 0)
@@ -102,7 +102,8 @@ create table events.subscription (
     constraint subscription_topics_form check (cardinality(topics) between 1 and 100 and array_position(topics, null) is null
         and array_to_string(topics, ' ') ~ '^([a-z]+:[a-zA-Z0-9-]{1,100}|tag:[^[:space:]:]{1,40})( [a-z]+:[a-zA-Z0-9-]{1,100}| tag:[^[:space:]:]{1,40})*$'),
     constraint subscription_types_form check (cardinality(types) between 1 and 50 and array_position(types, null) is null
-        and array_to_string(types, ' ') ~ '^[a-z]+([.-][a-z]+)*(\.\*)?( [a-z]+([.-][a-z]+)*(\.\*)?)*$'),
+        and array_to_string(types, ' ') ~
+            '^[a-z][a-z0-9]*([.-][a-z][a-z0-9]*)*(\.\*)?( [a-z][a-z0-9]*([.-][a-z][a-z0-9]*)*(\.\*)?)*$'),
     constraint subscription_condition_form check (jsonb_typeof(condition) = 'object' and pg_column_size(condition) <= 16384),
     constraint subscription_argument_form check (jsonb_typeof(argument) = 'object' and pg_column_size(argument) <= 16384)
 );

@@ -94,6 +94,17 @@ create table jobs.count_change (
     change bigint not null
 );
 
+-- A number for the metrics of workers: its name, its help, whether it only grows, its label with that label's value if it
+-- has one.
+create type jobs.measure as (
+    name text,
+    help text,
+    counts boolean,
+    label text,
+    value text,
+    number double precision
+);
+
 -- Notifications take turns at commit, so those who ask for work give them to sleeping workers only: a row for each.
 create unlogged table jobs.sleeper (
     worker text primary key

@@ -65,6 +65,49 @@ create index delivery_webhook on webhooks.delivery (webhook_id, id);
 create index delivery_state on webhooks.delivery (webhook_id, state, id);
 create index delivery_created on webhooks.delivery (created_at);
 
+-- How many attempts had which result. Rows are only ever inserted, so that nobody waits for a counter's row, and added up
+-- by the workers.
+create table webhooks.attempt_count (
+    result text not null,
+    count bigint not null default 1,
+    constraint attempt_count_result_known check (result in ('delivered', 'refused', 'gone', 'unanswered'))
+);
+-- What is measured of them: the disabled, and what waits longest.
+create index webhook_disabled on webhooks.webhook (id) where disabled is not null;
+create index job_webhook_delivery on jobs.job (created_at) where kind = 'webhook-delivery' and finished_at is null;
+
+-- Who may send to hooks. A function adds its own sources by rows here; docs/webhooks.md says how.
+create table webhooks.source (
+    -- As in addresses, and before the point in the types of its events.
+    name text primary key,
+    -- How senders are believed. `hmac`: by the HMAC-SHA-256 of the body under the text of the secret, in a header.
+    -- `generic`: by the secret itself, or signed according to Standard Webhooks.
+    verification text not null default 'generic',
+    -- For `hmac`: the header, in lower case, what stands in it before the tag, and how the tag is written.
+    signature_header text,
+    signature_prefix text not null default '',
+    signature_encoding text not null default 'hex',
+    -- The header, in lower case, with the sender's id of a delivery.
+    delivery_header text,
+    max_bytes integer not null default 1048576,
+    -- The SQL function that names an event: it takes the request's headers and its content, both jsonb, and answers text,
+    -- or null for what shall be no event. Null: each is `<name>.received`.
+    function text,
+    constraint source_name_form check (name ~ '^[a-z]{1,30}$'),
+    constraint source_verification_known check (verification in ('hmac', 'generic')),
+    constraint source_signature_form check (
+        case verification when 'hmac' then signature_header is not null else signature_header is null end
+        and signature_header ~ '^[a-z0-9-]{1,100}$' and char_length(signature_prefix) <= 50),
+    constraint source_encoding_known check (signature_encoding in ('hex', 'base64')),
+    constraint source_delivery_form check (delivery_header ~ '^[a-z0-9-]{1,100}$'),
+    -- Content is read as a whole, and takes many times its bytes; of GitHub's, only what is used is.
+    constraint source_max_bytes check (max_bytes between 1 and 1048576 or name = 'github'),
+    constraint source_function_form check (function ~ '^[a-z_]+\.[a-z_]+$')
+);
+insert into webhooks.source (name, verification, signature_header, signature_prefix, delivery_header, max_bytes) values
+    ('github', 'hmac', 'x-hub-signature-256', 'sha256=', 'x-github-delivery', 25000000);
+insert into webhooks.source (name, delivery_header) values ('generic', 'x-hook-delivery');
+
 -- The token in a hook's address and the secret of its senders follow from its id and the platform's key.
 create table webhooks.hook (
     id uuid primary key default platform.uuid_v7(),
@@ -72,9 +115,10 @@ create table webhooks.hook (
     source text not null,
     created_at timestamptz not null default now(),
     received_at timestamptz,
-    constraint hook_source_known check (source in ('github', 'generic'))
+    constraint hook_source_fkey foreign key (source) references webhooks.source (name)
 );
 create index hook_owner on webhooks.hook (owner_id, id);
+create index hook_source on webhooks.hook (source);
 
 -- Deliveries that were taken, by the sender's ids.
 create table webhooks.received (

@@ -56,6 +56,7 @@ mod functions {
     }
     pub(crate) mod realtime {
         pub(crate) mod clients;
+        pub(crate) mod crowd;
         pub(crate) mod faults;
         pub(crate) mod gateway;
         pub(crate) mod rights;
@@ -85,8 +86,11 @@ mod functions {
         pub(crate) mod town;
     }
     pub(crate) mod webhooks {
+        pub(crate) mod command;
         pub(crate) mod hooks;
+        pub(crate) mod libraries;
         pub(crate) mod owned;
+        pub(crate) mod sources;
     }
 }
 
@@ -104,8 +108,11 @@ mod jobs {
         pub(crate) mod world;
     }
     pub(crate) mod webhook_delivery {
+        pub(crate) mod crowd;
         pub(crate) mod deliveries;
         pub(crate) mod faults;
+        pub(crate) mod libraries;
+        pub(crate) mod metrics;
         pub(crate) mod world;
     }
 }

@@ -1,7 +1,7 @@
--- Events of one topic that were committed since a snapshot, for one reader, who has been found to be allowed to
--- read the topic, without those of accounts that it has blocked; as `events.read` gives them.
+-- Events of topics that were committed since a snapshot, for one reader, who has been found to be allowed to read the
+-- topics, without those of accounts that it has blocked; as `events.read` gives them.
 create or replace function events.history(
-    topic text,
+    topics text[],
     account uuid,
     after pg_snapshot,
     until pg_snapshot,
@@ -17,10 +17,10 @@ as $$
             select coalesce(jsonb_agg(events.told(e) order by e.number), '[]') from (
                 select * from (
                     select * from events.event e
-                    where e.topic = history.topic and (history.after is null or e.xid >= pg_snapshot_xmax(history.after))
+                    where e.topic = any (history.topics) and (history.after is null or e.xid >= pg_snapshot_xmax(history.after))
                     union all
                     select * from events.event e
-                    where e.topic = history.topic and e.xid = any (array(select pg_snapshot_xip(history.after)))
+                    where e.topic = any (history.topics) and e.xid = any (array(select pg_snapshot_xip(history.after)))
                 ) e
                 where e.number > history.number
                 and (e.audience is null or history.account = any (e.audience))
@@ -29,4 +29,4 @@ as $$
                 order by e.number limit history.most
             ) e))
 $$;
-grant execute on function events.history(text, uuid, pg_snapshot, pg_snapshot, bigint, integer) to gather_events, gather_realtime;
+grant execute on function events.history(text[], uuid, pg_snapshot, pg_snapshot, bigint, integer) to gather_events, gather_realtime;

@@ -36,6 +36,11 @@ begin
     if not found then
         return null;
     end if;
+    insert into webhooks.attempt_count (result) values (case
+        when arrived then 'delivered'
+        when end_attempt.status = 410 then 'gone'
+        when end_attempt.status is not null then 'refused'
+        else 'unanswered' end);
     if arrived then
         update webhooks.webhook h set failing_since = null, failures = 0, retry_at = null
         where h.id = w.id and h.failures > 0;

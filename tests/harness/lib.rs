@@ -2,6 +2,7 @@
 //! the real components.
 
 pub mod agents;
+pub mod clients;
 mod components;
 mod database;
 pub mod errands;

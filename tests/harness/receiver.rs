@@ -1,5 +1,6 @@
 //! Receivers of webhooks, over real sockets: they answer as they are told, or do not.
 
+use crate::{Database, component_file};
 use anyhow::{Context, Result, bail};
 use std::{
     collections::BTreeMap,
@@ -24,13 +25,19 @@ pub enum Answer {
     Reset,
     /// Answers with a body that has no end.
     Endless,
+    /// Answers with a body that has 1 GB, and says so.
+    Huge,
     /// Answers something that is no HTTP.
     Garbage,
+    /// Answers 200 with bytes that are no text.
+    Binary,
 }
 
 /// A request that came whole.
 #[derive(Debug, Clone)]
 pub struct Taken {
+    /// The time at which its first byte was here.
+    pub at: Instant,
     /// By lower-case name.
     pub headers: BTreeMap<String, String>,
     /// As it came.
@@ -51,6 +58,47 @@ impl Answer {
     pub fn status(status: u16) -> Self {
         Self::Status(status, String::new())
     }
+}
+
+/// An answer of a receiver that takes nothing, another one for each number.
+#[must_use]
+pub fn broken(number: usize) -> Answer {
+    match number % 6 {
+        0 => Answer::Silence,
+        1 => Answer::Reset,
+        2 => Answer::status(500),
+        3 => Answer::Huge,
+        4 => Answer::Status(301, "location: https://example.org/\r\n".to_owned()),
+        _ => Answer::Garbage,
+    }
+}
+
+/// The manifest of a worker that sends to receivers, so many at a time, and compiles nothing else.
+#[must_use]
+pub fn only_deliveries(database: &Database, places: usize) -> String {
+    let source = component_file("webhook-delivery");
+    let port = database.admin.port().unwrap_or(5432);
+    format!(
+        r#"
+spin_manifest_version = 2
+[application]
+name = "deliveries"
+[variables]
+webhook_key = {{ required = true, secret = true }}
+webhook_delivery_database_url = {{ required = true, secret = true }}
+[component.webhook-delivery]
+source = {source:?}
+allowed_outbound_hosts = ["postgres://127.0.0.1:{port}", "http://*:*"]
+[component.webhook-delivery.variables]
+database_url = "{{{{ webhook_delivery_database_url }}}}"
+webhook_key = "{{{{ webhook_key }}}}"
+[component.webhook-delivery.tool.gather]
+role = "gather_webhook_delivery"
+public_only = true
+concurrency = {places}
+job = {{ attempts = 100, own_places = true }}
+"#
+    )
 }
 
 impl Receiver {
@@ -81,6 +129,13 @@ impl Receiver {
     pub fn taken(&self) -> Vec<Taken> {
         let taken = self.taken.lock();
         taken.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The number of requests that came so far.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let taken = self.taken.lock();
+        taken.unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Waits until so many requests have come, and answers them.
@@ -134,6 +189,18 @@ async fn serve(
                 socket.write_all(&[b'x'; 4096]).await?;
             }
         }
+        Answer::Huge => {
+            let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";
+            socket.write_all(head).await?;
+            for _ in 0..1_000 {
+                socket.write_all(&vec![b'x'; 1_000_000]).await?;
+            }
+        }
+        Answer::Binary => {
+            socket
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n\xff\0a\x1b[\xc3b\n\xf0")
+                .await?;
+        }
         Answer::Garbage => socket.write_all(b"220 mail.example ESMTP\r\n").await?,
     }
     Ok(())
@@ -141,6 +208,8 @@ async fn serve(
 
 async fn read(socket: &mut TcpStream) -> Result<Taken> {
     let mut bytes = Vec::new();
+    socket.readable().await?;
+    let at = Instant::now();
     let end = loop {
         if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
             break at + 4;
@@ -163,5 +232,5 @@ async fn read(socket: &mut TcpStream) -> Result<Taken> {
             bail!("no whole body");
         }
     }
-    Ok(Taken { headers, body })
+    Ok(Taken { at, headers, body })
 }

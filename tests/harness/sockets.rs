@@ -197,20 +197,7 @@ impl Gateway {
     /// # Errors
     /// It does not come up.
     pub async fn start(server: &Server, arguments: &[&str]) -> Result<Self> {
-        Self::at(server, free_address()?, arguments).await
-    }
-
-    /// Starts it again at its address, after [`Gateway::kill`].
-    ///
-    /// # Errors
-    /// It does not come up.
-    pub async fn again(self, server: &Server) -> Result<Self> {
-        let address = self.url.trim_start_matches("http://").parse()?;
-        drop(self);
-        Self::at(server, address, &[]).await
-    }
-
-    async fn at(server: &Server, address: SocketAddr, arguments: &[&str]) -> Result<Self> {
+        let address = free_address()?;
         let state = tempfile::tempdir()?;
         let child = Command::new(crate::command()?)
             .arg("realtime")

@@ -50,6 +50,7 @@ fn arrows_point_one_way() -> Result<()> {
             "realtime" => &["client-address", "position"],
             "host" => &["outgoing", "wasm"],
             "guest" => &["client-address", "strict-json"],
+            "outgoing" => &["public-address"],
             "skill" => &["strict-json"],
             "principal" => &["guest"],
             "identity" | "people" | "accounts" => {
@@ -61,7 +62,14 @@ fn arrows_point_one_way() -> Result<()> {
                 .iter()
                 .any(|f| path.contains(f)) =>
             {
-                &["guest", "markdown", "position", "strict-json", "webhook"]
+                &[
+                    "guest",
+                    "markdown",
+                    "position",
+                    "public-address",
+                    "strict-json",
+                    "webhook",
+                ]
             }
             _ => &[],
         };

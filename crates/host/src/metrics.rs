@@ -5,10 +5,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use http_body_util::Full;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector,
+    CounterVec, Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder, core::Collector, proto::MetricFamily,
 };
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 /// Latency buckets in seconds: from a warm function to its deadline.
 const BUCKETS: [f64; 14] = [
@@ -45,6 +48,23 @@ pub struct Metrics {
     pub jobs: HistogramVec,
     /// Jobs that run at the moment by kind.
     pub jobs_running: IntGaugeVec,
+    /// What the database said last.
+    measured: Mutex<Vec<MetricFamily>>,
+}
+
+/// A number that only the database knows.
+#[derive(Debug, Clone)]
+pub struct Measure {
+    /// The metric's name.
+    pub name: String,
+    /// The metric's description.
+    pub help: String,
+    /// Whether the number only grows.
+    pub counts: bool,
+    /// The label's name and value, for one of several numbers of a metric.
+    pub label: Option<(String, String)>,
+    /// The number.
+    pub number: f64,
 }
 
 impl Metrics {
@@ -104,6 +124,7 @@ impl Metrics {
             database,
             jobs,
             jobs_running,
+            measured: Mutex::default(),
         };
         metrics.register()?;
         Ok(metrics)
@@ -147,6 +168,18 @@ impl Metrics {
             .observe(duration.as_secs_f64());
     }
 
+    /// Shows these numbers of the database from now on, instead of those before.
+    ///
+    /// # Errors
+    /// A name that no metric can have.
+    pub fn measured(&self, measures: &[Measure]) -> Result<()> {
+        let metrics = measures.chunk_by(|one, next| one.name == next.name);
+        let families: Vec<_> = metrics.map(families).collect::<Result<_>>()?;
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        *measured = families.concat();
+        Ok(())
+    }
+
     /// The answer to `GET /metrics`, with what others in this process count.
     #[must_use]
     pub fn response(&self, more: &[u8]) -> Response<Full<Bytes>> {
@@ -163,11 +196,42 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
         let mut text = Vec::new();
-        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+        let mut families = self.registry.gather();
+        let measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        families.extend(measured.iter().cloned());
+        drop(measured);
+        if let Err(error) = TextEncoder::new().encode(&families, &mut text) {
             tracing::error!(%error, "cannot render the metrics");
         }
         text
     }
+}
+
+/// One metric with its numbers.
+fn families(measures: &[Measure]) -> Result<Vec<MetricFamily>> {
+    let Some(first) = measures.first() else {
+        return Ok(Vec::new());
+    };
+    let options = Opts::new(&first.name, &first.help);
+    let label: Vec<_> = first.label.iter().map(|(name, _)| name.as_str()).collect();
+    let value = |measure: &Measure| measure.label.clone().map(|(_, value)| value);
+    if first.counts {
+        let counter = CounterVec::new(options, &label)?;
+        for measure in measures {
+            let values: Vec<_> = value(measure).into_iter().collect();
+            let counter = counter.get_metric_with_label_values(&values)?;
+            counter.inc_by(measure.number.max(0.0));
+        }
+        return Ok(counter.collect());
+    }
+    let gauge = GaugeVec::new(options, &label)?;
+    for measure in measures {
+        let values: Vec<_> = value(measure).into_iter().collect();
+        gauge
+            .get_metric_with_label_values(&values)?
+            .set(measure.number);
+    }
+    Ok(gauge.collect())
 }
 
 fn histogram(name: &str, help: &str, buckets: &[f64], labels: &[&str]) -> Result<HistogramVec> {
@@ -187,4 +251,42 @@ fn status_text(status: u16, buffer: &mut [u8; 3]) -> &str {
     let digit = |value: u16| b'0' + u8::try_from(value % 10).unwrap_or(0);
     *buffer = [digit(status / 100), digit(status / 10), digit(status)];
     std::str::from_utf8(buffer).unwrap_or("000")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_database_says_is_shown_until_it_says_something_else() {
+        let metrics = Metrics::new().unwrap();
+        let measure = |name: &str, counts, label: Option<&str>, number| Measure {
+            name: name.to_owned(),
+            help: "Help.".to_owned(),
+            counts,
+            label: label.map(|value| ("result".to_owned(), value.to_owned())),
+            number,
+        };
+        let all = [
+            measure("attempts_total", true, Some("delivered"), 3.0),
+            measure("attempts_total", true, Some("refused"), 1.0),
+            measure("oldest_seconds", false, None, 1.5),
+        ];
+        metrics.measured(&all).unwrap();
+        let text = String::from_utf8(metrics.render()).unwrap();
+        for line in [
+            "# TYPE attempts_total counter",
+            "attempts_total{result=\"delivered\"} 3",
+            "attempts_total{result=\"refused\"} 1",
+            "# TYPE oldest_seconds gauge",
+            "oldest_seconds 1.5",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line} in {text}");
+        }
+        metrics.measured(&[]).unwrap();
+        let text = String::from_utf8(metrics.render()).unwrap();
+        assert!(!text.contains("oldest_seconds"), "{text}");
+        let bad = measure("no name", false, None, 0.0);
+        assert!(metrics.measured(&[bad]).is_err());
+    }
 }

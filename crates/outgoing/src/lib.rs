@@ -7,7 +7,7 @@
 
 mod address;
 
-pub use address::{Resolve, is_public};
+pub use address::Resolve;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -15,6 +15,7 @@ use http::{HeaderName, Request, Response, Uri, header, uri};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited, combinators::UnsyncBoxBody};
 use hyper_util::rt::TokioIo;
+use public_address::is_public;
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, task::AbortHandle, task::JoinHandle, time::timeout};
 use tokio_rustls::TlsConnector;

@@ -1,11 +1,11 @@
 //! What a socket and an event stream have in common: a signed-in reader, its topics, and how both end.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use position::Position;
+use position::{Position, Snapshot};
 use sqlx::postgres::PgPool;
 use tokio::sync::{broadcast, mpsc};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use crate::Gateway;
 use crate::database::{self, insist};
 use crate::frames::{Close, FromServer};
 use crate::hub::{Frame, Listener, Seen, Told, position_within, wants};
-use crate::outbox::{Read, now};
+use crate::outbox::{Event, Read, now};
 use crate::session::{Credential, Ended, Session};
 
 /// Events of one page of history.
@@ -31,14 +31,14 @@ pub trait Out {
 /// A topic's event types that are asked for; all where `None`.
 pub type Types = Option<Arc<[String]>>;
 
-/// Topics that are begun together. A stream's reader keeps one position for all of them, so while it is shown the
-/// history of one after the other it is given none, and in the end the one where the first of them was.
-struct Beginning<'a> {
-    types: Types,
-    since: Option<&'a str>,
-    left: usize,
-    several: bool,
-    first: Option<Seen>,
+/// Where a reader's history begins.
+enum Start {
+    /// It has none: the reader asks only for what comes.
+    Here,
+    /// After a position.
+    After(Position),
+    /// The position is not kept any more; this is the oldest one that is.
+    Gone(String),
 }
 
 /// A signed-in reader.
@@ -49,7 +49,7 @@ pub struct Feed {
     pub listener: Arc<Listener>,
     pub queue: mpsc::Receiver<Told>,
     pub ended: broadcast::Receiver<Arc<Ended>>,
-    topics: HashMap<Arc<str>, Types>,
+    topics: HashSet<Arc<str>>,
     /// Whom the account has blocked; not known before its first topic.
     shunned: Option<HashSet<Uuid>>,
     /// The last change of the account that was looked at.
@@ -67,7 +67,7 @@ impl Feed {
             session,
             listener,
             queue,
-            topics: HashMap::new(),
+            topics: HashSet::new(),
             shunned: None,
             change: None,
         }
@@ -84,7 +84,7 @@ impl Feed {
         Duration::from_secs(end).saturating_sub(now)
     }
 
-    /// Begins to read topics, each after its history since a position.
+    /// Begins to read topics, after their history since a position.
     pub async fn subscribe(
         &mut self,
         topics: Vec<String>,
@@ -92,106 +92,86 @@ impl Feed {
         since: Option<&str>,
         out: &mut impl Out,
     ) -> Result<(), Close> {
-        let own = format!("account:{}", self.session.account);
-        let named: Vec<String> = topics
-            .into_iter()
-            .map(|topic| {
-                if topic == "account:me" {
-                    own.clone()
-                } else {
-                    topic
-                }
-            })
-            .collect();
         let room = self.gateway.limits.topics.saturating_sub(self.topics.len());
-        if named.len() > room {
+        if topics.len() > room {
             return refuse(out, "too-many-topics").await;
         }
+        let own = format!("account:{}", self.session.account);
+        let named = topics.iter().map(|topic| match topic.as_str() {
+            "account:me" => own.as_str().into(),
+            topic => topic.into(),
+        });
+        let mut topics: Vec<Arc<str>> = named.collect();
         if self.shunned.is_none() {
             self.read_blocks().await?;
         }
-        let Ok(readable) = self.readable(&named).await else {
+        // A right that ends is told by the queue, so it is asked for when the queue has begun.
+        let Some(seen) = self.join(&topics, types.as_ref()).await else {
             return refuse(out, "database-unavailable").await;
         };
-        let (allowed, denied): (Vec<_>, Vec<_>) = named
-            .into_iter()
-            .partition(|topic| readable.contains(topic));
-        for topic in denied {
-            tell(out, &FromServer::Denied { topic: &topic }).await?;
-        }
-        let mut beginning = Beginning {
-            types,
-            since,
-            left: allowed.len(),
-            several: allowed.len() > 1,
-            first: None,
+        let (readable, start) = match tokio::try_join!(self.readable(&topics), self.start_of(since))
+        {
+            Ok(answers) => answers,
+            Err(_) => return self.give_up(&topics, out).await,
         };
-        for topic in allowed {
-            beginning.left -= 1;
-            self.begin(topic.into(), &mut beginning, out).await?;
+        for topic in topics.extract_if(.., |topic| !readable.contains(&**topic)) {
+            self.deny(&topic, out).await?;
+        }
+        match start {
+            Start::Here => {}
+            Start::After(position) => {
+                let types = types.as_deref();
+                if !self.replay(&topics, types, position, &seen, out).await? {
+                    return self.give_up(&topics, out).await;
+                }
+            }
+            Start::Gone(oldest) => {
+                for topic in &topics {
+                    let oldest = oldest.clone();
+                    tell(out, &FromServer::Gone { topic, oldest }).await?;
+                }
+            }
+        }
+        self.tell_subscribed(&topics, &seen, out).await
+    }
+
+    /// Has the queue begin for topics, all at one point.
+    async fn join(&mut self, topics: &[Arc<str>], types: Option<&Arc<[String]>>) -> Option<Seen> {
+        let hub = &self.gateway.hub;
+        let seen = hub.subscribe(&self.listener, topics, types).await?;
+        self.topics.extend(topics.iter().cloned());
+        let subscriptions = hub.subscriptions() as i64;
+        self.gateway.metrics.subscriptions.set(subscriptions);
+        Some(seen)
+    }
+
+    async fn tell_subscribed(
+        &self,
+        topics: &[Arc<str>],
+        seen: &Seen,
+        out: &mut impl Out,
+    ) -> Result<(), Close> {
+        let position = seen.position().seal(&self.gateway.position_key);
+        for topic in topics {
+            let subscribed = FromServer::Subscribed {
+                topic,
+                position: position.clone(),
+            };
+            let frame = Frame {
+                text: subscribed.text().into(),
+                position: position.as_str().into(),
+                of: None,
+            };
+            out.send(frame).await?;
         }
         Ok(())
     }
 
-    async fn begin(
-        &mut self,
-        topic: Arc<str>,
-        beginning: &mut Beginning<'_>,
-        out: &mut impl Out,
-    ) -> Result<(), Close> {
-        let begun = self
-            .gateway
-            .hub
-            .subscribe(&self.listener, &topic, beginning.types.clone())
-            .await;
-        let Some(seen) = begun else {
-            return refuse(out, "database-unavailable").await;
+    /// Where history begins.
+    async fn start_of(&self, since: Option<&str>) -> Result<Start> {
+        let Some(since) = since else {
+            return Ok(Start::Here);
         };
-        self.gateway
-            .metrics
-            .subscriptions
-            .set(self.gateway.hub.subscriptions() as i64);
-        self.topics.insert(topic.clone(), beginning.types.clone());
-        // From here on the queue tells of rights that end; before, nothing did.
-        match self.readable(&[topic.to_string()]).await {
-            Ok(readable) if readable.is_empty() => return self.deny(&topic, out).await,
-            Ok(_) => {}
-            Err(_) => return self.give_up(&topic, out).await,
-        }
-        beginning.first.get_or_insert_with(|| seen.clone());
-        let key = self.gateway.position_key;
-        if let Some(since) = beginning.since {
-            match self.start_of(since).await {
-                Ok(Ok(start)) => self.replay(&topic, beginning, start, &seen, out).await?,
-                Ok(Err(oldest)) => {
-                    tell(
-                        out,
-                        &FromServer::Gone {
-                            topic: &topic,
-                            oldest,
-                        },
-                    )
-                    .await?;
-                }
-                Err(_) => return self.give_up(&topic, out).await,
-            }
-        }
-        let subscribed = FromServer::Subscribed {
-            topic: &topic,
-            position: seen.position().seal(&key),
-        };
-        let first = beginning.first.as_ref().filter(|_| beginning.left == 0);
-        let frame = Frame {
-            text: subscribed.text().into(),
-            position: first
-                .map_or_else(Default::default, |first| first.position().seal(&key).into()),
-            of: None,
-        };
-        out.send(frame).await
-    }
-
-    /// Where history begins; otherwise the oldest position that is left.
-    async fn start_of(&self, since: &str) -> Result<Result<Position, String>> {
         let key = &self.gateway.position_key;
         let (now, _) = now(&self.gateway.pool).await?;
         let position = Position::open(key, since)
@@ -199,21 +179,25 @@ impl Feed {
         let oldest = || Position {
             epoch: now.epoch,
             at_ms: now.kept_since,
-            after: position::Snapshot::before_all(),
+            after: Snapshot::before_all(),
             within: None,
         };
-        Ok(position.ok_or_else(|| oldest().seal(key)))
+        Ok(match position {
+            Some(position) => Start::After(position),
+            None => Start::Gone(oldest().seal(key)),
+        })
     }
 
-    /// Sends what happened between a position and the point where the queue begins.
+    /// Sends what happened between a position and the point where the queue begins. `false` if the database did not
+    /// tell all of it.
     async fn replay(
-        &mut self,
-        topic: &Arc<str>,
-        beginning: &Beginning<'_>,
+        &self,
+        topics: &[Arc<str>],
+        types: Option<&[String]>,
         start: Position,
         seen: &Seen,
         out: &mut impl Out,
-    ) -> Result<(), Close> {
+    ) -> Result<bool, Close> {
         // First the rest of the batch that the reader had begun, then from its end to where the queue begins.
         let mut steps = Vec::new();
         let mut from = start.after;
@@ -222,33 +206,18 @@ impl Feed {
             from = batch.until;
         }
         steps.push((from, seen.snapshot.clone(), -1));
+        let key = &self.gateway.position_key;
         for (after, until, mut number) in steps {
             loop {
-                let query = sqlx::query_scalar::<_, String>(
-                    "select events.history($1, $2, $3::text::pg_snapshot, $4::text::pg_snapshot, $5, $6)::text",
-                )
-                .bind(&**topic)
-                .bind(self.session.account)
-                .bind(after.to_string())
-                .bind(until.to_string())
-                .bind(number)
-                .bind(PAGE);
-                let page = database::one(&self.gateway.pool, query).await;
-                let Ok((_, _, events)) = page.and_then(|json| Read::parse(&json)) else {
-                    return self.give_up(topic, out).await;
+                let Ok(events) = self.page(topics, &after, &until, number).await else {
+                    return Ok(false);
                 };
                 let full = events.len() == PAGE as usize;
                 number = events.last().map_or(number, |last| last.number);
                 for event in events {
-                    if event.kind != "access.changed"
-                        && wants(beginning.types.as_deref(), &event.kind)
-                    {
+                    if event.access_changed().is_none() && wants(types, &event.kind) {
                         let position = position_within(&seen.at(&after), &until, event.number);
-                        let mut frame = event.frame(&position.seal(&self.gateway.position_key));
-                        if beginning.several {
-                            frame.position = Default::default();
-                        }
-                        out.send(frame).await?;
+                        out.send(event.frame(&position.seal(key))).await?;
                     }
                 }
                 if !full {
@@ -256,12 +225,34 @@ impl Feed {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Ends a subscription that could not be begun.
-    async fn give_up(&mut self, topic: &Arc<str>, out: &mut impl Out) -> Result<(), Close> {
-        self.unsubscribe(topic);
+    /// The events of topics between two snapshots after a number, one page of them.
+    async fn page(
+        &self,
+        topics: &[Arc<str>],
+        after: &Snapshot,
+        until: &Snapshot,
+        number: i64,
+    ) -> Result<Vec<Event>> {
+        let query = sqlx::query_scalar::<_, String>(
+            "select events.history($1, $2, $3::text::pg_snapshot, $4::text::pg_snapshot, $5, $6)::text",
+        )
+        .bind(names(topics))
+        .bind(self.session.account)
+        .bind(after.to_string())
+        .bind(until.to_string())
+        .bind(number)
+        .bind(PAGE);
+        let json = database::one(&self.gateway.pool, query).await?;
+        let (_, _, events) = Read::parse(&json)?;
+        Ok(events)
+    }
+
+    /// Ends subscriptions that could not be begun.
+    async fn give_up(&mut self, topics: &[Arc<str>], out: &mut impl Out) -> Result<(), Close> {
+        topics.iter().for_each(|topic| self.unsubscribe(topic));
         refuse(out, "database-unavailable").await
     }
 
@@ -273,12 +264,12 @@ impl Feed {
 
     /// Whether the reader reads a topic, and so may.
     pub fn reads(&self, topic: &str) -> bool {
-        self.topics.contains_key(topic)
+        self.topics.contains(topic)
     }
 
     /// The topics that are read.
     pub fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.topics.keys()
+        self.topics.iter()
     }
 
     /// Sends what the queue gave.
@@ -313,8 +304,8 @@ impl Feed {
         match self.gateway.functions.session(&self.credential).await {
             Ok(Some(session)) if session.account == self.session.account => {
                 self.change = change;
-                let all = self.topics.keys().map(ToString::to_string).collect();
-                self.recheck(all, out).await
+                let all: Vec<_> = self.topics.iter().cloned().collect();
+                self.recheck(&all, out).await
             }
             Ok(_) => Err(Close::NotSignedIn),
             // It is looked at again with the next news.
@@ -324,12 +315,12 @@ impl Feed {
 
     /// Ends the subscriptions that the account has no right to. Until the database says which those are, nothing more
     /// is told; and nobody is told to have lost a right because the database was gone.
-    async fn recheck(&mut self, topics: Vec<String>, out: &mut impl Out) -> Result<(), Close> {
-        let readable = insist(|| self.readable(&topics)).await;
+    async fn recheck(&mut self, topics: &[Arc<str>], out: &mut impl Out) -> Result<(), Close> {
+        let readable = insist(|| self.readable(topics)).await;
         let readable = readable.map_err(|_| Close::Unavailable)?;
         for topic in topics {
-            if self.reads(&topic) && !readable.contains(&topic) {
-                self.deny(&topic, out).await?;
+            if self.reads(topic) && !readable.contains(&**topic) {
+                self.deny(topic, out).await?;
             }
         }
         Ok(())
@@ -340,10 +331,11 @@ impl Feed {
         tell(out, &FromServer::Denied { topic }).await
     }
 
-    async fn readable(&self, topics: &[String]) -> Result<Vec<String>> {
+    async fn readable(&self, topics: &[Arc<str>]) -> Result<HashSet<String>> {
         let query = sqlx::query_scalar("select t from events.readable($1, $2) t");
-        let query = query.bind(self.session.account).bind(topics);
-        database::all(&self.gateway.pool, query).await
+        let query = query.bind(self.session.account).bind(names(topics));
+        let readable = database::all(&self.gateway.pool, query).await?;
+        Ok(readable.into_iter().collect())
     }
 
     /// Finds out whose words and doing the reader does not want to see.
@@ -359,6 +351,11 @@ impl Feed {
     }
 }
 
+/// The names of topics, as the database takes them.
+fn names(topics: &[Arc<str>]) -> Vec<&str> {
+    topics.iter().map(|topic| &**topic).collect()
+}
+
 /// The accounts that an account has blocked or muted.
 pub async fn shunned(pool: &PgPool, account: Uuid) -> Result<HashSet<Uuid>> {
     let query = sqlx::query_scalar("select events.shunned($1)").bind(account);
@@ -368,7 +365,7 @@ pub async fn shunned(pool: &PgPool, account: Uuid) -> Result<HashSet<Uuid>> {
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        for topic in self.topics.keys() {
+        for topic in self.topics.iter() {
             self.gateway.hub.unsubscribe(&self.listener, topic);
         }
         self.gateway.hub.leave(&self.listener);

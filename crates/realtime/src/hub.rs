@@ -170,13 +170,13 @@ impl Hub {
         }
     }
 
-    /// Begins a subscription: everything after the answered point comes by the queue, nothing before it.
+    /// Begins subscriptions: everything after the answered point comes by the queue, nothing before it.
     /// `None` while the outbox has not been read yet.
     pub async fn subscribe(
         &self,
         listener: &Arc<Listener>,
-        topic: &Arc<str>,
-        types: Option<Arc<[String]>>,
+        topics: &[Arc<str>],
+        types: Option<&Arc<[String]>>,
     ) -> Option<Seen> {
         for _ in 0..FIRST_LOOK_TRIES {
             if self.lock().seen.is_some() {
@@ -187,12 +187,14 @@ impl Hub {
         let _between = self.handing_out.read().await;
         let mut inner = self.lock();
         let seen = inner.seen.clone()?;
-        let subscription = Subscription {
-            listener: listener.clone(),
-            types,
-        };
-        let of_topic = inner.topics.entry(topic.clone()).or_default();
-        of_topic.insert(listener.id, subscription);
+        for topic in topics {
+            let subscription = Subscription {
+                listener: listener.clone(),
+                types: types.cloned(),
+            };
+            let of_topic = inner.topics.entry(topic.clone()).or_default();
+            of_topic.insert(listener.id, subscription);
+        }
         Some(seen)
     }
 

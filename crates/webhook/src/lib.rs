@@ -89,9 +89,20 @@ impl Secret {
     /// Whether `tag`, in hexadecimal digits, is the HMAC-SHA-256 of a body under this secret's text, as GitHub signs.
     #[must_use]
     pub fn verifies_hex(&self, tag: &str, body: &[u8]) -> bool {
+        from_hex(tag).is_some_and(|tag| self.has_tagged(&tag, body))
+    }
+
+    /// Whether `tag`, in base64, is the HMAC-SHA-256 of a body under this secret's text.
+    #[must_use]
+    pub fn verifies_base64(&self, tag: &str, body: &[u8]) -> bool {
+        let tag = STANDARD.decode(tag).ok();
+        tag.is_some_and(|tag| self.has_tagged(&tag, body))
+    }
+
+    fn has_tagged(&self, tag: &[u8], body: &[u8]) -> bool {
         let mut mac = keyed(self.text().as_bytes());
         mac.update(body);
-        from_hex(tag).is_some_and(|tag| mac.verify_slice(&tag).is_ok())
+        mac.verify_slice(tag).is_ok()
     }
 
     /// Whether `text` is this secret, found out in constant time.
@@ -193,6 +204,20 @@ mod tests {
         assert!(!secret.verifies("m", "1000", &old, b"x", 1000));
         assert!(!secret.verifies("m", "1000", "", b"x", 1000));
         assert_ne!(secret.text(), Secret::of_hook(&[1; 32], Uuid::nil()).text());
+    }
+
+    #[test]
+    fn a_tag_counts_in_either_writing() {
+        let secret = Secret::of_hook(&[1; 32], Uuid::nil());
+        let mut mac = keyed(secret.text().as_bytes());
+        mac.update(b"x");
+        let tag = mac.finalize().into_bytes();
+        let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(secret.verifies_hex(&hex, b"x") && !secret.verifies_hex(&hex, b"y"));
+        let base64 = STANDARD.encode(tag);
+        assert!(secret.verifies_base64(&base64, b"x") && !secret.verifies_base64(&base64, b"y"));
+        assert!(!secret.verifies_base64(&hex, b"x") && !secret.verifies_hex(&base64, b"x"));
+        assert!(!secret.verifies_base64("", b"x") && !secret.verifies_base64(&base64[1..], b"x"));
     }
 
     #[test]

@@ -128,7 +128,7 @@ pub async fn history(
     let batch: Batched = db
         .one(
             "select h -> 'until' as until, h -> 'events' as events
-             from history($1, $2, $3::text::pg_snapshot, $4::text::pg_snapshot, $5, $6) h",
+             from history(array[$1], $2, $3::text::pg_snapshot, $4::text::pg_snapshot, $5, $6) h",
             args![
                 topic,
                 caller.id,

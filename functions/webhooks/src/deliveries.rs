@@ -11,6 +11,8 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::input::receiver;
+
 /// One event on its way to one webhook.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Delivery {
@@ -67,6 +69,11 @@ pub struct DeliveryFilter {
     #[garde(skip)]
     #[param(inline)]
     state: Option<DeliveryState>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    url: String,
 }
 
 #[derive(Deserialize)]
@@ -174,10 +181,20 @@ pub async fn redeliver(db: Db, caller: Caller, Path(delivery): Path<Uuid>) -> Re
         (status = 202, body = Delivery),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`webhook-disabled`"),
+        (status = 422, description = "`invalid-input`: the webhook's address is in a private network"),
     ),
     security(("token" = [])), extensions(("x-rate-limit" = json!("strict")))
 )]
 pub async fn test(db: Db, caller: Caller, Path(webhook): Path<Uuid>) -> Result<Response> {
+    let target: Option<Target> = db
+        .optional(
+            "select url from webhook where owner_id = $1 and id = $2",
+            args![caller.id, webhook],
+        )
+        .await?;
+    let target = target.ok_or_else(|| Problem::not_found("webhook"))?;
+    // The operator may vouch for fewer hosts than when the webhook was made.
+    receiver(&target.url).await?;
     let put: Put = db
         .one(
             "select webhooks.test_webhook($1, $2) as id",

@@ -5,6 +5,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::input::is_word;
+
 /// The largest content of an event: it has to fit into a frame of a socket with all that belongs to it.
 pub const MAX_PAYLOAD_BYTES: usize = 48 << 10;
 /// The longest text in a shape.
@@ -192,8 +194,6 @@ impl<T: DeserializeOwned> With<T> {
 /// The type of the event that a kind becomes: `pull_request` is `github.pull-request`. What is no name is `github.other`.
 pub fn event_type(kind: &str) -> String {
     let name = kind.replace('_', "-");
-    let is_word =
-        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
     if name.len() <= 80 && name.split('-').all(is_word) {
         format!("github.{name}")
     } else {
@@ -284,6 +284,7 @@ mod tests {
             ("push", "github.push"),
             ("pull_request", "github.pull-request"),
             ("workflow_run", "github.workflow-run"),
+            ("projects_v2_item", "github.projects-v2-item"),
             ("", "github.other"),
             ("x y", "github.other"),
             ("_a", "github.other"),

@@ -13,13 +13,16 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use webhook::{Secret, hook_token};
 
+use crate::input::source_name;
+
 /// An address that others send to. Each accepted request becomes an event on the topic `hook:<id>`.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Hook {
     /// The hook's id.
     id: Uuid,
     /// The kind of sender.
-    source: Source,
+    #[schema(example = "github")]
+    source: String,
     /// The time at which the hook was made.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
@@ -28,24 +31,16 @@ pub struct Hook {
     received_at: Option<OffsetDateTime>,
 }
 
-/// The kind of sender of a hook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = HookSource)]
-pub enum Source {
-    /// A repository or an organization on GitHub; the events are `github.push`, `github.issues` and so on.
-    Github,
-    /// Any sender with the secret; the event is `hook.received`.
-    Generic,
-}
-
 /// A new hook.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewHook {
-    /// The kind of sender.
-    #[garde(skip)]
-    source: Source,
+    /// The kind of sender: `github` for a repository or an organization on GitHub, whose events are `github.push`,
+    /// `github.issues` and so on; `generic` for any sender with the secret, whose event is `hook.received`; or one that
+    /// this server's functions have added.
+    #[garde(custom(source_name))]
+    #[schema(example = "github", pattern = "^[a-z]{1,30}$")]
+    source: String,
 }
 
 /// A hook with the address and the secret for the sender.
@@ -64,23 +59,6 @@ pub struct CreatedHook {
 #[derive(Deserialize)]
 struct Made {
     id: Uuid,
-}
-
-impl Source {
-    /// Finds the kind of sender by its name in an address.
-    pub fn named(name: &str) -> Option<Self> {
-        [Self::Github, Self::Generic]
-            .into_iter()
-            .find(|source| source.name() == name)
-    }
-
-    /// The name in addresses.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Github => "github",
-            Self::Generic => "generic",
-        }
-    }
 }
 
 /// Makes an address that others can send to; their requests become events.
@@ -103,10 +81,17 @@ pub async fn create(
     let made: Made = db
         .one(
             "select webhooks.create_hook($1, $2) as id",
-            args![caller.id, new.source.name()],
+            args![caller.id, &new.source],
         )
         .await
         .on_constraint("account_active", Problem::unauthenticated())
+        .on_constraint(
+            "hook_source_fkey",
+            Problem::invalid(
+                "source",
+                "must be `github`, `generic` or a kind that this server has added",
+            ),
+        )
         .on_constraint(
             "hook_count",
             Problem::conflict(
@@ -119,7 +104,7 @@ pub async fn create(
     let token = hook_token(&key, made.id);
     let created = CreatedHook {
         hook: one(&db, &caller, made.id).await?,
-        url: format!("{public_url}/api/hooks/{}/{token}", new.source.name()),
+        url: format!("{public_url}/api/hooks/{}/{token}", new.source),
         secret: Secret::of_hook(&key, made.id).text(),
     };
     Ok(Created::at(format!("/api/hooks/{}", made.id), created))

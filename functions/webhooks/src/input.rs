@@ -1,7 +1,8 @@
 //! Addresses, topics and types of events, as clients give them.
 
 use guest::{Caller, Problem, Result, variable};
-use url::Url;
+use public_address::{is_public, is_public_name};
+use url::{Host, Url};
 
 /// The topic of an event: `<kind>:<id>`.
 pub fn topic(text: &str, _: &()) -> garde::Result {
@@ -27,13 +28,20 @@ pub fn topic(text: &str, _: &()) -> garde::Result {
 /// A type of events, or the beginning of one before `.*`.
 pub fn event_type(text: &str, _: &()) -> garde::Result {
     let name = text.strip_suffix(".*").unwrap_or(text);
-    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase());
     if text.len() <= 100 && name.split(['.', '-']).all(is_word) {
         return Ok(());
     }
     Err(garde::Error::new(
         "must be a type such as `message.created`, or `message.*`",
     ))
+}
+
+/// Whether a text is a word of a type of events: `push`, `v2`.
+pub fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 /// Topics with the caller's own in place of `account:me`.
@@ -48,7 +56,16 @@ pub fn topics(caller: &Caller, topics: Vec<String>) -> Vec<String> {
     topics
 }
 
-/// The address of a receiver: `https`, or what the operator vouches for. Names and passwords in it would be sent to nobody.
+/// The name of a kind of sender.
+pub fn source_name(text: &str, _: &()) -> garde::Result {
+    if (1..=30).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return Ok(());
+    }
+    Err(garde::Error::new("must be a name such as `github`"))
+}
+
+/// The address of a receiver: public and `https`, or what the operator vouches for. Names and passwords in it would be sent
+/// to nobody. The name of its host is not resolved here: an attempt at a delivery does so.
 pub async fn receiver(text: &str) -> Result<String> {
     let vouched_for = variable("webhook_hosts").await;
     let vouched_for = vouched_for.as_deref().unwrap_or_default();
@@ -66,6 +83,15 @@ fn parse_receiver(text: &str, vouched_for: &str) -> Result<String, &'static str>
         "https" => {}
         "http" if is_vouched_for => {}
         _ => return Err("must begin with https://"),
+    }
+    let is_public = match url.host() {
+        Some(Host::Ipv4(address)) => is_public(address.into()),
+        Some(Host::Ipv6(address)) => is_public(address.into()),
+        Some(Host::Domain(name)) => is_public_name(name),
+        None => false,
+    };
+    if !is_public && !is_vouched_for {
+        return Err("must not be in a private network, unless the operator lists its host");
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not have a name or a password in it");
@@ -106,6 +132,47 @@ mod tests {
     }
 
     #[test]
+    fn receivers_in_private_networks_are_the_listed_ones() {
+        let vouched_for = "10.1.2.3,printer.local";
+        for good in [
+            "https://10.1.2.3/",
+            "http://printer.local/x",
+            "https://8.8.8.8/",
+            "https://[2606:4700::1111]/",
+        ] {
+            assert_eq!(parse_receiver(good, vouched_for).as_deref(), Ok(good));
+        }
+        for private in [
+            "https://localhost/",
+            "https://LOCALHOST./",
+            "https://a.localhost:8443/",
+            "https://127.0.0.1/",
+            "https://127.1/",
+            "https://0x7f000001/",
+            "https://2130706433/",
+            "https://0177.0.0.1/",
+            "https://10.0.0.1/",
+            "https://192.168.1.1/",
+            "https://169.254.169.254/latest",
+            "https://0.0.0.0/",
+            "https://[::1]/",
+            "https://[::]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[fd00::1]/",
+            "https://[64:ff9b::a9fe:a9fe]/",
+            "https://metadata.google.internal/",
+            "https://postgres/",
+            "https://１２７.0.0.1/",
+        ] {
+            let refused = parse_receiver(private, vouched_for);
+            assert!(
+                refused.is_err_and(|why| why.contains("private network")),
+                "{private}"
+            );
+        }
+    }
+
+    #[test]
     fn topics_and_types_have_their_forms() {
         for good in ["account:me", "all:all", "tag:日本", "channel:0192-a"] {
             assert!(topic(good, &()).is_ok(), "{good}");
@@ -123,10 +190,18 @@ mod tests {
         ] {
             assert!(topic(bad, &()).is_err(), "{bad}");
         }
-        for good in ["message.created", "message.*", "auth.signed-in", "a"] {
+        for good in [
+            "message.created",
+            "message.*",
+            "auth.signed-in",
+            "a",
+            "github.projects-v2-item",
+        ] {
             assert!(event_type(good, &()).is_ok(), "{good}");
         }
-        for bad in ["", "*", ".*", "message*", "Message", "a..b", "a.b.", "a1"] {
+        for bad in [
+            "", "*", ".*", "message*", "Message", "a..b", "a.b.", "1a", "a.2",
+        ] {
             assert!(event_type(bad, &()).is_err(), "{bad}");
         }
     }

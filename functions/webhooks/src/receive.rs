@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use guest::{Db, Path, Problem, Result, args, read_body};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,12 +14,9 @@ use uuid::Uuid;
 use webhook::{Secret, open_hook_token};
 
 use crate::github::{self, MAX_PAYLOAD_BYTES, Shaped};
-use crate::hooks::Source;
 
-/// The largest body from GitHub.
-pub const MAX_GITHUB_BYTES: usize = 25_000_000;
-/// The largest body from anybody else.
-const MAX_GENERIC_BYTES: usize = 1 << 20;
+/// The header in which a sender may show the secret itself.
+const SECRET: &str = "x-hook-secret";
 
 /// The result of a request to a hook.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -28,17 +25,42 @@ pub struct Received {
     event: Option<Uuid>,
 }
 
-#[derive(Deserialize)]
-struct Known {
-    known: bool,
+/// The kind of sender of a hook, as `webhooks.source` has it.
+#[derive(Debug, Deserialize)]
+struct Source {
+    name: String,
+    verification: Verification,
+    signature_header: Option<String>,
+    signature_prefix: String,
+    signature_encoding: Encoding,
+    delivery_header: Option<String>,
+    max_bytes: usize,
+    names_events: bool,
 }
 
-/// A delivery that is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Verification {
+    Hmac,
+    Generic,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Encoding {
+    Hex,
+    Base64,
+}
+
+/// The content of a request that is believed.
 struct Delivery {
     /// What it is told from others by.
     ids: Vec<String>,
-    kind: String,
+    /// The event's type; `None` if the source's function names it.
+    kind: Option<String>,
     data: Value,
+    /// The content, if `data` has a part of it only.
+    whole: Option<Value>,
 }
 
 /// Accepts a request to a hook, and makes it an event on the topic `hook:<id>`.
@@ -47,11 +69,12 @@ struct Delivery {
 /// the kind, such as `github.pull-request`; its data is `{hook, kind, delivery, size_bytes, cut, payload}`, where `cut`
 /// says that parts were left out to make it fit. `generic`: with the secret in `X-Hook-Secret`, or signed according to
 /// Standard Webhooks, at most 1 MiB; the event's type is `hook.received`. Repeated deliveries are one event, identified
-/// by `X-GitHub-Delivery`, `webhook-id`, or `X-Hook-Delivery` if present.
+/// by `X-GitHub-Delivery`, `webhook-id`, or `X-Hook-Delivery` if present. Sources that this server's functions have added
+/// say themselves how they sign; the types of their events begin with `hook.` and the source's name.
 #[utoipa::path(
     post, path = "/api/hooks/{source}/{token}", tag = "hooks", operation_id = "receive",
     params(
-        ("source" = Source, Path, description = "The kind of sender"),
+        ("source" = String, Path, description = "The kind of sender, such as `github`"),
         ("token" = String, Path, description = "The secret part of the hook's address"),
     ),
     request_body(content = Object, content_type = "application/json"),
@@ -71,37 +94,36 @@ pub async fn receive(
     request: Request,
 ) -> Result<(StatusCode, Json<Received>)> {
     let not_found = || Problem::not_found("hook");
-    let source = Source::named(&source).ok_or_else(not_found)?;
     let key = crate::key().await?;
     let hook = open_hook_token(&key, &token).ok_or_else(not_found)?;
-    let found: Known = db
-        .one(
-            "select webhooks.has_hook($1, $2) as known",
-            args![hook, source.name()],
+    let source: Option<Source> = db
+        .optional(
+            "select name, verification, signature_header, signature_prefix, signature_encoding, delivery_header, max_bytes,
+                function is not null as names_events
+             from webhooks.find_hook($1, $2)",
+            args![hook, source],
         )
         .await?;
-    if !found.known {
-        return Err(not_found());
-    }
+    let source = source.ok_or_else(not_found)?;
     let secret = Secret::of_hook(&key, hook);
     let (parts, body) = request.into_parts();
-    let delivery = match source {
-        Source::Github => {
-            let body = read_body(&parts.headers, body, MAX_GITHUB_BYTES).await?;
-            of_github(&parts.headers, &secret, &body)?
-        }
-        Source::Generic => {
-            let body = read_body(&parts.headers, body, MAX_GENERIC_BYTES).await?;
-            of_anybody(&parts.headers, &secret, &body)?
-        }
-    };
-    let mut data = delivery.data;
+    let body = read_body(&parts.headers, body, source.max_bytes).await?;
+    let Delivery {
+        ids,
+        kind,
+        mut data,
+        mut whole,
+    } = source.delivery(&parts.headers, &secret, &body)?;
     data["hook"] = json!(hook);
     without_zeros(&mut data);
+    if let Some(whole) = &mut whole {
+        without_zeros(whole);
+    }
+    let headers = source.names_events.then(|| source.shown(&parts.headers));
     let received: Received = db
         .one(
-            "select webhooks.receive($1, $2, $3, $4) as event",
-            args![hook, delivery.ids, delivery.kind, data],
+            "select webhooks.receive($1, $2, $3, $4, $5, $6) as event",
+            args![hook, ids, kind, data, headers, whole],
         )
         .await?;
     Ok((StatusCode::ACCEPTED, Json(received)))
@@ -150,13 +172,101 @@ fn unsupported() -> Problem {
     )
 }
 
-fn of_github(headers: &HeaderMap, secret: &Secret, body: &[u8]) -> Result<Delivery> {
-    let tag = text(headers, "x-hub-signature-256").and_then(|tag| tag.strip_prefix("sha256="));
-    if !tag.is_some_and(|tag| secret.verifies_hex(tag, body)) {
-        return Err(refused());
+impl Source {
+    /// Believes a request, and reads its content.
+    fn delivery(&self, headers: &HeaderMap, secret: &Secret, body: &[u8]) -> Result<Delivery> {
+        if self.verification == Verification::Generic {
+            let id = self.believed(headers, secret, body)?;
+            return self.with_content(headers, body, vec![id]);
+        }
+        let header = self.signature_header.as_deref().unwrap_or_default();
+        let tag = text(headers, header).and_then(|tag| tag.strip_prefix(&self.signature_prefix));
+        let is_signed = tag.is_some_and(|tag| match self.signature_encoding {
+            Encoding::Hex => secret.verifies_hex(tag, body),
+            Encoding::Base64 => secret.verifies_base64(tag, body),
+        });
+        if !is_signed {
+            return Err(refused());
+        }
+        let delivery = match &self.delivery_header {
+            Some(name) => Some(needed(headers, name)?.to_owned()),
+            None => None,
+        };
+        if self.name == "github" {
+            return of_github(headers, delivery.unwrap_or_default(), body);
+        }
+        // The signature does not cover the id, so a repetition under another one is told by what was signed.
+        let ids = delivery.into_iter().chain([digest(&[body])]);
+        self.with_content(headers, body, ids.collect())
     }
+
+    /// The id of a request with the secret, or signed according to Standard Webhooks.
+    fn believed(&self, headers: &HeaderMap, secret: &Secret, body: &[u8]) -> Result<String> {
+        if let Some(id) = text(headers, webhook::ID) {
+            let timestamp = text(headers, webhook::TIMESTAMP).unwrap_or_default();
+            let signatures = text(headers, webhook::SIGNATURE).unwrap_or_default();
+            let now = u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default();
+            if !secret.verifies(id, timestamp, signatures, body, now) {
+                return Err(refused());
+            }
+            return needed(headers, webhook::ID).map(str::to_owned);
+        }
+        if !text(headers, SECRET).is_some_and(|text| secret.is(text)) {
+            return Err(refused());
+        }
+        match &self.delivery_header {
+            Some(name) if headers.contains_key(name) => needed(headers, name).map(str::to_owned),
+            _ => Ok(Uuid::now_v7().to_string()),
+        }
+    }
+
+    /// The content of any sender: JSON, a form or text, cut to fit an event.
+    fn with_content(&self, headers: &HeaderMap, body: &[u8], ids: Vec<String>) -> Result<Delivery> {
+        let media = media_type(headers);
+        let text = String::from_utf8_lossy(body);
+        let is_json = media == "application/json"
+            || (media.starts_with("application/") && media.ends_with("+json"));
+        let payload: Value = if is_json {
+            serde_json::from_str(&text).map_err(|error| malformed(&error))?
+        } else if media.starts_with("text/") || media == "application/x-www-form-urlencoded" {
+            Value::String(text.clone().into_owned())
+        } else {
+            return Err(unsupported());
+        };
+        let cut = payload.to_string().len() > MAX_PAYLOAD_BYTES;
+        let (payload, whole) = if cut {
+            // Whole characters of its beginning, few enough for any of them to be written with an escape.
+            let head = text.chars().take(MAX_PAYLOAD_BYTES / 6).collect();
+            (Value::String(head), self.names_events.then_some(payload))
+        } else {
+            (payload, None)
+        };
+        Ok(Delivery {
+            data: json!({
+                "content_type": media, "delivery": ids[0], "size_bytes": body.len(), "cut": cut, "payload": payload,
+            }),
+            ids,
+            kind: (self.name == "generic").then(|| "hook.received".to_owned()),
+            whole,
+        })
+    }
+
+    /// The headers that the source's function is shown: all but those that prove who sent them.
+    fn shown(&self, headers: &HeaderMap) -> Value {
+        let is_proof = |name: &HeaderName| {
+            [header::AUTHORIZATION, header::COOKIE].contains(name)
+                || [SECRET, webhook::SIGNATURE].contains(&name.as_str())
+                || self.signature_header.as_deref() == Some(name.as_str())
+        };
+        let shown = headers.iter().filter(|(name, _)| !is_proof(name));
+        shown
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+            .collect()
+    }
+}
+
+fn of_github(headers: &HeaderMap, delivery: String, body: &[u8]) -> Result<Delivery> {
     let kind = needed(headers, "x-github-event")?;
-    let delivery = needed(headers, "x-github-delivery")?;
     let whole = match media_type(headers).as_str() {
         "application/json" => String::from_utf8_lossy(body),
         "application/x-www-form-urlencoded" => {
@@ -170,61 +280,13 @@ fn of_github(headers: &HeaderMap, secret: &Secret, body: &[u8]) -> Result<Delive
     };
     let Shaped { payload, cut } = github::shape(kind, &whole).map_err(|error| malformed(&error))?;
     Ok(Delivery {
-        // The signature does not cover the id, so a repetition under another one is told by what was signed.
-        ids: vec![delivery.to_owned(), digest(&[kind.as_bytes(), body])],
-        kind: github::event_type(kind),
         data: json!({
             "kind": kind, "delivery": delivery, "size_bytes": whole.len(), "cut": cut, "payload": payload,
         }),
-    })
-}
-
-fn of_anybody(headers: &HeaderMap, secret: &Secret, body: &[u8]) -> Result<Delivery> {
-    let id = match text(headers, webhook::ID) {
-        Some(id) => {
-            let timestamp = text(headers, webhook::TIMESTAMP).unwrap_or_default();
-            let signatures = text(headers, webhook::SIGNATURE).unwrap_or_default();
-            let now = u64::try_from(OffsetDateTime::now_utc().unix_timestamp()).unwrap_or_default();
-            if !secret.verifies(id, timestamp, signatures, body, now) {
-                return Err(refused());
-            }
-            needed(headers, webhook::ID)?.to_owned()
-        }
-        None => {
-            if !text(headers, "x-hook-secret").is_some_and(|text| secret.is(text)) {
-                return Err(refused());
-            }
-            if headers.contains_key("x-hook-delivery") {
-                needed(headers, "x-hook-delivery")?.to_owned()
-            } else {
-                Uuid::now_v7().to_string()
-            }
-        }
-    };
-    let kind = media_type(headers);
-    let whole = String::from_utf8_lossy(body);
-    let is_json =
-        kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"));
-    let payload: Value = if is_json {
-        serde_json::from_str(&whole).map_err(|error| malformed(&error))?
-    } else if kind.starts_with("text/") || kind == "application/x-www-form-urlencoded" {
-        Value::String(whole.clone().into_owned())
-    } else {
-        return Err(unsupported());
-    };
-    let cut = payload.to_string().len() > MAX_PAYLOAD_BYTES;
-    let payload = if cut {
-        // Whole characters of its beginning, few enough for any of them to be written with an escape.
-        Value::String(whole.chars().take(MAX_PAYLOAD_BYTES / 6).collect())
-    } else {
-        payload
-    };
-    Ok(Delivery {
-        ids: vec![id.clone()],
-        kind: "hook.received".to_owned(),
-        data: json!({
-            "content_type": kind, "delivery": id, "size_bytes": body.len(), "cut": cut, "payload": payload,
-        }),
+        // The signature does not cover the id, so a repetition under another one is told by what was signed.
+        ids: vec![delivery, digest(&[kind.as_bytes(), body])],
+        kind: Some(github::event_type(kind)),
+        whole: None,
     })
 }
 
@@ -273,17 +335,51 @@ mod tests {
         assert_eq!(value, json!({ "ab": ["x", { "c": "" }], "n": 0 }));
     }
 
+    fn source(names_events: bool) -> Source {
+        Source {
+            name: "shop".to_owned(),
+            verification: Verification::Generic,
+            signature_header: Some("x-shop-tag".to_owned()),
+            signature_prefix: String::new(),
+            signature_encoding: Encoding::Hex,
+            delivery_header: None,
+            max_bytes: 1,
+            names_events,
+        }
+    }
+
     #[test]
     fn what_is_cut_still_fits() {
         let secret = Secret::of_hook(&[1; 32], Uuid::nil());
         let mut headers = HeaderMap::new();
-        headers.insert("x-hook-secret", secret.text().parse().unwrap());
+        headers.insert(SECRET, secret.text().parse().unwrap());
         headers.insert("content-type", "text/plain".parse().unwrap());
         let body = "\u{1}".repeat(MAX_PAYLOAD_BYTES);
-        let Ok(delivery) = of_anybody(&headers, &secret, body.as_bytes()) else {
-            panic!("refused")
-        };
-        assert_eq!(delivery.data["cut"], true);
-        assert!(delivery.data["payload"].to_string().len() <= MAX_PAYLOAD_BYTES + 2);
+        for names_events in [true, false] {
+            let delivery = source(names_events).delivery(&headers, &secret, body.as_bytes());
+            let Ok(delivery) = delivery else {
+                panic!("refused")
+            };
+            assert_eq!(delivery.data["cut"], true);
+            assert!(delivery.data["payload"].to_string().len() <= MAX_PAYLOAD_BYTES + 2);
+            let whole = delivery.whole.map(|whole| whole.as_str().map(str::len));
+            assert_eq!(whole, names_events.then_some(Some(MAX_PAYLOAD_BYTES)));
+        }
+    }
+
+    #[test]
+    fn proofs_are_not_shown() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            SECRET,
+            webhook::SIGNATURE,
+            "x-shop-tag",
+            "authorization",
+            "cookie",
+            "x-kind",
+        ] {
+            headers.insert(name, "x".parse().unwrap());
+        }
+        assert_eq!(source(true).shown(&headers), json!({ "x-kind": "x" }));
     }
 }

@@ -54,7 +54,7 @@ pub enum WebhookState {
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWebhook {
-    /// The address, with `https`. It receives a POST with `webhook-id`, `webhook-timestamp` and `webhook-signature` for each event.
+    /// The address, with `https` and a public host. It receives a POST with `webhook-id`, `webhook-timestamp` and `webhook-signature` for each event.
     #[garde(length(min = 1, max = 2000))]
     #[schema(example = "https://example.org/gather", max_length = 2000)]
     url: String,

@@ -1,10 +1,10 @@
 //! Model Context Protocol with the official clients, and by the public conformance suite.
 
 use super::protocol::{MODERN, World};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use e2e::{
+    clients::installed,
     publishing::{approved, manifest},
-    root,
 };
 use serde_json::Value;
 use std::{io::Seek, path::PathBuf};
@@ -15,49 +15,10 @@ async fn clients() -> Result<Option<PathBuf>> {
     let _machine = e2e::MACHINE.lock().await;
     static INSTALLED: OnceCell<Option<PathBuf>> = OnceCell::const_new();
     let folder = INSTALLED.get_or_try_init(async || {
-        let folder = root().join("target/mcp-clients");
-        std::fs::create_dir_all(&folder)?;
-        for file in ["package.json", "client.mjs", "client.py"] {
-            std::fs::copy(
-                root().join("tests/functions/mcp/clients").join(file),
-                folder.join(file),
-            )?;
-        }
-        let steps: [(&str, &[&str]); 3] = [
-            ("npm", &["install", "--no-audit", "--no-fund", "--silent"]),
-            ("python3", &["-m", "venv", "venv"]),
-            ("venv/bin/pip", &["install", "--quiet", "mcp==2.3.0"]),
-        ];
-        for (program, arguments) in steps {
-            let program = if program.contains('/') {
-                folder.join(program)
-            } else {
-                program.into()
-            };
-            let status = Command::new(&program)
-                .args(arguments)
-                .current_dir(&folder)
-                .status()
-                .await;
-            if !status.is_ok_and(|status| status.success()) {
-                return skip(&format!(
-                    "{} {} does not work here",
-                    program.display(),
-                    arguments.join(" ")
-                ));
-            }
-        }
-        anyhow::Ok(Some(folder))
+        let files = "tests/functions/mcp/clients";
+        installed("mcp-clients", files, &["mcp==2.3.0"]).await
     });
     Ok(folder.await?.clone())
-}
-
-fn skip<T>(why: &str) -> Result<Option<T>> {
-    if std::env::var_os("GATHER_TESTS_SKIP_NONE").is_some() {
-        bail!("nothing may be skipped: {why}");
-    }
-    eprintln!("skipped: {why}");
-    Ok(None)
 }
 
 async fn run(program: PathBuf, arguments: &[&str]) -> Result<String> {

@@ -164,6 +164,100 @@ async fn a_change_for_everybody_is_one_question_for_all_sockets() -> Result<()> 
 }
 
 #[tokio::test]
+async fn rights_are_asked_for_once_and_one_that_ends_meanwhile_is_over() -> Result<()> {
+    let server = Server::start().await?;
+    let bob = Agent::sign_in(&server, "bob", 2).await?;
+    let database = &server.database;
+    database
+        .execute(
+            "set session_replication_role = replica;
+             update identity.account set changed_at = now() - interval '1 hour';
+             create sequence public.question;
+             create table public.closed (topic text);
+             create function public.may_read(account uuid, id text) returns boolean
+             language plpgsql stable security definer as $$
+             begin
+                 perform nextval('public.question'), pg_advisory_xact_lock_shared(7);
+                 return not exists (select from public.closed where topic = id);
+             end $$;
+             insert into events.topic_kind (kind, reader) values ('test', 'public.may_read')",
+        )
+        .await?;
+    let mut gate = database.connect().await?;
+    for round in 0.. {
+        let topic = |name| format!("test:{name}-{round}");
+        let asked = "select case when is_called then last_value else 0 end from public.question";
+        let before: i64 = sqlx::query_scalar(asked).fetch_one(&mut gate).await?;
+        let mut client = Client::signed_in(&server.url, &bob).await?;
+        let shut = "select from pg_advisory_lock(7)";
+        sqlx::query(shut).execute(&mut gate).await?;
+        let topics = [topic("a"), topic("b"), topic("c")];
+        client
+            .send(&json!({ "type": "subscribe", "topics": topics }))
+            .await?;
+        let waits =
+            "select exists (select from pg_locks where locktype = 'advisory' and not granted)";
+        while !sqlx::query_scalar(waits).fetch_one(&mut gate).await? {
+            sleep(Duration::from_millis(5)).await;
+        }
+        // The question does not see this any more.
+        let end = format!(
+            "insert into public.closed values ('b-{round}');
+             select events.emit(array['{b}'], 'access.changed', '{{}}'); {}; {}",
+            emit(&topic("b"), 1),
+            emit(&topic("a"), 2),
+            b = topic("b"),
+        );
+        database.execute(&end).await?;
+        let open = "select pg_advisory_unlock(7)";
+        sqlx::query(open).execute(&mut gate).await?;
+        let mut frames = vec![client.frame().await?];
+        if frames[0]["code"] == "database-unavailable" {
+            continue; // The machine is so busy that the question took too long.
+        }
+        assert_eq!(client.told(&mut frames, 1).await?, [2]);
+        let of = |kind: &str| {
+            let found = frames.iter().filter(|frame| frame["type"] == kind);
+            found
+                .map(|frame| frame["topic"].clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of("subscribed"), topics);
+        assert_eq!(of("denied"), [topic("b")]);
+        let after: i64 = sqlx::query_scalar(asked).fetch_one(&mut gate).await?;
+        assert_eq!(after - before, 4, "once for each topic, and for the end");
+        return Ok(());
+    }
+    bail!("unreachable: the rounds have no end");
+}
+
+#[tokio::test]
+async fn a_topic_whose_history_can_not_be_told_is_not_subscribed() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let database = &server.database;
+    let mut client = Client::signed_in(&server.url, &ada).await?;
+    let start = client.subscribe("account:me", None).await?;
+    let start = start.last().context("subscribed")?["position"].clone();
+    database
+        .execute("revoke execute on function events.history from gather_realtime")
+        .await?;
+    let again = json!({ "type": "subscribe", "topics": ["account:me"], "since": start });
+    client.send(&again).await?;
+    client.send(&json!({ "type": "ping" })).await?;
+    let frames = client.until("pong").await?;
+    let kinds: Vec<_> = frames.iter().map(|frame| &frame["type"]).collect();
+    assert_eq!(kinds, ["error", "pong"]);
+    assert_eq!(frames[0]["code"], "database-unavailable");
+    database
+        .execute("grant execute on function events.history to gather_realtime")
+        .await?;
+    client.send(&again).await?;
+    client.until("subscribed").await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn strangers_are_counted_by_the_address_that_a_trusted_proxy_tells() -> Result<()> {
     let server = Server::start().await?;
     let (gateway, url) = server

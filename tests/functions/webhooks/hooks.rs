@@ -10,29 +10,28 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A hook of ada's.
-struct Hook {
-    server: Server,
-    ada: Agent,
-    id: String,
-    url: String,
-    secret: String,
+pub struct Hook {
+    pub server: Server,
+    pub ada: Agent,
+    pub id: String,
+    pub url: String,
+    pub secret: String,
 }
 
 impl Hook {
-    async fn new(source: &str) -> Result<Self> {
-        let server = Server::start().await?;
+    pub async fn new(source: &str) -> Result<Self> {
+        Self::of(Server::start().await?, source).await
+    }
+
+    pub async fn of(server: Server, source: &str) -> Result<Self> {
         let ada = Agent::sign_in(&server, "ada", 1).await?;
-        let url = format!("{}/api/hooks", server.url);
+        Self::made(server, ada, source).await
+    }
+
+    pub async fn made(server: Server, ada: Agent, source: &str) -> Result<Self> {
         let new = json!({ "source": source });
-        let made = server
-            .http
-            .post(url)
-            .bearer_auth(&ada.token)
-            .json(&new)
-            .send()
-            .await?;
-        assert_eq!(made.status(), 201);
-        let made: Value = made.json().await?;
+        let (status, made) = ada.send(&server, "POST", "/api/hooks", &new).await?;
+        assert_eq!(status, 201, "{made}");
         let text = |name: &str| made[name].as_str().map(str::to_owned).context("a text");
         Ok(Self {
             id: text("id")?,
@@ -43,7 +42,7 @@ impl Hook {
         })
     }
 
-    async fn send(&self, headers: &[(&str, String)], body: Vec<u8>) -> Result<(u16, Value)> {
+    pub async fn send(&self, headers: &[(&str, String)], body: Vec<u8>) -> Result<(u16, Value)> {
         let mut request = self.server.http.post(&self.url).body(body);
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -73,9 +72,27 @@ impl Hook {
     }
 
     /// What came in, the oldest first.
-    async fn events(&self) -> Result<Vec<Value>> {
+    pub async fn events(&self) -> Result<Vec<Value>> {
+        let (events, _) = self.events_since(None).await?;
+        Ok(events)
+    }
+
+    /// The same, however many pages they are.
+    pub async fn all_events(&self) -> Result<Vec<Value>> {
+        let (mut events, mut position) = self.events_since(None).await?;
+        loop {
+            let (more, next) = self.events_since(Some(&position)).await?;
+            if more.is_empty() {
+                return Ok(events);
+            }
+            (position, events) = (next, [events, more].concat());
+        }
+    }
+
+    async fn events_since(&self, position: Option<&str>) -> Result<(Vec<Value>, String)> {
+        let since = position.map_or(String::new(), |position| format!("&since={position}"));
         let url = format!(
-            "{}/api/events?topic=hook:{}&limit=100",
+            "{}/api/events?topic=hook:{}&limit=100{since}",
             self.server.url, self.id
         );
         let page: Value = self
@@ -87,10 +104,10 @@ impl Hook {
             .await?
             .json()
             .await?;
-        Ok(page["items"]
-            .as_array()
-            .with_context(|| page.to_string())?
-            .clone())
+        let items = page["items"].as_array();
+        let position = page["position"].as_str();
+        let page = items.cloned().zip(position.map(str::to_owned));
+        page.context("a page of events")
     }
 }
 

@@ -4,41 +4,26 @@ use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent};
 use serde_json::{Value, json};
 
-async fn call(
-    server: &Server,
-    who: &Agent,
-    method: &str,
-    path: &str,
-    body: Value,
-) -> Result<(u16, Value)> {
-    let url = format!("{}{path}", server.url);
-    let request = server.http.request(method.parse()?, url);
-    let response = request.bearer_auth(&who.token).json(&body).send().await?;
-    let status = response.status().as_u16();
-    let text = response.text().await?;
-    Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
-}
-
 #[tokio::test]
 async fn a_webhook_is_its_owners_and_shows_its_secret_once() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let bob = Agent::sign_in(&server, "bob", 2).await?;
     let new = json!({ "url": "https://a.example/x?key=1", "topics": ["account:me"], "types": ["inbox.*"] });
-    let (status, made) = call(&server, &ada, "POST", "/api/webhooks", new).await?;
+    let (status, made) = ada.send(&server, "POST", "/api/webhooks", &new).await?;
     assert_eq!(status, 201, "{made}");
     let secret = made["secret"].as_str().context("secret")?;
     assert!(secret.starts_with("whsec_"), "{made}");
     assert_eq!(made["topics"], json!([format!("account:{}", ada.id)]));
     let path = format!("/api/webhooks/{}", made["id"].as_str().context("id")?);
 
-    let (_, shown) = call(&server, &ada, "GET", &path, json!({})).await?;
+    let (_, shown) = ada.send(&server, "GET", &path, &json!({})).await?;
     assert_eq!(
         (&shown["state"], &shown["secret"]),
         (&json!("enabled"), &Value::Null)
     );
     let change = json!({ "types": [], "url": "https://b.example/" });
-    let (status, changed) = call(&server, &ada, "PATCH", &path, change).await?;
+    let (status, changed) = ada.send(&server, "PATCH", &path, &change).await?;
     assert_eq!(
         (status, &changed["types"]),
         (200, &Value::Null),
@@ -46,16 +31,20 @@ async fn a_webhook_is_its_owners_and_shows_its_secret_once() -> Result<()> {
     );
     assert_eq!(changed["url"], "https://b.example/");
 
-    let (status, rotated) =
-        call(&server, &ada, "POST", &format!("{path}/rotate"), json!({})).await?;
+    let (status, rotated) = ada
+        .send(&server, "POST", &format!("{path}/rotate"), &json!({}))
+        .await?;
     assert_eq!(status, 200, "{rotated}");
     assert_ne!(rotated["secret"], made["secret"]);
     for _ in 0..3 {
-        let (status, _) = call(&server, &ada, "POST", &format!("{path}/rotate"), json!({})).await?;
+        let (status, _) = ada
+            .send(&server, "POST", &format!("{path}/rotate"), &json!({}))
+            .await?;
         assert_eq!(status, 200);
     }
-    let (status, refused) =
-        call(&server, &ada, "POST", &format!("{path}/rotate"), json!({})).await?;
+    let (status, refused) = ada
+        .send(&server, "POST", &format!("{path}/rotate"), &json!({}))
+        .await?;
     assert_eq!(
         (status, &refused["code"]),
         (409, &json!("too-many-secrets"))
@@ -70,16 +59,20 @@ async fn a_webhook_is_its_owners_and_shows_its_secret_once() -> Result<()> {
         ("GET", format!("{path}/deliveries")),
         ("DELETE", path.clone()),
     ] {
-        let (status, problem) = call(&server, &bob, method, &path, json!({})).await?;
+        let (status, problem) = bob.send(&server, method, &path, &json!({})).await?;
         assert_eq!(
             (status, &problem["code"]),
             (404, &json!("not-found")),
             "{method} {path}"
         );
     }
-    let (_, listed) = call(&server, &bob, "GET", "/api/webhooks", json!({})).await?;
+    let (_, listed) = bob
+        .send(&server, "GET", "/api/webhooks", &json!({}))
+        .await?;
     assert_eq!(listed["items"], json!([]));
-    let (_, listed) = call(&server, &ada, "GET", "/api/webhooks", json!({})).await?;
+    let (_, listed) = ada
+        .send(&server, "GET", "/api/webhooks", &json!({}))
+        .await?;
     assert_eq!(listed["items"].as_array().map(Vec::len), Some(1));
 
     let exported = "select webhooks.export_account($1)::text";
@@ -88,7 +81,7 @@ async fn a_webhook_is_its_owners_and_shows_its_secret_once() -> Result<()> {
         .fetch_one(&mut server.database.connect().await?)
         .await?;
     assert!(exported.contains("b.example") && !exported.contains("whsec_"));
-    let (status, _) = call(&server, &ada, "DELETE", &path, json!({})).await?;
+    let (status, _) = ada.send(&server, "DELETE", &path, &json!({})).await?;
     assert_eq!(status, 204);
     let left = "select (select count(*) from events.subscription) + (select count(*) from webhooks.secret)";
     let left: i64 = sqlx::query_scalar(left)
@@ -106,6 +99,11 @@ async fn what_no_webhook_can_be_is_said() -> Result<()> {
     let of_bob = format!("account:{}", bob.id);
     for (url, topic, kind, field) in [
         ("http://a.example/", "account:me", "a.*", "url"),
+        ("https://localhost/", "account:me", "a.*", "url"),
+        ("https://127.0.0.1:8443/", "account:me", "a.*", "url"),
+        ("https://169.254.169.254/", "account:me", "a.*", "url"),
+        ("https://[::ffff:10.0.0.1]/", "account:me", "a.*", "url"),
+        ("https://2130706433/", "account:me", "a.*", "url"),
         ("https://u:p@a.example/", "account:me", "a.*", "url"),
         ("nonsense", "account:me", "a.*", "url"),
         ("https://a.example/", "account", "a.*", "topics[0]"),
@@ -114,7 +112,7 @@ async fn what_no_webhook_can_be_is_said() -> Result<()> {
         ("https://a.example/", "account:me", "*", "types[0]"),
     ] {
         let new = json!({ "url": url, "topics": [topic], "types": [kind] });
-        let (status, problem) = call(&server, &ada, "POST", "/api/webhooks", new).await?;
+        let (status, problem) = ada.send(&server, "POST", "/api/webhooks", &new).await?;
         assert_eq!(
             (status, &problem["code"]),
             (422, &json!("invalid-input")),
@@ -125,8 +123,38 @@ async fn what_no_webhook_can_be_is_said() -> Result<()> {
     }
     // Whom the operator vouches for may speak without TLS.
     let new = json!({ "url": "http://inside.example/", "topics": ["account:me"] });
-    let (status, made) = call(&server, &ada, "POST", "/api/webhooks", new.clone()).await?;
+    let (status, made) = ada.send(&server, "POST", "/api/webhooks", &new).await?;
     assert_eq!(status, 201, "{made}");
+    // A change is checked as much, and so is a test: the operator may have vouched for more hosts before.
+    let path = format!("/api/webhooks/{}", made["id"].as_str().context("id")?);
+    for url in [
+        "https://192.168.0.1/",
+        "http://a.example/",
+        "https://printer.local/",
+    ] {
+        let change = json!({ "url": url });
+        let (status, problem) = ada.send(&server, "PATCH", &path, &change).await?;
+        assert_eq!(
+            (status, &problem["errors"][0]["field"]),
+            (422, &json!("url")),
+            "{problem}"
+        );
+    }
+    let before = "update webhooks.webhook set url = 'https://former.internal/'";
+    server.database.execute(before).await?;
+    let test = format!("{path}/test");
+    let (status, problem) = ada.send(&server, "POST", &test, &json!({})).await?;
+    assert_eq!(
+        (status, &problem["errors"][0]["field"]),
+        (422, &json!("url")),
+        "{problem}"
+    );
+    assert!(
+        problem["errors"][0]["detail"]
+            .to_string()
+            .contains("private network"),
+        "{problem}"
+    );
     server
         .database
         .execute(
@@ -134,7 +162,7 @@ async fn what_no_webhook_can_be_is_said() -> Result<()> {
              select w.owner_id, w.url, w.topics, w.subscription from webhooks.webhook w, generate_series(1, 49)",
         )
         .await?;
-    let (status, problem) = call(&server, &ada, "POST", "/api/webhooks", new).await?;
+    let (status, problem) = ada.send(&server, "POST", "/api/webhooks", &new).await?;
     assert_eq!(
         (status, &problem["code"]),
         (409, &json!("too-many-webhooks"))
@@ -145,7 +173,9 @@ async fn what_no_webhook_can_be_is_said() -> Result<()> {
         .bind(ada.id)
         .execute(&mut connection)
         .await?;
-    let (_, listed) = call(&server, &ada, "GET", "/api/webhooks", json!({})).await?;
+    let (_, listed) = ada
+        .send(&server, "GET", "/api/webhooks", &json!({}))
+        .await?;
     assert_eq!(listed["items"], json!([]));
     Ok(())
 }

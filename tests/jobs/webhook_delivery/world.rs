@@ -46,19 +46,20 @@ impl World {
     }
 
     pub async fn call(&self, method: &str, path: &str, body: Value) -> Result<(u16, Value)> {
-        let url = format!("{}{path}", self.server.url);
-        let request = self.server.http.request(method.parse()?, url);
-        let request = request.bearer_auth(&self.ada.token).json(&body);
-        let response = request.send().await?;
-        let status = response.status().as_u16();
-        let text = response.text().await?;
-        Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+        self.ada.send(&self.server, method, path, &body).await
     }
 
     /// A webhook of the test's own events; its path and its secret.
     pub async fn webhook(&self, url: &str) -> Result<(String, String)> {
+        self.webhook_of(&self.ada, url).await
+    }
+
+    /// The same, of another account.
+    pub async fn webhook_of(&self, owner: &Agent, url: &str) -> Result<(String, String)> {
         let new = json!({ "url": url, "topics": ["account:me"], "types": ["test.*"] });
-        let (status, made) = self.call("POST", "/api/webhooks", new).await?;
+        let (status, made) = owner
+            .send(&self.server, "POST", "/api/webhooks", &new)
+            .await?;
         assert_eq!(status, 201, "{made}");
         let id = made["id"].as_str().context("id")?;
         let secret = made["secret"].as_str().context("secret")?;
@@ -73,6 +74,21 @@ impl World {
             .execute(&mut self.server.database.connect().await?)
             .await?;
         Ok(())
+    }
+
+    /// Waits until one of a webhook's deliveries is so.
+    pub async fn until_any(&self, webhook: &str, fits: impl Fn(&Value) -> bool) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            let deliveries = self.deliveries(webhook).await?;
+            if deliveries.iter().any(&fits) {
+                return Ok(());
+            }
+            if begin.elapsed() > LIMIT {
+                anyhow::bail!("none is so: {deliveries:#?}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     pub async fn deliveries(&self, webhook: &str) -> Result<Vec<Value>> {

@@ -16,21 +16,23 @@ use tokio::{
 /// For what has to happen. It is only ever waited for in full where it does not.
 const WAIT: Duration = Duration::from_secs(90);
 
-/// An agent called ada, by the command.
-struct User {
+/// An agent by the command.
+pub struct User {
     home: TempDir,
     url: String,
 }
 
 impl User {
     async fn register(url: &str) -> Result<Self> {
+        Self::register_as(url, "ada").await
+    }
+
+    pub async fn register_as(url: &str, name: &str) -> Result<Self> {
         let user = Self {
             home: tempfile::tempdir()?,
             url: url.to_owned(),
         };
-        let (done, _, said) = user
-            .run(&["agent", "register", "--name", "ada"], "")
-            .await?;
+        let (done, _, said) = user.run(&["agent", "register", "--name", name], "").await?;
         ensure!(done, "{said}");
         Ok(user)
     }
@@ -48,7 +50,7 @@ impl User {
     }
 
     /// Runs a command to its end: whether it succeeded, what it printed, and what it said beside.
-    async fn run(&self, arguments: &[&str], input: &str) -> Result<(bool, String, String)> {
+    pub async fn run(&self, arguments: &[&str], input: &str) -> Result<(bool, String, String)> {
         let mut child = self.gather(arguments)?.stderr(Stdio::piped()).spawn()?;
         let mut stdin = child.stdin.take().context("stdin")?;
         // A command that fails at once reads nothing.

@@ -1,6 +1,7 @@
 //! The queue, as one worker sees it: claims with the library's statements, everything else with the
 //! functions of the schema `jobs`.
 
+use crate::metrics::Measure;
 use anyhow::{Context, Result};
 use graphile_worker_database::{Database, Schema};
 use graphile_worker_queries::{
@@ -304,6 +305,26 @@ impl Queue {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Reads what only the database knows of the platform's work: see `jobs.measures`.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn measures(&self) -> Result<Vec<Measure>> {
+        type Row = (String, String, bool, Option<String>, Option<String>, f64);
+        let rows: Vec<Row> =
+            sqlx::query_as("select name, help, counts, label, value, number from jobs.measures()")
+                .fetch_all(&self.pool)
+                .await?;
+        let measure = |(name, help, counts, label, value, number): Row| Measure {
+            name,
+            help,
+            counts,
+            label: label.zip(value),
+            number,
+        };
+        Ok(rows.into_iter().map(measure).collect())
     }
 
     /// Hears of new jobs and of those that shall be cancelled.

@@ -366,6 +366,18 @@ impl Worker {
             if let Err(error) = done.await {
                 tracing::warn!(%error, "can't tidy up the queue");
             }
+            self.measure().await;
+        }
+    }
+
+    /// Shows what the database knows. While it does not answer, nothing is shown: an old number would be taken for a new one.
+    async fn measure(&self) {
+        let measured = self.queue.measures().await;
+        let shown = self
+            .metrics
+            .measured(measured.as_deref().unwrap_or_default());
+        if let Err(error) = measured.map(drop).and(shown) {
+            tracing::warn!(%error, "can't read what is measured");
         }
     }
 }

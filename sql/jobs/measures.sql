@@ -1,0 +1,10 @@
+-- What only the database knows of the platform's work, for the metrics of each worker: one row a number. Workers call it.
+create or replace function jobs.measures() returns setof jobs.measure
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+    select 'gather_queue_oldest_seconds', 'Age of the oldest job that could run and waits.', false, null, null,
+        coalesce((select greatest(0, extract(epoch from now() - run_at)) from jobs.job
+            where status = 'queued' and run_at <= now() order by run_at limit 1), 0)::double precision
+    union all select * from webhooks.measures()
+$$;
+grant execute on function jobs.measures to gather_worker;
