@@ -85,14 +85,22 @@ async fn a_backup_brings_everything_back_into_an_empty_cluster() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let (status, post) = ada
-        .send(&server, "POST", "/api/posts", &json!({ "title": "Kept", "body": "through a *disaster*" }))
+        .send(
+            &server,
+            "POST",
+            "/api/posts",
+            &json!({ "title": "Kept", "body": "through a *disaster*" }),
+        )
         .await?;
     assert_eq!(status, 201, "{post}");
     let (_, seen) = ada.get(&server, "/api/events?topic=account:me").await?;
     let position = seen["position"].as_str().context("position")?;
 
     let folder = tempfile::tempdir()?;
-    let (backup, state) = (folder.path().join("backups/one"), folder.path().join("state"));
+    let (backup, state) = (
+        folder.path().join("backups/one"),
+        folder.path().join("state"),
+    );
     let to = backup.to_str().context("path")?;
     let output = gather(&server.database.admin, &state, KEY, &["backup", to]).await?;
     assert!(output.status.success(), "{}", said(&output));
@@ -104,17 +112,35 @@ async fn a_backup_brings_everything_back_into_an_empty_cluster() -> Result<()> {
     let empty = cluster.url("gather");
     let other_key = "ff".repeat(32);
     let refused = gather(&empty, &state, &other_key, &["restore", to]).await?;
-    assert!(said(&refused).contains("another master key"), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("another master key"),
+        "{}",
+        said(&refused)
+    );
     let output = gather(&empty, &state, KEY, &["restore", to]).await?;
     assert!(output.status.success(), "{}", said(&output));
     let after = everything(&empty).await?;
     let lost: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
     let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
-    assert!(lost.is_empty() && new.is_empty(), "lost {lost:#?}, new {new:#?}");
+    assert!(
+        lost.is_empty() && new.is_empty(),
+        "lost {lost:#?}, new {new:#?}"
+    );
     let refused = gather(&empty, &state, KEY, &["restore", to]).await?;
-    assert!(said(&refused).contains("is not empty"), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("is not empty"),
+        "{}",
+        said(&refused)
+    );
 
-    serves_as_before(Database { admin: empty.clone() }, &post, position).await?;
+    serves_as_before(
+        Database {
+            admin: empty.clone(),
+        },
+        &post,
+        position,
+    )
+    .await?;
     damaged_backups_leave_nothing(&cluster, &backup, &state).await
 }
 
@@ -130,13 +156,21 @@ async fn serves_as_before(database: Database, post: &Value, position: &str) -> R
     assert_eq!((status, &found["html"]), (200, &post["html"]), "{found}");
     let since = format!("/api/events?topic=account:me&since={position}");
     let (status, gone) = ada.get(&server, &since).await?;
-    assert_eq!((status, &gone["code"]), (410, &json!("history-gone")), "{gone}");
+    assert_eq!(
+        (status, &gone["code"]),
+        (410, &json!("history-gone")),
+        "{gone}"
+    );
     let (status, kept) = ada.get(&server, "/api/events?topic=feed:all").await?;
     assert_eq!(status, 200, "{kept}");
     Ok(())
 }
 
-async fn damaged_backups_leave_nothing(cluster: &Cluster, backup: &Path, state: &Path) -> Result<()> {
+async fn damaged_backups_leave_nothing(
+    cluster: &Cluster,
+    backup: &Path,
+    state: &Path,
+) -> Result<()> {
     let data = std::fs::read_dir(backup.join("database"))?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "gz"))
@@ -148,7 +182,11 @@ async fn damaged_backups_leave_nothing(cluster: &Cluster, backup: &Path, state: 
     let target = cluster.url("second");
     let failed = gather(&target, state, KEY, &["restore", to]).await?;
     assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
-    assert!(said(&failed).contains("pg_restore failed"), "{}", said(&failed));
+    assert!(
+        said(&failed).contains("pg_restore failed"),
+        "{}",
+        said(&failed)
+    );
     let mut connection = PgConnection::connect(cluster.url("postgres").as_str()).await?;
     let left = texts(
         &mut connection,
