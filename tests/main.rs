@@ -59,6 +59,7 @@ mod functions {
         pub(crate) mod crowd;
         pub(crate) mod faults;
         pub(crate) mod gateway;
+        pub(crate) mod presence;
         pub(crate) mod rights;
     }
     pub(crate) mod search {

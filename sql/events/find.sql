@@ -1,5 +1,5 @@
--- The event that started a job, as readers are told it, by the `event` of the job's payload: so what was deleted since is
--- not in it. Null where it is not kept any more.
+-- The event that started a job, as readers are told it, by the `event` of the job's payload. Content that was deleted
+-- since is not in it. Null if the event is not kept any more.
 create or replace function events.find(event jsonb) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,7 +1,7 @@
--- What the workers do beside the jobs, now and then, one of them at a time: adds up the counters,
+-- Does the workers' maintenance, one of them at a time: adds up the counters,
 -- forgets finished jobs (`keep`; dead ones longer: `keep_dead`) ten thousand at a time, drops
 -- queues that nothing waits in, keeps the events' partitions, ends questions that nobody
--- answered in time, forgets old deliveries of webhooks, and reports how the queue does.
+-- answered in time, deletes old deliveries of webhooks, and reports the state of the queue.
 create or replace function jobs.maintain(keep interval, keep_dead interval, lease interval) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- What only the database knows of the platform's work, for the metrics of each worker: one row a number. Workers call it.
+-- The numbers about the platform's work that only the database has, one in each row, for the metrics of workers.
 create or replace function jobs.measures() returns setof jobs.measure
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -2,10 +2,11 @@
 //! the real components.
 
 pub mod agents;
-pub mod clients;
+pub mod client;
 mod components;
 mod database;
 pub mod errands;
+pub mod libraries;
 pub mod mailbox;
 pub mod people;
 pub mod publishing;

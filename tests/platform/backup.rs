@@ -40,7 +40,7 @@ async fn everything(database: &Url) -> Result<Vec<String>> {
     let tables = texts(
         &mut connection,
         "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-         where c.relkind = 'r' and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+         where c.relkind = 'r' and c.relpersistence = 'p' and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
             and format('%s.%s', n.nspname, c.relname) not in ('platform.health', 'events.dispatcher')
          order by 1",
     )
@@ -59,7 +59,6 @@ async fn everything(database: &Url) -> Result<Vec<String>> {
              union all select 'function', oid::regprocedure::text, proacl from pg_proc
              union all select 'schema', nspname::text, nspacl from pg_namespace
              union all select 'column', concat(attrelid::regclass, '.', attname), attacl from pg_attribute
-             union all select 'database', '', datacl from pg_database where datname = current_database()
              union all select 'default', concat(defaclnamespace, defaclobjtype), defaclacl from pg_default_acl
          ) o, aclexplode(o.acl) a where name !~ '^pg_toast' order by 1",
         "select concat_ws(' ', 'role', rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin,
@@ -132,6 +131,12 @@ async fn a_backup_brings_everything_back_into_an_empty_cluster() -> Result<()> {
         "{}",
         said(&refused)
     );
+
+    let mut connection = PgConnection::connect(empty.as_str()).await?;
+    let temporary =
+        "select has_database_privilege('public', current_database(), 'temporary')::text";
+    assert_eq!(texts(&mut connection, temporary).await?, ["false"]);
+    connection.close().await?;
 
     serves_as_before(
         Database {

@@ -32,7 +32,11 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 /// The metrics that the host, the gateway and the database's measures have: whole literals in their sources.
 fn metrics() -> Result<BTreeSet<String>> {
     let mut sources = vec![];
-    for folder in ["crates/host/src", "crates/realtime/src", "crates/egress/src"] {
+    for folder in [
+        "crates/host/src",
+        "crates/realtime/src",
+        "crates/egress/src",
+    ] {
         let folder = root().join(folder);
         if folder.is_dir() {
             sources.extend(files(&folder, "rs")?);
@@ -52,7 +56,11 @@ fn metrics() -> Result<BTreeSet<String>> {
 #[test]
 fn dashboards_and_alerts_name_metrics_that_exist() -> Result<()> {
     let metrics = metrics()?;
-    for file in ["grafana/gather.json", "prometheus/rules.yml", "../docs/operating.md"] {
+    for file in [
+        "grafana/gather.json",
+        "prometheus/rules.yml",
+        "../docs/operating.md",
+    ] {
         let text = fs::read_to_string(root().join("deploy").join(file))?;
         let unknown: BTreeSet<_> = words(&text)
             .map(|name| {
@@ -63,7 +71,10 @@ fn dashboards_and_alerts_name_metrics_that_exist() -> Result<()> {
             })
             .filter(|name| !metrics.contains(*name))
             .collect();
-        assert!(unknown.is_empty(), "{file}: {unknown:?} is not among {metrics:?}");
+        assert!(
+            unknown.is_empty(),
+            "{file}: {unknown:?} is not among {metrics:?}"
+        );
         assert!(words(&text).count() > 3, "{file}");
     }
     Ok(())
@@ -79,7 +90,13 @@ fn the_proxy_leads_the_gateways_paths_to_the_gateway() -> Result<()> {
     let led: BTreeSet<_> = led.split_whitespace().map(str::to_owned).collect();
     let starred = |route: &str| {
         let segments = route.split('/');
-        let starred = segments.map(|segment| if segment.starts_with(':') { "*" } else { segment });
+        let starred = segments.map(|segment| {
+            if segment.starts_with(':') {
+                "*"
+            } else {
+                segment
+            }
+        });
         starred.collect::<Vec<_>>().join("/")
     };
     let manifest = fs::read_to_string(root().join("spin.toml"))?;

@@ -5,7 +5,8 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use e2e::{
     Server,
     agents::Agent,
-    people::{PASSWORD, Person, code},
+    client::code,
+    people::{PASSWORD, Person},
     publishing::{approved, manifest},
     root,
 };
@@ -130,9 +131,7 @@ async fn furnished() -> Result<(Server, Person)> {
 }
 
 async fn page(server: &Server, admin: &Person, path: &str, query: &str) -> Result<(u16, Value)> {
-    let response = admin.get(server, &format!("{path}?{query}")).send().await?;
-    let status = response.status().as_u16();
-    Ok((status, response.json().await?))
+    admin.get(server, &format!("{path}?{query}")).await
 }
 
 /// The cursor of a list's first page.
@@ -289,11 +288,11 @@ async fn below_what_is_not_there_is_nothing() -> Result<()> {
             continue;
         }
         let path = format!("{}?{}", one.nowhere(), one.query());
-        let response = admin.get(&server, &path).send().await?;
-        assert_eq!(response.status(), 404, "{path}");
+        let response = admin.get(&server, &path).await?;
+        assert_eq!(response.0, 404, "{path}");
         if one.in_query.iter().any(|name| name == "after") {
             assert_eq!(
-                code(admin.get(&server, &path).send().await?).await?,
+                code(admin.request(&server, "GET", &path).send().await?).await?,
                 (404, "not-found".to_owned()),
                 "{path}"
             );
@@ -343,10 +342,9 @@ async fn who_gives_a_malformed_identifier_is_told_so() -> Result<()> {
                 true => bad.to_owned(),
                 false => "not-there".to_owned(),
             });
-            let request = admin.request(&server, one.method.clone(), &path);
-            let response = request.json(&json!({})).send().await?;
-            let status = response.status().as_u16();
-            let answer: Value = response.json().await?;
+            let (status, answer) = admin
+                .send(&server, one.method.as_str(), &path, &json!({}))
+                .await?;
             let detail = answer["detail"].as_str().unwrap_or_default();
             assert!(
                 status == 404 && detail.contains("must be a UUID"),
@@ -357,8 +355,7 @@ async fn who_gives_a_malformed_identifier_is_told_so() -> Result<()> {
         walked += 1;
     }
     assert!(walked >= 15, "{walked}");
-    let response = admin.get(&server, "/api/agents/%FF").send().await?;
-    let answer: Value = response.json().await?;
+    let (_, answer) = admin.get(&server, "/api/agents/%FF").await?;
     assert!(
         answer["detail"]
             .as_str()

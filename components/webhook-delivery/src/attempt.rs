@@ -11,24 +11,24 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use webhook::Secret;
 
-/// How long a receiver may take, from the connection to the head of its answer's body.
+/// The time that a receiver has, from the connection to the beginning of its answer's body.
 const LIMIT: Duration = Duration::from_secs(10);
 /// So much of an answer is read.
 const MAX_ANSWER_BYTES: usize = 1000;
 const AGENT: &str = concat!("gather-webhooks/", env!("CARGO_PKG_VERSION"));
 
-/// How it went.
+/// The outcome of an attempt.
 #[derive(Debug, Default)]
 pub struct Attempt {
-    /// None: there was no answer.
+    /// The status of the answer; `None` if there was no answer.
     pub status: Option<u16>,
     /// The head of the answer.
     pub answer: Option<String>,
-    /// Why there was no answer.
+    /// The reason why there was no answer.
     pub error: Option<String>,
-    /// How long it took.
+    /// The time that the attempt took.
     pub duration_ms: i32,
-    /// When the receiver wants to be asked again.
+    /// The time to wait before another attempt, if the receiver named one.
     pub retry_after_ms: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! The command line: what there is, with an example each.
+//! The command line: all commands, each with an example.
 
 use clap::{Parser, Subcommand};
 
@@ -27,10 +27,10 @@ use crate::{
                   gather agent register --name ada        make a key and an account for an agent"
 )]
 pub struct Cli {
-    /// The settings, where no command is named.
+    /// The settings of `gather up`, if no command is named.
     #[command(flatten)]
     pub up: Up,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Option<Command>,
 }

@@ -1,4 +1,4 @@
-//! One platform as this process runs it: its manifest, its state folder, its key and its database.
+//! A platform as this process runs it: its manifest, state folder, key and database.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ use crate::{
     serve,
 };
 
-/// Which deployment.
+/// The choice of the deployment.
 #[derive(Args, Debug, Clone)]
 pub struct DeploymentSettings {
     #[command(flatten)]
@@ -40,18 +40,18 @@ pub struct DeploymentSettings {
     pub(crate) database: DatabaseSettings,
 }
 
-/// What everything that a process runs is made from. The manifest is read once, and the key too.
+/// The basis of everything that a process runs. The manifest and the key are read once.
 pub struct Deployment {
     /// The manifest.
     pub manifest: Arc<Manifest>,
     /// The state folder.
     pub state: PathBuf,
-    /// What the secrets are derived from.
+    /// The key that the secrets are derived from.
     pub key: MasterKey,
     database: DatabaseSettings,
 }
 
-/// The given master key, or the one in the state folder, made there if need be.
+/// Loads the configured master key, or the one in the state folder, which is made there if need be.
 pub fn master_key(settings: &Key, state: &Path) -> Result<MasterKey> {
     match &settings.master_key {
         Some(key) => MasterKey::parse(key).context("GATHER_MASTER_KEY"),
@@ -105,14 +105,15 @@ impl Deployment {
         Database::find(&self.database, &self.state)
     }
 
-    /// The database that is there, with the schema of this command. One that does not answer may come back.
+    /// Finds the running database, and checks that it has the schema of this command. One that does not answer may come
+    /// back.
     pub async fn migrated_database(&self) -> Result<Url> {
         let database = self.find_database()?;
         unless_away(migrate::check(&database).await)?;
         Ok(database)
     }
 
-    /// The database that is there, if functions can work with it as it is. One that does not answer may come back.
+    /// Finds the running database, if functions can work with it as it is. One that does not answer may come back.
     pub async fn database_for_functions(&self) -> Result<Url> {
         let database = self.find_database()?;
         check_schema(&database).await?;
@@ -145,12 +146,12 @@ impl Deployment {
         Ok(variables)
     }
 
-    /// Where the functions reach the sandbox that is there.
+    /// The URL by which the functions reach the running sandbox.
     pub fn sandbox_url(&self, settings: &FunctionSettings) -> String {
         sandbox::url(settings.sandbox_url.as_deref(), &self.state)
     }
 
-    /// The manifest with an engine, for a host and a worker.
+    /// Makes the application, with one engine for a host and a worker.
     pub async fn application(
         &self,
         settings: &ComponentSettings,
@@ -167,7 +168,7 @@ impl Deployment {
         .await
     }
 
-    /// Starts a worker: within a host, or alone.
+    /// Starts a worker, within a host or alone.
     pub async fn start_worker(
         &self,
         application: Arc<Application>,
@@ -189,7 +190,7 @@ impl Deployment {
         .await
     }
 
-    /// Starts a sandbox for this platform, whose address receipts name.
+    /// Starts a sandbox for this platform. Receipts name the platform's address.
     pub async fn start_sandbox(
         &self,
         settings: &SandboxSettings,
@@ -233,7 +234,7 @@ impl Deployment {
     }
 }
 
-/// Whether functions can work with the database as it is. One that does not answer may come back.
+/// Checks that functions can work with the database as it is. One that does not answer may come back.
 pub async fn check_schema(database: &Url) -> Result<()> {
     let check = async {
         check_for_functions(database).await?;

@@ -1,4 +1,4 @@
-//! What this process reports about its machine, for the status endpoint: the functions can't see the disk.
+//! The report about this machine's disk for the status endpoint, since functions can't see the disk.
 
 use std::{
     path::PathBuf,
@@ -15,14 +15,14 @@ const LOW_BYTES: u64 = 512 << 20;
 /// The space on a file system.
 #[derive(Debug, Clone, Copy)]
 pub struct Disk {
-    /// What an ordinary user can still write.
+    /// The bytes that an ordinary user can still write.
     pub free_bytes: u64,
-    /// All of it.
+    /// The size of the file system, in bytes.
     pub total_bytes: u64,
 }
 
 impl Disk {
-    /// The file system that `path` is on.
+    /// Reads the space of the file system that `path` is on.
     pub fn of(path: &std::path::Path) -> nix::Result<Self> {
         let found = statvfs(path)?;
         #[allow(

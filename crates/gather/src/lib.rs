@@ -1,6 +1,6 @@
 //! The `gather` command: builds the functions, gives them a database, and serves them with the host.
 //!
-//! [`commands`] holds what each command does; the rest are the parts that it puts together.
+//! [`commands`] has one module for each command, which puts the parts in the other modules together.
 
 pub mod admin;
 pub mod agent;

@@ -1,4 +1,4 @@
-//! The few fields of `spin.toml` that the command needs itself: what to build, and which database roles there are.
+//! The fields of `spin.toml` that the command needs itself: builds and database roles.
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use sandbox::Right;
 
-/// Where the manifest is looked for, from the current folder upwards.
+/// The name of the manifest, which is looked for from the current folder upwards.
 pub const FILE_NAME: &str = "spin.toml";
 
 /// The database role of workers, which claim jobs; the components that they run have their own.
@@ -28,29 +28,29 @@ pub struct Manifest {
     pub path: PathBuf,
     /// The components, by id.
     pub components: Vec<Component>,
-    /// All of it, as the host takes it.
+    /// The whole manifest, as the host reads it.
     pub checked: Arc<host::Manifest>,
 }
 
-/// One component, as far as building it and giving it a database role go.
+/// A component, as far as its build and its database role go.
 #[derive(Debug, PartialEq)]
 pub struct Component {
-    /// Its id, which is its package's name too.
+    /// The component's id, which is also its package's name.
     pub id: String,
-    /// The built file, absolute; none where it is fetched from elsewhere.
+    /// The absolute path of the built file; `None` if the component is fetched.
     pub source: Option<PathBuf>,
-    /// Whether cargo builds it.
+    /// Whether cargo builds the component.
     pub built_by_cargo: bool,
-    /// The database role that it connects as.
+    /// The database role of the component.
     pub role: Option<String>,
-    /// How often its jobs are tried, if it does queued work.
+    /// The number of attempts at its jobs, if it does queued work.
     pub attempts: Option<u32>,
-    /// What it may ask of the sandbox.
+    /// The rights in the sandbox.
     pub sandbox: BTreeSet<Right>,
 }
 
 impl Manifest {
-    /// Reads the manifest at `path`, as strictly as the host will.
+    /// Reads the manifest at `path`, as strictly as the host does.
     pub fn load(path: &Path) -> Result<Self> {
         let path = std::path::absolute(path)?;
         let manifest = host::Manifest::load(&path)?;
@@ -82,14 +82,14 @@ impl Manifest {
             .filter(|component| component.built_by_cargo)
     }
 
-    /// The kinds of queued work, and how often a job of each is tried.
+    /// The kinds of queued work, with the number of attempts at a job of each.
     pub fn kinds(&self) -> impl Iterator<Item = (&str, u32)> {
         self.components
             .iter()
             .filter_map(|component| Some((component.id.as_str(), component.attempts?)))
     }
 
-    /// The components that may ask the sandbox, and for what.
+    /// The components that may use the sandbox, with their rights.
     pub fn sandbox_callers(&self) -> impl Iterator<Item = (&str, &BTreeSet<Right>)> {
         self.components
             .iter()
@@ -97,8 +97,8 @@ impl Manifest {
             .map(|component| (component.id.as_str(), &component.sandbox))
     }
 
-    /// What keys are derived for: each secret variable `<purpose>_key` that is required gets one. Those of the sandbox's
-    /// callers are derived apart.
+    /// The purposes for which keys are derived: each required secret variable `<purpose>_key` gets one. The keys of the
+    /// sandbox's callers are derived apart.
     pub fn key_purposes(&self) -> impl Iterator<Item = &str> {
         self.checked
             .variables
@@ -111,7 +111,7 @@ impl Manifest {
             })
     }
 
-    /// The components that have a database role, with its name.
+    /// The components with a database role, and its name.
     pub fn roles(&self) -> impl Iterator<Item = (&str, &str)> {
         self.components
             .iter()
@@ -145,7 +145,7 @@ impl Component {
     }
 }
 
-/// Role names go into statements that take no parameters, so they are kept plain.
+/// Checks a role's name, which goes into statements that take no parameters.
 fn check_role(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
@@ -154,7 +154,7 @@ fn check_role(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The manifest in the current folder or the nearest one above it.
+/// Finds the manifest in the current folder or the nearest folder above it.
 pub fn find() -> Result<PathBuf> {
     let start = std::env::current_dir().context("the current folder can't be read")?;
     start

@@ -25,36 +25,36 @@ use crate::{
 
 /// Connections of a sandbox to the database.
 const CONNECTIONS: u32 = 8;
-/// How long a call waits for one: less than the time that a skill has by default, which it would be blamed for.
+/// The longest wait for a connection, less than a skill's default deadline, for which the skill would be blamed.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
-/// In the state folder: the address of the sandbox within `gather up`.
+/// The name of the file in the state folder with the address of the sandbox within `gather up`.
 const ADDRESS_FILE: &str = "sandbox.address";
-/// How long a sandbox of this machine may take to answer.
+/// The time that a sandbox of this machine has to answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
-/// Where `gather sandbox` listens, unless it is told otherwise.
+/// The default address of `gather sandbox`.
 const USUAL_URL: &str = "http://127.0.0.1:3002";
 
-/// What a sandbox is started with.
+/// The options of a sandbox.
 pub struct Start<'a> {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// Says which components may ask it, and for what.
+    /// The manifest, which names the components that may use the sandbox, and their rights.
     pub manifest: &'a Manifest,
-    /// The database, as its administrator.
+    /// The address of the database, as its administrator.
     pub database: &'a Url,
-    /// What its secrets are derived from.
+    /// The key that the secrets are derived from.
     pub key: &'a MasterKey,
-    /// Folder for compiled components.
+    /// The folder for compiled components.
     pub cache_dir: PathBuf,
-    /// The command that compiles; `inspect` or `compile` is added.
+    /// The command that compiles, to which `inspect` or `compile` is added.
     pub child: Vec<OsString>,
     /// The platform's address, which receipts name.
     pub server: String,
-    /// An object store for components; none: the database.
+    /// The object store for components; `None` is the database.
     pub components: Option<&'a Url>,
-    /// Calls at the same time; none: what suits the machine.
+    /// The number of calls at the same time; `None` chooses by the machine.
     pub calls: Option<usize>,
-    /// Hosts that skills may be granted though their addresses be private.
+    /// The hosts that skills may be granted although their addresses are private.
     pub trusted_hosts: BTreeMap<String, SocketAddr>,
 }
 
@@ -97,7 +97,7 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// Writes the address down.
+    /// Writes the address to the state folder.
     pub fn make(state: &Path, address: SocketAddr) -> Result<Self> {
         let (file, address) = (state.join(ADDRESS_FILE), address.to_string());
         fs::write(&file, &address).with_context(|| format!("can't write {}", file.display()))?;
@@ -115,8 +115,8 @@ impl Drop for Announcement {
     }
 }
 
-/// Where the functions reach the sandbox: as configured, or within the `gather up` that runs over the same state folder,
-/// or where `gather sandbox` usually is.
+/// The URL by which functions reach the sandbox: the configured one, or that of the `gather up` over the same state
+/// folder, or the default of `gather sandbox`.
 pub fn url(configured: Option<&str>, state: &Path) -> String {
     let configured = configured.map(str::to_owned);
     let found = configured.or_else(|| Some(format!("http://{}", announced(state)?)));
@@ -130,7 +130,7 @@ fn announced(state: &Path) -> Option<SocketAddr> {
     Some(address)
 }
 
-/// How to run skills on this machine, sealed with this key.
+/// The options for running skills on this machine, with compiled code sealed by a key.
 pub fn runner_options(
     cache_dir: PathBuf,
     key: &MasterKey,
@@ -143,22 +143,22 @@ pub fn runner_options(
     ))
 }
 
-/// The command that compiles: this very program.
+/// The command that compiles, which is this program itself.
 pub fn own_child() -> Result<Vec<OsString>> {
     let program = std::env::current_exe().context("this program's own path")?;
     Ok(vec![program.into_os_string(), "sandbox-child".into()])
 }
 
-/// What the compiling process is asked for, on its command line.
+/// The work of the compiling process, on its command line.
 #[derive(ValueEnum, Debug, Clone, Copy)]
 pub enum ChildWork {
-    /// What a component offers and is made of.
+    /// The process inspects the component.
     Inspect,
-    /// Native code.
+    /// The process compiles the component to native code.
     Compile,
 }
 
-/// The compiling process. Ends the process where the component is refused.
+/// Runs the compiling process, and ends it with an error if the component is refused.
 pub fn child(work: ChildWork) -> Result<()> {
     let status = sandbox::child(match work {
         ChildWork::Inspect => Work::Inspect,

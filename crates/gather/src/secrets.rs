@@ -1,4 +1,4 @@
-//! The master key, and all that is derived from it.
+//! The master key, and the secrets that are derived from it.
 
 use std::{
     collections::BTreeMap,
@@ -22,13 +22,15 @@ use uuid::Uuid;
 
 use crate::manifest::Manifest;
 
-/// The master key's file in the state folder.
+/// The name of the master key's file in the state folder.
 pub const FILE_NAME: &str = "master.key";
 
-/// What the key of one-time links is derived with.
+/// The label of the key for one-time links.
 const LINK: &str = "link";
-/// What positions in the stream of events are sealed with.
+/// The label of the key that seals positions in the stream of events.
 const POSITION: &str = "position";
+/// The label of the key that authenticates clients' addresses between the platform's parts.
+const VISITOR: &str = "visitor";
 
 /// The one secret from which the functions' secrets are derived. Losing it loses the token signing keys and people's
 /// passwords.
@@ -50,7 +52,7 @@ impl MasterKey {
         })
     }
 
-    /// The key in `folder`, made there if there is none yet.
+    /// Loads the key in `folder`, which is made there if it does not exist yet.
     pub fn load_or_create(folder: &Path) -> Result<Self> {
         match Self::load(folder)? {
             Some(key) => Ok(key),
@@ -59,7 +61,7 @@ impl MasterKey {
         }
     }
 
-    /// The key in `folder`, if there is one. Refuses a file that others may read.
+    /// Reads the key in `folder`, if there is one. Refuses a file that others may read.
     pub fn load(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE_NAME);
         let mode = match fs::metadata(&path) {
@@ -83,7 +85,8 @@ impl MasterKey {
             .map(Some)
     }
 
-    /// Whoever links the finished file first wins, so that two first starts at once agree on one key.
+    /// Makes a key in `folder`. The first process to link its finished file wins, so that concurrent first starts
+    /// agree.
     fn create(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE_NAME);
         let mut draft = tempfile::NamedTempFile::new_in(folder)?;
@@ -106,7 +109,7 @@ impl MasterKey {
         hex::encode(self.derive_bytes(label))
     }
 
-    /// As [`MasterKey::derive`], as bytes.
+    /// The secret of [`MasterKey::derive`] as bytes.
     pub fn derive_bytes(&self, label: &str) -> [u8; 32] {
         let mut secret = [0; 32];
         Hkdf::<Sha256>::new(None, &self.0)
@@ -121,8 +124,8 @@ impl MasterKey {
     }
 }
 
-/// What PostgreSQL keeps of a password (SCRAM-SHA-256, RFC 5803), with a random salt. Sent instead of the password, it
-/// keeps that out of the server's log, and makes the server's own choice of a hash irrelevant.
+/// The verifier that PostgreSQL keeps of a password (SCRAM-SHA-256, RFC 5803), with a random salt. Sent instead of the
+/// password, it keeps that out of the server's log, and makes the server's own choice of a hash irrelevant.
 pub fn password_verifier(password: &str) -> String {
     postgres_protocol::password::scram_sha_256(password.as_bytes())
 }
@@ -140,28 +143,33 @@ pub fn link_token(key: &MasterKey, id: Uuid) -> String {
     BASE64_URL_SAFE_NO_PAD.encode([id.as_bytes().as_slice(), &tag].concat())
 }
 
-/// What positions in the stream of events are sealed with, for native readers; functions get it as a variable.
+/// The key that seals positions in the stream of events, for native readers. Functions get it as a variable.
 pub fn position_key(key: &MasterKey) -> [u8; 32] {
     key.derive_bytes(POSITION)
 }
 
-/// What a component of ours proves to the sandbox that it is.
+/// The key that authenticates the address of a request's client between a gateway and the functions.
+pub fn visitor_key(key: &MasterKey) -> [u8; 32] {
+    key.derive_bytes(VISITOR)
+}
+
+/// The key with which a component proves its identity to the sandbox.
 pub fn sandbox_key(key: &MasterKey, component: &str) -> String {
     key.derive(&format!("sandbox:{component}"))
 }
 
-/// What the functions are told of the platform.
+/// The settings that the functions get in the variable `platform`.
 #[derive(Debug, Clone, Copy)]
 pub struct Platform<'a> {
-    /// Where clients reach the platform.
+    /// The URL by which clients reach the platform.
     pub public_url: &'a str,
-    /// Where the functions reach the sandbox.
+    /// The URL by which the functions reach the sandbox.
     pub sandbox_url: &'a str,
-    /// Whose pages may call the API.
+    /// The origins whose pages may call the API.
     pub cors_origins: &'a str,
-    /// Networks whose word for a client's address is believed.
+    /// The networks of proxies that are trusted to name a client's address.
     pub trusted_proxies: &'a str,
-    /// Requests a minute, where they differ from the defaults.
+    /// The limits of requests in a minute that differ from the defaults.
     pub rate_limits: &'a str,
 }
 
@@ -181,7 +189,7 @@ pub fn function_variables(
         "cors_origins": platform.cors_origins,
         "trusted_proxies": platform.trusted_proxies,
         "rate_limits": platform.rate_limits,
-        "visitor_key": key.derive("visitor"),
+        "visitor_key": key.derive(VISITOR),
     });
     let mut variables = BTreeMap::from([
         (
@@ -235,7 +243,7 @@ mod tests {
     use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
     use sha2::Digest;
 
-    /// RFC 5869, appendix A: cases 1 to 3, the ones with SHA-256.
+    /// The cases of RFC 5869, appendix A, with SHA-256: 1 to 3.
     #[test]
     fn hkdf_agrees_with_the_rfc() {
         let long = |from: u8| (from..=from + 0x4f).collect::<Vec<u8>>();
@@ -268,7 +276,7 @@ mod tests {
         }
     }
 
-    /// Fixed for good: another derivation would lock every deployment out of its own database.
+    /// The derived values are fixed, since another derivation would lock every deployment out of its own database.
     #[test]
     fn derived_secrets_never_change() {
         let key = MasterKey::parse(&"0b".repeat(32)).unwrap();
@@ -286,7 +294,7 @@ mod tests {
         );
     }
 
-    /// Fixed for good, as the functions' own way of making them is; computed apart from both.
+    /// The expected values are fixed, and were computed apart from this code and that of the functions.
     #[test]
     fn link_tokens_never_change() {
         let key = MasterKey::parse(&"0b".repeat(32)).unwrap();

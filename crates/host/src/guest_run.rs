@@ -1,4 +1,4 @@
-//! A guest at work on a request, and the answer that it makes: whole where it comes without waiting,
+//! A guest at work on a request, and its answer: whole if it comes without waiting,
 //! a stream otherwise.
 
 use crate::{
@@ -28,12 +28,12 @@ pub struct Guest {
     run: Option<Run>,
     permit: Option<OwnedSemaphorePermit>,
     function: Arc<Function>,
-    /// Time at work since the client last got something.
+    /// The guest's time at work since the client last received a part of the answer.
     busy: Duration,
 }
 
 impl Guest {
-    /// A guest that begins; the permit is given back when it ends.
+    /// A guest that begins. The permit is given back when the guest ends.
     #[must_use]
     pub fn new(run: Run, permit: OwnedSemaphorePermit, function: Arc<Function>) -> Self {
         Self {
@@ -44,7 +44,7 @@ impl Guest {
         }
     }
 
-    /// Lets the guest go on. Ready when it has ended; an error is a trap.
+    /// Lets the guest go on. The result is ready when the guest has ended; an error is a trap.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Problem>> {
         let Some(run) = &mut self.run else {
             return Poll::Ready(Ok(()));
@@ -71,7 +71,7 @@ impl Guest {
         }))
     }
 
-    /// The answer, or its head.
+    /// Waits for the answer, or for its head.
     ///
     /// # Errors
     /// The problem of a guest that trapped or gave no answer.
@@ -141,7 +141,7 @@ impl Guest {
         Ok(Content::Whole(Full::new(frames.bytes())))
     }
 
-    /// The answer is whole; what the guest still does, it does without the client waiting.
+    /// The answer is whole. The client does not wait for what the guest still does.
     pub fn finish(mut self) {
         let ended = self.poll(&mut Context::from_waker(std::task::Waker::noop()));
         if ended.is_pending() {
@@ -152,14 +152,14 @@ impl Guest {
     }
 }
 
-/// The problem of a function that answers with what is no answer.
+/// The problem of a function whose answer is malformed.
 #[must_use]
 pub fn no_answer(error: &wasmtime::Error) -> Problem {
     tracing::error!(error = format!("{error:#}"), "the function gave no answer");
     problem::INTERNAL
 }
 
-/// The frames of a small answer: mostly one, which is not copied.
+/// The frames of a small answer. A single frame, the usual case, is not copied.
 #[derive(Default)]
 struct Frames {
     first: Bytes,
@@ -167,7 +167,7 @@ struct Frames {
 }
 
 impl Frames {
-    /// Adds a frame; false when that is enough for an answer to count as small.
+    /// Adds a frame. Returns false if the answer is now too large to count as small.
     fn add(&mut self, frame: Frame<Bytes>) -> bool {
         // Trailers are not sent on: no function of ours makes any.
         let Ok(data) = frame.into_data() else {
@@ -195,15 +195,15 @@ impl Frames {
 
 /// The content of a function's answer.
 pub enum Content {
-    /// All of it.
+    /// The whole answer.
     Whole(Full<Bytes>),
-    /// A beginning, and a guest that makes the rest.
+    /// The beginning of the answer, and the guest that makes the rest.
     Stream(Box<Streamed>),
-    /// What is answered beside the components.
+    /// An answer of a native route.
     Native(NativeBody),
 }
 
-/// A body whose guest runs on while the client reads. When the client goes away the guest stops.
+/// A body whose guest runs on while the client reads. When the client disconnects, the guest stops.
 pub struct Streamed {
     start: Bytes,
     body: Pin<Box<WasiBody>>,

@@ -1,9 +1,9 @@
 //! Requests to hosts that strangers name: those of skills, and the receivers of webhooks.
 //!
-//! A name is resolved once. Where one of its addresses is not of the public internet, or is this machine's, nothing is
-//! sent; else the connection goes to the very address that was checked. Redirects are nobody's business here: whoever
-//! follows one sends a new request, which is checked like the first. Answers are cut off at a size, and connecting takes
-//! a bounded time.
+//! A name is resolved once. If one of its addresses is not of the public internet, or is this machine's, nothing is
+//! sent; otherwise the connection goes to the checked address. Redirects are not followed: a caller that
+//! follows one sends a new request, which is checked like the first. Answers are cut off at a size, and connecting
+//! takes a bounded time.
 
 mod address;
 
@@ -20,20 +20,20 @@ use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration}
 use tokio::{net::TcpStream, task::AbortHandle, task::JoinHandle, time::timeout};
 use tokio_rustls::TlsConnector;
 
-/// How long finding, connecting and the greetings of TLS may take, each.
+/// The longest time for each of resolving, connecting and the TLS handshake.
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// The largest answer that is read.
 pub const MAX_ANSWER_BYTES: usize = 16 << 20;
 
-/// The way out.
+/// The guarded client.
 pub struct Outgoing {
     resolve: Resolve,
-    /// Hosts that the operator vouches for, with their addresses: these may be private.
+    /// The hosts that the operator vouches for, with their addresses, which may be private.
     trusted: BTreeMap<String, SocketAddr>,
     tls: TlsConnector,
 }
 
-/// Why a request was not answered.
+/// The reason why a request was not answered.
 #[derive(Debug)]
 pub enum Failure {
     /// The host's name does not resolve.
@@ -42,19 +42,19 @@ pub enum Failure {
     PrivateAddress,
     /// Connecting took too long.
     ConnectionTimeout,
-    /// Nothing accepts connections there.
+    /// Nothing accepts connections at the address.
     Connect(io::Error),
-    /// It does not speak TLS as it should: a certificate of another name, or one that expired.
+    /// The server's TLS is not valid, for example by a certificate of another name, or one that expired.
     Tls(io::Error),
-    /// It does not speak HTTP, or broke off.
+    /// The server does not speak HTTP, or broke off.
     Http(hyper::Error),
     /// The answer is larger than is read.
     TooLarge,
-    /// No address of the web.
+    /// The URL is not an `http` or `https` address.
     InvalidUri,
 }
 
-/// The body of an answer. The connection lives as long.
+/// The body of an answer, which keeps the connection.
 pub type AnswerBody = UnsyncBoxBody<Bytes, Failure>;
 
 impl std::fmt::Display for Failure {
@@ -75,7 +75,7 @@ impl std::fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Outgoing {
-    /// With the system's resolver, unless another is given.
+    /// Makes the client, with the system's resolver unless another is given.
     ///
     /// # Panics
     /// Never: the protocol versions are the library's own.
@@ -111,10 +111,10 @@ impl Outgoing {
         self.trusted.contains_key(host)
     }
 
-    /// An address of the host that may be connected to.
+    /// Resolves a host to an address that may be connected to.
     ///
     /// # Errors
-    /// There is none.
+    /// The host does not have such an address.
     pub async fn address(&self, host: &str, port: u16) -> Result<SocketAddr, Failure> {
         if let Some(address) = self.trusted.get(host) {
             return Ok(*address);
@@ -133,11 +133,11 @@ impl Outgoing {
         found.first().copied().ok_or(Failure::DoesNotResolve)
     }
 
-    /// Sends a request to its host, and answers as soon as the answer's head is there. `held` is dropped with the answer's
-    /// body. The task is the connection's.
+    /// Sends a request to its host, and returns as soon as the answer's head has arrived. `held` is dropped with the
+    /// answer's body. The task drives the connection.
     ///
     /// # Errors
-    /// It was not sent, or not answered.
+    /// The request was not sent, or not answered.
     pub async fn send<B, H>(
         &self,
         mut request: Request<B>,
@@ -169,7 +169,7 @@ impl Outgoing {
     }
 }
 
-/// The headers that belong to a connection (RFC 9110, section 7.6.1), and the host's name.
+/// Removes the headers that belong to a connection (RFC 9110, section 7.6.1), and the host's name.
 #[must_use]
 pub fn is_forbidden_header(name: &HeaderName) -> bool {
     [
@@ -187,7 +187,7 @@ pub fn is_forbidden_header(name: &HeaderName) -> bool {
         )
 }
 
-/// Host, port, and whether TLS is spoken there.
+/// Reads the host, the port, and whether TLS is spoken there.
 fn target(uri: &Uri) -> Result<(String, u16, bool), Failure> {
     let is_tls = match uri.scheme() {
         Some(scheme) if *scheme == uri::Scheme::HTTPS => true,
@@ -200,7 +200,7 @@ fn target(uri: &Uri) -> Result<(String, u16, bool), Failure> {
     Ok((host, uri.port_u16().unwrap_or(usual), is_tls))
 }
 
-/// The path in the first line, the authority in its header.
+/// Puts the path into the first line and the authority into its header.
 fn in_origin_form<B>(request: &mut Request<B>) -> Result<(), Failure> {
     let authority = request.uri().authority().ok_or(Failure::InvalidUri)?;
     if authority.as_str().contains('@') {

@@ -1,5 +1,5 @@
-//! Who may ask the sandbox: components of ours, each with a key of its own, by tokens of a few minutes that they make
-//! from it.
+//! The components that may use the sandbox. Each has its own key, with which it makes tokens that are valid for a few
+//! minutes.
 
 use crate::problem::Problem;
 use anyhow::bail;
@@ -16,25 +16,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Who tokens are for.
+/// The audience of tokens.
 const AUDIENCE: &str = "gather-sandbox";
-/// What clocks of our own machines may differ by.
+/// The largest difference between the clocks of the platform's machines.
 const LEEWAY_SECONDS: u64 = 30;
-/// Verified tokens that are remembered.
+/// The number of verified tokens that are remembered.
 const MAX_TOKENS: usize = 1_000;
 
-/// What a component may ask for: an entry of `sandbox` in its `[component.<id>.tool.gather]`.
+/// A right of a component: an entry of `sandbox` in its `[component.<id>.tool.gather]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
-    /// To store a component.
+    /// The right to store a component.
     Upload,
-    /// To read one.
+    /// The right to read a component.
     Download,
-    /// To call a tool.
+    /// The right to call a tool.
     Invoke,
-    /// To have a tool called with generated arguments.
+    /// The right to have a tool called with generated arguments.
     Probe,
-    /// To have a statement signed.
+    /// The right to have a statement signed.
     Attest,
 }
 
@@ -67,11 +67,11 @@ impl fmt::Display for Right {
     }
 }
 
-/// A component that may ask.
+/// A component that may use the sandbox.
 pub struct CallerGrant {
-    /// The key that its tokens are made with.
+    /// The key of the component's tokens.
     pub key: String,
-    /// What it may ask for.
+    /// The rights of the component.
     pub rights: BTreeSet<Right>,
 }
 
@@ -80,15 +80,15 @@ struct Known {
     rights: BTreeSet<Right>,
 }
 
-/// The components that may ask.
+/// The components that may use the sandbox.
 pub struct Callers {
     known: BTreeMap<String, Known>,
-    /// Tokens that were verified, with their issuers, until they expire.
+    /// The verified tokens with their issuers, until they expire.
     verified: Mutex<HashMap<String, (String, Instant)>>,
 }
 
 impl Callers {
-    /// With their grants, by their names.
+    /// Makes the callers from their names, keys and rights.
     pub fn new(callers: BTreeMap<String, CallerGrant>) -> Self {
         let known = callers.into_iter().map(|(name, grant)| {
             let key = HS256Key::from_bytes(grant.key.as_bytes());
@@ -101,8 +101,8 @@ impl Callers {
         }
     }
 
-    /// Which component made this token, if it is valid. A caller uses its token for minutes: one that was found to be
-    /// valid is so until it expires.
+    /// The component that made a token, if the token is valid. A caller uses a token for minutes, so a verified one
+    /// is remembered until it expires.
     fn issuer(&self, token: &str) -> Option<String> {
         let now = Instant::now();
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,7 +119,7 @@ impl Callers {
         Some(name)
     }
 
-    /// Which component made this token, and for how long it is still good.
+    /// The component that made a token, and the time until the token expires.
     fn verify(&self, token: &str) -> Option<(String, Duration)> {
         // The name of its key says which key to try; the signature whether that is true.
         let metadata = Token::decode_metadata(token).ok()?;
@@ -140,19 +140,19 @@ impl Callers {
     }
 }
 
-/// The component that asks, by the issuer of its token.
+/// The component that sends a request, which is the issuer of its token.
 pub struct Caller {
     name: String,
     rights: BTreeSet<Right>,
-    /// Names the request in the logs.
+    /// The id of the request in the logs.
     pub request_id: Option<String>,
 }
 
 impl Caller {
-    /// Refuses a component that may not ask for something.
+    /// Refuses a component that lacks a right.
     ///
     /// # Errors
-    /// Says what the manifest lacks.
+    /// The component lacks the right. The error says what to add to the manifest.
     pub fn require(&self, right: Right) -> Result<(), Problem> {
         if self.rights.contains(&right) {
             return Ok(());

@@ -1,11 +1,7 @@
 //! API keys, in place of signing in.
 
 use anyhow::{Context, Result};
-use e2e::{
-    Server,
-    agents::Agent,
-    people::{Person, code},
-};
+use e2e::{Server, agents::Agent, client::code, people::Person};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -16,9 +12,8 @@ async fn with_key(server: &Server, method: Method, path: &str, key: &str) -> Res
 }
 
 async fn create(server: &Server, person: &Person, body: Value) -> Result<(String, String)> {
-    let response = person.post(server, "/api/keys", &body).send().await?;
-    assert_eq!(response.status(), 201);
-    let body: Value = response.json().await?;
+    let (status, body) = person.send(server, "POST", "/api/keys", &body).await?;
+    assert_eq!(status, 201);
     let text = |name: &str| body[name].as_str().map(str::to_owned).context("a text");
     Ok((text("id")?, text("key")?))
 }
@@ -69,7 +64,7 @@ async fn a_key_does_what_its_scopes_say_and_no_more() -> Result<()> {
         );
     }
 
-    let listed: Value = grace.get(&server, "/api/keys").send().await?.json().await?;
+    let (_, listed) = grace.get(&server, "/api/keys").await?;
     assert_eq!(listed["items"][0]["id"], id.as_str());
     assert!(listed["items"][0]["last_used_at"].is_string(), "{listed}");
     assert!(!listed.to_string().contains(&key), "shown once");
@@ -112,7 +107,7 @@ async fn a_revoked_or_expired_key_is_refused_within_two_seconds_on_every_host() 
     }
     let revoke = |person: &Person| {
         person
-            .request(&server, Method::DELETE, &format!("/api/keys/{id}"))
+            .request(&server, "DELETE", &format!("/api/keys/{id}"))
             .send()
     };
     assert_eq!(revoke(&other).await?.status(), 404, "another one's");

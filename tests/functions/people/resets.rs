@@ -4,11 +4,12 @@ use super::passwords::signing_in;
 use anyhow::{Context, Result};
 use e2e::{
     Server,
-    people::{PASSWORD, Person, code},
+    client::code,
+    people::{PASSWORD, Person},
 };
 use futures::future::join_all;
 use gather::secrets::link_token;
-use reqwest::{Method, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
@@ -34,7 +35,7 @@ fn resetting(server: &Server, token: &str, password: &str) -> RequestBuilder {
 fn changing(server: &Server, person: &Person, password: &str) -> RequestBuilder {
     let body = json!({ "current_password": PASSWORD, "password": password });
     person
-        .request(server, Method::PUT, "/api/users/me/password")
+        .request(server, "PUT", "/api/users/me/password")
         .json(&body)
 }
 
@@ -178,7 +179,9 @@ async fn a_reset_of_an_account_that_is_just_being_deleted_is_too_late() -> Resul
     let token = reset_link(&server, &grace).await?;
     let reset = resetting(&server, &token, "a new and better one");
     let leaving = json!({ "name": "grace", "password": PASSWORD });
-    let leave = grace.post(&server, "/api/accounts/me/delete", &leaving);
+    let leave = grace
+        .request(&server, "POST", "/api/accounts/me/delete")
+        .json(&leaving);
     let held = server.database.hold_account(grace.id).await?;
     let [left, was_reset] = server.in_turn(held, leave, reset).await?;
     assert_eq!(

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use e2e::{
     Server,
-    people::{PASSWORD, Person, code},
+    client::code,
+    people::{PASSWORD, Person},
 };
 use reqwest::Method;
 use serde_json::{Value, json};

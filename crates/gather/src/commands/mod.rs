@@ -1,4 +1,4 @@
-//! What each command does: a file each, with the settings that it takes.
+//! The commands, one in each file, with the settings that it takes.
 
 pub mod build;
 pub mod keys;
@@ -21,7 +21,7 @@ use crate::{
 };
 use process::runtime;
 
-/// Runs the command; `false` is a failure that has been explained already.
+/// Runs the command. Returns `false` after a failure that has been explained.
 pub fn run(cli: Cli) -> Result<bool> {
     match cli.command {
         None => up::run(&cli.up)?,

@@ -17,7 +17,7 @@ use crate::{
     serve::Serving,
 };
 
-/// How to serve.
+/// The settings of `gather serve`.
 #[derive(Args, Debug)]
 pub struct Serve {
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub struct Serve {
     pub(crate) log: LogSettings,
 }
 
-/// Serves what is built over a database that is migrated.
+/// Serves built components over a migrated database.
 pub fn run(settings: &Serve) -> Result<()> {
     start_logging(&settings.log)?;
     settings.functions.provider.variables()?;
@@ -57,7 +57,7 @@ pub fn run(settings: &Serve) -> Result<()> {
 }
 
 impl Serve {
-    /// How long stopping may take.
+    /// The time limits of stopping.
     pub(crate) fn stopping(&self) -> Stopping {
         Stopping {
             drain_delay: self.drain.drain_delay,

@@ -13,26 +13,26 @@ use crate::{
     serve::Serving,
 };
 
-/// What runs in this process.
+/// The services that run in this process.
 pub struct Started {
-    /// The host.
+    /// The host of the functions.
     pub host: Serving,
-    /// The worker, if there is one here.
+    /// The worker, if it runs in this process.
     pub worker: Option<JobWorker>,
-    /// The sandbox, if there is one here.
+    /// The sandbox, if it runs in this process.
     pub sandbox: Option<Sandbox>,
-    /// The gateway, if there is one here.
+    /// The gateway, if it runs in this process.
     pub realtime: Option<Realtime>,
-    /// Tells others where the sandbox is.
+    /// The announcement of the sandbox's address, which ends when this is dropped.
     pub announced: Option<Announcement>,
 }
 
-/// How long stopping may take.
+/// The time limits of stopping.
 #[derive(Clone, Copy)]
 pub struct Stopping {
-    /// For load balancers to notice.
+    /// The time for load balancers to notice.
     pub drain_delay: Duration,
-    /// For what is in flight.
+    /// The time for running requests and jobs.
     pub grace: Duration,
 }
 

@@ -22,7 +22,7 @@ use crate::{
     watch::{Running, Watch},
 };
 
-/// How to run everything.
+/// The settings of `gather up`.
 #[derive(Args, Debug)]
 pub struct Up {
     #[command(flatten)]
@@ -40,7 +40,8 @@ pub struct Up {
     #[command(flatten)]
     realtime: RealtimeLimits,
 
-    /// Rebuild components whose sources change, and load them while requests and jobs that run end in the old ones; spin.toml, SQL and the command itself need a restart
+    /// Rebuild components whose sources change, and load them while requests and jobs that run end in the old ones;
+    /// spin.toml, SQL and the command itself need a restart
     #[arg(long)]
     watch: bool,
 }
@@ -128,8 +129,8 @@ impl Up {
         })
     }
 
-    /// A sandbox within this process, unless there is one elsewhere; others learn where it is while the second value
-    /// lives.
+    /// Starts a sandbox within this process, unless another one is configured. Other commands find its address while
+    /// the second value lives.
     async fn sandbox(
         &self,
         deployment: &Deployment,

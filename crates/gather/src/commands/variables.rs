@@ -10,7 +10,7 @@ use crate::{
     deployment::{Deployment, DeploymentSettings},
 };
 
-/// What the functions are told.
+/// The settings of the functions.
 #[derive(Args, Debug)]
 pub struct Variables {
     #[command(flatten)]

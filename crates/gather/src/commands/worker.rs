@@ -12,7 +12,7 @@ use crate::{
     serve::WorkerMetrics,
 };
 
-/// How jobs are done.
+/// The settings of `gather worker`.
 #[derive(Args, Debug)]
 pub struct Worker {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! What the functions are told.
+//! The settings of the functions.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -33,12 +33,13 @@ pub struct FunctionSettings {
     #[command(flatten)]
     pub(crate) proxies: TrustedProxies,
 
-    /// Requests a minute of one account or address, by kind of endpoint: any of strict=60,standard=1200,relaxed=6000,bulk=60;
-    /// or `off` [default: these]
+    /// Requests a minute of one account or address, by kind of endpoint: any of
+    /// strict=60,standard=1200,relaxed=6000,bulk=60; or `off` [default: these]
     #[arg(long, env = "GATHER_RATE_LIMITS", default_value = "", hide_default_value = true, value_parser = rate_limits)]
     pub rate_limits: String,
 
-    /// Where the functions reach the sandbox, which runs the skills [default: the one within `gather up` over the same state folder, or else http://127.0.0.1:3002]
+    /// Where the functions reach the sandbox, which runs the skills [default: the one within `gather up` over the same
+    /// state folder, or else http://127.0.0.1:3002]
     #[arg(long, env = "GATHER_SANDBOX_URL", value_parser = http_url)]
     pub sandbox_url: Option<String>,
 
@@ -53,7 +54,7 @@ pub struct FunctionSettings {
 }
 
 impl FunctionSettings {
-    /// The variables of what the platform may use of others: a provider that people sign in with, a language model.
+    /// The variables of services of others that the platform may use: an identity provider, a language model.
     pub fn variables(&self) -> Result<BTreeMap<String, String>> {
         let mut variables = self.model.variables()?;
         variables.extend(self.provider.variables()?);
@@ -80,10 +81,10 @@ fn networks(text: &str) -> Result<String, String> {
     Ok(networks.join(","))
 }
 
-/// The kinds of endpoints that have a limit of their own.
+/// The kinds of endpoints that have their own limits.
 const TIERS: [&str; 4] = ["strict", "standard", "relaxed", "bulk"];
 
-/// `strict=60,bulk=10` or `off`.
+/// Checks limits such as `strict=60,bulk=10`, or `off`.
 fn rate_limits(text: &str) -> Result<String, String> {
     const EXPECTED: &str = "expected `off`, or requests a minute such as strict=60,standard=1200,relaxed=6000,bulk=60, any of them";
     let text = text.trim();

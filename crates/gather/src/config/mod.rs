@@ -1,4 +1,4 @@
-//! Every setting, by what it is for: a flag, else an environment variable, else the default. Each command takes those
+//! All settings by subsystem: a flag, else an environment variable, else the default. Each command takes those
 //! that it uses.
 
 mod address;
@@ -33,5 +33,5 @@ pub use realtime::{RealtimeLimits, RealtimeListen};
 pub use sandbox::{SandboxListen, SandboxSettings};
 pub use webhook::WebhookSettings;
 
-/// What the help puts above them.
+/// The headings of settings in the help.
 const HEADING: &str = "Configuration (flags over environment over defaults)";

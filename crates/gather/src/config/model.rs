@@ -30,7 +30,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// What the review is told about the language model.
+    /// The variables that tell the review about the language model.
     pub fn variables(&self) -> Result<BTreeMap<String, String>> {
         let Some(provider) = &self.llm_provider else {
             return Ok(BTreeMap::new());
