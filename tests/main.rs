@@ -146,11 +146,13 @@ mod jobs {
 
 mod platform {
     pub(crate) mod access;
+    pub(crate) mod backup;
     pub(crate) mod chat {
         pub(crate) mod commands;
         pub(crate) mod way;
     }
     pub(crate) mod database;
+    pub(crate) mod deployment;
     pub(crate) mod faults;
     pub(crate) mod full_disk;
     pub(crate) mod generated {

@@ -8,6 +8,8 @@ as $$
 declare
     summary jsonb;
     tuples jsonb;
+    asked timestamptz;
+    latency jsonb;
 begin
     if not pg_try_advisory_xact_lock(hashtext('jobs.maintain')) then
         return;
@@ -33,7 +35,9 @@ begin
     perform webhooks.sweep(1000);
     perform llm.sweep(1000);
 
+    asked := clock_timestamp();
     summary := jobs.summary(lease);
+    latency := jsonb_build_object('latency_ms', extract(epoch from clock_timestamp() - asked) * 1000);
     select jsonb_build_object('dead_tuples', sum(n_dead_tup), 'live_tuples', sum(n_live_tup)) into tuples
     from pg_stat_user_tables
     where relid in ('jobs.job'::regclass, 'graphile_worker._private_jobs'::regclass);
@@ -43,7 +47,8 @@ begin
             or coalesce((tuples ->> 'dead_tuples')::bigint, 0) > 100000
                 + coalesce((tuples ->> 'live_tuples')::bigint, 0)
         then 'degraded' else 'healthy' end,
-        tuples || jsonb_build_object('oldest_queued_ms', summary -> 'oldest_queued_ms'));
+        tuples || latency || jsonb_build_object('oldest_queued_ms', summary -> 'oldest_queued_ms',
+            'by_status', summary -> 'by_status'));
     perform platform.report_health('workers', 'healthy', jsonb_build_object('alive', summary -> 'workers'));
 end
 $$;

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    admin, agent, audit,
+    admin, agent, audit, backup,
     commands::{
         build::Build, egress::Egress, keys::Keys, migrate::Migrate, realtime::Realtime,
         sandbox::Sandbox, serve::Serve, up::Up, variables::Variables, worker::Worker,
@@ -115,6 +115,17 @@ pub enum Command {
         after_help = "Examples:\n  gather audit verify\n  gather audit export --since 2026-01-01T00:00:00Z"
     )]
     Audit(audit::Command),
+    /// Copy all data into a folder, while the platform is running
+    #[command(
+        after_help = "Example (the master key is not part of it; keep it elsewhere):\n  gather backup /var/backups/gather-$(date +%F)"
+    )]
+    Backup(Box<backup::Backup>),
+    /// Bring a backup into an empty database
+    #[command(
+        after_help = "Example:\n  DATABASE_URL=postgres://admin:secret@db.internal/gather GATHER_MASTER_KEY=$(cat key) \\\n    \
+                      gather restore /var/backups/gather-2026-01-31"
+    )]
+    Restore(Box<backup::Restore>),
     /// Be an agent: a client of a server's HTTP API
     #[command(
         subcommand,

@@ -65,6 +65,20 @@ pub fn master_key(settings: &Key, state: &Path) -> Result<MasterKey> {
     }
 }
 
+/// The given master key, or the one in the state folder, which has to be there.
+pub fn existing_key(settings: &Key, state: &Path) -> Result<MasterKey> {
+    match &settings.master_key {
+        Some(key) => MasterKey::parse(key).context("GATHER_MASTER_KEY"),
+        None => MasterKey::load(state)?.with_context(|| {
+            format!(
+                "there is no master key in {}; put the platform's file {} there, or set GATHER_MASTER_KEY",
+                state.display(),
+                secrets::FILE_NAME
+            )
+        }),
+    }
+}
+
 impl Deployment {
     /// Reads the manifest and the key.
     pub fn new(settings: &DeploymentSettings) -> Result<Self> {

@@ -1,6 +1,9 @@
 //! The report about this machine's disk for the status endpoint, since functions can't see the disk.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use nix::sys::statvfs::statvfs;
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -68,10 +71,15 @@ pub async fn report_disk(database: Url, folder: PathBuf) {
 }
 
 async fn report_once(pool: &PgPool, folder: &std::path::Path) -> anyhow::Result<()> {
+    let asked = Instant::now();
     let disk = Disk::of(folder)?;
+    let latency_ms = asked.elapsed().as_secs_f64() * 1000.0;
     let status = if disk.is_low() { "degraded" } else { "healthy" };
-    let detail =
-        serde_json::json!({"free_bytes": disk.free_bytes, "total_bytes": disk.total_bytes});
+    let detail = serde_json::json!({
+        "free_bytes": disk.free_bytes,
+        "total_bytes": disk.total_bytes,
+        "latency_ms": latency_ms,
+    });
     sqlx::query("select platform.report_health('disk', $1, $2::text::jsonb)")
         .bind(status)
         .bind(detail.to_string())

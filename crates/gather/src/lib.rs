@@ -6,6 +6,7 @@ pub mod admin;
 pub mod agent;
 pub mod announcement;
 pub mod audit;
+pub mod backup;
 pub mod build;
 pub mod cli;
 pub mod commands;

@@ -235,6 +235,21 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<AppliedMigration>>
         .context("can't read which migrations were applied")
 }
 
+/// The migrations that the database has.
+pub async fn versions(connection: &mut PgConnection) -> Result<Vec<i64>> {
+    let applied = applied(connection).await?;
+    Ok(applied.iter().map(|migration| migration.version).collect())
+}
+
+/// Refuses migrations that this command does not know.
+pub fn refuse_newer(versions: &[i64]) -> Result<()> {
+    let is_unknown = |version: &i64| known().all(|migration| migration.version != *version);
+    match versions.iter().copied().find(is_unknown) {
+        Some(version) => bail!(newer_database(version)),
+        None => Ok(()),
+    }
+}
+
 fn explain(error: MigrateError) -> anyhow::Error {
     match error {
         MigrateError::VersionMissing(version) => anyhow!(newer_database(version)),

@@ -29,7 +29,12 @@ use skill::{
     statement::{REVIEW, STATEMENT_TYPE, Signer, Statement},
 };
 use sqlx::PgPool;
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use strict_json::Refusal;
 use tokio::{
     net::TcpListener,
@@ -157,6 +162,8 @@ impl Service {
 async fn keep_house(shared: Arc<Shared>) {
     let mut published = false;
     let mut visits = 0_u32;
+    // Of the report before: how long the sandbox's own database takes to answer it.
+    let mut latency_ms = 0.0;
     loop {
         let visit = async {
             if !published {
@@ -165,10 +172,12 @@ async fn keep_house(shared: Arc<Shared>) {
             }
             shared.usage.flush(&shared.pool).await?;
             let (skills, bytes) = shared.runner.loaded();
+            let asked = Instant::now();
             sqlx::query("select platform.report_health('sandbox', 'healthy', $1)")
-                .bind(json!({"loaded_skills": skills, "loaded_bytes": bytes}))
+                .bind(json!({"loaded_skills": skills, "loaded_bytes": bytes, "latency_ms": latency_ms}))
                 .execute(&shared.pool)
                 .await?;
+            latency_ms = asked.elapsed().as_secs_f64() * 1000.0;
             if visits.is_multiple_of(SWEEP_EVERY) {
                 shared.storage.sweep().await?;
             }

@@ -16,7 +16,7 @@ pub mod worker;
 use anyhow::Result;
 
 use crate::{
-    admin, agent, audit,
+    admin, agent, audit, backup,
     cli::{Cli, Command},
     doctor, live, llm, new, secret, skill, webhook,
 };
@@ -40,6 +40,14 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Keys(command)) => keys::run(command)?,
         Some(Command::Admin(command)) => runtime()?.block_on(admin::run(command))?,
         Some(Command::Audit(command)) => return runtime()?.block_on(audit::run(command)),
+        Some(Command::Backup(settings)) => {
+            process::start_logging(&settings.log)?;
+            runtime()?.block_on(backup::run(&settings))?;
+        }
+        Some(Command::Restore(settings)) => {
+            process::start_logging(&settings.log)?;
+            runtime()?.block_on(backup::run_restore(&settings))?;
+        }
         Some(Command::Agent(command)) => agent::run(command)?,
         Some(Command::Chat(options)) => return live::chat(*options),
         Some(Command::Events(command)) => return live::events(command),

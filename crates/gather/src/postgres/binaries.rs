@@ -82,9 +82,22 @@ impl Binaries {
     }
 }
 
-/// Parses a version such as `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`.
+/// The folder that has all the client programs `names`, of the major version `oldest` or a newer one.
+pub fn client_programs(names: &[&str], oldest: u32) -> Option<PathBuf> {
+    let version = |program: PathBuf| {
+        let output = Command::new(program).arg("--version").output().ok()?;
+        parse_version(&String::from_utf8_lossy(&output.stdout))
+    };
+    candidates().into_iter().find(|folder| {
+        names
+            .iter()
+            .all(|name| version(folder.join(name)).is_some_and(|version| major(&version) >= oldest))
+    })
+}
+
+/// Parses a version such as `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`, and the same of other programs.
 fn parse_version(said: &str) -> Option<String> {
-    let version = said.strip_prefix("postgres (PostgreSQL) ")?;
+    let (_, version) = said.split_once(" (PostgreSQL) ")?;
     version.split_whitespace().next().map(str::to_owned)
 }
 

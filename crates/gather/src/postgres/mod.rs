@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use url::Url;
 
-pub use binaries::{Account, Binaries};
+pub use binaries::{Account, Binaries, client_programs};
 pub use programs::Programs;
 use server::{Launch, Server};
 pub use temporary::create_database_from_template;
