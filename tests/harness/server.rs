@@ -2,7 +2,7 @@
 
 use crate::{
     Database, Held, application, application_options, component_file, components::build_components,
-    free_address, http, manifest, master_key, replace_variable, root, sandbox_child, spin,
+    free_address, http, manifest, master_key, replace_variable, root, sandbox_child, scratch, spin,
     variables,
 };
 use ::sandbox::service::Service as Sandbox;
@@ -215,7 +215,7 @@ impl Server {
                  insert into public.item select n, 'item ' || n from generate_series(1, 100) n",
             )
             .await?;
-        let folder = tempfile::tempdir()?;
+        let folder = scratch()?;
         let file = folder.path().join("spin.toml");
         std::fs::write(folder.path().join("note.txt"), "mounted")?;
         let settings = settings
@@ -240,7 +240,7 @@ impl Server {
     /// # Errors
     /// The host can't be started.
     pub async fn lone(id: &str, source: &Path, limits: Limits) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let folder = scratch()?;
         let file = folder.path().join("spin.toml");
         let text = format!(
             "spin_manifest_version = 2\napplication.name = \"{id}\"\n[[trigger.http]]\nroute = \"/...\"\n\
@@ -265,7 +265,7 @@ impl Server {
         }
         tokio::task::spawn_blocking(build_components).await??;
         let database = Database::create().await?;
-        let folder = tempfile::tempdir()?;
+        let folder = scratch()?;
         let file = folder.path().join("spin.toml");
         std::fs::write(&file, probe_manifest(&database.admin, &[], ""))?;
         let variables = BTreeMap::new();
@@ -302,7 +302,7 @@ impl Server {
             sandbox: None,
             realtime: None,
             _spin: Some(spin),
-            _state: tempfile::tempdir()?,
+            _state: scratch()?,
         })
     }
 
@@ -318,7 +318,7 @@ impl Server {
             .then(|| realtime(&database, listen))
             .transpose()?;
         let native = realtime.as_ref().map(Realtime::routes).unwrap_or_default();
-        let state = tempfile::tempdir()?;
+        let state = scratch()?;
         let application = Application::new(ApplicationOptions {
             key_value_url,
             limits,
