@@ -124,6 +124,7 @@ mod platform {
         pub(crate) mod way;
     }
     pub(crate) mod database;
+    pub(crate) mod english;
     pub(crate) mod faults;
     pub(crate) mod full_disk;
     pub(crate) mod generated {
