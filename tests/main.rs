@@ -59,13 +59,22 @@ mod functions {
         pub(crate) mod crowd;
         pub(crate) mod faults;
         pub(crate) mod gateway;
+        pub(crate) mod presence;
         pub(crate) mod rights;
     }
     pub(crate) mod search {
         pub(crate) mod finders;
         pub(crate) mod results;
     }
-    pub(crate) mod site;
+    pub(crate) mod site {
+        pub(crate) mod files;
+        pub(crate) mod frame;
+        pub(crate) mod hostile;
+        pub(crate) mod landing;
+        pub(crate) mod people;
+        pub(crate) mod posts;
+        pub(crate) mod skills;
+    }
     pub(crate) mod skills {
         pub(crate) mod asynchronous;
         pub(crate) mod authors;

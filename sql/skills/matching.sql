@@ -1,17 +1,15 @@
--- The 1,000 best skills for a query. Relevance is in steps, and within each by the position and
+-- The skills that a query finds, the 1,000 that fit best. Relevance is in steps, and within each by the place and
 -- number of the words:
 --   3  the query is the name
 --   2  the words, as they are written or in another form
 --   1  every word, some with two letters swapped
 --   0  words that look alike (trigrams): each one, or all of them as one text. The threshold is lower than the
 --      extension's own, so that two letters may be wrong.
--- Quotes and a minus mean words literally, so nothing is guessed then.
+-- What stands in quotes or behind a minus is meant as it is written, so nothing is guessed then.
 create or replace function skills.matching(query text) returns table (id uuid, relevance double precision)
 language sql stable security definer
 set search_path = pg_catalog, trigram, pg_temp
 set pg_trgm.word_similarity_threshold = '0.45'
--- Compiling the statement would take longer than running it.
-set jit = off
 as $$
     with word as materialized (
         select w.word, skills.spellings(w.word) as spellings from skills.query_words(matching.query) w (word)

@@ -19,6 +19,7 @@ begin
     update social.comment x set body = '', html = '', plain = '', words = '', mentions = '{}', pinned_at = null,
         deleted_at = clock_timestamp(), version = x.version + 1
     where x.id = comment;
+    delete from social.comment_revision r where r.comment_id = comment;
     perform social.erase('comment:' || comment, c.author_id);
     perform events.emit(array['post:' || c.post_id], 'comment.deleted',
         jsonb_build_object('id', comment, 'post', c.post_id, 'path', c.path, 'deleted', true), 'comment:' || comment,

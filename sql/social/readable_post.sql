@@ -1,5 +1,5 @@
--- The posts that an account may read, as it may read them. This is the only definition: feed, search, threads, topics,
--- reports and exports use it. Every account reads all posts, except hidden ones, which only their
+-- The posts that an account, or a stranger (null), may read, as it may read them. This is the only definition: feed,
+-- search, threads, topics, reports and exports use it. Everybody reads all posts, except hidden ones, which only their
 -- author and moderators read, and those of accounts that the viewer has blocked or muted. A deleted post is shown as
 -- long as its thread has something to show.
 --
@@ -16,8 +16,7 @@ as $$
             'action', case when p.hidden_at is not null then 'hide' else 'lock' end, 'reason', p.moderated_for) end
     from social.post p
     cross join lateral (select p.deleted_at is null as seen) s
-    where viewer is not null
-    and (p.deleted_at is null or p.comments > 0)
+    where (p.deleted_at is null or p.comments > 0)
     and (p.hidden_at is null or p.author_id = viewer or social.moderates(viewer))
     -- A `case` hides the list, which the planner would otherwise expect to contain many of the authors.
     and case when p.author_id = any ((select social.shunned(viewer))::uuid[]) then false else true end

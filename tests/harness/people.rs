@@ -1,6 +1,6 @@
 //! People of the tests: registered and signed in through the front door.
 
-use crate::{Server, client::Client};
+use crate::{Server, browser::Browser, client::Client};
 use anyhow::{Context, Result, ensure};
 use reqwest::Response;
 use serde_json::{Value, json};
@@ -75,6 +75,17 @@ impl Person {
         let (_, me) = person.get(server, "/api/users/me").await?;
         person.client.id = me["id"].as_str().with_context(|| me.to_string())?.parse()?;
         Ok(person)
+    }
+
+    /// Opens a browser in which the person is signed in.
+    ///
+    /// # Errors
+    /// The client can't be made.
+    pub fn browser(&self, server: &Server) -> Result<Browser> {
+        let browser = Browser::open(server)?;
+        let (name, value) = self.cookie.split_once('=').context("a cookie")?;
+        browser.keep(name, value);
+        Ok(browser)
     }
 
     /// Makes them an admin, as the operator can, and signs them in again.

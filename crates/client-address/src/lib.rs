@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use http::HeaderMap;
 use ipnet::IpNet;
 
+pub mod visitor;
+
 /// Parses networks and single addresses with commas between them. Malformed ones are skipped, since the command refuses
 /// them.
 #[must_use]

@@ -53,6 +53,7 @@ impl Realtime {
                 public_url: options.public_url,
                 trusted_proxies: options.trusted_proxies,
                 position_key: secrets::position_key(options.key),
+                visitor_key: secrets::visitor_key(options.key),
                 limits: options.limits,
             },
             &registry,

@@ -29,6 +29,8 @@ pub const FILE_NAME: &str = "master.key";
 const LINK: &str = "link";
 /// The label of the key that seals positions in the stream of events.
 const POSITION: &str = "position";
+/// The label of the key that authenticates clients' addresses between the platform's parts.
+const VISITOR: &str = "visitor";
 
 /// The one secret from which the functions' secrets are derived. Losing it loses the token signing keys and people's
 /// passwords.
@@ -146,6 +148,11 @@ pub fn position_key(key: &MasterKey) -> [u8; 32] {
     key.derive_bytes(POSITION)
 }
 
+/// The key that authenticates the address of a request's client between a gateway and the functions.
+pub fn visitor_key(key: &MasterKey) -> [u8; 32] {
+    key.derive_bytes(VISITOR)
+}
+
 /// The key with which a component proves its identity to the sandbox.
 pub fn sandbox_key(key: &MasterKey, component: &str) -> String {
     key.derive(&format!("sandbox:{component}"))
@@ -182,7 +189,7 @@ pub fn function_variables(
         "cors_origins": platform.cors_origins,
         "trusted_proxies": platform.trusted_proxies,
         "rate_limits": platform.rate_limits,
-        "visitor_key": key.derive("visitor"),
+        "visitor_key": key.derive(VISITOR),
     });
     let mut variables = BTreeMap::from([
         (

@@ -41,6 +41,7 @@ mod limits;
 mod link;
 pub mod log;
 pub mod openapi;
+mod outcome;
 mod page;
 mod problem;
 mod problems;
@@ -63,6 +64,7 @@ pub use fetch::{FetchError, fetch, fetch_whole, limit_silence};
 pub use guard::{API_KEY_PREFIX, csrf_token, guarded};
 pub use job::{Failure, Job};
 pub use link::{link_token, open_link};
+pub use outcome::{Outcome, Refusal};
 pub use page::{Items, Moment, Page, PageParams};
 pub use problem::{FieldError, Problem, Result};
 #[doc(hidden)]

@@ -8,14 +8,16 @@ use anyhow::Result;
 use position::{Position, Snapshot};
 use sqlx::postgres::PgPool;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::Gateway;
 use crate::database::{self, insist};
-use crate::frames::{Close, FromServer};
+use crate::ephemeral::TOLD_EVERY;
+use crate::frames::{Close, FromServer, Presence};
 use crate::hub::{Frame, Listener, Seen, Told, position_within, wants};
 use crate::outbox::{Event, Read, now};
-use crate::session::{Credential, Ended, Session};
+use crate::session::{Ended, Session, Visitor};
 
 /// The number of events on a page of history.
 const PAGE: i32 = 200;
@@ -44,7 +46,7 @@ enum Start {
 /// A signed-in reader.
 pub struct Feed {
     pub gateway: Arc<Gateway>,
-    pub credential: Credential,
+    pub visitor: Visitor,
     pub session: Session,
     pub listener: Arc<Listener>,
     pub queue: mpsc::Receiver<Told>,
@@ -54,28 +56,34 @@ pub struct Feed {
     shunned: Option<HashSet<Uuid>>,
     /// The last change of the account that was checked.
     change: Option<i64>,
+    /// The reader's id among the sockets of its account.
+    id: Uuid,
+    /// The presence that was last told, the time, and the channels.
+    presence: Option<(Presence, Instant, HashSet<Arc<str>>)>,
 }
 
 impl Feed {
     /// Makes a reader without topics.
-    pub fn new(gateway: Arc<Gateway>, credential: Credential, session: Session) -> Self {
+    pub fn new(gateway: Arc<Gateway>, visitor: Visitor, session: Session) -> Self {
         let (listener, queue) = gateway.hub.join(session.account);
         Self {
             ended: gateway.ended.subscribe(),
             gateway,
-            credential,
+            visitor,
             session,
             listener,
             queue,
             topics: HashSet::new(),
             shunned: None,
             change: None,
+            id: Uuid::now_v7(),
+            presence: None,
         }
     }
 
     /// The time until the credential expires.
     pub fn lasts(&self) -> Duration {
-        let Some(end) = self.credential.expires_at() else {
+        let Some(end) = self.visitor.credential.expires_at() else {
             return FAR;
         };
         let now = SystemTime::now()
@@ -96,12 +104,7 @@ impl Feed {
         if topics.len() > room {
             return refuse(out, "too-many-topics").await;
         }
-        let own = format!("account:{}", self.session.account);
-        let named = topics.iter().map(|topic| match topic.as_str() {
-            "account:me" => own.as_str().into(),
-            topic => topic.into(),
-        });
-        let mut topics: Vec<Arc<str>> = named.collect();
+        let mut topics: Vec<_> = topics.iter().map(|topic| self.named(topic)).collect();
         if self.shunned.is_none() {
             self.read_blocks().await?;
         }
@@ -140,8 +143,7 @@ impl Feed {
         let hub = &self.gateway.hub;
         let seen = hub.subscribe(&self.listener, topics, types).await?;
         self.topics.extend(topics.iter().cloned());
-        let subscriptions = hub.subscriptions() as i64;
-        self.gateway.metrics.subscriptions.set(subscriptions);
+        self.count();
         Some(seen)
     }
 
@@ -256,10 +258,24 @@ impl Feed {
         refuse(out, "database-unavailable").await
     }
 
+    /// The full name of a topic: a client may say `account:me`.
+    pub fn named(&self, topic: &str) -> Arc<str> {
+        match topic {
+            "account:me" => format!("account:{}", self.session.account).into(),
+            topic => topic.into(),
+        }
+    }
+
     /// Stops reading a topic.
     pub fn unsubscribe(&mut self, topic: &str) {
         self.gateway.hub.unsubscribe(&self.listener, topic);
         self.topics.remove(topic);
+        self.count();
+    }
+
+    fn count(&self) {
+        let subscriptions = self.gateway.hub.subscriptions() as i64;
+        self.gateway.metrics.subscriptions.set(subscriptions);
     }
 
     /// Whether the reader reads a topic, and therefore may.
@@ -267,9 +283,27 @@ impl Feed {
         self.topics.contains(topic)
     }
 
-    /// The topics of the reader.
-    pub fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.topics.iter()
+    /// Tells the reader's presence in the channels that it reads, unless the same was told there a moment ago.
+    pub async fn say_presence(&mut self, state: Presence) {
+        let channels = self
+            .topics
+            .iter()
+            .filter(|topic| topic.starts_with("channel:"));
+        let channels: HashSet<_> = channels.cloned().collect();
+        let now = Instant::now();
+        if let Some((told, at, of)) = &self.presence
+            && *told == state
+            && now.duration_since(*at) < TOLD_EVERY
+            && *of == channels
+        {
+            return;
+        }
+        let (pool, account) = (&self.gateway.pool, self.session.account);
+        let ephemeral = &self.gateway.ephemeral;
+        ephemeral
+            .presence(pool, channels.iter(), account, self.id, state)
+            .await;
+        self.presence = Some((state, now, channels));
     }
 
     /// Sends the items of the queue.
@@ -301,7 +335,7 @@ impl Feed {
         if change.is_none() || change == self.change {
             return Ok(());
         }
-        match self.gateway.functions.session(&self.credential).await {
+        match self.gateway.functions.session(&self.visitor).await {
             Ok(Some(session)) if session.account == self.session.account => {
                 self.change = change;
                 let all: Vec<_> = self.topics.iter().cloned().collect();
@@ -369,10 +403,7 @@ impl Drop for Feed {
             self.gateway.hub.unsubscribe(&self.listener, topic);
         }
         self.gateway.hub.leave(&self.listener);
-        self.gateway
-            .metrics
-            .subscriptions
-            .set(self.gateway.hub.subscriptions() as i64);
+        self.count();
         self.gateway.leave(self.session.account);
     }
 }

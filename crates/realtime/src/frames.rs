@@ -49,9 +49,9 @@ pub enum FromClient {
         /// The id of the channel.
         channel: Uuid,
     },
-    /// Tells the presence of the client's account.
+    /// Tells the presence of the client's account at this socket. The presence of an account is the highest of its sockets.
     Presence {
-        /// The presence of the account.
+        /// The presence at this socket.
         state: Presence,
     },
     /// Asks for a `pong`.
@@ -59,15 +59,15 @@ pub enum FromClient {
 }
 
 /// The presence of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
-    /// The account looks at the platform.
-    Online,
-    /// The account is connected and looks elsewhere.
-    Away,
     /// The account is not connected any more.
     Offline,
+    /// The account is connected and looks elsewhere.
+    Away,
+    /// The account looks at the platform.
+    Online,
 }
 
 /// The frames that the gateway sends besides events.

@@ -63,6 +63,8 @@ struct Inner {
     seen: Option<Seen>,
     topics: HashMap<Arc<str>, HashMap<u64, Subscription>>,
     accounts: HashMap<Uuid, HashMap<u64, Arc<Listener>>>,
+    /// How many subscriptions there are.
+    subscriptions: usize,
     next: u64,
 }
 
@@ -185,7 +187,7 @@ impl Hub {
             sleep(FIRST_LOOK_PAUSE).await;
         }
         let _between = self.handing_out.read().await;
-        let mut inner = self.lock();
+        let inner = &mut *self.lock();
         let seen = inner.seen.clone()?;
         for topic in topics {
             let subscription = Subscription {
@@ -193,16 +195,20 @@ impl Hub {
                 types: types.cloned(),
             };
             let of_topic = inner.topics.entry(topic.clone()).or_default();
-            of_topic.insert(listener.id, subscription);
+            if of_topic.insert(listener.id, subscription).is_none() {
+                inner.subscriptions += 1;
+            }
         }
         Some(seen)
     }
 
     /// Ends a subscription.
     pub fn unsubscribe(&self, listener: &Listener, topic: &str) {
-        let mut inner = self.lock();
+        let inner = &mut *self.lock();
         if let Some(of_topic) = inner.topics.get_mut(topic) {
-            of_topic.remove(&listener.id);
+            if of_topic.remove(&listener.id).is_some() {
+                inner.subscriptions -= 1;
+            }
             if of_topic.is_empty() {
                 inner.topics.remove(topic);
             }
@@ -211,7 +217,7 @@ impl Hub {
 
     /// The number of subscriptions.
     pub fn subscriptions(&self) -> usize {
-        self.lock().topics.values().map(HashMap::len).sum()
+        self.lock().subscriptions
     }
 
     /// Notes the position of the outbox's reader, before which everything was handed out.

@@ -66,6 +66,8 @@ pub struct Options {
     pub trusted_proxies: String,
     /// The key that seals positions, the same as for functions.
     pub position_key: [u8; 32],
+    /// The key that authenticates clients' addresses to the functions, the same as for functions.
+    pub visitor_key: [u8; 32],
     /// The bounds of sockets.
     pub limits: Limits,
 }
@@ -136,7 +138,7 @@ impl Gateway {
         let gateway = Arc::new(Self {
             hub: hub.clone(),
             pool: pool.clone(),
-            functions: Functions::new(&options.functions_url),
+            functions: Functions::new(&options.functions_url, options.visitor_key),
             public_url: options.public_url.trim_end_matches('/').to_owned(),
             proxies: client_address::networks(&options.trusted_proxies),
             position_key: options.position_key,

@@ -1,13 +1,15 @@
 //! The identity of clients. The gateway asks the functions with the client's own credentials, and asks
 //! the database what has been revoked since.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use client_address::visitor::{self, VISITOR};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -53,6 +55,15 @@ impl Credential {
     }
 }
 
+/// A client: its credential and its address.
+#[derive(Clone)]
+pub struct Visitor {
+    /// The credential that the client presented.
+    pub credential: Credential,
+    /// The client's address, for limits and the audit trail.
+    pub address: IpAddr,
+}
+
 /// The account and session of a credential.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Session {
@@ -89,24 +100,26 @@ impl Ended {
 pub struct Functions {
     client: Client<HttpConnector, Full<Bytes>>,
     url: String,
+    visitor_key: [u8; 32],
 }
 
 impl Functions {
     /// The functions at an address such as `http://127.0.0.1:3000`.
-    pub fn new(url: &str) -> Self {
+    pub fn new(url: &str, visitor_key: [u8; 32]) -> Self {
         Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
             url: url.trim_end_matches('/').to_owned(),
+            visitor_key,
         }
     }
 
-    /// Finds the account and session of a credential; `None` if it is not valid.
+    /// Finds the account and session of a client's credential; `None` if it is not valid.
     ///
     /// # Errors
     /// The functions can't be reached, or failed.
-    pub async fn session(&self, credential: &Credential) -> Result<Option<Session>> {
+    pub async fn session(&self, visitor: &Visitor) -> Result<Option<Session>> {
         let (status, body) = self
-            .call(Method::GET, "/api/events/session", credential, None)
+            .call(Method::GET, "/api/events/session", visitor, None)
             .await?;
         match status {
             StatusCode::OK => Ok(Some(serde_json::from_slice(&body).context("a session")?)),
@@ -115,7 +128,7 @@ impl Functions {
         }
     }
 
-    /// Forwards a client's request with its credential. Returns the status and the body.
+    /// Forwards a client's request with its credential and address. Returns the status and the body.
     ///
     /// # Errors
     /// The functions can't be reached, or take too long.
@@ -123,13 +136,15 @@ impl Functions {
         &self,
         method: Method,
         path: &str,
-        credential: &Credential,
+        client: &Visitor,
         body: Option<&Value>,
     ) -> Result<(StatusCode, Bytes)> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url).parse::<Uri>()?);
-        request = match credential {
+        let uri = format!("{}{path}", self.url).parse::<Uri>()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let vouched = visitor::seal(&self.visitor_key, &method, &uri, client.address, now);
+        let mut request = Request::builder().method(method).uri(uri);
+        request = request.header(VISITOR, vouched);
+        request = match &client.credential {
             Credential::Bearer(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
             Credential::Cookie(cookie) => request.header(COOKIE, cookie),
         };

@@ -29,20 +29,20 @@ pub enum State {
 #[schema(as = HealthStatus)]
 pub struct Status {
     /// `healthy` if every part is healthy, else `degraded`.
-    status: State,
+    pub status: State,
     /// The health of each part, by its name.
-    components: BTreeMap<String, Component>,
+    pub components: BTreeMap<String, Component>,
 }
 
 /// The health of one part.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Component {
     /// The part's state.
-    status: State,
+    pub status: State,
     /// Further details that the part reports.
     #[serde(flatten)]
     #[schema(value_type = Object)]
-    detail: Map<String, Value>,
+    pub detail: Map<String, Value>,
 }
 
 /// The answer of a process that is alive.
@@ -77,6 +77,11 @@ pub async fn ready(db: Db) -> Result<impl IntoResponse> {
     extensions(("x-rate-limit" = json!("health")))
 )]
 pub async fn status(db: Db) -> impl IntoResponse {
+    fresh(read(&db).await)
+}
+
+/// Reads the latest report of each part.
+pub async fn read(db: &Db) -> Status {
     let reported = db
         .many(
             "select component, detail, case
@@ -89,7 +94,7 @@ pub async fn status(db: Db) -> impl IntoResponse {
     if let Err(error) = &reported {
         guest::warn!("no health reports", cause = format!("{error:?}"));
     }
-    fresh(summary(reported.ok()))
+    summary(reported.ok())
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,6 +8,7 @@ mod input;
 mod moderation;
 mod outcome;
 mod posts;
+mod preview;
 mod problems;
 mod reports;
 mod revisions;
@@ -23,8 +24,11 @@ pub fn router() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(feed::list, writing::create))
         .routes(routes!(posts::get, writing::edit, writing::delete))
-        .routes(routes!(revisions::list))
-        .routes(routes!(revisions::strike))
+        .routes(routes!(preview::preview))
+        .routes(routes!(revisions::of_post))
+        .routes(routes!(revisions::strike_of_post))
+        .routes(routes!(revisions::of_comment))
+        .routes(routes!(revisions::strike_of_comment))
         .routes(routes!(votes::on_post))
         .routes(routes!(votes::on_comment))
         .routes(routes!(comments::list, commenting::create))
