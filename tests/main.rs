@@ -153,6 +153,7 @@ mod platform {
     }
     pub(crate) mod database;
     pub(crate) mod deployment;
+    pub(crate) mod english;
     pub(crate) mod faults;
     pub(crate) mod full_disk;
     pub(crate) mod generated {

@@ -1,9 +1,10 @@
 //! The client of the tests: one account's token, and the one way to ask with it and to read what is answered.
 
 use crate::Server;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// An account that is signed in.
@@ -81,4 +82,22 @@ pub async fn code(response: Response) -> Result<(u16, String)> {
         .as_str()
         .with_context(|| format!("{status}: {body}"))?;
     Ok((status, code.to_owned()))
+}
+
+/// Asks until the status is the expected one, which a change of rights brings about within two seconds. Each instance
+/// of a function learns of the change by itself.
+///
+/// # Errors
+/// The status is another one after two seconds.
+pub async fn until_status(expected: u16, mut ask: impl AsyncFnMut() -> Result<u16>) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let is_over = began.elapsed() > Duration::from_secs(2);
+        let status = ask().await?;
+        if status == expected {
+            return Ok(());
+        }
+        ensure!(!is_over, "{status} and not {expected} after two seconds");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

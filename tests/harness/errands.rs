@@ -1,6 +1,6 @@
 //! The harness of queued work: workers over a database of a test's own, doing the fixture's errands.
 
-use crate::{Database, application, build_components, component_file, master_key};
+use crate::{Database, application, build_components, component_file, master_key, scratch};
 use anyhow::{Context, Result, bail};
 use gather::{manifest::WORKER_ROLE, secrets};
 use host::{
@@ -64,7 +64,7 @@ impl Errands {
                  create table public.effect (job uuid primary key, attempt bigint not null, at timestamptz not null default clock_timestamp())",
             )
             .await?;
-        let folder = tempfile::tempdir()?;
+        let folder = scratch()?;
         std::fs::copy(component_file("errand"), folder.path().join("errand.wasm"))?;
         std::fs::write(
             folder.path().join("spin.toml"),

@@ -35,6 +35,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tempfile::TempDir;
 use url::Url;
 
 /// The master key, always the same, so that the roles' passwords fit every test's database.
@@ -168,6 +169,11 @@ pub fn command() -> Result<PathBuf> {
 /// The path of this program is unknown.
 pub fn sandbox_child() -> Result<Vec<OsString>> {
     Ok(vec![command()?.into_os_string(), "sandbox-child".into()])
+}
+
+/// A temporary folder, in memory where the machine has a file system there, so that no test waits for a disk.
+fn scratch() -> std::io::Result<TempDir> {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
 }
 
 fn free_address() -> Result<SocketAddr> {

@@ -2,7 +2,7 @@
 
 use crate::{
     Database, Held, application, application_options, component_file, components::build_components,
-    free_address, http, master_key, replace_variable, root, services, spin, variables,
+    free_address, http, master_key, replace_variable, root, scratch, services, spin, variables,
 };
 use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
@@ -225,7 +225,7 @@ impl Server {
                  insert into public.item select n, 'item ' || n from generate_series(1, 100) n",
             )
             .await?;
-        let folder = tempfile::tempdir()?;
+        let folder = scratch()?;
         let file = folder.path().join("spin.toml");
         std::fs::write(folder.path().join("note.txt"), "mounted")?;
         let settings = settings
@@ -250,7 +250,7 @@ impl Server {
     /// # Errors
     /// The host can't be started.
     pub async fn lone(id: &str, source: &Path, limits: Limits) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let folder = scratch()?;
         let file = folder.path().join("spin.toml");
         let text = format!(
             "spin_manifest_version = 2\napplication.name = \"{id}\"\n[[trigger.http]]\nroute = \"/...\"\n\
@@ -275,7 +275,7 @@ impl Server {
         }
         tokio::task::spawn_blocking(build_components).await??;
         let database = Database::create().await?;
-        let folder = tempfile::tempdir()?;
+        let folder = scratch()?;
         let file = folder.path().join("spin.toml");
         std::fs::write(&file, probe_manifest(&database.admin, &[], ""))?;
         let variables = BTreeMap::new();
@@ -313,7 +313,7 @@ impl Server {
             egress: None,
             realtime: None,
             _spin: Some(spin),
-            _state: tempfile::tempdir()?,
+            _state: scratch()?,
         })
     }
 
@@ -329,7 +329,7 @@ impl Server {
             .then(|| services::realtime(&database, listen))
             .transpose()?;
         let native = realtime.as_ref().map(Realtime::routes).unwrap_or_default();
-        let state = tempfile::tempdir()?;
+        let state = scratch()?;
         let application = Application::new(ApplicationOptions {
             key_value_url,
             limits,

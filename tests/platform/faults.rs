@@ -413,7 +413,7 @@ async fn a_missing_or_broken_component_is_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("broken.wasm");
     std::fs::write(&file, "no wasm")?;
-    refused(&with(&file.to_string_lossy()), "is no component").await?;
+    refused(&with(&file.to_string_lossy()), "is not a component").await?;
     Ok(())
 }
 

@@ -44,7 +44,7 @@ pub async fn make(url: &str, id: &str, secrets: &[Secret], body: String) -> Atte
                 Either::Right(_) => failed("It did not answer within 10 s."),
             }
         }
-        Err(_) => failed("Its address is none."),
+        Err(_) => failed("Its address is not valid."),
     };
     let took = (OffsetDateTime::now_utc() - begin).whole_milliseconds();
     attempt.duration_ms = i32::try_from(took).unwrap_or(i32::MAX);

@@ -140,7 +140,7 @@ fn read(path: &Path) -> Result<Report> {
         fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| {
         format!(
-            "{} is no answer of `gather audit verify --json`",
+            "{} is not an answer of `gather audit verify --json`",
             path.display()
         )
     })

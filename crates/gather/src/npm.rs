@@ -25,7 +25,7 @@ impl Registry {
             .or(configuration.get("registry"));
         let address = given.map_or_else(default_address, str::to_owned);
         // The address may hold a password, so it isn't quoted.
-        let address = Url::parse(&address).context("npm's setting `registry` is no address")?;
+        let address = Url::parse(&address).context("npm's setting `registry` is not an address")?;
         if !matches!(address.scheme(), "http" | "https") || address.host_str().is_none() {
             bail!("npm's setting `registry` must be http://… or https://…");
         }

@@ -77,7 +77,7 @@ impl Compiler {
         }
         let component = Component::new(&self.engine, &wasm)
             .map_err(anyhow::Error::from)
-            .with_context(|| format!("{} is no component that can run", source.display()))?;
+            .with_context(|| format!("{} is not a component that can run", source.display()))?;
         if let Err(error) = self.store(&component, &compiled) {
             tracing::warn!(file = %compiled.display(), %error, "cannot keep the compiled component");
         }

@@ -63,7 +63,7 @@ struct Inner {
     seen: Option<Seen>,
     topics: HashMap<Arc<str>, HashMap<u64, Subscription>>,
     accounts: HashMap<Uuid, HashMap<u64, Arc<Listener>>>,
-    /// How many subscriptions there are.
+    /// The number of subscriptions.
     subscriptions: usize,
     next: u64,
 }

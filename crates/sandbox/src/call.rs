@@ -229,7 +229,7 @@ impl Skill {
         let instance = self.pre.instantiate_async(&mut *store).await?;
         let func = instance
             .get_func(&mut *store, tool.index)
-            .ok_or_else(|| wasmtime::format_err!("the export is no function"))?;
+            .ok_or_else(|| wasmtime::format_err!("the export is not a function"))?;
         store.set_hostcall_fuel(tool.max_result);
         let mut results = [Val::Bool(false)];
         let results = &mut results[..usize::from(tool.result.is_some())];

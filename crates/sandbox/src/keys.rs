@@ -182,7 +182,7 @@ impl Granted {
             }
         };
         added.ok_or_else(|| {
-            Error::Other("the value is no number, or the quota is used up".to_owned())
+            Error::Other("the value is not a number, or the quota is used up".to_owned())
         })
     }
 

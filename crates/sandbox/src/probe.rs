@@ -170,7 +170,7 @@ impl ProbeReport {
             self.without_network += 1;
             return;
         }
-        // Time is no property of the skill: what ended by it may end by it elsewhere.
+        // Time is not a property of the skill: a call that ended by it may end elsewhere.
         let by_time = [first, again].iter().any(|outcome| outcome.met_deadline);
         if !by_time && (first.end != again.end || first.usage.fuel != again.usage.fuel) {
             self.nondeterministic += 1;

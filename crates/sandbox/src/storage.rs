@@ -97,7 +97,10 @@ impl Storage {
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 let (store, path) =
                     object_store::parse_url_opts(url, environment).with_context(|| {
-                        format!("{}://… is no object store that can be used", url.scheme())
+                        format!(
+                            "{}://… is not an object store that can be used",
+                            url.scheme()
+                        )
                     })?;
                 Some((Arc::from(store), path))
             }

@@ -34,7 +34,7 @@ pub fn arguments(
     }
     for name in given.keys() {
         errors.push(
-            Fault::new("is no parameter of this tool")
+            Fault::new("is not a parameter of this tool")
                 .at(name)
                 .into_error(),
         );
@@ -260,7 +260,7 @@ fn lower_record(fields: &[(String, Type)], value: Value) -> Result<Vec<(String, 
         values.push((name.clone(), value));
     }
     match given.keys().next() {
-        Some(name) => Err(Fault::new("is no field of this record").at(name)),
+        Some(name) => Err(Fault::new("is not a field of this record").at(name)),
         None => Ok(values),
     }
 }

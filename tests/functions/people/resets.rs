@@ -4,14 +4,13 @@ use super::passwords::signing_in;
 use anyhow::{Context, Result};
 use e2e::{
     Server,
-    client::code,
+    client::{code, until_status},
     people::{PASSWORD, Person},
 };
 use futures::future::join_all;
 use gather::secrets::link_token;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
-use std::time::Duration;
 use uuid::Uuid;
 
 /// A link that sets a new password, as the mail would have it.
@@ -116,11 +115,13 @@ async fn no_session_of_a_former_password_outlives_its_reset() -> Result<()> {
         assert_eq!(living_sessions(&server, &grace).await?, 0, "round {round}");
         password = next;
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
     for tokens in opened {
-        let me = server.http.get(format!("{}/api/users/me", server.url));
-        let me = me.bearer_auth(tokens["access_token"].as_str().context("token")?);
-        assert_eq!(me.send().await?.status(), 401);
+        let token = tokens["access_token"].as_str().context("token")?;
+        until_status(401, async || {
+            let me = server.http.get(format!("{}/api/users/me", server.url));
+            anyhow::Ok(me.bearer_auth(token).send().await?.status().as_u16())
+        })
+        .await?;
         let refresh = json!({ "refresh_token": tokens["refresh_token"] });
         assert_eq!(
             server.post("/api/tokens/refresh", &refresh).await?.status(),

@@ -4,9 +4,10 @@ use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use e2e::{Server, agents::Agent, client::read};
 use hmac::{Hmac, Mac};
+use host::Limits;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A hook of ada's.
@@ -172,7 +173,12 @@ async fn what_github_sends_becomes_one_event_each() -> Result<()> {
 
 #[tokio::test]
 async fn what_is_forged_too_large_or_no_hooks_is_refused() -> Result<()> {
-    let hook = Hook::new("github").await?;
+    // So long the host waits for a body that it has refused already.
+    let impatient = Limits {
+        stall_timeout: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    let hook = Hook::of(Server::start_with(impatient).await?, "github").await?;
     let json = "application/json";
     let tag = |text: &str| ("x-hub-signature-256", text.to_owned());
     let rest = [

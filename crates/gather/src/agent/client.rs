@@ -100,7 +100,7 @@ impl Client {
     /// Makes a client of the server at `server`, an `http` or `https` address or the name of a host.
     pub fn new(server: &str) -> Result<Self> {
         let url = Url::parse(&with_scheme(server)).with_context(|| {
-            format!("--server {server:?} is no address, try http://127.0.0.1:3000")
+            format!("--server {server:?} is not an address, try http://127.0.0.1:3000")
         })?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             bail!("--server must be http://… or https://…, not {server:?}");
@@ -164,7 +164,7 @@ impl Client {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-.:/[]".contains(&byte));
         if !is_plain {
-            bail!("{}{CARD} names an address that is none", self.server);
+            bail!("{}{CARD} names an address that is not valid", self.server);
         }
         Ok(own.trim_end_matches('/').to_owned())
     }
@@ -293,7 +293,7 @@ impl Client {
             let foreign = |_| Error::Refused {
                 status,
                 text: format!(
-                    "{} does not speak this API: its answer is no JSON",
+                    "{} does not speak this API: its answer is not JSON",
                     self.server
                 ),
                 retry_after,

@@ -21,8 +21,12 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
 
 /// Logs to the standard error from now on.
 pub fn start_logging(settings: &LogSettings) -> Result<()> {
-    let filter = EnvFilter::try_new(&settings.log)
-        .with_context(|| format!("--log {:?} is no filter; try info,sqlx=warn", settings.log))?;
+    let filter = EnvFilter::try_new(&settings.log).with_context(|| {
+        format!(
+            "--log {:?} is not a filter; try info,sqlx=warn",
+            settings.log
+        )
+    })?;
     let terminal = std::io::stderr().is_terminal();
     let format = settings.log_format.unwrap_or(if terminal {
         LogFormat::Pretty

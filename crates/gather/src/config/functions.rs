@@ -79,7 +79,7 @@ fn networks(text: &str) -> Result<String, String> {
             .parse()
             .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         network.map(|network| network.to_string()).map_err(|_| {
-            format!("{text:?} is no network; expected a list such as 10.0.0.0/8,fd00::/8")
+            format!("{text:?} is not a network; expected a list such as 10.0.0.0/8,fd00::/8")
         })
     };
     if text.trim().is_empty() {

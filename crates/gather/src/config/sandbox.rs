@@ -31,7 +31,7 @@ impl SandboxSettings {
     /// The configured object store, if there is one.
     pub fn components_url(&self) -> Result<Option<Url>> {
         let url = self.components_url.as_deref().map(Url::parse).transpose();
-        url.context("GATHER_COMPONENTS_URL is no address, try s3://bucket/folder")
+        url.context("GATHER_COMPONENTS_URL is not an address, try s3://bucket/folder")
     }
 }
 

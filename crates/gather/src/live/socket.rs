@@ -189,7 +189,7 @@ impl Follower {
                 Ok(Some(Err(error))) => return Ok(Some(Broken(error.to_string()))),
                 Ok(Some(Ok(Message::Close(why)))) => return closed(why).map(Some),
                 Ok(Some(Ok(Message::Text(text)))) => {
-                    let frame = serde_json::from_str(&text).context("a frame that is no JSON")?;
+                    let frame = serde_json::from_str(&text).context("a frame that is not JSON")?;
                     if let Err(broken) = self.hear(socket, frame).await? {
                         return Ok(Some(broken));
                     }

@@ -129,7 +129,7 @@ pub fn run(options: &Run) -> Result<bool> {
         {
             eprintln!("error: {error:#}");
         }
-        // What the build wrote is no change.
+        // The build's own files do not count as a change.
         seen = seen.max(newest(&project.folder));
     }
 }

@@ -79,7 +79,7 @@ fn keys(options: &Verify) -> Result<Jwks> {
             "give the platform's keys: --keys FILE (what its /.well-known/jwks.json answers), or --server to fetch them"
         ),
     };
-    serde_json::from_value(value).context("these are no keys: a JWKS was expected")
+    serde_json::from_value(value).context("these are not keys: a JWKS was expected")
 }
 
 /// Finds all envelopes: a single one, the receipt of an answer, or the items of a list.
@@ -91,7 +91,8 @@ fn envelopes(value: &Value) -> Result<Vec<Envelope>> {
         (None, None) => &[],
     };
     let read = |value: &Value| {
-        serde_json::from_value(value.clone()).context("one of the statements is no DSSE envelope")
+        serde_json::from_value(value.clone())
+            .context("one of the statements is not a DSSE envelope")
     };
     found.iter().map(read).collect()
 }

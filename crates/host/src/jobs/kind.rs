@@ -193,7 +193,7 @@ impl Kind {
             return Err(failure(error));
         }
         RawValue::from_string(text)
-            .map_err(|error| failure(format!("Its result is no JSON: {error}.")))
+            .map_err(|error| failure(format!("Its result is not JSON: {error}.")))
     }
 
     /// The text about a trap for the owner; the log has the whole trap.

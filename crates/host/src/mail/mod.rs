@@ -58,7 +58,7 @@ impl Mailer {
     pub fn new(options: &MailOptions) -> Result<Self> {
         let from: Mailbox = options.from.parse().ok().with_context(|| {
             format!(
-                "the sender of mail, {:?}, is no mail address; write for example `Gather <gather@gather.example>`",
+                "the sender of mail, {:?}, is not a mail address; write for example `Gather <gather@gather.example>`",
                 options.from
             )
         })?;

@@ -202,7 +202,7 @@ fn is_loopback(host: &str) -> bool {
 fn credentials(url: &Url) -> Result<Option<Credentials>> {
     let decode = |text: &str| match percent_decode_str(text).decode_utf8() {
         Ok(text) => Ok(text.into_owned()),
-        Err(_) => bail!("user and password of the mail server are no UTF-8; {EXPECTED}"),
+        Err(_) => bail!("user and password of the mail server are not UTF-8; {EXPECTED}"),
     };
     match (url.username(), url.password()) {
         ("", None) => Ok(None),

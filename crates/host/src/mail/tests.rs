@@ -236,7 +236,7 @@ async fn nothing_of_a_stranger_becomes_a_header() {
     }
     assert!(server.heard().commands.is_empty(), "nothing was connected");
 
-    // A text is no header, whatever it begins with.
+    // A text is not a header, whatever it begins with.
     let text = "Bcc: eve@example.org\r\n\r\n.\r\nMAIL FROM:<eve@example.org>\r\n";
     mailer.send(&mail(text)).await.expect("sent");
     let heard = server.heard();

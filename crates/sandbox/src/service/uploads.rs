@@ -83,7 +83,7 @@ async fn read_upload(mut upload: Multipart) -> Result<(Bytes, Bytes), Problem> {
             other => {
                 return Err(missing(
                     other.unwrap_or_default(),
-                    "is no field of an upload: it has `manifest` and `component`",
+                    "is not a field of an upload: it has `manifest` and `component`",
                 ));
             }
         };

@@ -48,7 +48,7 @@ impl Stores {
     /// # Errors
     /// The URL is malformed, or nothing answers there.
     pub async fn redis(url: &str) -> Result<Self> {
-        let client = redis::Client::open(url).context("the key-value URL is no redis:// URL")?;
+        let client = redis::Client::open(url).context("the key-value URL is not a redis:// URL")?;
         let manager = redis::aio::ConnectionManager::new(client)
             .await
             .context("cannot reach the key-value server")?;

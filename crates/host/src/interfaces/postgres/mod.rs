@@ -112,7 +112,7 @@ impl Grant {
     fn allowed(&self, address: &str) -> Result<Config, Error> {
         let config: Config = address.parse().map_err(|_| {
             // The parser's own message may repeat the text, and with it the password.
-            Error::ConnectionFailed("the address is no PostgreSQL connection string".into())
+            Error::ConnectionFailed("the address is not a PostgreSQL connection string".into())
         })?;
         let ports = config.get_ports();
         for (index, host) in config.get_hosts().iter().enumerate() {

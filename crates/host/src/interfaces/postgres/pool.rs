@@ -260,8 +260,9 @@ fn tls(ca_root: Option<&str>) -> Result<MakeRustlsConnect> {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(pem) => {
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                roots
-                    .add(certificate.context("the certificate authority is no PEM certificate")?)?;
+                roots.add(
+                    certificate.context("the certificate authority is not a PEM certificate")?,
+                )?;
             }
         }
     }

@@ -48,7 +48,7 @@ impl StandIn {
             while let Ok((stream, _)) = listener.accept().await {
                 let heard = shared.clone();
                 tokio::spawn(async move {
-                    // A client that leaves in the middle is no error here.
+                    // A client that leaves in the middle is not an error here.
                     _ = converse(stream, offers, script, &heard).await;
                 });
             }
