@@ -9,7 +9,7 @@ use e2e::{
 };
 use futures::SinkExt;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message, http::StatusCode};
 
