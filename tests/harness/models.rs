@@ -195,6 +195,12 @@ impl Drop for Models {
 /// Counts an answer that is dropped before its end.
 struct Unfinished(Option<Arc<AtomicUsize>>);
 
+impl Unfinished {
+    fn finish(&mut self) {
+        self.0 = None;
+    }
+}
+
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if let Some(count) = self.0.take() {
@@ -241,7 +247,7 @@ async fn answer(
     };
     match script(&asked, number) {
         Say::Whole(status, headers, body) => {
-            unfinished.0 = None;
+            unfinished.finish();
             let mut response = Response::new(Body::from(body));
             *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
             for (name, value) in headers {
@@ -260,11 +266,11 @@ async fn answer(
                 futures::stream::unfold(state, move |(mut pieces, mut unfinished)| async move {
                     loop {
                         let Some((at, piece)) = pieces.next() else {
-                            unfinished.0 = None;
+                            unfinished.finish();
                             return None;
                         };
                         if at + 1 == last && !matches!(piece, Piece::Hold) {
-                            unfinished.0 = None;
+                            unfinished.finish();
                         }
                         match piece {
                             Piece::Bytes(bytes) if bytes.is_empty() => {}
@@ -274,7 +280,7 @@ async fn answer(
                             Piece::Pause(pause) => tokio::time::sleep(pause).await,
                             Piece::Hold => futures::future::pending().await,
                             Piece::Break => {
-                                unfinished.0 = None;
+                                unfinished.finish();
                                 return Some((
                                     Err(io::Error::other("broken")),
                                     (pieces, unfinished),

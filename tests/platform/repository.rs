@@ -77,6 +77,7 @@ fn arrows_point_one_way() -> Result<()> {
                 "egress",
                 "gather",
                 "host",
+                "outgoing",
                 "sandbox",
                 "service-token",
                 "skill",

@@ -33,12 +33,13 @@ pub struct Mask {
     begins: [bool; 256],
 }
 
-enum Found {
-    No,
-    /// More text decides.
-    Unfinished,
-    /// A form that ends before this byte.
-    Until(usize),
+/// What a text begins with.
+#[derive(Default)]
+struct Found {
+    /// The length of a form of the value.
+    until: Option<usize>,
+    /// Whether more text may make a form, or a longer one.
+    is_unfinished: bool,
 }
 
 impl Mask {
@@ -76,14 +77,14 @@ impl Mask {
         let mut at = 0;
         while let Some(&byte) = text.get(at) {
             if self.begins[usize::from(byte)] {
-                match self.find(&text[at..]) {
-                    Found::Until(length) => {
-                        out.extend(MASK);
-                        at += length;
-                        continue;
-                    }
-                    Found::Unfinished if !is_last => break,
-                    Found::Unfinished | Found::No => {}
+                let found = self.find(&text[at..]);
+                if found.is_unfinished && !is_last {
+                    break;
+                }
+                if let Some(length) = found.until {
+                    out.extend(MASK);
+                    at += length;
+                    continue;
                 }
             }
             out.push(byte);
@@ -93,14 +94,11 @@ impl Mask {
     }
 
     fn find(&self, text: &[u8]) -> Found {
-        let mut found = Found::No;
+        let mut found = Found::default();
         for pattern in &self.patterns {
-            match (begins_with(pattern, text), &found) {
-                (Found::Until(length), Found::Until(known)) if length <= *known => {}
-                (Found::Until(length), _) => found = Found::Until(length),
-                (Found::Unfinished, Found::No) => found = Found::Unfinished,
-                _ => {}
-            }
+            let one = begins_with(pattern, text);
+            found.until = found.until.max(one.until);
+            found.is_unfinished |= one.is_unfinished;
         }
         found
     }
@@ -180,15 +178,17 @@ fn begins_with(pattern: &[Set], text: &[u8]) -> Found {
             });
         }
         if found == 0 {
-            return if is_unfinished {
-                Found::Unfinished
-            } else {
-                Found::No
+            return Found {
+                until: None,
+                is_unfinished,
             };
         }
         (ways, count) = (next, found);
     }
-    Found::Until(ways[..count].iter().copied().max().unwrap_or_default())
+    Found {
+        until: ways[..count].iter().copied().max(),
+        is_unfinished,
+    }
 }
 
 /// Tells the lengths of the ways in which a text begins with a character of the set; `None` for one that more text would

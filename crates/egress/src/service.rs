@@ -46,12 +46,12 @@ pub struct Service {
 }
 
 /// What the handlers share.
-pub struct Shared {
-    pub pool: PgPool,
-    pub key: PrivateKey,
-    pub callers: Verifier,
-    pub connections: Arc<Connections>,
-    pub metrics: Metrics,
+pub(crate) struct Shared {
+    pub(crate) pool: PgPool,
+    pub(crate) key: PrivateKey,
+    pub(crate) callers: Verifier,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) metrics: Metrics,
 }
 
 impl Service {

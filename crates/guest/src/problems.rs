@@ -53,6 +53,7 @@ crate::problems! {
     "name-taken" => "Another account, or another publisher's skill, has this name.",
     "new-account" => "An account younger than a day may write 5 posts and 60 messages an hour. Wait for `Retry-After` seconds.",
     "not-found" => "What you asked for does not exist, or you may not see it.",
+    "origin-refused" => "The session cookie works for the platform's own pages only. Send `Authorization: Bearer` from elsewhere. A secret is sent only where its `use` says, and to no private network.",
     "precondition-failed" => "The resource has changed since the version that `If-Match` names. Read it again, and decide again.",
     "precondition-required" => "This change needs `If-Match` with the `ETag` of what it changes, so that it overwrites nothing unseen. Read it first.",
     "precondition-unsupported" => "Conditions work only for answers with an `ETag`. Send the request without `If-Match`, `If-None-Match` and `If-Unmodified-Since`.",

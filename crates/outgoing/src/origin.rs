@@ -28,9 +28,25 @@ impl Origin {
         };
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host.ok_or(Failure::InvalidUri)?.to_ascii_lowercase();
-        let port = uri.port_u16().unwrap_or(usual_port(is_tls));
+        let port = port(uri).unwrap_or(Ok(usual_port(is_tls)))?;
         Ok(Self { is_tls, host, port })
     }
+}
+
+/// The port that an address names, if it names one. What stands behind the host is all of it: whoever reads an address that
+/// has a port of no number, or of a larger one, may take another.
+fn port(uri: &Uri) -> Option<Result<u16, Failure>> {
+    let authority = uri.authority()?;
+    let behind_user = authority.as_str().rsplit('@').next()?;
+    let named = behind_user.strip_prefix(authority.host())?;
+    if named.is_empty() {
+        return None;
+    }
+    let digits = named
+        .strip_prefix(':')
+        .filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|digits| digits.parse().ok());
+    Some(number.ok_or(Failure::InvalidUri))
 }
 
 fn usual_port(is_tls: bool) -> u16 {
@@ -91,6 +107,8 @@ mod tests {
             "https://api.example.org/v1",
             "https://api.example.org?x",
             "https://api.example.org:99999",
+            "https://api.example.org:",
+            "https://api.example.org:+443",
         ] {
             assert!(bad.parse::<Origin>().is_err(), "{bad}");
         }

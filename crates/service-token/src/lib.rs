@@ -139,7 +139,10 @@ mod tests {
     use super::*;
 
     fn verifier() -> Verifier {
-        Verifier::new(EGRESS, [("llm", "key of llm"), ("vault", "key of vault")])
+        Verifier::new(
+            EGRESS,
+            [("llm", "the key of llm"), ("vault", "the key of vault")],
+        )
     }
 
     fn token(key: &str, component: &str, audience: &str) -> String {
@@ -152,7 +155,7 @@ mod tests {
             account: Some(Uuid::from_u128(7)),
             subjects: vec!["claw:1".to_owned()],
         };
-        let token = make("key of llm", "llm", EGRESS, &on_behalf).expect("a token");
+        let token = make("the key of llm", "llm", EGRESS, &on_behalf).expect("a token");
         let expected = Issuer {
             component: "llm".to_owned(),
             on_behalf,
@@ -172,14 +175,14 @@ mod tests {
         let verifier = verifier();
         assert!(
             verifier
-                .issuer(&token("key of llm", "llm", EGRESS))
+                .issuer(&token("the key of llm", "llm", EGRESS))
                 .is_some()
         );
         for bad in [
-            token("key of vault", "llm", EGRESS),
-            token("key of llm", "vault", EGRESS),
-            token("key of llm", "llm", SANDBOX),
-            token("key of llm", "stranger", EGRESS),
+            token("the key of vault", "llm", EGRESS),
+            token("the key of llm", "vault", EGRESS),
+            token("the key of llm", "llm", SANDBOX),
+            token("the key of llm", "stranger", EGRESS),
             String::new(),
             "a.b.c".to_owned(),
         ] {
@@ -189,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_account_that_is_not_an_id_is_refused() {
-        let key = HS256Key::from_bytes(b"key of llm").with_key_id("llm");
+        let key = HS256Key::from_bytes(b"the key of llm").with_key_id("llm");
         let claims = Claims::create(Duration::from_secs(60))
             .with_issuer("llm")
             .with_audience(EGRESS)

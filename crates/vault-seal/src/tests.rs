@@ -101,6 +101,8 @@ fn a_seal_is_bound_to_secret_version_and_owner() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
     #[test]
     fn what_was_changed_does_not_open(value in any::<Vec<u8>>(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
         let (private, public) = key_pair(&[1; 32]);

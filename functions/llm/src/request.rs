@@ -90,7 +90,7 @@ impl Request {
             wants_usage: value["stream_options"]["include_usage"] == true,
             max_output: max_output.map(|most| most * choices),
             choices,
-            input: tokens::of_request(&value),
+            input: tokens::of_request(&value) + tokens::OVERHEAD_TOKENS,
             headers: sent.collect(),
             raw,
             value,

@@ -8,6 +8,8 @@ use crate::protocol::Protocol;
 const DATA_LENGTH: usize = 2048;
 /// What a picture or document counts as, which are sent as data.
 const DATA_TOKENS: u64 = 1500;
+/// What providers add to every request.
+pub const OVERHEAD_TOKENS: u64 = 16;
 /// What each object of a request adds, such as a message.
 const OBJECT_TOKENS: u64 = 2;
 

@@ -68,10 +68,10 @@ fn subject(caller: &Caller, text: &str) -> Result<String> {
     let parts = text.split_once(':');
     let known = parts.filter(|(kind, _)| KINDS.contains(kind));
     let known = known.and_then(|(kind, id)| Some((kind, id.parse::<Uuid>().ok()?)));
+    // What is malformed can't name anything.
     let (kind, id) = known.ok_or_else(|| {
-        let expected =
-            "must be `account:`, `team:`, `claw:`, `skill:`, `pipeline:` or `project:` with an id";
-        Problem::invalid("subject", expected)
+        let detail = "`subject` in the path must be `account:`, `team:`, `claw:`, `skill:`, `pipeline:` or `project:` with an id.";
+        Problem::new(StatusCode::NOT_FOUND, "not-found", detail)
     })?;
     Ok(format!("{kind}:{id}"))
 }
@@ -131,7 +131,6 @@ pub async fn list(
         (status = 200, body = Grant),
         (status = 403, description = "`forbidden`: the caller may only use the secret"),
         (status = 404, description = "`not-found`"),
-        (status = 422, description = "`invalid-input`"),
     ),
     security(("token" = ["vault:use"]))
 )]
@@ -218,7 +217,6 @@ pub async fn put(
         (status = 204, description = "The grant was taken back."),
         (status = 403, description = "`forbidden`: the caller may only use the secret"),
         (status = 404, description = "`not-found`"),
-        (status = 422, description = "`invalid-input`"),
     ),
     security(("token" = ["vault:write"]))
 )]

@@ -140,12 +140,12 @@ pub struct Use {
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// The header whose value is the secret.
-    #[garde(inner(custom(header)))]
+    #[garde(inner(custom(header_name)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "authorization")]
     pub header: Option<String>,
     /// The text of the header, with `{}` in place of the secret.
-    #[garde(inner(custom(format)))]
+    #[garde(inner(custom(header_format)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "Bearer {}")]
     pub format: Option<String>,
@@ -220,7 +220,7 @@ fn path(text: &str, _: &()) -> garde::Result {
     Err(garde::Error::new("must be a path such as /repos/ada"))
 }
 
-fn header(text: &str, _: &()) -> garde::Result {
+fn header_name(text: &str, _: &()) -> garde::Result {
     // These belong to the connection or to the platform.
     const FORBIDDEN: [&str; 12] = [
         "connection",
@@ -246,7 +246,7 @@ fn header(text: &str, _: &()) -> garde::Result {
     ))
 }
 
-fn format(text: &str, _: &()) -> garde::Result {
+fn header_format(text: &str, _: &()) -> garde::Result {
     let is_printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if text.len() <= 200 && is_printable && text.matches("{}").count() == 1 {
         return Ok(());

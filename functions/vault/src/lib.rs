@@ -38,7 +38,7 @@ guest::export!(super::router);
 /// The key that values are sealed with.
 async fn public_key() -> Result<PublicKey> {
     let key = required_variable("egress_public_key").await?;
-    let bytes = hex::decode(key).map_err(Problem::internal)?;
+    let bytes = hex::decode(&*key).map_err(Problem::internal)?;
     PublicKey::from_bytes(&bytes)
         .ok_or_else(|| Problem::internal("the variable `egress_public_key` is not a key"))
 }

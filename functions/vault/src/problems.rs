@@ -7,7 +7,6 @@ use guest::{Problem, Result};
 guest::problems! {
     "fetch-failed" => "The host did not answer as it should, or its answer could not be cleared of the secret. `detail` says which.",
     "fetch-timeout" => "The host took too long to connect or to answer. Ask for less at once, or try again later.",
-    "origin-refused" => "The secret may not be used there: its `use` names other origins, methods or paths, or the host is in a private network.",
     "secret-expired" => "The secret, or the version of it that was asked for, has expired. Nothing revives it; make a new secret.",
     "secret-not-granted" => "You know the secret, but may not use it. Ask its owner for a grant.",
     "vault-full" => "An owner can have at most 500 secrets, and a secret at most 1,000 grants. Delete one first.",

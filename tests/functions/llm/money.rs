@@ -27,7 +27,8 @@ async fn many_at_once_spend_no_more_than_there_is() -> Result<()> {
     for status in join_all(asking).await {
         match status? {
             200 => answered += 1,
-            status => assert_eq!(status, 402),
+            // Refused, or turned away by a machine that has too much to do.
+            status => assert!([402, 503].contains(&status), "{status}"),
         }
     }
     assert!((1..=10).contains(&answered), "{answered}");

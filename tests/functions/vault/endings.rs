@@ -5,6 +5,10 @@ use super::world::{CANARY, code, fetch, store};
 use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The types of the events on a topic, in order.
@@ -166,5 +170,45 @@ async fn a_silent_host_is_given_up() -> Result<()> {
     let answer = send("/body")?.await?;
     assert_eq!(answer.status(), 200);
     assert!(answer.bytes().await.is_err(), "it breaks off");
+    Ok(())
+}
+
+/// DNS rebinding: each look-up is checked, and what was checked is connected to.
+#[tokio::test]
+async fn a_name_that_leads_inside_is_refused_and_looked_up_once() -> Result<()> {
+    let target = Target::start(|_| ok("inside")).await?;
+    let server = Server::letting_out(&[]).await?;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = asked.clone();
+    let inside: SocketAddr = target.host().parse()?;
+    let resolve: outgoing::Resolve = Arc::new(move |host, port| {
+        counter.fetch_add(1, Relaxed);
+        let public = SocketAddr::from(([1, 1, 1, 1], port));
+        let found = match host.as_str() {
+            "mixed.example" => vec![public, inside],
+            _ => vec![SocketAddr::new(inside.ip(), port)],
+        };
+        Box::pin(async move { Ok(found) })
+    });
+    let egress = gather::egress::start(gather::egress::Start {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        manifest: &e2e::manifest()?,
+        database: &server.database.admin,
+        key: &e2e::master_key(),
+        trusted_origins: BTreeSet::new(),
+        resolve: Some(resolve),
+    })
+    .await?;
+    let url = format!("http://{}", egress.address());
+    for (number, host) in ["mixed.example", "rebound.example"].into_iter().enumerate() {
+        let target = format!("https://{host}/x");
+        let request = super::world::forward_through(&server, &url, "vault", None, &[], &target)?;
+        let answer = request.send().await?;
+        assert_eq!(answer.status(), 403, "{host}");
+        assert_eq!(answer.headers()["gather-egress"], "origin-refused");
+        assert_eq!(asked.load(Relaxed), number + 1, "{host}");
+    }
+    assert!(target.seen().is_empty());
+    egress.shutdown(Duration::ZERO).await;
     Ok(())
 }

@@ -65,6 +65,19 @@ pub fn forward(
     subjects: &[&str],
     target: &str,
 ) -> Result<reqwest::RequestBuilder> {
+    let egress = &server.variables["egress_url"];
+    forward_through(server, egress, component, account, subjects, target)
+}
+
+/// A request of a component to another way out.
+pub fn forward_through(
+    server: &Server,
+    egress: &str,
+    component: &str,
+    account: Option<Uuid>,
+    subjects: &[&str],
+    target: &str,
+) -> Result<reqwest::RequestBuilder> {
     let key = gather::secrets::service_key(&master_key(), "egress", component);
     let on_behalf = OnBehalf {
         account,
@@ -75,9 +88,8 @@ pub fn forward(
     };
     let token = service_token::make(&key, component, EGRESS, &on_behalf)
         .map_err(|error| anyhow::anyhow!("{error}"))?;
-    let url = format!("{}/forward", server.variables["egress_url"]);
-    let request = server.http.post(url).bearer_auth(token);
-    Ok(request.header("gather-target", target))
+    let request = server.http.post(format!("{egress}/forward"));
+    Ok(request.bearer_auth(token).header("gather-target", target))
 }
 
 /// Sends a request, ends the connection as soon as the first bytes of the answer are there.

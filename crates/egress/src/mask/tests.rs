@@ -75,7 +75,7 @@ fn every_form_is_taken_out() {
         );
         let left = masked["before ".len()..masked.len() - " after".len()].replace("***", "");
         // Beside the value, base64 has bits of its neighbours, and signs that fill it up.
-        assert!(left.len() <= 6, "{form}: {masked}");
+        assert!(left.len() <= 8, "{form}: {masked}");
     }
 }
 
