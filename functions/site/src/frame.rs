@@ -121,7 +121,7 @@ pub async fn dress(
     let has_failed = status.is_client_error() || status.is_server_error();
     let failure = failure
         .or_else(|| problem.map(Failure::from))
-        .or_else(|| has_failed.then(|| Problem::new(status, "", "").into()));
+        .or_else(|| has_failed.then(|| Failure::bare(status)));
     let page = match failure {
         Some(failure) if visitor.wants_part() => {
             let markup = ui::alert(&failure::message(&failure));

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
-use guest::Path;
+use guest::{Path, Problem};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
@@ -37,6 +37,11 @@ const MANIFEST: &str = r#"{
 
 async fn publish(visitor: Visitor) -> Result<Page, Failure> {
     visitor.required()?;
+    if !visitor.may("skills:publish") {
+        let detail =
+            "Publishing needs the scope `skills:publish`, which the role `developer` grants.";
+        return Err(Problem::forbidden(detail).into());
+    }
     let csrf = visitor.csrf().unwrap_or_default();
     let main = html! {
         h1 { "Publish a skill" }

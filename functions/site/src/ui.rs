@@ -2,7 +2,7 @@
 
 use http::Uri;
 use maud::{Markup, PreEscaped, html};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -17,9 +17,13 @@ pub use icons::{icon, mark};
 
 /// Encodes a text as one segment of a path, or as a value in a query.
 pub fn encode(text: &str) -> String {
-    const PLAIN: &percent_encoding::AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
-    utf8_percent_encode(text, PLAIN).to_string()
+    const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
+    const RESERVED_WITHIN: AsciiSet = RESERVED.remove(b'.');
+    let reserved = match text {
+        "." | ".." => &RESERVED,
+        _ => &RESERVED_WITHIN,
+    };
+    utf8_percent_encode(text, reserved).to_string()
 }
 
 /// The address of the sign-in page that leads back to this page.

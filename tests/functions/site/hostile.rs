@@ -1,5 +1,6 @@
 //! What others wrote stays text on every page: names, titles, tags, descriptions, searches, schemas.
 
+use crate::functions::channels::actions::grow_up;
 use anyhow::Result;
 use e2e::{
     Server,
@@ -49,6 +50,7 @@ fn check(page: &Page) {
 async fn texts_of_posts_and_comments_are_never_code() -> Result<()> {
     let server = Server::start().await?;
     let grace = Person::register(&server, "grace").await?;
+    grow_up(&server).await?;
     let (visitor, stranger) = (grace.browser(&server)?, Browser::open(&server)?);
     for attack in ATTACKS {
         let new = json!({"title": attack.replace('\n', " "), "body": format!("{attack}\n\nend")});
@@ -60,7 +62,7 @@ async fn texts_of_posts_and_comments_are_never_code() -> Result<()> {
             .json()
             .await?;
         let path = format!("/posts/{}", post["id"].as_str().unwrap_or_default());
-        let comment = json!({"body": attack});
+        let comment = json!({"body": format!("{attack} end")});
         let answer = grace
             .request(&server, "POST", &format!("/api{path}/comments"))
             .json(&comment);

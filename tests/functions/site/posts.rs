@@ -1,5 +1,6 @@
 //! Posts by plain forms: the feed, writing, comments, votes, versions, reports, and what moderators do.
 
+use crate::functions::channels::actions::grow_up;
 use anyhow::{Context, Result};
 use e2e::{
     Server,
@@ -242,6 +243,7 @@ async fn moderators_hide_and_others_report() -> Result<()> {
 async fn a_long_thread_is_read_page_by_page_and_led_into() -> Result<()> {
     let server = Server::start().await?;
     let grace = Person::register(&server, "grace").await?;
+    grow_up(&server).await?;
     let post: Value = grace
         .request(&server, "POST", "/api/posts")
         .json(&json!({"title": "Long", "body": "x"}))

@@ -6,9 +6,10 @@ use e2e::{
     agents::Agent,
     browser::Browser,
     people::Person,
-    publishing::{approved, manifest},
+    publishing::{approved, decide, fixture, manifest},
 };
 use reqwest::StatusCode;
+use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 
 #[tokio::test]
@@ -118,7 +119,12 @@ async fn publishing_is_for_those_who_are_signed_in_and_followed_live() -> Result
         stranger.get("/publish").await?.status,
         StatusCode::UNAUTHORIZED
     );
+    // A person needs the role of a developer, and is told so.
     let grace = Person::register(&server, "grace").await?;
+    let page = grace.browser(&server)?.get("/publish").await?;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    assert!(page.html.contains("skills:publish"), "{}", page.html);
+    let grace = grace.into_admin(&server).await?;
     let page = grace.browser(&server)?.get("/publish").await?;
     assert_eq!(
         page.attribute("#publish", "data-csrf"),
@@ -126,12 +132,12 @@ async fn publishing_is_for_those_who_are_signed_in_and_followed_live() -> Result
     );
     assert!(page.has("noscript") && page.has("script[src$='/js/publish.js']"));
     // The upload that its script makes, and the page that follows.
-    let form = reqwest::multipart::Form::new()
-        .text("manifest", manifest("sums", "1.0.0").to_string())
-        .part(
-            "component",
-            reqwest::multipart::Part::bytes(e2e::publishing::fixture("adder")?),
-        );
+    let described = manifest("sums", "1.0.0");
+    let manifest = Part::text(described.to_string());
+    let component = Part::bytes(fixture("adder")?).file_name("component.wasm");
+    let form = Form::new()
+        .part("manifest", manifest.mime_str("application/json")?)
+        .part("component", component.mime_str("application/wasm")?);
     let request = server.http.post(format!("{}/api/skills", server.url));
     let request = request
         .header("cookie", &grace.cookie)
@@ -146,7 +152,7 @@ async fn publishing_is_for_those_who_are_signed_in_and_followed_live() -> Result
         page.attribute("[hx-get]", "hx-get").as_deref(),
         Some("/parts/review/sums/1.0.0")
     );
-    e2e::publishing::decide(&server, &manifest("sums", "1.0.0"), "approve").await?;
+    decide(&server, &described, "approve").await?;
     let part = grace
         .browser(&server)?
         .get("/parts/review/sums/1.0.0")
