@@ -65,7 +65,11 @@ mod functions {
         pub(crate) mod finders;
         pub(crate) mod results;
     }
-    pub(crate) mod site;
+    pub(crate) mod site {
+        pub(crate) mod files;
+        pub(crate) mod frame;
+        pub(crate) mod landing;
+    }
     pub(crate) mod skills {
         pub(crate) mod asynchronous;
         pub(crate) mod authors;

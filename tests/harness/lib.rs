@@ -2,6 +2,7 @@
 //! the real components.
 
 pub mod agents;
+pub mod browser;
 pub mod clients;
 mod components;
 mod database;

@@ -1,6 +1,6 @@
 //! People of the tests: registered and signed in through the front door.
 
-use crate::Server;
+use crate::{Server, browser::Browser};
 use anyhow::{Context, Result, ensure};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -95,6 +95,17 @@ impl Person {
     /// A POST of theirs.
     pub fn post(&self, server: &Server, path: &str, body: &Value) -> RequestBuilder {
         self.request(server, Method::POST, path).json(body)
+    }
+
+    /// A browser in which they are signed in.
+    ///
+    /// # Errors
+    /// The client can't be made.
+    pub fn browser(&self, server: &Server) -> Result<Browser> {
+        let browser = Browser::open(server)?;
+        let (name, value) = self.cookie.split_once('=').context("a cookie")?;
+        browser.keep(name, value);
+        Ok(browser)
     }
 
     /// Makes them an admin, as the operator can, and signs them in again.

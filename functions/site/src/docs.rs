@@ -4,26 +4,36 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::OnceLock;
 
-use axum::response::Response;
-use http::StatusCode;
+use axum::Router;
+use axum::routing::get;
+use guest::html::{escape, inline, prose};
+use maud::{PreEscaped, html};
 use serde_json::Value;
 
-use crate::pages::OPENAPI;
-use guest::html::{self, escape, inline, prose};
+use crate::files::OPENAPI;
+use crate::frame::Page;
+use crate::group::{Group, Place, everybody};
 
-/// Shows the reference of all endpoints, as a page for people.
-#[utoipa::path(
-    get, path = "/docs", tag = "site",
-    responses((status = 200, body = String, content_type = "text/html")),
-    extensions(("x-rate-limit" = json!("relaxed")))
-)]
-pub async fn docs() -> Response {
-    static PAGE: OnceLock<String> = OnceLock::new();
-    let page = PAGE.get_or_init(|| {
+/// The group of this page.
+pub static GROUP: Group = Group {
+    places: &[Place {
+        label: "Reference",
+        path: "/docs",
+        icon: "docs",
+        key: "r",
+        shown: everybody,
+    }],
+    routes: || Router::new().route("/docs", get(docs)),
+};
+
+async fn docs() -> Page {
+    static CONTENT: OnceLock<String> = OnceLock::new();
+    let content = CONTENT.get_or_init(|| {
         let document = serde_json::from_str(OPENAPI).unwrap_or_default();
-        html::document("Reference · Gather", &render(&document))
+        render(&document)
     });
-    html::answer(StatusCode::OK, page.as_str())
+    let main = html! { div.reference { (PreEscaped(content)) } };
+    Page::new("Reference", main).description("Every endpoint of the HTTP API.")
 }
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];

@@ -1,28 +1,60 @@
-//! The front page, the reference, the health endpoints, and the texts that agents read first.
+//! The site for people, the reference, the health endpoints, and the texts that agents read first.
+//!
+//! A group of pages is one file: it is listed in [`GROUPS`], and docs/functions.md says what it contains.
 
+mod assets;
 mod card;
+mod design;
 mod docs;
+mod failure;
+mod files;
+mod forms;
+mod frame;
+mod group;
 mod health;
-mod pages;
+mod landing;
 mod problems;
+mod theme;
+mod ui;
+mod visitor;
 
+use axum::Router;
+use axum::middleware::from_fn;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// The routes, with their OpenAPI entries.
+use group::Group;
+
+/// The groups of pages, in the order of their places in the rail.
+static GROUPS: &[&Group] = &[
+    &landing::GROUP,
+    &docs::GROUP,
+    &problems::GROUP,
+    &design::GROUP,
+    &theme::GROUP,
+];
+
+/// The routes; those for programs have OpenAPI entries.
 pub fn router() -> OpenApiRouter {
-    OpenApiRouter::new()
-        .routes(routes!(pages::front))
-        .routes(routes!(pages::stylesheet))
-        .routes(routes!(pages::llms))
-        .routes(routes!(pages::openapi))
+    OpenApiRouter::from(pages())
+        .routes(routes!(files::llms))
+        .routes(routes!(files::openapi))
         .routes(routes!(card::agent_card))
-        .routes(routes!(docs::docs))
-        .routes(routes!(problems::problem))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::status))
-        .fallback(pages::nothing)
+        .route("/static/{*path}", axum::routing::get(assets::asset))
+        .fallback(files::nothing)
+}
+
+fn pages() -> Router {
+    let pages = GROUPS.iter().map(|group| (group.routes)());
+    let pages = pages.fold(Router::new(), Router::merge);
+    pages.layer(from_fn(frame::frame))
 }
 
 guest::export!(super::router);
+
+guest::problems! {
+    "part-unavailable" => "A part of the server can't be reached at the moment. Try again after `Retry-After`.",
+}

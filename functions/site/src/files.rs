@@ -1,38 +1,17 @@
-//! Pages and files that are the same for everybody.
+//! Files that programs read, and the answer to paths that nothing has.
 
 use axum::response::{IntoResponse, Response};
 use guest::Problem;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 
-use guest::html;
+use crate::frame;
+use crate::visitor::Visitor;
 
-const FRONT: &str = include_str!("front.html");
-const STYLE: &str = include_str!("../../../static/site.css");
 const LLMS: &str = include_str!("../../../static/llms.txt");
 
 /// The document that describes every endpoint; a test writes it, see CONTRIBUTING.md.
 pub const OPENAPI: &str = include_str!("../../../static/openapi.json");
-
-/// Shows the front page.
-#[utoipa::path(
-    get, path = "/", tag = "site",
-    responses((status = 200, body = String, content_type = "text/html")),
-    extensions(("x-rate-limit" = json!("relaxed")))
-)]
-pub async fn front() -> Response {
-    html::answer(StatusCode::OK, html::document("Gather", FRONT))
-}
-
-/// Serves the style sheet of all pages.
-#[utoipa::path(
-    get, path = "/static/site.css", tag = "site",
-    responses((status = 200, body = String, content_type = "text/css")),
-    extensions(("x-rate-limit" = json!("relaxed")))
-)]
-pub async fn stylesheet() -> Response {
-    file("text/css; charset=utf-8", STYLE)
-}
 
 /// Serves the text that an agent should read first.
 #[utoipa::path(
@@ -66,16 +45,14 @@ fn file(kind: &'static str, content: &'static str) -> Response {
 }
 
 /// Answers any other path: with a page for people, with a problem for programs.
-pub async fn nothing(headers: HeaderMap) -> Response {
-    let mut response = if guest::prefers_html(&headers) {
-        let main = "<h1>Nothing here</h1>\n<p>This page does not exist. The <a href=\"/docs\">reference</a> \
-                    lists what does.</p>";
-        let document = html::document("Nothing here · Gather", main);
-        html::answer(StatusCode::NOT_FOUND, document)
-    } else {
-        let detail = "There is nothing here. GET /openapi.json lists what there is.";
-        Problem::new(StatusCode::NOT_FOUND, "not-found", detail).into_response()
-    };
+pub async fn nothing(uri: Uri, headers: HeaderMap) -> Response {
+    let detail = "There is nothing here. GET /openapi.json lists what there is.";
+    let problem = Problem::new(StatusCode::NOT_FOUND, "not-found", detail);
+    let mut response = problem.into_response();
+    if guest::prefers_html(&headers) {
+        let (Ok(visitor) | Err((visitor, _))) = Visitor::of(&headers, &uri).await;
+        response = frame::dress(response, &visitor, headers.get("x-request-id")).await;
+    }
     let vary = HeaderValue::from_static("accept");
     response.headers_mut().append(VARY, vary);
     response

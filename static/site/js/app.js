@@ -1,0 +1,13 @@
+// What every page has: keys, times in the reader's zone, search as you type, forms that are sent once.
+import { keys } from "./keys.js";
+import { palette } from "./palette.js";
+import { forms } from "./forms.js";
+import { times } from "./times.js";
+import { copying } from "./copy.js";
+
+for (const part of document.querySelectorAll("[data-scripted]")) part.hidden = false;
+keys();
+palette();
+forms();
+times();
+copying();
