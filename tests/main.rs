@@ -66,9 +66,12 @@ mod functions {
         pub(crate) mod results;
     }
     pub(crate) mod site {
+        pub(crate) mod channels;
+        pub(crate) mod enter;
         pub(crate) mod files;
         pub(crate) mod frame;
         pub(crate) mod landing;
+        pub(crate) mod personal;
     }
     pub(crate) mod skills {
         pub(crate) mod asynchronous;

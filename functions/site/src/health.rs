@@ -77,6 +77,11 @@ pub async fn ready(db: Db) -> Result<impl IntoResponse> {
     extensions(("x-rate-limit" = json!("health")))
 )]
 pub async fn status(db: Db) -> impl IntoResponse {
+    fresh(current(&db).await)
+}
+
+/// The present health of each part.
+pub async fn current(db: &Db) -> Status {
     let reported = db
         .many(
             "select component, detail, case
@@ -89,7 +94,18 @@ pub async fn status(db: Db) -> impl IntoResponse {
     if let Err(error) = &reported {
         guest::warn!("no health reports", cause = format!("{error:?}"));
     }
-    fresh(summary(reported.ok()))
+    summary(reported.ok())
+}
+
+impl Status {
+    /// The name, state and details of each part, for pages.
+    pub fn parts(&self) -> impl Iterator<Item = (&str, String, &Map<String, Value>)> {
+        self.components.iter().map(|(name, part)| {
+            let state = serde_json::to_value(part.status).unwrap_or_default();
+            let state = state.as_str().unwrap_or_default().to_owned();
+            (name.as_str(), state, &part.detail)
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]

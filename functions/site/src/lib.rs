@@ -2,18 +2,24 @@
 //!
 //! A group of pages is one file: it is listed in [`GROUPS`], and docs/functions.md says what it contains.
 
+mod admin;
 mod assets;
 mod card;
+mod channels;
 mod design;
 mod docs;
+mod enter;
 mod failure;
 mod files;
 mod forms;
 mod frame;
 mod group;
 mod health;
+mod inbox;
+mod jobs;
 mod landing;
 mod problems;
+mod settings;
 mod theme;
 mod ui;
 mod visitor;
@@ -28,6 +34,12 @@ use group::Group;
 /// The groups of pages, in the order of their places in the rail.
 static GROUPS: &[&Group] = &[
     &landing::GROUP,
+    &inbox::GROUP,
+    &channels::GROUP,
+    &jobs::GROUP,
+    &admin::GROUP,
+    &enter::GROUP,
+    &settings::GROUP,
     &docs::GROUP,
     &problems::GROUP,
     &design::GROUP,

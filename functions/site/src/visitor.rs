@@ -189,7 +189,8 @@ impl Visitor {
         body: &impl Serialize,
         proof: &Proof,
     ) -> Result<T, Failure> {
-        self.exchange(Method::POST, component, path, body, proof).await
+        self.exchange(Method::POST, component, path, body, proof)
+            .await
     }
 
     /// Like [`Visitor::change`], and reads the answer.
