@@ -70,8 +70,12 @@ mod functions {
         pub(crate) mod enter;
         pub(crate) mod files;
         pub(crate) mod frame;
+        pub(crate) mod hostile;
         pub(crate) mod landing;
+        pub(crate) mod people;
         pub(crate) mod personal;
+        pub(crate) mod posts;
+        pub(crate) mod skills;
     }
     pub(crate) mod skills {
         pub(crate) mod asynchronous;

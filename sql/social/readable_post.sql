@@ -1,7 +1,7 @@
 -- The posts that an account may read, as it may read them. The one place that knows: feed, search, threads, topics,
--- reports and exports go through it. Everybody who is signed in reads all, but for what is hidden from all except its
--- author and moderators, and for those of accounts that the viewer has blocked or muted. A deleted post is there for as
--- long as its thread has something to show.
+-- reports and exports go through it. Everybody reads all, strangers (null) too, but for what is hidden from all except
+-- its author and moderators, and for those of accounts that the viewer has blocked or muted. A deleted post is there for
+-- as long as its thread has something to show.
 --
 -- With the caller's rights and without settings, so that the planner sees through it.
 create or replace function social.readable_post(viewer uuid) returns setof social.seen_post
@@ -16,8 +16,7 @@ as $$
             'action', case when p.hidden_at is not null then 'hide' else 'lock' end, 'reason', p.moderated_for) end
     from social.post p
     cross join lateral (select p.deleted_at is null as seen) s
-    where viewer is not null
-    and (p.deleted_at is null or p.comments > 0)
+    where (p.deleted_at is null or p.comments > 0)
     and (p.hidden_at is null or p.author_id = viewer or social.moderates(viewer))
     -- As a case: of a list that it does not know, the planner thinks that it has many of the authors.
     and case when p.author_id = any ((select social.shunned(viewer))::uuid[]) then false else true end

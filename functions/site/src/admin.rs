@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::frame::Page;
 use crate::group::{Group, Place};
 use crate::health;
+use crate::status;
 use crate::ui;
 use crate::visitor::Visitor;
 
@@ -120,7 +121,7 @@ async fn overview(visitor: Visitor, db: Db) -> Result<Page, Failure> {
         ),
         some(&visitor, all, "jobs", "/api/jobs?status=dead&limit=20"),
         some(&visitor, all, "webhooks", "/api/webhooks?limit=100"),
-        health::current(&db),
+        health::read(&db),
     )
     .await;
     let failing = hooks.map(|hooks| {
@@ -135,7 +136,7 @@ async fn overview(visitor: Visitor, db: Db) -> Result<Page, Failure> {
     let main = html! {
         h1 { "Admin" }
         (tabs(&visitor))
-        (of_health(&health))
+        section aria-labelledby="health" { h2 #health { "Health" } (status::table(&health)) }
         (queue("Open reports", "/admin/reports?state=open", reports.as_ref(), |one| html! { code { (text(&one["target"])) } " " bdi { (text(&one["reason"])) } }))
         (queue("Held reviews", "/admin/reviews", reviews.as_ref(), |one| html! { code { (text(&one["skill"])) "@" (text(&one["version"])) } }))
         (queue("Dead jobs", "/jobs?status=dead", dead.as_ref(), |one| html! { a href=(format!("/jobs/{}", text(&one["id"]))) { code { (text(&one["kind"])) } } " " bdi { (text(&one["error"])) } }))
@@ -150,22 +151,6 @@ async fn overview(visitor: Visitor, db: Db) -> Result<Page, Failure> {
         }
     };
     Ok(Page::new("Admin", main))
-}
-
-/// The health of each part.
-fn of_health(status: &health::Status) -> Markup {
-    html! {
-        section aria-labelledby="health" { h2 #health { "Health" }
-            div.wide tabindex="0" role="region" aria-label="Health of the parts" { table.list {
-                thead { tr { th scope="col" { "Part" } th scope="col" { "State" } th scope="col" { "Details" } } }
-                tbody { @for (name, state, details) in status.parts() {
-                    tr { th scope="row" { code { (name) } }
-                        td { (ui::status(if state == "healthy" { "good" } else if state == "degraded" { "warn" } else { "bad" }, &state)) }
-                        td { @for (name, value) in details { span.meta { (name.replace('_', " ")) " " (short(value)) "  " } } } }
-                } }
-            } }
-        }
-    }
 }
 
 fn short(value: &Value) -> String {

@@ -134,7 +134,7 @@ fn controls(visitor: &Visitor) -> Markup {
         h3 { "A refused field" }
         form method="post" action="/theme" {
             (forms::hidden(visitor))
-            (Field { name: "title", label: "Name", value: "…", ..title }.show(Some(&failure)))
+            (Field { form: "again", name: "title", label: "Name", value: "…", ..title }.show(Some(&failure)))
         }
         label { "Progress " progress max="100" value="40" { "40 %" } }
     };

@@ -46,6 +46,18 @@ impl Failure {
         }
     }
 
+    /// A failure that nobody has said more about.
+    pub fn bare(status: StatusCode) -> Self {
+        Self {
+            status,
+            code: String::new(),
+            detail: String::new(),
+            errors: Vec::new(),
+            retry_after: None,
+            more: Box::default(),
+        }
+    }
+
     /// The reason why a field was refused.
     pub fn about(&self, field: &str) -> Option<&str> {
         let error = self.errors.iter().find(|(name, _)| name == field);

@@ -4,8 +4,8 @@
 //! sent twice take effect once.
 
 use axum::extract::{FromRequest, Request};
-use guest::{MAX_BODY_BYTES, Problem, read_body};
-use http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use guest::{MAX_BODY_BYTES, Problem, read_body, variable};
+use http::header::{CONTENT_TYPE, ORIGIN};
 use http::{HeaderMap, StatusCode};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -39,7 +39,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        if !is_from_here(&parts.headers) {
+        if !is_from_here(&parts.headers).await {
             let detail = "Forms of other sites are not accepted.";
             return Err(Problem::new(StatusCode::FORBIDDEN, "csrf-failed", detail).into());
         }
@@ -63,16 +63,30 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
 
 /// Whether a page of this site sent the request. Old browsers and programs say nothing about it; for them the CSRF token
 /// has to do.
-pub fn is_from_here(headers: &HeaderMap) -> bool {
+pub async fn is_from_here(headers: &HeaderMap) -> bool {
+    let server = variable("public_url").await.unwrap_or_default();
+    is_from(&server, headers)
+}
+
+fn is_from(server: &str, headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = text("sec-fetch-site") {
         return site == "same-origin" || site == "none";
     }
-    match (text(ORIGIN.as_str()), text(HOST.as_str())) {
-        (None, _) => true,
-        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, own)| own == host),
-        (Some(_), None) => false,
+    text(ORIGIN.as_str()).is_none_or(|origin| here(origin) == here(server))
+}
+
+/// An origin, with one name for this machine.
+fn here(origin: &str) -> String {
+    let origin = origin.trim_end_matches('/').to_ascii_lowercase();
+    for name in ["//127.0.0.1", "//[::1]"] {
+        if let Some((scheme, rest)) = origin.split_once(name)
+            && (rest.is_empty() || rest.starts_with(':'))
+        {
+            return format!("{scheme}//localhost{rest}");
+        }
     }
+    origin
 }
 
 /// The hidden fields of a new form.
@@ -114,28 +128,26 @@ mod tests {
             pairs.collect()
         };
         for (pairs, expected) in [
-            (&[][..], true),
-            (&[("sec-fetch-site", "same-origin")], true),
-            (&[("sec-fetch-site", "none")], true),
-            (&[("sec-fetch-site", "same-site")], false),
-            (&[("sec-fetch-site", "cross-site")], false),
+            (vec![], true),
+            (vec![("sec-fetch-site", "same-origin")], true),
+            (vec![("sec-fetch-site", "none")], true),
+            (vec![("sec-fetch-site", "same-site")], false),
+            (vec![("sec-fetch-site", "cross-site")], false),
+            (vec![("origin", "http://127.0.0.1:3000")], true),
+            (vec![("origin", "http://localhost:3000")], true),
+            (vec![("origin", "http://localhost:3001")], false),
             (
-                &[
-                    ("origin", "http://localhost:3000"),
-                    ("host", "localhost:3000"),
-                ],
-                true,
-            ),
-            (
-                &[
-                    ("origin", "http://localhost:3001"),
-                    ("host", "localhost:3000"),
-                ],
+                vec![("origin", "http://127.0.0.1.evil.example:3000")],
                 false,
             ),
-            (&[("origin", "null"), ("host", "localhost:3000")], false),
+            (vec![("origin", "https://localhost:3000")], false),
+            (vec![("origin", "null")], false),
         ] {
-            assert_eq!(is_from_here(&headers(pairs)), expected, "{pairs:?}");
+            assert_eq!(
+                is_from("http://127.0.0.1:3000", &headers(&pairs)),
+                expected,
+                "{pairs:?}"
+            );
         }
     }
 }

@@ -119,10 +119,9 @@ pub async fn dress(
     let problem = response.extensions_mut().remove::<Problem>();
     let status = response.status();
     let has_failed = status.is_client_error() || status.is_server_error();
-    let is_bare = has_failed && !response.headers().contains_key(CONTENT_TYPE);
     let failure = failure
         .or_else(|| problem.map(Failure::from))
-        .or_else(|| is_bare.then(|| Problem::new(status, "", "").into()));
+        .or_else(|| has_failed.then(|| Failure::bare(status)));
     let page = match failure {
         Some(failure) if visitor.wants_part() => {
             let markup = ui::alert(&failure::message(&failure));

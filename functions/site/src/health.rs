@@ -29,20 +29,20 @@ pub enum State {
 #[schema(as = HealthStatus)]
 pub struct Status {
     /// `healthy` if every part is healthy, else `degraded`.
-    status: State,
+    pub status: State,
     /// The health of each part, by its name.
-    components: BTreeMap<String, Component>,
+    pub components: BTreeMap<String, Component>,
 }
 
 /// The health of one part.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Component {
     /// The part's state.
-    status: State,
+    pub status: State,
     /// Further details that the part reports.
     #[serde(flatten)]
     #[schema(value_type = Object)]
-    detail: Map<String, Value>,
+    pub detail: Map<String, Value>,
 }
 
 /// The answer of a process that is alive.
@@ -77,11 +77,11 @@ pub async fn ready(db: Db) -> Result<impl IntoResponse> {
     extensions(("x-rate-limit" = json!("health")))
 )]
 pub async fn status(db: Db) -> impl IntoResponse {
-    fresh(current(&db).await)
+    fresh(read(&db).await)
 }
 
-/// The present health of each part.
-pub async fn current(db: &Db) -> Status {
+/// Reads the latest report of each part.
+pub async fn read(db: &Db) -> Status {
     let reported = db
         .many(
             "select component, detail, case
@@ -95,17 +95,6 @@ pub async fn current(db: &Db) -> Status {
         guest::warn!("no health reports", cause = format!("{error:?}"));
     }
     summary(reported.ok())
-}
-
-impl Status {
-    /// The name, state and details of each part, for pages.
-    pub fn parts(&self) -> impl Iterator<Item = (&str, String, &Map<String, Value>)> {
-        self.components.iter().map(|(name, part)| {
-            let state = serde_json::to_value(part.status).unwrap_or_default();
-            let state = state.as_str().unwrap_or_default().to_owned();
-            (name.as_str(), state, &part.detail)
-        })
-    }
 }
 
 #[derive(Debug, Deserialize)]

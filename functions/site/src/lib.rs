@@ -18,8 +18,14 @@ mod health;
 mod inbox;
 mod jobs;
 mod landing;
+mod posts;
 mod problems;
+mod profiles;
+mod publish;
+mod search;
 mod settings;
+mod skills;
+mod status;
 mod theme;
 mod ui;
 mod visitor;
@@ -36,12 +42,18 @@ static GROUPS: &[&Group] = &[
     &landing::GROUP,
     &inbox::GROUP,
     &channels::GROUP,
+    &posts::GROUP,
+    &skills::GROUP,
+    &profiles::GROUP,
     &jobs::GROUP,
     &admin::GROUP,
+    &search::GROUP,
+    &publish::GROUP,
     &enter::GROUP,
     &settings::GROUP,
     &docs::GROUP,
     &problems::GROUP,
+    &status::GROUP,
     &design::GROUP,
     &theme::GROUP,
 ];

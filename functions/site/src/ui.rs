@@ -2,7 +2,7 @@
 
 use http::Uri;
 use maud::{Markup, PreEscaped, html};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -17,9 +17,13 @@ pub use icons::{icon, mark};
 
 /// Encodes a text as one segment of a path, or as a value in a query.
 pub fn encode(text: &str) -> String {
-    const PLAIN: &percent_encoding::AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
-    utf8_percent_encode(text, PLAIN).to_string()
+    const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
+    const RESERVED_WITHIN: AsciiSet = RESERVED.remove(b'.');
+    let reserved = match text {
+        "." | ".." => &RESERVED,
+        _ => &RESERVED_WITHIN,
+    };
+    utf8_percent_encode(text, reserved).to_string()
 }
 
 /// The address of the sign-in page that leads back to this page.
@@ -156,6 +160,8 @@ pub fn sanitised(markup: &str) -> Markup {
 pub struct Field<'a> {
     /// The field's name in the form and in the API.
     pub name: &'a str,
+    /// Tells the ids of this form from those of others on the page; empty if it is the only one.
+    pub form: &'a str,
     /// The label.
     pub label: &'a str,
     /// What a good value is, said before anything is sent.
@@ -176,6 +182,7 @@ impl Default for Field<'_> {
     fn default() -> Self {
         Self {
             name: "",
+            form: "",
             label: "",
             hint: "",
             kind: "text",
@@ -191,10 +198,9 @@ impl Field<'_> {
     /// Shows the field; `failure` is that of the try before.
     pub fn show(&self, failure: Option<&Failure>) -> Markup {
         let error = failure.and_then(|failure| failure.about(self.name));
-        let (hint, wrong) = (
-            format!("{}-hint", self.name),
-            format!("{}-error", self.name),
-        );
+        let joint = if self.form.is_empty() { "" } else { "-" };
+        let id = format!("{}{joint}{}", self.form, self.name);
+        let (hint, wrong) = (format!("{id}-hint"), format!("{id}-error"));
         let described = match (self.hint.is_empty(), error) {
             (true, None) => None,
             (false, None) => Some(hint.clone()),
@@ -204,13 +210,13 @@ impl Field<'_> {
         let invalid = error.map(|_| "true");
         html! {
             div.field {
-                label for=(self.name) { (self.label) @if self.optional { span.meta { " (optional)" } } }
+                label for=(id) { (self.label) @if self.optional { span.meta { " (optional)" } } }
                 @if let Some(error) = error { p.error id=(wrong) { (icon("bad")) (error) } }
                 @if self.kind == "area" {
-                    textarea id=(self.name) name=(self.name) rows="6" maxlength=[self.max] required[!self.optional]
+                    textarea id=(id) name=(self.name) rows="6" maxlength=[self.max] required[!self.optional]
                         aria-describedby=[described] aria-invalid=[invalid] { (self.value) }
                 } @else {
-                    input id=(self.name) name=(self.name) type=(self.kind) value=(self.value) maxlength=[self.max]
+                    input id=(id) name=(self.name) type=(self.kind) value=(self.value) maxlength=[self.max]
                         autocomplete=(self.fill) required[!self.optional] aria-describedby=[described] aria-invalid=[invalid];
                 }
                 @if !self.hint.is_empty() { p.hint id=(hint) { (self.hint) } }

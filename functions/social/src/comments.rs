@@ -114,15 +114,16 @@ struct Row {
         (status = 404, description = "`not-found`: the post, or the comment to read from, does not exist"),
         (status = 422, description = "`invalid-input`, `invalid-cursor`"),
     ),
-    security(("token" = []))
+    security((), ("token" = []))
 )]
 pub async fn list(
     db: Db,
-    caller: Caller,
+    caller: Option<Caller>,
     Path(post): Path<Uuid>,
     Query(window): Query<Window>,
 ) -> Result<Json<CommentPage>> {
-    let place = place(&db, &caller, post, &window).await?;
+    let reader = caller.map(|caller| caller.id);
+    let place = place(&db, reader, post, &window).await?;
     let limit = window.limit.unwrap_or(20);
     // Below and above what, and how many: one more than are shown tells that there are more.
     let (below, earlier, above, later) = match &place {
@@ -151,7 +152,7 @@ pub async fn list(
                      select r.* from readable_comment($1) r where r.post_id = $2 and r.path > $5
                      order by r.path limit $6) c), '[]') as later
              from readable_post($1) p where p.id = $2",
-            args![caller.id, post, below, earlier, above.to_owned(), later],
+            args![reader, post, below, earlier, above.to_owned(), later],
         )
         .await?;
     let row = row.ok_or_else(|| Problem::not_found("post"))?;
@@ -198,20 +199,25 @@ fn page(
 #[utoipa::path(
     get, path = "/api/comments/{comment}", tag = "posts", operation_id = "comment", params(("comment" = Uuid, Path, description = "The comment's id.")),
     responses((status = 200, body = Comment), (status = 404, description = "`not-found`")),
-    security(("token" = []))
+    security((), ("token" = []))
 )]
-pub async fn get(db: Db, caller: Caller, Path(comment): Path<Uuid>) -> Result<Json<Comment>> {
+pub async fn get(
+    db: Db,
+    caller: Option<Caller>,
+    Path(comment): Path<Uuid>,
+) -> Result<Json<Comment>> {
+    let reader = caller.map(|caller| caller.id);
     let row: Option<Row> = db
         .optional(
             "select comment_json(c, $1) as comment from readable_comment($1) c where c.id = $2",
-            args![caller.id, comment],
+            args![reader, comment],
         )
         .await?;
     row.map(|row| Json(row.comment))
         .ok_or_else(|| Problem::not_found("comment"))
 }
 
-async fn place(db: &Db, caller: &Caller, post: Uuid, window: &Window) -> Result<Place> {
+async fn place(db: &Db, reader: Option<Uuid>, post: Uuid, window: &Window) -> Result<Place> {
     match (&window.after, &window.before, window.around) {
         (None, None, None) => Ok(Place::Start),
         (Some(cursor), None, None) => path(cursor, 'a').map(Place::After),
@@ -221,7 +227,7 @@ async fn place(db: &Db, caller: &Caller, post: Uuid, window: &Window) -> Result<
                 .optional(
                     "select comment_json(c, $1) as comment from readable_comment($1) c
                      where c.id = $2 and c.post_id = $3",
-                    args![caller.id, id, post],
+                    args![reader, id, post],
                 )
                 .await?;
             row.map(|row| Place::Around(row.comment.path))

@@ -1,7 +1,7 @@
 //! Checks that several inputs share: of lines of text, Markdown and tags.
 
 use guest::{Problem, Result};
-use markdown::folded;
+use markdown::{Rendered, folded};
 use serde_json::{Value, json};
 
 /// The largest body of a post.
@@ -75,13 +75,19 @@ pub fn tags(texts: &[String]) -> Vec<String> {
     tags
 }
 
-/// A body with what is made of it when it is written.
-pub fn rendered(body: &str) -> Result<Value> {
+/// A body as HTML and as plain text.
+pub fn html(body: &str) -> Result<Rendered> {
     let rendered =
         markdown::render(body).map_err(|refused| Problem::invalid("body", refused.to_string()))?;
     if rendered.html.len() > MAX_HTML_BYTES {
         return Err(Problem::invalid("body", "becomes too large as HTML"));
     }
+    Ok(rendered)
+}
+
+/// A body with what is made of it when it is written.
+pub fn rendered(body: &str) -> Result<Value> {
+    let rendered = html(body)?;
     Ok(json!({
         "body": body,
         "html": rendered.html,

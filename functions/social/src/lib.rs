@@ -8,6 +8,7 @@ mod input;
 mod moderation;
 mod outcome;
 mod posts;
+mod preview;
 mod problems;
 mod reports;
 mod revisions;
@@ -23,6 +24,7 @@ pub fn router() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(feed::list, writing::create))
         .routes(routes!(posts::get, writing::edit, writing::delete))
+        .routes(routes!(preview::preview))
         .routes(routes!(revisions::list))
         .routes(routes!(revisions::strike))
         .routes(routes!(votes::on_post))

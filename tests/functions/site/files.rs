@@ -24,6 +24,11 @@ async fn health_tells_alive_ready_and_what_of() -> Result<()> {
         status["components"]["disk"]["status"], "healthy",
         "{status}"
     );
+    let page = server.text("/status").await?;
+    assert!(
+        page.contains("Every part works") && page.contains("free bytes: 7"),
+        "{page}"
+    );
     server
         .database
         .execute("update platform.health set reported_at = now() - interval '1 minute'")

@@ -55,6 +55,18 @@ async fn a_hidden_post_leaks_nowhere() -> Result<()> {
         404,
         "even its own"
     );
+    for below in ["", "/comments"] {
+        let stranger = town.server.get(&format!("{path}{below}")).await?;
+        assert_eq!(stranger.status(), 404, "{below}");
+    }
+    for list in [
+        "/api/posts",
+        "/api/posts?sort=top&tag=canary-tag",
+        "/api/search?query=canary",
+    ] {
+        let stranger: Value = town.server.get(list).await?.json().await?;
+        assert_eq!(stranger["items"], json!([]), "{list}");
+    }
     for query in [
         "",
         "tag=canary-tag",
@@ -189,6 +201,15 @@ async fn a_lock_stops_every_verb_and_a_pin_comes_first() -> Result<()> {
     assert_eq!(
         (&place["hidden"], &place["body"], &place["author"]),
         (&json!(true), &Value::Null, &Value::Null)
+    );
+    let stranger = town.server.get(&format!("{path}/comments")).await?;
+    let stranger: Value = stranger.json().await?;
+    assert_eq!(
+        (
+            &stranger["items"][0]["hidden"],
+            &stranger["items"][0]["html"]
+        ),
+        (&json!(true), &Value::Null)
     );
     assert_eq!(town.get(&town.eve, &path).await?["comments"], 0);
     assert_eq!(

@@ -59,9 +59,26 @@ async fn a_post_is_rendered_once_and_told_to_readers() -> Result<()> {
             "{topic}: {told}"
         );
     }
-    // Nobody in particular reads nothing, and a token without the scope writes nothing.
-    assert_eq!(town.server.get("/api/posts").await?.status(), 401);
-    assert_eq!(town.server.get(&path).await?.status(), 401);
+    // A stranger reads it as everybody does, writes nothing, and a bad token is not a stranger.
+    for (stranger, pointer) in [("/api/posts", "/items/0"), (path.as_str(), "")] {
+        let answer = town.server.get(stranger).await?;
+        assert_eq!(answer.status(), 200, "{stranger}");
+        let body: Value = answer.json().await?;
+        let read = body.pointer(pointer).context("a post")?;
+        assert_eq!(
+            (&read["html"], &read["vote"], &read["mentioned"]),
+            (&post["html"], &json!(0), &json!(false))
+        );
+        let request = town
+            .server
+            .http
+            .get(format!("{}{stranger}", town.server.url));
+        let refused = request.bearer_auth("nonsense").send().await?;
+        assert_eq!(refused.status(), 401, "{stranger}");
+    }
+    let new = json!({ "title": "x", "body": "x" });
+    let refused = town.server.post("/api/posts", &new).await?;
+    assert_eq!(refused.status(), 401);
     let reader = town
         .ada
         .with_scope(&town.server.database, "kb:read")

@@ -109,7 +109,9 @@ async fn page(
         @if versions.len() > 1 { (earlier(&versions, &own, visitor)) }
     };
     let status = failure.map_or(StatusCode::OK, |failure| failure.status);
-    Ok(Page::new("Message", main).status(status))
+    Ok(Page::new("Message", main)
+        .status(status)
+        .scripts(&["js/draft.js"]))
 }
 
 fn tools(

@@ -38,6 +38,7 @@ struct Sent {
 
 const EMAIL: Field<'_> = Field {
     name: "email",
+    form: "",
     label: "Mail address",
     hint: "",
     kind: "email",
@@ -48,6 +49,7 @@ const EMAIL: Field<'_> = Field {
 };
 const NAME: Field<'_> = Field {
     name: "name",
+    form: "",
     label: "Name",
     hint: "3 to 40 of a-z, 0-9 and -.",
     kind: "text",
@@ -58,6 +60,7 @@ const NAME: Field<'_> = Field {
 };
 const NEW_PASSWORD: Field<'_> = Field {
     name: "password",
+    form: "",
     label: "New password",
     hint: PASSWORD_HINT,
     kind: "password",

@@ -38,6 +38,7 @@ struct Passkey {
 
 const PASSWORD: Field<'_> = Field {
     name: "password",
+    form: "",
     label: "Your password",
     hint: "",
     kind: "password",
@@ -48,6 +49,7 @@ const PASSWORD: Field<'_> = Field {
 };
 const CODE: Field<'_> = Field {
     name: "code",
+    form: "",
     label: "Code of your second factor",
     hint: "",
     kind: "text",
@@ -57,27 +59,11 @@ const CODE: Field<'_> = Field {
     optional: false,
 };
 
-/// A field whose id is unique on a page where several forms have a field of this name.
-fn within(form: &str, field: &Field<'_>, failure: Option<&Failure>) -> Markup {
-    let id = format!("{form}-{}", field.name);
-    let error = failure.and_then(|failure| failure.about(field.name));
-    let described = error.map(|_| format!("{id}-error"));
-    html! {
-        div.field {
-            label for=(id) { (field.label) @if field.optional { span.meta { " (optional)" } } }
-            @if let Some(error) = error { p.error id=(format!("{id}-error")) { (error) } }
-            input id=(id) name=(field.name) type=(field.kind) autocomplete=(field.fill) maxlength=[field.max] required[!field.optional]
-                aria-describedby=[described] aria-invalid=[error.map(|_| "true")];
-            @if !field.hint.is_empty() { p.hint { (field.hint) } }
-        }
-    }
-}
-
 /// What confirms that it is the person themselves: the password, and the code if they have a second factor.
 pub fn confirmation(form: &str, person: &Person) -> Markup {
     html! {
-        (within(form, &Field { hint: "Leave it empty if you have none, because you sign in with your organisation.", optional: true, ..PASSWORD }, None))
-        @if person.second_factor { (within(form, &CODE, None)) }
+        (Field { form, hint: "Leave it empty if you have none, because you sign in with your organisation.", optional: true, ..PASSWORD }.show(None))
+        @if person.second_factor { (Field { form, ..CODE }.show(None)) }
     }
 }
 
@@ -105,8 +91,8 @@ fn of_password(visitor: &Visitor, refused: Option<&Refused<'_>>) -> Markup {
     html! {
         form method="post" action="/settings/password" {
             (forms::hidden(visitor))
-            (within("change", &Field { name: "current_password", label: "Current password", ..PASSWORD }, failure))
-            (within("change", &Field { label: "New password", hint: PASSWORD_HINT, fill: "new-password", ..PASSWORD }, failure))
+            (Field { form: "change", name: "current_password", label: "Current password", ..PASSWORD }.show(failure))
+            (Field { form: "change", label: "New password", hint: PASSWORD_HINT, fill: "new-password", ..PASSWORD }.show(failure))
             p.meta { "All other sessions end." }
             button { "Change password" }
         }
@@ -144,12 +130,12 @@ fn of_second_factor(visitor: &Visitor, person: &Person) -> Markup {
             p { (ui::status("good", "on")) " Signing in with the password needs a code of your authenticator." }
             details.confirm { summary { "Turn it off" }
                 form method="post" action="/settings/second-factor/remove" { (forms::hidden(visitor))
-                    (within("remove", &PASSWORD, None)) (within("remove", &CODE, None))
+                    (Field { form: "remove", ..PASSWORD }.show(None)) (Field { form: "remove", ..CODE }.show(None))
                     button.danger { "Turn off second factor" } } }
         } @else {
             p { "With a second factor, signing in with the password needs a code of an app on your phone too." }
             form method="post" action="/settings/second-factor" { (forms::hidden(visitor))
-                (within("begin", &PASSWORD, None))
+                (Field { form: "begin", ..PASSWORD }.show(None))
                 button.quiet { "Set up second factor" } }
         }
     }
@@ -284,7 +270,7 @@ fn of_passkeys(
         (surroundings.passkey("/settings#passkeys", &html! {
             form.passkey data-passkey-add data-scripted hidden {
                 (forms::hidden(visitor))
-                (within("passkey", &Field { name: "name", label: "Name of the passkey", hint: "Such as the device that it is on.", max: Some(100), ..Field::default() }, None))
+                (Field { form: "passkey", name: "name", label: "Name of the passkey", hint: "Such as the device that it is on.", max: Some(100), ..Field::default() }.show(None))
                 (confirmation("passkey", person))
                 p.error role="alert" hidden {}
                 button { "Add passkey" }

@@ -1,0 +1,68 @@
+//! The server's health, for people.
+
+use axum::Router;
+use axum::routing::get;
+use guest::Db;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use crate::frame::Page;
+use crate::group::Group;
+use crate::health::{self, State};
+use crate::ui;
+
+/// The group of this page.
+pub static GROUP: Group = Group {
+    places: &[],
+    routes: || Router::new().route("/status", get(status)),
+};
+
+async fn status(db: Db) -> Page {
+    let health = health::read(&db).await;
+    let main = html! {
+        h1 { "Status" }
+        p.lead { @match health.status {
+            State::Healthy => "Every part works.",
+            _ => "Some parts do not work as they should. What is stored is safe.",
+        } }
+        (table(&health))
+        p.meta { "The same for programs: " a href="/api/health/status" { "/api/health/status" } }
+    };
+    Page::new("Status", main).description("The health of this server and of its parts.")
+}
+
+/// The state of each part, with what the part reports.
+pub fn table(health: &health::Status) -> Markup {
+    html! {
+        table.list {
+            thead { tr { th scope="col" { "Part" } th scope="col" { "State" } th scope="col" { "Says" } } }
+            tbody { @for (name, part) in &health.components {
+                tr {
+                    th scope="row" { (name.replace('_', " ")) }
+                    td { (state(part.status)) }
+                    td { @for (name, value) in &part.detail { (detail(name, value)) " " } }
+                }
+            } }
+        }
+    }
+}
+
+fn state(state: State) -> Markup {
+    match state {
+        State::Healthy => ui::status("good", "works"),
+        State::Degraded => ui::status("warn", "works in part"),
+        State::Unhealthy => ui::status("bad", "does not work"),
+        State::Unknown => ui::status("quiet", "has not reported for 30 s"),
+    }
+}
+
+fn detail(name: &str, value: &Value) -> Markup {
+    let text = match value {
+        Value::Number(number) => number
+            .as_i64()
+            .map_or_else(|| number.to_string(), ui::number),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    html! { span.meta { (name.replace('_', " ")) ": " (text) } }
+}
