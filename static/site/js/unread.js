@@ -33,7 +33,7 @@ function notice(item) {
 
 export function unread() {
   document.addEventListener("submit", (event) => {
-    if (new URL(event.target.action, location.href).pathname === "/sign-out") sessionStorage.clear();
+    if (event.target.getAttribute("action") === "/sign-out") sessionStorage.clear();
   });
   const button = document.querySelector("[data-notify]");
   button?.addEventListener("click", async () => {
