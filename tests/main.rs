@@ -72,6 +72,7 @@ mod functions {
         pub(crate) mod frame;
         pub(crate) mod hostile;
         pub(crate) mod landing;
+        pub(crate) mod operator;
         pub(crate) mod people;
         pub(crate) mod personal;
         pub(crate) mod posts;

@@ -119,11 +119,6 @@ impl Visitor {
             .map_or("/", |whole| whole.as_str())
     }
 
-    /// The request's headers.
-    pub fn headers(&self) -> &HeaderMap {
-        &self.0.headers
-    }
-
     /// Whether a script asks for a part of a page, and not the browser for a page.
     pub fn wants_part(&self) -> bool {
         self.0.headers.contains_key("hx-request")
