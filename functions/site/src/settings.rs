@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::enter::with_cookies;
 use crate::failure::{self, Failure};
-use crate::forms::{self, Form, Proof};
+use crate::forms::{self, Form};
 use crate::frame::{Page, see};
 use crate::group::Group;
 use crate::ui::{self, Field};
@@ -59,12 +59,6 @@ struct List<T> {
     items: Vec<T>,
 }
 
-impl<T> Default for List<T> {
-    fn default() -> Self {
-        Self { items: Vec::new() }
-    }
-}
-
 #[derive(Debug, Deserialize)]
 struct Session {
     id: String,
@@ -90,11 +84,10 @@ struct Blocked {
     kind: String,
 }
 
-/// A form that failed: the section that it is in, why, and what proved it.
+/// A form that failed: the section that it is in, and why.
 struct Refused<'a> {
     section: &'a str,
     failure: &'a Failure,
-    proof: &'a Proof,
 }
 
 /// The sections, in the order of the menu. What can't be undone is the last.
@@ -168,26 +161,20 @@ async fn page(visitor: &Visitor, refused: Option<&Refused<'_>>) -> Result<Page, 
 }
 
 /// Shows the page again with what was refused.
-async fn again(visitor: &Visitor, section: &str, failure: Failure, proof: &Proof) -> Response {
+async fn again(visitor: &Visitor, section: &str, failure: Failure) -> Response {
     let refused = Refused {
         section,
         failure: &failure,
-        proof,
     };
     let page = page(visitor, Some(&refused)).await;
     page.map_err(|_| failure.clone()).into_response()
 }
 
 /// Goes back to a section after a form has taken effect, or shows why it has not.
-async fn back<T>(
-    visitor: &Visitor,
-    section: &str,
-    done: Result<T, Failure>,
-    proof: &Proof,
-) -> Response {
+async fn back<T>(visitor: &Visitor, section: &str, done: Result<T, Failure>) -> Response {
     match done {
         Ok(_) => see(&format!("/settings#{section}")),
-        Err(failure) => again(visitor, section, failure, proof).await,
+        Err(failure) => again(visitor, section, failure).await,
     }
 }
 
@@ -233,7 +220,7 @@ async fn change_profile(visitor: Visitor, Form { fields, proof }: Form<Profile>)
     let changed = visitor
         .change(Method::PATCH, "people", "/api/users/me", &body, &proof)
         .await;
-    back(&visitor, "profile", changed, &proof).await
+    back(&visitor, "profile", changed).await
 }
 
 async fn verify_again(visitor: Visitor, form: Form<Nothing>) -> Response {
@@ -241,7 +228,7 @@ async fn verify_again(visitor: Visitor, form: Form<Nothing>) -> Response {
     let sent = visitor
         .change(Method::POST, "people", path, &json!({}), &form.proof)
         .await;
-    back(&visitor, "profile", sent, &form.proof).await
+    back(&visitor, "profile", sent).await
 }
 
 fn of_sessions(sessions: &[Session], visitor: &Visitor) -> Markup {
@@ -267,13 +254,13 @@ fn of_sessions(sessions: &[Session], visitor: &Visitor) -> Markup {
 async fn end(visitor: Visitor, Path(session): Path<String>, form: Form<Nothing>) -> Response {
     let path = format!("/api/sessions/{}", ui::encode(&session));
     let ended = visitor.delete("people", &path, &form.proof).await;
-    back(&visitor, "sessions", ended, &form.proof).await
+    back(&visitor, "sessions", ended).await
 }
 
 async fn end_all(visitor: Visitor, form: Form<Nothing>) -> Response {
     match visitor.delete("people", "/api/sessions", &form.proof).await {
         Ok(answer) => with_cookies(see("/sign-in"), &answer),
-        Err(failure) => again(&visitor, "sessions", failure, &form.proof).await,
+        Err(failure) => again(&visitor, "sessions", failure).await,
     }
 }
 
@@ -311,11 +298,11 @@ async fn block(visitor: Visitor, Form { fields, proof }: Form<NewBlock>) -> Resp
     let blocked = visitor
         .change(Method::PUT, "social", &path, &body, &proof)
         .await;
-    back(&visitor, "blocks", blocked, &proof).await
+    back(&visitor, "blocks", blocked).await
 }
 
 async fn unblock(visitor: Visitor, Path(account): Path<String>, form: Form<Nothing>) -> Response {
     let path = format!("/api/blocks/{}", ui::encode(&account));
     let done = visitor.delete("social", &path, &form.proof).await;
-    back(&visitor, "blocks", done, &form.proof).await
+    back(&visitor, "blocks", done).await
 }

@@ -45,8 +45,6 @@ pub struct Account {
     pub kind: String,
     /// The account's name.
     pub name: String,
-    /// The account's roles.
-    pub roles: Vec<String>,
     /// The scopes that the roles grant.
     pub scopes: Vec<String>,
 }

@@ -125,7 +125,7 @@ async fn create(
             },
         )
         .into_response(),
-        Err(failure) => again(&visitor, "keys", failure, &proof).await,
+        Err(failure) => again(&visitor, "keys", failure).await,
     }
 }
 
@@ -134,5 +134,5 @@ async fn remove(visitor: Visitor, Path(key): Path<String>, form: Form<Nothing>) 
     let removed = visitor
         .change(Method::DELETE, "accounts", &path, &json!({}), &form.proof)
         .await;
-    back(&visitor, "keys", removed, &form.proof).await
+    back(&visitor, "keys", removed).await
 }

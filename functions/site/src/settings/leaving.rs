@@ -59,7 +59,7 @@ async fn leave(visitor: Visitor, Form { fields, proof }: Form<Leaving>) -> Respo
         &proof,
     );
     if let Err(failure) = left.await {
-        return again(&visitor, "leave", failure, &proof).await;
+        return again(&visitor, "leave", failure).await;
     }
     let mut response = see("/");
     let gone = format!(

@@ -80,5 +80,5 @@ async fn change(
             &proof,
         )
         .await;
-    back(&visitor, "notifications", changed, &proof).await
+    back(&visitor, "notifications", changed).await
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{List, Nothing, Person, Refused, again, back, section};
 use crate::enter::{PASSWORD_HINT, Surroundings};
 use crate::failure::Failure;
-use crate::forms::{self, Form, Proof};
+use crate::forms::{self, Form};
 use crate::frame::Page;
 use crate::ui::{self, Field};
 use crate::visitor::Visitor;
@@ -121,7 +121,7 @@ async fn change_password(visitor: Visitor, Form { fields, proof }: Form<Secrets>
     let changed = visitor
         .change(Method::PUT, "people", path, &body, &proof)
         .await;
-    back(&visitor, "password", changed, &proof).await
+    back(&visitor, "password", changed).await
 }
 
 fn of_second_factor(visitor: &Visitor, person: &Person) -> Markup {
@@ -166,7 +166,7 @@ async fn begin(visitor: Visitor, Form { fields, proof }: Form<Secrets>) -> Respo
     );
     match made.await {
         Ok(secret) => secret_page(&visitor, &secret.secret, &secret.uri, None),
-        Err(failure) => again(&visitor, "second-factor", failure, &proof).await,
+        Err(failure) => again(&visitor, "second-factor", failure).await,
     }
 }
 
@@ -231,7 +231,7 @@ async fn confirm(visitor: Visitor, Form { fields, proof }: Form<Confirmed>) -> R
         Err(failure) if failure.about("code").is_some() => {
             secret_page(&visitor, &fields.secret, &fields.uri, Some(&failure))
         }
-        Err(failure) => again(&visitor, "second-factor", failure, &proof).await,
+        Err(failure) => again(&visitor, "second-factor", failure).await,
     }
 }
 
@@ -246,7 +246,7 @@ async fn remove(visitor: Visitor, Form { fields, proof }: Form<Secrets>) -> Resp
             &proof,
         )
         .await;
-    back(&visitor, "second-factor", removed, &proof).await
+    back(&visitor, "second-factor", removed).await
 }
 
 fn of_passkeys(
@@ -287,5 +287,5 @@ async fn remove_passkey(
 ) -> Response {
     let path = format!("/api/users/me/passkeys/{}", ui::encode(&passkey));
     let removed = visitor.delete("people", &path, &form.proof).await;
-    back(&visitor, "passkeys", removed, &Proof::default()).await
+    back(&visitor, "passkeys", removed).await
 }
