@@ -76,11 +76,15 @@ mod functions {
         pub(crate) mod results;
     }
     pub(crate) mod site {
+        pub(crate) mod channels;
+        pub(crate) mod enter;
         pub(crate) mod files;
         pub(crate) mod frame;
         pub(crate) mod hostile;
         pub(crate) mod landing;
+        pub(crate) mod operator;
         pub(crate) mod people;
+        pub(crate) mod personal;
         pub(crate) mod posts;
         pub(crate) mod skills;
     }

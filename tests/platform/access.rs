@@ -275,7 +275,8 @@ async fn the_operators_link_makes_one_admin() -> Result<()> {
             "token={token}&email={name}%40example.org&name={name}&password=a+few+random+words"
         );
         let request = server.http.post(format!("{}/account/admin", server.url));
-        request.body(body).send()
+        let kind = "application/x-www-form-urlencoded";
+        request.header("content-type", kind).body(body).send()
     };
     assert_eq!(
         send(&token, "admin").await?.status(),

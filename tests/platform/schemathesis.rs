@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_schema_conformance,response_headers_conformance,documented";
-const TAGS: [&str; 9] = [
+const TAGS: [&str; 8] = [
     "agents",
     "authentication",
     "sessions",
@@ -21,7 +21,6 @@ const TAGS: [&str; 9] = [
     "keys",
     "teams",
     "audit",
-    "pages",
 ];
 /// After these nobody is signed in: they are tried with a session for each call.
 const ENDS: [&str; 4] = [

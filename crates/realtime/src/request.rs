@@ -279,16 +279,14 @@ impl Gateway {
         let Some(cookie) = cookie else {
             return Ok(None);
         };
-        match headers.get(ORIGIN).map(|origin| origin.as_bytes()) {
-            Some(origin) if origin == self.public_url.as_bytes() => {
-                Ok(Some(Credential::Cookie(cookie.clone())))
-            }
-            _ => Err(Refusal(
-                StatusCode::FORBIDDEN,
-                "origin-refused",
-                "The session cookie works for the platform's own pages only.",
-            )),
+        if is_own_page(headers, &self.public_url) {
+            return Ok(Some(Credential::Cookie(cookie.clone())));
         }
+        Err(Refusal(
+            StatusCode::FORBIDDEN,
+            "origin-refused",
+            "The session cookie works for the platform's own pages only.",
+        ))
     }
 
     /// The client, who must be signed in.
@@ -319,6 +317,24 @@ impl Gateway {
                 Err(UNAVAILABLE)
             }
         }
+    }
+}
+
+/// Whether one of the platform's own pages sends a request. Browsers name the origin of a page that opens a socket, but
+/// not of one that reads from its own origin; of that request they say that it stays there.
+fn is_own_page(headers: &HeaderMap, public_url: &str) -> bool {
+    // A server on the visitor's own machine has several names there.
+    let normal = |origin: &str| {
+        let by_name = origin.replacen("://127.0.0.1", "://localhost", 1);
+        by_name.replacen("://[::1]", "://localhost", 1)
+    };
+    match headers.get(ORIGIN) {
+        Some(origin) => origin
+            .to_str()
+            .is_ok_and(|origin| normal(origin) == normal(public_url)),
+        None => headers
+            .get("sec-fetch-site")
+            .is_some_and(|site| site == "same-origin"),
     }
 }
 
@@ -399,6 +415,35 @@ mod tests {
         ] {
             assert_eq!(Gateway::serves(&path), served, "{path}");
         }
+    }
+
+    #[test]
+    fn only_own_pages_use_the_cookie() {
+        let own = "http://127.0.0.1:3000";
+        for (name, value, expected) in [
+            ("origin", own, true),
+            ("origin", "http://localhost:3000", true),
+            ("origin", "http://[::1]:3000", true),
+            ("origin", "http://localhost:3001", false),
+            ("origin", "https://localhost:3000", false),
+            ("origin", "http://127.0.0.1.evil.example:3000", false),
+            ("origin", "http://localhost.evil.example:3000", false),
+            ("origin", "null", false),
+            ("sec-fetch-site", "same-origin", true),
+            ("sec-fetch-site", "same-site", false),
+            ("sec-fetch-site", "cross-site", false),
+            ("sec-fetch-site", "none", false),
+            ("accept", "*/*", false),
+        ] {
+            let headers = HeaderMap::from_iter([(
+                http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )]);
+            assert_eq!(is_own_page(&headers, own), expected, "{name}: {value}");
+        }
+        let headers =
+            HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static("http://localhost:3000"))]);
+        assert!(!is_own_page(&headers, "https://gather.example"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod ceremony;
 mod email;
 mod id_token;
 mod leaving;
-mod pages;
+mod new_admin;
 mod passkey_sign_in;
 mod passkeys;
 mod passwords;
@@ -27,15 +27,12 @@ pub fn router() -> OpenApiRouter {
         .merge(people())
         .merge(sessions())
         .routes(routes!(leaving::leave))
-        .routes(routes!(pages::verify, pages::verified))
-        .routes(routes!(pages::reset, pages::was_reset))
-        .routes(routes!(pages::forgot, pages::forgotten))
-        .routes(routes!(pages::admin, pages::made_admin))
 }
 
 fn people() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(users::register))
+        .routes(routes!(new_admin::register_admin))
         .routes(routes!(users::verify))
         .routes(routes!(users::me, users::change_me))
         .routes(routes!(users::verify_again))

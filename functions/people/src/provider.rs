@@ -16,7 +16,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{
-    Client, Db, Problem, Query, Result, args, cookie, fetch_whole, limit_silence,
+    Client, Db, Problem, Query, Result, args, cookie, fetch_whole, html, limit_silence,
     required_variable, variable,
 };
 use principal::seal;
@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use crate::email::{normal_email, valid_email};
 use crate::id_token::{Claims, Keys};
-use crate::{pages, sign_in};
+use crate::sign_in;
 
 const COOKIE: &str = "__Host-gather-provider";
 /// The longest time that somebody may take at the provider.
@@ -159,11 +159,20 @@ pub async fn callback_page(
                 args![address, request_id, json!({ "method": "provider" })],
             )
             .await?;
-            pages::problem_page(&problem)
+            problem_page(&problem)
         }
     };
     sign_in::set_cookie(&mut response, COOKIE, "", 0)?;
     Ok(response)
+}
+
+/// A problem as a page, since a browser comes back here.
+fn problem_page(problem: &Problem) -> Response {
+    let main = format!(
+        "<h1>That did not work</h1>\n{}<p><a href=\"/sign-in\">Sign in another way</a>, or begin again.</p>",
+        html::prose(problem.detail())
+    );
+    html::form_answer(problem.status(), html::document("Sign in · Gather", &main))
 }
 
 async fn come_back(

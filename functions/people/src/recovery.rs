@@ -40,15 +40,15 @@ pub struct Forgotten {
 pub struct Reset {
     /// The token of the mailed link.
     #[garde(skip)]
-    pub token: String,
+    token: String,
     /// The account's name, needed if several accounts claim the address and none has proved it.
     #[garde(inner(length(bytes, max = 60), custom(printable)))]
     #[schema(example = "grace")]
-    pub name: Option<String>,
+    name: Option<String>,
     /// The new password: at least 12 characters, not a common one, and not derived from the address.
     #[garde(skip)]
     #[schema(format = Password, min_length = 12)]
-    pub password: String,
+    password: String,
 }
 
 /// Changes the calling person's password, and ends all their other sessions.
@@ -94,18 +94,12 @@ pub async fn forgot(
     client: Client,
     Input(forgotten): Input<Forgotten>,
 ) -> Result<StatusCode> {
-    mail_reset(&db, &client, &forgotten.email).await?;
-    Ok(StatusCode::ACCEPTED)
-}
-
-/// Queues the mail with the link, if an account has the address.
-pub async fn mail_reset(db: &Db, client: &Client, email: &str) -> Result<()> {
     db.execute(
         "select identity.forget_password($1, $2)",
-        args![normal_email(email), json!(client)],
+        args![normal_email(&forgotten.email), json!(client)],
     )
     .await?;
-    Ok(())
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// Sets a new password with a mailed link, which proves the address too. All sessions end.
@@ -120,16 +114,11 @@ pub async fn mail_reset(db: &Db, client: &Client, email: &str) -> Result<()> {
     extensions(("x-rate-limit" = json!("strict")))
 )]
 pub async fn reset(db: Db, client: Client, Input(given): Input<Reset>) -> Result<StatusCode> {
-    reset_password(&db, &client, given).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Uses up a link that sets a password.
-pub async fn reset_password(db: &Db, client: &Client, given: Reset) -> Result<()> {
-    let (link, email) = users::opened_link(db, &given.token, "reset").await?;
-    let account = claimant(db, &email, given.name).await?;
+    let (link, email) = users::opened_link(&db, &given.token, "reset").await?;
+    let account = claimant(&db, &email, given.name).await?;
     let hash = users::checked(&given.password, &email, "").await?;
-    set(db, Proof::Link { link, account }, hash, client).await
+    set(&db, Proof::Link { link, account }, hash, &client).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The account that an address stands for: the named one, or the only one.

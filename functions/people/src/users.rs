@@ -167,7 +167,7 @@ pub async fn verify(db: Db, client: Client, Input(proof): Input<Proof>) -> Resul
 }
 
 /// Uses up a link that proves an address.
-pub async fn verify_email(db: &Db, client: &Client, token: &str, password: &str) -> Result<()> {
+async fn verify_email(db: &Db, client: &Client, token: &str, password: &str) -> Result<()> {
     #[derive(Deserialize)]
     struct Row {
         verified: bool,

@@ -116,6 +116,34 @@ mod tests {
     }
 
     #[test]
+    fn scripts_import_what_there_is() {
+        let scripts = ASSETS
+            .iter()
+            .filter(|asset| asset.name.ends_with(".js") && !asset.name.starts_with("vendor/"));
+        for script in scripts {
+            let text = std::str::from_utf8(script.plain).expect("UTF-8");
+            let imports = text.split(" from \"").skip(1).filter_map(|rest| {
+                let (path, _) = rest.split_once('"')?;
+                path.starts_with('.').then_some(path)
+            });
+            for import in imports {
+                let mut parts: Vec<&str> = script.name.split('/').collect();
+                parts.pop();
+                for part in import.split('/') {
+                    match part {
+                        "." => {}
+                        ".." => _ = parts.pop(),
+                        other => parts.push(other),
+                    }
+                }
+                let name = parts.join("/");
+                let is_there = ASSETS.iter().any(|asset| asset.name == name);
+                assert!(is_there, "{} imports {import}", script.name);
+            }
+        }
+    }
+
+    #[test]
     fn files_of_others_have_their_licence_beside_them() {
         for asset in ASSETS
             .iter()

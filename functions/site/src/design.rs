@@ -34,8 +34,20 @@ async fn design(visitor: Visitor) -> Page {
         (controls(&visitor))
         (messages())
         (lists())
+        (section("Talk", "talk", &crate::channels::sample(&visitor)))
+        (section("Answers", "answers", &answers()))
     };
     Page::new("Design", main).description("Every component of the site, in every state.")
+}
+
+/// Two answers of equal weight.
+fn answers() -> Markup {
+    html! {
+        div.answers {
+            button.answer type="button" { (ui::icon("good")) "Approve" }
+            button.answer type="button" { (ui::icon("bad")) "Deny" }
+        }
+    }
 }
 
 fn section(title: &str, id: &str, content: &Markup) -> Markup {

@@ -325,6 +325,7 @@ fn keys(visitor: &Visitor) -> Markup {
                     dt { kbd { "g" } " " kbd { (place.key) } } dd { (place.label) }
                 }
                 dt { kbd { "j" } " " kbd { "k" } } dd { "Next and previous in a list" }
+                dt { kbd { "e" } } dd { "Archive in the inbox" }
                 dt { kbd { "?" } } dd { "This list" }
                 dt { kbd { "Esc" } } dd { "Close" }
             }

@@ -2,22 +2,28 @@
 //!
 //! A group of pages is one file: it is listed in [`GROUPS`], and docs/functions.md says what it contains.
 
+mod admin;
 mod assets;
 mod card;
+mod channels;
 mod design;
 mod docs;
+mod enter;
 mod failure;
 mod files;
 mod forms;
 mod frame;
 mod group;
 mod health;
+mod inbox;
+mod jobs;
 mod landing;
 mod posts;
 mod problems;
 mod profiles;
 mod publish;
 mod search;
+mod settings;
 mod skills;
 mod status;
 mod theme;
@@ -34,11 +40,17 @@ use group::Group;
 /// The groups of pages, in the order of their places in the rail.
 static GROUPS: &[&Group] = &[
     &landing::GROUP,
+    &inbox::GROUP,
+    &channels::GROUP,
     &posts::GROUP,
     &skills::GROUP,
     &profiles::GROUP,
+    &jobs::GROUP,
+    &admin::GROUP,
     &search::GROUP,
     &publish::GROUP,
+    &enter::GROUP,
+    &settings::GROUP,
     &docs::GROUP,
     &problems::GROUP,
     &status::GROUP,

@@ -25,6 +25,15 @@ async fn status(db: Db) -> Page {
             State::Healthy => "Every part works.",
             _ => "Some parts do not work as they should. What is stored is safe.",
         } }
+        (table(&health))
+        p.meta { "The same for programs: " a href="/api/health/status" { "/api/health/status" } }
+    };
+    Page::new("Status", main).description("The health of this server and of its parts.")
+}
+
+/// The state of each part, with what the part reports.
+pub fn table(health: &health::Status) -> Markup {
+    html! {
         table.list {
             thead { tr { th scope="col" { "Part" } th scope="col" { "State" } th scope="col" { "Says" } } }
             tbody { @for (name, part) in &health.components {
@@ -35,9 +44,7 @@ async fn status(db: Db) -> Page {
                 }
             } }
         }
-        p.meta { "The same for programs: " a href="/api/health/status" { "/api/health/status" } }
-    };
-    Page::new("Status", main).description("The health of this server and of its parts.")
+    }
 }
 
 fn state(state: State) -> Markup {

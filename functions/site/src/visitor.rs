@@ -45,8 +45,6 @@ pub struct Account {
     pub kind: String,
     /// The account's name.
     pub name: String,
-    /// The account's roles.
-    pub roles: Vec<String>,
     /// The scopes that the roles grant.
     pub scopes: Vec<String>,
 }
@@ -117,11 +115,6 @@ impl Visitor {
             .uri
             .path_and_query()
             .map_or("/", |whole| whole.as_str())
-    }
-
-    /// The request's headers.
-    pub fn headers(&self) -> &HeaderMap {
-        &self.0.headers
     }
 
     /// Whether a script asks for a part of a page, and not the browser for a page.

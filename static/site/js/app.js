@@ -4,6 +4,7 @@ import { palette } from "./palette.js";
 import { forms } from "./forms.js";
 import { times } from "./times.js";
 import { copying } from "./copy.js";
+import { unread } from "./unread.js";
 
 for (const part of document.querySelectorAll("[data-scripted]")) part.hidden = false;
 keys();
@@ -11,3 +12,4 @@ palette();
 forms();
 times();
 copying();
+unread();

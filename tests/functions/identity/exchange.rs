@@ -140,7 +140,7 @@ async fn a_suspended_account_is_acted_for_no_more() -> Result<()> {
     assert_eq!(acting.get(&server, "/api/agents/me").await?.0, 200);
     let suspend = format!("/api/accounts/{}/suspend", ada.id);
     let response = root
-        .request(&server, Method::POST, &suspend)
+        .request(&server, "POST", &suspend)
         .json(&json!({}))
         .send()
         .await?;

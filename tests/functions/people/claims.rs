@@ -168,7 +168,9 @@ async fn a_page_asks_for_the_account_where_several_claim_the_address() -> Result
     let send = async |name: &str| {
         let form = format!("token={token}&name={name}&password=a+new+and+better+one");
         let url = format!("{}/account/reset", contest.server.url);
-        let response = contest.server.http.post(url).body(form).send().await?;
+        let request = contest.server.http.post(url).body(form);
+        let kind = "application/x-www-form-urlencoded";
+        let response = request.header("content-type", kind).send().await?;
         anyhow::Ok((response.status().as_u16(), response.text().await?))
     };
     let (status, page) = send("").await?;

@@ -1,0 +1,202 @@
+//! The operator's pages: health on top, then what waits to be worked on, each with the action beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Router;
+use axum::routing::get;
+use futures::future::{join_all, join5};
+use guest::{Db, Problem};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::frame::Page;
+use crate::group::{Group, Place};
+use crate::health;
+use crate::status;
+use crate::ui;
+use crate::visitor::Visitor;
+
+mod accounts;
+mod audit;
+mod reports;
+mod reviews;
+
+/// The group of these pages.
+pub static GROUP: Group = Group {
+    places: &[Place {
+        label: "Admin",
+        path: "/admin",
+        icon: "admin",
+        key: "a",
+        shown: may_enter,
+    }],
+    routes: || {
+        Router::new()
+            .route("/admin", get(overview))
+            .merge(accounts::routes())
+            .merge(audit::routes())
+            .merge(reports::routes())
+            .merge(reviews::routes())
+    },
+};
+
+/// The scopes that each open a part of these pages.
+const SCOPES: [&str; 4] = [
+    "accounts:manage",
+    "audit:read",
+    "social:moderate",
+    "skills:review",
+];
+
+fn may_enter(visitor: &Visitor) -> bool {
+    SCOPES.iter().any(|scope| visitor.may(scope))
+}
+
+/// For those who may not enter there is nothing here.
+fn entered(visitor: &Visitor) -> Result<(), Failure> {
+    visitor.required()?;
+    if may_enter(visitor) {
+        return Ok(());
+    }
+    Err(Problem::not_found("page").into())
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+struct List<T> {
+    items: Vec<T>,
+    next: Option<String>,
+}
+
+/// The tabs of these pages, as far as the visitor may open them.
+fn tabs(visitor: &Visitor) -> Markup {
+    let all = [
+        ("Overview", "/admin", true),
+        (
+            "Accounts",
+            "/admin/accounts",
+            visitor.may("accounts:manage"),
+        ),
+        ("Audit", "/admin/audit", visitor.may("audit:read")),
+        ("Reports", "/admin/reports", visitor.may("social:moderate")),
+        (
+            "Held reviews",
+            "/admin/reviews",
+            visitor.may("skills:review"),
+        ),
+    ];
+    let shown: Vec<_> = all
+        .into_iter()
+        .filter(|(_, _, shown)| *shown)
+        .map(|(label, path, _)| (label, path.to_owned(), visitor.path() == path))
+        .collect();
+    ui::tabs("Admin", &shown)
+}
+
+/// The items of a list, if the visitor may read it; their number is a lower bound if there are more.
+async fn some(visitor: &Visitor, scope: &str, component: &str, path: &str) -> Option<List<Value>> {
+    if !visitor.may(scope) {
+        return None;
+    }
+    visitor.get(component, path).await.ok()
+}
+
+async fn overview(visitor: Visitor, db: Db) -> Result<Page, Failure> {
+    entered(&visitor)?;
+    let all = guest::ALL;
+    let (reports, reviews, dead, hooks, health) = join5(
+        some(
+            &visitor,
+            "social:moderate",
+            "social",
+            "/api/reports?state=open&limit=20",
+        ),
+        some(
+            &visitor,
+            "skills:review",
+            "skills",
+            "/api/skill-reviews?limit=20",
+        ),
+        some(&visitor, all, "jobs", "/api/jobs?status=dead&limit=20"),
+        some(&visitor, all, "webhooks", "/api/webhooks?limit=100"),
+        health::read(&db),
+    )
+    .await;
+    let failing = hooks.map(|hooks| {
+        let fails = |hook: &&Value| hook["state"] != "enabled" || !hook["failing_since"].is_null();
+        hooks
+            .items
+            .iter()
+            .filter(fails)
+            .cloned()
+            .collect::<Vec<_>>()
+    });
+    let main = html! {
+        h1 { "Admin" }
+        (tabs(&visitor))
+        section aria-labelledby="health" { h2 #health { "Health" } (status::table(&health)) }
+        (queue("Open reports", "/admin/reports?state=open", reports.as_ref(), |one| html! { code { (text(&one["target"])) } " " bdi { (text(&one["reason"])) } }))
+        (queue("Held reviews", "/admin/reviews", reviews.as_ref(), |one| html! { code { (text(&one["skill"])) "@" (text(&one["version"])) } }))
+        (queue("Dead jobs", "/jobs?status=dead", dead.as_ref(), |one| html! { a href=(format!("/jobs/{}", text(&one["id"]))) { code { (text(&one["kind"])) } } " " bdi { (text(&one["error"])) } }))
+        @if let Some(failing) = failing {
+            section { h2 { "Your failing webhooks" }
+                @if failing.is_empty() { p.meta { "None." } }
+                ul.rows { @for hook in &failing {
+                    li { code { (text(&hook["url"])) } " " (ui::status("bad", text(&hook["state"])))
+                        @if let Some(since) = hook["failing_since"].as_str() { " since " (ui::ago(since)) } }
+                } }
+            }
+        }
+    };
+    Ok(Page::new("Admin", main))
+}
+
+fn short(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    text.chars().take(80).collect()
+}
+
+/// What waits to be worked on; nothing at all for those who may not.
+fn queue(
+    title: &str,
+    path: &str,
+    list: Option<&List<Value>>,
+    item: impl Fn(&Value) -> Markup,
+) -> Markup {
+    html! {
+        @if let Some(list) = list {
+            section { h2 { (title) " " span.count { (list.items.len()) @if list.next.is_some() { "+" } } }
+                @if list.items.is_empty() { p.meta { "None." } }
+                ul.rows { @for one in list.items.iter().take(5) { li { (item(one)) } } }
+                @if !list.items.is_empty() { p { a.button.quiet href=(path) { "Work on them" } } }
+            }
+        }
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// The names of accounts, for lists that have ids only. Admins may read each account; for others the id has to do.
+async fn names(visitor: &Visitor, ids: impl Iterator<Item = String>) -> BTreeMap<String, String> {
+    if !visitor.may("accounts:manage") {
+        return BTreeMap::new();
+    }
+    let ids: BTreeSet<_> = ids.collect();
+    let name = async |id: String| {
+        let path = format!("/api/accounts/{}", ui::encode(&id));
+        let account: Value = visitor.get("accounts", &path).await.ok()?;
+        Some((id, text(&account["name"]).to_owned()))
+    };
+    join_all(ids.into_iter().map(name))
+        .await
+        .into_iter()
+        .flatten()
+        .collect()
+}
