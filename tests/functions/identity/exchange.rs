@@ -3,7 +3,6 @@
 use anyhow::{Context, Result, anyhow};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use e2e::{Server, agents::Agent, people::Person};
-use reqwest::Method;
 use serde_json::{Value, json};
 use service_token::{EGRESS, EXCHANGE, OnBehalf};
 use std::time::{Duration, Instant};

@@ -47,12 +47,9 @@ async fn others_find_no_pages_of_the_operator() -> Result<()> {
         let page = browser.post(&path, &fields).await?;
         assert!(page.status.is_client_error(), "{path}: {}", page.status);
     }
-    let me = grace
-        .get(&server, "/api/accounts/me")
-        .send()
-        .await?
-        .text()
-        .await?;
+    let (_, me) = grace.get(&server, "/api/users/me").await?;
+    let me = me.to_string();
+    assert!(me.contains("grace"), "{me}");
     assert!(!me.contains("\"admin\""), "{me}");
     Ok(())
 }
