@@ -1,6 +1,6 @@
 -- The limits of a subject, with what is spent and reserved; null: it has none.
 create or replace function llm.limits_of(subject text) returns jsonb
-language sql stable
+language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object('subject', p.subject, 'models', p.models, 'requests_per_minute', p.requests_per_minute,
         'tokens_per_minute', p.tokens_per_minute, 'concurrency', p.concurrency, 'running', (

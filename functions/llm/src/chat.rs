@@ -27,6 +27,7 @@ pub struct ModelRequest {
     #[schema(example = "default")]
     model: String,
     /// The messages so far, as the protocol has them.
+    #[schema(value_type = Vec<Object>)]
     messages: Vec<Value>,
     /// Whether the answer is streamed as server-sent events.
     stream: Option<bool>,
@@ -39,6 +40,7 @@ pub struct EmbeddingRequest {
     #[schema(example = "embedding")]
     model: String,
     /// A text, or a list of texts.
+    #[schema(value_type = Vec<String>)]
     input: Value,
     /// The number of dimensions, if the model has several.
     dimensions: Option<u32>,
