@@ -125,7 +125,7 @@ pub async fn exchange(
     let issuer = token.and_then(|token| callers.verifier.issuer(token));
     let issuer = issuer.ok_or_else(Problem::unauthenticated)?;
     let server = required_variable("public_url").await?;
-    if given.audience.is_some_and(|audience| audience != server) {
+    if given.audience.is_some_and(|audience| *audience != *server) {
         return Err(Problem::invalid(
             "audience",
             "must be this server's own address",
