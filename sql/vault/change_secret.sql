@@ -26,7 +26,7 @@ begin
     where s.id = former.id
     returning s.* into changed;
     perform vault.check_secret(changed);
-    perform audit.record(actor, 'secret.changed', changed.id::text, true, client ->> 'address', client ->> 'request_id',
+    perform audit.record(actor, 'vault.secret-changed', changed.id::text, true, client ->> 'address', client ->> 'request_id',
         jsonb_build_object('version', changed.version,
             'fields', (select coalesce(jsonb_agg(k order by k), '[]') from jsonb_object_keys(changes) k)));
     return vault.secret_json(changed);

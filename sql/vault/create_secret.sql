@@ -25,7 +25,7 @@ begin
     returning s.* into made;
     perform vault.check_secret(made);
     insert into vault.version (secret_id, number, sealed, created_by) values (made.id, made.version, create_secret.sealed, actor);
-    perform audit.record(actor, 'secret.created', made.id::text, true, client ->> 'address', client ->> 'request_id',
+    perform audit.record(actor, 'vault.secret-created', made.id::text, true, client ->> 'address', client ->> 'request_id',
         jsonb_build_object('name', made.name, 'kind', made.kind));
     perform vault.tell(made, 'secret.created', actor);
     return vault.secret_json(made);

@@ -11,7 +11,7 @@ begin
     where v.secret_id = known.id and v.state <> 'ended';
     delete from vault.secret_grant g where g.secret_id = known.id;
     delete from vault.binding b where b.secret_id = known.id;
-    perform audit.record(actor, 'secret.deleted', known.id::text, true, client ->> 'address', client ->> 'request_id',
+    perform audit.record(actor, 'vault.secret-deleted', known.id::text, true, client ->> 'address', client ->> 'request_id',
         jsonb_build_object('name', known.name));
 end
 $$;

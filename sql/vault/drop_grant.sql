@@ -9,7 +9,7 @@ begin
     if not found then
         perform identity.refuse('secret_unknown');
     end if;
-    perform audit.record(actor, 'secret.grant-ended', known.id::text, true, client ->> 'address', client ->> 'request_id',
+    perform audit.record(actor, 'vault.grant-ended', known.id::text, true, client ->> 'address', client ->> 'request_id',
         jsonb_build_object('subject', drop_grant.subject));
 end
 $$;

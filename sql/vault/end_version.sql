@@ -16,7 +16,7 @@ begin
         perform identity.refuse('secret_unknown');
     end if;
     update vault.secret s set version = s.version + 1, changed_at = now() where s.id = known.id;
-    perform audit.record(actor, 'secret.version-ended', known.id::text, true, client ->> 'address', client ->> 'request_id',
+    perform audit.record(actor, 'vault.version-ended', known.id::text, true, client ->> 'address', client ->> 'request_id',
         jsonb_build_object('version', end_version.number));
 end
 $$;

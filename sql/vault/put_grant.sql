@@ -28,7 +28,7 @@ begin
     on conflict on constraint secret_grant_pkey do update
     set until = excluded.until, calls = excluded.calls, used = 0, granted_by = excluded.granted_by, created_at = now()
     returning g.* into given;
-    perform audit.record(actor, 'secret.granted', known.id::text, true, client ->> 'address', client ->> 'request_id',
+    perform audit.record(actor, 'vault.granted', known.id::text, true, client ->> 'address', client ->> 'request_id',
         jsonb_build_object('subject', given.subject, 'until', given.until, 'calls', given.calls));
     return vault.grant_json(given);
 end

@@ -20,7 +20,7 @@ begin
     where v.secret_id = rotated.id and (v.state = 'current' or (v.state = 'former' and v.until <= now()));
     insert into vault.version (secret_id, number, sealed, created_by)
     values (rotated.id, rotate.number, rotate.sealed, actor);
-    perform audit.record(actor, 'secret.rotated', rotated.id::text, true, client ->> 'address', client ->> 'request_id',
+    perform audit.record(actor, 'vault.secret-rotated', rotated.id::text, true, client ->> 'address', client ->> 'request_id',
         jsonb_build_object('version', rotated.version, 'overlap_ms', overlap_ms));
     perform vault.tell(rotated, 'secret.rotated', actor);
     return vault.secret_json(rotated);

@@ -121,6 +121,7 @@ pub enum VersionState {
 
 /// A secret to store.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(as = NewVaultSecret)]
 #[serde(deny_unknown_fields)]
 pub struct NewSecret {
     /// The name, which no other secret of the owner has.

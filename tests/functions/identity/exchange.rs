@@ -90,7 +90,7 @@ async fn nobody_but_components_of_the_manifest_acts_for_accounts() -> Result<()>
     let server = server().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     for bad in [
-        token("another key", EXCHANGE)?,
+        token("another long key", EXCHANGE)?,
         token(KEY, EGRESS)?,
         ada.token.clone(),
         String::new(),
@@ -124,7 +124,7 @@ async fn nobody_but_components_of_the_manifest_acts_for_accounts() -> Result<()>
 #[tokio::test]
 async fn a_suspended_account_is_acted_for_no_more() -> Result<()> {
     let server = server().await?;
-    let root = Person::register(&server, "root@example.org")
+    let root = Person::register(&server, "grace")
         .await?
         .into_admin(&server)
         .await?;
