@@ -227,7 +227,7 @@ async fn moderators_hide_and_others_report() -> Result<()> {
         .submit(&form, "form[action='/report']", &[("reason", "rude")])
         .await?;
     assert_eq!(page.status, StatusCode::OK, "{}", page.html);
-    let admin = Person::register(&server, "moderator-1").await?;
+    let admin = Person::register(&server, "mia").await?;
     let admin = admin.into_admin(&server).await?;
     let reports: Value = admin
         .get(&server, "/api/reports")
