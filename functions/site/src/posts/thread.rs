@@ -284,6 +284,13 @@ async fn answer(
     {
         Ok(comment) => see(&address(&comment)),
         Err(failure) => {
+            // The text is shown again to those too whose session has ended meanwhile.
+            let has_ended = failure.status == StatusCode::UNAUTHORIZED;
+            let visitor = if has_ended {
+                visitor.signed_out()
+            } else {
+                visitor
+            };
             let whole = Window::default();
             let again = page(&visitor, &id, &whole, Some(&failure), &fields.body, &proof);
             // If the post itself can't be read any more, the first failure says more than that of the page.
