@@ -34,6 +34,8 @@ struct Inner {
     uri: Uri,
     account: Option<Account>,
     unread: u64,
+    /// Whether the session has ended: functions refuse a request with its cookie, even where strangers may read.
+    has_ended: bool,
 }
 
 /// The account of a visitor who is signed in.
@@ -60,6 +62,7 @@ impl Visitor {
             uri: uri.clone(),
             account: None,
             unread: 0,
+            has_ended: false,
         }));
         if stranger.session().is_none() {
             return Ok(stranger);
@@ -73,8 +76,9 @@ impl Visitor {
                 uri: uri.clone(),
                 account: Some(account),
                 unread: unread.map_or(0, |count| count.unread),
+                has_ended: false,
             }))),
-            Err(failure) if failure.status == StatusCode::UNAUTHORIZED => Ok(stranger),
+            Err(failure) if failure.status == StatusCode::UNAUTHORIZED => Ok(stranger.signed_out()),
             Err(failure) => Err((stranger, failure)),
         }
     }
@@ -135,8 +139,20 @@ impl Visitor {
         self.account().and(self.session()).map(csrf_token)
     }
 
+    /// The same visitor as a stranger, after the session has ended.
+    #[must_use]
+    pub fn signed_out(&self) -> Self {
+        Self(Arc::new(Inner {
+            headers: self.0.headers.clone(),
+            uri: self.0.uri.clone(),
+            account: None,
+            unread: 0,
+            has_ended: true,
+        }))
+    }
+
     fn session(&self) -> Option<&str> {
-        cookie(&self.0.headers, SESSION_COOKIE)
+        cookie(&self.0.headers, SESSION_COOKIE).filter(|_| !self.0.has_ended)
     }
 
     /// Reads from a function: `component` is its name, `path` a path of its API with the query.
