@@ -138,7 +138,7 @@ pub fn page(failure: &Failure, visitor: &Visitor, request_id: Option<&HeaderValu
 pub fn message(failure: &Failure) -> Markup {
     html! {
         @if failure.status == StatusCode::UNAUTHORIZED && failure.code == "unauthenticated" {
-            p { "This is for those who are signed in. Nothing was lost or changed." }
+            p { "This is for those who are signed in. Nothing was lost or changed: " a href="/sign-in" { "sign in" } ", and do it again." }
         } @else if failure.code == "csrf-failed" {
             p { "The form belongs to another session, or its session has ended. Nothing was changed: send it again." }
         } @else if failure.errors.is_empty() {

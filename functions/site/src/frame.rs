@@ -115,13 +115,16 @@ pub async fn dress(
     visitor: &Visitor,
     id: Option<&HeaderValue>,
 ) -> Response {
+    let page = response.extensions_mut().remove::<Page>();
     let failure = response.extensions_mut().remove::<Failure>();
     let problem = response.extensions_mut().remove::<Problem>();
     let status = response.status();
     let has_failed = status.is_client_error() || status.is_server_error();
+    // A form that is shown again is a page with the status of its failure.
+    let is_bare = has_failed && page.is_none();
     let failure = failure
         .or_else(|| problem.map(Failure::from))
-        .or_else(|| has_failed.then(|| Failure::bare(status)));
+        .or_else(|| is_bare.then(|| Failure::bare(status)));
     let page = match failure {
         Some(failure) if visitor.wants_part() => {
             let markup = ui::alert(&failure::message(&failure));
@@ -132,7 +135,7 @@ pub async fn dress(
             let content = failure::page(&failure, visitor, id);
             Some(Page::new(failure::title(failure.status), content))
         }
-        None => response.extensions_mut().remove::<Page>(),
+        None => page,
     };
     let is_html = page.is_some() || has_failed;
     if let Some(page) = page {
@@ -289,7 +292,7 @@ fn top(visitor: &Visitor) -> Markup {
 fn menu(account: &Account, visitor: &Visitor) -> Markup {
     html! {
         details.menu {
-            summary aria-label="Account" { (ui::avatar(&account.kind, &account.id, &account.name)) span { (account.name) } }
+            summary aria-label=(format!("Account of {}", account.name)) { (ui::avatar(&account.kind, &account.id, &account.name)) span { (account.name) } }
             div.sheet {
                 a href=(format!("/profiles/{}", account.name)) { "Your profile" }
                 a href="/settings" { "Settings" }

@@ -247,8 +247,9 @@ fn compose(
     proof: &Proof,
 ) -> Markup {
     let (name, value) = hidden.split_once('=').unwrap_or_default();
+    let has_ended = failure.is_some_and(|failure| failure.status == StatusCode::UNAUTHORIZED);
     html! {
-        @if visitor.account().is_some() {
+        @if visitor.account().is_some() && !has_ended {
             @if let Some(failure) = failure { (ui::alert(&failure::message(failure))) }
             form.compose method="post" action=(action) data-draft=(format!("{action}{value}")) {
                 (forms::hidden_again(visitor, failure, proof))
@@ -257,7 +258,7 @@ fn compose(
                 (preview::pane("body"))
                 (ui::actions(&html! { button { (button) } }))
             }
-        } @else if failure.is_some() {
+        } @else if has_ended {
             // The session has ended while the visitor was writing: the text is kept, to be sent after signing in.
             (ui::alert(&html! { p { "Your session has ended. The text below is yours: sign in, and send it." } a.button href=(format!("/sign-in?next={}", ui::encode(action.trim_end_matches("/comments")))) { "Sign in" } }))
             form.compose method="post" action=(action) data-draft=(format!("{action}{value}")) {

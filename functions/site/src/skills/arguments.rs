@@ -221,7 +221,10 @@ mod tests {
         ];
         let expected = json!({"text": "a \"b\"", "times": 3, "loud": false, "list": ["x"]});
         assert_eq!(read(&schema, &typed(&form)), Ok(expected));
-        let wrong = read(&schema, &typed(&[("arg-text", ""), ("arg-times", "three")]));
+        let wrong = read(
+            &schema,
+            &typed(&[("arg-list", "[]"), ("arg-text", ""), ("arg-times", "three")]),
+        );
         assert_eq!(
             wrong,
             Err(("arg-times".to_owned(), "must be a number".to_owned()))
