@@ -56,6 +56,8 @@ begin
         execute format('alter role %I set timezone = ''UTC''', role);
         execute format('alter role %I set statement_timeout = %L', role, statement_timeout);
         execute format('alter role %I set idle_in_transaction_session_timeout = ''60s''', role);
+        -- Its statements are short. Where the planner overestimates one, compiling it would take far longer than running it.
+        execute format('alter role %I set jit = off', role);
     exception when duplicate_object or unique_violation then null;
     end;
     execute format('grant usage on schema %I to %I', schema, role);

@@ -122,6 +122,7 @@ begin
     create role gather_worker login nosuperuser nocreatedb nocreaterole noinherit;
     alter role gather_worker set search_path = jobs;
     alter role gather_worker set timezone = 'UTC';
+    alter role gather_worker set jit = off;
     -- A claim or a heartbeat that a crash of the server forgets did not happen: the job is queued still.
     alter role gather_worker set synchronous_commit = off;
 exception when duplicate_object or unique_violation then null;

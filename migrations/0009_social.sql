@@ -105,6 +105,18 @@ create index comment_author on social.comment (author_id, created_at);
 create index comment_parent on social.comment (parent_id) where parent_id is not null;
 create index comment_words on social.comment using gin (words trigram.gin_trgm_ops);
 
+-- What comments said before they were edited.
+create table social.comment_revision (
+    comment_id uuid not null references social.comment (id) on delete cascade,
+    version integer not null,
+    body text not null,
+    html text not null,
+    written_at timestamptz not null,
+    -- Struck out: the text is gone.
+    struck_at timestamptz,
+    primary key (comment_id, version)
+);
+
 create table social.post_vote (
     post_id uuid not null references social.post (id) on delete cascade,
     account_id uuid not null references identity.account (id) on delete cascade,

@@ -22,6 +22,7 @@ mod functions {
     pub(crate) mod events;
     pub(crate) mod identity {
         pub(crate) mod client;
+        pub(crate) mod exchange;
         pub(crate) mod registration;
         pub(crate) mod rotation;
         pub(crate) mod signatures;
@@ -37,6 +38,14 @@ mod functions {
     }
     pub(crate) mod jobs {
         pub(crate) mod owned;
+    }
+    pub(crate) mod llm {
+        pub(crate) mod aliases;
+        pub(crate) mod faults;
+        pub(crate) mod money;
+        pub(crate) mod passing;
+        pub(crate) mod sdks;
+        pub(crate) mod world;
     }
     pub(crate) mod mcp {
         pub(crate) mod official;
@@ -59,6 +68,7 @@ mod functions {
         pub(crate) mod crowd;
         pub(crate) mod faults;
         pub(crate) mod gateway;
+        pub(crate) mod presence;
         pub(crate) mod rights;
     }
     pub(crate) mod search {
@@ -97,6 +107,15 @@ mod functions {
         pub(crate) mod posts;
         pub(crate) mod town;
     }
+    pub(crate) mod vault {
+        pub(crate) mod canary;
+        pub(crate) mod commands;
+        pub(crate) mod endings;
+        pub(crate) mod fetching;
+        pub(crate) mod secrets;
+        pub(crate) mod target;
+        pub(crate) mod world;
+    }
     pub(crate) mod webhooks {
         pub(crate) mod command;
         pub(crate) mod hooks;
@@ -131,11 +150,14 @@ mod jobs {
 
 mod platform {
     pub(crate) mod access;
+    pub(crate) mod backup;
     pub(crate) mod chat {
         pub(crate) mod commands;
         pub(crate) mod way;
     }
     pub(crate) mod database;
+    pub(crate) mod deployment;
+    pub(crate) mod english;
     pub(crate) mod faults;
     pub(crate) mod full_disk;
     pub(crate) mod generated {

@@ -1,4 +1,4 @@
--- What the trail says of an account's own doing: the newest 1,000 entries.
+-- The newest 1,000 entries of the trail about what an account did itself.
 create or replace function audit.export_account(account uuid) returns jsonb
 language sql stable
 as $$

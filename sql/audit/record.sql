@@ -1,4 +1,4 @@
--- Adds an entry, in the transaction of what it tells of.
+-- Adds an entry, in the transaction of the change that it records.
 create or replace function audit.record(actor uuid, action text, subject text, allowed boolean,
     address text, request_id text, detail jsonb default '{}') returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -8,7 +8,7 @@ declare
     entry audit.entry;
     any_chain smallint;
 begin
-    -- The chain that this transaction holds already, or any that nobody else holds at this moment.
+    -- The chain that this transaction already holds, or any chain that is free at this moment.
     select * into head from audit.chain c
     where c.id = nullif(current_setting('audit.chain', true), '')::smallint for update;
     if not found then

@@ -1,5 +1,5 @@
--- What the audit trail records of an account is told to it as an event, in the same statement: to the account that
--- the entry is about, or else to whoever acted.
+-- Tells each new entry of the audit trail as an event, in the same statement: to the account that
+-- the entry is about, or else to the account that acted.
 create or replace function audit.tell() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -7,7 +7,7 @@ declare
     account uuid := coalesce((select a.id from identity.account a where a.id = platform.uuid_of(new.subject)), new.actor_id);
 begin
     if account is not null then
-        -- Not by events.emit, which asks what the caller's role may tell of: the trail is written for every role.
+        -- events.emit would check the types that the caller's role may write, but every role writes to the trail.
         insert into events.event (topic, type, data, actor)
         values ('account:' || account,
             case new.action

@@ -1,4 +1,4 @@
--- What is wrong with the chains; no rows: nothing.
+-- The faults of the chains; no rows if there are none.
 create or replace function audit.verify() returns table (chain smallint, "position" bigint, problem text)
 language sql stable
 as $$

@@ -1,4 +1,4 @@
--- Changes a channel: topic and slow mode are its moderators' too, all else its owners'.
+-- Changes a channel. Moderators may change the topic and slow mode, and owners everything.
 --   change  any of {name, topic, folded_topic, private, slow_mode_ms, archived}
 create or replace function channels.change_channel(account uuid, ref text, change jsonb, client jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -27,7 +27,7 @@ begin
         slow_mode_ms = coalesce((change ->> 'slow_mode_ms')::integer, x.slow_mode_ms),
         archived_at = case (change ->> 'archived')::boolean when true then coalesce(x.archived_at, now())
             when false then null else x.archived_at end,
-        -- A name has no space in it.
+        -- A name does not contain spaces.
         words = coalesce(change ->> 'name', x.name) || ' '
             || coalesce(change ->> 'folded_topic', substr(x.words, strpos(x.words, ' ') + 1)),
         version = x.version + 1

@@ -1,5 +1,5 @@
--- A channel as answers have it, for an account; for a null one as events have it. A direct channel is named by its
--- other members.
+-- The JSON of a channel for an account in answers, or for events if the account is null. A direct channel is named by
+-- its other members.
 create or replace function channels.channel_json(c channels.channel, viewer uuid) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- Deletes a message: its place stays, its texts go, here and wherever they were copied to. For its author, unless it is
--- hidden or locked, and for moderators.
+-- Deletes the texts of a message, here and wherever they were copied to, but not its number. For its author, unless it
+-- is hidden or locked, and for moderators.
 create or replace function channels.delete_message(account uuid, ref text, message uuid, is_moderator boolean, client jsonb)
 returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -36,7 +36,7 @@ begin
     delete from channels.revision r where r.message_id = m.id;
     delete from channels.reaction r where r.message_id = m.id;
     delete from channels.pin p where p.message_id = m.id;
-    -- An answer that is kept for a repeated request is a copy too.
+    -- An answer that is kept for a repeated request is a copy as well.
     delete from channels.idempotency_key k where k.owner = m.author_id::text and k.body like '%' || m.id || '%';
     perform events.erase('message:' || m.id);
     perform events.emit(array['channel:' || c.id], 'message.deleted',

@@ -1,4 +1,4 @@
--- What is an account's own here: memberships, the messages that it wrote and may read, reactions.
+-- The data of an account here: memberships, messages that it wrote and may read, and reactions.
 create or replace function channels.export_account(account uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

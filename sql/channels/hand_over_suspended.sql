@@ -1,4 +1,4 @@
--- The channels of an account that is suspended go on under another owner.
+-- Gives the channels of a suspended account to another owner.
 create or replace function channels.hand_over_suspended() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

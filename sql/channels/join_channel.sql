@@ -1,4 +1,4 @@
--- Joins a public channel. What was written before counts as read.
+-- Joins a public channel. Earlier messages count as read.
 create or replace function channels.join_channel(account uuid, ref text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,6 @@
--- Takes a channel for a change: who changes or posts takes turns. Null: the account is not active, or may not read it.
--- Accounts are locked before channels, as by whoever leaves. A moderator of the platform reaches every channel.
+-- Locks a channel for a change, so that changes and posts take turns. Null if the account is not active or may not read
+-- it.
+-- Accounts are locked before channels, as when an account leaves. A moderator of the platform reaches every channel.
 create or replace function channels.lock(account uuid, ref text, is_moderator boolean default false)
 returns channels.channel
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -1,4 +1,5 @@
--- Notes how far an account has read a channel; never backwards. Other members hear it, unless they are more than 200.
+-- Notes how far an account has read a channel, and never moves back. Tells other members, unless they are more than
+-- 200.
 create or replace function channels.mark_read(account uuid, ref text, message uuid) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

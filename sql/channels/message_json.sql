@@ -1,4 +1,4 @@
--- A message as answers have it, for an account; for a null one as events have it, which all readers share.
+-- The JSON of a message for an account in answers, or, if the account is null, for events, which all readers share.
 create or replace function channels.message_json(m channels.readable, viewer uuid) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$

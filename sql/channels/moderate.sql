@@ -42,7 +42,7 @@ begin
         perform events.erase('message:' || m.id);
         perform channels.retell('message:' || m.id, null);
     end if;
-    -- Without an actor: who has blocked the moderator hears it, too.
+    -- Has no actor, so that accounts that have blocked the moderator are told as well.
     perform events.emit(array['channel:' || c.id], 'message.updated', channels.published(m.id), 'message:' || m.id,
         null, m.visible_to);
     perform audit.record(account, 'message.' || coalesce(action, 'restore'), m.id::text, true, client ->> 'address',

@@ -1,4 +1,5 @@
--- The direct channel of exactly these accounts and the caller, made once. To the others it shows with its first message.
+-- The direct channel of exactly these accounts and the caller, made once. To the others it shows with its first
+-- message.
 create or replace function channels.open_direct(account uuid, others text[]) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -17,7 +18,7 @@ begin
     perform from identity.account a where a.id = any (members) and a.status = 'active' order by a.id for key share;
     select c.* into target from channels.channel c where c.member_set = members;
     if target.id is null then
-        -- Whoever blocks the caller is to the caller like an account that is not there.
+        -- An account that has blocked the caller looks to the caller like one that does not exist.
         if exists (select from unnest(members) m where social.blocks(m, account)) then
             return channels.refused('account-not-found');
         end if;

@@ -1,5 +1,5 @@
--- A message that an account is about to change, its channel being locked, or why it can't be: it must be a member, and
--- the message in the channel, to be read by it, and neither deleted nor hidden.
+-- Finds a message that an account is about to change in a locked channel, or the reason why it can't: it must be a
+-- member, and the message in the channel, to be read by it, and neither deleted nor hidden.
 create or replace function channels.reach(account uuid, c channels.channel, message uuid) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,7 +1,7 @@
--- The messages that an account may read, as it may read them. The one place that knows: history, search, counts, pins
--- and exports go through it. Nothing of accounts that the viewer has blocked or muted.
+-- The messages that an account may read, as it may read them. This is the only definition: history, search, counts,
+-- pins and exports use it. It leaves out accounts that the viewer has blocked or muted.
 --
--- With the caller's rights and without settings, so that the planner sees through it.
+-- It has the caller's rights and no settings, so that the planner can inline it.
 create or replace function channels.readable_message(viewer uuid) returns setof channels.readable
 language sql stable
 as $$
@@ -22,7 +22,7 @@ as $$
         where c.id = m.channel_id and (not c.private or exists (
             select from channels.member b where b.channel_id = c.id and b.account_id = viewer)))
     and (m.visible_to is null or viewer = any (m.visible_to) or m.author_id = viewer)
-    -- As a case: of a list that it does not know, the planner thinks that it has many of the authors.
+    -- A `case` hides the list, which the planner would otherwise expect to contain many of the authors.
     and case when m.author_id = any ((select social.shunned(viewer))::uuid[]) then false else true end
 $$;
 grant execute on function channels.readable_message(uuid) to gather_channels;

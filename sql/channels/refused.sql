@@ -1,4 +1,4 @@
--- Why a function of this schema did nothing; the handlers know the words.
+-- The reasons why a function of this schema did nothing, as the handlers know them.
 create or replace function channels.refused(why text, wait_ms bigint default null) returns jsonb
 language sql immutable
 as $$

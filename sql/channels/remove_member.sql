@@ -4,7 +4,7 @@ create or replace function channels.remove_member(by uuid, ref text, who text, c
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-    -- Also one that is not active any more, by its id.
+    -- An account that is not active any more can be removed too, by its id.
     target uuid := coalesce(platform.uuid_of(who), channels.account_of(who));
     c channels.channel := channels.lock(by, ref);
     own_role text;

@@ -1,4 +1,4 @@
--- What a message said in its versions, the newest first, for its author and moderators.
+-- The versions of a message's text, the newest first, for its author and moderators.
 create or replace function channels.revisions(account uuid, ref text, message uuid, is_moderator boolean) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- One message as an account may read it, or null.
+-- A message as an account may read it, or null.
 create or replace function channels.seen(viewer uuid, message uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

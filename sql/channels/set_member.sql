@@ -24,7 +24,7 @@ begin
         return channels.refused('forbidden');
     elsif c.archived_at is not null then
         return channels.refused('channel-archived');
-    -- Whoever blocks says no by that, and the blocked one does not learn it.
+    -- A block counts as a refusal, and the blocked account does not learn of it.
     elsif account is null or (its_role is null and by = any (social.shunned(account))) then
         return channels.refused('account-not-found');
     end if;

@@ -1,4 +1,5 @@
--- What an account wants to hear of a channel. Only a direct channel can be hidden, until somebody writes there.
+-- Sets the notices that an account wants of a channel. Only a direct channel can be hidden, until somebody writes
+-- there.
 create or replace function channels.set_settings(account uuid, ref text, notify text, muted_until timestamptz, hidden boolean)
 returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp

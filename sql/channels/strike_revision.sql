@@ -1,4 +1,4 @@
--- Strikes out a former version of a message, such as one with a password in it: nobody reads it any more. For its author
+-- Removes the text of a former version of a message, for example one with a password. For its author
 -- and moderators.
 create or replace function channels.strike_revision(account uuid, ref text, message uuid, version integer,
     is_moderator boolean, client jsonb) returns jsonb

@@ -1,5 +1,5 @@
--- Tells accounts in their inboxes. What shows a message is shown for as long as its channel may be read. The inbox
--- decides who wants to hear it.
+-- Writes to the inboxes of accounts. An item that shows a message is shown as long as its channel may be read. The
+-- inbox decides which accounts want it.
 create or replace function channels.tell(accounts uuid[], kind text, title text, body text, link text, by uuid, subject text)
 returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -1,4 +1,4 @@
--- Says in a channel, and to the account itself, that a membership began, changed or ended.
+-- Tells a channel, and the account itself, that a membership began, changed or ended.
 create or replace function channels.tell_of_member(channel uuid, account uuid, what text, role text, actor uuid)
 returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- How long an account must wait before it may post again: by the channel's slow mode, which binds mere members, or as an
--- account younger than a day, which may post 60 messages an hour. Null: not at all.
+-- The time that an account must wait before it may post again: by the channel's slow mode, which binds plain members,
+-- or as an account younger than a day, which may post 60 messages an hour. Null: not at all.
 create or replace function channels.wait_ms(c channels.channel, own channels.member) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Those of some accounts that want to hear of a channel: not muted, nor told to be silent.
+-- The accounts among some that want notices of a channel: it is neither muted nor silenced.
 create or replace function channels.wants(accounts uuid[], channel uuid) returns uuid[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

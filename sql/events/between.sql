@@ -1,4 +1,4 @@
--- The events that were committed between two looks.
+-- The events that were committed between two snapshots.
 create or replace function events.between(after pg_snapshot, until pg_snapshot) returns setof events.event
 language sql stable
 as $$

@@ -1,13 +1,14 @@
 -- Matches events that were committed since the last call against the subscriptions, and starts the work of those that
 -- fit, in one transaction with how far it came: so every event counts once for each subscription, however late it was
 -- committed, and the writers of events wait for nothing. One worker at a time does so; it leads for three seconds after
--- each call, and `leads` is false for the others. At most about `most` events are matched; `more` says that there are more.
+-- each call, and `leads` is false for the others. At most about `most` events are matched; `more` says that there are
+-- more.
 create or replace function events.dispatch(worker text, most integer) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     d events.dispatcher;
-    -- Before this transaction has a number: what it writes itself is seen next time.
+    -- The snapshot is taken before this transaction has a number, so that its own events are seen next time.
     visible pg_snapshot := pg_current_snapshot();
     final uuid;
     pair record;
@@ -25,7 +26,7 @@ begin
         return '{"leads": true, "events": false, "started": false, "more": false}';
     end if;
     select * into d from events.dispatcher for update skip locked;
-    -- Another worker has it, or had it a moment ago and saw more than we do.
+    -- Another worker leads, or led a moment ago and saw more than this one.
     if not found or (d.worker <> dispatch.worker and d.leads_until > clock_timestamp())
         or not pg_visible_in_snapshot(d.xid, visible)
     then
@@ -49,7 +50,7 @@ begin
             continue;
         end if;
         begin
-            -- Who asked for all topics has to be one who may read all of them.
+            -- Only an account that may read all topics may subscribe to all of them.
             if events.may_read((pair.s).owner, case
                 when (pair.s).topics is null or (pair.e).topic = any ((pair.s).topics) then (pair.e).topic
                 else 'all:all' end)
@@ -59,10 +60,10 @@ begin
                 whose := (pair.s).id;
             end if;
         exception
-            -- What passes by is tried again, with all of this call.
+            -- A temporary failure is raised, so that the whole call is tried again.
             when transaction_rollback or insufficient_resources or operator_intervention or system_error
                 or object_not_in_prerequisite_state then raise;
-            -- What can't work must not keep others from working.
+            -- A subscription that can't work must not keep others from working.
             when others then
                 raise warning 'the subscription % can''t start by event %: %', (pair.s).id, (pair.e).id, sqlerrm;
         end;

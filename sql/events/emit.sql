@@ -1,11 +1,11 @@
--- Writes an event in the caller's statement, once for each topic, and answers its id.
---   topics    whom it concerns: `channel:<id>`, `account:<id>`, …
---   type      what happened: `message.created`; a role may write types with the prefixes in `events.emitter` only
---   data      what readers are told, 256 KiB at most
+-- Writes an event in the caller's statement, once for each topic, and returns its id.
+--   topics    the topics that it concerns: `channel:<id>`, `account:<id>`, …
+--   type      the type, such as `message.created`; a role may only write types with its prefixes in `events.emitter`
+--   data      the data for readers, 256 KiB at most
 --   subject   the object whose content `data` carries, such as `message:<id>`
 --   actor     the account that did it
 --   audience  the only accounts that may see it, of those that may read the topic; null: all of those
---   by_job    the job whose work does it: the event that started that led to this one
+--   by_job    the job that emits it, whose own starting event is thereby the cause of this one
 create or replace function events.emit(
     topics text[],
     type text,
@@ -21,7 +21,7 @@ declare
     event uuid := platform.uuid_v7();
     parent jobs.job;
 begin
-    -- The caller's own role, not the one that this function runs as. Its owner may do all.
+    -- The role of the caller, and not of this function, is checked. The function's owner may do everything.
     if session_user <> current_user and emit.type <> 'access.changed' and not exists (
         select from events.emitter e where e.role = session_user and starts_with(emit.type, e.prefix)
     ) then

@@ -1,4 +1,4 @@
--- A deletion reaches what is kept of earlier events: of their data nothing is left but the object's id.
+-- Removes a deleted object from earlier events, whose data keeps only the object's id.
 create or replace function events.erase(subject text) returns void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- What an account is told that is known of it here: what it was told lately, the newest first, 1,000 events at most.
+-- The events that an account was told lately, the newest first, 1,000 at most.
 create or replace function events.export_account(account uuid) returns jsonb
 language sql stable
 as $$

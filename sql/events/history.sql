@@ -1,5 +1,5 @@
 -- Events of topics that were committed since a snapshot, for one reader, who has been found to be allowed to read the
--- topics, without those of accounts that it has blocked; as `events.read` gives them.
+-- topics, without those of accounts that it has blocked; as `events.read` gives them. `all:all` has those of every topic.
 create or replace function events.history(
     topics text[],
     account uuid,
@@ -17,10 +17,18 @@ as $$
             select coalesce(jsonb_agg(events.told(e) order by e.number), '[]') from (
                 select * from (
                     select * from events.event e
-                    where e.topic = any (history.topics) and (history.after is null or e.xid >= pg_snapshot_xmax(history.after))
+                    where e.topic = any (history.topics) and e.xid >= pg_snapshot_xmax(history.after)
+                    and 'all:all' <> all (history.topics)
                     union all
                     select * from events.event e
                     where e.topic = any (history.topics) and e.xid = any (array(select pg_snapshot_xip(history.after)))
+                    and 'all:all' <> all (history.topics)
+                    union all
+                    select * from events.event e
+                    where 'all:all' = any (history.topics) and e.xid >= pg_snapshot_xmax(history.after)
+                    union all
+                    select * from events.event e
+                    where 'all:all' = any (history.topics) and e.xid = any (array(select pg_snapshot_xip(history.after)))
                 ) e
                 where e.number > history.number
                 and (e.audience is null or history.account = any (e.audience))

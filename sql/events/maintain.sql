@@ -11,7 +11,7 @@ begin
     if not pg_try_advisory_xact_lock(hashtext('events.maintain')) then
         return;
     end if;
-    -- A reader that never woke up is gone.
+    -- A reader that never woke up does not exist any more.
     delete from events.sleeper s where s.since < now() - interval '1 hour';
     for day in select generate_series(current_date, current_date + 3, interval '1 day')::date loop
         name := 'event_' || to_char(day, 'YYYYMMDD');
@@ -36,7 +36,7 @@ begin
     loop
         begin
             execute format('drop table events.%I', name);
-            -- Said after the fact but in its transaction: no position older than this finds all it missed.
+            -- Written in the same transaction: a position older than this has missed events.
             update events.kept k set since = greatest(k.since, (day + 1)::timestamptz);
         exception when lock_not_available then
             return;

@@ -1,5 +1,5 @@
--- Whether an account may read a topic. The one place that knows: history, access, sockets and subscriptions ask it.
--- For an unknown kind, a malformed id and what does not exist the answer is `false`.
+-- Whether an account may read a topic. This is the only definition: history, access, sockets and subscriptions use it.
+-- False for an unknown kind, a malformed id and an object that does not exist.
 create or replace function events.may_read(account uuid, topic text) returns boolean
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Where a reader stands that begins now, and how far back history goes. `epoch` differs for a database that was
+-- The position of a reader that begins now, and the beginning of history. `epoch` differs for a database that was
 -- restored from a dump or a backup: transactions are numbered anew there, so older positions mean nothing.
 create or replace function events.now() returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp

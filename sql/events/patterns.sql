@@ -1,4 +1,4 @@
--- How a subscription may call a type of events: `a.b.c`, `a.b.*`, `a.*`.
+-- The patterns of a subscription that match a type of events: `a.b.c`, `a.b.*`, `a.*`.
 create or replace function events.patterns(type text) returns text[]
 language sql immutable
 as $$

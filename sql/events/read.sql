@@ -1,4 +1,4 @@
--- What was committed since a snapshot, in the order of the events' numbers, `most` at a time:
+-- The events that were committed since a snapshot, in the order of their numbers, `most` at a time:
 -- {"until", "at", "events"}. A reader whose batch is full asks for the rest of it with the same `until` and the last
 -- event's number; when it comes short, `until` is where it stands. A row that committed late is in the first batch
 -- that can see it, whatever its number, and nobody else waits for it.

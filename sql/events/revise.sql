@@ -1,4 +1,4 @@
--- An edit reaches what is kept of earlier events: their data takes over the members of `data`.
+-- Brings an edit to earlier events, whose data takes over the members of `data`.
 create or replace function events.revise(subject text, data jsonb) returns void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$

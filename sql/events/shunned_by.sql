@@ -1,4 +1,4 @@
--- The accounts that have blocked or muted the account whose words or actions an event shows. Null: there are none.
+-- The accounts that have blocked or muted the account whose words or actions an event shows. Null if there are none.
 create or replace function events.shunned_by(e events.event) returns uuid[]
 language sql stable
 as $$

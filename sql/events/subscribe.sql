@@ -1,12 +1,12 @@
--- Has work started by events from now on, in the caller's statement. The same name again changes the subscription, and
--- no event is missed or taken twice by that. Answers its id.
---   owner      the account that it is for. What it may not read when an event is matched starts nothing
+-- Starts work by events from now on, in the caller's statement. The same name again changes the subscription, and
+-- no event is missed or taken twice by that. Returns its id.
+--   owner      the account that it is for; events that it may not read when they are matched start nothing
 --   name       the caller's own name for it, such as `webhook:<id>`
 --   topics     100 at most; null: every topic that the owner may read. `all:all` is every topic, for administrators
 --   types      `message.created`, `message.*`; null: every type. One of both has to be said
---   condition  what the event's data has to contain, as `@>` has it; null: nothing
+--   condition  the JSON that the event's data has to contain, as for `@>`; null: nothing
 --   kind       the component that does the work; the caller's role has to be one that may enqueue it
---   argument   what that is told beside the event
+--   argument   the argument of the work, besides the event
 --   queue      jobs of one queue run one after another
 -- An event starts one job of a subscription, however many of its topics fit. The job is the platform's own; its payload
 -- is {"subscription", "owner", "argument", "event"}, where `event` says which it was and `events.find` has its data.
@@ -25,7 +25,7 @@ as $$
 declare
     made uuid;
 begin
-    -- The caller's own role, not the one that this function runs as. Its owner may do all.
+    -- The role of the caller, and not of this function, is checked. The function's owner may do everything.
     if session_user <> current_user and not exists (
         select from jobs.enqueuer e where e.role = session_user and e.kind = subscribe.kind
     ) then

@@ -1,4 +1,4 @@
--- An event as readers are told it, with what the gateway needs to know of it.
+-- An event as readers are told it, with the facts that the gateway needs.
 create or replace function events.told(e events.event) returns jsonb
 language sql stable
 as $$

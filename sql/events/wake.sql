@@ -1,4 +1,4 @@
--- Wakes the readers that sleep. Nobody is told anything by the notification alone: who is awake polls.
+-- Wakes sleeping readers. The notification carries no news, since readers that are awake poll.
 create or replace function events.wake() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

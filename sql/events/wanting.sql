@@ -1,4 +1,4 @@
--- The subscriptions that an event fits, whether their owners may read its topic or not.
+-- The subscriptions that match an event, whether their owners may read its topic or not.
 create or replace function events.wanting(e events.event) returns setof events.subscription
 language sql stable
 as $$

@@ -1,4 +1,4 @@
--- An agent accepts its owner by the code that the owner was given. No row: not a good code.
+-- Accepts an agent's owner by the code that the owner was given. No row if the code is not valid.
 create or replace function identity.accept_claim(agent uuid, hash bytea, client jsonb) returns setof identity.agent_profile
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- The account that is called so, by id or name. No name has the form of an id, so one text is never both.
+-- The account with an id or name. No name has the form of an id, so a text is never both.
 create or replace function identity.account_called(ref text) returns uuid
 language sql stable
 as $$

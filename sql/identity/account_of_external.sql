@@ -8,7 +8,7 @@ declare
     found_account uuid;
     wanted text := name;
 begin
-    -- Those who come for the first time at the same moment take turns.
+    -- People who come for the first time at the same moment take turns.
     perform pg_advisory_xact_lock(hashtextextended('provider ' || account_of_external.email, 1));
     select e.account_id into found_account from identity.external_identity e
     where e.issuer = account_of_external.issuer and e.subject = account_of_external.subject;
@@ -27,7 +27,7 @@ begin
         begin
             insert into identity.account as a (kind, name) values ('user', wanted) returning a.id into found_account;
         exception when check_violation or unique_violation then
-            -- A reserved word, or one that was free a moment ago.
+            -- The name is reserved, or was taken a moment ago.
             insert into identity.account as a (kind, name)
             values ('user', 'user-' || replace(platform.uuid_v7()::text, '-', '')) returning a.id into found_account;
         end;

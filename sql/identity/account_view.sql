@@ -1,4 +1,4 @@
--- One account as admins see it.
+-- An account as admins see it.
 create or replace view identity.account_view as
 select a.id, a.kind, a.name, a.status, identity.roles_of(a.id) as roles,
     string_to_array(identity.scopes_of(a.id), ' ') as scopes, a.created_at

@@ -1,4 +1,4 @@
--- Adds what a device made for this account. Each challenge (the nonce) counts once.
+-- Adds the passkey that a device made for this account. Each challenge (the nonce) counts once.
 create or replace function identity.add_passkey(account uuid, session uuid, name text, credential bytea, fixed bytea, changing bytea,
     backed_up boolean, nonce bytea, expires timestamptz, client jsonb) returns setof identity.passkey
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -6,9 +6,9 @@ as $$
 declare
     made identity.passkey;
 begin
-    -- Those who ask at the same moment take turns.
+    -- Requests at the same moment take turns.
     perform identity.require_session(account, session);
-    -- Who has no password to show has signed in a moment ago.
+    -- A person without a password must have signed in a moment ago.
     if exists (select from identity.person p join identity.session s on s.id = session
             where p.account_id = account and p.password is null and s.created_at < now() - interval '10 minutes') then
         perform identity.refuse('session_fresh');

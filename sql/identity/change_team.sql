@@ -1,4 +1,4 @@
--- Changes a team for who may run it. Null: that stays.
+-- Changes a team, for accounts that may run it. A null field stays as it is.
 create or replace function identity.change_team(team uuid, description text, actor uuid, is_admin boolean) returns identity.team
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,9 +1,9 @@
 -- All that a function asks about a request, in one statement: the keys, what was revoked or changed since
 -- the last time, whose credential this is, and a lease on the requests that its account, or else its
 -- address, may still make.
---   since       the time of the last answer; null: tell all
+--   since       the time of the last answer; null: everything is told
 --   credential  SHA-256 of an API key or a cookie, or null
---   bucket      whose requests are counted, if the credential names no account; null: nobody's
+--   bucket      the address whose requests are counted if the credential names no account; null: none
 create or replace function identity.check_in(since timestamptz, credential bytea, bucket text, tier text, quota integer, exact boolean)
 returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -33,7 +33,7 @@ begin
         join identity.account a on a.id = c.account_id and a.status = 'active';
         if known ->> 'via' = 'key' and (known ->> 'used_at' is null
             or (known ->> 'used_at')::timestamptz < now() - interval '1 minute') then
-            -- Lost in a crash it would do no harm, so nobody waits for the disk.
+            -- Its loss in a crash would be harmless, so the statement does not wait for the disk.
             perform set_config('synchronous_commit', 'off', true);
             update identity.api_key k set last_used_at = now() where k.hash = credential;
         end if;

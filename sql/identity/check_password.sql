@@ -1,5 +1,5 @@
--- The account with this mail address and password; no row: refused, and on record.
---   only   if it is this one
+-- The account with this mail address and password. No row if it is refused, which is recorded.
+--   only   the account that it has to be; null: any
 create or replace function identity.check_password(email text, password bytea, only_account uuid, client jsonb)
 returns table (account uuid, totp text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -1,4 +1,4 @@
--- A person asks for an agent, by id or name; the code works for 15 minutes. No row: there is no such agent.
+-- Claims an agent, by id or name, for a person. The code is valid for 15 minutes. No row if the agent does not exist.
 create or replace function identity.claim_agent(ref text, owner uuid, hash bytea, client jsonb)
 returns table (agent uuid, expires_at timestamptz)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -15,7 +15,7 @@ begin
     if not found then
         return;
     end if;
-    -- One at a time: the last code counts.
+    -- Only the last code is valid.
     delete from identity.claim c where c.agent_id = target and c.owner_id = claim_agent.owner;
     insert into identity.claim as c (hash, agent_id, owner_id, expires_at)
     values (claim_agent.hash, target, claim_agent.owner, now() + interval '15 minutes')

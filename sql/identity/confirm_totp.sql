@@ -1,4 +1,4 @@
--- Turns it on with its first code, and sets the recovery codes: hashes in hexadecimal.
+-- Turns the second factor on with its first code, and sets the recovery codes: hashes in hexadecimal.
 create or replace function identity.confirm_totp(account uuid, secret bytea, step bigint, codes text[], client jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- Makes an API key, of which an account has at most 100. Whoever was signed out a moment ago makes none: the session, or
--- the key that signed the request, must still be good.
+-- Makes an API key, of which an account has at most 100. Whoever was signed out a moment ago makes none: the session,
+-- or the key that signed the request, must still be good.
 create or replace function identity.create_key(account uuid, session uuid, name text, hash bytea, hint text, scopes text[], expires timestamptz, client jsonb)
 returns setof identity.api_key
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -7,7 +7,7 @@ as $$
 declare
     made identity.api_key;
 begin
-    -- Those who ask at the same moment take turns.
+    -- Requests at the same moment take turns.
     perform identity.require_active(account);
     if not exists (select from identity.session s where s.id = create_key.session and s.revoked_at is null)
         and not exists (select from identity.agent g

@@ -1,4 +1,4 @@
--- Deletes a team for who may run it.
+-- Deletes a team, for accounts that may run it.
 create or replace function identity.delete_team(team uuid, actor uuid, is_admin boolean, client jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

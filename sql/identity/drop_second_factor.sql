@@ -1,4 +1,4 @@
--- Turns the second factor off. False: there was none.
+-- Turns the second factor off. False if there was none.
 create or replace function identity.drop_second_factor(account uuid) returns boolean
 language plpgsql
 as $$

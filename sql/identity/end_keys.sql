@@ -1,4 +1,4 @@
--- Ends what was added beside the password, where the password is reset: API keys, and passkeys.
+-- Ends the other ways to sign in, API keys and passkeys, when the password is reset.
 create or replace function identity.end_keys(account uuid) returns void
 language sql
 as $$

@@ -1,4 +1,4 @@
--- Ends an account's sessions but one, and answers how many.
+-- Ends an account's sessions except one, and returns their number.
 create or replace function identity.end_sessions(account uuid, but uuid default null) returns bigint
 language sql
 as $$

@@ -1,4 +1,4 @@
--- All that is known of an account: what identity knows and, under its name, what each other registered schema does.
+-- All data of an account: that of identity and, under its name, that of each other registered schema.
 create or replace function identity.export(account uuid) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$

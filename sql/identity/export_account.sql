@@ -1,4 +1,4 @@
--- All that identity knows of an account, without what could be used to sign in.
+-- All data of an account in identity, without anything that could be used to sign in.
 create or replace function identity.export_account(account uuid) returns jsonb
 language sql stable
 as $$
@@ -11,7 +11,7 @@ as $$
             from identity.person p where p.account_id = account),
         'providers', (select coalesce(jsonb_agg(jsonb_build_object('issuer', e.issuer, 'subject', e.subject,
             'since', e.created_at)), '[]') from identity.external_identity e where e.account_id = account),
-        -- The newest: an agent that signs in each minute has more than one answer can hold.
+        -- Only the newest are exported, since an agent that signs in each minute has more than an answer can hold.
         'sessions', (select coalesce(jsonb_agg(to_jsonb(s) - 'cookie_hash' order by s.id), '[]') from (
             select * from identity.session s where s.account_id = account order by s.id desc limit 1000) s),
         'keys', (select coalesce(jsonb_agg(to_jsonb(k) - 'hash' order by k.id), '[]')

@@ -1,4 +1,4 @@
--- What failures to sign in are counted by, how many are free, and the longest delay.
+-- The keys by which failures to sign in are counted, the number of free failures, and the longest delay.
 create or replace function identity.failure_keys(email text, address text) returns table (key text, free integer, longest interval)
 language sql immutable
 as $$

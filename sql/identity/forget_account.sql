@@ -1,5 +1,5 @@
--- Forgets what identity knows of an account that leaves. What was failed at its address, and mailed there, stays for those
--- who have the address too. Addresses are compared as they are: one may contain what `like` takes for any text.
+-- Forgets what identity knows of an account that leaves. What was failed at its address, and mailed there, stays for
+-- those who have the address too. Addresses are compared as they are: one may contain what `like` takes for any text.
 create or replace function identity.forget_account(account uuid) returns void
 language plpgsql
 as $$
@@ -7,7 +7,7 @@ declare
     left_team uuid;
     address text;
 begin
-    -- Null where others have the address too.
+    -- Null if others have the address too.
     select p.email into address from identity.person p where p.account_id = account and not exists (
         select from identity.person o where o.email = p.email and o.account_id <> p.account_id);
     delete from identity.link l where l.account_id = account or l.email = address;
@@ -32,7 +32,7 @@ begin
     delete from identity.external_identity e where e.account_id = account;
     delete from identity.claim c where account in (c.agent_id, c.owner_id);
     update identity.agent g set owner_id = null where g.owner_id = account;
-    -- The key of one that left is nobody's again.
+    -- The key of an account that left is free again.
     insert into identity.former_key (public_key, account_id, created_at)
     select g.public_key, g.account_id, g.key_since from identity.agent g where g.account_id = account;
     delete from identity.agent g where g.account_id = account;

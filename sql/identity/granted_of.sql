@@ -1,4 +1,4 @@
--- What a statement that opens or continues a session answers.
+-- The answer of a statement that opens or continues a session.
 create or replace function identity.granted_of(session uuid, known_kid text) returns setof identity.granted
 language sql stable
 as $$

@@ -1,4 +1,4 @@
--- Whose address it is; null where nobody has it, or where several claim it and none has proved it.
+-- The account that holds an address; null if there is none, or several claim it and none has proved it.
 create or replace function identity.holder_of(email text) returns uuid
 language sql stable
 as $$

@@ -1,5 +1,5 @@
--- An account leaves, and every registered schema forgets it. What others rely on stays, under a name that tells nothing;
--- what is personal goes. False: there is no such account, or it has left.
+-- Lets an account leave, and every registered schema forget it. Content that others rely on stays under a neutral name;
+-- personal data goes. False if the account does not exist or has left.
 create or replace function identity.leave(account uuid, client jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -9,14 +9,14 @@ declare
 begin
     perform identity.lock_admins();
     was_admin := 'admin' = any(identity.roles_of(account));
-    -- Always in this order: others change them too.
+    -- The order is fixed, since others change them too.
     perform from identity.team t where t.id in (select m.team_id from identity.team_member m where m.account_id = account)
     order by t.id for update;
     perform from identity.account a where a.id = account and a.status <> 'deleted' for update;
     if not found then
         return false;
     end if;
-    -- Identity first: what others tell of the account from then on, they tell of one that has left.
+    -- Identity comes first, so that other schemas already see an account that has left.
     for leaver in select l.schema from platform.leaver l order by l.schema <> 'identity', l.schema loop
         execute format('select %I.forget_account($1)', leaver) using account;
     end loop;

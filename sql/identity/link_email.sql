@@ -1,4 +1,4 @@
--- The address that a link proves, which its password's hash is salted with. Null: the link is not good.
+-- The address that a link proves, which salts its password's hash. Null if the link is not valid.
 create or replace function identity.link_email(link uuid, purpose text) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Whoever could take the last admin away takes turns.
+-- Makes changes that could remove the last admin take turns.
 create or replace function identity.lock_admins() returns void
 language sql
 as $$

@@ -1,5 +1,5 @@
--- Locks a team for a change, and refuses who may not run it: to strangers there is no such team. Whoever changes the team
--- or its members takes turns, so nobody acts by a role that was taken away meanwhile.
+-- Locks a team for a change, and refuses accounts that may not run it; to strangers it does not exist. Changes of the
+-- team and its members take turns, so that nobody acts by a role that was taken away meanwhile.
 create or replace function identity.lock_team(team uuid, actor uuid, is_admin boolean) returns void
 language plpgsql
 as $$

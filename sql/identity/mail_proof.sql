@@ -1,4 +1,4 @@
--- Mails what proves the address of an account. There is always somebody to write to: where another account has the
+-- Mails a link that proves the address of an account. There is always somebody to write to: if another account has the
 -- address, its owner is told that somebody else claims it.
 create or replace function identity.mail_proof(account uuid) returns void
 language plpgsql

@@ -1,4 +1,4 @@
--- For the operator: makes an existing account an admin. Its name, or null if there is none.
+-- Makes an existing account an admin, for the operator. Returns its name, or null if it does not exist.
 create or replace function identity.make_admin(name_or_id text) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- One more failure: beyond the free ones the delay doubles each time. Half an hour without one forgets them.
+-- Counts a failure. Beyond the free ones the delay doubles each time. Half an hour without a failure clears the count.
 create or replace function identity.note_failure(email text, address text) returns void
 language sql
 as $$

@@ -1,7 +1,7 @@
--- Opens a session of 30 days. One that this browser had before is ended: a session that somebody else planted there can't
--- live on. No row: the account is not active any more, its password is another one, or it is no longer linked with the
--- provider.
---   password the one that was checked, if one was
+-- Opens a session of 30 days. One that this browser had before is ended: a session that somebody else planted there
+-- can't live on. No row if the account is not active any more, its password has changed, or it is no longer linked with
+-- the provider.
+--   password the password that was checked, if there was one
 --   client   {address, user_agent, request_id, cookie, former_cookie}; the cookies as hexadecimal SHA-256
 create or replace function identity.open_session(account uuid, method text, password bytea, refresh bytea, client jsonb, known_kid text)
 returns setof identity.granted
@@ -10,7 +10,7 @@ as $$
 declare
     opened uuid;
 begin
-    -- Whoever suspends the account or changes how it signs in waits for us, or we for them.
+    -- Changes of the account's status or sign-in take turns with this statement.
     perform from identity.account a where a.id = account and a.status = 'active' for no key update;
     if not found
         or (open_session.password is not null and not identity.has_password(account, open_session.password))

@@ -1,4 +1,5 @@
--- What a mail says. Null: there is nothing to send any more. `name` is null where several accounts claim the address.
+-- The content of a mail. Null if there is nothing to send any more. `name` is null if several accounts claim the
+-- address.
 create or replace function identity.outgoing_mail(link uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

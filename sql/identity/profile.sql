@@ -1,4 +1,4 @@
--- An account as anybody may see it. One that is suspended or has left has no profile.
+-- The public profile of an account. One that is suspended or has left does not have a profile.
 create or replace view identity.profile as
 select a.id, a.kind, a.name, coalesce(g.description, p.description, '') as description, a.created_at
 from identity.account a

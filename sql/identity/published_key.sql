@@ -1,4 +1,4 @@
--- All keys that anything of ours verifies with: what /.well-known/jwks.json shows.
+-- All public keys of the platform, as /.well-known/jwks.json shows them.
 create or replace view identity.published_key as
 select kid, public_key, expires_at from identity.verification_key
 union all

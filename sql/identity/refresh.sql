@@ -1,4 +1,4 @@
--- Exchanges a refresh token. A second use means that somebody has a copy: its session ends.
+-- Exchanges a refresh token. A second use means that somebody has a copy, so its session ends.
 create or replace function identity.refresh(presented bytea, next bytea, client jsonb, known_kid text)
 returns setof identity.granted
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -1,4 +1,4 @@
--- Puts a refused access on record, a hundred a minute for each account at most.
+-- Records a refused access, at most a hundred a minute for each account.
 create or replace function identity.refuse_access(actor uuid, subject text, address text, request_id text, scope text) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Counts a failure to sign in, and puts it on record.
+-- Counts and records a failure to sign in.
 create or replace function identity.refuse_sign_in(email text, client jsonb, method text) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

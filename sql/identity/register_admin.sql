@@ -1,4 +1,4 @@
--- The first admin, or another one, by a link that the operator was given. Null: the link is not good.
+-- Registers an admin by a link that the operator was given. Null if the link is not valid.
 create or replace function identity.register_admin(link uuid, email text, name text, password bytea, version smallint, client jsonb)
 returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -1,4 +1,4 @@
--- Either side ends it.
+-- Ends the ownership of an agent, from either side.
 create or replace function identity.release_agent(agent uuid, actor uuid, client jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

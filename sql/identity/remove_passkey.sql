@@ -1,4 +1,4 @@
--- Removes a passkey of this account. False: it has no such passkey.
+-- Removes a passkey of this account. False if it does not have such a passkey.
 create or replace function identity.remove_passkey(account uuid, passkey uuid, client jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Turns the second factor off, and puts that on record. False: there was none.
+-- Turns the second factor off, and records that. False if there was none.
 create or replace function identity.remove_totp(account uuid, client jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- Refuses an account that is suspended or gone: its tokens are believed for a moment, and what lasts is not made with
--- them. Whoever merely refers to the account does not wait for us.
+-- Refuses an account that is suspended or has left. Its tokens are valid for a moment longer, and must not make
+-- anything that lasts. References to the account do not wait for this lock.
 create or replace function identity.require_active(account uuid) returns void
 language plpgsql
 as $$

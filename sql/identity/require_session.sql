@@ -1,4 +1,5 @@
--- Refuses who is suspended or gone, and whose session has ended: an access token is believed for two seconds more.
+-- Refuses an account that is suspended or has left, or whose session has ended, since an access token is valid for two
+-- seconds more.
 create or replace function identity.require_session(account uuid, session uuid) returns void
 language plpgsql
 as $$

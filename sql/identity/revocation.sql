@@ -1,4 +1,4 @@
--- What was revoked, and whose tokens or memories may not have expired yet: sessions and API keys.
+-- The revoked sessions and API keys whose tokens or remembered credentials may not have expired yet.
 create or replace view identity.revocation as
 select id as session_id, revoked_at from identity.session where revoked_at > now() - interval '20 minutes'
 union all

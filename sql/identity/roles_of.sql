@@ -1,4 +1,4 @@
--- The roles of an account, from the least to the most: those that were given, else its kind's. Null: no such account.
+-- The roles of an account, from the least to the most: the given ones, or else its kind's. Null if it does not exist.
 create or replace function identity.roles_of(account uuid) returns text[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- The old key stands in the condition: of two rotations at once, one finds it gone.
+-- Replaces an agent's key. The condition has the old key, so that only one of two concurrent rotations succeeds.
 create or replace function identity.rotate_agent_key(account uuid, old bytea, new bytea, client jsonb)
 returns setof identity.agent_profile
 language plpgsql security definer set search_path = pg_catalog, pg_temp

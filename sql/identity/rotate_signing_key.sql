@@ -1,4 +1,4 @@
--- Retires the signing key, and puts that on record; the next token gets a new one. For the operator: no function may
+-- Retires the signing key, and records that; the next token gets a new one. For the operator: no function may
 -- call it.
 create or replace function identity.rotate_signing_key() returns void
 language sql

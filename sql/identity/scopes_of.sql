@@ -1,4 +1,4 @@
--- Separated by spaces, as in a token.
+-- The scopes of an account, separated by spaces as in a token.
 create or replace function identity.scopes_of(account uuid) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

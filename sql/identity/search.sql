@@ -4,8 +4,8 @@ create or replace function identity.search(reader uuid, query text, kinds text[]
 returns table (kind text, id text, title text, snippet text, url text, rank real, created_at timestamptz)
 language plpgsql stable security definer set search_path = pg_catalog, trigram, pg_temp
 set pg_trgm.word_similarity_threshold = '0.45'
--- The plan depends on the words, and takes longer to compile than to run.
-set plan_cache_mode = force_custom_plan set jit = off
+-- The plan depends on the words.
+set plan_cache_mode = force_custom_plan
 as $$
 #variable_conflict use_column
 declare

@@ -1,4 +1,4 @@
--- What stands for a session where a request is signed: the key, so that it ends when the key is another one.
+-- The id that stands for a session in a signed request. It follows from the key, and so ends with the key.
 create or replace function identity.session_of_key(key bytea) returns uuid
 language sql immutable
 as $$

@@ -1,5 +1,5 @@
--- Puts an account, by id or name, into a team, with a role or another one; null takes it out. That is for who may run the
--- team, but everybody can leave. The last owner stays. False: there is no such account, or it is not a member.
+-- Puts an account, by id or name, into a team, with a role or another one; null takes it out. That is for who may run
+-- the team, but everybody can leave. The last owner stays. False if the account does not exist or is not a member.
 create or replace function identity.set_member(team uuid, ref text, role text, actor uuid, is_admin boolean, client jsonb)
 returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -12,7 +12,7 @@ begin
     else
         perform identity.lock_team(set_member.team, actor, is_admin);
     end if;
-    -- Who leaves at this moment goes before us, or is taken out after us.
+    -- An account that leaves at this moment goes before this statement, or is taken out after it.
     perform from identity.account a where a.id = target for share;
     if set_member.role is null then
         delete from identity.team_member m where m.team_id = set_member.team and m.account_id = target;

@@ -8,8 +8,8 @@ declare
     address text;
     first_proof boolean := false;
 begin
-    -- Who opens a session at this moment goes before us, and is ended, or comes after us, and is refused. The account
-    -- before its links, as those do who leave; and who mails it refers to it without waiting for us.
+    -- A session that is opened at this moment comes before this statement, and is ended, or after it, and is refused.
+    -- The account is locked before its links, as when an account leaves. A mail refers to it without waiting.
     perform from identity.account a where a.id = set_password.account for no key update;
     select p.email, p.verified_at is null into address, first_proof from identity.person p
     where p.account_id = set_password.account;
@@ -18,7 +18,7 @@ begin
             return false;
         end if;
     else
-        -- All that are good for this address, in one order: other accounts that claim it may use theirs.
+        -- All valid links for this address are locked in one order, since other accounts that claim it may use theirs.
         perform from identity.link l where l.email = address and l.purpose = 'reset' and l.used_at is null
         order by l.id for update;
         update identity.link l set used_at = now()
@@ -27,10 +27,10 @@ begin
         if not found then
             return false;
         end if;
-        -- Whatever else was asked for is void too.
+        -- All other links become void as well.
         update identity.link l set used_at = now()
         where l.email = address and l.purpose = 'reset' and l.used_at is null;
-        -- Whoever had the password, or had registered with somebody else's address, keeps nothing.
+        -- Somebody who had the password, or registered with another person's address, keeps nothing.
         perform identity.end_keys(account);
         if first_proof or exists (select from identity.person p
                 where p.account_id = set_password.account and p.totp_confirmed_at > now() - interval '7 days') then
@@ -42,7 +42,7 @@ begin
     end if;
     update identity.person p set password = set_password.password, password_version = set_password.version,
         password_changed_at = now(),
-        -- Who has the link reads the mail.
+        -- The holder of the link reads the mail, which proves the address.
         verified_at = case when link is null then p.verified_at else coalesce(p.verified_at, now()) end
     where p.account_id = set_password.account;
     perform identity.end_sessions(account, but);

@@ -1,4 +1,4 @@
--- Gives an account exactly these roles. Null: there is no such account.
+-- Gives an account exactly these roles. Null if the account does not exist.
 create or replace function identity.set_roles(account uuid, roles text[], actor uuid, address text, request_id text)
 returns setof identity.account_view
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
 -- Suspends an account, or lets it come back. An owner may do so with an agent, and can't lift what somebody else has
--- imposed. No row: there is no such account, or it is not the actor's to decide.
+-- imposed. No row if the account does not exist, or the actor may not decide about it.
 create or replace function identity.set_status(account uuid, status text, reason text, actor uuid, is_admin boolean,
     address text, request_id text)
 returns setof identity.account_view
@@ -12,13 +12,13 @@ begin
         suspended_by = case when set_status.status = 'suspended' then actor end
     where a.id = account and a.status <> 'deleted'
     and (a.status <> set_status.status
-        -- What an admin imposes, the owner can't lift, even if it was the owner's before.
+        -- The owner can't lift a suspension by an admin, even if it was the owner's before.
         or (is_admin and set_status.status = 'suspended' and a.suspended_by is distinct from actor))
     and (is_admin or (
         exists (select from identity.agent g where g.account_id = a.id and g.owner_id = actor)
         and (a.status <> 'suspended' or a.suspended_by = actor)));
     if not found then
-        -- It is as it shall be, or it is not theirs to decide.
+        -- The account already has this status, or the actor may not decide about it.
         return query select v.* from identity.account_view v
         where v.id = account and v.status = set_status.status
         and (is_admin or exists (select from identity.agent g where g.account_id = v.id and g.owner_id = actor));

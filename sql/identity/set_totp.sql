@@ -1,4 +1,4 @@
--- Sets a secret that counts once its first code confirms it. False: a confirmed one is there.
+-- Sets a secret, which counts once its first code confirms it. False if there is a confirmed one.
 create or replace function identity.set_totp(account uuid, secret bytea) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- How many of the `free` requests one lease takes: a small part, so that little lies idle where it is not
+-- The number of the `free` requests that a lease takes: a small part, so that few requests lie idle where they are not
 -- used; the last ones, and those of an exact bucket, one by one.
 create or replace function identity.share(free integer, exact boolean) returns integer
 language sql immutable

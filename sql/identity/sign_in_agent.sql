@@ -1,4 +1,4 @@
--- An agent signs in: its challenge works once. No row: refused, and on record.
+-- Signs an agent in by a challenge, which works once. No row if it is refused, which is recorded.
 create or replace function identity.sign_in_agent(key bytea, nonce bytea, expires timestamptz, refresh bytea, client jsonb, known_kid text)
 returns setof identity.granted
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -11,7 +11,7 @@ begin
         order by o.expires_at limit 5 for update skip locked);
     select a.id into account from identity.agent g join identity.account a on a.id = g.account_id
     where g.public_key = key and a.status = 'active';
-    -- Whoever rotates the key waits for us, or we for them, and then it is another one.
+    -- A rotation of the key takes turns with this statement, which then finds the new key.
     perform from identity.account a where a.id = account for no key update;
     if account is not null and not exists (
         select from identity.agent g where g.account_id = account and g.public_key = key) then

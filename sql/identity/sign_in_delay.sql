@@ -1,4 +1,4 @@
--- For how many seconds a password of this mail address is not even looked at; 0: it is.
+-- The number of seconds for which a password of this mail address is not checked; 0 if it is.
 create or replace function identity.sign_in_delay(email text, address text) returns integer
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

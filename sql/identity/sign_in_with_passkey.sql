@@ -1,5 +1,5 @@
--- Opens a session for a passkey whose signature was verified. No row: the challenge was used, or the passkey was used or
--- removed meanwhile, or its account is suspended.
+-- Opens a session for a passkey whose signature was verified. No row if the challenge was used, or the passkey was used
+-- or removed meanwhile, or its account is suspended.
 --   former, changing   the state that was verified against, and the one that follows
 create or replace function identity.sign_in_with_passkey(passkey uuid, former bytea, changing bytea, backed_up boolean,
     nonce bytea, expires timestamptz, refresh bytea, client jsonb, known_kid text) returns setof identity.granted
@@ -8,7 +8,7 @@ as $$
 declare
     account uuid := (select p.account_id from identity.passkey p where p.id = passkey);
 begin
-    -- Whoever resets the password, which removes passkeys, waits for us, or we for them.
+    -- A reset of the password, which removes passkeys, takes turns with this statement.
     perform from identity.account a where a.id = account for no key update;
     insert into identity.used_challenge (nonce, expires_at) values (sign_in_with_passkey.nonce, expires)
     on conflict do nothing;

@@ -1,5 +1,5 @@
--- The account behind a request that an agent signed (RFC 9421), whose signature was found good: each nonce
--- works once. Null: no such agent, or the nonce was used.
+-- The account behind a signed request (RFC 9421) whose signature is valid: each nonce
+-- works once. Null if the agent does not exist, or the nonce was used.
 create or replace function identity.signed_by(key bytea, nonce bytea, expires timestamptz) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Mails a notice, if the address was proved: any other may be a stranger's.
+-- Mails a notice if the address was proved, since any other may be a stranger's.
 create or replace function identity.tell(account uuid, purpose text) returns void
 language sql
 as $$

@@ -1,9 +1,9 @@
--- Whatever changes how an account signs in is told to its owner, by whichever way it came about.
+-- Tells an account's owner of every change to how the account signs in, whatever caused it.
 create or replace function identity.tell_owner() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- Who was made by this very transaction knows.
+    -- An account that this transaction made needs no notice.
     if exists (select from identity.account a where a.id = new.account_id and a.created_at < now()) then
         perform identity.tell(new.account_id, tg_argv[0]);
     end if;

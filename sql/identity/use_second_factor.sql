@@ -1,4 +1,4 @@
--- Uses up a code of the second factor: the one of a time step, or a recovery code.
+-- Uses up a code of the second factor: that of a time step, or a recovery code.
 create or replace function identity.use_second_factor(account uuid, step bigint, code bytea) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

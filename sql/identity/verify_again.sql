@@ -1,4 +1,4 @@
--- Mails once more what proves the address. False: the account is no person's.
+-- Mails the link that proves the address once more. False if the account is not a person's.
 create or replace function identity.verify_again(account uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

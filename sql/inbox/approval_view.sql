@@ -1,4 +1,4 @@
--- Approvals as those see them who have a part in them. One whose time is over is expired, whether or not it was ended.
+-- The approvals as their participants see them. One whose time is over is expired, whether or not it was ended.
 create or replace view inbox.approval_view as
 select a.id, a.subject, a.question, a.detail, a.digest, a.need, a.form,
     case when a.state = 'pending' and a.expires_at <= now() then 'expired' else a.state end as state,

@@ -1,13 +1,13 @@
--- Opens an approval, in the caller's statement, and answers its id.
---   subject     what it is about, as a topic: `turn:<id>`
---   question    what is asked, in a sentence
---   detail      what one has to know to decide
---   digest      of exactly that which is approved
---   who         accounts and teams
---   expires_at  decided later, it is not
---   asked_by    who asks; can't decide, unless `self`
---   need        how many have to approve
---   form        what is to be filled in, as a JSON Schema
+-- Opens an approval, in the caller's statement, and returns its id.
+--   subject     the subject, as a topic: `turn:<id>`
+--   question    the question, in a sentence
+--   detail      the facts that are needed to decide
+--   digest      the digest of exactly what is approved
+--   who         the accounts and teams that are asked
+--   expires_at  the time after which it can't be decided
+--   asked_by    the account that asks, which can't decide unless `self` is true
+--   need        the number of accounts that have to approve
+--   form        the form to fill in, as a JSON Schema
 -- Refuses by the constraints approval_who_known (one of `who` is neither an account nor a team), approval_need_met (so
 -- many can't approve) and approval_not_late.
 create or replace function inbox.ask(

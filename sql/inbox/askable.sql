@@ -1,4 +1,4 @@
--- An account and the teams that it is in: what an approval has to be addressed to for the account to be asked.
+-- An account and its teams, to one of which an approval has to be addressed for the account to be asked.
 create or replace function inbox.askable(account uuid) returns setof uuid
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

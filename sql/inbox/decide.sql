@@ -1,12 +1,12 @@
 -- Decides about an approval for an account. Who may, and whether it is too late, is judged here, under the lock of the
--- approval's row. Answers what came of it: {"outcome", "state"}, with the outcomes
+-- approval's row. Returns the result, {"outcome", "state"}, with the outcomes
 --   done       the decision counts
 --   missing    there is no such approval, or the account has no part in it
---   own        it asked itself, and may not decide
---   forbidden  it sees the approval as an administrator, and is not asked
+--   own        the account asked itself, and may not decide
+--   forbidden  the account sees the approval as an administrator, and is not asked
 --   decided    the approval has ended, or this account has decided already
 --   expired    it is too late
---   changed    what is to be approved has another digest
+--   changed    the subject of the approval has another digest
 create or replace function inbox.decide(
     approval uuid, account uuid, is_admin boolean, decision text, digest text, reason text, form jsonb
 ) returns jsonb

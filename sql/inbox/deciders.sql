@@ -1,4 +1,4 @@
--- The accounts that may decide about an approval at this moment, whoever asked included.
+-- The accounts that may decide about an approval at this moment, including the one that asked.
 create or replace function inbox.deciders(approval uuid) returns setof uuid
 language sql stable
 as $$

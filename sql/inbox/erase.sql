@@ -1,4 +1,4 @@
--- A deletion reaches the inboxes: the items about an object go, and what events kept of them.
+-- Removes the items about a deleted object from inboxes, and from the events about them.
 create or replace function inbox.erase(subject text) returns void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- The subject of the events that carry an item: all that an account was told, in one kind, of one object. It is not that
--- of the object itself, for what those events carry is the item, which has other members.
+-- The subject of the events that carry an item: everything of one kind about one object for one account. It is not that
+-- of the object itself, because those events carry the item, which has other members.
 create or replace function inbox.event_subject(i inbox.item) returns text
 language sql immutable
 as $$

@@ -1,5 +1,5 @@
--- Ends the approvals whose time is over, the oldest `most`, so that whoever waits for them hears it. None depends on
--- it: who decides or reads finds them expired already. Answers how many there were.
+-- Ends the oldest `most` approvals whose time is over, so that accounts waiting for them are told. Nothing depends on
+-- it, since decisions and reads treat them as expired already. Returns their number.
 create or replace function inbox.expire(most integer) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- What the inbox knows of an account, for its owner to take along: the newest 10,000 of each.
+-- The data of an account in the inbox, for its export: the newest 10,000 of each.
 create or replace function inbox.export_account(account uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- Ends an approval whose row the caller has locked and found pending: says so, tells whoever asked, and calls what its
--- subject's kind has registered.
+-- Ends an approval whose row the caller has locked and found pending: emits that, tells the asking account, and calls
+-- what its subject's kind has registered.
 create or replace function inbox.finish(approval uuid, state text, actor uuid) returns void
 language plpgsql
 as $$
@@ -9,7 +9,7 @@ declare
 begin
     update inbox.approval a set state = finish.state, ended_at = clock_timestamp()
     where a.id = finish.approval and a.state = 'pending' returning a.* into strict ended;
-    -- Nothing is asked any more.
+    -- The items that ask for it are removed.
     update inbox.item i set read_at = coalesce(i.read_at, now())
     where i.subject = 'approval:' || ended.id and i.kind = 'approval';
     perform inbox.tell_approval(ended.id,

@@ -1,4 +1,4 @@
--- What is left of an account that leaves: that it decided, and how; neither its words nor what others were told by it.
+-- Forgets an account that leaves, except its decisions: its words go, and so do items that others have by it.
 create or replace function inbox.forget_account(account uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

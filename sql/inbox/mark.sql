@@ -1,5 +1,5 @@
 -- Marks items of an account as `read` or `archived`: those with the given ids, or all that are not newer than `until`.
--- With `undo`, those that are so become unread again. Answers how many changed, and how many are unread then.
+-- With `undo`, items in this state become unread again. Returns how many changed, and how many are then unread.
 create or replace function inbox.mark(account uuid, ids uuid[], until uuid, state text, undo boolean) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,9 +1,9 @@
--- Tells accounts something: an item in the inbox of each, in the caller's statement, and an event on its topic.
---   accounts  whom; those that are suspended, don't want that kind, or have blocked `by` are told nothing
---   kind      one of `inbox.kind`
---   title     what happened, in a few words
---   text      an excerpt; what is longer than 500 characters is cut
---   link      a path of this site
+-- Notifies accounts, by an item in the inbox of each and an event on its topic, in the caller's statement.
+--   accounts  the accounts; those that are suspended, don't want that kind, or have blocked `by` are told nothing
+--   kind      a kind in `inbox.kind`
+--   title     the title, in a few words
+--   text      an excerpt, which is cut after 500 characters
+--   link      the path of a page
 --   by        the account that did it, which is not told itself
 --   subject   the object whose content `text` shows, such as `message:<id>`. Told once more of the same, an account has
 --             one item still, which is new and unread again

@@ -1,5 +1,5 @@
--- As `inbox.notify`, of something in a place that not everybody may enter: only those are told who may read the topic,
--- and they are shown it for as long as they may.
+-- As `inbox.notify`, about something that not everybody may read: only accounts that may read the topic are told,
+-- and they see the item as long as they may.
 create or replace function inbox.notify_readers(
     topic text,
     accounts uuid[],
@@ -21,7 +21,7 @@ as $$
         and not exists (select from inbox.setting s where s.account_id = a.id and s.kind = notify_readers.kind and not s.inbox)
         and not social.shuns(a.id, notify_readers.by)
         and (notify_readers.topic is null or events.may_read(a.id, notify_readers.topic))
-        -- Always in this order: others tell them too.
+        -- The order is fixed, since others notify them too.
         order by a.id
         on conflict (account_id, kind, subject) where subject is not null do update
         set id = excluded.id, title = excluded.title, text = excluded.text, link = excluded.link, by = excluded.by,

@@ -1,5 +1,5 @@
--- An edit reaches the inboxes: the items about an object show the new text, and so does what events kept of them.
--- Nobody is told of them anew.
+-- Brings an edit to inboxes: the items about an object, and the events about them, show the new text.
+-- No account is notified again.
 create or replace function inbox.revise(subject text, text text) returns void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,5 @@
--- Takes back what accounts were told of an object, where it does not concern them any more: a mention that was edited out.
+-- Takes back the items about an object that does not concern their accounts any more, such as a mention that was edited
+-- out.
 create or replace function inbox.take_back(accounts uuid[], kind text, subject text) returns void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$

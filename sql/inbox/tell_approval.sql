@@ -1,5 +1,5 @@
--- Writes an event of an approval: for those who are asked, for whoever asked, and on its subject's topic. What is asked
--- is not in it, for more accounts may read the subject's topic than may see the approval.
+-- Writes an event of an approval for the accounts that are asked, for the one that asked, and on its subject's topic.
+-- The question is not in it, because more accounts may read the subject's topic than may see the approval.
 create or replace function inbox.tell_approval(approval uuid, type text, actor uuid) returns void
 language sql
 as $$

@@ -1,4 +1,4 @@
--- Tells a job's owner how it ended.
+-- Tells a job's owner the end of the job.
 create or replace function inbox.tell_job() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Tells a version's publisher what its review decided.
+-- Tells a version's publisher the decision of its review.
 create or replace function inbox.tell_review() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Takes an approval back: what it asked has no meaning any more. Answers whether it was open still.
+-- Takes an approval back whose question has become meaningless. Returns whether it was still open.
 create or replace function inbox.void(approval uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

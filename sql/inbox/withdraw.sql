@@ -1,5 +1,6 @@
--- Whoever may not read a topic any more loses the items that show what is there. Who ends a right emits `access.changed`
--- after it ended.
+-- Removes the items about a topic from the inboxes of accounts that may not read it any more. Code that ends a right
+-- emits
+-- `access.changed` after it ended.
 create or replace function inbox.withdraw() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

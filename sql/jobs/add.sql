@@ -1,5 +1,5 @@
--- Puts work into the queue, whoever asks: `jobs.enqueue` explains it and checks who may. `cause` is the event that led to
--- it, `depth` how many starts of work by events lie behind it.
+-- Puts work into the queue without checking the caller, as `jobs.enqueue` does, which explains it. `cause` is the event
+-- that led to it, and `depth` the number of starts of work by events behind it.
 create or replace function jobs.add(
     kind text,
     payload jsonb,

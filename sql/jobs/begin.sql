@@ -1,5 +1,5 @@
--- What a worker has claimed in the queue begins: `claimed` is [{"queue_id", "kind", "payload"}].
--- Answers those to run, one object each; the others had been cancelled, or had lost their last
+-- Begins the jobs that a worker has claimed in the queue: `claimed` is [{"queue_id", "kind", "payload"}].
+-- Returns those to run, one object each; the others had been cancelled, or had lost their last
 -- worker once too often, and are ended here. A row that came into the queue by another way (a
 -- recurring one) gets its job now.
 create or replace function jobs.begin(worker text, claimed jsonb) returns setof jsonb
@@ -27,7 +27,7 @@ begin
     update jobs.job j
     set status = 'running', attempts = j.attempts + 1, worker = begin.worker, percent = 0, note = '',
         started_at = clock_timestamp(),
-        -- It may have been asked for before any worker told how often to try.
+        -- The job may have been enqueued before any worker registered the number of attempts.
         max_attempts = case j.attempts when 0 then jobs.max_attempts(j.kind) else j.max_attempts end
     where j.queue_id = any (ids) and j.cancel_requested_at is null
     and (j.status <> 'running' or j.attempts < j.max_attempts)

@@ -1,5 +1,5 @@
--- Cancels a job. One that runs is asked to stop, and stopped if it doesn't. A null `owner` may
--- cancel anybody's. Answers the job's status; null where there is no such job.
+-- Cancels a job. A running job is asked to stop, and stopped if it does not. A null `owner` may
+-- cancel any job. Returns the job's status; null if the job does not exist.
 create or replace function jobs.cancel(job uuid, owner uuid) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

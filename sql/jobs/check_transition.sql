@@ -1,4 +1,4 @@
--- A job's status changes along this picture, whoever changes it:
+-- Checks a change of a job's status, which follows this diagram:
 --
 --   queued -> running -> succeeded
 --                |-> failed (waits, then runs again) -> ... -> dead -> queued (retry)

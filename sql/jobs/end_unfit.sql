@@ -1,4 +1,4 @@
--- Of what a worker has claimed, ends what is not to run: jobs that were cancelled or have lost their
+-- Ends those of a worker's claimed jobs that are not to run: jobs that were cancelled or have lost their
 -- last worker once too often, and the queue's rows of jobs that have ended already.
 create or replace function jobs.end_unfit(worker text, ids bigint[]) returns void
 language sql
@@ -7,7 +7,7 @@ as $$
         select q.id, q.job_queue_id from graphile_worker._private_jobs q
         where q.id = any (ids) and q.locked_by = $1
         and not exists (select from jobs.job j
-            -- Begun in this transaction, that is.
+            -- The job began in this transaction.
             where j.queue_id = q.id and j.status = 'running' and j.xmin = pg_current_xact_id()::xid)
     ), ended as (
         update jobs.job j

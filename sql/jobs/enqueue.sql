@@ -1,13 +1,13 @@
--- Puts work into the queue, in the statement of the caller: both are done or neither is.
+-- Puts work into the queue, in the caller's statement, so that both are done or neither is.
 --   kind      the component that does it
---   payload   what that needs, 1 MiB at most; its secrets are shown to nobody
---   owner     the account it is done for, which may see and cancel it; null: the platform's own
+--   payload   the input of the work, 1 MiB at most, whose secrets are shown to nobody
+--   owner     the account that it is done for, which may see and cancel it; null: the platform
 --   key       while a job of this kind, owner and key is unfinished, asking again answers that one
---   run_at    not before
+--   run_at    the time before which it does not begin
 --   queue     jobs of one queue run one after another, whoever runs them
 --   priority  smaller is sooner
---   by_job    the job whose work asks for it: what led to that led to this
--- Answers the job's id.
+--   by_job    the job that enqueues it, whose cause becomes the cause of this one
+-- Returns the job's id.
 create or replace function jobs.enqueue(
     kind text,
     payload jsonb default '{}',
@@ -23,7 +23,7 @@ as $$
 declare
     parent jobs.job;
 begin
-    -- The caller's own role, not the one that this function runs as. Its owner may do all.
+    -- The role of the caller, and not of this function, is checked. The function's owner may do everything.
     if session_user <> current_user and not exists (
         select from jobs.enqueuer e where e.role = session_user and e.kind = enqueue.kind
     ) then

@@ -1,4 +1,4 @@
--- What events say of a job.
+-- The data of events about a job.
 create or replace function jobs.event_data(id uuid, kind text, status text, percent smallint, note text) returns jsonb
 language sql immutable
 as $$

@@ -1,4 +1,4 @@
--- Ends attempts: `outcomes` is [{"id", "queue_id", "attempt", "outcome", "result", "error",
+-- Ends attempts. `outcomes` is [{"id", "queue_id", "attempt", "outcome", "result", "error",
 -- "delay_ms"}], with the outcomes succeeded, failed (again after the delay, while attempts are left),
 -- dead, cancelled, and returned (it never happened: run it again at once).
 --
@@ -10,7 +10,7 @@ as $$
 declare
     done uuid[];
 begin
-    -- Unlike all else that a worker writes, see its role.
+    -- Unlike other writes of a worker, this one waits for the disk: see the worker's role.
     perform set_config('synchronous_commit', 'on', true);
     with given as (
         select o.*, coalesce(o.delay_ms, 0) * interval '1 millisecond' as delay

@@ -1,5 +1,5 @@
--- An account that leaves takes its finished jobs along. What is unfinished goes on as the platform's own: others may wait
--- for it, as they do for the review of a skill.
+-- Deletes the finished jobs of an account that leaves. Unfinished ones continue as the platform's own, since others may
+-- wait for them, as for the review of a skill.
 create or replace function jobs.forget_account(account uuid) returns void
 language sql
 as $$

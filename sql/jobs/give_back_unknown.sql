@@ -1,4 +1,4 @@
--- After an answer of the database was lost: whatever the worker holds and does not know of goes back
+-- Puts the jobs that a worker holds without knowing of them, after an answer of the database was lost, back
 -- into the queue.
 create or replace function jobs.give_back_unknown(worker text, known bigint[]) returns void
 language sql security definer set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- The worker lives: its lease is renewed. `running` are the queue's ids of what it works on. Answers
--- those that it still holds, and whether they shall be cancelled: [{"queue_id", "cancel"}].
+-- Renews a worker's lease. `running` has the queue's ids of its running jobs. Returns
+-- those that it still holds, and whether they are to be cancelled: [{"queue_id", "cancel"}].
 create or replace function jobs.heartbeat(worker text, about jsonb, running bigint[]) returns setof jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,13 +1,15 @@
--- What the workers do beside the jobs, now and then, one of them at a time: adds up the counters,
+-- Does the workers' maintenance, one of them at a time: adds up the counters,
 -- forgets finished jobs (`keep`; dead ones longer: `keep_dead`) ten thousand at a time, drops
 -- queues that nothing waits in, keeps the events' partitions, ends questions that nobody
--- answered in time, forgets old deliveries of webhooks, and reports how the queue does.
+-- answered in time, deletes old deliveries of webhooks, and reports the state of the queue.
 create or replace function jobs.maintain(keep interval, keep_dead interval, lease interval) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     summary jsonb;
     tuples jsonb;
+    asked timestamptz;
+    latency jsonb;
 begin
     if not pg_try_advisory_xact_lock(hashtext('jobs.maintain')) then
         return;
@@ -31,8 +33,11 @@ begin
     perform events.maintain('7 days');
     perform inbox.expire(1000);
     perform webhooks.sweep(1000);
+    perform llm.sweep(1000);
 
+    asked := clock_timestamp();
     summary := jobs.summary(lease);
+    latency := jsonb_build_object('latency_ms', extract(epoch from clock_timestamp() - asked) * 1000);
     select jsonb_build_object('dead_tuples', sum(n_dead_tup), 'live_tuples', sum(n_live_tup)) into tuples
     from pg_stat_user_tables
     where relid in ('jobs.job'::regclass, 'graphile_worker._private_jobs'::regclass);
@@ -42,7 +47,8 @@ begin
             or coalesce((tuples ->> 'dead_tuples')::bigint, 0) > 100000
                 + coalesce((tuples ->> 'live_tuples')::bigint, 0)
         then 'degraded' else 'healthy' end,
-        tuples || jsonb_build_object('oldest_queued_ms', summary -> 'oldest_queued_ms'));
+        tuples || latency || jsonb_build_object('oldest_queued_ms', summary -> 'oldest_queued_ms',
+            'by_status', summary -> 'by_status'));
     perform platform.report_health('workers', 'healthy', jsonb_build_object('alive', summary -> 'workers'));
 end
 $$;

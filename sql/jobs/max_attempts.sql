@@ -1,4 +1,4 @@
--- How often a job of this kind is tried.
+-- The number of attempts at a job of this kind.
 create or replace function jobs.max_attempts(kind text) returns integer
 language sql stable
 as $$

@@ -1,4 +1,4 @@
--- A job's events are for its owner, and for administrators.
+-- Whether an account may read a job's events: its owner may, and administrators.
 create or replace function jobs.may_read_topic(account uuid, id text) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

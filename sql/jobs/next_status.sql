@@ -1,4 +1,4 @@
--- What an attempt's outcome makes of its job.
+-- The status of a job after an attempt with this outcome.
 create or replace function jobs.next_status(outcome text, job jobs.job) returns text
 language sql immutable
 as $$

@@ -1,4 +1,4 @@
--- Makes a kind of work known, so that it can be asked for before a worker has ever run.
+-- Registers a kind of work, so that it can be enqueued before a worker has ever run.
 create or replace function jobs.register_kind(name text, max_attempts integer) returns void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Writes down how far running jobs are: `reports` is [{"id", "attempt", "percent", "note"}].
+-- Writes the progress of running jobs: `reports` is [{"id", "attempt", "percent", "note"}].
 create or replace function jobs.report_progress(worker text, reports jsonb) returns void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$

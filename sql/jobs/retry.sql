@@ -1,5 +1,5 @@
 -- Puts a dead job into the queue again, with as many attempts as a new one. A null `owner` may retry
--- anybody's. Answers the status that it had; null where there is no such job.
+-- any job. Returns its former status; null if the job does not exist.
 create or replace function jobs.retry(job uuid, owner uuid) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- How the queue does: counts by kind and status, the age of what waits longest, workers alive.
+-- The state of the queue: counts by kind and status, the longest wait, and living workers.
 create or replace function jobs.summary(lease interval) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

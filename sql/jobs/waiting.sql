@@ -1,4 +1,4 @@
--- How many jobs of a kind an account waits for, of those that were asked for with a key.
+-- The number of an account's unfinished jobs of a kind that were enqueued with a key.
 create or replace function jobs.waiting(kind text, owner uuid) returns integer
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

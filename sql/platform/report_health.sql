@@ -1,4 +1,4 @@
--- A native process (disk, queue, workers, …) says how it is.
+-- Writes the report of a native process (disk, queue, workers, …) about its state.
 create or replace function platform.report_health(component text, status text, detail jsonb) returns void
 language sql
 as $$
@@ -8,3 +8,4 @@ as $$
     set status = excluded.status, detail = excluded.detail, reported_at = excluded.reported_at
 $$;
 grant execute on function platform.report_health to gather_sandbox;
+grant execute on function platform.report_health to gather_egress;

@@ -1,4 +1,4 @@
--- The UUID that a text is, or null: for identifiers that come from outside, where a cast would raise.
+-- The UUID of a text, or null. For identifiers from outside, for which a cast would raise.
 create or replace function platform.uuid_of(text text) returns uuid
 language sql immutable strict parallel safe
 as $$

@@ -1,4 +1,4 @@
--- What a reader finds by a query, a page of the 200 best, from all sources that find one of the `kinds` (null: any).
+-- The 200 best results of a query for a reader, from all sources that find one of the `kinds` (null: any).
 --
 -- A finder that fails harms none of the others, nor does one that is slow: the statement's time-out ends it, what the
 -- others have found is answered, and `missing` names the kinds that are not among it. After the time-out nothing else

@@ -1,5 +1,6 @@
--- How well a query is met, on the scale that all finders share, which is that of `skills.matching`. The steps are 3: it is
--- the title; 2: the text has all its words; 0: it has some that look alike. Within a step what is more alike comes first.
+-- The rank of a result, on the scale that all finders share, which is that of `skills.matching`. The steps are 3: it is
+-- the title; 2: the text has all its words; 0: it has some that look alike. Within a step what is more alike comes
+-- first.
 create or replace function search.rank(title text, body text, query text) returns real
 language sql immutable set search_path = pg_catalog, trigram, pg_temp
 as $$

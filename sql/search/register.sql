@@ -3,7 +3,7 @@
 --   <schema>.search(reader uuid, query text, kinds text[], most integer)
 --   returns table (kind text, id text, title text, snippet text, url text, rank real, created_at timestamptz)
 --
--- It runs with its owner's rights and answers what `reader` may read, no more; null is somebody who is not signed in.
+-- It runs with its owner's rights and returns only what `reader` may read; null is a visitor who is not signed in.
 -- `query` is folded, and `rank` on the scale of `search.rank`. It answers the `most` best of all `kinds` together.
 create or replace function search.register(kind text, finder text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp

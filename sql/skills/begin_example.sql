@@ -1,5 +1,6 @@
--- Lets a review make an example that may reach an origin. `is_first`: nobody has made it, and it is to be made now.
--- Else `outcome` is what it answered then; null where that was lost.
+-- Lets a review run an example that may reach an origin. If `is_first` is true, it has not been run, and is to be run
+-- now.
+-- Otherwise `outcome` is its result; null if that was lost.
 create or replace function skills.begin_example(version uuid, number integer, out is_first boolean, out outcome jsonb)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- The tools of what anybody may call, with what their skill may do beyond computing.
+-- The tools of callable skills, with their skills' permissions.
 create or replace view skills.callable_tool as
 select s.id as skill_id, s.name as skill, s.rank, v.id as version_id, v.version, v.digest,
     t.value ->> 'name' as tool, t.value ->> 'description' as description,

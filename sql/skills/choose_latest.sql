@@ -1,9 +1,9 @@
--- Chooses the version that a skill stands for, and what lists show of it: the highest approved one, a
--- pre-release only where there is nothing else.
+-- Chooses a skill's current version, which lists show: the highest approved one, a
+-- pre-release only if there is no other.
 create or replace function skills.choose_latest(skill uuid) returns void
 language sql
 as $$
-    -- Who chooses at the same time waits here, and then sees what was decided.
+    -- Concurrent choices wait here, and then see each other's decision.
     select from skills.skill s where s.id = choose_latest.skill for update;
     update skills.skill s
     set latest_id = l.id,

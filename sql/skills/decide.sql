@@ -1,5 +1,5 @@
 -- Ends a review. `verdict`: approve, reject or hold. A null `by` is the review itself, which decides
--- only once; a person (`by`) decides about what is held. Answers whether it was there to decide.
+-- only once; a person (`by`) decides about held versions. Returns whether it could be decided.
 create or replace function skills.decide(
     version uuid, verdict text, review jsonb, quality double precision, envelope jsonb, by uuid
 ) returns boolean

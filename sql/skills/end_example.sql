@@ -1,4 +1,4 @@
--- Keeps what an example answered. Null: it was not made after all, because the sandbox had no room for it.
+-- Keeps the result of an example. Null if it was not run after all, because the sandbox had no room for it.
 create or replace function skills.end_example(version uuid, number integer, outcome jsonb) returns void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$

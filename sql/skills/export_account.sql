@@ -1,4 +1,4 @@
--- What an account published, how it rated skills and which ones it called: the newest 1,000 of each.
+-- The skills that an account published, rated and called: the newest 1,000 of each.
 create or replace function skills.export_account(account uuid) returns jsonb
 language sql stable
 as $$

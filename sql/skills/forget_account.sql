@@ -1,5 +1,5 @@
--- What an account published stays, and so do its ratings and calls, which count for others; what it wrote about skills
--- goes.
+-- Forgets an account's reviews of skills. Its skills, ratings and calls stay, since they count for
+-- others.
 create or replace function skills.forget_account(account uuid) returns void
 language sql
 as $$

@@ -1,5 +1,5 @@
--- Forgets a skill of which every version was rejected: its name belongs to nobody. Answers whether it was one. The
--- caller holds the skill's row, so that no version comes meanwhile; what was rejected stays so.
+-- Deletes a skill of which every version was rejected, whose name is then free. Returns whether it was such a skill.
+-- The caller holds the skill's row, so that no version is added meanwhile, and rejected versions stay rejected.
 create or replace function skills.forget_rejected(skill uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

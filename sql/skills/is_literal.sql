@@ -1,4 +1,4 @@
--- Whether a query means its words as they are written: there are quotes in it, or a minus before a word.
+-- Whether a query means its words literally: it has quotes, or a minus before a word.
 create or replace function skills.is_literal(query text) returns boolean
 language sql immutable
 as $$

@@ -1,4 +1,4 @@
--- Whether a review's job will not come to its end: it was cancelled, or has lost all its attempts.
+-- Whether a review's job will not finish: it was cancelled, or has used all its attempts.
 create or replace function skills.is_review_lost(job uuid) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- Adds to a number that is kept as text (wasi:keyvalue/atomics), one call after another. Answers the
--- new number; null where the value is none or the quota is too small.
+-- Adds to a number that is kept as text (wasi:keyvalue/atomics), one call after another. Returns the
+-- new number; null if the value is not a number or the quota is too small.
 create or replace function skills.kv_increment(skill uuid, bucket text, key text, delta bigint, max_bytes bigint) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

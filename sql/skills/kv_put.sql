@@ -1,5 +1,5 @@
 -- Sets or (null) deletes a key within the quota. Calls at the same time wait for each other at the
--- total's row, so that none can exceed it. Answers false where the quota is too small.
+-- total's row, so that none can exceed it. Returns false if the quota is too small.
 create or replace function skills.kv_put(skill uuid, bucket text, key text, value bytea, max_bytes bigint) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

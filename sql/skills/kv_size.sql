@@ -1,4 +1,4 @@
--- What a pair counts of its skill's quota: what it is, and about what a row takes.
+-- The size of a pair in its skill's quota: its bytes, and about the overhead of a row.
 create or replace function skills.kv_size(bucket text, key text, value bytea) returns bigint
 language sql immutable
 as $$

@@ -1,4 +1,4 @@
--- Replaces a value that is still the one that was seen (wasi:keyvalue/atomics). Answers `done`, `changed`
+-- Replaces a value if it is still the one that was read (wasi:keyvalue/atomics). Returns `done`, `changed`
 -- or `full`.
 create or replace function skills.kv_swap(
     skill uuid, bucket text, key text, seen bytea, value bytea, max_bytes bigint

@@ -10,8 +10,6 @@ create or replace function skills.matching(query text) returns table (id uuid, r
 language sql stable security definer
 set search_path = pg_catalog, trigram, pg_temp
 set pg_trgm.word_similarity_threshold = '0.45'
--- It takes longer to compile the statement than to run it.
-set jit = off
 as $$
     with word as materialized (
         select w.word, skills.spellings(w.word) as spellings from skills.query_words(matching.query) w (word)

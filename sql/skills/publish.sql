@@ -2,7 +2,7 @@
 -- somebody else's) and version_key (that version exists). A skill of which every version was rejected is in nobody's
 -- way: not in that of another publisher, nor of the same version again. A version that is still under review, though
 -- its job was cancelled or is dead, is reviewed again when the same is published again.
---   published  what the sandbox made of the upload: manifest, precedence, digest, tools, facts
+--   published  the sandbox's description of the upload: manifest, precedence, digest, tools, facts
 create or replace function skills.publish(account uuid, published jsonb) returns jsonb
 language plpgsql
 as $$
@@ -15,7 +15,7 @@ begin
         insert into skills.skill (name, owner_id) values (manifest ->> 'name', account)
         on conflict on constraint skill_name_key do nothing;
         select * into skill from skills.skill s where s.name = manifest ->> 'name' for update;
-        -- Who forgot it at this moment has it now, unless that came to nothing.
+        -- The name is free again if the rejected skill was deleted at this moment.
         continue when not found;
         exit when skill.owner_id = account
             and not exists (select from skills.version v

@@ -1,4 +1,4 @@
--- The words of a query that say something, without signs that a tsquery has a meaning for: 12 at most.
+-- The significant words of a query, without the operators of a tsquery: 12 at most.
 create or replace function skills.query_words(query text) returns setof text
 language sql immutable rows 4
 set search_path = pg_catalog, pg_temp

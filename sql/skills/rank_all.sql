@@ -1,5 +1,5 @@
 -- Computes every skill's rank: 0.35 quality + 0.25 reach + 0.25 rating + 0.15 freshness, each 0 to 1.
---   quality    what the review of the newest approved version attested
+--   quality    the quality that the review of the newest approved version attested
 --   reach      ln(1 + w) / ln(1001), at most 1, where w adds up the weights of the accounts, the owner aside,
 --              that called the skill within 30 days
 --   rating     the mean of the ratings by accounts that have called the skill, weighted, with a prior of

@@ -1,4 +1,4 @@
--- Adds up calls: [{skill_id, account_id, calls, failures}]. Accounts that are gone are left out.
+-- Adds up calls: [{skill_id, account_id, calls, failures}]. Accounts that have left are skipped.
 create or replace function skills.record_usage(calls jsonb) returns void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- What the search knows of a version, by weight: the name, description and tags, the tools, the readme. Name and tags
+-- The search document of a version, by weight: the name, description and tags, the tools, the readme. Name and tags
 -- are kept as they are written and by their stems, so that an exact word is found and another form of it, too.
 create or replace function skills.search_document(manifest jsonb, tools jsonb) returns tsvector
 language sql immutable

@@ -1,4 +1,4 @@
--- A query as it is written: its words by their stems, those that have none (such as `the`, in a name) as they are. A
+-- The tsquery of a query: its words by their stems, and those without a stem (such as `the`, in a name) as they are. A
 -- word behind a minus is always taken by its stem: by its letters alone it would hardly ever be there.
 create or replace function skills.search_query(query text) returns tsquery
 language sql immutable

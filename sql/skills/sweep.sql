@@ -1,4 +1,4 @@
--- Components that no version has, a day after they came: an upload whose publishing failed. Answers
+-- Deletes components that no version has, a day after their upload, as when its publishing failed. Returns
 -- their digests; with an object store, its bytes are the sandbox's to delete.
 create or replace function skills.sweep() returns setof text
 language sql security definer set search_path = pg_catalog, pg_temp
@@ -9,7 +9,7 @@ as $$
         where o.created_at < now() - interval '1 day'
         and not exists (select from skills.version v where v.digest = o.digest)
         order by o.created_at limit 100)
-    -- Again, of the row as it is now: it may have been uploaded anew.
+    -- The row is checked again, since the component may have been uploaded again.
     and c.created_at < now() - interval '1 day'
     returning c.digest
 $$;

@@ -1,4 +1,4 @@
--- What the review works on, and what it decided if it did.
+-- The subject of a review, and its decision if there is one.
 create or replace function skills.under_review(version uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Takes an approved version back; the skill then stands for the next one.
+-- Takes an approved version back, after which the skill shows the next one.
 create or replace function skills.yank(version uuid) returns void
 language sql
 as $$

@@ -1,4 +1,4 @@
--- An account as answers name it.
+-- The JSON that names an account in answers.
 create or replace function social.account_json(account uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- Blocks or mutes an account. What it told the blocker goes from the inbox, and what the blocker may not read any more
--- is not told to it from now on. The other one hears nothing of it.
+-- Blocks or mutes an account. Its items go from the blocker's inbox, and what the blocker may not read any more
+-- is not told to it from now on. The other account is told nothing.
 create or replace function social.block_account(account uuid, target text, mute boolean) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- A block as answers have it.
+-- The JSON of a block in answers.
 create or replace function social.block_json(b social.block) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

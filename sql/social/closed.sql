@@ -1,4 +1,4 @@
--- Why nothing about a comment can change at this moment, its post being locked by the caller; null: it can.
+-- The reason why a comment can't change at this moment, whose post the caller has locked; null if it can.
 create or replace function social.closed(c social.comment) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

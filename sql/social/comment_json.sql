@@ -1,4 +1,4 @@
--- A comment as answers have it, for an account; for a null one as events have it, which all readers share.
+-- The JSON of a comment for an account in answers, or, if the account is null, for events, which all readers share.
 create or replace function social.comment_json(c social.seen_comment, viewer uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Keeps how many comments of a post are shown.
+-- Maintains the number of a post's shown comments.
 create or replace function social.count_comment() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Keeps the sum of a post's votes.
+-- Maintains the sum of a post's votes.
 create or replace function social.count_post_vote() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- Deletes a comment: its place stays, its text goes, here and wherever it was copied to. For its author, unless it or its
--- post is hidden or locked, and for moderators.
+-- Deletes the text of a comment, here and wherever it was copied to, but not its position. For its author, unless it or
+-- its post is hidden or locked, and for moderators.
 create or replace function social.delete_comment(account uuid, comment uuid, is_moderator boolean, client jsonb)
 returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -19,6 +19,7 @@ begin
     update social.comment x set body = '', html = '', plain = '', words = '', mentions = '{}', pinned_at = null,
         deleted_at = clock_timestamp(), version = x.version + 1
     where x.id = comment;
+    delete from social.comment_revision r where r.comment_id = comment;
     perform social.erase('comment:' || comment, c.author_id);
     perform events.emit(array['post:' || c.post_id], 'comment.deleted',
         jsonb_build_object('id', comment, 'post', c.post_id, 'path', c.path, 'deleted', true), 'comment:' || comment,

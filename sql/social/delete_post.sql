@@ -1,4 +1,4 @@
--- Deletes a post: its thread stays, its texts go, here and wherever they were copied to. For its author, unless it is
+-- Deletes the texts of a post, here and wherever they were copied to, but not its thread. For its author, unless it is
 -- hidden or locked, and for moderators.
 create or replace function social.delete_post(account uuid, post uuid, is_moderator boolean, client jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp

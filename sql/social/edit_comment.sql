@@ -1,6 +1,7 @@
--- Changes what a comment says. Only its author can, and neither while it is hidden or locked, nor its post.
+-- Changes the text of a comment, and keeps the former version. Only its author can, and not while it or its post is hidden
+-- or locked.
 --   new      {body, html, plain, words, names}
---   version  the one that the change was made of; null: whichever
+--   version  the version that the change was made from; null: any
 create or replace function social.edit_comment(account uuid, comment uuid, new jsonb, version integer) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -19,6 +20,8 @@ begin
     elsif before.body = new ->> 'body' then
         return jsonb_build_object('ok', social.seen_comment_json(account, comment));
     end if;
+    insert into social.comment_revision (comment_id, version, body, html, written_at)
+    values (comment, before.version, before.body, before.html, coalesce(before.edited_at, before.created_at));
     update social.comment c set body = new ->> 'body', html = new ->> 'html', plain = new ->> 'plain',
         words = new ->> 'words', version = c.version + 1, edited_at = clock_timestamp(),
         mentions = social.mentioned(array(select jsonb_array_elements_text(new -> 'names')), account, c.post_id)

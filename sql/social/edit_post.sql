@@ -1,6 +1,6 @@
--- Changes what a post says. Only its author can, and not while it is hidden or locked. What it said before is kept.
+-- Changes the text of a post. Only its author can, and not while it is hidden or locked. The former text is kept.
 --   change   any of {title, title_words, tags} and {body, html, plain, words, names}
---   version  the one that the change was made of; null: whichever
+--   version  the version that the change was made from; null: any
 create or replace function social.edit_post(account uuid, post uuid, change jsonb, version integer) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- Says that an account may not read another one's posts any more. Older posts than those of the last month have hardly
--- any followers left; who follows one still is told nothing that the other one does there.
+-- Tells that an account may not read another account's posts any more. Posts older than a month have hardly
+-- any followers left; a remaining follower is told nothing that the other account does there.
 create or replace function social.end_access(account uuid, author uuid) returns void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Takes what a post or a comment said out of every copy: kept events, inboxes, answers that are kept for a repeated
+-- Removes the text of a post or comment from every copy: kept events, inboxes, and answers kept for a repeated
 -- request.
 create or replace function social.erase(subject text, author uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp

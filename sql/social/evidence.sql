@@ -1,4 +1,4 @@
--- What a report keeps of its target, as the reporter may read it at this moment: {author, text, context}. Null: there is
+-- The copy of a report's target, as the reporter may read it at this moment: {author, text, context}. Null if there is
 -- no such thing, or the reporter may not see it.
 create or replace function social.evidence(reporter uuid, kind text, id uuid) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Forgets what is an account's own: votes, blocks of and by it, former versions of its posts. Its posts and comments stay
--- under the name that it has from now on, also where events tell of them; reports go on without who made them.
+-- Forgets an account's votes, the blocks of and by it, and the former versions of its texts. Its posts and comments
+-- stay under the name that it has from now on, also where events tell of them; reports go on without who made them.
 create or replace function social.forget_account(account uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -17,6 +17,7 @@ begin
     delete from social.block b where b.blocker = account;
     delete from social.block b where b.blocked = account;
     delete from social.revision r using social.post p where p.id = r.post_id and p.author_id = account;
+    delete from social.comment_revision r using social.comment c where c.id = r.comment_id and c.author_id = account;
     update social.report r set reporter_id = null where r.reporter_id = account;
     delete from social.idempotency_key k where k.owner = account::text;
     for written in

@@ -1,4 +1,4 @@
--- What posts are ordered by for `hot`: the time of posting in milliseconds, and twelve and a half hours more or less for
+-- The order of posts in `hot`: the time of posting in milliseconds, and twelve and a half hours more or less for
 -- each power of ten of the score. It changes with votes alone and not with time, so an index can hold it.
 create or replace function social.hot(created_at timestamptz, score bigint) returns bigint
 language sql immutable

@@ -1,5 +1,5 @@
 -- The list of `social.listed` that has the posts with a tag, or else those of an author (by id or name), or else all.
--- Null: there is no such author.
+-- Null if the author does not exist.
 create or replace function social.list_of(tag text, author text) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

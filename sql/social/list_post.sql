@@ -1,4 +1,4 @@
--- Keeps where a post is listed, and in which order: in the same statement that votes, tags, pins, hides or deletes.
+-- Maintains the lists and order of a post, in the same statement that votes, tags, pins, hides or deletes.
 create or replace function social.list_post() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -9,7 +9,7 @@ begin
         lists := array['all', 'by:' || new.author_id] || array(select 'tag:' || t from unnest(new.tags) t);
     end if;
     delete from social.listed l where l.post_id = new.id and l.list <> all (lists);
-    -- Pinned ones come first.
+    -- Pinned posts come first.
     insert into social.listed (list, post_id, score, hot)
     select l, new.id, new.score, social.hot(new.created_at, new.score)
         + case when new.pinned_at is null then 0 else 1000000000000000 end

@@ -1,5 +1,5 @@
--- Takes a comment for a change, and its post before it. Null: the account is not active, or may not read it. A moderator
--- reaches every comment.
+-- Locks a comment for a change, and its post before it. Null if the account is not active or may not read it. A
+-- moderator reaches every comment.
 create or replace function social.lock_comment(account uuid, comment uuid, is_moderator boolean default false)
 returns social.comment
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Takes a post for a change: who changes it, votes or comments takes turns. Null: the account is not active, or may not
--- read it. Accounts are locked before posts, as by whoever leaves. A moderator reaches every post.
+-- Locks a post, so that changes, votes and comments take turns. Null if the account is not active or may not
+-- read it. Accounts are locked before posts, as when an account leaves. A moderator reaches every post.
 create or replace function social.lock_post(account uuid, post uuid, is_moderator boolean default false)
 returns social.post
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -1,4 +1,4 @@
--- Reports for a moderator, the newest first. That the moderator has looked at them is in the audit.
+-- The reports for a moderator, the newest first. The audit records that the moderator has seen them.
 create or replace function social.look_at_reports(account uuid, state text, after uuid, most bigint, client jsonb)
 returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp

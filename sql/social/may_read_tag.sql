@@ -1,4 +1,4 @@
--- Whether an account may follow `tag:<name>`. A tag that no post has can be waited for.
+-- Whether an account may follow `tag:<name>`, even if no post has the tag yet.
 create or replace function social.may_read_tag(account uuid, id text) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- Hides, locks or pins a comment, or with a null action undoes all of that. Nobody undoes hide and lock for a comment of
--- their own. For moderators; the caller's scope is the handler's to ask.
+-- Hides, locks or pins a comment, or with a null action undoes all of that. Nobody undoes hide and lock for a comment
+-- of their own. For moderators; the handler checks the caller's scope.
 create or replace function social.moderate_comment(account uuid, comment uuid, action text, reason text, client jsonb)
 returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -25,7 +25,7 @@ begin
     if action = 'hide' then
         perform social.erase('comment:' || comment, c.author_id);
     end if;
-    -- Without an actor: who has blocked the moderator hears it, too.
+    -- Has no actor, so that accounts that have blocked the moderator are told as well.
     perform events.emit(array['post:' || c.post_id], 'comment.changed', social.published_comment(comment),
         'comment:' || comment);
     perform social.tell_author(c.author_id, account, 'comment', coalesce(action, 'restore'), comment, reason, client);

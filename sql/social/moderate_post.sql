@@ -1,5 +1,5 @@
--- Hides, locks or pins a post, or with a null action undoes all of that. Nobody undoes hide and lock for a post of their
--- own. For moderators; the caller's scope is the handler's to ask.
+-- Hides, locks or pins a post, or with a null action undoes all of that. Nobody undoes hide and lock for a post of
+-- their own. For moderators; the handler checks the caller's scope.
 create or replace function social.moderate_post(account uuid, post uuid, action text, reason text, client jsonb)
 returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -20,7 +20,7 @@ begin
             when action is not null then x.hidden_at end,
         locked_at = case when action = 'lock' then coalesce(x.locked_at, now())
             when action is not null then x.locked_at end,
-        -- A hidden post stands nowhere.
+        -- A hidden post is in no list.
         pinned_at = case when action = 'pin' and x.hidden_at is null then coalesce(x.pinned_at, now())
             when action = 'lock' then x.pinned_at end,
         moderated_by = case when action is not null then account end,
@@ -30,7 +30,7 @@ begin
         perform social.erase('post:' || post, p.author_id);
         perform events.emit(array['post:' || post], 'access.changed', '{"account": null}');
     end if;
-    -- Without an actor: who has blocked the moderator hears it, too.
+    -- Has no actor, so that accounts that have blocked the moderator are told as well.
     perform events.emit(social.topics_of(post, p.tags),
         case when action = 'hide' then 'post.deleted' else 'post.changed' end, social.published_post(post), 'post:' || post);
     perform social.tell_author(p.author_id, account, 'post', coalesce(action, 'restore'), post, reason, client);

@@ -1,5 +1,5 @@
--- The active accounts that a text by `author` names: by their own names, or by those of the author's teams. None that
--- wants nothing of the author. Who asks leaves out those that may not read the text.
+-- The active accounts that a text by `author` names, by their own names or by those of the author's teams, except those
+-- that want nothing of the author. The caller leaves out accounts that may not read the text.
 create or replace function social.named(names text[], author uuid) returns setof uuid
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

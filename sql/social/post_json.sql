@@ -1,4 +1,4 @@
--- A post as answers have it, for an account; for a null one as events have it, which all readers share.
+-- The JSON of a post for an account in answers, or, if the account is null, for events, which all readers share.
 create or replace function social.post_json(p social.seen_post, viewer uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- A comment as events tell of it: what everybody who may read its post sees.
+-- The JSON of a comment in events, which has what every reader of its post sees.
 create or replace function social.published_comment(comment uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

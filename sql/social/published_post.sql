@@ -1,4 +1,4 @@
--- A post as events tell of it: what everybody who may read it sees.
+-- The JSON of a post in events, which has what every reader of it sees.
 create or replace function social.published_post(post uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

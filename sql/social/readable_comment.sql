@@ -1,7 +1,7 @@
--- The comments that an account may read, as it may read them: those of posts that it may read. The place of a deleted or
--- hidden one stays; nothing is there of accounts that the viewer has blocked or muted.
+-- The comments that an account may read, as it may read them: those of posts that it may read. The position of a
+-- deleted or hidden one stays. It leaves out accounts that the viewer has blocked or muted.
 --
--- With the caller's rights and without settings, so that the planner sees through it.
+-- It has the caller's rights and no settings, so that the planner can inline it.
 create or replace function social.readable_comment(viewer uuid) returns setof social.seen_comment
 language sql stable
 as $$
@@ -16,7 +16,7 @@ as $$
     cross join lateral (select c.deleted_at is null and (
         c.hidden_at is null or c.author_id = viewer or social.moderates(viewer)) as seen) s
     where exists (select from social.readable_post(viewer) p where p.id = c.post_id)
-    -- As a case: of a list that it does not know, the planner thinks that it has many of the authors.
+    -- A `case` hides the list, which the planner would otherwise expect to contain many of the authors.
     and case when c.author_id = any ((select social.shunned(viewer))::uuid[]) then false else true end
 $$;
 grant execute on function social.readable_comment(uuid) to gather_social;

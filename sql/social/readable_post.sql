@@ -1,9 +1,9 @@
--- The posts that an account may read, as it may read them. The one place that knows: feed, search, threads, topics,
--- reports and exports go through it. Everybody reads all, strangers (null) too, but for what is hidden from all except
--- its author and moderators, and for those of accounts that the viewer has blocked or muted. A deleted post is there for
--- as long as its thread has something to show.
+-- The posts that an account, or a stranger (null), may read, as it may read them. This is the only definition: feed,
+-- search, threads, topics, reports and exports use it. Everybody reads all posts, except hidden ones, which only their
+-- author and moderators read, and those of accounts that the viewer has blocked or muted. A deleted post is shown as
+-- long as its thread has something to show.
 --
--- With the caller's rights and without settings, so that the planner sees through it.
+-- It has the caller's rights and no settings, so that the planner can inline it.
 create or replace function social.readable_post(viewer uuid) returns setof social.seen_post
 language sql stable
 as $$
@@ -18,7 +18,7 @@ as $$
     cross join lateral (select p.deleted_at is null as seen) s
     where (p.deleted_at is null or p.comments > 0)
     and (p.hidden_at is null or p.author_id = viewer or social.moderates(viewer))
-    -- As a case: of a list that it does not know, the planner thinks that it has many of the authors.
+    -- A `case` hides the list, which the planner would otherwise expect to contain many of the authors.
     and case when p.author_id = any ((select social.shunned(viewer))::uuid[]) then false else true end
 $$;
 grant execute on function social.readable_post(uuid) to gather_social;

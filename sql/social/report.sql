@@ -1,5 +1,5 @@
--- Reports something to the moderators. Who has reported it already, and was not answered yet, has that report still.
--- Whatever was resolved half a year ago is forgotten.
+-- Reports something to the moderators. An earlier report of it by the same account that is still open is kept instead.
+-- Reports that were resolved half a year ago are deleted.
 create or replace function social.report(account uuid, what text, why text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

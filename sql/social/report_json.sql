@@ -1,4 +1,4 @@
--- A report as answers have it; what it holds of its target is for moderators.
+-- The JSON of a report in answers. The copy of its target is for moderators.
 create or replace function social.report_json(r social.report, for_moderator boolean) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Resolves a report, once. Whoever made it hears that.
+-- Resolves a report, once, and tells the account that made it.
 create or replace function social.resolve_report(account uuid, report uuid, resolution text, client jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

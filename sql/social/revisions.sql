@@ -1,4 +1,4 @@
--- What a post said in its versions, the newest first, for its author and moderators.
+-- The versions of a post's text, the newest first, for its author and moderators.
 create or replace function social.revisions(account uuid, post uuid, is_moderator boolean) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- One post as an account may read it, or null.
+-- A post as an account may read it, or null.
 create or replace function social.seen_post_json(viewer uuid, post uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- The accounts that an account has blocked or muted: it sees nothing of theirs.
+-- The accounts that an account has blocked or muted, of which it sees nothing.
 create or replace function social.shunned(viewer uuid) returns uuid[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

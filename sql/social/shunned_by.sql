@@ -1,4 +1,4 @@
--- The accounts that have blocked or muted an account: nothing of its doing is told to them. Null: nobody has.
+-- The accounts that have blocked or muted an account, and are told nothing of what it does. Null if there are none.
 create or replace function social.shunned_by(account uuid) returns uuid[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Strikes out a former version of a post, such as one with a password in it: nobody reads it any more. For its author
+-- Removes the text of a former version of a post, for example one with a password. For its author
 -- and moderators.
 create or replace function social.strike_revision(account uuid, post uuid, version integer, is_moderator boolean,
     client jsonb) returns jsonb

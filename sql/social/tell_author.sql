@@ -11,7 +11,7 @@ begin
     end if;
     perform audit.record(moderator, kind || '.' || action, id::text, true, client ->> 'address', client ->> 'request_id',
         jsonb_build_object('author', author, 'reason', reason));
-    -- Without who did it: a block does not keep it from the author.
+    -- Has no actor, so that a block does not keep it from the author.
     if author <> moderator then
         perform inbox.notify(array[author], 'moderation', format('A %s of yours: %s', kind, case action when 'hide'
                 then 'hidden' when 'lock' then 'locked' when 'pin' then 'pinned' when 'delete' then 'deleted'

@@ -1,4 +1,4 @@
--- Sets an account's vote on a comment; 0 takes it back. Who votes is told to nobody.
+-- Sets an account's vote on a comment; 0 takes it back. Votes are secret.
 create or replace function social.vote_comment(account uuid, comment uuid, value integer) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

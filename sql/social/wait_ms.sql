@@ -1,5 +1,5 @@
--- How long an account must wait before it may post again: one younger than a day may post 5 times an hour. Null: not at
--- all. Posts of one young account take turns, or more of them could pass at the same moment.
+-- The time that an account must wait before it may post again: one younger than a day may post 5 times an hour. Null:
+-- not at all. Posts of one young account take turns, or more of them could pass at the same moment.
 create or replace function social.wait_ms(account uuid) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

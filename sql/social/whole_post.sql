@@ -1,4 +1,4 @@
--- A post with all that it says, whoever may read it.
+-- A post with its whole content, without checks of the reader.
 create or replace function social.whole_post(post uuid) returns social.seen_post
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

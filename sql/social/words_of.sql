@@ -1,5 +1,5 @@
--- What a post is found by, folded: a line of its title, a line of its tags, then its text. What `change` does not have
--- stays as it was.
+-- The folded text by which a post is found: a line of its title, a line of its tags, then its text. Fields that
+-- `change` lacks stay as they were.
 create or replace function social.words_of(words text, tags text[], change jsonb) returns text
 language sql immutable
 as $$

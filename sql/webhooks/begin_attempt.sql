@@ -1,5 +1,6 @@
--- What a job of `webhook-delivery` has to do, by its payload: {"send": {…}}, {"wait_ms"} while the receiver is given time,
--- or {} where there is nothing to send any more. The right of the webhook's owner to what is told counts at this moment.
+-- What a job of `webhook-delivery` has to do, by its payload: {"send": {…}}, {"wait_ms"} while the receiver is given
+-- time, or {} where there is nothing to send any more. The right of the webhook's owner to what is told counts at this
+-- moment.
 create or replace function webhooks.begin_attempt(payload jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- Changes a webhook of an account; null leaves something as it is, and an empty list of types is all types. Whether there
--- is such a webhook.
+-- Changes a webhook of an account; null leaves something as it is, and an empty list of types is all types. Whether
+-- there is such a webhook.
 create or replace function webhooks.change_webhook(owner uuid, webhook uuid, url text, topics text[], types text[])
 returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Writes down how an attempt went: the answer's status and head, or why there was none. Answers after how many ms to try
--- again; null: never.
+-- Writes down how an attempt went: the answer's status and head, or why there was none. Answers after how many ms to
+-- try again; null: never.
 --
 -- A delivery is tried after 5 s, 20 s, and so on up to every 4 h, for a day, and not before the receiver wants it. A
 -- receiver that does not answer, or has too much to do or a fault of its own, is given that time by all deliveries.

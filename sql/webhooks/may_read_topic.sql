@@ -1,4 +1,4 @@
--- What comes in by a hook is for its owner, and for administrators.
+-- Whether an account may read the events of a hook: its owner may, and administrators.
 create or replace function webhooks.may_read_topic(account uuid, id text) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

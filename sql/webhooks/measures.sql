@@ -1,4 +1,4 @@
--- What is measured of webhooks, as `jobs.measures` has it.
+-- The measures of webhooks, in the form of `jobs.measures`.
 create or replace function webhooks.measures() returns setof jobs.measure
 language sql stable
 as $$

@@ -1,4 +1,4 @@
--- How long to wait after so many failures: longer each time, a fifth more by chance, and as the receiver wishes.
+-- The time to wait after a number of failures: longer each time, a fifth more by chance, and as the receiver wishes.
 create or replace function webhooks.pause(failures integer, wish_ms bigint) returns interval
 language sql volatile
 as $$

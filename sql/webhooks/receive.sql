@@ -1,5 +1,6 @@
--- Makes an event of what came in by a hook, and uses up what tells it from others, such as the sender's id of it: both are
--- done or neither is. Answers the event; null where any of those was used before, or the source wants no event of it.
+-- Makes an event of what came in by a hook, and uses up what tells it from others, such as the sender's id of it: both
+-- are done or neither is. Answers the event; null where any of those was used before, or the source wants no event of
+-- it.
 --   type     null: the source's function names it by the request's headers and its content
 --   data     the event's; what was cut in it is whole in `content`
 create or replace function webhooks.receive(

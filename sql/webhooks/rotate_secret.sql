@@ -1,5 +1,5 @@
--- Gives a webhook of an account another secret. The one before counts for another day: both sign. Answers the version of
--- the new one; null where there is no such webhook.
+-- Gives a webhook of an account another secret. The one before counts for another day: both sign. Answers the version
+-- of the new one; null where there is no such webhook.
 create or replace function webhooks.rotate_secret(owner uuid, webhook uuid) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- Has a webhook's deliveries started by events. They are sent one after another, so a receiver is never flooded, and one
--- that is slow holds up nobody else's.
+-- Has a webhook's deliveries started by events. They are sent one after another, so a receiver is never flooded, and
+-- one that is slow holds up nobody else's.
 create or replace function webhooks.subscribe(webhook uuid, owner uuid, topics text[], types text[]) returns uuid
 language sql
 as $$

@@ -1,5 +1,5 @@
--- Forgets deliveries that ended a month ago, and the ids of what came in before, and adds up the counts of attempts. Workers
--- call it.
+-- Forgets deliveries that ended a month ago, and the ids of what came in before, and adds up the counts of attempts.
+-- Workers call it.
 create or replace function webhooks.sweep(most integer) returns void
 language sql
 as $$

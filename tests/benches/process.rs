@@ -110,7 +110,7 @@ pub async fn serve_host(arguments: &[String]) -> Result<()> {
         limits.instance_reuse = 1;
     }
     let state = tempfile::tempdir()?;
-    let mut told = variables(&database, "http://bench", "http://bench")?;
+    let mut told = variables(&database, "http://bench", "http://bench", "http://bench")?;
     // The limits count, and let everything through.
     let unlimited = "strict=10000000,standard=10000000";
     replace_variable(&mut told, "rate_limits", unlimited)?;

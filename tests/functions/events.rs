@@ -2,20 +2,13 @@
 
 use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent};
-use reqwest::StatusCode;
 use serde_json::Value;
 use std::collections::BTreeSet;
-
-async fn get(server: &Server, who: &Agent, path: &str) -> Result<(StatusCode, Value)> {
-    let url = format!("{}{path}", server.url);
-    let response = server.http.get(url).bearer_auth(&who.token).send().await?;
-    Ok((response.status(), response.json().await?))
-}
 
 async fn history(server: &Server, who: &Agent, topic: &str, since: Option<&str>) -> Result<Value> {
     let since = since.map_or_else(String::new, |since| format!("&since={since}"));
     let path = format!("/api/events?topic={topic}&limit=3{since}");
-    let (status, page) = get(server, who, &path).await?;
+    let (status, page) = who.get(server, &path).await?;
     assert_eq!(status, 200, "{page}");
     Ok(page)
 }
@@ -99,21 +92,20 @@ async fn a_topic_is_read_by_those_who_may() -> Result<()> {
     ] {
         for (who, may) in [(&ada, ada_may), (&bob, bob_may)] {
             for path in ["/api/events/access?topic=", "/api/events?topic="] {
-                let (status, answer) = get(&server, who, &format!("{path}{topic}")).await?;
+                let (status, answer) = who.get(&server, &format!("{path}{topic}")).await?;
                 let expected = if may { 200 } else { 404 };
                 assert_eq!(status, expected, "{path}{topic}: {answer}");
             }
         }
     }
     let admin = ada.with_scope(&server.database, "admin:all").await?;
-    let (status, _) = get(&server, &admin, "/api/events/access?topic=all:all").await?;
+    let (status, _) = admin
+        .get(&server, "/api/events/access?topic=all:all")
+        .await?;
     // A token's scope makes no administrator: rights to topics are the account's.
     assert_eq!(status, 404);
-    let (status, problem) = get(&server, &ada, "/api/events?topic=none").await?;
-    assert_eq!(
-        (status.as_u16(), &problem["code"]),
-        (422, &"invalid-input".into())
-    );
+    let (status, problem) = ada.get(&server, "/api/events?topic=none").await?;
+    assert_eq!((status, &problem["code"]), (422, &"invalid-input".into()));
     let unsigned = server.get("/api/events?topic=account:me").await?;
     assert_eq!(unsigned.status(), 401);
     Ok(())
@@ -158,22 +150,16 @@ async fn a_position_that_is_too_old_or_not_ours_is_said_to_be() -> Result<()> {
     let position = position.as_str().context("position")?;
     for foreign in ["x", "", &position[1..], &position.to_lowercase()] {
         let path = format!("/api/events?topic=account:me&since={foreign}");
-        let (status, problem) = get(&server, &ada, &path).await?;
-        assert_eq!(
-            (status.as_u16(), &problem["code"]),
-            (422, &"invalid-cursor".into())
-        );
+        let (status, problem) = ada.get(&server, &path).await?;
+        assert_eq!((status, &problem["code"]), (422, &"invalid-cursor".into()));
     }
     server
         .database
         .execute("update events.kept set since = clock_timestamp() + interval '1 second'")
         .await?;
     let path = format!("/api/events?topic=account:me&since={position}");
-    let (status, problem) = get(&server, &ada, &path).await?;
-    assert_eq!(
-        (status.as_u16(), &problem["code"]),
-        (410, &"history-gone".into())
-    );
+    let (status, problem) = ada.get(&server, &path).await?;
+    assert_eq!((status, &problem["code"]), (410, &"history-gone".into()));
     let oldest = problem["oldest"].as_str().context("oldest")?;
     history(&server, &ada, "account:me", Some(oldest)).await?;
     Ok(())

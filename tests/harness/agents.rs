@@ -1,21 +1,14 @@
 //! Agents of the tests: registered and signed in through the front door.
 
-use crate::{Database, Server};
+use crate::{Database, Server, client::Client};
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
 use ed25519_compact::{KeyPair, Seed};
-use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
-use uuid::Uuid;
 
-/// An agent with a token.
-pub struct Agent {
-    /// Its account.
-    pub id: Uuid,
-    /// Its access token.
-    pub token: String,
-}
+/// An agent, which is a client and holds nothing else.
+pub type Agent = Client;
 
 /// The key that follows from a number.
 #[must_use]
@@ -23,7 +16,7 @@ pub fn key(number: u8) -> KeyPair {
     KeyPair::from_seed(Seed::new([number; 32]))
 }
 
-impl Agent {
+impl Client {
     /// Registers an agent whose key follows from a number, and signs it in.
     ///
     /// # Errors
@@ -97,49 +90,5 @@ impl Agent {
             id: self.id,
             token: format!("{signed}.{signature}"),
         })
-    }
-
-    /// A request as this agent.
-    ///
-    /// # Panics
-    /// A method that is none.
-    pub fn request(&self, server: &Server, method: &str, path: &str) -> RequestBuilder {
-        let method: Method = method.parse().expect("a method");
-        server
-            .http
-            .request(method, format!("{}{path}", server.url))
-            .bearer_auth(&self.token)
-    }
-
-    /// Sends JSON; the status and the answer, null where it has none.
-    ///
-    /// # Errors
-    /// The connection fails.
-    pub async fn send(
-        &self,
-        server: &Server,
-        method: &str,
-        path: &str,
-        body: &Value,
-    ) -> Result<(u16, Value)> {
-        let response = self.request(server, method, path).json(body).send().await?;
-        let status = response.status().as_u16();
-        Ok((
-            status,
-            serde_json::from_slice(&response.bytes().await?).unwrap_or_default(),
-        ))
-    }
-
-    /// GET; the status and the answer.
-    ///
-    /// # Errors
-    /// The connection fails.
-    pub async fn get(&self, server: &Server, path: &str) -> Result<(u16, Value)> {
-        let response = self.request(server, "GET", path).send().await?;
-        let status = response.status().as_u16();
-        Ok((
-            status,
-            serde_json::from_slice(&response.bytes().await?).unwrap_or_default(),
-        ))
     }
 }

@@ -38,6 +38,8 @@ fn all_components() -> Result<Manifest> {
         role: None,
         attempts: None,
         sandbox: Default::default(),
+        egress: false,
+        exchange: Vec::new(),
     }));
     Ok(manifest)
 }

@@ -75,7 +75,7 @@ impl Database {
     /// # Errors
     /// The manifest does not have such a component.
     pub fn url_of(&self, component: &str) -> Result<String> {
-        let variables = variables(&self.admin, "http://x", "http://x")?;
+        let variables = variables(&self.admin, "http://x", "http://x", "http://x")?;
         let name = format!("{component}_database_url");
         variables
             .get(&name)

@@ -1,6 +1,6 @@
 //! The harness of queued work: workers over a database of a test's own, doing the fixture's errands.
 
-use crate::{Database, application, build_components, component_file, master_key};
+use crate::{Database, application, build_components, component_file, master_key, scratch};
 use anyhow::{Context, Result, bail};
 use gather::{manifest::WORKER_ROLE, secrets};
 use host::{
@@ -64,7 +64,7 @@ impl Errands {
                  create table public.effect (job uuid primary key, attempt bigint not null, at timestamptz not null default clock_timestamp())",
             )
             .await?;
-        let folder = tempfile::tempdir()?;
+        let folder = scratch()?;
         std::fs::copy(component_file("errand"), folder.path().join("errand.wasm"))?;
         std::fs::write(
             folder.path().join("spin.toml"),
@@ -236,6 +236,7 @@ impl Errands {
 /// A process that is killed with this value.
 pub struct WorkerProcess {
     child: Child,
+    log: PathBuf,
 }
 
 impl WorkerProcess {
@@ -249,7 +250,7 @@ impl WorkerProcess {
         folder: &Path,
         arguments: &[&str],
     ) -> Result<Self> {
-        let log = std::fs::File::create(folder.join(format!("{}.log", Uuid::now_v7())))?;
+        let log = folder.join(format!("{}.log", Uuid::now_v7()));
         let child = Command::new(crate::command()?)
             .arg("worker")
             .args(arguments)
@@ -260,10 +261,10 @@ impl WorkerProcess {
             .env("RUST_LOG", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
+            .stderr(std::fs::File::create(&log)?)
             .spawn()
             .context("gather-for-tests, which is built with the tests")?;
-        Ok(Self { child })
+        Ok(Self { child, log })
     }
 
     /// Sends a signal, such as `KILL` or `TERM`.
@@ -277,6 +278,24 @@ impl WorkerProcess {
             bail!("kill -s {name} {id}: {sent}");
         }
         Ok(())
+    }
+
+    /// Waits until its log has a text.
+    ///
+    /// # Errors
+    /// The text is not there within the limit.
+    pub async fn says(&self, text: &str, limit: Duration) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let log = std::fs::read_to_string(&self.log)?;
+            if log.contains(text) {
+                return Ok(());
+            }
+            if started.elapsed() > limit {
+                bail!("no {text:?} within {limit:?}: {log}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Waits for its end.

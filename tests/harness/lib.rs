@@ -3,15 +3,18 @@
 
 pub mod agents;
 pub mod browser;
-pub mod clients;
+pub mod client;
 mod components;
 mod database;
 pub mod errands;
+pub mod libraries;
 pub mod mailbox;
+pub mod models;
 pub mod people;
 pub mod publishing;
 pub mod receiver;
 mod server;
+mod services;
 pub mod sockets;
 pub mod spin;
 
@@ -32,6 +35,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+use tempfile::TempDir;
 use url::Url;
 
 /// The master key, always the same, so that the roles' passwords fit every test's database.
@@ -66,14 +70,21 @@ pub fn manifest() -> Result<Manifest> {
     Manifest::load(&root().join("spin.toml"))
 }
 
-/// The components' variables for a database, the platform's URL and the sandbox's.
+/// The components' variables for a database, the platform's URL, the sandbox's and the way out's.
 ///
 /// # Errors
 /// The manifest can't be read.
-pub fn variables(database: &Url, url: &str, sandbox_url: &str) -> Result<BTreeMap<String, String>> {
+pub fn variables(
+    database: &Url,
+    url: &str,
+    sandbox_url: &str,
+    egress_url: &str,
+) -> Result<BTreeMap<String, String>> {
     let platform = Platform {
         public_url: url,
         sandbox_url,
+        egress_url,
+        internal_url: url,
         cors_origins: "",
         // A test's client is trusted to name its address, so that each can have its own.
         trusted_proxies: "127.0.0.1",
@@ -158,6 +169,11 @@ pub fn command() -> Result<PathBuf> {
 /// The path of this program is unknown.
 pub fn sandbox_child() -> Result<Vec<OsString>> {
     Ok(vec![command()?.into_os_string(), "sandbox-child".into()])
+}
+
+/// A temporary folder, in memory where the machine has a file system there, so that no test waits for a disk.
+fn scratch() -> std::io::Result<TempDir> {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
 }
 
 fn free_address() -> Result<SocketAddr> {

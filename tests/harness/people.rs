@@ -1,9 +1,10 @@
 //! People of the tests: registered and signed in through the front door.
 
-use crate::{Server, browser::Browser};
+use crate::{Server, browser::Browser, client::Client};
 use anyhow::{Context, Result, ensure};
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::Response;
 use serde_json::{Value, json};
+use std::ops::Deref;
 use uuid::Uuid;
 
 /// A password that is good enough.
@@ -11,17 +12,15 @@ pub const PASSWORD: &str = "a few random words";
 
 /// A person who is signed in.
 pub struct Person {
-    /// The account.
-    pub id: Uuid,
+    /// The account and its access token.
+    pub client: Client,
     /// The mail address.
     pub email: String,
-    /// The access token.
-    pub token: String,
-    /// For the next pair.
+    /// The refresh token.
     pub refresh: String,
     /// The session's cookie, `name=value`.
     pub cookie: String,
-    /// What goes with it.
+    /// The CSRF token that goes with the cookie.
     pub csrf: String,
 }
 
@@ -49,10 +48,10 @@ impl Person {
         Self::of(server, email, response).await
     }
 
-    /// Who an answer signs in.
+    /// The person whom an answer signs in.
     ///
     /// # Errors
-    /// It does not.
+    /// The answer signs nobody in.
     pub async fn of(server: &Server, email: &str, response: Response) -> Result<Self> {
         let cookie = response.headers().get("set-cookie").context("a cookie")?;
         let cookie = cookie
@@ -64,40 +63,21 @@ impl Person {
         let body: Value = response.json().await?;
         let text = |name: &str| body[name].as_str().map(str::to_owned).context("a text");
         let mut person = Self {
-            id: Uuid::nil(),
+            client: Client {
+                id: Uuid::nil(),
+                token: text("access_token")?,
+            },
             email: email.to_owned(),
-            token: text("access_token")?,
             refresh: text("refresh_token")?,
             cookie,
             csrf: text("csrf_token")?,
         };
-        let me: Value = person
-            .get(server, "/api/users/me")
-            .send()
-            .await?
-            .json()
-            .await?;
-        person.id = me["id"].as_str().with_context(|| me.to_string())?.parse()?;
+        let (_, me) = person.get(server, "/api/users/me").await?;
+        person.client.id = me["id"].as_str().with_context(|| me.to_string())?.parse()?;
         Ok(person)
     }
 
-    /// A request of theirs.
-    pub fn request(&self, server: &Server, method: Method, path: &str) -> RequestBuilder {
-        let request = server.http.request(method, format!("{}{path}", server.url));
-        request.bearer_auth(&self.token)
-    }
-
-    /// A GET of theirs.
-    pub fn get(&self, server: &Server, path: &str) -> RequestBuilder {
-        self.request(server, Method::GET, path)
-    }
-
-    /// A POST of theirs.
-    pub fn post(&self, server: &Server, path: &str, body: &Value) -> RequestBuilder {
-        self.request(server, Method::POST, path).json(body)
-    }
-
-    /// A browser in which they are signed in.
+    /// Opens a browser in which the person is signed in.
     ///
     /// # Errors
     /// The client can't be made.
@@ -120,15 +100,10 @@ impl Person {
     }
 }
 
-/// A problem's status and code.
-///
-/// # Errors
-/// The answer is no problem.
-pub async fn code(response: Response) -> Result<(u16, String)> {
-    let status = response.status().as_u16();
-    let body: Value = response.json().await?;
-    let code = body["code"]
-        .as_str()
-        .with_context(|| format!("{status}: {body}"))?;
-    Ok((status, code.to_owned()))
+impl Deref for Person {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
 }

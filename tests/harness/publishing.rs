@@ -1,6 +1,6 @@
 //! Publishing skills in tests.
 
-use crate::{Server, agents::Agent, component_file};
+use crate::{Server, agents::Agent, client::read, component_file};
 use anyhow::{Context, Result, ensure};
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
@@ -49,11 +49,7 @@ pub async fn upload(
         .multipart(form)
         .send()
         .await?;
-    let status = response.status().as_u16();
-    Ok((
-        status,
-        serde_json::from_slice(&response.bytes().await?).unwrap_or_default(),
-    ))
+    read(response).await
 }
 
 /// Publishes a fixture and approves it as the review would.

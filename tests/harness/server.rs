@@ -2,12 +2,12 @@
 
 use crate::{
     Database, Held, application, application_options, component_file, components::build_components,
-    free_address, http, manifest, master_key, replace_variable, root, sandbox_child, spin,
-    variables,
+    free_address, http, master_key, replace_variable, root, scratch, services, spin, variables,
 };
+use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
 use anyhow::Result;
-use gather::{manifest::WORKER_ROLE, realtime::Realtime, sandbox, secrets};
+use gather::{manifest::WORKER_ROLE, realtime::Realtime, secrets};
 use host::{
     Application, ApplicationOptions, Host, Limits, MailOptions, Metrics, Options,
     jobs::{JobOptions, JobTimes, JobWorker},
@@ -35,6 +35,7 @@ pub struct Server {
     pub variables: BTreeMap<String, String>,
     host: Option<Host>,
     sandbox: Option<Sandbox>,
+    egress: Option<Egress>,
     realtime: Option<Realtime>,
     _spin: Option<spin::Spin>,
     _state: TempDir,
@@ -65,7 +66,12 @@ impl Server {
         limits: Limits,
         trusted_hosts: BTreeMap<String, SocketAddr>,
     ) -> Result<Self> {
-        Self::on(Database::create().await?, limits, trusted_hosts).await
+        let wishes = Wishes {
+            limits,
+            trusted_hosts,
+            ..Wishes::default()
+        };
+        Self::on(Database::create().await?, wishes).await
     }
 
     /// Starts the platform over a database that exists and is migrated.
@@ -73,7 +79,7 @@ impl Server {
     /// # Errors
     /// The host can't be started.
     pub async fn over(database: Database) -> Result<Self> {
-        Self::on(database, Limits::default(), BTreeMap::new()).await
+        Self::on(database, Wishes::default()).await
     }
 
     /// Starts the platform with variables that replace those of [`variables`].
@@ -81,8 +87,23 @@ impl Server {
     /// # Errors
     /// The host can't be started.
     pub async fn told(changes: &[(&str, &str)]) -> Result<Self> {
-        let database = Database::create().await?;
-        Self::on_told(database, Limits::default(), BTreeMap::new(), changes).await
+        let wishes = Wishes {
+            changes,
+            ..Wishes::default()
+        };
+        Self::on(Database::create().await?, wishes).await
+    }
+
+    /// Starts the platform with a way out for secrets that reaches these origins, though they be private.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn letting_out(origins: &[&str]) -> Result<Self> {
+        let wishes = Wishes {
+            origins,
+            ..Wishes::default()
+        };
+        Self::on(Database::create().await?, wishes).await
     }
 
     /// Starts another host of the same platform over this server's database.
@@ -111,32 +132,21 @@ impl Server {
         Self::start_with(limits).await
     }
 
-    async fn on(
-        database: Database,
-        limits: Limits,
-        trusted_hosts: BTreeMap<String, SocketAddr>,
-    ) -> Result<Self> {
-        Self::on_told(database, limits, trusted_hosts, &[]).await
-    }
-
-    async fn on_told(
-        database: Database,
-        limits: Limits,
-        trusted_hosts: BTreeMap<String, SocketAddr>,
-        changes: &[(&str, &str)],
-    ) -> Result<Self> {
+    async fn on(database: Database, wishes: Wishes<'_>) -> Result<Self> {
         tokio::task::spawn_blocking(build_components).await??;
         let listen = free_address()?;
         let url = format!("http://{listen}");
-        let sandbox = start_sandbox(&database, &url, trusted_hosts).await?;
+        let sandbox = services::sandbox(&database, &url, wishes.trusted_hosts).await?;
+        let egress = services::egress(&database, wishes.origins).await?;
         let sandbox_url = format!("http://{}", sandbox.address());
-        let mut variables = variables(&database.admin, &url, &sandbox_url)?;
-        let changes = changes.iter();
-        for (name, value) in changes {
+        let egress_url = format!("http://{}", egress.address());
+        let mut variables = variables(&database.admin, &url, &sandbox_url, &egress_url)?;
+        for (name, value) in wishes.changes {
             replace_variable(&mut variables, name, value)?;
         }
-        let mut server = Self::platform(listen, database, variables, limits).await?;
+        let mut server = Self::platform(listen, database, variables, wishes.limits).await?;
         server.sandbox = Some(sandbox);
+        server.egress = Some(egress);
         Ok(server)
     }
 
@@ -215,7 +225,7 @@ impl Server {
                  insert into public.item select n, 'item ' || n from generate_series(1, 100) n",
             )
             .await?;
-        let folder = tempfile::tempdir()?;
+        let folder = scratch()?;
         let file = folder.path().join("spin.toml");
         std::fs::write(folder.path().join("note.txt"), "mounted")?;
         let settings = settings
@@ -240,7 +250,7 @@ impl Server {
     /// # Errors
     /// The host can't be started.
     pub async fn lone(id: &str, source: &Path, limits: Limits) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let folder = scratch()?;
         let file = folder.path().join("spin.toml");
         let text = format!(
             "spin_manifest_version = 2\napplication.name = \"{id}\"\n[[trigger.http]]\nroute = \"/...\"\n\
@@ -265,7 +275,7 @@ impl Server {
         }
         tokio::task::spawn_blocking(build_components).await??;
         let database = Database::create().await?;
-        let folder = tempfile::tempdir()?;
+        let folder = scratch()?;
         let file = folder.path().join("spin.toml");
         std::fs::write(&file, probe_manifest(&database.admin, &[], ""))?;
         let variables = BTreeMap::new();
@@ -300,9 +310,10 @@ impl Server {
             variables,
             host: None,
             sandbox: None,
+            egress: None,
             realtime: None,
             _spin: Some(spin),
-            _state: tempfile::tempdir()?,
+            _state: scratch()?,
         })
     }
 
@@ -315,10 +326,10 @@ impl Server {
         key_value_url: Option<String>,
     ) -> Result<Self> {
         let realtime = (!variables.is_empty())
-            .then(|| realtime(&database, listen))
+            .then(|| services::realtime(&database, listen))
             .transpose()?;
         let native = realtime.as_ref().map(Realtime::routes).unwrap_or_default();
-        let state = tempfile::tempdir()?;
+        let state = scratch()?;
         let application = Application::new(ApplicationOptions {
             key_value_url,
             limits,
@@ -341,6 +352,7 @@ impl Server {
             variables,
             host: Some(host),
             sandbox: None,
+            egress: None,
             realtime,
             _spin: None,
             _state: state,
@@ -431,44 +443,31 @@ impl Server {
         if let Some(sandbox) = self.sandbox.take() {
             sandbox.shutdown(grace).await;
         }
+        self.stop_egress().await;
     }
+
+    /// Stops the way out for secrets, and leaves the rest.
+    pub async fn stop_egress(&mut self) {
+        if let Some(egress) = self.egress.take() {
+            egress.shutdown(Duration::ZERO).await;
+        }
+    }
+}
+
+/// How a test's platform differs from the usual one.
+#[derive(Default)]
+struct Wishes<'a> {
+    limits: Limits,
+    /// Hosts that skills may be granted.
+    trusted_hosts: BTreeMap<String, SocketAddr>,
+    /// Private origins that the way out reaches.
+    origins: &'a [&'a str],
+    /// Variables that replace those of [`variables`].
+    changes: &'a [(&'a str, &'a str)],
 }
 
 /// The number of serving threads of a test's host.
 pub const WORKERS: usize = 2;
-
-/// The gateway of a test's platform.
-fn realtime(database: &Database, listen: SocketAddr) -> Result<Realtime> {
-    let url = format!("http://{listen}");
-    Realtime::start(gather::realtime::Start {
-        database: &database.admin,
-        key: &master_key(),
-        functions_url: url.clone(),
-        public_url: url,
-        trusted_proxies: "127.0.0.1".to_owned(),
-        limits: Default::default(),
-    })
-}
-
-async fn start_sandbox(
-    database: &Database,
-    server: &str,
-    trusted_hosts: BTreeMap<String, SocketAddr>,
-) -> Result<Sandbox> {
-    sandbox::start(sandbox::Start {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        manifest: &manifest()?,
-        database: &database.admin,
-        key: &master_key(),
-        cache_dir: root().join("target/compiled-skills"),
-        child: sandbox_child()?,
-        server: server.to_owned(),
-        components: None,
-        calls: None,
-        trusted_hosts,
-    })
-    .await
-}
 
 /// A manifest with the probe, whose database is the given one.
 fn probe_manifest(database: &Url, hosts: &[&str], settings: &str) -> String {

@@ -1,6 +1,6 @@
 //! Clients of sockets, and gateways beside a server's own.
 
-use crate::{MASTER_KEY, Server, agents::Agent, free_address, master_key, root};
+use crate::{MASTER_KEY, Server, agents::Agent, free_address, master_key, root, scratch};
 use anyhow::{Context, Result, bail};
 use futures::{SinkExt, StreamExt};
 use gather::realtime::{Realtime, Start};
@@ -198,7 +198,7 @@ impl Gateway {
     /// It does not come up.
     pub async fn start(server: &Server, arguments: &[&str]) -> Result<Self> {
         let address = free_address()?;
-        let state = tempfile::tempdir()?;
+        let state = scratch()?;
         let child = Command::new(crate::command()?)
             .arg("realtime")
             .args(["--realtime-listen", &address.to_string()])

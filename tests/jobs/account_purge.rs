@@ -17,7 +17,7 @@ use std::{
 async fn worker(server: &Server, state: &std::path::Path) -> Result<JobWorker> {
     let admin = &server.database.admin;
     let key = e2e::master_key();
-    let variables = e2e::variables(admin, &server.url, "http://x")?;
+    let variables = e2e::variables(admin, &server.url, "http://x", "http://x")?;
     let application = e2e::application(&e2e::root().join("spin.toml"), state, variables).await?;
     let options = JobOptions {
         database_url: secrets::role_url(admin, &key, WORKER_ROLE)?.to_string(),

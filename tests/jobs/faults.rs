@@ -148,7 +148,7 @@ async fn a_worker_that_is_asked_to_stop_finishes_or_gives_back() -> Result<()> {
         .until_number("select count(*) from run", 2, Duration::from_secs(20))
         .await?;
     worker.signal("TERM")?;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    worker.says("stopping", Duration::from_secs(10)).await?;
     let late = errands.errand(json!(["effect"])).await?;
     let started = Instant::now();
     assert!(worker.ended(Duration::from_secs(10)).await?.success());

@@ -30,22 +30,24 @@ impl World {
         Self::with_model(None).await
     }
 
-    /// With a language model: provider and address.
+    /// With a language model of the platform: its protocol and address.
     async fn with_model(model: Option<(&str, String)>) -> Result<Self> {
-        let mut server = Server::start().await?;
-        if let Some((provider, url)) = model {
-            let origin = url.trim_end_matches("/v1").to_owned();
-            for (name, value) in [
-                ("provider", provider),
-                ("url", &url),
-                ("origin", &origin),
-                ("model", "reader-1"),
-                ("api_key", "s3cret-key"),
-            ] {
-                server
-                    .variables
-                    .insert(format!("llm_{name}"), value.to_owned());
-            }
+        let server = match &model {
+            Some((_, url)) => Server::letting_out(&[url.trim_end_matches("/v1")]).await?,
+            None => Server::start().await?,
+        };
+        if let Some((protocol, url)) = model {
+            let mut database = server.database.connect().await?;
+            sqlx::query("select llm.put_platform_provider('llm', $1, $2, null)")
+                .bind(protocol)
+                .bind(url)
+                .execute(&mut database)
+                .await?;
+            let aliases = json!({"default": {"provider": "llm", "model": "reader-1"}});
+            sqlx::query("select llm.keep_platform_providers(array['llm'], $1)")
+                .bind(aliases)
+                .execute(&mut database)
+                .await?;
         }
         let worker = server.worker(quick()).await?;
         let ada = Agent::sign_in(&server, "ada", 1).await?;
@@ -261,9 +263,10 @@ async fn model(anthropic: bool, opinion: Value) -> Result<(String, Arc<Mutex<Vec
                 kept.len() == 1
             };
             let answer = if anthropic {
-                json!({"content": [{"type": "tool_use", "name": "review", "input": opinion}]})
+                json!({"id": "m", "model": "reader-1", "stop_reason": "tool_use", "content": [
+                    {"type": "tool_use", "id": "a", "name": "review", "input": opinion}]})
             } else {
-                json!({"choices": [{"message": {"content": opinion.to_string()}}]})
+                json!({"choices": [{"message": {"content": opinion.to_string()}, "finish_reason": "stop"}]})
             };
             let (status, body) = if is_first {
                 ("429 Too Many Requests", "{}".to_owned())
@@ -295,8 +298,7 @@ async fn a_language_model_reads_and_can_only_make_it_stricter() -> Result<()> {
         let asked = asked.lock().expect("not poisoned");
         assert_eq!(asked.len(), 2, "busy at first, asked once more");
         assert!(
-            asked[1].contains("authorization: Bearer s3cret-key")
-                && asked[1].contains("json_schema"),
+            asked[1].contains("\"tool_choice\"") && asked[1].contains("reader-1"),
             "{}",
             asked[1]
         );
@@ -472,7 +474,7 @@ async fn what_a_model_doubts_a_person_decides() -> Result<()> {
         (&version["status"], &version["held"], codes(&version)),
         (&json!("in_review"), &json!(true), vec!["language-model"])
     );
-    assert!(asked.lock().expect("not poisoned")[1].contains("x-api-key: s3cret-key"));
+    assert!(asked.lock().expect("not poisoned")[1].contains("\"input_schema\""));
     Ok(())
 }
 

@@ -244,7 +244,8 @@ async fn an_address_that_nobody_has_proved_gets_only_so_much_mail() -> Result<()
         }
         let leaving = json!({"name": name, "password": PASSWORD});
         let left = stranger
-            .post(&server, "/api/accounts/me/delete", &leaving)
+            .request(&server, "POST", "/api/accounts/me/delete")
+            .json(&leaving)
             .send()
             .await?;
         anyhow::ensure!(left.status().is_success(), "{}", left.text().await?);

@@ -10,7 +10,6 @@ use e2e::{
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::Connection;
-use std::time::Duration;
 
 /// A server where ada has a skill that counts in its store.
 async fn counting() -> Result<(Server, Agent, Agent)> {
@@ -50,7 +49,7 @@ async fn a_sandbox_without_a_free_connection_is_busy_and_blames_nobody() -> Resu
     let holding = count(&ada, 8);
     let adder = manifest("adder", "1.0.0");
     let others = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        server.database.until_waiting(8).await?;
         let component = "/api/skills/probe/versions/1.0.0/component";
         let asked = tokio::join!(
             count(&bob, 4),

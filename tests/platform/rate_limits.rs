@@ -1,7 +1,7 @@
 //! Limits on requests: exact where it matters, the same from every host, told in headers.
 
 use anyhow::{Context, Result};
-use e2e::{Server, agents::Agent, people::code};
+use e2e::{Server, agents::Agent, client::code};
 use futures::future::join_all;
 use reqwest::Response;
 use serde_json::{Value, json};

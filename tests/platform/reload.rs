@@ -127,7 +127,7 @@ async fn a_build_that_cannot_be_loaded_leaves_the_old_one_serving() -> Result<()
         refused.expect_err("it was loaded")
     };
     fs::write(&file, "half of a fi")?;
-    assert!(refused("function").contains("is no component"));
+    assert!(refused("function").contains("is not a component"));
     assert_eq!(told(&server).await?, 200);
     // Queued work answers no requests.
     replace(&file, "errand")?;

@@ -46,18 +46,42 @@ fn arrows_point_one_way() -> Result<()> {
     let ours: Vec<_> = packages.keys().cloned().collect();
     for (name, (path, dependencies)) in &packages {
         let allowed: &[&str] = match name.as_str() {
-            "gather" => &["host", "realtime", "sandbox", "skill", "workspace-hack"],
+            "gather" => &[
+                "egress",
+                "host",
+                "outgoing",
+                "realtime",
+                "sandbox",
+                "skill",
+                "vault-seal",
+                "workspace-hack",
+            ],
+            "egress" => &["outgoing", "service-token", "vault-seal"],
             "realtime" => &["client-address", "position"],
             "host" => &["outgoing", "wasm"],
-            "guest" => &["client-address", "strict-json"],
+            "guest" => &["client-address", "service-token", "strict-json"],
             "outgoing" => &["public-address"],
             "skill" => &["strict-json"],
             "principal" => &["guest"],
-            "identity" | "people" | "accounts" => {
-                &["guest", "markdown", "principal", "strict-json"]
-            }
-            "sandbox" => &["outgoing", "skill", "strict-json", "wasm"],
-            "e2e" => &["gather", "host", "sandbox", "skill"],
+            "identity" => &[
+                "guest",
+                "markdown",
+                "principal",
+                "service-token",
+                "strict-json",
+            ],
+            "people" | "accounts" => &["guest", "markdown", "principal", "strict-json"],
+            "vault" => &["guest", "vault-seal"],
+            "sandbox" => &["outgoing", "service-token", "skill", "strict-json", "wasm"],
+            "e2e" => &[
+                "egress",
+                "gather",
+                "host",
+                "outgoing",
+                "sandbox",
+                "service-token",
+                "skill",
+            ],
             _ if ["/functions/", "/components/", "/fixtures/"]
                 .iter()
                 .any(|f| path.contains(f)) =>

@@ -1,7 +1,7 @@
 //! Whose address limits and the audit trail see: the host's word alone, and that of the platform's own functions.
 
 use anyhow::Result;
-use e2e::{Server, agents::Agent};
+use e2e::{Server, agents::Agent, sockets::Client};
 use serde_json::json;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,6 +35,36 @@ async fn a_function_that_asks_another_says_who_visits() -> Result<()> {
     }
     let seen = refused_from(&server).await?;
     assert_eq!(seen, ["203.0.113.7", "2001:db8:1:2::/64"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_gateway_says_who_visits() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let ada = ada.with_scope(&server.database, "profile:read").await?;
+    let (gateway, alone) = server.gateway(&server.database.admin, |_| {}).await?;
+    let bearer = format!("Bearer {}", ada.token);
+    let channel = uuid::Uuid::now_v7();
+    // The gateway within the host, and one of its own; signed in by header, and by a frame.
+    for (url, address) in [(&server.url, "203.0.113.7"), (&alone, "2001:db8:1:2:3::9")] {
+        let by_header = [("authorization", &*bearer), ("x-forwarded-for", address)];
+        let mut first = Client::connect(url, "/ws", &by_header).await?;
+        let mut second = Client::connect(url, "/ws", &by_header[1..]).await?;
+        let token = json!({ "type": "authenticate", "token": ada.token });
+        second.send(&token).await?;
+        for client in [&mut first, &mut second] {
+            client.until("authenticated").await?;
+            let post = json!({ "type": "post", "channel": channel, "body": "refused" });
+            client.send(&post).await?;
+            let refused = client.until("error").await?;
+            assert_eq!(refused.last().expect("a frame")["code"], "forbidden");
+        }
+    }
+    let seen = refused_from(&server).await?;
+    let (first, second) = ("203.0.113.7", "2001:db8:1:2::/64");
+    assert_eq!(seen, [first, first, second, second]);
+    gateway.stop().await;
     Ok(())
 }
 

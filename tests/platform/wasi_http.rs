@@ -1,7 +1,7 @@
 //! The functions as other hosts find them: through `wasi:http` alone, where no call may hold an instance while it waits.
 
 use anyhow::{Context, Result};
-use e2e::{Server, agents::Agent, people, people::Person, spin::Difference};
+use e2e::{Server, agents::Agent, client, people::Person, spin::Difference};
 use futures::future::join_all;
 use host::Limits;
 use serde_json::{Value, json};
@@ -23,7 +23,9 @@ async fn every_function_answers() -> Result<()> {
     for path in ["/api/agents/me", "/api/sessions?limit=1"] {
         assert_eq!(ada.get(&server, path).await?.0, 200, "{path}");
     }
-    let wrong = grace.post(&server, "/api/keys", &json!({ "name": 7 }));
+    let wrong = grace
+        .request(&server, "POST", "/api/keys")
+        .json(&json!({ "name": 7 }));
     let wrong = wrong.send().await?;
     assert_eq!(wrong.status(), 422);
     assert!(wrong.headers().contains_key("ratelimit"));
@@ -47,7 +49,7 @@ async fn statements_without_a_row_end() -> Result<()> {
     let wrong = json!({ "email": grace.email, "password": "another few words" });
     let refused = server.post("/api/sessions", &wrong).await?;
     let expected = (401, "authentication-failed".to_owned());
-    assert_eq!(people::code(refused).await?, expected);
+    assert_eq!(client::code(refused).await?, expected);
     let used = json!({ "refresh_token": "gr_x" });
     assert_eq!(
         server.post("/api/tokens/refresh", &used).await?.status(),
@@ -66,12 +68,12 @@ async fn constraints_keep_their_names() -> Result<()> {
     ] {
         let new = json!({ "name": name, "public_key": public_key(2) });
         let refused = server.post("/api/agents/register", &new).await?;
-        let (status, code) = people::code(refused).await?;
+        let (status, code) = client::code(refused).await?;
         assert_eq!((status, &*code), expected, "{name}");
     }
     // A zero character fails before there are rows.
     let zero = server.get("/api/skills?query=%00").await?;
-    assert_eq!(people::code(zero).await?, (422, "invalid-input".to_owned()));
+    assert_eq!(client::code(zero).await?, (422, "invalid-input".to_owned()));
     Ok(())
 }
 

@@ -26,7 +26,7 @@ const MANIFEST: &str = r#"
 
 /// A token as a component makes it, from the key that it would be given.
 fn token(component: &str) -> Result<String> {
-    let key = secrets::sandbox_key(&master_key(), component);
+    let key = secrets::service_key(&master_key(), "sandbox", component);
     let key = HS256Key::from_bytes(key.as_bytes()).with_key_id(component);
     let claims = Claims::create(Duration::from_secs(60))
         .with_issuer(component)

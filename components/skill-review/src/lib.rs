@@ -86,7 +86,7 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Decision, Failure> {
     // A version that is rejected anyway is not read by a model, and an unfinished review has nothing to read.
     if !is_last && rules::verdict(&findings) != Verdict::Reject {
         job.progress(80, "reading");
-        evidence.reading = reading::read(&subject, &evidence).await;
+        evidence.reading = reading::read(&subject, &evidence, job.id).await;
         findings = rules::findings(&subject, &evidence);
     }
     job.progress(95, "deciding");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::evidence::{Evidence, Subject};
-use crate::llm::Model;
+use crate::llm;
 use crate::suspicion::is_hidden;
 
 /// The number of characters of each part that the model sees.
@@ -18,7 +18,7 @@ const MAX_LINE: usize = 400;
 /// The result of a reading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reading {
-    pub provider: &'static str,
+    pub provider: String,
     pub model: String,
     /// The model's verdict; `None` if its answer could not be used.
     pub verdict: Option<Opinion>,
@@ -88,16 +88,17 @@ impl Reading {
     }
 }
 
-/// Asks the configured model; `None` if none is configured.
-pub async fn read(subject: &Subject, evidence: &Evidence) -> Option<Reading> {
-    let model = Model::configured().await?;
+/// Asks the platform's model on behalf of the publisher; `None` if the platform has none.
+pub async fn read(subject: &Subject, evidence: &Evidence, job: Uuid) -> Option<Reading> {
     let fence = Uuid::new_v4().simple().to_string();
     let question = question(subject, evidence, &fence);
-    let answer = model.ask(SYSTEM, &question, &schema()).await;
-    let answer = answer.map_err(|error| error.to_string()).and_then(judge);
+    let asked = llm::ask(subject.published_by, job, SYSTEM, &question, &schema()).await?;
+    let (provider, model) = asked.model;
+    let answer = asked.object.map_err(|error| error.to_string());
+    let answer = answer.and_then(judge);
     let mut reading = Reading {
-        provider: model.provider(),
-        model: model.name.clone(),
+        provider,
+        model,
         verdict: None,
         reasons: Vec::new(),
         risks: Vec::new(),
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn a_model_can_doubt_and_not_approve() {
         let reading = |verdict| Reading {
-            provider: "openai",
+            provider: "openai".into(),
             model: "m".into(),
             verdict: Some(verdict),
             reasons: vec!["It asks for secrets.".into()],

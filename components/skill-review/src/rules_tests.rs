@@ -275,7 +275,7 @@ proptest! {
         let mut evidence = evidence(|r| (r.trapped, r.denied) = (trapped, denied));
         let without = findings(&plain(), &evidence);
         evidence.reading = Some(Reading {
-            provider: "openai",
+            provider: "openai".into(),
             model: "m".into(),
             verdict: [None, Some(Opinion::Approve), Some(Opinion::Hold), Some(Opinion::Reject)][opinion],
             reasons: vec![reason],

@@ -11,24 +11,24 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use webhook::Secret;
 
-/// How long a receiver may take, from the connection to the head of its answer's body.
+/// The time that a receiver has, from the connection to the beginning of its answer's body.
 const LIMIT: Duration = Duration::from_secs(10);
 /// So much of an answer is read.
 const MAX_ANSWER_BYTES: usize = 1000;
 const AGENT: &str = concat!("gather-webhooks/", env!("CARGO_PKG_VERSION"));
 
-/// How it went.
+/// The outcome of an attempt.
 #[derive(Debug, Default)]
 pub struct Attempt {
-    /// None: there was no answer.
+    /// The status of the answer; `None` if there was no answer.
     pub status: Option<u16>,
     /// The head of the answer.
     pub answer: Option<String>,
-    /// Why there was no answer.
+    /// The reason why there was no answer.
     pub error: Option<String>,
-    /// How long it took.
+    /// The time that the attempt took.
     pub duration_ms: i32,
-    /// When the receiver wants to be asked again.
+    /// The time to wait before another attempt, if the receiver named one.
     pub retry_after_ms: Option<i64>,
 }
 
@@ -44,7 +44,7 @@ pub async fn make(url: &str, id: &str, secrets: &[Secret], body: String) -> Atte
                 Either::Right(_) => failed("It did not answer within 10 s."),
             }
         }
-        Err(_) => failed("Its address is none."),
+        Err(_) => failed("Its address is not valid."),
     };
     let took = (OffsetDateTime::now_utc() - begin).whole_milliseconds();
     attempt.duration_ms = i32::try_from(took).unwrap_or(i32::MAX);

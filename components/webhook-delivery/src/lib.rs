@@ -12,18 +12,18 @@ use serde_json::Value;
 use uuid::Uuid;
 use webhook::Secret;
 
-/// What an attempt is made of.
+/// The content of an attempt.
 #[derive(Debug, Deserialize)]
 struct Outgoing {
     delivery: Uuid,
     webhook: Uuid,
     url: String,
-    /// Of the secrets that count, the present one first.
+    /// The versions of the valid secrets, the present one first.
     versions: Vec<u32>,
     body: String,
 }
 
-/// What is to be done.
+/// The order of a job.
 #[derive(Debug, Deserialize)]
 struct Task {
     send: Option<Outgoing>,
@@ -40,7 +40,7 @@ struct Ended {
     retry_ms: Option<u64>,
 }
 
-/// What became of it.
+/// The result of a job.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Summary {
     /// The answer's status; none where nothing was sent, or nothing came back.

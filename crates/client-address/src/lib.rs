@@ -1,11 +1,14 @@
-//! By which address a client is counted: that of its connection or, behind trusted proxies, the one that they tell.
+//! The address by which a client is counted: that of its connection or, behind trusted proxies, the one that they name.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::HeaderMap;
 use ipnet::IpNet;
 
-/// Networks, or single addresses, with commas. What is none is left out: the command refuses it.
+pub mod visitor;
+
+/// Parses networks and single addresses with commas between them. Malformed ones are skipped, since the command refuses
+/// them.
 #[must_use]
 pub fn networks(list: &str) -> Vec<IpNet> {
     let entries = list.split(',').map(str::trim);
@@ -16,8 +19,8 @@ pub fn networks(list: &str) -> Vec<IpNet> {
     entries.filter_map(network).collect()
 }
 
-/// The client's own address: that of the connection or, where a trusted proxy is there, the last one in
-/// `X-Forwarded-For` that is no trusted proxy's.
+/// The client's own address: that of the connection or, behind a trusted proxy, the last one in
+/// `X-Forwarded-For` that is not a trusted proxy's.
 #[must_use]
 pub fn client(connected: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
     let is_proxy = |ip: &IpAddr| proxies.iter().any(|network| network.contains(ip));
@@ -49,7 +52,7 @@ pub fn parse(text: &str) -> Option<IpAddr> {
     with_port.or_else(plain).map(|ip| ip.to_canonical())
 }
 
-/// What is counted: of IPv6 the first 64 bits, which is what one customer is given.
+/// The address that is counted: for IPv6 the first 64 bits, the size of one customer's network.
 #[must_use]
 pub fn counted(ip: IpAddr) -> String {
     match ip {

@@ -1,4 +1,4 @@
-//! `gather admin`: how a platform gets its first admin, by those who hold its database.
+//! `gather admin`: makes the first admin of a platform, with access to its database.
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
@@ -15,7 +15,7 @@ use crate::{
     secrets::{MasterKey, link_token},
 };
 
-/// What can be done about admins.
+/// The commands of admins.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Print a one-time link that makes whoever opens it an admin; or make an existing account one
@@ -25,7 +25,7 @@ pub enum Command {
     Create(Box<Create>),
 }
 
-/// Who becomes an admin, and how that is told.
+/// The arguments for making an admin.
 #[derive(Args, Debug)]
 pub struct Create {
     /// An agent or person that exists, by name or id, instead of a link
@@ -45,9 +45,9 @@ pub struct Create {
 
 /// A link that makes an admin.
 pub struct Link {
-    /// What to open.
+    /// The URL to open.
     pub url: String,
-    /// Until when, RFC 3339.
+    /// The time at which the link expires, in RFC 3339.
     pub expires_at: String,
 }
 
@@ -99,7 +99,7 @@ pub async fn run(command: Command) -> Result<()> {
     Ok(())
 }
 
-/// A link, if nobody is an admin yet.
+/// Makes a link, if nobody is an admin yet.
 pub async fn first_link(database: &Url, key: &MasterKey, public_url: &str) -> Result<Option<Link>> {
     let mut connection = migrate::connect(database).await?;
     let has_admin: bool = sqlx::query_scalar("select identity.has_admin()")
@@ -129,7 +129,7 @@ async fn create_link(database: &Url, key: &MasterKey, public_url: &str) -> Resul
     })
 }
 
-/// The account's name; none if there is no such account.
+/// Makes the account an admin, and returns its name; `None` if it does not exist.
 async fn promote(database: &Url, account: &str) -> Result<Option<String>> {
     let mut connection = migrate::connect(database).await?;
     let name = sqlx::query_scalar("select identity.make_admin($1)")

@@ -22,7 +22,7 @@ use crate::{
 
 const MIGRATED: &str = "the audit trail could not be read; is the database migrated?";
 
-/// What can be done with the audit trail.
+/// The commands of the audit trail.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Look for entries that were changed, added or removed
@@ -38,7 +38,7 @@ pub enum Command {
     Export(Box<Export>),
 }
 
-/// Which trail.
+/// The choice of the audit trail.
 #[derive(Args, Debug)]
 struct Trail {
     #[command(flatten)]
@@ -48,7 +48,7 @@ struct Trail {
     database: DatabaseSettings,
 }
 
-/// How to verify.
+/// The arguments of a verification.
 #[derive(Args, Debug)]
 pub struct Verify {
     /// Answer in JSON
@@ -63,7 +63,7 @@ pub struct Verify {
     trail: Trail,
 }
 
-/// What to export.
+/// The arguments of an export.
 #[derive(Args, Debug)]
 pub struct Export {
     /// From this time on
@@ -78,16 +78,16 @@ pub struct Export {
     trail: Trail,
 }
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Debug, Serialize, Deserialize)]
 struct Report {
-    /// Entries that were looked at.
+    /// The number of entries that were checked.
     entries: i64,
     problems: Vec<Problem>,
     heads: Vec<Head>,
 }
 
-/// A place that is not as it was written.
+/// An entry that is not as it was written.
 #[derive(Debug, Serialize, Deserialize, FromRow)]
 struct Problem {
     chain: i64,
@@ -100,11 +100,11 @@ struct Problem {
 struct Head {
     chain: i64,
     length: i64,
-    /// Hexadecimal.
+    /// The hash of the chain's last entry, in hexadecimal.
     hash: String,
 }
 
-/// Runs the command; `false`: the trail is broken, and it was said where.
+/// Runs the command. Returns `false` if the trail is broken, after printing where.
 pub async fn run(command: Command) -> Result<bool> {
     match command {
         Command::Verify(options) => {
@@ -140,13 +140,13 @@ fn read(path: &Path) -> Result<Report> {
         fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| {
         format!(
-            "{} is no answer of `gather audit verify --json`",
+            "{} is not an answer of `gather audit verify --json`",
             path.display()
         )
     })
 }
 
-/// All of it in one snapshot: entries are added meanwhile.
+/// Verifies the whole trail in one snapshot, since entries may be added meanwhile.
 async fn verify(database: &Url, expected: Option<&Report>) -> Result<Report> {
     let mut connection = migrate::connect(database).await?;
     connection
@@ -180,8 +180,8 @@ async fn verify(database: &Url, expected: Option<&Report>) -> Result<Report> {
     })
 }
 
-/// Whether an entry that was the last of its chain is still there: a tail that was cut off, with its chain's length set
-/// to match, shows in nothing else.
+/// Checks that the former last entry of a chain still exists, since a tail that was cut off, with the chain's length
+/// set to match, shows nowhere else.
 async fn compare(connection: &mut PgConnection, head: &Head) -> Result<Option<Problem>> {
     if head.length == 0 {
         return Ok(None);
@@ -229,7 +229,7 @@ fn describe(report: &Report) -> String {
     text
 }
 
-/// A line for each entry, as it comes from the database: there may be more than fit in memory.
+/// Prints a line for each entry as it comes from the database, since there may be more than fit in memory.
 async fn export(database: &Url, since: Option<&str>, until: Option<&str>) -> Result<()> {
     let mut connection = migrate::connect(database).await?;
     let mut entries = sqlx::query_scalar::<_, String>(
@@ -251,7 +251,7 @@ async fn export(database: &Url, since: Option<&str>, until: Option<&str>) -> Res
     out.flush().or_else(ended)
 }
 
-/// Whoever reads may have had enough (`gather audit export | head`).
+/// Whether the reader has closed the output, as in `gather audit export | head`.
 fn ended(error: io::Error) -> Result<()> {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Ok(()),

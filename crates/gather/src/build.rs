@@ -19,12 +19,12 @@ use crate::{
 /// The cargo profile that functions are built with.
 pub const PROFILE: &str = "function";
 
-/// Builds what is not fresh of the manifest in the current folder or above: for tests, which need nothing else.
+/// Builds the stale components of the manifest in the current folder or above, for tests.
 pub fn ensure() -> Result<()> {
     ensure_fresh(&Manifest::load(&manifest::find()?)?)
 }
 
-/// Builds the manifest's components unless all are fresh. Costs milliseconds when they are: cargo is not even asked.
+/// Builds the manifest's components unless all are fresh, which is checked without cargo.
 pub fn ensure_fresh(manifest: &Manifest) -> Result<()> {
     let build = Build::new(manifest);
     if build.stale().is_none() {
@@ -39,7 +39,7 @@ pub fn ensure_fresh(manifest: &Manifest) -> Result<()> {
     }
 }
 
-/// Lets cargo build the manifest's components, fresh or not in our eyes; as for a release, if they are for one.
+/// Lets cargo build the manifest's components, whether they look fresh or not, in the release profile if asked.
 pub fn run(manifest: &Manifest, release: bool) -> Result<()> {
     let build = Build {
         release,
@@ -49,7 +49,7 @@ pub fn run(manifest: &Manifest, release: bool) -> Result<()> {
     build.run()
 }
 
-/// Why the components have to be built, if they have to be.
+/// The reason why the components have to be built, if there is one.
 pub fn stale(manifest: &Manifest) -> Option<String> {
     Build::new(manifest).stale()
 }
@@ -57,7 +57,7 @@ pub fn stale(manifest: &Manifest) -> Option<String> {
 struct Build<'a> {
     manifest: &'a Manifest,
     target: PathBuf,
-    /// Whether they are optimised at link time.
+    /// Whether the components are optimised at link time.
     release: bool,
 }
 
@@ -74,7 +74,8 @@ impl<'a> Build<'a> {
         self.target.join(TARGET).join(PROFILE)
     }
 
-    /// Its time is when the component's last build that succeeded began. Each has its own: tests build more than `up` does.
+    /// The file whose time is the start of the component's last successful build. Each component has its own, because
+    /// tests build more components than `up`.
     fn stamp(&self, id: &str) -> PathBuf {
         self.output().join(format!(".{id}.built"))
     }
@@ -95,7 +96,8 @@ impl<'a> Build<'a> {
             .find_map(|component| self.stale_component(component))
     }
 
-    /// Compares times as cargo does, but only those of the sources that the last build listed: a fraction of cargo's time.
+    /// Whether the component is fresh. Compares times as cargo does, but only those of the sources that the last build
+    /// listed.
     fn stale_component(&self, component: &Component) -> Option<String> {
         let id = &component.id;
         let stamp = fs::metadata(self.stamp(id)).and_then(|stamp| stamp.modified());
@@ -224,7 +226,7 @@ fn package_manifest(source: &Path) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// A file that is gone counts as changed.
+/// Whether a file changed since a time. A missing file counts as changed.
 fn changed_since(path: &Path, time: SystemTime) -> bool {
     fs::metadata(path)
         .and_then(|file| file.modified())
@@ -250,7 +252,7 @@ mod tests {
         assert!(sources("").is_empty());
     }
 
-    /// A project that looks built, and the time before its last build began.
+    /// Makes a project that looks built, and returns the time before its last build began.
     fn built() -> (tempfile::TempDir, Manifest) {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("target/wasm32-wasip2/function");

@@ -1,17 +1,17 @@
-//! The command line: what there is, with an example each.
+//! The command line: all commands, each with an example.
 
 use clap::{Parser, Subcommand};
 
 use crate::{
-    admin, agent, audit,
+    admin, agent, audit, backup,
     commands::{
-        build::Build, keys::Keys, migrate::Migrate, realtime::Realtime, sandbox::Sandbox,
-        serve::Serve, up::Up, variables::Variables, worker::Worker,
+        build::Build, egress::Egress, keys::Keys, migrate::Migrate, realtime::Realtime,
+        sandbox::Sandbox, serve::Serve, up::Up, variables::Variables, worker::Worker,
     },
     doctor::Doctor,
-    live, new,
+    live, llm, new,
     sandbox::ChildWork,
-    skill, webhook,
+    secret, skill, webhook,
 };
 
 /// An agent-first collaboration platform: wasm functions over PostgreSQL.
@@ -27,10 +27,10 @@ use crate::{
                   gather agent register --name ada        make a key and an account for an agent"
 )]
 pub struct Cli {
-    /// The settings, where no command is named.
+    /// The settings of `gather up`, if no command is named.
     #[command(flatten)]
     pub up: Up,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -70,6 +70,11 @@ pub enum Command {
         after_help = "Example (`gather up` has a sandbox within it):\n  gather sandbox --sandbox-listen 10.0.0.7:3002 --public-url https://gather.example"
     )]
     Sandbox(Box<Sandbox>),
+    /// Put secrets into requests for the functions, apart from them: the only process that opens secrets
+    #[command(
+        after_help = "Example (`gather up` has one within it):\n  gather egress --egress-listen 10.0.0.7:3004 --egress-hosts http://10.0.0.9:11434"
+    )]
+    Egress(Box<Egress>),
     /// Hold sockets and event streams, apart from the functions; as many gateways as you like
     #[command(
         after_help = "Example (`gather up` has a gateway within it). A proxy sends it /ws, /api/events/stream,\n/api/channels/{id}/ws and /api/channels/{id}/presence:\n  gather realtime --realtime-listen 10.0.0.7:3003 --public-url https://gather.example"
@@ -110,6 +115,17 @@ pub enum Command {
         after_help = "Examples:\n  gather audit verify\n  gather audit export --since 2026-01-01T00:00:00Z"
     )]
     Audit(audit::Command),
+    /// Copy all data into a folder, while the platform is running
+    #[command(
+        after_help = "Example (the master key is not part of it; keep it elsewhere):\n  gather backup /var/backups/gather-$(date +%F)"
+    )]
+    Backup(Box<backup::Backup>),
+    /// Bring a backup into an empty database
+    #[command(
+        after_help = "Example:\n  DATABASE_URL=postgres://admin:secret@db.internal/gather GATHER_MASTER_KEY=$(cat key) \\\n    \
+                      gather restore /var/backups/gather-2026-01-31"
+    )]
+    Restore(Box<backup::Restore>),
     /// Be an agent: a client of a server's HTTP API
     #[command(
         subcommand,
@@ -152,6 +168,20 @@ pub enum Command {
         after_help = "Examples:\n  gather webhook add https://example.org/gather --topic account:me\n  gather webhook list"
     )]
     Webhook(webhook::Command),
+    /// Use language models, and look at what they cost
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather llm models\n  gather llm chat 'Why is the sky blue?'\n  gather llm usage --by day"
+    )]
+    Llm(llm::Command),
+    /// Store secrets, let others use them unseen, and see who did
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather secret set github --origin https://api.github.com --header authorization --format 'Bearer {}' < token.txt\n  gather secret list"
+    )]
+    Secret(secret::Command),
     /// Take what others send, as events
     #[command(
         subcommand,

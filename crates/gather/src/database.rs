@@ -1,4 +1,4 @@
-//! The database of this run: the one that was given, or the private cluster.
+//! The database of this run: the configured one, or the private cluster.
 
 use std::{path::Path, time::Duration};
 
@@ -11,10 +11,10 @@ use crate::{
     progress::Step,
 };
 
-/// How long a given server may take to come up, when everything is started at the same time.
+/// The time that a configured server has to come up, when everything is started at the same time.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// Finds at once what else each request would find: that functions can't connect as the address says.
+/// Checks that functions can connect by the address, so that the start fails rather than each request.
 pub async fn check_for_functions(url: &Url) -> Result<()> {
     host::check_database(url.as_str()).await.context(
         "DATABASE_URL does not do for functions: they verify a server's certificate with the public authorities. For a \
@@ -25,14 +25,14 @@ pub async fn check_for_functions(url: &Url) -> Result<()> {
 
 /// A database that is running.
 pub struct Database {
-    /// Its address, as administrator.
+    /// The address of the database, as its administrator.
     pub url: Url,
     cluster: Option<Cluster>,
 }
 
 impl Database {
-    /// Brings the PostgreSQL that the private cluster needs, if the machine has none. Before everything that takes signals,
-    /// so that Ctrl-C ends a slow download.
+    /// Fetches the PostgreSQL that the private cluster needs, if the machine has none. Comes before everything that
+    /// takes signals, so that Ctrl-C ends a slow download.
     pub fn prepare(settings: &DatabaseSettings, state: &Path) -> Result<()> {
         match settings.url()? {
             Some(_) => Ok(()),
@@ -40,7 +40,7 @@ impl Database {
         }
     }
 
-    /// The given database, or the private cluster, which is started if it is not running.
+    /// Opens the configured database, or the private cluster, which is started if it is not running.
     pub fn open(settings: &DatabaseSettings, state: &Path) -> Result<Self> {
         if let Some(url) = settings.url()? {
             return Ok(Self { url, cluster: None });
@@ -64,7 +64,7 @@ impl Database {
         })
     }
 
-    /// Does something with the database, which is stopped again if it was started for it.
+    /// Runs some work with the database, which is stopped afterwards if it was started for it.
     pub async fn during<T>(
         settings: &DatabaseSettings,
         state: &Path,
@@ -76,7 +76,7 @@ impl Database {
         outcome
     }
 
-    /// The database where it is running already; nothing is started.
+    /// Finds the database if it is already running, and starts nothing.
     pub fn find(settings: &DatabaseSettings, state: &Path) -> Result<Url> {
         match settings.url()? {
             Some(url) => Ok(url),
@@ -85,7 +85,7 @@ impl Database {
         }
     }
 
-    /// Waits for a given server that is just being started.
+    /// Waits for a configured server that is just being started.
     pub async fn wait(&self) -> Result<()> {
         if self.cluster.is_some() {
             return Ok(());
@@ -101,7 +101,7 @@ impl Database {
         waited.with_context(|| format!("the database at {place} does not answer; check DATABASE_URL and that the server runs"))
     }
 
-    /// Asks the private cluster to stop, and does not wait.
+    /// Asks the private cluster to stop, without waiting.
     pub fn request_stop(&self) {
         if let Some(cluster) = &self.cluster {
             cluster.request_stop();

@@ -1,4 +1,4 @@
-//! One platform as this process runs it: its manifest, its state folder, its key and its database.
+//! A platform as this process runs it: its manifest, state folder, key and database.
 
 use std::{
     collections::BTreeMap,
@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
 use anyhow::{Context, Result};
 use clap::Args;
@@ -14,11 +15,13 @@ use host::{Application, ApplicationOptions, Limits, jobs::JobWorker};
 use url::Url;
 
 use crate::{
+    announcement,
     config::{
-        ComponentSettings, DatabaseSettings, FunctionSettings, JobSettings, Key, Project,
-        RealtimeLimits, SandboxSettings, TrustedProxies, WebhookSettings,
+        ComponentSettings, DatabaseSettings, EgressSettings, FunctionSettings, JobSettings, Key,
+        Project, RealtimeLimits, SandboxSettings, TrustedProxies, WebhookSettings,
     },
     database::{Database, check_for_functions},
+    egress,
     manifest::Manifest,
     migrate, postgres,
     realtime::{self, Realtime},
@@ -27,7 +30,7 @@ use crate::{
     serve,
 };
 
-/// Which deployment.
+/// The choice of the deployment.
 #[derive(Args, Debug, Clone)]
 pub struct DeploymentSettings {
     #[command(flatten)]
@@ -40,18 +43,18 @@ pub struct DeploymentSettings {
     pub(crate) database: DatabaseSettings,
 }
 
-/// What everything that a process runs is made from. The manifest is read once, and the key too.
+/// The basis of everything that a process runs. The manifest and the key are read once.
 pub struct Deployment {
     /// The manifest.
     pub manifest: Arc<Manifest>,
     /// The state folder.
     pub state: PathBuf,
-    /// What the secrets are derived from.
+    /// The key that the secrets are derived from.
     pub key: MasterKey,
     database: DatabaseSettings,
 }
 
-/// The given master key, or the one in the state folder, made there if need be.
+/// Loads the configured master key, or the one in the state folder, which is made there if need be.
 pub fn master_key(settings: &Key, state: &Path) -> Result<MasterKey> {
     match &settings.master_key {
         Some(key) => MasterKey::parse(key).context("GATHER_MASTER_KEY"),
@@ -59,6 +62,20 @@ pub fn master_key(settings: &Key, state: &Path) -> Result<MasterKey> {
             postgres::create_state_folder(state)?;
             MasterKey::load_or_create(state)
         }
+    }
+}
+
+/// The given master key, or the one in the state folder, which has to be there.
+pub fn existing_key(settings: &Key, state: &Path) -> Result<MasterKey> {
+    match &settings.master_key {
+        Some(key) => MasterKey::parse(key).context("GATHER_MASTER_KEY"),
+        None => MasterKey::load(state)?.with_context(|| {
+            format!(
+                "there is no master key in {}; put the platform's file {} there, or set GATHER_MASTER_KEY",
+                state.display(),
+                secrets::FILE_NAME
+            )
+        }),
     }
 }
 
@@ -91,14 +108,15 @@ impl Deployment {
         Database::find(&self.database, &self.state)
     }
 
-    /// The database that is there, with the schema of this command. One that does not answer may come back.
+    /// Finds the running database, and checks that it has the schema of this command. One that does not answer may come
+    /// back.
     pub async fn migrated_database(&self) -> Result<Url> {
         let database = self.find_database()?;
         unless_away(migrate::check(&database).await)?;
         Ok(database)
     }
 
-    /// The database that is there, if functions can work with it as it is. One that does not answer may come back.
+    /// Finds the running database, if functions can work with it as it is. One that does not answer may come back.
     pub async fn database_for_functions(&self) -> Result<Url> {
         let database = self.find_database()?;
         check_schema(&database).await?;
@@ -117,10 +135,13 @@ impl Deployment {
         database: &Url,
         public_url: &str,
         sandbox_url: &str,
+        egress_url: &str,
     ) -> Result<BTreeMap<String, String>> {
         let platform = Platform {
             public_url,
             sandbox_url,
+            egress_url,
+            internal_url: settings.internal_url.as_deref().unwrap_or(public_url),
             cors_origins: &settings.cors_origins,
             trusted_proxies: &settings.proxies.trusted_proxies,
             rate_limits: &settings.rate_limits,
@@ -131,12 +152,17 @@ impl Deployment {
         Ok(variables)
     }
 
-    /// Where the functions reach the sandbox that is there.
+    /// The URL by which the functions reach the running sandbox.
     pub fn sandbox_url(&self, settings: &FunctionSettings) -> String {
-        sandbox::url(settings.sandbox_url.as_deref(), &self.state)
+        announcement::url(settings.sandbox_url.as_deref(), &self.state, &sandbox::KIND)
     }
 
-    /// The manifest with an engine, for a host and a worker.
+    /// Where the functions reach the way out for secrets that is there.
+    pub fn egress_url(&self, settings: &FunctionSettings) -> String {
+        announcement::url(settings.egress_url.as_deref(), &self.state, &egress::KIND)
+    }
+
+    /// Makes the application, with one engine for a host and a worker.
     pub async fn application(
         &self,
         settings: &ComponentSettings,
@@ -153,7 +179,7 @@ impl Deployment {
         .await
     }
 
-    /// Starts a worker: within a host, or alone.
+    /// Starts a worker, within a host or alone.
     pub async fn start_worker(
         &self,
         application: Arc<Application>,
@@ -175,7 +201,7 @@ impl Deployment {
         .await
     }
 
-    /// Starts a sandbox for this platform, whose address receipts name.
+    /// Starts a sandbox for this platform. Receipts name the platform's address.
     pub async fn start_sandbox(
         &self,
         settings: &SandboxSettings,
@@ -195,6 +221,24 @@ impl Deployment {
             components: components.as_ref(),
             calls: settings.sandbox_calls,
             trusted_hosts: settings.sandbox_hosts.iter().cloned().collect(),
+        })
+        .await
+    }
+
+    /// Starts a way out for the secrets of this platform.
+    pub async fn start_egress(
+        &self,
+        settings: &EgressSettings,
+        database: &Url,
+        listen: SocketAddr,
+    ) -> Result<Egress> {
+        egress::start(egress::Start {
+            listen,
+            manifest: &self.manifest,
+            database,
+            key: &self.key,
+            trusted_origins: settings.origins(),
+            resolve: None,
         })
         .await
     }
@@ -219,7 +263,7 @@ impl Deployment {
     }
 }
 
-/// Whether functions can work with the database as it is. One that does not answer may come back.
+/// Checks that functions can work with the database as it is. One that does not answer may come back.
 pub async fn check_schema(database: &Url) -> Result<()> {
     let check = async {
         check_for_functions(database).await?;

@@ -1,4 +1,4 @@
-//! Checks what serving needs, one line each, and says what to do about what is wrong.
+//! Checks everything that serving needs, prints a line for each check, and says how to mend faults.
 
 use std::{net::TcpListener, path::Path};
 
@@ -20,7 +20,7 @@ use crate::{
     toolchain::{TARGET, Toolchain},
 };
 
-/// What to check.
+/// The arguments of the check.
 #[derive(Args, Debug)]
 pub struct Doctor {
     #[command(flatten)]
@@ -30,19 +30,19 @@ pub struct Doctor {
     listen: Listen,
 }
 
-/// What one check found.
+/// The result of one check.
 enum Finding {
-    /// All is well.
+    /// The check passed.
     Good(String),
-    /// Not so yet, but `gather up` takes care of it.
+    /// The check failed, but `gather up` mends that.
     Later(String),
-    /// Somebody has to do something.
+    /// The check failed, and needs the operator.
     Bad(String),
 }
 
 use Finding::{Bad, Good, Later};
 
-/// Checks everything and prints it. Whether nothing is bad.
+/// Runs and prints all checks. Returns whether none needs the operator.
 pub async fn run(settings: &Doctor) -> Result<bool> {
     let DeploymentSettings {
         project,
@@ -184,7 +184,7 @@ async fn database(settings: &DatabaseSettings, state: &Path) -> Finding {
     check.await.unwrap_or_else(|error| bad(&error))
 }
 
-/// The version that the server says, without what a distribution adds to it.
+/// The server's version, without the suffix of a distribution.
 async fn server_version(url: &Url) -> Result<String> {
     let mut connection = PgConnection::connect(url.as_str()).await?;
     let version: String =

@@ -1,6 +1,9 @@
-//! What this process reports about its machine, for the status endpoint: the functions can't see the disk.
+//! The report about this machine's disk for the status endpoint, since functions can't see the disk.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use nix::sys::statvfs::statvfs;
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -12,14 +15,14 @@ const LOW_BYTES: u64 = 512 << 20;
 /// The space on a file system.
 #[derive(Debug, Clone, Copy)]
 pub struct Disk {
-    /// What an ordinary user can still write.
+    /// The bytes that an ordinary user can still write.
     pub free_bytes: u64,
-    /// All of it.
+    /// The size of the file system, in bytes.
     pub total_bytes: u64,
 }
 
 impl Disk {
-    /// The file system that `path` is on.
+    /// Reads the space of the file system that `path` is on.
     pub fn of(path: &std::path::Path) -> nix::Result<Self> {
         let found = statvfs(path)?;
         #[allow(
@@ -68,10 +71,15 @@ pub async fn report_disk(database: Url, folder: PathBuf) {
 }
 
 async fn report_once(pool: &PgPool, folder: &std::path::Path) -> anyhow::Result<()> {
+    let asked = Instant::now();
     let disk = Disk::of(folder)?;
+    let latency_ms = asked.elapsed().as_secs_f64() * 1000.0;
     let status = if disk.is_low() { "degraded" } else { "healthy" };
-    let detail =
-        serde_json::json!({"free_bytes": disk.free_bytes, "total_bytes": disk.total_bytes});
+    let detail = serde_json::json!({
+        "free_bytes": disk.free_bytes,
+        "total_bytes": disk.total_bytes,
+        "latency_ms": latency_ms,
+    });
     sqlx::query("select platform.report_health('disk', $1, $2::text::jsonb)")
         .bind(status)
         .bind(detail.to_string())

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What the variable names, if that is an absolute path; else a folder in the user's home.
+/// The folder that the variable names, if that is an absolute path, or else a folder in the user's home.
 pub(crate) fn folder(variable: &str, in_home: &str) -> Option<PathBuf> {
     let given = std::env::var_os(variable)
         .map(PathBuf::from)

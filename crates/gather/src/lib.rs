@@ -1,10 +1,12 @@
 //! The `gather` command: builds the functions, gives them a database, and serves them with the host.
 //!
-//! [`commands`] holds what each command does; the rest are the parts that it puts together.
+//! [`commands`] has one module for each command, which puts the parts in the other modules together.
 
 pub mod admin;
 pub mod agent;
+pub mod announcement;
 pub mod audit;
+pub mod backup;
 pub mod build;
 pub mod cli;
 pub mod commands;
@@ -12,19 +14,24 @@ pub mod config;
 pub mod database;
 pub mod deployment;
 pub mod doctor;
+pub mod egress;
 pub mod health;
 mod home;
 pub mod live;
+pub mod llm;
 pub mod manifest;
 pub mod migrate;
+mod model_providers;
 pub mod new;
 mod npm;
 mod plain;
+pub mod platform_secrets;
 pub mod port;
 pub mod postgres;
 pub mod progress;
 pub mod realtime;
 pub mod sandbox;
+pub mod secret;
 pub mod secrets;
 mod serve;
 pub mod skill;

@@ -1,4 +1,4 @@
-//! The few fields of `spin.toml` that the command needs itself: what to build, and which database roles there are.
+//! The fields of `spin.toml` that the command needs itself: builds and database roles.
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use sandbox::Right;
 
-/// Where the manifest is looked for, from the current folder upwards.
+/// The name of the manifest, which is looked for from the current folder upwards.
 pub const FILE_NAME: &str = "spin.toml";
 
 /// The database role of workers, which claim jobs; the components that they run have their own.
@@ -21,6 +21,9 @@ pub const REALTIME_ROLE: &str = "gather_realtime";
 /// The database role of sandboxes, which store and run skills.
 pub const SANDBOX_ROLE: &str = "gather_sandbox";
 
+/// The database role of the way out for secrets.
+pub const EGRESS_ROLE: &str = "gather_egress";
+
 /// The components of a manifest.
 #[derive(Debug)]
 pub struct Manifest {
@@ -28,29 +31,33 @@ pub struct Manifest {
     pub path: PathBuf,
     /// The components, by id.
     pub components: Vec<Component>,
-    /// All of it, as the host takes it.
+    /// The whole manifest, as the host reads it.
     pub checked: Arc<host::Manifest>,
 }
 
-/// One component, as far as building it and giving it a database role go.
+/// A component, as far as its build and its database role go.
 #[derive(Debug, PartialEq)]
 pub struct Component {
-    /// Its id, which is its package's name too.
+    /// The component's id, which is also its package's name.
     pub id: String,
-    /// The built file, absolute; none where it is fetched from elsewhere.
+    /// The absolute path of the built file; `None` if the component is fetched.
     pub source: Option<PathBuf>,
-    /// Whether cargo builds it.
+    /// Whether cargo builds the component.
     pub built_by_cargo: bool,
-    /// The database role that it connects as.
+    /// The database role of the component.
     pub role: Option<String>,
-    /// How often its jobs are tried, if it does queued work.
+    /// The number of attempts at its jobs, if it does queued work.
     pub attempts: Option<u32>,
-    /// What it may ask of the sandbox.
+    /// The rights in the sandbox.
     pub sandbox: BTreeSet<Right>,
+    /// Whether it may ask the way out for secrets.
+    pub egress: bool,
+    /// The scopes that it may ask for when it acts for an account.
+    pub exchange: Vec<String>,
 }
 
 impl Manifest {
-    /// Reads the manifest at `path`, as strictly as the host will.
+    /// Reads the manifest at `path`, as strictly as the host does.
     pub fn load(path: &Path) -> Result<Self> {
         let path = std::path::absolute(path)?;
         let manifest = host::Manifest::load(&path)?;
@@ -82,14 +89,14 @@ impl Manifest {
             .filter(|component| component.built_by_cargo)
     }
 
-    /// The kinds of queued work, and how often a job of each is tried.
+    /// The kinds of queued work, with the number of attempts at a job of each.
     pub fn kinds(&self) -> impl Iterator<Item = (&str, u32)> {
         self.components
             .iter()
             .filter_map(|component| Some((component.id.as_str(), component.attempts?)))
     }
 
-    /// The components that may ask the sandbox, and for what.
+    /// The components that may use the sandbox, with their rights.
     pub fn sandbox_callers(&self) -> impl Iterator<Item = (&str, &BTreeSet<Right>)> {
         self.components
             .iter()
@@ -97,21 +104,39 @@ impl Manifest {
             .map(|component| (component.id.as_str(), &component.sandbox))
     }
 
-    /// What keys are derived for: each secret variable `<purpose>_key` that is required gets one. Those of the sandbox's
-    /// callers are derived apart.
+    /// The components that may use the egress.
+    pub fn egress_callers(&self) -> impl Iterator<Item = &str> {
+        self.components
+            .iter()
+            .filter(|component| component.egress)
+            .map(|component| component.id.as_str())
+    }
+
+    /// The components that may act for accounts, with the scopes that they may ask for.
+    pub fn exchange_callers(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.components
+            .iter()
+            .filter(|component| !component.exchange.is_empty())
+            .map(|component| (component.id.as_str(), component.exchange.as_slice()))
+    }
+
+    /// The purposes for which keys are derived: each required secret variable `<purpose>_key` gets one. The keys of the
+    /// services' callers are derived apart.
     pub fn key_purposes(&self) -> impl Iterator<Item = &str> {
         self.checked
             .variables
             .iter()
             .filter_map(|(name, variable)| {
                 let purpose = name.strip_suffix("_key")?;
-                let is_ours =
-                    variable.required && variable.secret && !purpose.ends_with("_sandbox");
+                let of_service = ["_sandbox", "_egress", "_exchange"]
+                    .iter()
+                    .any(|service| purpose.ends_with(service));
+                let is_ours = variable.required && variable.secret && !of_service;
                 is_ours.then_some(purpose)
             })
     }
 
-    /// The components that have a database role, with its name.
+    /// The components with a database role, and its name.
     pub fn roles(&self) -> impl Iterator<Item = (&str, &str)> {
         self.components
             .iter()
@@ -141,11 +166,13 @@ impl Component {
             role: settings.role.clone(),
             attempts: settings.job.as_ref().map(|job| job.attempts),
             sandbox,
+            egress: settings.egress,
+            exchange: settings.exchange.clone(),
         })
     }
 }
 
-/// Role names go into statements that take no parameters, so they are kept plain.
+/// Checks a role's name, which goes into statements that take no parameters.
 fn check_role(name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
@@ -154,7 +181,7 @@ fn check_role(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The manifest in the current folder or the nearest one above it.
+/// Finds the manifest in the current folder or the nearest folder above it.
 pub fn find() -> Result<PathBuf> {
     let start = std::env::current_dir().context("the current folder can't be read")?;
     start
@@ -242,6 +269,23 @@ mod tests {
             error.contains("[component.a.tool.gather] sandbox") && error.contains("\"dance\""),
             "{error}"
         );
+    }
+
+    #[test]
+    fn says_who_may_use_secrets_and_act_for_accounts() {
+        let manifest = parse(
+            r#"
+            [component.a]
+            source = "a.wasm"
+            tool.gather = { egress = true, exchange = ["skills:call"] }
+            [component.b]
+            source = "b.wasm"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(manifest.egress_callers().collect::<Vec<_>>(), ["a"]);
+        let acting: Vec<_> = manifest.exchange_callers().collect();
+        assert_eq!(acting, [("a", ["skills:call".to_owned()].as_slice())]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use sqlx::{
 use url::Url;
 
 use crate::{
-    manifest::{Manifest, REALTIME_ROLE, SANDBOX_ROLE, WORKER_ROLE},
+    manifest::{EGRESS_ROLE, Manifest, REALTIME_ROLE, SANDBOX_ROLE, WORKER_ROLE},
     postgres::{NO_SUCH_DATABASE, STARTING_UP},
     progress::Step,
     secrets::{self, MasterKey},
@@ -39,7 +39,7 @@ pub async fn run(database: &Url, manifest: &Manifest, key: &MasterKey) -> Result
     Ok(())
 }
 
-/// Whether the database has exactly the schema that this command was built with; what to do if not.
+/// Checks that the database has exactly the schema that this command was built with. The error says what to do if not.
 pub async fn check(database: &Url) -> Result<()> {
     let mut connection = connect(database).await?;
     refuse_unfolded(&mut connection).await?;
@@ -76,7 +76,7 @@ pub async fn check(database: &Url) -> Result<()> {
     Ok(())
 }
 
-/// Nobody answers at the database's address.
+/// Whether nothing answers at the database's address.
 #[derive(Debug)]
 pub struct Unreachable(String);
 
@@ -88,7 +88,7 @@ impl std::fmt::Display for Unreachable {
 
 impl std::error::Error for Unreachable {}
 
-/// Connects as administrator.
+/// Connects as the administrator.
 pub async fn connect(database: &Url) -> Result<PgConnection> {
     PgConnection::connect(database.as_str())
         .await
@@ -133,7 +133,7 @@ async fn connect_or_create(database: &Url) -> Result<PgConnection> {
     }
 }
 
-/// The queue library's own schema, `graphile_worker`.
+/// Makes the queue library's own schema, `graphile_worker`.
 async fn install_queue(database: &Url) -> Result<()> {
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -145,7 +145,7 @@ async fn install_queue(database: &Url) -> Result<()> {
     installed.context("the queue's schema can't be installed")
 }
 
-/// So that jobs can be asked for before a worker has ever run.
+/// Registers the kinds of jobs, so that jobs can be enqueued before a worker has ever run.
 async fn register_kinds(connection: &mut PgConnection, manifest: &Manifest) -> Result<()> {
     for (kind, attempts) in manifest.kinds() {
         sqlx::query("select jobs.register_kind($1, $2)")
@@ -193,8 +193,8 @@ async fn apply(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// The search needs the extension `pg_trgm` in a schema of its own. A migration that fails for want of it says neither
-/// where it comes from nor what to do.
+/// Makes the extension `pg_trgm`, which the search needs, in its own schema. A migration that lacks it would say
+/// neither where it comes from nor what to do.
 async fn check_trigrams(connection: &mut PgConnection) -> Result<()> {
     let (is_available, schema): (bool, Option<String>) = sqlx::query_as(
         "select exists (select from pg_available_extensions where name = 'pg_trgm'),
@@ -221,7 +221,7 @@ fn trigrams_fault(is_available: bool, schema: Option<&str>) -> Option<String> {
     }
 }
 
-/// The versions that the database has, with their checksums; none where nothing was ever applied.
+/// The migrations that the database has, with their checksums; empty if none was ever applied.
 async fn applied(connection: &mut PgConnection) -> Result<Vec<AppliedMigration>> {
     let has_table: bool = sqlx::query_scalar("select to_regclass('_sqlx_migrations') is not null")
         .fetch_one(&mut *connection)
@@ -233,6 +233,21 @@ async fn applied(connection: &mut PgConnection) -> Result<Vec<AppliedMigration>>
         .list_applied_migrations(&MIGRATIONS.table_name)
         .await
         .context("can't read which migrations were applied")
+}
+
+/// The migrations that the database has.
+pub async fn versions(connection: &mut PgConnection) -> Result<Vec<i64>> {
+    let applied = applied(connection).await?;
+    Ok(applied.iter().map(|migration| migration.version).collect())
+}
+
+/// Refuses migrations that this command does not know.
+pub fn refuse_newer(versions: &[i64]) -> Result<()> {
+    let is_unknown = |version: &i64| known().all(|migration| migration.version != *version);
+    match versions.iter().copied().find(is_unknown) {
+        Some(version) => bail!(newer_database(version)),
+        None => Ok(()),
+    }
 }
 
 fn explain(error: MigrateError) -> anyhow::Error {
@@ -261,7 +276,7 @@ fn changed_migration(version: i64) -> String {
     )
 }
 
-/// PostgreSQL refuses two changes of one role at the same moment, which two starts at once can bring about.
+/// Runs a change of a role again if PostgreSQL refuses it because another process changes the role at the same moment.
 async fn set_passwords(
     connection: &mut PgConnection,
     manifest: &Manifest,
@@ -270,6 +285,7 @@ async fn set_passwords(
     let roles = manifest.roles().chain([
         ("worker", WORKER_ROLE),
         ("sandbox", SANDBOX_ROLE),
+        ("egress", EGRESS_ROLE),
         ("realtime", REALTIME_ROLE),
     ]);
     for (id, role) in roles {

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use crate::{manifest, toolchain::Toolchain};
 
-/// What can be made.
+/// The kinds of folders that can be made.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Make a function: a group of endpoints with a database schema of its own
@@ -22,7 +22,7 @@ pub enum Command {
     Component(New),
 }
 
-/// What is to be made.
+/// The arguments for a new folder.
 #[derive(Args, Debug)]
 pub struct New {
     /// Its name: the folder's, the package's, the component's; a function's is one word
@@ -32,7 +32,7 @@ pub struct New {
     pub only_own: bool,
 }
 
-/// The files of a template: where they go, and what is in them.
+/// The files of a template, with their paths and contents.
 type Template = &'static [(&'static str, &'static str)];
 
 macro_rules! template {
@@ -61,10 +61,10 @@ const COMPONENT: Template = template!(
     "tests/jobs/{{identifier}}.rs" from "test.rs.txt",
 );
 
-/// Makes what is asked for in the repository that the current folder is in.
+/// Makes a function or component in the repository of the current folder.
 ///
 /// # Errors
-/// The name can't be one or is taken; the folder is in no such repository.
+/// The name is not valid or is taken, or the current folder is not in a repository of Gather.
 pub fn run(command: &Command) -> Result<()> {
     let manifest = manifest::find()?;
     let root = manifest.parent().context("a folder")?;
@@ -97,7 +97,7 @@ pub fn run(command: &Command) -> Result<()> {
     Ok(())
 }
 
-/// Writes the files of a template, none of which may be there. Answers their paths, relative to `root`.
+/// Writes the files of a template, none of which may exist. Returns their paths, relative to `root`.
 fn write(root: &Path, name: &str, template: Template) -> Result<Vec<PathBuf>> {
     check_name(name)?;
     if !root.join("crates/guest").is_dir() {
@@ -133,7 +133,7 @@ fn write(root: &Path, name: &str, template: Template) -> Result<Vec<PathBuf>> {
     Ok(files.into_iter().map(|(path, _)| path).collect())
 }
 
-/// Formats the sources: the length of a name decides where lines break.
+/// Formats the sources, in which lines break according to the length of the name.
 fn format(root: &Path, paths: &[PathBuf]) -> Result<()> {
     let sources = paths
         .iter()
@@ -151,7 +151,7 @@ fn format(root: &Path, paths: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// The number after the last migration's.
+/// The number of the next migration.
 fn next_migration(root: &Path) -> Result<u32> {
     let mut last = 0;
     for entry in fs::read_dir(root.join("migrations")).context("can't read migrations")? {
@@ -162,7 +162,7 @@ fn next_migration(root: &Path) -> Result<u32> {
     Ok(last + 1)
 }
 
-/// Rust, PostgreSQL and Spin take such a name as it is, with `_` for `-`.
+/// Checks a name. Rust, PostgreSQL and Spin accept such a name as it is, with `_` for `-`.
 fn check_name(name: &str) -> Result<()> {
     let is_word = |word: &str| {
         word.starts_with(|c: char| c.is_ascii_lowercase())

@@ -1,20 +1,20 @@
-//! Where npm's configuration says that packages come from, read without npm: many companies have a mirror.
+//! The package registry of npm's configuration, read without npm, since many companies have a mirror.
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use url::Url;
 
-/// A place that packages come from.
+/// A registry of packages.
 #[derive(Debug)]
 pub(crate) struct Registry {
     address: Url,
-    /// The header `Authorization` that it wants.
+    /// The header `Authorization` for the registry.
     pub(crate) authorization: Option<String>,
 }
 
 impl Registry {
-    /// The registry that this machine has for the packages of `scope`, such as `@name`.
+    /// The registry that this machine uses for the packages of `scope`, such as `@name`.
     pub(crate) fn of(scope: &str) -> Result<Self> {
         Self::configured(scope, &Configuration::load())
     }
@@ -25,7 +25,7 @@ impl Registry {
             .or(configuration.get("registry"));
         let address = given.map_or_else(default_address, str::to_owned);
         // The address may hold a password, so it isn't quoted.
-        let address = Url::parse(&address).context("npm's setting `registry` is no address")?;
+        let address = Url::parse(&address).context("npm's setting `registry` is not an address")?;
         if !matches!(address.scheme(), "http" | "https") || address.host_str().is_none() {
             bail!("npm's setting `registry` must be http://… or https://…");
         }
@@ -35,7 +35,7 @@ impl Registry {
         })
     }
 
-    /// The registry at `address`, as it is without any configuration.
+    /// The registry at `address`, without any configuration.
     #[cfg(test)]
     pub(crate) fn at(address: &str) -> Self {
         Self {
@@ -44,24 +44,24 @@ impl Registry {
         }
     }
 
-    /// The name that it is known by.
+    /// The name of the registry's host.
     pub(crate) fn host(&self) -> &str {
         self.address.host_str().unwrap_or_default()
     }
 
-    /// Where the archive of `version` of the package `scope/name` lies.
+    /// The URL of the archive of `version` of the package `scope/name`.
     pub(crate) fn archive(&self, scope: &str, name: &str, version: &str) -> String {
         let registry = self.address.as_str().trim_end_matches('/');
         format!("{registry}/{scope}/{name}/-/{name}-{version}.tgz")
     }
 }
 
-/// What npm has where nothing is configured.
+/// The registry that npm uses without any configuration.
 fn default_address() -> String {
     format!("https://{}", ["registry", "npmjs", "org"].join("."))
 }
 
-/// The credentials for `address`: those of its folder, else of the nearest one above it.
+/// The credentials for `address`: those of its folder, or else of the nearest folder above it.
 fn authorization(address: &Url, configuration: &Configuration) -> Option<String> {
     let (_, place) = address.as_str().split_once(':')?;
     let mut place = place.trim_end_matches('/');
@@ -77,11 +77,11 @@ fn authorization(address: &Url, configuration: &Configuration) -> Option<String>
     None
 }
 
-/// Settings, those that go before others first.
+/// The settings, in the order of their precedence.
 struct Configuration(Vec<BTreeMap<String, String>>);
 
 impl Configuration {
-    /// The environment, then the user's file, then the machine's.
+    /// Reads the environment, then the user's file, then the machine's.
     fn load() -> Self {
         let variable = |name: &str| env::var(name).ok();
         let mut layers = vec![in_environment(env::vars_os().filter_map(
@@ -115,7 +115,7 @@ impl Configuration {
     }
 }
 
-/// `npm_config_<name>`, in small or capital letters.
+/// The variable `npm_config_<name>`, in small or capital letters.
 fn in_environment(variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
     const PREFIX: &str = "npm_config_";
     variables
@@ -132,7 +132,7 @@ fn in_environment(variables: impl Iterator<Item = (String, String)>) -> BTreeMap
         .collect()
 }
 
-/// Lines of `name = value`, in which `${VARIABLE}` stands for the environment's.
+/// Parses lines of `name = value`, in which `${VARIABLE}` stands for the environment's value.
 fn in_file(text: &str, variable: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
     let unquoted = |value: &str| {
         let quoted = |mark| value.strip_prefix(mark)?.strip_suffix(mark);

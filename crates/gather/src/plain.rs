@@ -1,11 +1,11 @@
-//! Texts of strangers, as a terminal may have them.
+//! Texts of strangers, made safe for a terminal.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
-/// Whether a character does something to a terminal, or to the order of what stands beside it, or is there unseen.
-/// Joiners stay, since emoji and some scripts need them.
+/// Whether a character controls a terminal, changes the order of its neighbours, or is invisible.
+/// Joiners do not count, since emoji and some scripts need them.
 fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -13,7 +13,7 @@ fn steers(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A text in one line. Blanks stand for tabs and line breaks, U+FFFD for what would steer the terminal.
+/// A text in one line, with spaces for tabs and line breaks, and U+FFFD for what would control the terminal.
 pub fn line(text: &str) -> String {
     let shown = |c: char| match c {
         '\n' | '\t' => ' ',
@@ -23,18 +23,18 @@ pub fn line(text: &str) -> String {
     text.replace("\r\n", "\n").chars().map(shown).collect()
 }
 
-/// A text whose line breaks stay.
+/// A text like [`line`], but with its line breaks.
 pub fn text(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(line).collect();
     lines.join("\n")
 }
 
-/// JSON in one line. What would steer the terminal stands there as an escape, so the value is the same.
+/// JSON in one line. Characters that would control the terminal are escaped, so the value is the same.
 pub fn json(value: &Value) -> String {
     escaped(&value.to_string())
 }
 
-/// The same in several lines, indented.
+/// JSON as above in several lines, indented.
 pub fn pretty_json(value: &Value) -> String {
     escaped(&format!("{value:#}"))
 }

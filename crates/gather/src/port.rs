@@ -10,12 +10,12 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::net::TcpSocket;
 
-/// For databases.
+/// The ports for databases.
 pub const DATABASES: Range<u16> = 10_000..12_000;
-/// For tests' servers.
+/// The ports for the servers of tests.
 pub const TESTS: Range<u16> = 12_000..32_000;
 
-/// A port that nobody listens on now. The system gives none of these to connections by itself (on Linux those from
+/// Finds a port that nothing listens on. The system gives none of these to connections by itself (on Linux those from
 /// 32768 up), so a server that restarts finds its port again.
 pub fn free(range: Range<u16>) -> Result<u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -31,8 +31,8 @@ pub fn free(range: Range<u16>) -> Result<u16> {
         .context("no free port on the loopback interface")
 }
 
-/// Nothing listens here, not for a moment: a process that is just being started has what this one has open, until it
-/// becomes another program, and would keep the port from whoever takes it.
+/// Whether a port is free. This does not listen, since a process that is just being started inherits open sockets until
+/// it runs its own program, and would keep the port in use.
 fn is_free(port: u16) -> io::Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;

@@ -1,4 +1,4 @@
-//! What a person sees while something takes long: a moving line on a terminal, plain lines elsewhere.
+//! The progress of slow steps: a moving line on a terminal, plain lines elsewhere.
 
 use std::{
     borrow::Cow,
@@ -9,17 +9,17 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// One step that is under way. Dropped before [`Step::done`], it leaves nothing on the terminal.
+/// A running step. If it is dropped before [`Step::done`], nothing is left on the terminal.
 pub struct Step {
     bar: Option<ProgressBar>,
     title: Cow<'static, str>,
     started: Instant,
-    /// When the last progress was said.
+    /// The time of the last printed progress.
     said: Cell<Instant>,
 }
 
 impl Step {
-    /// Begins a step whose length nobody knows.
+    /// Begins a step of unknown length.
     pub fn start(title: impl Into<Cow<'static, str>>) -> Self {
         let title = title.into();
         let bar = stderr().is_terminal().then(|| {
@@ -51,7 +51,7 @@ impl Step {
         }
     }
 
-    /// Says what is being done now, within the step.
+    /// Shows the current part of the step.
     pub fn detail(&self, detail: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(format!("{}: {detail}", self.title)),
@@ -59,7 +59,7 @@ impl Step {
         }
     }
 
-    /// Says how far it is, but not each time: seldom where each saying is a line.
+    /// Shows the progress, but not at each call, and seldom where each showing is a line.
     pub fn progress(&self, detail: impl FnOnce() -> String) {
         let pause = match &self.bar {
             Some(_) => Duration::from_millis(100),
@@ -71,7 +71,7 @@ impl Step {
         }
     }
 
-    /// Ends the step and leaves one line that says how it went.
+    /// Ends the step, and leaves one line with its result.
     pub fn done(self, outcome: &str) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -91,7 +91,7 @@ impl Drop for Step {
     }
 }
 
-/// Writes a line past the tests' capture, since what takes long there takes long for everybody who waits for them.
+/// Writes a line past the capture of tests, so that a slow step can be seen while tests run.
 fn say(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }

@@ -16,23 +16,23 @@ use crate::{
     secrets::{self, MasterKey},
 };
 
-/// What a gateway is started with.
+/// The options of a gateway.
 pub struct Start<'a> {
-    /// The database, as its administrator.
+    /// The address of the database, as its administrator.
     pub database: &'a Url,
-    /// What its secrets are derived from.
+    /// The key that the secrets are derived from.
     pub key: &'a MasterKey,
-    /// Where the functions answer.
+    /// The URL of the functions.
     pub functions_url: String,
-    /// Where browsers find the platform.
+    /// The URL of the platform, for browsers.
     pub public_url: String,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// The networks of proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: String,
-    /// Bounds of sockets.
+    /// The bounds of sockets.
     pub limits: Limits,
 }
 
-/// A gateway that the host serves.
+/// A gateway within this process.
 #[derive(Clone)]
 pub struct Realtime(Arc<Inner>);
 
@@ -42,7 +42,7 @@ struct Inner {
 }
 
 impl Realtime {
-    /// Starts a gateway. The database and the functions may come later.
+    /// Starts a gateway. The database and the functions may be started later.
     pub fn start(options: Start<'_>) -> Result<Self> {
         let registry = Registry::new();
         let gateway = Gateway::start(
@@ -53,6 +53,7 @@ impl Realtime {
                 public_url: options.public_url,
                 trusted_proxies: options.trusted_proxies,
                 position_key: secrets::position_key(options.key),
+                visitor_key: secrets::visitor_key(options.key),
                 limits: options.limits,
             },
             &registry,
@@ -65,7 +66,7 @@ impl Realtime {
         NativeRoutes(Some(self.0.clone()))
     }
 
-    /// Serves the gateway's paths by itself; answers where.
+    /// Serves the gateway's paths on an address of its own, and returns the address.
     pub async fn listen(&self, address: SocketAddr) -> Result<SocketAddr> {
         let inner = self.0.clone();
         self.0
@@ -74,7 +75,7 @@ impl Realtime {
             .await
     }
 
-    /// Closes all sockets: clients come back to another gateway.
+    /// Closes all sockets, whose clients reconnect to another gateway.
     pub async fn stop(&self) {
         self.0.gateway.stop().await;
     }

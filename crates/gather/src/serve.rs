@@ -1,4 +1,4 @@
-//! The one place where the command meets the host.
+//! The start of hosts and workers, which is the command's only use of the host.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,22 +15,22 @@ use crate::{
     secrets::{self, MasterKey},
 };
 
-/// A host that serves.
+/// A running host.
 pub struct Serving {
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
     host: Host,
 }
 
-/// Where a worker counts.
+/// The metrics of a worker.
 pub enum WorkerMetrics<'a> {
-    /// With the host of the same process.
+    /// The worker counts in the metrics of the same process's host.
     Of(&'a Serving),
-    /// By itself, and it answers GET /metrics there.
+    /// The worker counts on its own, and answers GET /metrics on this address.
     Own(Option<SocketAddr>),
 }
 
-/// Starts a worker: within a host, or alone.
+/// Starts a worker, within a host or alone.
 pub async fn start_worker(
     application: Arc<Application>,
     database: &Url,
@@ -84,7 +84,8 @@ impl Serving {
         self.host.functions()
     }
 
-    /// Stops: unready for `delay` so that load balancers notice, then finishes what is in flight for at most `grace`.
+    /// Stops the host. It is unready for `delay`, so that load balancers notice, and then finishes requests for at most
+    /// `grace`.
     pub async fn stop(self, delay: Duration, grace: Duration) {
         tracing::info!(
             "stopping; requests in flight are finished first, Ctrl-C again stops at once"

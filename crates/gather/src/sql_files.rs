@@ -13,9 +13,9 @@ use sqlx::{
 /// One file, which makes the function or view that it is named after.
 #[derive(Clone, Copy, Debug)]
 pub struct SqlFile {
-    /// `<schema>/<name>.sql`.
+    /// The path of the file, `<schema>/<name>.sql`.
     pub path: &'static str,
-    /// The statements.
+    /// The statements of the file.
     pub text: &'static str,
 }
 
@@ -33,7 +33,7 @@ impl SqlFile {
     }
 }
 
-/// How many files the database has in another version, or not at all, or has although they were removed.
+/// The number of files that the database has in another version, lacks, or has although they were removed.
 pub async fn outdated(connection: &mut PgConnection, files: &[SqlFile]) -> Result<usize> {
     let mut applied = applied(connection).await?;
     let changed = files
@@ -43,8 +43,8 @@ pub async fn outdated(connection: &mut PgConnection, files: &[SqlFile]) -> Resul
     Ok(changed + applied.len())
 }
 
-/// Applies the files that changed since they were applied, or all of them where a migration may have dropped what they
-/// made. All become visible at once, or none does. Answers how many files were applied.
+/// Applies the files that changed since they were applied, or all files if a migration may have dropped what they
+/// made. All become visible at once, or none does. Returns the number of applied files.
 ///
 /// Files need no order: one that needs another is tried again after it.
 pub async fn apply(connection: &mut PgConnection, files: &[SqlFile], all: bool) -> Result<usize> {
@@ -81,7 +81,7 @@ pub async fn apply(connection: &mut PgConnection, files: &[SqlFile], all: bool) 
     Ok(count)
 }
 
-/// The files that the database has, with their checksums; none where no migration was applied yet.
+/// The files that the database has, with their checksums; empty if no migration was applied yet.
 async fn applied(connection: &mut PgConnection) -> Result<HashMap<String, Vec<u8>>> {
     let has_table: bool =
         sqlx::query_scalar("select to_regclass('platform.applied_sql') is not null")
@@ -97,7 +97,7 @@ async fn applied(connection: &mut PgConnection) -> Result<HashMap<String, Vec<u8
     Ok(rows.into_iter().collect())
 }
 
-/// A file that was removed leaves no mark; a migration drops what it had made.
+/// Removes the checksums of removed files. A migration drops what such a file had made.
 async fn forget_removed(connection: &mut PgConnection, files: &[SqlFile]) -> Result<()> {
     let paths: Vec<_> = files.iter().map(|file| file.path).collect();
     sqlx::query("delete from platform.applied_sql where path <> all($1)")
@@ -107,7 +107,7 @@ async fn forget_removed(connection: &mut PgConnection, files: &[SqlFile]) -> Res
     Ok(())
 }
 
-/// Takes back what was granted on the objects of these files: each file grants it again, and a grant that was removed
+/// Revokes all grants on the objects of these files. Each file grants them again, and a grant that was removed
 /// from a file must not stay.
 async fn revoke_grants(connection: &mut PgConnection, files: &[&SqlFile]) -> Result<()> {
     let objects: Vec<_> = files.iter().map(|file| file.object()).collect();
@@ -134,7 +134,7 @@ async fn revoke_grants(connection: &mut PgConnection, files: &[&SqlFile]) -> Res
     Ok(())
 }
 
-/// Applies one file, or leaves everything as it was and tells why.
+/// Applies one file, or leaves everything as it was and returns the error.
 async fn apply_one(
     connection: &mut PgConnection,
     file: &SqlFile,
@@ -209,7 +209,7 @@ fn explain(file: &SqlFile, error: &PgDatabaseError) -> String {
     format!("sql/{}{line}: {}{advice}", file.path, error.message())
 }
 
-/// Where in the file the server found fault.
+/// The line of the file in which the server found an error.
 fn line(text: &str, error: &PgDatabaseError) -> Option<usize> {
     let (start, position) = match error.position()? {
         PgErrorPosition::Original(position) => (0, position),

@@ -14,13 +14,13 @@ use host::{Functions, jobs::Kinds};
 
 use crate::{build, manifest::Manifest};
 
-/// Sources are looked at this often.
+/// The interval at which the sources are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The files at one moment, with the time of their last change and their size.
 type Files = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 
-/// What a process runs of the components.
+/// The components that a process runs.
 pub struct Running {
     /// The functions of its host.
     pub functions: Arc<Functions>,
@@ -35,7 +35,7 @@ pub struct Watch {
     globs: BTreeSet<String>,
     sources: Files,
     built: Files,
-    /// Whether the last build failed: what it left is not loaded.
+    /// Whether the last build failed, whose files are not loaded.
     is_broken: bool,
 }
 
@@ -50,7 +50,7 @@ impl Running {
 }
 
 impl Watch {
-    /// Builds what is not fresh, and remembers the sources as they were before.
+    /// Builds the stale components, and remembers the sources as they were before.
     pub fn build(manifest: Arc<Manifest>) -> Result<Self> {
         let mut watch = Self::new(manifest);
         build::ensure_fresh(&watch.manifest)?;
@@ -78,7 +78,7 @@ impl Watch {
         }
     }
 
-    /// Watches on a thread of its own, which ends with the process: a build under way holds up no exit.
+    /// Watches on a thread of its own, which ends with the process, so that a running build does not delay the exit.
     pub fn start(mut self, running: Running) -> Result<()> {
         let watch = move || {
             loop {
@@ -98,7 +98,7 @@ impl Watch {
     }
 
     /// Builds if a source has changed since the last look, and loads the components that were built since, whoever
-    /// built them. What fails is tried again after the next change, not before.
+    /// built them. A failed build is tried again after the next change.
     fn look(
         &mut self,
         build: impl FnOnce() -> Result<()>,
@@ -200,7 +200,7 @@ mod tests {
             Self { folder, watch }
         }
 
-        /// Gives a file other content, which shows in its size whatever the clock does.
+        /// Changes the content and thereby the size of a file, whatever the clock does.
         fn change(&self, name: &str) {
             let path = self.folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -208,7 +208,7 @@ mod tests {
             fs::write(path, text + "x").unwrap();
         }
 
-        /// Whether a look builds, and what it reloads, where the build writes these files.
+        /// Looks at the sources with a build that writes these files. Returns whether it built, and what it reloaded.
         fn look(&mut self, writes: &[&str]) -> (bool, Vec<String>) {
             let built = RefCell::new(false);
             let mut reloaded = Vec::new();

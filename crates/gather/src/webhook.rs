@@ -1,4 +1,4 @@
-//! `gather webhook` and `gather hook`: as an agent, have others told what happens, and take what they send.
+//! `gather webhook` and `gather hook`: an agent's webhooks, which send events to others, and hooks, which receive them.
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::agent::{self, Client, Common};
 
-/// What can be done with webhooks.
+/// The commands of webhooks.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Have events sent to an address; prints the secret that signs them, once
@@ -33,7 +33,7 @@ pub enum Command {
     Deliveries(One),
 }
 
-/// What can be done with hooks.
+/// The commands of hooks.
 #[derive(Subcommand, Debug)]
 pub enum HookCommand {
     /// Make an address that others send to; prints it and its secret, once
@@ -41,7 +41,7 @@ pub enum HookCommand {
     Add(AddHook),
 }
 
-/// A new webhook.
+/// The arguments for a new webhook.
 #[derive(Args, Debug)]
 pub struct Add {
     /// Where to send to: https://…
@@ -60,7 +60,7 @@ pub struct Add {
     pub common: Common,
 }
 
-/// One webhook.
+/// The choice of a webhook.
 #[derive(Args, Debug)]
 pub struct One {
     /// Its id
@@ -73,10 +73,10 @@ pub struct One {
     pub common: Common,
 }
 
-/// A new hook.
+/// The arguments for a new hook.
 #[derive(Args, Debug)]
 pub struct AddHook {
-    /// Who sends to it: github, generic for anybody with the secret, or a source that the server's functions have added
+    /// The sender: github, generic for anybody with the secret, or a source that the server's functions have added
     pub source: String,
     #[command(flatten)]
     #[allow(

@@ -365,6 +365,8 @@ async fn a_database_made_before_the_fold_is_recognised_and_left_alone() {
 const NOWHERE: Platform<'_> = Platform {
     public_url: "http://x",
     sandbox_url: "http://x",
+    egress_url: "http://x",
+    internal_url: "http://x",
     cors_origins: "",
     trusted_proxies: "",
     rate_limits: "",

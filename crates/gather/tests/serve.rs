@@ -187,29 +187,34 @@ fn migrate_serve_an_agent_and_drain() {
     assert!(again.stop());
 }
 
-/// The sandbox's address as `gather variables` tells it to Spin.
-fn told_sandbox(state: &Path, database: &str) -> String {
+/// The address of a service as `gather variables` tells it to Spin.
+fn told(service: &str, state: &Path, database: &str) -> String {
     let told = run(gather(state, database, &["variables"]));
     assert!(told.status.success());
     let told = String::from_utf8(told.stdout).unwrap();
-    let line = "export SPIN_VARIABLE_SANDBOX_URL='http://";
-    let address = told.lines().find_map(|told| told.strip_prefix(line));
+    let line = format!("export SPIN_VARIABLE_{service}_URL='http://");
+    let address = told.lines().find_map(|told| told.strip_prefix(&line));
     address.unwrap().trim_end_matches('\'').to_owned()
 }
 
 #[test]
-fn the_commands_beside_it_find_the_sandbox_of_up() {
+fn the_commands_beside_it_find_the_services_of_up() {
     build::ensure().unwrap();
     let cluster = Cluster::temporary().unwrap();
     let database = cluster.url("gather").to_string();
     let state = tempfile::tempdir().unwrap();
     let address = free_address();
     let mut up = Server::start_by("up", state.path(), &database, address);
-    let sandbox = told_sandbox(state.path(), &database);
-    assert_ne!(sandbox, "127.0.0.1:3002");
-    TcpStream::connect(&sandbox).unwrap();
+    let services = [("SANDBOX", "127.0.0.1:3002"), ("EGRESS", "127.0.0.1:3004")];
+    for (service, usual) in services {
+        let address = told(service, state.path(), &database);
+        assert_ne!(address, usual);
+        TcpStream::connect(&address).unwrap();
+    }
     assert!(up.stop(), "SIGTERM is a clean end");
-    assert_eq!(told_sandbox(state.path(), &database), "127.0.0.1:3002");
+    for (service, usual) in services {
+        assert_eq!(told(service, state.path(), &database), usual);
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in alphabetical order. A router whose operation asks for another scope is refused
 /// when it is made.
-pub const SCOPES: [&str; 18] = [
+pub const SCOPES: [&str; 23] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
@@ -30,6 +30,9 @@ pub const SCOPES: [&str; 18] = [
     "jobs:manage",
     "kb:read",
     "kb:write",
+    "llm:call",
+    "llm:manage",
+    "llm:provide",
     "skills:call",
     "skills:publish",
     "skills:rate",
@@ -37,6 +40,8 @@ pub const SCOPES: [&str; 18] = [
     "social:moderate",
     "social:write",
     "teams:create",
+    "vault:use",
+    "vault:write",
 ];
 
 /// The verified caller. `Caller` in a handler's signature requires a valid identity; `Option<Caller>` accepts requests

@@ -74,10 +74,15 @@ impl Conditions {
     }
 }
 
-/// Refuses a change that depends on a condition. Answers to changes have no `ETag`, so the condition could not be
-/// checked.
-pub(crate) fn refuse_on_change(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+/// Refuses a change that depends on a condition, unless the operation checks `If-Match` itself. Answers to changes have no
+/// `ETag`, so other conditions could not be checked.
+pub(crate) fn refuse_on_change(
+    method: &Method,
+    headers: &HeaderMap,
+    matches: bool,
+) -> Result<(), Problem> {
     let conditional = [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE];
+    let conditional = &conditional[usize::from(matches)..];
     if method.is_safe() || !conditional.iter().any(|name| headers.contains_key(name)) {
         return Ok(());
     }
@@ -189,15 +194,17 @@ mod tests {
         };
         for name in ["if-match", "if-none-match", "if-unmodified-since"] {
             assert!(
-                refuse_on_change(&Method::PUT, &with(name)).is_err(),
+                refuse_on_change(&Method::PUT, &with(name), false).is_err(),
                 "{name}"
             );
             assert!(
-                refuse_on_change(&Method::GET, &with(name)).is_ok(),
+                refuse_on_change(&Method::GET, &with(name), false).is_ok(),
                 "{name}"
             );
         }
-        assert!(refuse_on_change(&Method::PUT, &with("if-modified-since")).is_ok());
+        assert!(refuse_on_change(&Method::PUT, &with("if-modified-since"), false).is_ok());
+        assert!(refuse_on_change(&Method::PUT, &with("if-match"), true).is_ok());
+        assert!(refuse_on_change(&Method::PUT, &with("if-none-match"), true).is_err());
     }
 
     proptest! {

@@ -94,6 +94,13 @@ impl Db {
         }))
     }
 
+    /// The same database with a connection of its own, which goes back when this is dropped. For work that outlasts the
+    /// request, or waits for something else between two statements.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self::at(self.0.url.clone(), self.0.entry)
+    }
+
     /// The only row of a statement. Returning none is a fault.
     pub async fn one<T: DeserializeOwned>(
         &self,

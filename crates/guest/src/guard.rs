@@ -186,7 +186,7 @@ async fn admit(policy: &Policy, request: Request, findings: &mut Findings) -> Re
         Checked::Invalid(problem) if policy.required => return Err(problem.clone()),
         Checked::Absent | Checked::Invalid(_) => {}
     }
-    conditional::refuse_on_change(&parts.method, &parts.headers)?;
+    conditional::refuse_on_change(&parts.method, &parts.headers, policy.matches)?;
     if !matches!(checked, Checked::Absent) {
         parts.extensions.insert(checked);
     }

@@ -15,6 +15,7 @@ static ALLOCATOR: allocator::BySize<talc::wasm::WasmDynamicTalc> =
     allocator::BySize::new(talc::wasm::new_wasm_dynamic_allocator());
 
 mod accept;
+mod acting;
 #[cfg(any(target_family = "wasm", test))]
 mod allocator;
 mod answer;
@@ -27,6 +28,8 @@ pub mod db;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod description;
+pub mod dialect;
+mod egress;
 mod entry;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
@@ -36,33 +39,41 @@ mod fetch;
 mod guard;
 pub mod html;
 mod idempotency;
+mod if_match;
 pub mod job;
 mod limits;
 mod link;
 pub mod log;
 pub mod openapi;
+mod outcome;
 mod page;
 mod problem;
 mod problems;
 mod respond;
 mod sandbox;
 mod serve;
+mod service;
 mod signature;
+pub mod task;
 mod token;
 mod variable;
 mod visitor;
 
 pub use accept::prefers_html;
+pub use acting::Acting;
 pub use answer::Created;
 pub use caller::{ALL, Caller, Kind, OWN_ACCOUNT, SCOPES, Via};
 pub use client::{Client, SESSION_COOKIE, cookie};
 pub use conditional::is_known;
 pub use db::Db;
+pub use egress::{Egress, Forward, REFUSED, SECRET_VERSION};
 pub use extract::{Input, MAX_BODY_BYTES, OptionalInput, Path, Query, read as read_body};
 pub use fetch::{FetchError, fetch, fetch_whole, limit_silence};
 pub use guard::{API_KEY_PREFIX, csrf_token, guarded};
+pub use if_match::IfMatch;
 pub use job::{Failure, Job};
 pub use link::{link_token, open_link};
+pub use outcome::{Outcome, Refusal};
 pub use page::{Items, Moment, Page, PageParams};
 pub use problem::{FieldError, Problem, Result};
 #[doc(hidden)]
@@ -70,7 +81,7 @@ pub use problems::check as check_problems;
 pub use respond::respond;
 pub use sandbox::Sandbox;
 pub use serve::serve;
-pub use token::{AccessClaims, TOKEN_SECONDS, TOKEN_TYPE};
+pub use token::{AccessClaims, Actor, TOKEN_SECONDS, TOKEN_TYPE};
 pub use variable::{hex_key, required_variable, variable};
 pub use visitor::vouch;
 

@@ -22,10 +22,13 @@ pub fn merge(documents: impl IntoIterator<Item = OpenApi>) -> OpenApi {
     for document in documents {
         whole.merge(document);
     }
-    for item in whole.paths.paths.values_mut() {
-        for operation in operations(item) {
+    // The router's sign for the rest of a path is not OpenAPI's, which has none.
+    let paths = std::mem::take(&mut whole.paths.paths);
+    for (path, mut item) in paths {
+        for operation in operations(&mut item) {
             complete(operation);
         }
+        whole.paths.paths.insert(path.replace("{*", "{"), item);
     }
     whole
 }

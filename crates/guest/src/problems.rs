@@ -38,6 +38,7 @@ crate::problems! {
     "body-too-large" => "Send at most 1 MiB; a component may have 32 MiB.",
     "csrf-failed" => "A change made with the session cookie needs the header `X-CSRF-Token`. Its value is the `csrf_token` of the answer to signing in.",
     "database-unavailable" => "The database can't be reached at the moment. Send the request again after `Retry-After` seconds.",
+    "egress-unavailable" => "The way out for secrets can't be reached at the moment. Send the request again after `Retry-After` seconds.",
     "error" => "The request was refused; the status says how.",
     "forbidden" => "You are signed in, but this needs a scope that you don't have.",
     "idempotency-mismatch" => "The `Idempotency-Key` was used with another request within the last 24 hours. Use a new key for a new request.",
@@ -52,7 +53,9 @@ crate::problems! {
     "name-taken" => "Another account, or another publisher's skill, has this name.",
     "new-account" => "An account younger than a day may write 5 posts and 60 messages an hour. Wait for `Retry-After` seconds.",
     "not-found" => "What you asked for does not exist, or you may not see it.",
+    "origin-refused" => "The session cookie works for the platform's own pages only. Send `Authorization: Bearer` from elsewhere. A secret is sent only where its `use` says, and to no private network.",
     "precondition-failed" => "The resource has changed since the version that `If-Match` names. Read it again, and decide again.",
+    "precondition-required" => "This change needs `If-Match` with the `ETag` of what it changes, so that it overwrites nothing unseen. Read it first.",
     "precondition-unsupported" => "Conditions work only for answers with an `ETag`. Send the request without `If-Match`, `If-None-Match` and `If-Unmodified-Since`.",
     "rate-limited" => "Too many requests within a minute; `RateLimit-Policy` says how many are allowed. Go on after `Retry-After` seconds.",
     "sandbox-unavailable" => "The sandbox, or what it stores, can't be reached at the moment. Send the request again after `Retry-After` seconds.",
@@ -60,4 +63,5 @@ crate::problems! {
     "too-many-pins" => "A channel, and the feed of posts, has at most 50 pins. Remove one first.",
     "unauthenticated" => "Send `Authorization: Bearer` with a valid access token.",
     "unsupported-media-type" => "Send JSON, with `Content-Type: application/json`.",
+    "version-mismatch" => "It has changed since the version that `If-Match` names. Read it again, and decide again.",
 }

@@ -14,6 +14,7 @@ use tower_service::Service;
 use uuid::Uuid;
 
 use crate::conditional::Conditions;
+use crate::dialect::{self, Dialect};
 use crate::{Problem, variable};
 use axum::response::IntoResponse;
 
@@ -32,9 +33,11 @@ pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response
     let headers = request.headers();
     let private = !request.method().is_safe()
         || headers.contains_key(AUTHORIZATION)
+        || headers.contains_key("x-api-key")
         || headers.contains_key(COOKIE)
         || headers.contains_key(SIGNATURE_INPUT);
     let is_head = request.method() == Method::HEAD;
+    let dialect = Dialect::of(request.uri().path(), headers);
     let conditions = Conditions::of(request.method(), headers);
     let origins = variable("cors_origins").await;
     let origin = allowed(headers, origins.as_deref());
@@ -49,7 +52,7 @@ pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response
         let Ok(response) = router.call(request).await;
         conditions.apply(response)
     };
-    normalise_problem(&mut response, &id);
+    normalise_problem(&mut response, &id, dialect);
 
     let failed = response.status().is_client_error() || response.status().is_server_error();
     let headers = response.headers_mut();
@@ -65,6 +68,9 @@ pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response
     }
     if let Some(origin) = origin {
         share(headers, origin);
+    }
+    if dialect.is_some() {
+        headers.insert(dialect::REQUEST_ID, id.clone());
     }
     headers.insert(REQUEST_ID, id);
     if is_head {
@@ -116,7 +122,7 @@ fn request_id(headers: &mut HeaderMap) -> HeaderValue {
 
 /// Adds the request id to a problem, and turns an error without content, as the router answers unknown paths and
 /// methods, into a problem.
-fn normalise_problem(response: &mut Response<Body>, id: &HeaderValue) {
+fn normalise_problem(response: &mut Response<Body>, id: &HeaderValue, dialect: Option<Dialect>) {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) {
         return;
@@ -126,7 +132,11 @@ fn normalise_problem(response: &mut Response<Body>, id: &HeaderValue) {
         None if response.headers().contains_key(CONTENT_TYPE) => return,
         None => Problem::of_status(status),
     };
-    let body = problem.render(id.to_str().ok());
+    let body = match dialect {
+        Some(dialect) => dialect.render(&problem, id.to_str().ok()),
+        None => problem.render(id.to_str().ok()),
+    };
+    let should_retry = dialect::should_retry(&problem);
     let blank = problem.into_response();
     let headers = response.headers_mut();
     for (name, value) in blank.headers() {
@@ -134,6 +144,10 @@ fn normalise_problem(response: &mut Response<Body>, id: &HeaderValue) {
         if name != WWW_AUTHENTICATE || !headers.contains_key(WWW_AUTHENTICATE) {
             headers.insert(name, value.clone());
         }
+    }
+    if dialect.is_some() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.entry(dialect::SHOULD_RETRY).or_insert(should_retry);
     }
     headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     *response.body_mut() = Body::from(body);

@@ -1,33 +1,20 @@
 //! The sandbox: a service of the platform that stores and runs strangers' components. Functions reach it over HTTP at
 //! the variable `sandbox_url`, with a short-lived token made from `sandbox_key`.
 
-use std::cell::RefCell;
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use jwt_simple::prelude::{Claims, Duration, HS256Key, MACLike};
 use serde::Serialize;
+use service_token::SANDBOX;
 
 use crate::body::Watch;
-use crate::{Problem, Result, fetch, fetch_whole, limit_silence, required_variable};
+use crate::{Problem, Result, fetch, fetch_whole, limit_silence, required_variable, service};
 
-/// The audience of the tokens.
-pub const AUDIENCE: &str = "gather-sandbox";
-/// The lifetime of a token.
-const TOKEN_SECONDS: u64 = 300;
-/// The time before its end at which a token is renewed, since clocks differ.
-const RENEW_SECONDS: u64 = 60;
 /// The longest silence of the sandbox. A skill's call takes at most 30 s, and a call during a review twice that.
 const SILENCE: std::time::Duration = std::time::Duration::from_secs(120);
 /// The largest answer that is read into memory.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
-
-thread_local! {
-    static TOKEN: RefCell<Option<(HeaderValue, u64)>> = RefCell::default();
-}
 
 /// A client of the sandbox for the component with this id, such as `skills`. The sandbox knows each component's key and
 /// what it may ask for.
@@ -102,34 +89,16 @@ impl Sandbox {
             .method(method)
             .uri(format!("{url}{path}"))
             .header(CONTENT_TYPE, kind)
-            .header(AUTHORIZATION, self.token().await?);
+            .header(
+                AUTHORIZATION,
+                service::token(self.0, SANDBOX, "sandbox_key").await?,
+            );
         if let Some(id) = request_id {
             request = request.header("x-request-id", id);
         }
         let mut request = request.body(body).map_err(Problem::internal)?;
         limit_silence(&mut request, SILENCE);
         Ok(request)
-    }
-
-    async fn token(self) -> Result<HeaderValue> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        let known = TOKEN.with_borrow(|known| known.clone().filter(|(_, until)| now < *until));
-        if let Some((token, _)) = known {
-            return Ok(token);
-        }
-        let key = HS256Key::from_bytes(required_variable("sandbox_key").await?.as_bytes())
-            .with_key_id(self.0);
-        let claims = Claims::create(Duration::from_secs(TOKEN_SECONDS))
-            .with_issuer(self.0)
-            .with_audience(AUDIENCE);
-        let token = key.authenticate(claims).map_err(Problem::internal)?;
-        let mut header =
-            HeaderValue::try_from(format!("Bearer {token}")).map_err(Problem::internal)?;
-        header.set_sensitive(true);
-        TOKEN.set(Some((header.clone(), now + TOKEN_SECONDS - RENEW_SECONDS)));
-        Ok(header)
     }
 }
 

@@ -1,31 +1,31 @@
-//! The access log: one line and one measurement a request.
+//! The access log: one line and one measurement for each request.
 
 use crate::{function::Function, metrics::Metrics};
 use http::{HeaderValue, StatusCode};
 use std::{sync::Arc, time::Instant};
 use tracing::Span;
 
-/// What is logged and counted of a request when it ends.
+/// The fields that are logged and counted when a request ends.
 pub struct Record {
-    /// When the request began.
+    /// The time at which the request began.
     pub started: Instant,
-    /// Its method.
+    /// The request's method.
     pub method: http::Method,
-    /// Its path.
+    /// The request's path.
     pub path: String,
-    /// The route that it matched.
+    /// The route that the request matched.
     pub route: Arc<str>,
-    /// Its id.
+    /// The request's id.
     pub id: HeaderValue,
-    /// What was answered.
+    /// The status of the answer.
     pub status: StatusCode,
-    /// Who called, as the function says.
+    /// The caller, as the function named it.
     pub caller: Option<HeaderValue>,
-    /// The function that it was for.
+    /// The function that the request was for.
     pub function: Arc<Function>,
-    /// Where it is counted.
+    /// The metrics that count the request.
     pub metrics: Arc<Metrics>,
-    /// Its span in the log.
+    /// The request's span in the log.
     pub span: Span,
 }
 

@@ -10,24 +10,24 @@ use std::{
 };
 use wasmtime_wasi_http::Error;
 
-/// An answer as hyper sends it. When it is sent, or given up, the request is logged and counted.
+/// An answer as hyper sends it. When it is sent or abandoned, the request is logged and counted.
 pub struct Answer {
     content: Content,
-    /// Held until the answer is sent or given up: its drop is the log line.
+    /// The log line, which is written when the answer is sent or abandoned and this is dropped.
     _record: Option<Box<Record>>,
     /// Tells the connection when hyper has taken the whole answer.
     _turn: Option<Turn>,
 }
 
 impl Answer {
-    /// With the request's turn on its connection.
+    /// The answer, bound to the request's turn on its connection.
     #[must_use]
     pub fn in_turn(mut self, turn: Turn) -> Self {
         self._turn = Some(turn);
         self
     }
 
-    /// A function's answer.
+    /// Makes the answer of a function.
     #[must_use]
     pub fn new(content: Content, record: Record) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Answer {
         }
     }
 
-    /// An answer of the host itself.
+    /// Makes an answer of the host.
     #[must_use]
     pub fn whole(body: Full<Bytes>) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Answer {
         }
     }
 
-    /// An answer beside the components.
+    /// Makes an answer of a native route.
     #[must_use]
     pub fn native(body: NativeBody) -> Self {
         Self {

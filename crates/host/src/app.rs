@@ -1,4 +1,4 @@
-//! A request's way through the host: route, body, run, answer.
+//! The steps of a request through the host: route, body, run, answer.
 
 use crate::{
     access_log::Record,
@@ -30,11 +30,11 @@ use std::{
 };
 use tracing::Instrument;
 
-/// What answers the requests of a route.
+/// The target of a route.
 pub enum Target {
     /// A function.
     Function(Current),
-    /// This process itself.
+    /// This process, through its native routes.
     Native(Arc<dyn Native>),
 }
 
@@ -44,19 +44,19 @@ pub struct App {
     pub router: Router<Target>,
     /// The functions by id.
     pub functions: Arc<Functions>,
-    /// What is counted.
+    /// The metrics of this host.
     pub metrics: Arc<Metrics>,
     /// Whether the host is about to stop.
     pub draining: AtomicBool,
-    /// The path that answers 503 while the host drains, whatever the function says.
+    /// The path that answers 503 while the host drains, without asking the function.
     pub readiness: Option<String>,
     /// Whether GET /metrics is answered on the public listener.
     pub public_metrics: bool,
-    /// What answers beside the components.
+    /// The service that answers the native routes.
     pub native: NativeRoutes,
     /// All workers' instances, for the metrics.
     pub workers: Vec<Arc<Instances>>,
-    /// What the host answers itself.
+    /// The answers that the host makes itself.
     pub own: Arc<OwnAnswers>,
 }
 
@@ -78,7 +78,7 @@ impl App {
         self.metrics.response(more.as_deref().unwrap_or_default())
     }
 
-    /// Answers one request of a client, whose address is `peer`.
+    /// Answers one request of the client at the address `peer`.
     pub async fn handle(
         self: Arc<Self>,
         worker: Arc<Instances>,
@@ -147,7 +147,7 @@ async fn answer_natively(
     native.handle(request, peer).await.map(Answer::native)
 }
 
-/// Takes in the request, runs the function and answers; a failure becomes the host's own problem.
+/// Reads the request, runs the function and answers. A failure becomes a problem of the host.
 async fn serve(
     app: &App,
     peer: &HeaderValue,

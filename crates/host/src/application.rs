@@ -1,4 +1,4 @@
-//! What a manifest describes, before anything of it runs: a host and a worker of one process share it.
+//! An application as its manifest describes it, before it runs. A host and a worker in one process share it.
 
 use crate::{
     engine::Compiler,
@@ -9,17 +9,17 @@ use crate::{
 use anyhow::{Context, Result};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-/// What an application is made of.
+/// The options of an application.
 pub struct ApplicationOptions {
     /// The checked manifest.
     pub manifest: Arc<Manifest>,
     /// Values of application variables, before the environment's.
     pub variables: BTreeMap<String, String>,
-    /// Where the key-value file and copies of mounted files are kept.
+    /// The folder of the key-value file and of copies of mounted files.
     pub state_dir: PathBuf,
-    /// Where compiled components are kept; applications may share it.
+    /// The folder of compiled components, which applications may share.
     pub cache_dir: PathBuf,
-    /// Redis or Valkey instead of the key-value file.
+    /// The URL of Redis or Valkey, if it is used instead of the key-value file.
     pub key_value_url: Option<String>,
     /// Bounds of requests, components and the host.
     pub limits: Limits,
@@ -32,7 +32,7 @@ pub struct Application {
     pub(crate) compiler: Compiler,
     pub(crate) key_value: Arc<Stores>,
     pub(crate) limits: Limits,
-    /// Where files of `files` are copied to.
+    /// The folder that the files of `files` are copied to.
     pub(crate) scratch: PathBuf,
 }
 
@@ -40,7 +40,7 @@ impl Application {
     /// Starts the engine and opens the key-value stores. No component is loaded yet.
     ///
     /// # Errors
-    /// A required variable without a value, a folder that can't be made, a key-value server that does not answer.
+    /// A required variable has no value, a folder cannot be made, or the key-value server does not answer.
     pub async fn new(options: ApplicationOptions) -> Result<Arc<Self>> {
         let manifest = options.manifest;
         let variables = resolve_variables(&manifest.variables, &options.variables)?;

@@ -1,4 +1,4 @@
-//! hyper answers what is not HTTP by itself, with a bare status. This gives such an answer what every other one has.
+//! Problems in the place of hyper's own answers, which have only a status, to requests that are not HTTP.
 //!
 //! A connection is either at a request, from when hyper has read its head until the answer is written and flushed, or
 //! between two. What is written to an HTTP/1 connection in between is hyper's own, whatever it is; so nothing that a
@@ -16,22 +16,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A client's connection.
 pub struct Connection<S> {
-    /// The connection itself.
+    /// The connection of the client.
     pub stream: S,
-    /// Whether it is at a request.
+    /// The connection's turns, which tell whether it is at a request.
     pub turns: Arc<Turns>,
-    /// HTTP/2 writes frames of its own at any time, and has no such answers.
+    /// Whether the connection speaks HTTP/1. HTTP/2 writes frames of its own at any time, and has no such answers.
     pub is_http1: bool,
-    /// Makes the answers.
+    /// The maker of the host's answers.
     pub answers: Arc<OwnAnswers>,
-    /// Where the client is.
+    /// The address of the client.
     pub peer: HeaderValue,
-    /// The answer in the place of hyper's, and how much of it is written.
+    /// The answer in the place of hyper's, with the number of bytes that are written.
     pub own: Option<(Vec<u8>, usize)>,
 }
 
 impl<S: AsyncWrite + Unpin> Connection<S> {
-    /// Whether what hyper writes is replaced, now or since before.
+    /// Whether hyper's output is replaced from now on.
     fn takes_over(&mut self, written: &[u8]) -> bool {
         if self.own.is_none() && self.is_http1 && self.turns.are_over() {
             self.own =

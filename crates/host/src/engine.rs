@@ -12,14 +12,14 @@ use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Component,
 };
 
-/// How often a running guest is interrupted to let others run.
+/// The interval at which a running guest is interrupted to let others run.
 const EPOCH_TICK: Duration = Duration::from_millis(2);
-/// Spin's own components have three core instances (the module and its adapters); room to spare.
+/// The largest number of core instances in a component. Spin's own have three: the module and its adapters.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 20;
-/// Kept warm between requests of different instances, so that a new one faults fewer pages.
+/// The memory that a slot keeps between instances, so that a new instance faults fewer pages.
 const KEEP_RESIDENT: usize = 256 << 10;
 
-/// Compiles components, and keeps the compiled ones.
+/// Compiles components, and caches the compiled ones.
 pub struct Compiler {
     engine: Engine,
     cache: PathBuf,
@@ -30,7 +30,7 @@ impl Compiler {
     /// Makes the engine for all components of a manifest.
     ///
     /// # Errors
-    /// Settings that the machine cannot give (address space), or a cache folder that cannot be made.
+    /// The machine does not have the address space for the settings, or the cache folder cannot be made.
     pub fn new(manifest: &Manifest, limits: &Limits, cache: PathBuf) -> Result<Self> {
         fs::create_dir_all(&cache)
             .with_context(|| format!("cannot create the cache folder {}", cache.display()))?;
@@ -51,10 +51,10 @@ impl Compiler {
         &self.engine
     }
 
-    /// Loads a component, compiled at most once for its content and this engine.
+    /// Loads a component. Each content is compiled once for each engine.
     ///
     /// # Errors
-    /// The file is missing or is no component that this engine takes.
+    /// The file is missing, or is not a component that this engine takes.
     pub fn load(&self, source: &Path) -> Result<Component> {
         let wasm = fs::read(source).with_context(|| {
             format!(
@@ -77,14 +77,14 @@ impl Compiler {
         }
         let component = Component::new(&self.engine, &wasm)
             .map_err(anyhow::Error::from)
-            .with_context(|| format!("{} is no component that can run", source.display()))?;
+            .with_context(|| format!("{} is not a component that can run", source.display()))?;
         if let Err(error) = self.store(&component, &compiled) {
             tracing::warn!(file = %compiled.display(), %error, "cannot keep the compiled component");
         }
         Ok(component)
     }
 
-    /// Writes beside the final name and renames, so that no half-written file is ever loaded.
+    /// Writes the file under another name and renames it, so that no half-written file is ever loaded.
     fn store(&self, component: &Component, path: &Path) -> Result<()> {
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         let bytes = component.serialize()?;

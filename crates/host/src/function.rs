@@ -29,22 +29,22 @@ use wasmtime_wasi_http::{
 pub struct Function {
     /// The component's id in the manifest.
     pub id: String,
-    /// Permits to run a request.
+    /// The permits to run a request.
     pub permits: Arc<Semaphore>,
-    /// Requests that wait for a permit.
+    /// The permits to wait for a permit.
     pub queue: Arc<Semaphore>,
     pre: ProxyPre<Data>,
-    /// Where the function can take requests whole.
+    /// The export that takes requests whole, if the function has one.
     exchanges: Option<ExchangesPre<Data>>,
     template: Arc<InstanceTemplate>,
     metrics: Arc<Metrics>,
 }
 
-/// A request, and where its answer is awaited.
+/// A request, with the channel for its answer.
 pub enum Asked {
-    /// In one call, for a function that takes whole requests.
+    /// The request goes over in one call, to a function that takes whole requests.
     Whole(Request, Sender<wasmtime::Result<exchange::Reply>>),
-    /// Part by part, through wasi:http.
+    /// The request goes over in parts, through `wasi:http`.
     Parts(Request, Sender<wasmtime::Result<Response>>),
 }
 
@@ -68,7 +68,7 @@ impl Function {
         }
     }
 
-    /// The same function in a newer build. Both have one bound on requests, and the same connections.
+    /// The same function in a newer build. Both builds share one bound on requests, and the same connections.
     #[must_use]
     pub fn rebuilt(&self, pre: ProxyPre<Data>, exchanges: Option<ExchangesPre<Data>>) -> Self {
         Self {
@@ -82,7 +82,7 @@ impl Function {
         }
     }
 
-    /// What it may use.
+    /// The limits of the function.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.template.limits
@@ -91,7 +91,7 @@ impl Function {
     /// Makes a fresh instance.
     ///
     /// # Errors
-    /// The pool has no room, or the guest traps while it starts.
+    /// The engine has no free slot, or the guest traps while it starts.
     pub async fn instantiate(self: &Arc<Self>, connections: &Connections) -> Result<Instance> {
         let started = Time::now();
         let mut store = self.template.store(self.engine(), connections)?;
@@ -121,7 +121,8 @@ impl Function {
         })
     }
 
-    /// Whether it is one of ours, which take requests whole and read no other header of Spin's than the client's address.
+    /// Whether the function takes requests whole. Such a function reads no header of Spin's except the client's
+    /// address.
     #[must_use]
     pub fn takes_whole_requests(&self) -> bool {
         self.exchanges.is_some()
@@ -148,11 +149,11 @@ pub struct Instance {
     store: Store<Data>,
     proxy: Proxy,
     exchanges: Option<Exchanges>,
-    /// The requests that it has taken.
+    /// The number of requests that the instance has taken.
     pub served: u32,
-    /// Since when it waits for one.
+    /// The time since which the instance is idle.
     pub idle_since: Time,
-    /// What it is an instance of.
+    /// The function that this is an instance of.
     pub function: Arc<Function>,
 }
 
@@ -167,10 +168,10 @@ impl Drop for Instance {
 }
 
 impl Instance {
-    /// Runs a request, until the guest has nothing left to do.
+    /// Runs a request until the guest has nothing left to do.
     ///
     /// # Errors
-    /// A trap.
+    /// The guest trapped.
     pub async fn handle(&mut self, asked: Asked) -> wasmtime::Result<()> {
         self.served += 1;
         self.store.set_epoch_deadline(EPOCHS_PER_TICK);

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// A function, whose build changes while it serves: who has loaded one goes on with that.
+/// A function whose build may change while it serves. A request that has loaded one build ends in that build.
 pub type Current = Arc<ArcSwap<Function>>;
 
 /// All functions of a host by id.
@@ -34,7 +34,7 @@ impl Functions {
         })
     }
 
-    /// The function, in this and each newer build.
+    /// The function, which follows each newer build.
     #[must_use]
     pub fn current(&self, id: &str) -> Option<&Current> {
         self.by_id.get(id)
@@ -51,11 +51,11 @@ impl Functions {
         self.by_id.contains_key(id)
     }
 
-    /// Loads a function again, whose file is a newer build of it. Requests that run end in the older one; those that
-    /// follow run in the newer one.
+    /// Loads a function again from its file, which holds a newer build. Running requests end in the older build; those
+    /// that follow run in the newer one.
     ///
     /// # Errors
-    /// The file is missing or broken, or imports what this host does not have. Then the older one goes on serving.
+    /// The file is missing or broken, or it imports what this host does not have. The older build then goes on serving.
     pub fn reload(&self, id: &str) -> Result<()> {
         let current = self
             .current(id)

@@ -1,4 +1,4 @@
-//! What a guest writes to stdout and stderr becomes log events, a line each.
+//! The log of guests: each line on stdout or stderr becomes a log event.
 
 use serde::Deserialize;
 use std::{
@@ -9,7 +9,7 @@ use std::{
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
-/// Longer lines are cut into several: a guest must not fill the host's memory.
+/// The length at which a line is cut into several, so that a guest cannot fill the host's memory.
 const MAX_LINE_BYTES: usize = 16 << 10;
 
 /// A guest's stdout or stderr.

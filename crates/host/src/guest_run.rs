@@ -1,4 +1,4 @@
-//! A guest at work on a request, and the answer that it makes: whole where it comes without waiting,
+//! A guest at work on a request, and its answer: whole if it comes without waiting,
 //! a stream otherwise.
 
 use crate::{
@@ -23,17 +23,20 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tracing::{Instrument, Span};
 use wasmtime_wasi_http::{Error, WasiBody};
 
+/// How long a guest may run on whose client went away in the middle of its answer.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// A guest at work on a request. Dropping it stops the guest.
 pub struct Guest {
     run: Option<Run>,
     permit: Option<OwnedSemaphorePermit>,
     function: Arc<Function>,
-    /// Time at work since the client last got something.
+    /// The guest's time at work since the client last received a part of the answer.
     busy: Duration,
 }
 
 impl Guest {
-    /// A guest that begins; the permit is given back when it ends.
+    /// A guest that begins. The permit is given back when the guest ends.
     #[must_use]
     pub fn new(run: Run, permit: OwnedSemaphorePermit, function: Arc<Function>) -> Self {
         Self {
@@ -44,7 +47,7 @@ impl Guest {
         }
     }
 
-    /// Lets the guest go on. Ready when it has ended; an error is a trap.
+    /// Lets the guest go on. The result is ready when the guest has ended; an error is a trap.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Problem>> {
         let Some(run) = &mut self.run else {
             return Poll::Ready(Ok(()));
@@ -71,7 +74,7 @@ impl Guest {
         }))
     }
 
-    /// The answer, or its head.
+    /// Waits for the answer, or for its head.
     ///
     /// # Errors
     /// The problem of a guest that trapped or gave no answer.
@@ -132,8 +135,8 @@ impl Guest {
         if !whole {
             return Ok(Content::Stream(Box::new(Streamed {
                 start: frames.bytes(),
-                body,
-                guest: self,
+                body: Some(body),
+                guest: Some(self),
                 span: Span::current(),
             })));
         }
@@ -141,7 +144,7 @@ impl Guest {
         Ok(Content::Whole(Full::new(frames.bytes())))
     }
 
-    /// The answer is whole; what the guest still does, it does without the client waiting.
+    /// The answer is whole. The client does not wait for what the guest still does.
     pub fn finish(mut self) {
         let ended = self.poll(&mut Context::from_waker(std::task::Waker::noop()));
         if ended.is_pending() {
@@ -152,14 +155,14 @@ impl Guest {
     }
 }
 
-/// The problem of a function that answers with what is no answer.
+/// The problem of a function whose answer is malformed.
 #[must_use]
 pub fn no_answer(error: &wasmtime::Error) -> Problem {
     tracing::error!(error = format!("{error:#}"), "the function gave no answer");
     problem::INTERNAL
 }
 
-/// The frames of a small answer: mostly one, which is not copied.
+/// The frames of a small answer. A single frame, the usual case, is not copied.
 #[derive(Default)]
 struct Frames {
     first: Bytes,
@@ -167,7 +170,7 @@ struct Frames {
 }
 
 impl Frames {
-    /// Adds a frame; false when that is enough for an answer to count as small.
+    /// Adds a frame. Returns false if the answer is now too large to count as small.
     fn add(&mut self, frame: Frame<Bytes>) -> bool {
         // Trailers are not sent on: no function of ours makes any.
         let Ok(data) = frame.into_data() else {
@@ -195,20 +198,37 @@ impl Frames {
 
 /// The content of a function's answer.
 pub enum Content {
-    /// All of it.
+    /// The whole answer.
     Whole(Full<Bytes>),
-    /// A beginning, and a guest that makes the rest.
+    /// The beginning of the answer, and the guest that makes the rest.
     Stream(Box<Streamed>),
-    /// What is answered beside the components.
+    /// An answer of a native route.
     Native(NativeBody),
 }
 
-/// A body whose guest runs on while the client reads. When the client goes away the guest stops.
+/// A body whose guest runs on while the client reads. When the client disconnects, the guest finds its body closed, and
+/// has a moment to finish.
 pub struct Streamed {
     start: Bytes,
-    body: Pin<Box<WasiBody>>,
-    guest: Guest,
+    /// `None` once it is dropped.
+    body: Option<Pin<Box<WasiBody>>>,
+    /// `None` once it is dropped.
+    guest: Option<Guest>,
     span: Span,
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        drop(self.body.take());
+        let Some(mut guest) = self.guest.take().filter(|guest| guest.run.is_some()) else {
+            return;
+        };
+        // Without a runtime the process is about to end.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let rest = async move { timeout(LAST_WORDS, poll_fn(|cx| guest.poll(cx))).await };
+            runtime.spawn(rest.instrument(self.span.clone()));
+        }
+    }
 }
 
 impl Body for Content {
@@ -253,15 +273,18 @@ impl Streamed {
         if !self.start.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.start)))));
         }
-        let ended = match self.guest.poll(cx) {
+        let (Some(guest), Some(body)) = (&mut self.guest, &mut self.body) else {
+            return Poll::Ready(None);
+        };
+        let ended = match guest.poll(cx) {
             Poll::Ready(Err(_)) => return Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
             ended => ended.is_ready(),
         };
-        match self.body.as_mut().poll_frame(cx) {
+        match body.as_mut().poll_frame(cx) {
             Poll::Pending if ended => Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
             frame => {
                 if frame.is_ready() {
-                    self.guest.busy = Duration::ZERO;
+                    guest.busy = Duration::ZERO;
                 }
                 frame
             }

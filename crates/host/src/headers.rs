@@ -1,4 +1,4 @@
-//! The headers that the host reads and adds: a request's id, where it comes from, and what Spin tells a component of it.
+//! The headers that the host reads and adds: a request's id, its origin, and Spin's own headers for a component.
 
 use crate::{
     function::Function,
@@ -8,18 +8,18 @@ use crate::{
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri};
 use uuid::Uuid;
 
-/// The request's id, for logs, problems and support.
+/// The header with the request's id, for logs, problems and support.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Where the client's connection comes from, as in Spin.
+/// The header with the address of the client's connection, as in Spin.
 const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("spin-client-addr");
-/// How a function tells the log who called; it is taken off before the client sees the answer.
+/// The header in which a function names the caller for the log. The host removes it from the answer.
 pub const CALLER: HeaderName = HeaderName::from_static("gather-caller");
 const MAX_REQUEST_ID: usize = 128;
 
-/// What the host adds to a request before a guest sees it.
+/// The parts that the host adds to a request before a guest sees it.
 pub struct Added {
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// The absolute URI, where the guest may ask for it.
+    /// The absolute URI, if the guest may ask for it.
     absolute: Option<http::Uri>,
 }
 
@@ -78,7 +78,7 @@ pub fn added(
 }
 
 impl Added {
-    /// Puts it into the request.
+    /// Adds these parts to the request.
     pub fn apply(self, parts: &mut http::request::Parts) {
         // A client must not be able to say what only the host knows.
         let forged: Vec<_> = parts
@@ -99,7 +99,7 @@ impl Added {
     }
 }
 
-/// The client's own id where it is a sane one, a new one otherwise.
+/// The client's own id if it is short and printable, and a new one otherwise.
 pub fn request_id(headers: &HeaderMap) -> HeaderValue {
     let is_sane = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let sane = |id: &&HeaderValue| {
@@ -113,7 +113,7 @@ pub fn request_id(headers: &HeaderMap) -> HeaderValue {
     new_request_id()
 }
 
-/// A new id, which sorts by time.
+/// A new id. Ids sort by time.
 pub fn new_request_id() -> HeaderValue {
     let mut buffer = Uuid::encode_buffer();
     let id = Uuid::now_v7().hyphenated().encode_lower(&mut buffer);

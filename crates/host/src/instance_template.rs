@@ -1,4 +1,4 @@
-//! What all instances of a component are made with.
+//! The settings that all instances of a component share.
 
 use crate::{
     guest_log::GuestLog,
@@ -12,20 +12,20 @@ use wasm::Data;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
 
-/// A running guest lets others run at each tick of the epoch.
+/// The number of ticks of the epoch after which a running guest lets others run.
 pub const EPOCHS_PER_TICK: u64 = 1;
 
-/// The same for all instances of a component.
+/// The settings that all instances of a component share.
 pub struct InstanceTemplate {
     /// The component's id.
     pub component: String,
-    /// What it may use.
+    /// The limits of an instance.
     pub limits: Limits,
-    /// Environment variables.
+    /// The environment variables.
     pub environment: Vec<(String, String)>,
-    /// Files.
+    /// The mounted files.
     pub mounts: Vec<Mount>,
-    /// What it may see and reach.
+    /// The grants of each interface.
     pub grants: Grants,
 }
 
@@ -34,7 +34,7 @@ impl InstanceTemplate {
     /// epoch.
     ///
     /// # Errors
-    /// A file that cannot be mounted.
+    /// A file cannot be mounted.
     pub fn store(&self, engine: &Engine, connections: &Connections) -> Result<Store<Data>> {
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.environment)

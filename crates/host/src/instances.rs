@@ -1,4 +1,4 @@
-//! The instances of one worker thread: those that wait for a request, and those that run one.
+//! The instances of one worker thread, both idle and busy ones.
 
 use crate::{
     function::{Asked, Function, Instance},
@@ -19,7 +19,7 @@ pub struct Instances {
     connections: Connections,
 }
 
-/// A guest's run: resolves when the guest has nothing left to do.
+/// A guest's run, which resolves when the guest has nothing left to do.
 pub type Run = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
 
 impl Instances {
@@ -35,7 +35,7 @@ impl Instances {
         }
     }
 
-    /// No instances yet.
+    /// Makes the set of instances, which is empty at first.
     #[must_use]
     pub fn new(connections: Connections) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl Instances {
     /// body is read, and dropping it stops the guest.
     ///
     /// # Errors
-    /// No instance could be made.
+    /// An instance could not be made.
     pub async fn run(self: &Arc<Self>, function: &Arc<Function>, asked: Asked) -> Result<Run> {
         let instance = match self.take(function) {
             Some(instance) => instance,
@@ -63,7 +63,7 @@ impl Instances {
         }))
     }
 
-    /// Takes an idle instance of the function. Those of another build of it, which come upon the way, are dropped.
+    /// Takes an idle instance of the function, and drops those of other builds that it finds on the way.
     fn take(&self, function: &Arc<Function>) -> Option<Instance> {
         loop {
             let instance = self.lock().get_mut(&function.id)?.pop()?;
@@ -86,7 +86,7 @@ impl Instances {
         }
     }
 
-    /// Drops the instances and connections that nobody needed for a while.
+    /// Drops the instances and connections that have been idle for a while.
     pub fn trim(&self) {
         self.connections.pools.trim();
         let mut old = Vec::new();

@@ -12,15 +12,16 @@ const MAX_CATCH_UP_MS: u64 = 31 * 24 * 60 * 60 * 1000;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobSettings {
-    /// Whether its jobs, which mostly wait for others, take no places of the worker, but up to `concurrency` of their own.
+    /// Whether its jobs, which mostly wait for other services, use up to `concurrency` permits of their own and none of
+    /// the worker's.
     #[serde(default)]
     pub own_places: bool,
-    /// How often a job is tried before it is dead.
+    /// The number of attempts after which a job is dead.
     #[serde(default = "default_attempts")]
     pub attempts: u32,
-    /// When a job of its own begins, as a crontab's five fields in UTC.
+    /// The schedule of jobs that begin by themselves, as a crontab's five fields in UTC.
     pub schedule: Option<String>,
-    /// How far back missed times are made up for after a stop of all workers, in ms.
+    /// The time for which missed times are made up for after a stop of all workers, in ms.
     #[serde(default = "default_catch_up")]
     pub catch_up_ms: u64,
 }
@@ -36,7 +37,7 @@ fn default_catch_up() -> u64 {
 /// Checks the settings of a queued component.
 ///
 /// # Errors
-/// What is wrong, in words for whoever wrote the manifest.
+/// A setting is wrong. The error is for the author of the manifest.
 pub fn check(id: &str, settings: &JobSettings) -> Result<()> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     ensure!(
@@ -57,7 +58,7 @@ pub fn check(id: &str, settings: &JobSettings) -> Result<()> {
 /// The schedule of a kind, if it has one.
 ///
 /// # Errors
-/// It is no crontab line.
+/// The schedule is not a crontab line.
 pub fn crontab(kind: &str, settings: &JobSettings) -> Result<Option<Crontab>> {
     let Some(schedule) = &settings.schedule else {
         return Ok(None);

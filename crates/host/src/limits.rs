@@ -1,47 +1,49 @@
-//! What one request, one component and the whole host may use.
+//! The limits of one request, one component and the whole host.
 
 use std::time::Duration;
 
-/// What is read of a request's body before an instance is taken; a request up to this size is handed over whole.
+/// The size up to which a request's body is read before an instance is taken, and handed over whole.
 pub const WHOLE_REQUEST_BYTES: usize = 64 << 10;
-/// An answer up to this size leaves its instance before the client has read it.
+/// The size up to which an answer leaves its instance before the client has read it.
 pub const WHOLE_ANSWER_BYTES: usize = 256 << 10;
 
-/// Bounds of the host. A component's `[component.<id>.tool.gather]` overrides the ones marked so.
+/// The limits of the host. A component's `[component.<id>.tool.gather]` overrides those marked as overridable.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// From the request to the response's head (overridable). Default 30 s.
+    /// The longest time from the request to the response's head (overridable). Default 30 s.
     pub deadline: Duration,
-    /// Linear memory of an instance in bytes (overridable). Default 128 MiB.
+    /// The linear memory of an instance in bytes (overridable). Default 128 MiB.
     pub memory_bytes: usize,
-    /// Largest request body in bytes (overridable). Default 1 MiB.
+    /// The largest request body in bytes (overridable). Default 1 MiB.
     pub max_body_bytes: u64,
     /// Whether small requests are handed over whole to components that take them so. Otherwise all go through
     /// `wasi:http`, as under other hosts. Default true.
     pub whole_requests: bool,
-    /// Whether the calls of `spin:postgres` that hold an instance while they wait are answered. Where another host would
-    /// stop an instance's other requests with them, functions that mean to run there must not make any. Default true.
+    /// Whether the calls of `spin:postgres` that hold an instance while they wait are answered. Where another host
+    /// would stop an instance's other requests with them, functions that mean to run there must not make any. Default
+    /// true.
     pub blocking_database: bool,
-    /// Requests that one component serves at the same time (overridable). Default 128.
+    /// The number of requests that one component serves at the same time (overridable). Default 128.
     pub concurrency: usize,
-    /// Requests that wait for a place, for each component; one more is a 503. Default 1,024.
+    /// The number of requests that may wait for a permit, for each component; one more gets 503. Default 1,024.
     pub queue: usize,
-    /// How long a request waits for a place before it is a 503. Default 5 s.
+    /// The longest wait for a permit, after which a request gets 503. Default 5 s.
     pub queue_timeout: Duration,
-    /// Open client connections. Default 20,000: each idle one costs about 10 kB.
+    /// The largest number of open client connections. Default 20,000.
     pub connections: usize,
-    /// Time for a client to send a request's head, idle keep-alive included. Default 30 s.
+    /// The time that a client has to send a request's head, idle keep-alive included. Default 30 s.
     pub head_timeout: Duration,
-    /// Longest pause of a client that sends a body or reads an answer. Default 15 s.
+    /// The longest pause of a client that sends a body or reads an answer. Default 15 s.
     pub stall_timeout: Duration,
-    /// PostgreSQL connections of all functions together; a worker for jobs has half as many for its components.
+    /// The number of PostgreSQL connections of all functions together. A worker for jobs has half as many for its
+    /// components.
     /// Default 64.
     pub database_connections: usize,
-    /// Wait until a PostgreSQL connection may be used, and again until it is open. Default 5 s.
+    /// The longest wait until a PostgreSQL connection may be used, and again until it is open. Default 5 s.
     pub database_timeout: Duration,
-    /// Requests that an instance serves before it is replaced. Default 10,000.
+    /// The number of requests that an instance serves before it is replaced. Default 10,000.
     pub instance_reuse: u32,
-    /// How long an unused instance is kept. Default 60 s.
+    /// The time for which an unused instance is kept. Default 60 s.
     pub instance_idle: Duration,
 }
 

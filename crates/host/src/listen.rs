@@ -1,4 +1,4 @@
-//! Listening for clients: each connection goes to the worker with the fewest.
+//! Listening for clients. Each connection goes to the worker with the fewest connections.
 
 use anyhow::{Context, Result};
 use std::{
@@ -18,32 +18,32 @@ use tokio::{
 /// Files that the process keeps open beside its connections.
 const OTHER_FILES: u64 = 512;
 
-/// Listens.
+/// Listens on an address.
 ///
 /// # Errors
-/// Says what to do where the address can't be had.
+/// The address cannot be used; the error says what to do.
 pub async fn bind(listen: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on {listen}: if another program has the port, stop it or choose another with --listen")
     })
 }
 
-/// As many connections as were asked for, if the machine allows so many files.
+/// The requested number of connections, or fewer if the machine allows fewer files.
 pub fn connection_limit(wanted: usize) -> usize {
     let files = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(1024, |(soft, _)| soft);
     let room = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX);
     wanted.min(room.max(64))
 }
 
-/// The way to one worker, and how many connections it has.
+/// A worker as the listener sees it: the channel to it, and the number of its connections.
 pub struct Queue {
-    /// Where its connections go.
+    /// The channel for the worker's connections.
     pub sockets: mpsc::UnboundedSender<(TcpStream, SocketAddr)>,
-    /// How many it has.
+    /// The number of the worker's connections.
     pub open: Arc<AtomicUsize>,
 }
 
-/// Hands each new connection to the worker with the fewest.
+/// Gives each new connection to the worker with the fewest.
 pub async fn accept(
     listener: TcpListener,
     queues: Vec<Queue>,

@@ -1,4 +1,4 @@
-//! Loading: from a component of the manifest to what its instances are made of.
+//! Loading of components, from the manifest to the template of their instances.
 
 use crate::{
     application::Application,
@@ -36,7 +36,7 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// For the functions, on so many threads.
+    /// Makes the loader of functions, for this many threads.
     ///
     /// # Errors
     /// As [`state::linker`].
@@ -56,7 +56,7 @@ impl Loader {
         })
     }
 
-    /// For queued work, which has half as many connections to the database.
+    /// Makes the loader of queued work, which has half as many connections to the database.
     ///
     /// # Errors
     /// As [`state::linker`].
@@ -77,7 +77,7 @@ impl Loader {
         })
     }
 
-    /// Where the loaded components count.
+    /// The metrics of the loaded components.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
@@ -86,7 +86,7 @@ impl Loader {
     /// Loads one function.
     ///
     /// # Errors
-    /// A missing or broken file, an import that no host function satisfies, an unknown variable.
+    /// The file is missing or broken, no host function satisfies an import, or a variable is unknown.
     pub fn load(&self, component: &Component) -> Result<Function> {
         let (pre, exchanges) = self.services(component)?;
         let template = self.template(component)?;
@@ -101,16 +101,16 @@ impl Loader {
     /// Loads a function again, whose file is a newer build of it.
     ///
     /// # Errors
-    /// A missing or broken file, an import that no host function satisfies.
+    /// The file is missing or broken, or no host function satisfies an import.
     pub fn reload(&self, function: &Function) -> Result<Function> {
         let (pre, exchanges) = self.services(self.component(&function.id)?)?;
         Ok(function.rebuilt(pre, exchanges))
     }
 
-    /// A component of the manifest.
+    /// Finds a component of the manifest.
     ///
     /// # Errors
-    /// There is none of that id.
+    /// The manifest does not have a component with this id.
     pub fn component(&self, id: &str) -> Result<&Component> {
         let components = &self.application.manifest.components;
         components
@@ -118,7 +118,7 @@ impl Loader {
             .with_context(|| format!("there is no [component.{id}]"))
     }
 
-    /// What the component exports for requests, and where it can take them whole.
+    /// Finds the component's export for requests, and the export that takes them whole.
     fn services(
         &self,
         component: &Component,
@@ -144,10 +144,10 @@ impl Loader {
         Ok((pre, exchanges))
     }
 
-    /// The component, compiled, its imports checked.
+    /// Compiles the component and checks its imports.
     ///
     /// # Errors
-    /// A missing or broken file, an import that no host function satisfies.
+    /// The file is missing or broken, or no host function satisfies an import.
     pub fn prepare(&self, component: &Component) -> Result<InstancePre<Data>> {
         let compiled = self.application.compiler.load(&component.source)?;
         self.linker
@@ -161,10 +161,10 @@ impl Loader {
             })
     }
 
-    /// What each instance of the component is made with.
+    /// Makes the template of the component's instances.
     ///
     /// # Errors
-    /// An unknown variable, a file that cannot be mounted.
+    /// A variable is unknown, or a file cannot be mounted.
     pub fn template(&self, component: &Component) -> Result<InstanceTemplate> {
         let Application {
             manifest,
@@ -195,7 +195,7 @@ impl Loader {
         })
     }
 
-    /// The host's limits, and what the component's own settings make of them.
+    /// The host's limits, overridden by the component's own settings.
     fn limits(&self, component: &Component) -> Limits {
         let settings = &component.settings;
         let defaults = &self.application.limits;
@@ -210,8 +210,8 @@ impl Loader {
         }
     }
 
-    /// Connections are shared out over the workers, and there over the components of the same kind, those with routes or
-    /// those with jobs: the others run elsewhere.
+    /// The component's share of the connections. They are divided among the workers, and there among the components of
+    /// the same kind, with routes or with jobs, since the other kind runs elsewhere.
     fn pool_limits(&self, component: &Component) -> PoolLimits {
         let is_job = component.settings.job.is_some();
         let components = self.application.manifest.components.values();

@@ -34,7 +34,7 @@ pub struct Manifest {
     pub native_routes: Vec<Route>,
     /// The components by id.
     pub components: BTreeMap<String, Component>,
-    /// `[application.tool]`: ours to use.
+    /// `[application.tool]`, which Spin ignores.
     pub tool: toml::Table,
 }
 
@@ -42,12 +42,12 @@ pub struct Manifest {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variable {
-    /// Must be given from outside.
+    /// Whether a value has to be given from outside.
     #[serde(default)]
     pub required: bool,
-    /// The value where none is given.
+    /// The value that counts if none is given.
     pub default: Option<String>,
-    /// Never shown in a log or an error.
+    /// Whether the value is a secret, which no log and no error shows.
     #[serde(default)]
     pub secret: bool,
 }
@@ -55,9 +55,9 @@ pub struct Variable {
 /// One `[[trigger.http]]` entry.
 #[derive(Debug, Clone)]
 pub struct Trigger {
-    /// Where it listens; `None` is a private route.
+    /// The path of the route; `None` if the route is private.
     pub route: Option<Route>,
-    /// The component that answers.
+    /// The id of the component that answers.
     pub component: String,
 }
 
@@ -66,19 +66,19 @@ pub struct Trigger {
 pub struct Component {
     /// The component's id.
     pub id: String,
-    /// The wasm file, absolute.
+    /// The absolute path of the wasm file.
     pub source: PathBuf,
-    /// Environment variables of the guest.
+    /// The environment variables of the guest.
     pub environment: BTreeMap<String, String>,
-    /// What `spin:variables` answers, by name.
+    /// The values that `spin:variables` answers, by name.
     pub variables: BTreeMap<String, Template>,
-    /// Files mounted read-only.
+    /// The files that are mounted read-only.
     pub files: Vec<FileMount>,
-    /// The labels of the key-value stores that it may open.
+    /// The labels of the key-value stores that the component may open.
     pub key_value_stores: Vec<String>,
-    /// The addresses that it may reach.
+    /// The addresses that the component may reach.
     pub allowed_outbound_hosts: Vec<HostPattern>,
-    /// How to build it.
+    /// The commands that build the component.
     pub build: Option<Build>,
     /// `[component.<id>.tool.gather]`.
     pub settings: Settings,
@@ -91,9 +91,9 @@ pub enum FileMount {
     Glob(String),
     /// A folder or file mounted elsewhere.
     Placed {
-        /// Relative to the manifest.
+        /// The path of the source, relative to the manifest.
         source: String,
-        /// An absolute path in the guest.
+        /// The absolute path in the guest.
         destination: String,
     },
 }
@@ -104,9 +104,9 @@ pub enum FileMount {
 pub struct Build {
     /// The shell command.
     pub command: String,
-    /// Where it runs, relative to the manifest.
+    /// The folder in which the command runs, relative to the manifest.
     pub workdir: Option<String>,
-    /// Globs of sources.
+    /// The globs of the sources.
     #[serde(default)]
     pub watch: Vec<String>,
 }
@@ -117,25 +117,31 @@ pub struct Build {
 pub struct Settings {
     /// The PostgreSQL role that the component connects as.
     pub role: Option<String>,
-    /// Time to the response head, in ms.
+    /// The time to the response's head, in ms.
     pub deadline_ms: Option<u64>,
-    /// Linear memory of one instance.
+    /// The linear memory of one instance, in bytes.
     pub memory_bytes: Option<usize>,
-    /// Largest request body.
+    /// The largest request body, in bytes.
     pub max_body_bytes: Option<u64>,
-    /// Requests at the same time; for queued work: jobs at the same time in one worker.
+    /// The number of requests at the same time, or, for queued work, of jobs at the same time in one worker.
     pub concurrency: Option<usize>,
-    /// What it may ask of the sandbox, which the command reads.
+    /// The rights in the sandbox, which the command reads.
     #[serde(default)]
     pub sandbox: Vec<String>,
-    /// Whether its requests go to public addresses only, as they were checked, and to hosts that the operator vouches for;
-    /// for components that strangers tell where to go.
+    /// Whether the component may use the egress, which the command reads.
+    #[serde(default)]
+    pub egress: bool,
+    /// The scopes that the component may ask for when it acts for an account, which the command reads.
+    #[serde(default)]
+    pub exchange: Vec<String>,
+    /// Whether its requests reach only public addresses and hosts that the operator vouches for. This is
+    /// for components whose targets are named by strangers.
     #[serde(default)]
     pub public_only: bool,
-    /// Whether it may send mail; queued work only.
+    /// Whether the component may send mail, which only queued work can do.
     #[serde(default)]
     pub mail: bool,
-    /// Present where the component does queued work instead of answering requests.
+    /// The settings of queued work, if the component does that instead of answering requests.
     pub job: Option<JobSettings>,
 }
 
@@ -143,7 +149,7 @@ impl Manifest {
     /// Reads and checks a manifest file.
     ///
     /// # Errors
-    /// Names the file, the line and the key of what is wrong or not supported.
+    /// A key is wrong or not supported. The error names the file, the line and the key.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the manifest {}", path.display()))?;
@@ -152,7 +158,7 @@ impl Manifest {
         Self::parse(&text, folder).with_context(|| format!("in {}", path.display()))
     }
 
-    /// Checks a manifest's text; `folder` is what its paths are relative to.
+    /// Checks a manifest's text, whose paths are relative to `folder`.
     ///
     /// # Errors
     /// As [`Manifest::load`].
@@ -198,7 +204,7 @@ impl Manifest {
     }
 }
 
-/// The manifest's text, to turn a place in it into a line.
+/// The manifest's text, with which an offset is turned into a line.
 struct Source<'a> {
     text: &'a str,
 }
@@ -359,11 +365,11 @@ impl Source<'_> {
     }
 }
 
-/// The values of the application's variables: given ones, then `SPIN_VARIABLE_<NAME>` of the
+/// The values of the application's variables: the given ones, then `SPIN_VARIABLE_<NAME>` of the
 /// environment, then the manifest's defaults, as Spin resolves them.
 ///
 /// # Errors
-/// Names every required variable without a value, and how to give it.
+/// A required variable has no value. The error names each, and says how to give it.
 pub fn resolve_variables(
     declared: &BTreeMap<String, Variable>,
     given: &BTreeMap<String, String>,

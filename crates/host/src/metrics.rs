@@ -13,40 +13,40 @@ use std::{
     time::Duration,
 };
 
-/// Latency buckets in seconds: from a warm function to its deadline.
+/// The latency buckets of requests in seconds, from a warm function to its deadline.
 const BUCKETS: [f64; 14] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
 ];
 
-/// The same for new instances: around the 200 µs that they may take.
+/// The latency buckets of new instances in seconds.
 const INSTANTIATION_BUCKETS: [f64; 9] = [
     0.00002, 0.00005, 0.0001, 0.00015, 0.0002, 0.0005, 0.001, 0.01, 0.1,
 ];
 
-/// The same for jobs: from an empty one to an hour.
+/// The latency buckets of jobs in seconds, from an empty job to an hour.
 const JOB_BUCKETS: [f64; 12] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0,
 ];
 
-/// The registry and what is counted in it.
+/// The registry and its metrics.
 pub struct Metrics {
     registry: Registry,
     requests: HistogramVec,
-    /// Time to a new instance by component.
+    /// The time to make a new instance, by component.
     pub instantiation: HistogramVec,
-    /// Traps by component.
+    /// The traps, by component.
     pub traps: IntCounterVec,
-    /// Requests turned away by component and reason.
+    /// The requests that were turned away, by component and reason.
     pub refused: IntCounterVec,
-    /// Living instances by component and state (`all`, `idle`).
+    /// The living instances, by component and state (`all`, `idle`).
     pub instances: IntGaugeVec,
-    /// Open client connections.
+    /// The open client connections.
     pub connections: IntGauge,
-    /// PostgreSQL connections by role and state (`open`, `idle`, `waiting`).
+    /// The PostgreSQL connections, by role and state (`open`, `idle`, `waiting`).
     pub database: IntGaugeVec,
-    /// Time of one attempt at a job by kind and outcome.
+    /// The time of an attempt at a job, by kind and outcome.
     pub jobs: HistogramVec,
-    /// Jobs that run at the moment by kind.
+    /// The running jobs, by kind.
     pub jobs_running: IntGaugeVec,
     /// What the database said last.
     measured: Mutex<Vec<MetricFamily>>,
@@ -71,7 +71,7 @@ impl Metrics {
     /// Registers all metrics.
     ///
     /// # Errors
-    /// Two metrics of one name: a mistake in this crate.
+    /// Two metrics have the same name, which is a mistake in this crate.
     pub fn new() -> Result<Self> {
         let requests = histogram(
             "gather_http_request_duration_seconds",
@@ -180,7 +180,7 @@ impl Metrics {
         Ok(())
     }
 
-    /// The answer to `GET /metrics`, with what others in this process count.
+    /// The answer to `GET /metrics`, with the metrics of other parts of this process.
     #[must_use]
     pub fn response(&self, more: &[u8]) -> Response<Full<Bytes>> {
         let text = [self.render().as_slice(), more].concat();
@@ -192,7 +192,7 @@ impl Metrics {
         response
     }
 
-    /// Its text.
+    /// The text of that answer.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
         let mut text = Vec::new();

@@ -1,4 +1,4 @@
-//! GET /metrics on a listener of its own, off the public one.
+//! GET /metrics on its own listener, apart from the public one.
 
 use crate::{listen::bind, problem};
 use anyhow::Result;
@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, sync::watch, time::sleep};
 /// Answers GET /metrics with what `render` gives, until `stop`.
 ///
 /// # Errors
-/// The address can't be had.
+/// The address cannot be used.
 pub async fn serve(
     listen: SocketAddr,
     render: impl Fn() -> Response<Full<Bytes>> + Clone + Send + Sync + 'static,

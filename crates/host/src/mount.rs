@@ -1,4 +1,4 @@
-//! `files` of a component: a read-only folder with just those files.
+//! The `files` of a component, as a read-only folder with just those files.
 
 use crate::manifest::{Component, FileMount};
 use anyhow::{Context, Result, bail};
@@ -19,7 +19,7 @@ impl Mount {
     /// Adds the mount to a guest's file system.
     ///
     /// # Errors
-    /// The folder is gone.
+    /// The folder does not exist any more.
     pub fn add_to(&self, wasi: &mut WasiCtxBuilder) -> Result<()> {
         wasi.preopened_dir(&self.host, &self.guest, FsPerms::ReadOnly)
             .map_err(anyhow::Error::from)
@@ -28,7 +28,7 @@ impl Mount {
     }
 }
 
-/// Prepares a component's mounts: folders are mounted where they are, files that globs name are
+/// Prepares a component's mounts. Folders are mounted where they are; files that globs name are
 /// copied below `scratch`, since a mount is a whole folder.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ pub trait Native: Send + Sync {
         peer: SocketAddr,
     ) -> BoxFuture<'static, Response<NativeBody>>;
 
-    /// What is counted, as Prometheus's text.
+    /// The metrics of the native routes, in Prometheus's text format.
     fn metrics(&self) -> Vec<u8>;
 }
 
@@ -46,7 +46,7 @@ pub fn routes(tool: &toml::Table) -> Result<Vec<Route>> {
     list.iter().map(parse).collect::<Result<_>>().context(KEY)
 }
 
-/// What answers the manifest's native routes; components do where this is `None`.
+/// The service that answers the manifest's native routes; `None` if components answer them.
 #[derive(Clone, Default)]
 pub struct NativeRoutes(pub Option<Arc<dyn Native>>);
 

@@ -1,4 +1,4 @@
-//! `allowed_outbound_hosts`: what a component may reach. Nothing, unless an entry allows it.
+//! `allowed_outbound_hosts`: the addresses that a component may reach. All others are refused.
 
 use crate::template::Template;
 use anyhow::{Result, bail};
@@ -17,17 +17,17 @@ pub enum Scheme {
     Any,
 }
 
-/// One entry as it is written.
+/// One entry of the list, before its variables are resolved.
 #[derive(Debug, Clone)]
 pub enum HostPattern {
-    /// The scheme stands there; the rest may have variables.
+    /// The scheme is written out; the rest may have variables.
     Written {
-        /// What protocol it is for.
+        /// The protocol that the entry allows.
         scheme: Scheme,
-        /// Host and port.
+        /// The host and the port.
         authority: Template,
     },
-    /// A variable holds all of it.
+    /// The whole entry is a variable.
     Variable(Template),
 }
 
@@ -46,7 +46,7 @@ enum Port {
     One(u16),
 }
 
-/// What a component may reach.
+/// The addresses that a component may reach.
 #[derive(Debug, Clone, Default)]
 pub struct AllowedHosts(Vec<Entry>);
 
@@ -63,11 +63,11 @@ impl HostPattern {
         )
     }
 
-    /// Reads `scheme://host[:port]`; the host may be `*`, `*.example.org` or a template. All of it may be
-    /// one variable, `{{ url }}`; where that is empty, it allows nothing.
+    /// Reads `scheme://host[:port]`, whose host may be `*`, `*.example.org` or a template. The whole entry may be
+    /// one variable, `{{ url }}`, which allows nothing if it is empty.
     ///
     /// # Errors
-    /// Says what is wrong, and names a scheme that this host has no interface for.
+    /// The entry is malformed, or this host has no interface for the scheme, which the error names.
     pub fn parse(text: &str) -> Result<Self> {
         if text.starts_with("{{") && text.ends_with("}}") && !text.contains("://") {
             return Ok(Self::Variable(Template::parse(text)?));
@@ -96,7 +96,7 @@ impl HostPattern {
         })
     }
 
-    /// `None`: the variable is empty.
+    /// Resolves one entry. `None` if its variable is empty.
     fn resolve(&self, variables: &BTreeMap<String, String>) -> Result<Option<Entry>> {
         let (scheme, authority) = match self {
             Self::Written { scheme, authority } => (*scheme, authority.resolve(variables)?),

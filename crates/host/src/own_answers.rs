@@ -1,4 +1,4 @@
-//! The host's own answers: to what no function is asked, or can answer.
+//! The host's own answers, to requests that no function gets or can answer.
 
 use crate::{
     answer::Answer,
@@ -17,12 +17,12 @@ use std::time::SystemTime;
 /// Makes the host's own answers.
 pub struct OwnAnswers {
     refusals: Refusals,
-    /// Whether clients come by HTTPS, as the variable `public_url` says.
+    /// Whether clients use HTTPS, according to the variable `public_url`.
     is_https: bool,
 }
 
 impl OwnAnswers {
-    /// Nobody was refused yet.
+    /// Makes the answers, before any refusal is counted.
     #[must_use]
     pub fn new(is_https: bool) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl OwnAnswers {
         }
     }
 
-    /// A problem with the headers that every answer has. Who is refused too often is told so instead.
+    /// A problem with the headers that every answer has. A client that is refused too often gets 429 instead.
     pub fn refuse(
         &self,
         problem: Problem,
@@ -55,7 +55,7 @@ impl OwnAnswers {
         response
     }
 
-    /// The answer to a request that no function had a part in, with its line in the log.
+    /// The answer to a request that no function took part in, with its line in the log.
     pub fn answer(
         &self,
         problem: Problem,
@@ -75,7 +75,7 @@ impl OwnAnswers {
         whole(response, request.method())
     }
 
-    /// The bytes of an answer to what is not HTTP, or has a head beyond all measure.
+    /// The bytes of an answer to a request that is not HTTP, or whose head is too large.
     pub fn malformed(&self, status: StatusCode, peer: &HeaderValue) -> Vec<u8> {
         let id = new_request_id();
         let problem = match status {
@@ -95,7 +95,7 @@ impl OwnAnswers {
     }
 }
 
-/// An answer as HTTP/1.1 has it (RFC 9112, section 4), after which the connection ends.
+/// An answer in the format of HTTP/1.1 (RFC 9112, section 4), after which the connection ends.
 fn serialised(response: Response<Full<Bytes>>, date: &str) -> Vec<u8> {
     let body = response.body().clone().into_inner().unwrap_or_default();
     let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
@@ -114,7 +114,7 @@ fn serialised(response: Response<Full<Bytes>>, date: &str) -> Vec<u8> {
     bytes
 }
 
-/// An answer of the host's; to HEAD without its body, whose length is told.
+/// An answer of the host. The answer to HEAD gives the length of the body without the body.
 pub fn whole(response: Response<Full<Bytes>>, method: &Method) -> Response<Answer> {
     let (mut parts, mut body) = response.into_parts();
     if *method == Method::HEAD {

@@ -1,10 +1,10 @@
-//! The host's own answers: RFC 9457 problems for what never reached a function, or broke one.
+//! The host's own answers: RFC 9457 problems for requests that did not reach a function, or that broke one.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
-/// An answer of the host itself.
+/// Makes an answer of the host.
 #[derive(Debug, Clone, Copy)]
 pub struct Problem {
     status: StatusCode,
@@ -29,77 +29,77 @@ const fn problem(
     }
 }
 
-/// No route matches the path.
+/// The problem of a path that no route matches.
 pub const NOT_FOUND: Problem = problem(
     StatusCode::NOT_FOUND,
     "not-found",
     "Not found",
     "Nothing answers at this path.",
 );
-/// The guest trapped, or answered nothing.
+/// The problem of a guest that trapped or gave no answer.
 pub const INTERNAL: Problem = problem(
     StatusCode::INTERNAL_SERVER_ERROR,
     "internal",
     "Internal error",
     "Something went wrong on our side. Give the request id when you report it.",
 );
-/// No response head within the component's deadline.
+/// The problem of a function that did not answer within its deadline.
 pub const DEADLINE: Problem = problem(
     StatusCode::GATEWAY_TIMEOUT,
     "deadline-exceeded",
     "Deadline exceeded",
     "The request took longer than it may.",
 );
-/// The request's body is larger than the component takes.
+/// The problem of a body that is larger than the component takes.
 pub const BODY_TOO_LARGE: Problem = problem(
     StatusCode::PAYLOAD_TOO_LARGE,
     "body-too-large",
     "Body too large",
     "The request's body is larger than this endpoint takes.",
 );
-/// The client stopped sending in the middle of the body.
+/// The problem of a client that stopped sending in the middle of the body.
 pub const BODY_TIMEOUT: Problem = problem(
     StatusCode::REQUEST_TIMEOUT,
     "body-timeout",
     "Body not received",
     "The request's body did not arrive in time.",
 );
-/// The body broke off, or its framing is wrong.
+/// The problem of a body that broke off, or whose framing is wrong.
 pub const BODY_BROKEN: Problem = problem(
     StatusCode::BAD_REQUEST,
     "body-broken",
     "Body not received",
     "The request's body broke off.",
 );
-/// No authority: HTTP/1.1 wants a Host header (RFC 9112, section 3.2).
+/// The problem of a request without an authority: HTTP/1.1 requires a Host header (RFC 9112, section 3.2).
 pub const BAD_HOST: Problem = problem(
     StatusCode::BAD_REQUEST,
     "bad-host",
     "Bad Host header",
     "The request must carry exactly one valid Host header.",
 );
-/// What came is no request of HTTP's.
+/// The problem of bytes that are not an HTTP request.
 pub const MALFORMED: Problem = problem(
     StatusCode::BAD_REQUEST,
     "malformed-request",
     "Malformed request",
     "This is not a valid HTTP request.",
 );
-/// The head has more bytes or lines than are read.
+/// The problem of a head with more bytes or lines than are read.
 pub const HEAD_TOO_LARGE: Problem = problem(
     StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     "head-too-large",
     "Head too large",
     "The request's header fields are larger or more than this server reads.",
 );
-/// The request's first line has more bytes than are read.
+/// The problem of a request line with more bytes than are read.
 pub const URI_TOO_LONG: Problem = problem(
     StatusCode::URI_TOO_LONG,
     "uri-too-long",
     "URI too long",
     "The request's path and query are longer than this server reads.",
 );
-/// Every place, and every place in the queue, is taken.
+/// The problem of a request that found no permit, and no free slot in the queue.
 pub const BUSY: Problem = Problem {
     retry_after: Some(1),
     ..problem(
@@ -109,7 +109,7 @@ pub const BUSY: Problem = Problem {
         "Too many requests at this moment. Try again in a second.",
     )
 };
-/// The host is about to stop.
+/// The problem of readiness while the host is about to stop.
 pub const DRAINING: Problem = Problem {
     retry_after: Some(5),
     ..problem(
@@ -120,7 +120,7 @@ pub const DRAINING: Problem = Problem {
     )
 };
 
-/// The client was refused too often.
+/// The problem of a client that was refused too often.
 pub fn rate_limited(seconds: u32) -> Problem {
     Problem {
         retry_after: Some(seconds),
@@ -134,13 +134,13 @@ pub fn rate_limited(seconds: u32) -> Problem {
 }
 
 impl Problem {
-    /// Whether the client did something wrong.
+    /// Whether the fault is the client's.
     #[must_use]
     pub fn is_of_client(&self) -> bool {
         self.status.is_client_error()
     }
 
-    /// The answer with the request's id.
+    /// Makes the answer, with the request's id.
     #[must_use]
     pub fn response(&self, request_id: &str) -> Response<Full<Bytes>> {
         let body = serde_json::json!({

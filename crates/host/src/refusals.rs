@@ -1,4 +1,4 @@
-//! How often the host itself refuses a client: functions count what reaches them, and this counts what doesn't.
+//! The count of the host's own refusals by client. Functions count only the requests that reach them.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::{
@@ -11,14 +11,14 @@ use std::{
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 const MINUTE: Duration = Duration::from_secs(60);
-/// Refusals a minute, as many as functions allow of what is cheap.
+/// The refusals allowed in a minute, as many as functions allow of cheap requests.
 const QUOTA: u32 = 6_000;
-/// For requests from this machine, whose address may be that of everybody.
+/// The factor by which this machine's address may be refused more often, since all clients of a proxy may share it.
 const LOCAL_FACTOR: u32 = 100;
-/// Beyond this many clients all counts begin anew.
+/// The number of clients above which all counts start again.
 const MAX_CLIENTS: usize = 10_000;
 
-/// Counts refusals by address: of IPv6 the network counts.
+/// Counts refusals by address. IPv6 addresses of one network count together.
 #[derive(Default)]
 pub struct Refusals(Mutex<HashMap<IpAddr, Window>>);
 
@@ -27,13 +27,13 @@ struct Window {
     left: u32,
 }
 
-/// How a client stands.
+/// The count of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     quota: u32,
     left: u32,
     seconds: u32,
-    /// Whether this refusal is one too many.
+    /// Whether this refusal is above the allowed number.
     pub is_exhausted: bool,
 }
 
@@ -87,12 +87,12 @@ impl Refusals {
 }
 
 impl Standing {
-    /// Until when the client has to wait, in seconds.
+    /// The time that the client has to wait, in seconds.
     pub fn seconds(&self) -> u32 {
         self.seconds
     }
 
-    /// Says it in the answer's headers (draft-ietf-httpapi-ratelimit-headers-10), as functions do.
+    /// Writes the count to the answer's headers (draft-ietf-httpapi-ratelimit-headers-10), as functions do.
     pub fn tell(&self, headers: &mut HeaderMap) {
         let Self {
             quota,

@@ -21,25 +21,25 @@ use std::{
 use tokio::time::{Sleep, sleep, timeout};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// What is read of a body that is too large, before it is refused.
+/// The number of bytes that are read of a body that is too large, before the request is refused.
 const DISCARD_BYTES: usize = 8 << 20;
 
-/// Says whether the client sent more than it may, after the body has been handed on.
+/// Tells whether the client sent more than it may, after the body has been passed on.
 #[derive(Clone, Default)]
 pub struct Oversize(Arc<AtomicBool>);
 
 impl Oversize {
-    /// More came than is allowed.
+    /// The client sent more than the component takes.
     #[must_use]
     pub fn happened(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Takes in a body, whole if it is small. `waits` says that the client sent `Expect: 100-continue`.
+/// Reads a body, whole if it is small. `waits` is true if the client sent `Expect: 100-continue`.
 ///
 /// # Errors
-/// The problem to answer: too large, too slow, broken off.
+/// The problem to answer with: the body is too large, too slow or broken off.
 pub async fn receive(
     mut body: Incoming,
     limit: u64,
@@ -111,7 +111,7 @@ async fn discard(mut body: Incoming, stall: Duration) {
     drop(timeout(stall, reading).await);
 }
 
-/// A large body: what was read already, then the rest.
+/// A large body: the part that was already read, and then the rest.
 struct Bounded {
     start: Option<Bytes>,
     body: Incoming,

@@ -17,12 +17,12 @@ enum Segment {
     Param(String),
 }
 
-/// What a path matched.
+/// The match of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Match<'p> {
     /// The `:name` segments' values.
     pub params: Vec<(String, &'p str)>,
-    /// What the wildcard covers, with its leading slash; empty without one.
+    /// The part of the path that the wildcard covers, with its leading slash; empty without a wildcard.
     pub rest: &'p str,
 }
 
@@ -30,7 +30,7 @@ impl Route {
     /// Reads a route such as `/api/agents/:id` or `/api/...`.
     ///
     /// # Errors
-    /// Says what is wrong with the pattern.
+    /// The pattern is malformed; the error says how.
     pub fn parse(pattern: &str) -> Result<Self> {
         if !pattern.starts_with('/') {
             bail!("route {pattern:?} must start with `/`");
@@ -69,7 +69,7 @@ impl Route {
         self.pattern.strip_suffix("/...").unwrap_or(&self.pattern)
     }
 
-    /// Matches a path; a wildcard also matches the bare prefix.
+    /// Matches a path. A wildcard also matches the bare prefix.
     #[must_use]
     pub fn matches<'p>(&self, path: &'p str) -> Option<Match<'p>> {
         let mut rest = path
@@ -91,7 +91,7 @@ impl Route {
         (self.wildcard || rest.is_empty()).then_some(Match { params, rest })
     }
 
-    /// Orders routes: the first that matches wins. Exact before wildcard, longer before shorter,
+    /// Orders routes, of which the first that matches wins: exact before wildcard, longer before shorter,
     /// literal before parameter.
     fn specificity(&self) -> (bool, usize, usize) {
         let literals = self
@@ -119,7 +119,7 @@ impl Route {
 /// Refuses two routes that match the same paths.
 ///
 /// # Errors
-/// Names the second of them.
+/// Two routes match the same paths; the error names the second.
 pub fn check_distinct<'a>(routes: impl Iterator<Item = &'a Route>) -> Result<()> {
     let mut seen = HashSet::new();
     for route in routes {
@@ -130,7 +130,7 @@ pub fn check_distinct<'a>(routes: impl Iterator<Item = &'a Route>) -> Result<()>
     Ok(())
 }
 
-/// Routes with what they lead to, the most specific first.
+/// Routes with their targets, the most specific first.
 #[derive(Debug)]
 pub struct Router<T>(Vec<(Route, T)>);
 
@@ -212,7 +212,7 @@ mod tests {
         assert!(check_distinct(routes.iter()).is_err());
     }
 
-    /// The components that our router and Spin's choose for a path of the platform, whose routes both take in the order
+    /// The components that our router and Spin's choose for a path of the platform. Both read the routes in the order
     /// of the manifest.
     struct Both {
         ours: Router<String>,

@@ -1,4 +1,4 @@
-//! A request's run in an instance: permit, instance, reply, deadline.
+//! The run of a request: permit, instance, reply, deadline.
 
 use crate::{
     function::{Asked, Function},
@@ -17,11 +17,11 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use wasmtime::PoolConcurrencyLimitError;
 use wasmtime_wasi_http::handler::Request;
 
-/// Gets a permit and an instance, and runs the guest to its response's head; and to its end if that
+/// Gets a permit and an instance, and runs the guest to its response's head, or to its end if that
 /// comes without waiting.
 ///
 /// # Errors
-/// The problem to answer: no permit or instance is free, the function trapped, or it took too long.
+/// The problem to answer with: no permit or instance is free, the function trapped, or it took too long.
 pub async fn run(
     worker: &Arc<Instances>,
     function: &Arc<Function>,
@@ -49,7 +49,7 @@ pub async fn run(
     }
 }
 
-/// Begins the run, and waits for the guest's reply: in one call where the function takes requests whole.
+/// Begins the run, and waits for the guest's reply. A function that takes requests whole gets the request in one call.
 async fn ask(
     worker: &Arc<Instances>,
     function: &Arc<Function>,
@@ -78,7 +78,7 @@ async fn ask(
     Ok((guest, reply))
 }
 
-/// The answer that a reply makes; its body may still be on its way.
+/// Makes the answer from a reply, whose body may still be on its way.
 async fn take(guest: Guest, reply: Reply) -> Result<(Parts, Content), Problem> {
     match reply {
         Reply::Whole(told) => {
@@ -97,7 +97,7 @@ async fn take(guest: Guest, reply: Reply) -> Result<(Parts, Content), Problem> {
     }
 }
 
-/// Announces the length of a body that is there already.
+/// Announces the length of a body that is already complete.
 fn add_length(parts: &mut Parts, content: &Content, is_head: bool) {
     if let Content::Whole(body) = content
         && let Some(length) = body.size_hint().exact()
@@ -122,7 +122,7 @@ pub async fn give_way() {
     tokio::task::yield_now().await;
 }
 
-/// A permit to run the request, or one to wait for it.
+/// Waits for a permit to run the request, if one more may wait.
 async fn permit(function: &Function) -> Result<OwnedSemaphorePermit, Problem> {
     if let Ok(permit) = function.permits.clone().try_acquire_owned() {
         return Ok(permit);

@@ -1,4 +1,4 @@
-//! Components that call each other: in this process, on the caller's thread, with the callee's own limits.
+//! Calls between components, in this process, on the caller's thread, with the callee's own limits.
 
 use crate::{
     function::Function, functions::Functions, instances::Instances,
@@ -12,14 +12,14 @@ use std::sync::{Arc, Weak};
 use tokio::task::JoinSet;
 use wasmtime_wasi_http::{Error, handler::Request};
 
-/// The largest answer of one component to another; it is handed over whole.
+/// The largest answer of one component to another, since it is handed over whole.
 const MAX_INTERNAL_BYTES: usize = 16 << 20;
 
 /// The functions of a host, as the instances on one of its workers reach them.
 pub struct SelfCalls {
     /// All functions by id.
     pub functions: Arc<Functions>,
-    /// The worker, which owns this.
+    /// The worker that owns this value.
     pub worker: Weak<Instances>,
 }
 

@@ -36,18 +36,18 @@ use tokio::{
     time::timeout,
 };
 
-/// How an application is served.
+/// The options of a host that serves an application.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where clients connect; port 0 takes a free one.
+    /// The address that clients connect to; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Where GET /metrics is answered; on `listen` where this is `None` and `public_metrics` is set.
+    /// The address of a listener for GET /metrics; `None` answers it on `listen` if `public_metrics` is set.
     pub metrics_listen: Option<SocketAddr>,
     /// Whether clients may read /metrics on `listen`.
     pub public_metrics: bool,
-    /// Serving threads; one for each core where this is `None`.
+    /// The number of serving threads; `None` starts one for each core.
     pub workers: Option<usize>,
-    /// What answers beside the components.
+    /// The service that answers the native routes.
     pub native: NativeRoutes,
 }
 
@@ -65,7 +65,7 @@ impl Host {
     /// Loads every function of the application, listens and serves.
     ///
     /// # Errors
-    /// Whatever is wrong with a component, a variable or the address; nothing is served then.
+    /// A component, a variable or the address is wrong. Nothing is then served.
     pub async fn start(application: &Arc<Application>, options: Options) -> Result<Self> {
         // Clients get what is left of the files that the machine allows.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
@@ -98,7 +98,7 @@ impl Host {
         })
     }
 
-    /// What is counted; a worker in the same process may count there, too.
+    /// The metrics of this host, which a worker in the same process may use too.
     #[must_use]
     pub fn metrics(&self) -> Arc<Metrics> {
         self.app.metrics.clone()
@@ -110,19 +110,20 @@ impl Host {
         self.app.functions.clone()
     }
 
-    /// Where clients connect.
+    /// The address that clients connect to.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where GET /metrics is answered, if it has a listener of its own.
+    /// The address of the listener for GET /metrics, if there is one.
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_address
     }
 
-    /// Readiness becomes 503; requests are served as before. Gives load balancers time to look away.
+    /// Makes readiness answer 503 while requests are served as before, so that load balancers choose other hosts in
+    /// time.
     pub fn announce_drain(&self) {
         self.app.draining.store(true, Ordering::Relaxed);
     }
@@ -150,7 +151,7 @@ impl Host {
     }
 }
 
-/// A thread for each of the application's sets of instances, and the way to it.
+/// Starts a thread for each set of instances, and returns the channels to them.
 fn start_workers(
     app: &Arc<App>,
     limits: &Limits,
@@ -215,7 +216,7 @@ fn load(application: &Arc<Application>, options: &Options) -> Result<Arc<App>> {
     }))
 }
 
-/// The instances of one worker, which call each other's components.
+/// The instances of one worker, which can call each other.
 fn instances(functions: &Arc<Functions>, metrics: &Arc<Metrics>) -> Arc<Instances> {
     Arc::new_cyclic(|worker| {
         let calls = SelfCalls {

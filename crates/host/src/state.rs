@@ -1,4 +1,4 @@
-//! What an instance's host functions work on, and the list of the interfaces that they make up.
+//! The state that an instance's host functions work on, and the list of all interfaces.
 
 use crate::interfaces::{
     connections::Connections,
@@ -20,14 +20,14 @@ use wasmtime::{
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// Resources that a guest may hold at the same time: it leaks them itself, so it traps itself.
+/// The largest number of resources that a guest may hold at the same time. A guest that leaks more traps.
 const MAX_RESOURCES: usize = 10_000;
 
-/// Takes the list of interfaces: what a component is granted, the state of an instance and the linker's definitions
+/// Takes the list of interfaces. A component's grants, the state of an instance and the linker's definitions
 /// follow from it.
 macro_rules! interfaces {
     ($($name:ident: $state:ty,)*) => {
-        /// What a component is granted of each interface, the same for all its instances.
+        /// A component's grants of each interface, the same for all its instances.
         pub struct Grants {
             $($name: Arc<<$state as Interface>::Grant>,)*
         }
@@ -79,7 +79,7 @@ interfaces! {
 
 /// Everything that one instance's host functions work on.
 pub struct State {
-    /// What the interfaces keep.
+    /// The state of each interface.
     pub interfaces: Interfaces,
     /// The bound on linear memory.
     pub memory: Memory,
@@ -88,7 +88,7 @@ pub struct State {
     http: WasiHttpCtx,
 }
 
-/// The bound on linear memory, and whether the guest has met it.
+/// The bound on linear memory, and whether the guest has reached it.
 pub struct Memory {
     limits: StoreLimits,
     refused: bool,
@@ -126,10 +126,10 @@ pub fn of(data: &mut Data) -> &mut State {
     data.get_mut()
 }
 
-/// The linker with everything that a component may import. Only those that do queued work may import all of it.
+/// The linker with everything that a component may import. Some of it is for queued components only.
 ///
 /// # Errors
-/// Two definitions of one name: a mistake in this crate.
+/// Two definitions have the same name, which is a mistake in this crate.
 pub fn linker(engine: &Engine, queued: bool) -> Result<Linker<Data>> {
     let mut linker = wasm::linker(engine)?;
     add_to_linker(&mut linker, queued)?;
@@ -160,7 +160,7 @@ impl State {
         }
     }
 
-    /// Whether the guest asked for more memory than it may have; most then trap.
+    /// Whether the guest asked for more memory than it may have, after which most guests trap.
     pub fn was_refused_memory(&self) -> bool {
         self.memory.refused
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 
-/// Text with references to application variables.
+/// A text with references to application variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
@@ -17,7 +17,7 @@ impl Template {
     /// Reads a template.
     ///
     /// # Errors
-    /// An unclosed `{{`, or a name that is no variable name.
+    /// A `{{` is not closed, or a name is not a variable's.
     pub fn parse(mut text: &str) -> Result<Self> {
         let mut parts = Vec::new();
         while let Some((before, rest)) = text.split_once("{{") {
@@ -44,10 +44,10 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// Puts the variables' values in.
+    /// Replaces the references by the variables' values.
     ///
     /// # Errors
-    /// A variable that the manifest does not declare.
+    /// The manifest does not declare a variable.
     pub fn resolve(&self, variables: &BTreeMap<String, String>) -> Result<String> {
         let mut text = String::new();
         for part in &self.0 {

@@ -9,21 +9,21 @@ use std::sync::{
 /// Whether a connection is at a request.
 #[derive(Default)]
 pub struct Turns {
-    /// Requests whose answers hyper has not taken whole.
+    /// The number of requests whose answers hyper has not taken whole.
     open: AtomicUsize,
-    /// Whether there may be something of an answer that is not flushed.
+    /// Whether a part of an answer may not be flushed yet.
     unflushed: AtomicBool,
 }
 
 impl Turns {
-    /// A request begins.
+    /// Notes that a request begins.
     pub fn begin(self: &Arc<Self>) -> Turn {
         self.open.fetch_add(1, Ordering::Relaxed);
         self.unflushed.store(true, Ordering::Relaxed);
         Turn(self.clone())
     }
 
-    /// All that hyper has was written and flushed.
+    /// Notes that hyper has written and flushed everything.
     pub fn flushed(&self) {
         if self.open.load(Ordering::Relaxed) == 0 {
             self.unflushed.store(false, Ordering::Relaxed);
@@ -36,7 +36,7 @@ impl Turns {
     }
 }
 
-/// A request that is being answered, until this is dropped.
+/// A request that is being answered until this value is dropped.
 pub struct Turn(Arc<Turns>);
 
 impl Drop for Turn {

@@ -22,38 +22,38 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-/// How often idle instances are looked at.
+/// The interval at which idle instances are dropped.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
-/// Streams of one HTTP/2 connection at the same time.
+/// The largest number of streams at the same time in an HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
-/// Bytes of a request's head.
+/// The largest size of a request's head in bytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// What the workers are asked to do.
+/// The command that the workers follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Serve.
+    /// The workers serve.
     Serve,
-    /// Finish what is in flight and close idle connections.
+    /// The workers finish running requests and close idle connections.
     Drain,
-    /// Stop at once.
+    /// The workers stop at once.
     Stop,
 }
 
 /// One thread's part of the host.
 pub struct Worker {
-    /// What serves.
+    /// The host that this thread serves for.
     pub app: Arc<App>,
     /// The thread's instances.
     pub instances: Arc<Instances>,
-    /// Bounds of connections.
+    /// The bounds of connections.
     pub limits: Limits,
-    /// How many connections it has.
+    /// The number of this thread's connections.
     pub open: Arc<AtomicUsize>,
 }
 
 impl Worker {
-    /// Serves the connections that come, until it is asked to stop.
+    /// Serves new connections until it is asked to stop.
     pub fn run(
         self,
         sockets: mpsc::UnboundedReceiver<(TcpStream, SocketAddr)>,
@@ -107,7 +107,7 @@ impl Worker {
         }
     }
 
-    /// What clients may do on a connection.
+    /// The HTTP settings of a connection.
     fn http(&self) -> auto::Builder<TokioExecutor> {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
@@ -185,7 +185,7 @@ async fn leaving(phase: &mut watch::Receiver<Phase>) {
     drop(phase.wait_for(|phase| *phase != Phase::Serve).await);
 }
 
-/// Resolves when the client has sent enough to tell which HTTP it speaks: whether it is HTTP/2.
+/// Waits until the client has sent enough to tell its version of HTTP. Returns whether it is HTTP/2.
 async fn begins(socket: &TcpStream) -> std::io::Result<bool> {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"; // RFC 9113, section 3.4
     let mut start = [0; PREFACE.len()];

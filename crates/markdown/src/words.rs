@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-/// How many words of a query count.
+/// The number of words of a query that count.
 const MAX_WORDS: usize = 8;
 
 /// A text as it is searched: without case, and however its letters are composed.

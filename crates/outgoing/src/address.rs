@@ -1,4 +1,4 @@
-//! How names are resolved, and which addresses are this machine's.
+//! The resolution of names, and the addresses of this machine.
 
 use crate::Found;
 use std::{
@@ -7,7 +7,7 @@ use std::{
 };
 use tokio::sync::Semaphore;
 
-/// Names that are looked up at the same time: each takes a thread, for as long as the system's resolver likes.
+/// The number of names that are looked up at the same time, each of which takes a thread of the system's resolver.
 const LOOKUPS: usize = 32;
 
 /// Finds the addresses of a host.
@@ -31,7 +31,7 @@ pub fn system() -> Resolve {
     })
 }
 
-/// The addresses of this machine: what listens there may rely on not being reached from outside.
+/// The addresses of this machine, whose services may rely on not being reached from outside.
 pub fn own() -> Vec<IpAddr> {
     let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
     let addresses = interfaces.filter_map(|interface| interface.address);

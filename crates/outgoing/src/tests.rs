@@ -1,4 +1,4 @@
-//! What only a real connection shows.
+//! Tests that need a real connection.
 
 use super::*;
 use http_body_util::Empty;

@@ -13,4 +13,4 @@ pub use agent::Agent;
 pub use input::{printable, sane_time, valid_name};
 pub use problems::{last_admin, name_taken};
 pub use secret::{Secret, digest};
-pub use tokens::{Granted, Tokens, grant};
+pub use tokens::{Granted, Tokens, grant, grant_to_component};

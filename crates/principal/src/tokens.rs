@@ -1,6 +1,6 @@
 //! Access and refresh tokens: what every way of signing in ends with.
 
-use guest::{AccessClaims, Db, Kind, Problem, Result, TOKEN_SECONDS, TOKEN_TYPE};
+use guest::{AccessClaims, Actor, Db, Kind, Problem, Result, TOKEN_SECONDS, TOKEN_TYPE};
 use jwt_simple::prelude::{Claims, Duration, EdDSAKeyPairLike, HeaderOptions};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -35,8 +35,41 @@ pub struct Granted {
     sealed: Option<String>,
 }
 
+/// The lifetime of a token with which a component acts for an account, in seconds.
+const COMPONENT_TOKEN_SECONDS: u64 = 5 * 60;
+
+impl Granted {
+    /// The granted scopes, separated by spaces.
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
+}
+
 /// Signs the access token of a session.
 pub async fn grant(db: &Db, granted: Granted, refresh: Secret) -> Result<Tokens> {
+    let access_token = sign(db, granted, TOKEN_SECONDS, None).await?;
+    Ok(Tokens {
+        access_token,
+        token_type: "Bearer",
+        expires_in: TOKEN_SECONDS,
+        refresh_token: refresh.into_text(),
+    })
+}
+
+/// Signs the access token with which a component acts for an account. Returns it with its lifetime in seconds.
+pub async fn grant_to_component(
+    db: &Db,
+    granted: Granted,
+    component: &str,
+) -> Result<(String, u64)> {
+    let actor = Actor {
+        sub: component.to_owned(),
+    };
+    let token = sign(db, granted, COMPONENT_TOKEN_SECONDS, Some(actor)).await?;
+    Ok((token, COMPONENT_TOKEN_SECONDS))
+}
+
+async fn sign(db: &Db, granted: Granted, seconds: u64, act: Option<Actor>) -> Result<String> {
     let server = guest::required_variable("public_url").await?;
     let signer = signing_key::signer(db, granted.kid, granted.sealed).await?;
     let custom = AccessClaims {
@@ -44,8 +77,9 @@ pub async fn grant(db: &Db, granted: Granted, refresh: Secret) -> Result<Tokens>
         scope: granted.scope,
         sid: granted.session,
         generation: granted.generation,
+        act,
     };
-    let claims = Claims::with_custom_claims(custom, Duration::from_secs(TOKEN_SECONDS))
+    let claims = Claims::with_custom_claims(custom, Duration::from_secs(seconds))
         .with_subject(granted.account)
         .with_issuer(&server)
         .with_audience(&server)
@@ -54,13 +88,7 @@ pub async fn grant(db: &Db, granted: Granted, refresh: Secret) -> Result<Tokens>
         signature_type: Some(TOKEN_TYPE.to_owned()),
         ..HeaderOptions::default()
     };
-    let access_token = signer
+    signer
         .sign_with_options(claims, &header)
-        .map_err(Problem::internal)?;
-    Ok(Tokens {
-        access_token,
-        token_type: "Bearer",
-        expires_in: TOKEN_SECONDS,
-        refresh_token: refresh.into_text(),
-    })
+        .map_err(Problem::internal)
 }

@@ -1,4 +1,4 @@
-//! The way to the database: one that does not answer is gone, and nobody waits for it any longer.
+//! The connections to the database. One that does not answer in time is given up.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,16 +12,17 @@ use sqlx::query::QueryScalar;
 use sqlx::{Connection, Error, FromRow};
 use tokio::time::{sleep, timeout};
 
-/// A connection that is cut off without a word would be waited for a quarter of an hour.
+/// The time limit of an answer. Without it, a connection that was cut silently would be waited for a quarter of an
+/// hour.
 pub const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
-/// A connection that was in use so lately is not asked whether it stands, and how long the others may take to say so.
+/// The time for which a used connection is not checked, and the time limit of the check of others.
 const TRUSTED_FOR: Duration = Duration::from_millis(100);
 const ANSWERS_PING_WITHIN: Duration = Duration::from_secs(1);
-/// What must be known is asked again for so long, with pauses.
+/// The time for which a question that needs an answer is repeated, with pauses.
 const INSISTS_FOR: Duration = Duration::from_secs(10);
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
-/// Whether a connection that nobody used for a while still stands.
+/// Checks a connection that was idle for a while.
 pub fn is_alive(
     connection: &mut PgConnection,
     used: PoolConnectionMetadata,
@@ -36,10 +37,10 @@ pub fn is_alive(
     .boxed()
 }
 
-/// All rows of a statement.
+/// Runs a statement, and returns all its rows.
 ///
 /// # Errors
-/// The database refuses, is gone, or does not answer in time; then the connection is given up with it.
+/// The database refuses, is gone, or does not answer in time. The connection is then given up.
 pub async fn all<O>(
     pool: &PgPool,
     query: QueryScalar<'_, Postgres, O, PgArguments>,
@@ -59,10 +60,10 @@ where
     }
 }
 
-/// The only row of a statement.
+/// Runs a statement, and returns its only row.
 ///
 /// # Errors
-/// As [`all`], and where there is none.
+/// As [`all`], or the statement returns no row.
 pub async fn one<O>(pool: &PgPool, query: QueryScalar<'_, Postgres, O, PgArguments>) -> Result<O>
 where
     O: Send + Unpin,
@@ -72,10 +73,10 @@ where
     Ok(rows.into_iter().next().ok_or(Error::RowNotFound)?)
 }
 
-/// Asks again and again until there is an answer, for some seconds.
+/// Repeats a question for some seconds until it is answered.
 ///
 /// # Errors
-/// There was none.
+/// The question was not answered.
 pub async fn insist<T, F: Future<Output = Result<T>>>(mut ask: impl FnMut() -> F) -> Result<T> {
     let asked = async {
         loop {

@@ -1,4 +1,4 @@
-//! Typing and presence: told to who is there, kept nowhere, and over by themselves.
+//! Typing and presence, which are told to connected accounts, kept nowhere, and end by themselves.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,20 +16,20 @@ use crate::database::{self, ANSWERS_WITHIN};
 use crate::frames::Presence;
 use crate::hub::Hub;
 
-/// How long somebody types who typed once.
+/// The time for which an account that typed counts as typing.
 const TYPING: Duration = Duration::from_secs(6);
-/// How often the same account is told to type in the same channel.
-const TYPING_EVERY: Duration = Duration::from_secs(2);
-/// How long somebody is present who says so once.
+/// The interval at which unchanged typing or presence is told again.
+pub const TOLD_EVERY: Duration = Duration::from_secs(2);
+/// The time for which a socket that reported its presence counts as present.
 const PRESENT: Duration = Duration::from_secs(30);
-/// A listener that has heard nothing for so long asks whether its line still stands.
+/// The silence after which a listener checks its connection.
 const QUIET_FOR: Duration = Duration::from_secs(10);
-/// What gateways tell each other by notification.
+/// The notifications between gateways.
 const CHANNEL: &str = "ephemeral";
-/// More than this is remembered of nobody.
+/// The largest number of entries that are remembered of an account.
 const MOST_REMEMBERED: usize = 100_000;
 
-/// Something that is over soon.
+/// An ephemeral fact about an account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Passing {
     topic: String,
@@ -40,10 +40,13 @@ struct Passing {
     account: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<Presence>,
+    /// Which of the account's sockets says so. Gateways tell it each other, and nobody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket: Option<Uuid>,
     until: String,
 }
 
-/// Who is there in a channel, as `GET /api/channels/{id}/presence` shows it.
+/// The presence in a channel, as `GET /api/channels/{id}/presence` shows it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Present {
     account: Uuid,
@@ -51,27 +54,42 @@ pub struct Present {
     until: String,
 }
 
-/// Who is there in one channel, and until when.
-type Members = HashMap<Uuid, (Instant, Present)>;
+/// The presence that one socket reported of its account.
+struct Said {
+    state: Presence,
+    end: Instant,
+    until: String,
+}
 
-/// What is not kept.
+/// The sockets at which one account is present.
+type Sockets = HashMap<Uuid, Said>;
+
+/// The presence of accounts, by topic and account.
+#[derive(Default)]
+struct There {
+    topics: HashMap<String, HashMap<Uuid, Sockets>>,
+    /// The last time at which expired entries were removed.
+    cleaned: Option<Instant>,
+}
+
+/// The typing and presence of all channels.
 #[derive(Default)]
 pub struct Ephemeral {
     typed: Mutex<HashMap<(Uuid, Uuid), Instant>>,
-    present: Mutex<HashMap<String, Members>>,
+    there: Mutex<There>,
 }
 
 impl Ephemeral {
-    /// Tells all gateways that somebody types, unless it was told a moment ago.
+    /// Tells all gateways that an account types, unless that was told a moment ago.
     pub async fn typing(&self, pool: &PgPool, channel: Uuid, account: Uuid) {
         {
             let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             if typed.len() > MOST_REMEMBERED {
-                typed.retain(|_, at| now.duration_since(*at) < TYPING_EVERY);
+                typed.retain(|_, at| now.duration_since(*at) < TOLD_EVERY);
             }
             let last = typed.insert((channel, account), now);
-            if last.is_some_and(|at| now.duration_since(at) < TYPING_EVERY) {
+            if last.is_some_and(|at| now.duration_since(at) < TOLD_EVERY) {
                 return;
             }
         }
@@ -81,70 +99,79 @@ impl Ephemeral {
             channel: Some(channel),
             account,
             state: None,
+            socket: None,
             until: until(TYPING),
         };
-        notify(pool, &passing).await;
+        notify(pool, &[passing]).await;
     }
 
-    /// Tells all gateways whether somebody is there.
+    /// Tells all gateways the presence of an account at one of its sockets.
     pub async fn presence(
         &self,
         pool: &PgPool,
-        topics: &[Arc<str>],
+        topics: impl Iterator<Item = &Arc<str>>,
         account: Uuid,
+        socket: Uuid,
         state: Presence,
     ) {
-        for topic in topics {
-            let passing = Passing {
-                topic: topic.to_string(),
-                kind: "presence".to_owned(),
-                channel: None,
-                account,
-                state: Some(state),
-                until: until(PRESENT),
-            };
-            notify(pool, &passing).await;
-        }
+        let passing = topics.map(|topic| Passing {
+            topic: topic.to_string(),
+            kind: "presence".to_owned(),
+            channel: None,
+            account,
+            state: Some(state),
+            socket: Some(socket),
+            until: until(PRESENT),
+        });
+        notify(pool, &passing.collect::<Vec<_>>()).await;
     }
 
-    /// Who is there in a channel, of those that the reader wants to see.
+    /// The accounts that are present in a channel, except those that the reader does not want to see.
     pub fn present(&self, topic: &str, shunned: &HashSet<Uuid>) -> Vec<Present> {
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(there) = present.get_mut(topic) else {
-            return Vec::new();
-        };
+        let there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        there.retain(|_, (end, _)| *end > now);
-        let shown = there.values().map(|(_, present)| present);
-        shown
-            .filter(|present| !shunned.contains(&present.account))
-            .cloned()
-            .collect()
+        let accounts = there.topics.get(topic).into_iter().flatten();
+        let seen = accounts.filter(|(account, _)| !shunned.contains(*account));
+        seen.filter_map(|(account, sockets)| {
+            let said = most_present(sockets, now)?;
+            Some(Present {
+                account: *account,
+                state: said.state,
+                until: said.until.clone(),
+            })
+        })
+        .collect()
     }
 
-    fn remember(&self, passing: &Passing) {
-        let Some(state) = passing.state else {
-            return;
+    /// Notes what a socket says, and answers what is so of its account then: one that says that nobody is there does
+    /// not hide another one.
+    fn remember(&self, mut passing: Passing) -> Passing {
+        let (Some(state), Some(socket)) = (passing.state, passing.socket.take()) else {
+            return passing;
         };
-        let mut all = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() > MOST_REMEMBERED {
-            let now = Instant::now();
-            all.retain(|_, there| there.values().any(|(end, _)| *end > now));
-        }
-        let there = all.entry(passing.topic.clone()).or_default();
+        let mut there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        there.clean(now);
+        let topic = there.topics.entry(passing.topic.clone()).or_default();
+        let sockets = topic.entry(passing.account).or_default();
         if state == Presence::Offline {
-            there.remove(&passing.account);
-            return;
+            sockets.remove(&socket);
+        } else {
+            let said = Said {
+                state,
+                end: now + PRESENT,
+                until: passing.until.clone(),
+            };
+            sockets.insert(socket, said);
         }
-        let present = Present {
-            account: passing.account,
-            state,
-            until: passing.until.clone(),
-        };
-        there.insert(passing.account, (Instant::now() + PRESENT, present));
+        if let Some(said) = most_present(sockets, now) {
+            passing.state = Some(said.state);
+            passing.until.clone_from(&said.until);
+        }
+        passing
     }
 
-    /// Hands out what all gateways say, for ever.
+    /// Hands out the notifications of all gateways, forever.
     pub async fn follow(self: Arc<Self>, pool: PgPool, hub: Arc<Hub>) {
         loop {
             if let Err(error) = self.follow_until_failure(&pool, &hub).await {
@@ -172,20 +199,48 @@ impl Ephemeral {
             let Ok(passing) = serde_json::from_str::<Passing>(told.payload()) else {
                 continue;
             };
-            self.remember(&passing);
+            let passing = self.remember(passing);
             let frame = serde_json::to_string(&passing)?;
             hub.hand_out_ephemeral(&passing.topic, &passing.kind, passing.account, &frame);
         }
     }
 }
 
-async fn notify(pool: &PgPool, passing: &Passing) {
-    let Ok(text) = serde_json::to_string(passing) else {
-        return;
-    };
-    let query = sqlx::query_scalar::<_, i32>("select 1 from pg_notify($1, $2)");
-    let told = database::all(pool, query.bind(CHANNEL).bind(text)).await;
-    if let Err(error) = told {
+impl There {
+    /// Forgets what is over, now and then.
+    fn clean(&mut self, now: Instant) {
+        if self
+            .cleaned
+            .is_some_and(|at| now.duration_since(at) < PRESENT)
+        {
+            return;
+        }
+        self.cleaned = Some(now);
+        self.topics.retain(|_, accounts| {
+            accounts.retain(|_, sockets| {
+                sockets.retain(|_, said| said.end > now);
+                !sockets.is_empty()
+            });
+            !accounts.is_empty()
+        });
+    }
+}
+
+fn most_present(sockets: &Sockets, now: Instant) -> Option<&Said> {
+    let lasting = sockets.values().filter(|said| said.end > now);
+    lasting.max_by_key(|said| (said.state, said.end))
+}
+
+async fn notify(pool: &PgPool, passing: &[Passing]) {
+    let texts: Vec<_> = passing
+        .iter()
+        .filter_map(|passing| serde_json::to_string(passing).ok())
+        .collect();
+    let query = "select 1 from unnest($2::text[]) t cross join lateral pg_notify($1, t)";
+    let query = sqlx::query_scalar::<_, i32>(query)
+        .bind(CHANNEL)
+        .bind(texts);
+    if let Err(error) = database::all(pool, query).await {
         tracing::debug!("typing or presence is lost: {error:#}");
     }
 }

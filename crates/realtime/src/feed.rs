@@ -8,27 +8,29 @@ use anyhow::Result;
 use position::{Position, Snapshot};
 use sqlx::postgres::PgPool;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::Gateway;
 use crate::database::{self, insist};
-use crate::frames::{Close, FromServer};
+use crate::ephemeral::TOLD_EVERY;
+use crate::frames::{Close, FromServer, Presence};
 use crate::hub::{Frame, Listener, Seen, Told, position_within, wants};
 use crate::outbox::{Event, Read, now};
-use crate::session::{Credential, Ended, Session};
+use crate::session::{Ended, Session, Visitor};
 
-/// Events of one page of history.
+/// The number of events on a page of history.
 const PAGE: i32 = 200;
-/// Credentials without an end of their own are looked at so often.
+/// The interval at which credentials without an expiry are checked.
 const FAR: Duration = Duration::from_secs(24 * 3600);
 
-/// Where a feed's frames go.
+/// The sink of a feed's frames.
 pub trait Out {
-    /// Sends one frame. Fails where the reader is gone, or reads too slowly.
+    /// Sends a frame. Fails if the reader is gone, or reads too slowly.
     async fn send(&mut self, frame: Frame) -> Result<(), Close>;
 }
 
-/// A topic's event types that are asked for; all where `None`.
+/// The types of events that are wanted of a topic; `None` is all.
 pub type Types = Option<Arc<[String]>>;
 
 /// Where a reader's history begins.
@@ -44,38 +46,44 @@ enum Start {
 /// A signed-in reader.
 pub struct Feed {
     pub gateway: Arc<Gateway>,
-    pub credential: Credential,
+    pub visitor: Visitor,
     pub session: Session,
     pub listener: Arc<Listener>,
     pub queue: mpsc::Receiver<Told>,
     pub ended: broadcast::Receiver<Arc<Ended>>,
     topics: HashSet<Arc<str>>,
-    /// Whom the account has blocked; not known before its first topic.
+    /// The accounts that the account has blocked; `None` before its first topic.
     shunned: Option<HashSet<Uuid>>,
-    /// The last change of the account that was looked at.
+    /// The last change of the account that was checked.
     change: Option<i64>,
+    /// The reader's id among the sockets of its account.
+    id: Uuid,
+    /// The presence that was last told, the time, and the channels.
+    presence: Option<(Presence, Instant, HashSet<Arc<str>>)>,
 }
 
 impl Feed {
-    /// A reader without topics.
-    pub fn new(gateway: Arc<Gateway>, credential: Credential, session: Session) -> Self {
+    /// Makes a reader without topics.
+    pub fn new(gateway: Arc<Gateway>, visitor: Visitor, session: Session) -> Self {
         let (listener, queue) = gateway.hub.join(session.account);
         Self {
             ended: gateway.ended.subscribe(),
             gateway,
-            credential,
+            visitor,
             session,
             listener,
             queue,
             topics: HashSet::new(),
             shunned: None,
             change: None,
+            id: Uuid::now_v7(),
+            presence: None,
         }
     }
 
-    /// How long the credential lasts.
+    /// The time until the credential expires.
     pub fn lasts(&self) -> Duration {
-        let Some(end) = self.credential.expires_at() else {
+        let Some(end) = self.visitor.credential.expires_at() else {
             return FAR;
         };
         let now = SystemTime::now()
@@ -96,12 +104,7 @@ impl Feed {
         if topics.len() > room {
             return refuse(out, "too-many-topics").await;
         }
-        let own = format!("account:{}", self.session.account);
-        let named = topics.iter().map(|topic| match topic.as_str() {
-            "account:me" => own.as_str().into(),
-            topic => topic.into(),
-        });
-        let mut topics: Vec<Arc<str>> = named.collect();
+        let mut topics: Vec<_> = topics.iter().map(|topic| self.named(topic)).collect();
         if self.shunned.is_none() {
             self.read_blocks().await?;
         }
@@ -140,8 +143,7 @@ impl Feed {
         let hub = &self.gateway.hub;
         let seen = hub.subscribe(&self.listener, topics, types).await?;
         self.topics.extend(topics.iter().cloned());
-        let subscriptions = hub.subscriptions() as i64;
-        self.gateway.metrics.subscriptions.set(subscriptions);
+        self.count();
         Some(seen)
     }
 
@@ -256,23 +258,55 @@ impl Feed {
         refuse(out, "database-unavailable").await
     }
 
-    /// Reads a topic no more.
+    /// The full name of a topic: a client may say `account:me`.
+    pub fn named(&self, topic: &str) -> Arc<str> {
+        match topic {
+            "account:me" => format!("account:{}", self.session.account).into(),
+            topic => topic.into(),
+        }
+    }
+
+    /// Stops reading a topic.
     pub fn unsubscribe(&mut self, topic: &str) {
         self.gateway.hub.unsubscribe(&self.listener, topic);
         self.topics.remove(topic);
+        self.count();
     }
 
-    /// Whether the reader reads a topic, and so may.
+    fn count(&self) {
+        let subscriptions = self.gateway.hub.subscriptions() as i64;
+        self.gateway.metrics.subscriptions.set(subscriptions);
+    }
+
+    /// Whether the reader reads a topic, and therefore may.
     pub fn reads(&self, topic: &str) -> bool {
         self.topics.contains(topic)
     }
 
-    /// The topics that are read.
-    pub fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.topics.iter()
+    /// Tells the reader's presence in the channels that it reads, unless the same was told there a moment ago.
+    pub async fn say_presence(&mut self, state: Presence) {
+        let channels = self
+            .topics
+            .iter()
+            .filter(|topic| topic.starts_with("channel:"));
+        let channels: HashSet<_> = channels.cloned().collect();
+        let now = Instant::now();
+        if let Some((told, at, of)) = &self.presence
+            && *told == state
+            && now.duration_since(*at) < TOLD_EVERY
+            && *of == channels
+        {
+            return;
+        }
+        let (pool, account) = (&self.gateway.pool, self.session.account);
+        let ephemeral = &self.gateway.ephemeral;
+        ephemeral
+            .presence(pool, channels.iter(), account, self.id, state)
+            .await;
+        self.presence = Some((state, now, channels));
     }
 
-    /// Sends what the queue gave.
+    /// Sends the items of the queue.
     pub async fn pass_on(&mut self, told: Told, out: &mut impl Out) -> Result<(), Close> {
         self.listener.taken(&told);
         match told {
@@ -292,7 +326,7 @@ impl Feed {
         }
     }
 
-    /// Looks at what was revoked: ends the feed, or the subscriptions to which the account has no right any more.
+    /// Checks revocations: ends the feed, or the subscriptions to which the account has no right any more.
     pub async fn look_at(&mut self, ended: &Ended, out: &mut impl Out) -> Result<(), Close> {
         if ended.ends(&self.session) {
             return Err(Close::NotSignedIn);
@@ -301,7 +335,7 @@ impl Feed {
         if change.is_none() || change == self.change {
             return Ok(());
         }
-        match self.gateway.functions.session(&self.credential).await {
+        match self.gateway.functions.session(&self.visitor).await {
             Ok(Some(session)) if session.account == self.session.account => {
                 self.change = change;
                 let all: Vec<_> = self.topics.iter().cloned().collect();
@@ -338,7 +372,7 @@ impl Feed {
         Ok(readable.into_iter().collect())
     }
 
-    /// Finds out whose words and doing the reader does not want to see.
+    /// Loads the accounts whose words and actions the reader does not want to see.
     async fn read_blocks(&mut self) -> Result<(), Close> {
         let shunned = insist(|| shunned(&self.gateway.pool, self.session.account)).await;
         self.shunned = Some(shunned.map_err(|_| Close::Unavailable)?);
@@ -369,15 +403,12 @@ impl Drop for Feed {
             self.gateway.hub.unsubscribe(&self.listener, topic);
         }
         self.gateway.hub.leave(&self.listener);
-        self.gateway
-            .metrics
-            .subscriptions
-            .set(self.gateway.hub.subscriptions() as i64);
+        self.count();
         self.gateway.leave(self.session.account);
     }
 }
 
-/// Sends a frame of the gateway's own.
+/// Sends a frame of the gateway.
 pub async fn tell(out: &mut impl Out, frame: &FromServer<'_>) -> Result<(), Close> {
     let frame = Frame {
         text: frame.text().into(),
@@ -387,7 +418,7 @@ pub async fn tell(out: &mut impl Out, frame: &FromServer<'_>) -> Result<(), Clos
     out.send(frame).await
 }
 
-/// Refuses what a frame asked for.
+/// Refuses the request of a frame.
 pub async fn refuse(out: &mut impl Out, code: &str) -> Result<(), Close> {
     let frame = FromServer::Error {
         code,

@@ -1,19 +1,19 @@
-//! What travels over a socket: one JSON object a frame.
+//! The frames of a socket, each of which is a JSON object.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-/// What a client sends.
+/// The frames that a client sends.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum FromClient {
-    /// Signs in, where the upgrade carried no credentials.
+    /// Signs in, if the upgrade had no credentials.
     Authenticate {
-        /// An access token or an API key.
+        /// The access token or API key.
         token: String,
     },
-    /// Goes on with another token of the same account.
+    /// Continues with another token of the same account.
     Renew {
         /// The new access token.
         token: String,
@@ -22,55 +22,55 @@ pub enum FromClient {
     Subscribe {
         /// The topics: `channel:<id>`, `account:me`, …
         topics: Vec<String>,
-        /// Only events of these types; all where absent. `message.*` stands for all that begin with `message.`.
+        /// The types of events to send; all if absent. `message.*` stands for all that begin with `message.`.
         types: Option<Vec<String>>,
-        /// Where the client stands: events after that position come first.
+        /// The position of the client. Events after it come first.
         since: Option<String>,
     },
-    /// Asks for no more events of topics.
+    /// Ends the events of topics.
     Unsubscribe {
         /// The topics that are meant, as `<kind>:<id>`.
         topics: Vec<String>,
     },
     /// Posts a message to a channel, as `POST /api/channels/{id}/messages` does.
     Post {
-        /// The id of the channel that it is about.
+        /// The id of the channel.
         channel: Uuid,
         /// The text, as Markdown.
         body: String,
         /// The client's own id of the message, so that it can be sent again.
         client_id: Option<String>,
-        /// Comes back with a refusal.
+        /// The client's own id of the frame, which a refusal repeats.
         #[serde(rename = "ref")]
         reference: Option<String>,
     },
-    /// Says that the client's account is typing in a channel.
+    /// Tells that the client's account is typing in a channel.
     Typing {
-        /// The id of the channel that it is about.
+        /// The id of the channel.
         channel: Uuid,
     },
-    /// Says whether the client's account is there.
+    /// Tells the presence of the client's account at this socket. The presence of an account is the highest of its sockets.
     Presence {
-        /// Whether it is there.
+        /// The presence at this socket.
         state: Presence,
     },
     /// Asks for a `pong`.
     Ping,
 }
 
-/// Whether somebody is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The presence of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
-    /// Looks at the platform.
-    Online,
-    /// Is connected and looks elsewhere.
-    Away,
-    /// Is not connected any more.
+    /// The account is not connected any more.
     Offline,
+    /// The account is connected and looks elsewhere.
+    Away,
+    /// The account looks at the platform.
+    Online,
 }
 
-/// What the gateway sends beside events.
+/// The frames that the gateway sends besides events.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum FromServer<'a> {
@@ -78,52 +78,52 @@ pub enum FromServer<'a> {
     Authenticated {
         /// The account that the credentials stand for.
         account: Uuid,
-        /// How long to wait, in milliseconds, before coming back where the connection is lost.
+        /// The time to wait, in milliseconds, before reconnecting after a lost connection.
         retry_after_ms: u64,
     },
-    /// The socket is closed next, for no fault of the client's.
+    /// The socket is about to be closed, without a fault of the client.
     Closing {
-        /// How long to wait, in milliseconds, before coming back: not all at once.
+        /// The time to wait, in milliseconds, before reconnecting, which differs between clients.
         retry_after_ms: u64,
     },
     /// Events of the topic come from `position` on.
     Subscribed {
-        /// The topic that was asked for.
+        /// The topic that was requested.
         topic: &'a str,
-        /// Where the subscription begins; it resumes there.
+        /// The position where the subscription begins, from which it can be resumed.
         position: String,
     },
     /// A part of the topic's history after the client's position is not kept any more. The subscription begins now.
     Gone {
-        /// The topic that was asked for.
+        /// The topic that was requested.
         topic: &'a str,
         /// The position from which everything that is left can be read.
         oldest: String,
     },
-    /// There is no such topic, or the account may not read it, or not any more.
+    /// The topic does not exist, or the account may not read it (any more).
     Denied {
-        /// The topic that was asked for.
+        /// The topic that was requested.
         topic: &'a str,
     },
-    /// The socket goes on with the new token.
+    /// The socket continues with the new token.
     Renewed,
     /// Answers a `ping`.
     Pong,
     /// A frame was refused.
     Error {
-        /// What is wrong with it: a problem's code.
+        /// The code of the problem.
         code: &'a str,
-        /// What to do about it.
+        /// The detail of the problem, with advice.
         #[serde(skip_serializing_if = "Option::is_none")]
         detail: Option<&'a str>,
-        /// The refused frame's own.
+        /// The client's own id of the refused frame.
         #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
         reference: Option<&'a str>,
     },
 }
 
 impl FromServer<'_> {
-    /// The frame's text.
+    /// The text of the frame.
     pub fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -132,25 +132,25 @@ impl FromServer<'_> {
 /// An event as a frame.
 #[derive(Debug, Serialize)]
 pub struct EventFrame<'a> {
-    /// What happened.
+    /// The type of the event.
     #[serde(rename = "type")]
     pub kind: &'a str,
     /// The event's id.
     pub id: Uuid,
-    /// The topic that it is told on.
+    /// The topic of the event.
     pub topic: &'a str,
-    /// Where a reader stands that has seen it.
+    /// The position of a reader that has seen the event.
     pub position: &'a str,
-    /// When it happened.
+    /// The time of the event.
     pub created_at: &'a str,
     /// The object that changed.
     pub data: &'a RawValue,
 }
 
-/// Why a socket is closed (RFC 6455, section 7.4.2: 4000 and above are the application's own).
+/// The reason why a socket is closed (RFC 6455, section 7.4.2: 4000 and above are for applications).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {
-    /// Nobody signed in, or the token ended.
+    /// The client did not sign in, or the token expired.
     NotSignedIn,
     /// The client reads more slowly than events come.
     TooSlow,
@@ -162,11 +162,11 @@ pub enum Close {
     NotText,
     /// A text is not UTF-8.
     NotUtf8,
-    /// What came is no frame of RFC 6455, or is compressed, which was not agreed.
+    /// A frame is not one of RFC 6455, or is compressed without agreement.
     Malformed,
-    /// Who may read what can't be told at the moment.
+    /// The rights of the account can't be checked at the moment.
     Unavailable,
-    /// The gateway stops: come back with `since`.
+    /// The gateway stops, and the client may reconnect with `since`.
     GoingAway,
 }
 
@@ -186,7 +186,7 @@ impl Close {
         }
     }
 
-    /// Whether the client did nothing wrong, and is to come back.
+    /// Whether the client is not at fault, and may reconnect.
     pub fn invites_back(self) -> bool {
         matches!(self, Self::TooSlow | Self::Unavailable | Self::GoingAway)
     }

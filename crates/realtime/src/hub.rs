@@ -1,4 +1,4 @@
-//! Who listens to what: each event goes to the queues of those who subscribed to its topic.
+//! The hub, which puts each event into the queues of the listeners that subscribed to its topic.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,36 +15,36 @@ use crate::metrics::Metrics;
 use crate::outbox::{Concerned, Event};
 use crate::rights::Recheck;
 
-/// All events, for administrators.
+/// The topic of all events, for administrators.
 pub const ALL: &str = "all:all";
-/// Frames that wait for a client to read them; one that leaves more unread is too slow.
+/// The largest number of frames in a client's queue, above which the client is too slow.
 const QUEUED_FRAMES: usize = 1024;
-/// The same in bytes.
+/// The largest size of a client's queue in bytes.
 const QUEUED_BYTES: usize = 1 << 20;
 
 /// A frame, ready to be sent.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// Its text.
+    /// The text of the frame.
     pub text: Utf8Bytes,
-    /// Where a reader of all its topics stands that has seen it; empty where it stands as before.
+    /// The position of a reader that has seen the frame on all its topics; empty if the position is unchanged.
     pub position: Utf8Bytes,
-    /// The account whose words or doing it shows.
+    /// The account whose words or actions the frame shows.
     pub of: Option<Uuid>,
 }
 
-/// The outbox is read for the first time within this, unless the database is gone.
+/// The time within which the outbox is read for the first time, unless the database is gone.
 const FIRST_LOOK_TRIES: u32 = 200;
 const FIRST_LOOK_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a listener is told.
+/// The items of a listener's queue.
 #[derive(Clone)]
 pub enum Told {
-    /// Something happened, on this topic.
+    /// An event happened on this topic.
     Frame(Arc<str>, Frame),
-    /// Rights to this topic may have ended: ask again.
+    /// Rights to this topic may have ended, and have to be checked again.
     Recheck(Arc<str>, Arc<Recheck>),
-    /// Whom the account has blocked may have changed: ask again.
+    /// The accounts that the listener has blocked may have changed, and have to be loaded again.
     Blocks,
 }
 
@@ -59,26 +59,28 @@ pub struct Hub {
 
 #[derive(Default)]
 struct Inner {
-    /// What was handed out so far; `None` until the outbox was read for the first time.
+    /// The snapshot up to which events were handed out; `None` until the outbox was read for the first time.
     seen: Option<Seen>,
     topics: HashMap<Arc<str>, HashMap<u64, Subscription>>,
     accounts: HashMap<Uuid, HashMap<u64, Arc<Listener>>>,
+    /// The number of subscriptions.
+    subscriptions: usize,
     next: u64,
 }
 
-/// What was handed out so far, as a position.
+/// The position up to which events were handed out.
 #[derive(Debug, Clone)]
 pub struct Seen {
     /// The database.
     pub epoch: i64,
-    /// When, by the database's clock.
+    /// The time of the snapshot, by the database's clock.
     pub at_ms: i64,
-    /// Everything that this sees was handed out.
+    /// The snapshot whose visible events were all handed out.
     pub snapshot: Snapshot,
 }
 
 impl Seen {
-    /// The same reader at another snapshot.
+    /// The same position at another snapshot.
     pub fn at(&self, snapshot: &Snapshot) -> Self {
         Self {
             snapshot: snapshot.clone(),
@@ -86,7 +88,7 @@ impl Seen {
         }
     }
 
-    /// As a position that clients keep.
+    /// The sealed position that clients keep.
     pub fn position(&self) -> Position {
         Position {
             epoch: self.epoch,
@@ -102,15 +104,15 @@ struct Subscription {
     types: Option<Arc<[String]>>,
 }
 
-/// One socket or stream, as the hub sees it.
+/// A socket or stream, as the hub sees it.
 pub struct Listener {
     id: u64,
-    /// Its account: some events are for few only.
+    /// The listener's account, since some events are for a few accounts only.
     pub account: Uuid,
     queue: mpsc::Sender<Told>,
     bytes: AtomicUsize,
     too_slow: AtomicBool,
-    /// Wakes it when it was found too slow.
+    /// Wakes the listener when it was found to be too slow.
     pub woken: Notify,
 }
 
@@ -127,21 +129,21 @@ impl Listener {
         }
     }
 
-    /// To be called with what was taken from the queue.
+    /// Counts an item that was taken from the queue.
     pub fn taken(&self, told: &Told) {
         if let Told::Frame(_, frame) = told {
             self.bytes.fetch_sub(frame.text.len(), Ordering::Relaxed);
         }
     }
 
-    /// Whether it lost an event because it left too much unread.
+    /// Whether the listener lost an event because it left too much unread.
     pub fn is_too_slow(&self) -> bool {
         self.too_slow.load(Ordering::Relaxed)
     }
 }
 
 impl Hub {
-    /// A listener without subscriptions, and its queue.
+    /// Makes a listener without subscriptions, and its queue.
     pub fn join(&self, account: Uuid) -> (Arc<Listener>, mpsc::Receiver<Told>) {
         let (queue, receiver) = mpsc::channel(QUEUED_FRAMES);
         let mut inner = self.lock();
@@ -159,7 +161,7 @@ impl Hub {
         (listener, receiver)
     }
 
-    /// Tells a listener nothing more. Its subscriptions have ended before.
+    /// Removes a listener, whose subscriptions have ended before.
     pub fn leave(&self, listener: &Listener) {
         let mut inner = self.lock();
         if let Some(of_account) = inner.accounts.get_mut(&listener.account) {
@@ -185,7 +187,7 @@ impl Hub {
             sleep(FIRST_LOOK_PAUSE).await;
         }
         let _between = self.handing_out.read().await;
-        let mut inner = self.lock();
+        let inner = &mut *self.lock();
         let seen = inner.seen.clone()?;
         for topic in topics {
             let subscription = Subscription {
@@ -193,28 +195,32 @@ impl Hub {
                 types: types.cloned(),
             };
             let of_topic = inner.topics.entry(topic.clone()).or_default();
-            of_topic.insert(listener.id, subscription);
+            if of_topic.insert(listener.id, subscription).is_none() {
+                inner.subscriptions += 1;
+            }
         }
         Some(seen)
     }
 
     /// Ends a subscription.
     pub fn unsubscribe(&self, listener: &Listener, topic: &str) {
-        let mut inner = self.lock();
+        let inner = &mut *self.lock();
         if let Some(of_topic) = inner.topics.get_mut(topic) {
-            of_topic.remove(&listener.id);
+            if of_topic.remove(&listener.id).is_some() {
+                inner.subscriptions -= 1;
+            }
             if of_topic.is_empty() {
                 inner.topics.remove(topic);
             }
         }
     }
 
-    /// How many subscriptions there are.
+    /// The number of subscriptions.
     pub fn subscriptions(&self) -> usize {
-        self.lock().topics.values().map(HashMap::len).sum()
+        self.lock().subscriptions
     }
 
-    /// Tells where the reader of the outbox stands: all before that was handed out.
+    /// Notes the position of the outbox's reader, before which everything was handed out.
     pub fn stand_at(&self, seen: Seen) {
         self.lock().seen = Some(seen);
     }
@@ -244,7 +250,7 @@ impl Hub {
         }
     }
 
-    /// Hands out what is not kept: typing and presence of an account.
+    /// Hands out typing and presence of an account, which are not kept.
     pub fn hand_out_ephemeral(&self, topic: &str, kind: &str, of: Uuid, frame: &str) {
         let inner = self.lock();
         let Some(of_topic) = inner.topics.get(topic) else {
@@ -270,14 +276,14 @@ impl Hub {
 }
 
 impl Inner {
-    /// Who listens to an event's topic, and who to all.
+    /// The listeners of an event's topic, and those of all topics.
     fn subscriptions(&self, event: &Event) -> impl Iterator<Item = &Subscription> {
         let topics = [event.topic.as_str(), ALL].into_iter();
         let found = topics.filter_map(|topic| self.topics.get(topic));
         found.flat_map(HashMap::values)
     }
 
-    /// The one question for all whose rights a batch may have ended.
+    /// The single question about all rights that a batch may have ended.
     fn recheck(&self, batch: &[(Event, String)]) -> Arc<Recheck> {
         let mut pairs = HashSet::new();
         for (event, _) in batch {
@@ -296,7 +302,7 @@ impl Inner {
         Recheck::of(pairs)
     }
 
-    /// Has those ask again what they may see whom an `access.changed` concerns.
+    /// Makes the listeners that an `access.changed` concerns check their rights again.
     fn ask_again(&self, event: &Event, concerned: Concerned, recheck: &Arc<Recheck>) {
         for topic in [event.topic.as_str(), ALL] {
             let Some((topic, of_topic)) = self.topics.get_key_value(topic) else {
@@ -330,7 +336,7 @@ pub fn position_within(before: &Seen, until: &Snapshot, number: i64) -> Position
     }
 }
 
-/// Whether a subscription asks for events of a type.
+/// Whether a subscription wants events of a type.
 pub fn wants(types: Option<&[String]>, kind: &str) -> bool {
     let fits = |wanted: &String| match wanted.strip_suffix('*') {
         Some(prefix) => kind.starts_with(prefix),

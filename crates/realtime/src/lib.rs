@@ -1,6 +1,6 @@
-//! The realtime gateway: holds WebSockets and event streams, and tells them what happens.
+//! The realtime gateway, which holds WebSockets and event streams, and sends them events.
 //!
-//! It holds no business rule. Who somebody is, the functions say; who may read a topic, the database says; a message
+//! It has no business rules. The functions identify accounts, and the database decides who may read a topic; a message
 //! that is posted over a socket goes through the function that posts messages. Any number of gateways may run: each
 //! reads the outbox.
 
@@ -40,12 +40,12 @@ use metrics::Metrics;
 use outbox::Outbox;
 use session::{Ended, Functions};
 
-/// Connections to the database; two of them listen.
+/// The number of connections to the database, two of which listen.
 const CONNECTIONS: u32 = 8;
 
-/// After they were told that the gateway stops, sockets and streams have so long to end.
+/// The time that sockets and streams have to end after they were told that the gateway stops.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-/// Clients come back after a random time, of this at least, from a span that grows with their number.
+/// The least span of the random times after which clients reconnect, which grows with their number.
 const SOONEST_RETRY_MS: u64 = 500;
 const SPREAD_MS: u64 = 2_000;
 const SPREAD_MS_EACH: u64 = 2;
@@ -53,37 +53,39 @@ const SPREAD_MS_EACH: u64 = 2;
 /// The body of a gateway's answer.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// What a gateway is started with.
+/// The options of a gateway.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The database, as the gateway's own role.
     pub database_url: String,
-    /// Where the functions answer.
+    /// The URL of the functions.
     pub functions_url: String,
-    /// Where browsers find the platform: pages of other origins may not use its cookie.
+    /// The URL of the platform for browsers. Pages of other origins may not use its cookie.
     pub public_url: String,
-    /// Proxies whose `X-Forwarded-For` is believed, as the functions have them: networks with commas.
+    /// The networks of proxies whose `X-Forwarded-For` is trusted, as for functions, with commas between them.
     pub trusted_proxies: String,
-    /// What positions are sealed with, as the functions have it.
+    /// The key that seals positions, the same as for functions.
     pub position_key: [u8; 32],
-    /// Bounds of sockets.
+    /// The key that authenticates clients' addresses to the functions, the same as for functions.
+    pub visitor_key: [u8; 32],
+    /// The bounds of sockets.
     pub limits: Limits,
 }
 
-/// Bounds of sockets and streams.
+/// The bounds of sockets and streams.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Sockets and streams of one account.
+    /// The number of sockets and streams of one account.
     pub sockets: usize,
-    /// Topics of one socket.
+    /// The number of topics of one socket.
     pub topics: usize,
-    /// Sockets of one address that have not signed in.
+    /// The number of sockets of one address that have not signed in.
     pub unsigned: usize,
-    /// How long a socket may take to sign in.
+    /// The time that a socket has to sign in.
     pub sign_in: Duration,
-    /// How often a socket is asked for a sign of life: a peer that is there answers pings.
+    /// The interval at which a socket is pinged, which a living peer answers.
     pub ping_every: Duration,
-    /// Without a sign of life for so long the peer is gone: two pings and a bit.
+    /// The time without an answer after which the peer counts as gone, a little more than two pings.
     pub gone_after: Duration,
 }
 
@@ -119,10 +121,10 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts to follow the outbox. The database and the functions may come later.
+    /// Starts to follow the outbox. The database and the functions may be started later.
     ///
     /// # Errors
-    /// The database's address is not one, or the metrics are registered already.
+    /// The database's address is malformed, or the metrics are already registered.
     pub fn start(options: Options, registry: &Registry) -> Result<Arc<Self>> {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
@@ -136,7 +138,7 @@ impl Gateway {
         let gateway = Arc::new(Self {
             hub: hub.clone(),
             pool: pool.clone(),
-            functions: Functions::new(&options.functions_url),
+            functions: Functions::new(&options.functions_url, options.visitor_key),
             public_url: options.public_url.trim_end_matches('/').to_owned(),
             proxies: client_address::networks(&options.trusted_proxies),
             position_key: options.position_key,
@@ -169,7 +171,7 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Closes all sockets and streams, and follows the outbox no more.
+    /// Closes all sockets and streams, and stops following the outbox.
     pub async fn stop(&self) {
         self.stop.send_replace(true);
         // For the last words of the sockets. One whose peer is gone is not waited for.
@@ -183,14 +185,14 @@ impl Gateway {
         _ = timeout(LAST_WORDS, self.pool.close()).await;
     }
 
-    /// How long a client is to wait before it comes back: each another time, so that they come one after another.
+    /// The time that a client is to wait before it reconnects, which differs so that clients come one after another.
     fn retry_after_ms(&self) -> u64 {
         fastrand::u64(
             SOONEST_RETRY_MS..SOONEST_RETRY_MS + SPREAD_MS.max(self.open() * SPREAD_MS_EACH),
         )
     }
 
-    /// Open sockets and streams.
+    /// The number of open sockets and streams.
     fn open(&self) -> u64 {
         let open = self.metrics.sockets.get() + self.metrics.streams.get();
         u64::try_from(open).unwrap_or_default()

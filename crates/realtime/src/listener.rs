@@ -1,4 +1,4 @@
-//! A gateway as a process of its own: its paths on a listener, with its health and its metrics.
+//! A gateway as its own process: its paths on a listener, with its health and its metrics.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,14 +20,15 @@ use uuid::Uuid;
 
 use crate::{Body, Gateway, stopping};
 
-/// A client sends its request's head within this.
+/// The time within which a client sends its request's head.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 impl Gateway {
-    /// Serves the gateway's paths, `/health/live` and `/metrics` until the gateway stops. Answers where it listens.
+    /// Serves the gateway's paths, `/health/live` and `/metrics` until the gateway stops. Returns the listener's
+    /// address.
     ///
     /// # Errors
-    /// The address can't be had.
+    /// The address cannot be used.
     pub async fn listen<F>(self: &Arc<Self>, address: SocketAddr, metrics: F) -> Result<SocketAddr>
     where
         F: Fn() -> Vec<u8> + Clone + Send + Sync + 'static,
@@ -88,7 +89,7 @@ async fn connection(
     }
 }
 
-/// What is answered beside the gateway's paths.
+/// Answers requests for other paths than the gateway's.
 fn own(request: &Request<Incoming>, metrics: impl Fn() -> Vec<u8>) -> Option<Response<Body>> {
     let (status, text) = match request.uri().path() {
         "/health/live" => (StatusCode::OK, Bytes::from_static(b"ok\n")),
@@ -103,7 +104,7 @@ fn own(request: &Request<Incoming>, metrics: impl Fn() -> Vec<u8>) -> Option<Res
     Some(response)
 }
 
-/// Names the request, unless a proxy has done that.
+/// Gives the request an id, unless a proxy has done that.
 fn with_id(mut request: Request<Incoming>) -> Request<Incoming> {
     let headers = request.headers_mut();
     if !headers.contains_key("x-request-id")

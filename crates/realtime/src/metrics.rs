@@ -1,4 +1,4 @@
-//! What the gateway counts.
+//! The metrics of the gateway.
 
 use anyhow::Result;
 use prometheus::core::{Collector, Desc};
@@ -9,19 +9,19 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The gateway's metrics.
 pub struct Metrics {
-    /// Open sockets.
+    /// The open sockets.
     pub sockets: IntGauge,
-    /// Open event streams.
+    /// The open event streams.
     pub streams: IntGauge,
-    /// Subscriptions of both.
+    /// The subscriptions of sockets and streams.
     pub subscriptions: IntGauge,
-    /// Frames put into a client's queue.
+    /// The frames put into clients' queues.
     pub delivered: IntCounter,
-    /// Clients that were closed because they read too slowly.
+    /// The clients that were closed because they read too slowly.
     pub slow: IntCounter,
-    /// Failures to read the outbox.
+    /// The failures to read the outbox.
     pub failures: IntCounter,
-    /// How long ago all that was committed had been handed out.
+    /// The time since the outbox was last read to its end.
     pub lag: Lag,
     latency: Histogram,
 }
@@ -53,10 +53,10 @@ impl Collector for Lag {
 }
 
 impl Metrics {
-    /// Metrics in a registry.
+    /// Makes the metrics in a registry.
     ///
     /// # Errors
-    /// One of them is there already.
+    /// A metric is already registered.
     pub fn new(registry: &Registry) -> Result<Self> {
         let gauge = |name: &str, help: &str| -> Result<IntGauge> {
             let gauge = IntGauge::new(name, help)?;
@@ -107,7 +107,7 @@ impl Metrics {
         })
     }
 
-    /// Notes how long an event took that was made at a time, in milliseconds since 1970.
+    /// Notes the delay of an event that was made at a time, in milliseconds since 1970.
     pub fn delivered_after(&self, created_at_ms: i64) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX));

@@ -1,7 +1,7 @@
-//! Follows the outbox: reads what was committed since the last look, and hands it out.
+//! The reader of the outbox, which reads the events committed since its last look, and hands them out.
 //!
-//! While events flow the outbox is polled, since writers that notify take turns at their commits. A reader that has
-//! found nothing for a while says that it sleeps; then the next writer wakes it.
+//! While events flow, the outbox is polled, since writers that notify take turns at their commits. A reader that has
+//! found nothing for a while notes that it sleeps; the next writer then wakes it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,26 +19,26 @@ use crate::frames::EventFrame;
 use crate::hub::{Frame, Hub, Seen, position_within};
 use crate::metrics::Metrics;
 
-/// Events in one batch.
+/// The number of events in a batch.
 const BATCH: i32 = 500;
-/// Between two looks while events flow.
+/// The pause between two looks while events flow.
 const POLL_EVERY: Duration = Duration::from_millis(5);
-/// Without an event for so long, the reader sleeps until it is notified.
+/// The time without an event after which the reader sleeps until it is notified.
 const AWAKE_FOR: Duration = Duration::from_millis(500);
-/// A writer that began before the reader slept does not notify it; it is found by these looks.
+/// The pauses before the looks after falling asleep, which find writers that began before and do not notify.
 const SLEEPING_POLLS: [Duration; 4] = [
     Duration::from_millis(20),
     Duration::from_millis(50),
     Duration::from_millis(150),
     Duration::from_millis(1000),
 ];
-/// Handed out in one go: a part of what a queue holds, so that readers can keep up with a burst.
+/// The bytes that are handed out at once, a part of what a queue holds, so that readers can keep up with a burst.
 const BURST_BYTES: usize = 256 << 10;
 const BURST_PAUSE: Duration = Duration::from_millis(5);
-/// Before the database is tried again.
+/// The pause before the database is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
-/// An event as the database gives it.
+/// An event, as the database returns it.
 #[derive(Debug, Deserialize)]
 pub struct Event {
     pub number: i64,
@@ -48,14 +48,14 @@ pub struct Event {
     pub kind: String,
     pub data: Box<RawValue>,
     pub audience: Option<Vec<Uuid>>,
-    /// The account whose words or actions it shows.
+    /// The account whose words or actions the event shows.
     pub of: Option<Uuid>,
     pub created_at: String,
-    /// The same in milliseconds since 1970.
+    /// The time of the event in milliseconds since 1970.
     at: i64,
 }
 
-/// What an event says whose type is `access.changed`: whose rights changed; nobody in particular: anybody's.
+/// The data of an `access.changed`: the account whose rights changed; `None` may be any account.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub struct Concerned {
     account: Option<Uuid>,
@@ -69,19 +69,19 @@ impl Concerned {
 }
 
 impl Event {
-    /// Whether an account may see it, of those that may read its topic.
+    /// Whether an account that may read the topic may see the event.
     pub fn is_for(&self, account: Uuid) -> bool {
         let audience = self.audience.as_ref();
         audience.is_none_or(|audience| audience.contains(&account))
     }
 
-    /// Whose rights an `access.changed` changes; `None`: it is another event.
+    /// The account whose rights an `access.changed` changes; `None` for other events.
     pub fn access_changed(&self) -> Option<Concerned> {
         (self.kind == "access.changed")
             .then(|| serde_json::from_str(self.data.get()).unwrap_or_default())
     }
 
-    /// The frame that tells it.
+    /// Makes the frame of the event.
     pub fn frame(&self, position: &str) -> Frame {
         let frame = EventFrame {
             kind: &self.kind,
@@ -99,7 +99,7 @@ impl Event {
     }
 }
 
-/// What was committed between two snapshots, or a part of it.
+/// The events that were committed between two snapshots, or a part of them.
 #[derive(Debug, Deserialize)]
 pub struct Read {
     until: String,
@@ -115,7 +115,7 @@ impl Read {
     }
 }
 
-/// Where the database stands.
+/// The present position of the database.
 #[derive(Debug, Deserialize)]
 pub struct Now {
     snapshot: String,
@@ -124,7 +124,7 @@ pub struct Now {
     pub kept_since: i64,
 }
 
-/// Asks the database where it stands.
+/// Reads the present position of the database.
 pub async fn now(pool: &PgPool) -> Result<(Now, Seen)> {
     let json: String = database::one(pool, sqlx::query_scalar("select events.now()::text")).await?;
     let now: Now = serde_json::from_str(&json)?;
@@ -142,12 +142,12 @@ pub struct Outbox {
     pub hub: Arc<Hub>,
     pub metrics: Arc<Metrics>,
     pub position_key: [u8; 32],
-    /// Names this reader among those that sleep.
+    /// The name of this reader among those that sleep.
     pub reader: Uuid,
 }
 
 impl Outbox {
-    /// Follows the outbox for ever; a database that is gone is waited for, and nothing is lost by that.
+    /// Follows the outbox forever. It waits for a database that is gone, and loses nothing by that.
     pub async fn follow(self) {
         let mut seen = None;
         loop {
@@ -188,7 +188,7 @@ impl Outbox {
         }
     }
 
-    /// Hands out all that is new; answers whether there was anything. `kept` is what stays where this fails.
+    /// Hands out all new events. Returns whether there were any. `kept` is what stays if this fails.
     async fn hand_out_new(&self, at: &mut Seen, kept: &mut Option<Seen>) -> Result<bool> {
         let (mut until, mut number) = (None::<Snapshot>, -1);
         let mut turn = None;
@@ -231,7 +231,7 @@ impl Outbox {
         }
     }
 
-    /// Hands out a batch, with a pause after so many bytes that a queue which was empty still has room for them.
+    /// Hands out a batch, with pauses so that the queues of readers that keep up have room for it.
     async fn hand_out(&self, batch: &[(Event, String)]) {
         let mut bytes = 0;
         let mut first = 0;

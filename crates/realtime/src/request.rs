@@ -1,6 +1,6 @@
-//! The gateway's requests: upgrades to sockets, event streams, and who is present.
+//! The gateway's requests: upgrades to sockets, event streams, and presence.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Result as Asked;
@@ -20,16 +20,16 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
 
 use crate::feed::shunned;
-use crate::session::{Credential, Session};
+use crate::session::{Credential, Session, Visitor};
 use crate::{Body, Gateway, database, enter, leave, socket, stream as events};
 
 /// The name of the session's cookie.
 const SESSION_COOKIE: &str = "__Host-gather-session";
 const REQUEST_ID: &str = "x-request-id";
-/// Lines of a stream that wait to be sent.
+/// The number of lines of a stream that may wait to be sent.
 const WAITING_LINES: usize = 64;
 
-/// What a path of the gateway's is.
+/// The meaning of one of the gateway's paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Path {
     Socket,
@@ -75,7 +75,7 @@ const UNAVAILABLE: Refusal = Refusal(
 );
 
 impl Gateway {
-    /// Whether a path is the gateway's; those in its Cargo.toml are.
+    /// Whether a path is one of the gateway's, which are in its Cargo.toml.
     pub(crate) fn serves(path: &str) -> bool {
         Path::of(path).is_some()
     }
@@ -99,8 +99,10 @@ impl Gateway {
                 self.upgrade(request, peer, vec![format!("channel:{channel}")])
                     .await
             }
-            (Some(Path::Stream), _) => self.stream(&request).await,
-            (Some(Path::Presence(channel)), _) => self.presence(request.headers(), channel).await,
+            (Some(Path::Stream), _) => self.stream(&request, peer).await,
+            (Some(Path::Presence(channel)), _) => {
+                self.presence(request.headers(), peer, channel).await
+            }
         };
         let mut response = answered.unwrap_or_else(|refusal| refusal.response(id.as_ref()));
         let headers = response.headers_mut();
@@ -144,12 +146,14 @@ impl Gateway {
                 "Only version 13 of the WebSocket protocol is spoken here.",
             ));
         }
+        let address = client_address::client(peer.ip(), headers, &self.proxies);
         let signed_in = match self.credential(headers)? {
-            Some(credential) => Some(self.session(credential).await?),
+            Some(credential) => Some(self.session(credential, address).await?),
             None => None,
         };
-        let client = client_address::client(peer.ip(), headers, &self.proxies);
-        let unsigned = signed_in.is_none().then(|| client_address::counted(client));
+        let unsigned = signed_in
+            .is_none()
+            .then(|| client_address::counted(address));
         if let Some(address) = &unsigned
             && !enter(&self.unsigned, address.clone(), self.limits.unsigned)
         {
@@ -163,7 +167,7 @@ impl Gateway {
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {
             if let Ok(upgraded) = upgrade.await {
-                socket::serve(self, upgraded, signed_in, topics, waiting).await;
+                socket::serve(self, upgraded, address, signed_in, topics, waiting).await;
             }
         });
         let mut response = Response::new(empty());
@@ -179,9 +183,9 @@ impl Gateway {
     async fn stream(
         self: Arc<Self>,
         request: &Request<Incoming>,
+        peer: SocketAddr,
     ) -> Result<Response<Body>, Refusal> {
-        let credential = self.credential(request.headers())?.ok_or(NOT_SIGNED_IN)?;
-        let (credential, session) = self.session(credential).await?;
+        let (visitor, session) = self.signed_in(request.headers(), peer).await?;
         let (mut topics, mut types, mut since) = (Vec::new(), None, None);
         for (name, value) in form(request.uri().query().unwrap_or_default()) {
             let listed = || value.split(',').map(str::to_owned).collect::<Vec<_>>();
@@ -212,7 +216,7 @@ impl Gateway {
         let (lines, mut waiting) = mpsc::channel(WAITING_LINES);
         tokio::spawn(events::serve(
             self,
-            credential,
+            visitor,
             session,
             topics,
             types,
@@ -234,10 +238,10 @@ impl Gateway {
     async fn presence(
         &self,
         headers: &HeaderMap,
+        peer: SocketAddr,
         channel: Uuid,
     ) -> Result<Response<Body>, Refusal> {
-        let credential = self.credential(headers)?.ok_or(NOT_SIGNED_IN)?;
-        let (_, session) = self.session(credential).await?;
+        let (_, session) = self.signed_in(headers, peer).await?;
         let topic = format!("channel:{channel}");
         let readable = sqlx::query_scalar("select events.may_read($1, $2)");
         let readable = readable.bind(session.account).bind(&topic);
@@ -256,7 +260,7 @@ impl Gateway {
         Ok(response)
     }
 
-    /// What the headers present. A cookie counts for our own pages only.
+    /// Reads the credential from the headers. A cookie counts for the platform's own pages only.
     fn credential(&self, headers: &HeaderMap) -> Result<Option<Credential>, Refusal> {
         if let Some(value) = headers.get(AUTHORIZATION) {
             let token = value.to_str().ok().and_then(|value| value.split_once(' '));
@@ -285,9 +289,28 @@ impl Gateway {
         ))
     }
 
-    async fn session(&self, credential: Credential) -> Result<(Credential, Session), Refusal> {
-        match self.functions.session(&credential).await {
-            Ok(Some(session)) => Ok((credential, session)),
+    /// The client, who must be signed in.
+    async fn signed_in(
+        &self,
+        headers: &HeaderMap,
+        peer: SocketAddr,
+    ) -> Result<(Visitor, Session), Refusal> {
+        let credential = self.credential(headers)?.ok_or(NOT_SIGNED_IN)?;
+        let address = client_address::client(peer.ip(), headers, &self.proxies);
+        self.session(credential, address).await
+    }
+
+    async fn session(
+        &self,
+        credential: Credential,
+        address: IpAddr,
+    ) -> Result<(Visitor, Session), Refusal> {
+        let visitor = Visitor {
+            credential,
+            address,
+        };
+        match self.functions.session(&visitor).await {
+            Ok(Some(session)) => Ok((visitor, session)),
             Ok(None) => Err(NOT_SIGNED_IN),
             Err(error) => {
                 tracing::warn!("can't tell who a credential stands for: {error:#}");

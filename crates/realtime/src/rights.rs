@@ -1,4 +1,4 @@
-//! Rights that may have ended: found out once for all whom a batch of events concerns.
+//! Checks of rights that may have ended, made once for all accounts that a batch of events concerns.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use crate::database;
 
-/// A question that many sockets wait for: which of these accounts may still read which topics.
+/// A question for which many sockets wait: which of these accounts may still read which topics.
 pub struct Recheck {
     pairs: Vec<(Uuid, Arc<str>)>,
     allowed: OnceCell<HashSet<(Uuid, Arc<str>)>>,
 }
 
 impl Recheck {
-    /// About pairs of an account and a topic.
+    /// Makes the question about pairs of an account and a topic.
     pub fn of(pairs: HashSet<(Uuid, Arc<str>)>) -> Arc<Self> {
         Arc::new(Self {
             pairs: pairs.into_iter().collect(),
@@ -28,7 +28,7 @@ impl Recheck {
     /// Whether an account may still read a topic. The first socket asks the database for all of them.
     ///
     /// # Errors
-    /// The database can't be asked.
+    /// The database does not answer.
     pub async fn allows(&self, pool: &PgPool, account: Uuid, topic: &Arc<str>) -> Result<bool> {
         let ask = || self.allowed.get_or_try_init(|| self.ask(pool));
         let allowed = database::insist(ask).await?;

@@ -1,13 +1,15 @@
-//! Who is at the other end. The functions know: the gateway asks them with the client's own credentials, and asks
+//! The identity of clients. The gateway asks the functions with the client's own credentials, and asks
 //! the database what has been revoked since.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use client_address::visitor::{self, VISITOR};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -22,23 +24,23 @@ use uuid::Uuid;
 
 use crate::database;
 
-/// A function answers within this, or the client is told to try again.
+/// The time within which a function has to answer, after which the client is told to try again.
 const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 256 << 10;
-/// How often the database is asked what was revoked.
+/// The interval at which the database is asked for revocations.
 const WATCH_EVERY: Duration = Duration::from_millis(750);
 
-/// What a client presented.
+/// The credential that a client presented.
 #[derive(Clone)]
 pub enum Credential {
-    /// An access token or an API key.
+    /// The access token or API key.
     Bearer(Arc<str>),
-    /// A browser's session cookie: the whole header.
+    /// The credential is a browser's session cookie, with the whole header.
     Cookie(HeaderValue),
 }
 
 impl Credential {
-    /// When an access token ends, in seconds since 1970. The functions have verified it before.
+    /// The time at which an access token expires, in seconds since 1970. The functions have verified it before.
     pub fn expires_at(&self) -> Option<u64> {
         #[derive(Deserialize)]
         struct Claims {
@@ -53,7 +55,16 @@ impl Credential {
     }
 }
 
-/// Who a credential stands for.
+/// A client: its credential and its address.
+#[derive(Clone)]
+pub struct Visitor {
+    /// The credential that the client presented.
+    pub credential: Credential,
+    /// The client's address, for limits and the audit trail.
+    pub address: IpAddr,
+}
+
+/// The account and session of a credential.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Session {
     /// The account.
@@ -62,7 +73,7 @@ pub struct Session {
     pub session: Uuid,
 }
 
-/// What ended, as the database tells it.
+/// The revocations, as the database returns them.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Ended {
     #[serde(rename = "revoked")]
@@ -85,28 +96,30 @@ impl Ended {
     }
 }
 
-/// The way to the functions.
+/// The client of the functions.
 pub struct Functions {
     client: Client<HttpConnector, Full<Bytes>>,
     url: String,
+    visitor_key: [u8; 32],
 }
 
 impl Functions {
     /// The functions at an address such as `http://127.0.0.1:3000`.
-    pub fn new(url: &str) -> Self {
+    pub fn new(url: &str, visitor_key: [u8; 32]) -> Self {
         Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
             url: url.trim_end_matches('/').to_owned(),
+            visitor_key,
         }
     }
 
-    /// Who a credential stands for; `None` if it is not valid.
+    /// Finds the account and session of a client's credential; `None` if it is not valid.
     ///
     /// # Errors
-    /// The functions can't be reached, or are not well.
-    pub async fn session(&self, credential: &Credential) -> Result<Option<Session>> {
+    /// The functions can't be reached, or failed.
+    pub async fn session(&self, visitor: &Visitor) -> Result<Option<Session>> {
         let (status, body) = self
-            .call(Method::GET, "/api/events/session", credential, None)
+            .call(Method::GET, "/api/events/session", visitor, None)
             .await?;
         match status {
             StatusCode::OK => Ok(Some(serde_json::from_slice(&body).context("a session")?)),
@@ -115,7 +128,7 @@ impl Functions {
         }
     }
 
-    /// Sends a client's request on with its credential. Answers the status and the body.
+    /// Forwards a client's request with its credential and address. Returns the status and the body.
     ///
     /// # Errors
     /// The functions can't be reached, or take too long.
@@ -123,13 +136,15 @@ impl Functions {
         &self,
         method: Method,
         path: &str,
-        credential: &Credential,
+        client: &Visitor,
         body: Option<&Value>,
     ) -> Result<(StatusCode, Bytes)> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url).parse::<Uri>()?);
-        request = match credential {
+        let uri = format!("{}{path}", self.url).parse::<Uri>()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let vouched = visitor::seal(&self.visitor_key, &method, &uri, client.address, now);
+        let mut request = Request::builder().method(method).uri(uri);
+        request = request.header(VISITOR, vouched);
+        request = match &client.credential {
             Credential::Bearer(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
             Credential::Cookie(cookie) => request.header(COOKIE, cookie),
         };
@@ -155,7 +170,7 @@ impl Functions {
     }
 }
 
-/// Tells everybody what was revoked, for ever. A database that is gone is asked again; what ended meanwhile is told
+/// Tells all feeds of revocations, forever. A database that is gone is asked again; revocations meanwhile are told
 /// then.
 pub async fn watch(pool: PgPool, ended: broadcast::Sender<Arc<Ended>>) {
     let mut since = None::<String>;

@@ -1,5 +1,6 @@
-//! One WebSocket, from its upgrade to its end.
+//! A WebSocket, from its upgrade to its end.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,19 +22,19 @@ use crate::feed::{Feed, Out, refuse, tell};
 use crate::frames::{Close, FromClient, FromServer};
 use crate::hub::{Frame, Listener};
 use crate::request::Waiting;
-use crate::session::{Credential, Session};
+use crate::session::{Credential, Session, Visitor};
 use crate::{Gateway, stopping};
 
-/// The largest frame, after all its fragments are put together.
+/// The largest frame, with all its fragments together.
 const MAX_FRAME_BYTES: usize = 64 << 10;
 const BUFFER_BYTES: usize = 4 << 10;
-/// For a frame to leave, and for the last words.
+/// The time limits for sending a frame, and for closing.
 const SEND_WITHIN: Duration = Duration::from_secs(20);
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 type Stream = WebSocketStream<TokioIo<Upgraded>>;
 
-/// A socket's way out.
+/// The sending half of a socket.
 struct Wire {
     stream: Stream,
     listener: Option<Arc<Listener>>,
@@ -100,7 +101,8 @@ impl Wire {
 pub async fn serve(
     gateway: Arc<Gateway>,
     upgraded: Upgraded,
-    signed_in: Option<(Credential, Session)>,
+    address: IpAddr,
+    signed_in: Option<(Visitor, Session)>,
     topics: Vec<String>,
     waiting: Waiting,
 ) {
@@ -117,11 +119,11 @@ pub async fn serve(
     };
     gateway.metrics.sockets.inc();
     let ended = match signed_in {
-        Some((credential, session)) => run(&gateway, &mut wire, credential, session, topics).await,
-        None => match sign_in(&gateway, &mut wire).await {
-            Ok((credential, session)) => {
+        Some((visitor, session)) => run(&gateway, &mut wire, visitor, session, topics).await,
+        None => match sign_in(&gateway, &mut wire, address).await {
+            Ok((visitor, session)) => {
                 drop(waiting);
-                run(&gateway, &mut wire, credential, session, topics).await
+                run(&gateway, &mut wire, visitor, session, topics).await
             }
             Err(why) => Err(why),
         },
@@ -134,7 +136,7 @@ pub async fn serve(
     gateway.metrics.sockets.dec();
 }
 
-/// Closes a socket, and says when to come back where the client did nothing wrong.
+/// Closes a socket, and tells when to reconnect if the client is not at fault.
 async fn say_why(gateway: &Gateway, wire: &mut Wire, why: Close) {
     if why == Close::TooSlow {
         gateway.metrics.slow.inc();
@@ -151,7 +153,11 @@ async fn say_why(gateway: &Gateway, wire: &mut Wire, why: Close) {
 }
 
 /// Waits for the first frame, which signs in.
-async fn sign_in(gateway: &Gateway, wire: &mut Wire) -> Result<(Credential, Session), Close> {
+async fn sign_in(
+    gateway: &Gateway,
+    wire: &mut Wire,
+    address: IpAddr,
+) -> Result<(Visitor, Session), Close> {
     let frame = timeout(gateway.limits.sign_in, next_text(wire)).await;
     let text = match frame {
         Ok(Ok(Some(text))) => text,
@@ -162,8 +168,12 @@ async fn sign_in(gateway: &Gateway, wire: &mut Wire) -> Result<(Credential, Sess
         return Err(Close::NotSignedIn);
     };
     let credential = Credential::Bearer(token.into());
-    match gateway.functions.session(&credential).await {
-        Ok(Some(session)) => Ok((credential, session)),
+    let visitor = Visitor {
+        credential,
+        address,
+    };
+    match gateway.functions.session(&visitor).await {
+        Ok(Some(session)) => Ok((visitor, session)),
         Ok(None) => Err(Close::NotSignedIn),
         Err(error) => {
             tracing::warn!("can't tell who a token stands for: {error:#}");
@@ -173,7 +183,7 @@ async fn sign_in(gateway: &Gateway, wire: &mut Wire) -> Result<(Credential, Sess
     }
 }
 
-/// The next text frame; `None` where the peer closed.
+/// Waits for the next text frame. `None` if the peer closed.
 async fn next_text(wire: &mut Wire) -> Result<Option<String>, Close> {
     while let Some(message) = wire.stream.next().await {
         match read(message)? {
@@ -210,7 +220,7 @@ fn read(message: Result<Message, Error>) -> Result<Option<Heard>, Close> {
 async fn run(
     gateway: &Arc<Gateway>,
     wire: &mut Wire,
-    credential: Credential,
+    visitor: Visitor,
     session: Session,
     topics: Vec<String>,
 ) -> Result<(), Close> {
@@ -218,7 +228,7 @@ async fn run(
         return Err(Close::TooMany);
     }
     let account = session.account;
-    let mut feed = Feed::new(gateway.clone(), credential, session);
+    let mut feed = Feed::new(gateway.clone(), visitor, session);
     wire.listener = Some(feed.listener.clone());
     let authenticated = FromServer::Authenticated {
         account,
@@ -261,7 +271,7 @@ async fn run(
     }
 }
 
-/// Does what a frame of the client asks.
+/// Handles a frame of the client.
 async fn hear(
     gateway: &Arc<Gateway>,
     wire: &mut Wire,
@@ -285,7 +295,9 @@ async fn hear(
             feed.subscribe(topics, types, since.as_deref(), wire).await
         }
         FromClient::Unsubscribe { topics } => {
-            topics.iter().for_each(|topic| feed.unsubscribe(topic));
+            for topic in topics {
+                feed.unsubscribe(&feed.named(&topic));
+            }
             Ok(())
         }
         FromClient::Post {
@@ -309,31 +321,26 @@ async fn hear(
             Ok(())
         }
         FromClient::Presence { state } => {
-            let topics: Vec<_> = feed
-                .topics()
-                .filter(|topic| topic.starts_with("channel:"))
-                .cloned()
-                .collect();
-            gateway
-                .ephemeral
-                .presence(&gateway.pool, &topics, feed.session.account, state)
-                .await;
+            feed.say_presence(state).await;
             Ok(())
         }
     }
 }
 
-/// Goes on with another token of the same account.
+/// Continues with another token of the same account.
 async fn renew(
     gateway: &Gateway,
     wire: &mut Wire,
     feed: &mut Feed,
     token: String,
 ) -> Result<(), Close> {
-    let credential = Credential::Bearer(token.into());
-    match gateway.functions.session(&credential).await {
+    let visitor = Visitor {
+        credential: Credential::Bearer(token.into()),
+        address: feed.visitor.address,
+    };
+    match gateway.functions.session(&visitor).await {
         Ok(Some(session)) if session.account == feed.session.account => {
-            feed.credential = credential;
+            feed.visitor = visitor;
             feed.session = session;
             tell(wire, &FromServer::Renewed).await
         }
@@ -342,7 +349,7 @@ async fn renew(
     }
 }
 
-/// Posts a message as the sender, by the function that posts messages: there is one writer.
+/// Posts a message as the sender, through the function that posts messages, which is the only writer.
 async fn post(
     gateway: &Gateway,
     wire: &mut Wire,
@@ -354,7 +361,7 @@ async fn post(
     let path = format!("/api/channels/{channel}/messages");
     let answered = gateway
         .functions
-        .call(Method::POST, &path, &feed.credential, Some(message))
+        .call(Method::POST, &path, &feed.visitor, Some(message))
         .await;
     let problem = match answered {
         Ok((status, _)) if status.is_success() => return Ok(()),

@@ -10,10 +10,10 @@ use tokio::time::{interval, sleep, timeout};
 use crate::feed::{Feed, Out, Types};
 use crate::frames::Close;
 use crate::hub::Frame;
-use crate::session::{Credential, Session};
+use crate::session::{Session, Visitor};
 use crate::{Gateway, stopping};
 
-/// Comments keep proxies from closing a stream in which nothing happens.
+/// The interval of comments, which keep proxies from closing an idle stream.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 const SEND_WITHIN: Duration = Duration::from_secs(20);
 
@@ -42,7 +42,7 @@ impl Lines {
 /// Serves a stream until it ends.
 pub async fn serve(
     gateway: Arc<Gateway>,
-    credential: Credential,
+    visitor: Visitor,
     session: Session,
     topics: Vec<String>,
     types: Types,
@@ -51,7 +51,7 @@ pub async fn serve(
 ) {
     gateway.metrics.streams.inc();
     let mut out = Lines(lines);
-    let mut feed = Feed::new(gateway.clone(), credential, session);
+    let mut feed = Feed::new(gateway.clone(), visitor, session);
     let ended = run(&gateway, &mut feed, topics, types, since, &mut out).await;
     if ended == Err(Close::TooSlow) {
         gateway.metrics.slow.inc();

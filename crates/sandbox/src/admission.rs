@@ -1,5 +1,5 @@
-//! Who is served next: so many calls at the same time in all, so many of one account, and who waits is
-//! served in turns by account, so that nobody who asks a lot keeps the others waiting.
+//! Admission of calls: a bound on all calls at the same time, and one on those of each account. Waiting accounts are
+//! served in turn, so that no account with many calls keeps the others waiting.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,26 +9,26 @@ use std::{
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-/// How many calls there may be.
+/// The bounds on calls.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// At the same time.
+    /// The number of calls at the same time.
     pub calls: usize,
-    /// At the same time, of one account.
+    /// The number of calls of one account at the same time.
     pub calls_of_one: usize,
-    /// That wait.
+    /// The number of waiting calls.
     pub waiting: usize,
-    /// That wait, of one account.
+    /// The number of waiting calls of one account.
     pub waiting_of_one: usize,
-    /// How long one waits.
+    /// The longest wait of a call.
     pub wait: Duration,
 }
 
-/// There is no place, and none came free in time.
+/// The error of a call for which no permit became free in time.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Busy;
 
-/// Gives out places.
+/// Gives out permits for calls.
 pub struct Admission {
     bounds: Bounds,
     inner: Mutex<Inner>,
@@ -38,15 +38,15 @@ pub struct Admission {
 struct Inner {
     running: usize,
     of: HashMap<Uuid, usize>,
-    /// Accounts that wait, in the order of their turns, each with its own callers in order.
+    /// The waiting accounts in the order of their turns, each with its callers in order.
     turns: VecDeque<Uuid>,
     waiting: HashMap<Uuid, VecDeque<oneshot::Sender<Place>>>,
     waiters: usize,
 }
 
-/// A place; it is free again when this is dropped.
+/// A permit for a call, which is given back when this is dropped.
 pub struct Place {
-    /// None: it was never taken.
+    /// The account of the call; `None` if the permit was never taken.
     admission: Option<Arc<Admission>>,
     account: Uuid,
 }
@@ -61,7 +61,7 @@ impl Drop for Place {
     }
 }
 
-/// One who waits; who goes away makes room for another who would.
+/// A waiting call. A caller that goes away makes room for another one.
 struct Waiter {
     admission: Arc<Admission>,
     account: Uuid,
@@ -78,7 +78,7 @@ impl Drop for Waiter {
 }
 
 impl Inner {
-    /// Forgets the waiters of an account that have gone away.
+    /// Removes the waiting calls of an account whose callers have gone away.
     fn forget(&mut self, account: Uuid) {
         let Some(queue) = self.waiting.get_mut(&account) else {
             return;
@@ -109,7 +109,7 @@ impl Inner {
 }
 
 impl Admission {
-    /// With these bounds.
+    /// Makes the admission with these bounds.
     #[must_use]
     pub fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Self {
@@ -118,10 +118,10 @@ impl Admission {
         })
     }
 
-    /// Waits for a place.
+    /// Waits for a permit.
     ///
     /// # Errors
-    /// Too many wait already, or it takes too long.
+    /// Too many calls wait already, or the wait takes too long.
     pub async fn enter(self: &Arc<Self>, account: Uuid) -> Result<Place, Busy> {
         let receiver = {
             let mut inner = self.lock();
@@ -169,7 +169,7 @@ impl Admission {
                 .is_none_or(|count| *count < self.bounds.calls_of_one)
     }
 
-    /// Gives free places to those who wait: one to each account in turn.
+    /// Gives free permits to waiting calls, one to each account in turn.
     fn admit(self: &Arc<Self>, inner: &mut Inner) {
         let mut skipped = 0;
         while inner.running < self.bounds.calls && skipped < inner.turns.len() {

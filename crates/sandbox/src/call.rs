@@ -1,4 +1,4 @@
-//! One call of a tool: a fresh instance, metered, ended on time.
+//! One call of a tool, in a fresh instance that is metered and ended on time.
 
 use crate::{
     grant::{Grant, UsedPermissions},
@@ -31,17 +31,18 @@ use wasmtime_wasi::I32Exit;
 
 /// The largest result, in bytes of JSON.
 const MAX_RESULT_BYTES: usize = 4 << 20;
-/// The library counts a set flag as the bytes of its name, and keeps it as a string of its own: so many times as much.
+/// The factor between the memory of flags and the size that the library counts, since it keeps each set flag as a
+/// string.
 const FLAGS_WEIGHT: usize = 16;
-/// What a call may take beyond its deadline before it is cut off from outside: a skill that waits and
-/// does not run is not seen by the engine's clock.
+/// The time that a call may take beyond its deadline before it is cut off from outside, since the
+/// engine's clock does not see a skill that waits.
 const GRACE: Duration = Duration::from_millis(20);
 
 /// A loaded component, ready to be called.
 pub struct Skill {
-    /// `sha256:…`.
+    /// The digest of the component, `sha256:…`.
     pub digest: String,
-    /// What it takes in memory, about.
+    /// The approximate size in memory.
     pub bytes: usize,
     pre: InstancePre<Data>,
     tools: HashMap<String, Tool>,
@@ -51,67 +52,67 @@ struct Tool {
     index: ComponentExportIndex,
     params: Vec<(String, Type)>,
     result: Option<Type>,
-    /// What its result may be at most, in bytes as the library counts them.
+    /// The largest result, in bytes as the library counts them.
     max_result: usize,
 }
 
-/// What a call used.
+/// The resources that a call used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Fuel: the same for the same input, unless the skill was granted something that differs.
+    /// The fuel, which is the same for the same input unless a granted input differs.
     pub fuel: u64,
-    /// The most linear memory that it had.
+    /// The largest linear memory that it had.
     pub memory_bytes: u64,
-    /// Wall-clock time, with a fresh instance and both conversions.
+    /// The time on the clock, including a fresh instance and both conversions.
     pub duration_ms: f64,
 }
 
-/// How a call went.
+/// The report of a call.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// Its end.
+    /// The end of the call.
     pub end: End,
-    /// What it used.
+    /// The resources that the call used.
     pub usage: Usage,
-    /// What it used of what can be granted.
+    /// The use made of the grants.
     pub used: UsedPermissions,
-    /// What it wrote to stdout and stderr.
+    /// The output on stdout and stderr.
     pub log: String,
-    /// Its time was up, whatever else is said of its end.
+    /// Whether its time was up, whatever else the end says.
     pub met_deadline: bool,
 }
 
-/// How a call ended.
+/// The end of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum End {
-    /// With a result.
+    /// The call returned a result.
     Answered(Value),
-    /// With the skill's own error.
+    /// The call returned the skill's own error.
     Failed(Value),
-    /// Not by itself.
+    /// The call did not end by itself.
     Ended(Fault),
 }
 
-/// Why a call gave no answer of the skill.
+/// The reason why a call has no answer of the skill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// The skill has no such tool.
     UnknownTool(String),
     /// The arguments do not fit the tool.
     InvalidArguments(Vec<FieldError>),
-    /// The skill reached for what it was not granted.
+    /// The skill used something that it was not granted.
     Denied(String),
-    /// It trapped, or exited.
+    /// The skill trapped or exited.
     Trapped(String),
-    /// Its time was up.
+    /// The time of the call was up.
     Deadline,
-    /// Its fuel was used up.
+    /// The fuel of the call was used up.
     Fuel,
-    /// It needs more memory than it may have.
+    /// The skill needs more memory than it may have.
     Memory,
-    /// Its result or its log is too large.
+    /// The result or the log is too large.
     Output(String),
-    /// The sandbox has no room for it at this moment.
+    /// The sandbox has no room for the call at this moment.
     Busy,
     /// The sandbox itself failed.
     Internal(String),
@@ -121,7 +122,7 @@ impl Skill {
     /// Makes a component ready.
     ///
     /// # Errors
-    /// It imports what the sandbox does not have, or is larger than the pool's slots.
+    /// The component imports what the sandbox does not have, or is larger than the pool's slots.
     pub fn new(
         linker: &Linker<Data>,
         component: &Component,
@@ -179,7 +180,8 @@ impl Skill {
             None if state.log.has_overflowed() => End::Ended(Fault::Output(
                 "It wrote more than 64 KiB to stdout and stderr.".to_owned(),
             )),
-            // It gave up for want of what it was promised. A review makes no example again, so it is told how that went.
+            // It gave up for want of what it was promised. A review makes no example again, so it is told how that
+            // went.
             None if state.was_starved()
                 && matches!(grant.reach, Reach::Granted)
                 && matches!(end, End::Failed(_) | End::Ended(Fault::Trapped(_))) =>
@@ -227,7 +229,7 @@ impl Skill {
         let instance = self.pre.instantiate_async(&mut *store).await?;
         let func = instance
             .get_func(&mut *store, tool.index)
-            .ok_or_else(|| wasmtime::format_err!("the export is no function"))?;
+            .ok_or_else(|| wasmtime::format_err!("the export is not a function"))?;
         store.set_hostcall_fuel(tool.max_result);
         let mut results = [Val::Bool(false)];
         let results = &mut results[..usize::from(tool.result.is_some())];
@@ -274,13 +276,13 @@ impl Outcome {
     }
 }
 
-/// To the microsecond.
+/// The time, to the microsecond.
 fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_micros() as f64 / 1000.0
 }
 
-/// The exported functions by the names that they have as tools. The same names as `skill::inspect` gives:
-/// both go by `skill::names`.
+/// The exported functions by their names as tools. `skill::inspect` gives the same names, because
+/// both use `skill::names`.
 fn tools(component: &Component) -> HashMap<String, Tool> {
     let ty = component.component_type();
     let engine: &Engine = component.engine();
@@ -344,7 +346,7 @@ fn tools(component: &Component) -> HashMap<String, Tool> {
         .collect()
 }
 
-/// Whether flags are in values of this type.
+/// Whether values of this type contain flags.
 fn has_flags(ty: &Type) -> bool {
     match ty {
         Type::Flags(_) => true,
@@ -377,7 +379,7 @@ fn bounded(end: End) -> End {
     }
 }
 
-/// Counts what is written, and refuses more than a result may have.
+/// A writer that counts its bytes, and refuses more than a result may have.
 struct Counter(usize);
 
 impl std::io::Write for Counter {

@@ -1,5 +1,5 @@
-//! Who may ask the sandbox: components of ours, each with a key of its own, by tokens of a few minutes that they make
-//! from it.
+//! The components that may use the sandbox. Each has its own key, with which it makes tokens that are valid for a few
+//! minutes.
 
 use crate::problem::Problem;
 use anyhow::bail;
@@ -7,34 +7,26 @@ use axum::{
     extract::FromRequestParts,
     http::{StatusCode, header, request::Parts},
 };
-use jwt_simple::prelude::{Clock, HS256Key, MACLike, NoCustomClaims, Token, VerificationOptions};
+use service_token::{SANDBOX, Verifier};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     fmt,
     str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::Arc,
 };
 
-/// Who tokens are for.
-const AUDIENCE: &str = "gather-sandbox";
-/// What clocks of our own machines may differ by.
-const LEEWAY_SECONDS: u64 = 30;
-/// Verified tokens that are remembered.
-const MAX_TOKENS: usize = 1_000;
-
-/// What a component may ask for: an entry of `sandbox` in its `[component.<id>.tool.gather]`.
+/// A right of a component: an entry of `sandbox` in its `[component.<id>.tool.gather]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
-    /// To store a component.
+    /// The right to store a component.
     Upload,
-    /// To read one.
+    /// The right to read a component.
     Download,
-    /// To call a tool.
+    /// The right to call a tool.
     Invoke,
-    /// To have a tool called with generated arguments.
+    /// The right to have a tool called with generated arguments.
     Probe,
-    /// To have a statement signed.
+    /// The right to have a statement signed.
     Attest,
 }
 
@@ -67,92 +59,47 @@ impl fmt::Display for Right {
     }
 }
 
-/// A component that may ask.
+/// A component that may use the sandbox.
 pub struct CallerGrant {
-    /// The key that its tokens are made with.
+    /// The key of the component's tokens.
     pub key: String,
-    /// What it may ask for.
+    /// The rights of the component.
     pub rights: BTreeSet<Right>,
 }
 
-struct Known {
-    key: HS256Key,
-    rights: BTreeSet<Right>,
-}
-
-/// The components that may ask.
+/// The components that may use the sandbox.
 pub struct Callers {
-    known: BTreeMap<String, Known>,
-    /// Tokens that were verified, with their issuers, until they expire.
-    verified: Mutex<HashMap<String, (String, Instant)>>,
+    verifier: Verifier,
+    rights: BTreeMap<String, BTreeSet<Right>>,
 }
 
 impl Callers {
-    /// With their grants, by their names.
+    /// Makes the callers from their names, keys and rights.
     pub fn new(callers: BTreeMap<String, CallerGrant>) -> Self {
-        let known = callers.into_iter().map(|(name, grant)| {
-            let key = HS256Key::from_bytes(grant.key.as_bytes());
-            let rights = grant.rights;
-            (name, Known { key, rights })
-        });
+        let keys = callers.iter();
+        let keys = keys.map(|(name, grant)| (name.as_str(), grant.key.as_str()));
+        let verifier = Verifier::new(SANDBOX, keys);
+        let callers = callers.into_iter();
         Self {
-            known: known.collect(),
-            verified: Mutex::default(),
+            verifier,
+            rights: callers.map(|(name, grant)| (name, grant.rights)).collect(),
         }
-    }
-
-    /// Which component made this token, if it is valid. A caller uses its token for minutes: one that was found to be
-    /// valid is so until it expires.
-    fn issuer(&self, token: &str) -> Option<String> {
-        let now = Instant::now();
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((name, until)) = verified.get(token)
-            && now < *until
-        {
-            return Some(name.clone());
-        }
-        let (name, validity) = self.verify(token)?;
-        if verified.len() >= MAX_TOKENS {
-            verified.clear();
-        }
-        verified.insert(token.to_owned(), (name.clone(), now + validity));
-        Some(name)
-    }
-
-    /// Which component made this token, and for how long it is still good.
-    fn verify(&self, token: &str) -> Option<(String, Duration)> {
-        // The name of its key says which key to try; the signature whether that is true.
-        let metadata = Token::decode_metadata(token).ok()?;
-        let (name, known) = self.known.get_key_value(metadata.key_id()?)?;
-        let options = VerificationOptions {
-            allowed_issuers: Some(HashSet::from([name.clone()])),
-            allowed_audiences: Some(HashSet::from([AUDIENCE.to_owned()])),
-            time_tolerance: Some(jwt_simple::prelude::Duration::from_secs(LEEWAY_SECONDS)),
-            ..VerificationOptions::default()
-        };
-        let claims = known
-            .key
-            .verify_token::<NoCustomClaims>(token, Some(options))
-            .ok()?;
-        let until = claims.expires_at?.as_secs();
-        let left = until.saturating_sub(Clock::now_since_epoch().as_secs());
-        Some((name.clone(), Duration::from_secs(left)))
     }
 }
 
-/// The component that asks, by the issuer of its token.
+/// The component that sends a request, which is the issuer of its token.
 pub struct Caller {
     name: String,
     rights: BTreeSet<Right>,
-    /// Names the request in the logs.
+    /// The id of the request in the logs.
     pub request_id: Option<String>,
 }
 
 impl Caller {
-    /// Refuses a component that may not ask for something.
+    /// Refuses a component that lacks a right.
     ///
     /// # Errors
-    /// Says what the manifest lacks.
+    /// The component lacks the right. The error says what to add to the manifest.
     pub fn require(&self, right: Right) -> Result<(), Problem> {
         if self.rights.contains(&right) {
             return Ok(());
@@ -181,18 +128,18 @@ impl<S: AsRef<Callers> + Send + Sync> FromRequestParts<Arc<S>> for Caller {
         let token =
             header(header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
         let callers: &Callers = (**shared).as_ref();
-        let name = token.and_then(|token| callers.issuer(token));
-        let name = name.ok_or_else(|| {
+        let issuer = token.and_then(|token| callers.verifier.issuer(token));
+        let issuer = issuer.ok_or_else(|| {
             Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "unauthenticated",
                 "This needs a service token.",
             )
         })?;
-        let rights = callers.known.get(&name).map(|known| known.rights.clone());
+        let rights = callers.rights.get(&issuer.component).cloned();
         Ok(Self {
             rights: rights.unwrap_or_default(),
-            name,
+            name: issuer.component.clone(),
             request_id: header("x-request-id").map(str::to_owned),
         })
     }

@@ -1,5 +1,5 @@
-//! Looking into components and compiling them, in a process of its own with limits on time and memory: what
-//! a compiler does with hostile code is not bounded otherwise. What was compiled is kept on disk, sealed, so
+//! Inspection and compilation of components, in a child process with limits on time and memory, because
+//! nothing else bounds a compiler on hostile code. Compiled code is kept on disk under a seal, so
 //! that nobody can slip native code in.
 
 use crate::engine;
@@ -25,36 +25,36 @@ use tokio::{
 };
 use wasmtime::{Engine, component::Component};
 
-/// The largest compiled component: a fraction of what is kept in memory.
+/// The largest compiled component, a fraction of the code that is kept in memory.
 pub const MAX_COMPILED_BYTES: usize = 128 << 20;
 /// The largest description of a component.
 const MAX_INSPECTION_BYTES: usize = 8 << 20;
-/// What the compiled files of a folder may take together, in bytes.
+/// The largest size of a folder of compiled files, in bytes.
 const MAX_CACHE_BYTES: u64 = 8 << 30;
-/// After so many bytes more it is looked whether they do.
+/// The number of written bytes after which the folder's size is checked.
 const PRUNE_AFTER_BYTES: u64 = MAX_CACHE_BYTES / 16;
-/// The end of a compiled file's name.
+/// The extension of a compiled file.
 const EXTENSION: &str = "skill";
-/// Bytes of what a child says of a failure.
+/// The largest size of a child's error text, in bytes.
 const MAX_REASON_BYTES: usize = 4 << 10;
-/// Bytes of a seal.
+/// The size of a seal, in bytes.
 const SEAL_BYTES: usize = 32;
-/// Children that do the same work at the same time: each may take the whole address space.
+/// The number of children that do the same work at the same time, each of which may take the whole address space.
 const CHILDREN: usize = 2;
-/// How long work waits for others of its kind to end.
+/// The longest wait for another child of the same work to end.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// What a child does.
+/// The work of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// [`skill::inspect`].
+    /// The child runs [`skill::inspect`].
     Inspect,
-    /// To native code.
+    /// The child compiles to native code.
     Compile,
 }
 
 impl Work {
-    /// As the child's command line names it.
+    /// The name of the work on the child's command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl Work {
         }
     }
 
-    /// Its address space.
+    /// The largest address space of a child, in bytes.
     fn address_space(self) -> u64 {
         match self {
             Self::Inspect => 2 << 30,
@@ -78,7 +78,8 @@ impl Work {
         }
     }
 
-    /// What it may take, on the clock and of the processor. An upload waits for the one, a job for the other.
+    /// The time limits of a child, on the clock and of the processor. An upload waits for inspection, a job for
+    /// compilation.
     fn timeout(self) -> Duration {
         Duration::from_secs(match self {
             Self::Inspect => 20,
@@ -90,11 +91,11 @@ impl Work {
 /// Why a component could not be compiled.
 #[derive(Debug, Clone)]
 pub enum CompileError {
-    /// The compiler refuses it, or it needs more than the limits: the component's own fault.
+    /// The compiler refuses the component, or it needs more than the limits. This is the component's fault.
     Refused(String),
-    /// Too many others are looked into or compiled at this moment.
+    /// Too many other components are inspected or compiled at this moment.
     Busy,
-    /// The machine's.
+    /// The machine failed.
     Failed(String),
 }
 
@@ -109,18 +110,18 @@ impl std::fmt::Display for CompileError {
 
 impl std::error::Error for CompileError {}
 
-/// Compiled code that is ours.
+/// Compiled code that this sandbox made.
 pub enum Code {
-    /// As the compiler gave it.
+    /// The code is in memory, as the compiler gave it.
     Bytes(Vec<u8>),
-    /// In a file of memory that nobody can change any more: it is mapped and not read, so that only what a call
-    /// touches costs time.
+    /// The code is in a sealed memory file, which is mapped and not read, so that only the pages that a call
+    /// touches cost time.
     #[cfg(target_os = "linux")]
     Memory(fs::File, usize),
 }
 
 impl Code {
-    /// Its size, in bytes.
+    /// The size of the code, in bytes.
     pub fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
@@ -129,10 +130,10 @@ impl Code {
         }
     }
 
-    /// Makes it ready to be run.
+    /// Makes the code ready to run.
     ///
     /// # Errors
-    /// It is of another engine.
+    /// The code was compiled for another engine.
     pub fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
         // SAFETY: the code comes from our compiling process, or from a file whose seal, which binds it to this
         // component and engine, only we can make; what the seal was compared with can't have changed since.
@@ -148,7 +149,7 @@ impl Code {
         }
     }
 
-    /// Reads a compiled file; `None`: its seal is not ours.
+    /// Reads a compiled file. `None` if its seal is not from this sandbox.
     fn open(path: &Path, key: &[u8; 32]) -> std::io::Result<Option<Self>> {
         let mut file = fs::File::open(path)?;
         let mut seal = [0; SEAL_BYTES];
@@ -193,25 +194,25 @@ impl Code {
     }
 }
 
-/// Compiles in children, and keeps what was compiled.
+/// Compiles in child processes, and caches the result.
 pub struct Compiler {
-    /// The child's command line; `inspect` or `compile` is added.
+    /// The command line of the child, to which `inspect` or `compile` is added.
     child: Vec<OsString>,
     cache: PathBuf,
     key: [u8; 32],
     version: u64,
-    /// Bytes written since the folder was pruned.
+    /// The number of bytes written since the folder was pruned.
     written: Arc<AtomicU64>,
-    /// Apart, so that an upload does not wait for what compiles.
+    /// The permits to compile, apart from those to inspect, so that an upload does not wait for a compilation.
     inspecting: Semaphore,
     compiling: Semaphore,
 }
 
 impl Compiler {
-    /// For the code of an engine. `key` seals the files in `cache`.
+    /// Makes the compiler for an engine. `key` seals the files in `cache`.
     ///
     /// # Errors
-    /// The folder cannot be made.
+    /// The folder of compiled files cannot be made.
     pub fn new(
         engine: &Engine,
         child: Vec<OsString>,
@@ -232,10 +233,10 @@ impl Compiler {
         })
     }
 
-    /// Looks into a component.
+    /// Inspects a component.
     ///
     /// # Errors
-    /// The machine failed; that a component is refused is an answer.
+    /// The machine failed. The refusal of a component is an answer, not an error.
     pub async fn inspect(&self, wasm: &[u8]) -> Result<Result<Inspection, Refusal>, CompileError> {
         match self.run(Work::Inspect, wasm).await {
             Ok(answer) => serde_json::from_slice(&answer)
@@ -245,7 +246,7 @@ impl Compiler {
         }
     }
 
-    /// The compiled component, if it is on disk and its seal is ours.
+    /// Reads a compiled component, if it is on disk with a valid seal.
     pub async fn cached(&self, digest: &str) -> Option<Code> {
         let file = self.file(digest);
         let key = self.seal_key(digest);
@@ -269,10 +270,10 @@ impl Compiler {
         read.await.ok().flatten()
     }
 
-    /// Compiles, and keeps the result on disk.
+    /// Compiles a component, and keeps the result on disk.
     ///
     /// # Errors
-    /// The compiler refuses it, it needs more than the limits, or the machine failed.
+    /// The compiler refuses the component, it needs more than the limits, or the machine failed.
     pub async fn compile(&self, digest: &str, wasm: &[u8]) -> Result<Code, CompileError> {
         let code = self.run(Work::Compile, wasm).await?;
         let file = self.file(digest);
@@ -312,7 +313,7 @@ impl Compiler {
             .join(format!("{hex}-{:016x}.{EXTENSION}", self.version))
     }
 
-    /// Bound to the component and the engine, so that a file can't stand in for another.
+    /// The seal of a file, bound to the component and the engine so that no file can replace another.
     fn seal_key(&self, digest: &str) -> [u8; 32] {
         let name = format!("{digest} {:016x}", self.version);
         *blake3::keyed_hash(&self.key, name.as_bytes()).as_bytes()
@@ -385,7 +386,7 @@ impl Compiler {
     }
 }
 
-/// Why a child ended without an answer.
+/// The reason why a child ended without an answer.
 fn reason(work: Work, status: ExitStatus, why: &[u8]) -> String {
     match status.code() {
         Some(REFUSED) => {
@@ -399,7 +400,7 @@ fn reason(work: Work, status: ExitStatus, why: &[u8]) -> String {
     }
 }
 
-/// The beginning of what comes.
+/// Reads the beginning of a stream.
 async fn up_to(from: Option<impl AsyncRead + Unpin>, bytes: usize) -> std::io::Result<Vec<u8>> {
     let mut read = Vec::new();
     if let Some(from) = from {
@@ -408,7 +409,7 @@ async fn up_to(from: Option<impl AsyncRead + Unpin>, bytes: usize) -> std::io::R
     Ok(read)
 }
 
-/// Removes the compiled files that were not used for the longest time, until the rest fits.
+/// Removes the least recently used compiled files until the rest fits.
 fn prune(folder: &Path, max_bytes: u64) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries
@@ -430,14 +431,14 @@ fn prune(folder: &Path, max_bytes: u64) {
     }
 }
 
-/// The exit status of a child that refuses a component and says why.
+/// The exit status of a child that refuses a component and writes the reason.
 const REFUSED: i32 = 3;
 
-/// What a child process does: reads a component from stdin, writes what it made of it to stdout. Answers
+/// Runs the work of a child process: reads a component from stdin, and writes the result to stdout. Returns
 /// the process's exit status.
 ///
 /// # Errors
-/// Limits that cannot be set; stdin or stdout that break.
+/// The limits cannot be set, or stdin or stdout breaks.
 pub fn child(work: Work) -> Result<i32> {
     rlimit::Resource::AS
         .set(work.address_space(), work.address_space())

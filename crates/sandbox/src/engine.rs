@@ -1,23 +1,23 @@
-//! The engine that strangers' code runs in: its own, so that nothing of the platform's functions shares
-//! memory slots or settings with it.
+//! The engine for strangers' code, apart from that of the platform's functions, which share neither
+//! memory slots nor settings with it.
 
 use anyhow::{Context, Result};
 use std::time::Duration;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-/// How often a running skill is interrupted, to let others run and to see whether its time is up.
+/// The interval at which a running skill is interrupted, to let others run and to check its deadline.
 pub const EPOCH_TICK: Duration = Duration::from_millis(5);
-/// The stack of a skill, in bytes: deeper recursion traps.
+/// The stack of a skill in bytes, beyond which recursion traps.
 const STACK_BYTES: usize = 512 << 10;
-/// Python's runtime has 16 MiB of instance data and 100 core instances and tables; room for that.
+/// The bounds of an instance, which have room for Python's runtime: 16 MiB of data, and 100 core instances and tables.
 const CORE_INSTANCE_BYTES: usize = 16 << 20;
 const CORE_INSTANCES: u32 = 100;
 const MEMORIES: u32 = 2;
 const TABLE_ELEMENTS: usize = 40_000;
-/// Kept warm between calls, so that a small skill's instance faults no pages.
+/// The memory that a slot keeps between calls, so that the instance of a small skill faults no pages.
 const KEEP_RESIDENT: usize = 128 << 10;
 
-/// What compiled code depends on: the same in the process that compiles and in the one that runs.
+/// The settings that compiled code depends on, the same in the compiling and in the running process.
 fn code_settings() -> Config {
     let mut config = Config::new();
     config
@@ -34,10 +34,10 @@ fn code_settings() -> Config {
     config
 }
 
-/// The engine of the compiling process: no pool.
+/// The engine of the compiling process, without a pool.
 ///
 /// # Errors
-/// Settings that the machine cannot give.
+/// The machine does not support the settings.
 pub fn for_compiling() -> Result<Engine> {
     Engine::new(&code_settings())
         .map_err(anyhow::Error::from)
@@ -48,7 +48,7 @@ pub fn for_compiling() -> Result<Engine> {
 /// `memory_bytes`; its clock ticks for as long as it lives.
 ///
 /// # Errors
-/// Settings that the machine cannot give (address space).
+/// The machine does not have the address space.
 pub fn for_running(calls: usize, memory_bytes: usize) -> Result<Engine> {
     // An instance is still being torn down when the next call starts.
     let slots = u32::try_from(calls * 2).unwrap_or(u32::MAX).clamp(8, 1_000);

@@ -1,4 +1,4 @@
-//! What a call is granted, and what it used of that.
+//! The grants of a call, and its use of them.
 
 use crate::{
     keys,
@@ -7,37 +7,37 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use skill::{Limits, Permissions};
 
-/// What a call may do and use.
+/// The grants of a call.
 #[derive(Clone)]
 pub struct Grant {
-    /// What it may do beyond computing.
+    /// The permissions of the call.
     pub permissions: Permissions,
-    /// What it may use.
+    /// The limits of the call.
     pub limits: Limits,
-    /// Its key-value store, where it has one.
+    /// The key-value store, if the call has one.
     pub key_value: Option<keys::Granted>,
-    /// Which of its requests are sent.
+    /// The requests of the call that are sent.
     pub reach: Reach,
 }
 
-/// What a call used of what can be granted.
+/// The use that a call made of its grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsedPermissions {
-    /// Origins that it sent requests to.
+    /// The origins that the call sent requests to.
     pub http: Vec<String>,
-    /// Requests that were not sent, or not answered.
+    /// The requests that were not sent, or not answered.
     #[serde(default)]
     pub refused: Vec<RefusedRequest>,
-    /// It opened its key-value store.
+    /// Whether the call opened its key-value store.
     pub kv: bool,
-    /// It asked for the time, real or not.
+    /// Whether the call asked for the time, real or not.
     pub clock: bool,
-    /// It asked for random numbers, real or not.
+    /// Whether the call asked for random numbers, real or not.
     pub random: bool,
 }
 
 impl UsedPermissions {
-    /// Whether the call has asked for an origin that it was granted, and that calls of its kind do not reach.
+    /// Whether the call has asked for a granted origin that calls of its kind do not reach.
     #[must_use]
     pub fn lacked_network(&self) -> bool {
         let mut refused = self.refused.iter();

@@ -1,4 +1,4 @@
-//! What stands in for the world where a skill was granted none of it: a clock that stands still, random
+//! The substitutes for what a skill was not granted: a clock that stands still, random
 //! numbers that follow from the call, and output that is kept up to a bound.
 
 use axum::body::Bytes;
@@ -20,18 +20,18 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamError, StreamResult},
 };
 
-/// What a clock that stands still says: 2026-01-01T00:00:00Z.
+/// The time of a clock that stands still, 2026-01-01T00:00:00Z.
 const FIXED_TIME: Duration = Duration::from_secs(1_767_225_600);
-/// Bytes of output (stdout and stderr together) that a call may write: beyond, it is ended.
+/// The number of bytes that a call may write to stdout and stderr together; a call that writes more is ended.
 pub const MAX_LOG_BYTES: usize = 64 << 10;
 
 /// A flag that is set when something was used.
 pub type Used = Arc<AtomicBool>;
 
-/// Both clocks: real where that was granted.
+/// The clocks of a skill, which are real if that was granted.
 #[derive(Clone)]
 pub struct Clock {
-    /// When the call began; `None`: the clock stands still.
+    /// The time at which the call began; `None` if the clock stands still.
     pub since: Option<Instant>,
     /// Whether the skill asked for the time.
     pub used: Used,
@@ -66,14 +66,14 @@ impl HostMonotonicClock for Clock {
     }
 }
 
-/// Random numbers: a sequence that follows from the seed.
+/// Random numbers that follow from a seed.
 pub struct Random {
     numbers: StdRng,
     used: Used,
 }
 
 impl Random {
-    /// From 32 bytes.
+    /// Makes the numbers from a seed of 32 bytes.
     pub fn new(seed: [u8; 32], used: Used) -> Self {
         Self {
             numbers: StdRng::from_seed(seed),
@@ -101,7 +101,7 @@ impl TryRng for Random {
     }
 }
 
-/// What a skill writes to stdout and stderr, together.
+/// The output of a skill on stdout and stderr, together.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Written>>);
 
@@ -112,14 +112,14 @@ struct Written {
 }
 
 impl Log {
-    /// What was written, as text.
+    /// The output as text.
     #[must_use]
     pub fn text(&self) -> String {
         let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&written.bytes).into_owned()
     }
 
-    /// Whether it wanted to write more than it may.
+    /// Whether the skill tried to write more than it may.
     #[must_use]
     pub fn has_overflowed(&self) -> bool {
         self.0
@@ -130,7 +130,7 @@ impl Log {
 }
 
 impl Log {
-    /// Keeps what there is room for; answers whether that was all.
+    /// Keeps the bytes that there is room for. Returns whether all were kept.
     fn keep(&self, bytes: &[u8]) -> bool {
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = MAX_LOG_BYTES - written.bytes.len();
@@ -158,7 +158,7 @@ impl StdoutStream for Log {
     }
 }
 
-/// For WASI 0.2: what is too much ends the call at once, since a program may not look at what becomes of its output.
+/// The output stream of WASI 0.2. Too much output ends the call at once, since a program may ignore failed writes.
 impl OutputStream for Log {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         match self.keep(&bytes) {

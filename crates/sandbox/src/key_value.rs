@@ -11,9 +11,9 @@ use wasm::Data;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wit::{Bucket, Cas, CasError, Error, KeyResponse, atomics, batch, store};
 
-/// Pairs of one batch.
+/// The largest number of pairs in a batch.
 const BATCH: usize = 1_000;
-/// What a call may be shown at once, and what its compare-and-swap handles may remember together, in bytes.
+/// The largest answer to one call of the interface, and the most that compare-and-swap handles remember, in bytes.
 const MAX_SHOWN: usize = 16 << 20;
 
 /// The key-value store of one call.
@@ -21,12 +21,12 @@ pub struct KeyValue {
     granted: Option<Granted>,
     denied: Option<String>,
     used: Used,
-    /// Bytes that compare-and-swap handles remember.
+    /// The number of bytes that compare-and-swap handles remember.
     remembered: usize,
 }
 
 impl KeyValue {
-    /// For one call.
+    /// Makes the store of one call.
     #[must_use]
     pub fn new(granted: Option<Granted>) -> Self {
         Self {
@@ -37,19 +37,19 @@ impl KeyValue {
         }
     }
 
-    /// Whether it was opened.
+    /// Whether the skill opened its store.
     #[must_use]
     pub fn was_used(&self) -> bool {
         self.used.load(Relaxed)
     }
 
-    /// Whether something was refused because the store could not be reached, or had no connection left.
+    /// Whether a request failed because the store could not be reached, or had no connection left.
     #[must_use]
     pub fn was_starved(&self) -> bool {
         self.granted.as_ref().is_some_and(Granted::was_starved)
     }
 
-    /// What the skill reached for and may not.
+    /// The grant that the skill lacked, if it tried to use one.
     #[must_use]
     pub fn denied(&self) -> Option<String> {
         self.denied.clone()
@@ -60,7 +60,7 @@ impl KeyValue {
     }
 }
 
-/// What a compare-and-swap handle remembers.
+/// The memory of a compare-and-swap handle.
 fn remembers(cas: &Cas) -> usize {
     cas.seen.as_ref().map_or(0, Vec::len)
 }
@@ -72,11 +72,11 @@ fn too_much() -> Error {
     ))
 }
 
-/// What the functions work on.
+/// The state that the functions work on.
 pub struct View<'a> {
-    /// The call's store.
+    /// The store of the call.
     pub key_value: &'a mut KeyValue,
-    /// The skill's resources.
+    /// The resources of the skill.
     pub table: &'a mut ResourceTable,
 }
 
@@ -89,7 +89,7 @@ impl HasData for Marker {
 /// Defines `wasi:keyvalue`.
 ///
 /// # Errors
-/// A name that is defined already.
+/// A name is already defined.
 pub fn add_to_linker(
     linker: &mut Linker<Data>,
     view: fn(&mut Data) -> View<'_>,

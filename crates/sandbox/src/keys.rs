@@ -1,5 +1,5 @@
-//! Where the keys of skills are, and their quota: in PostgreSQL, where every sandbox sees the same; or in memory, for
-//! an author's own machine and for what a review tries.
+//! The keys of skills and their quota: in PostgreSQL, where every sandbox sees the same, or in memory, for
+//! an author's own machine and for the calls of a review.
 
 use crate::{
     inert::Used,
@@ -13,40 +13,40 @@ use std::{
 };
 use uuid::Uuid;
 
-/// Keys of one page of a list.
+/// The number of keys on a page of a list.
 pub const PAGE: usize = 100;
-/// What a pair counts beside its bucket, key and value: about what a row takes.
+/// The bytes that a pair counts besides its bucket, key and value, about the overhead of a row.
 const PAIR_BYTES: u64 = 64;
 
-/// Values by bucket and key.
+/// The values by bucket and key.
 #[derive(Default)]
 pub struct Keys {
     values: BTreeMap<(String, String), Vec<u8>>,
-    /// Of all, as the quota counts them.
+    /// The size of all pairs, as the quota counts it.
     bytes: u64,
 }
 
-/// Where a skill's keys are.
+/// The store of a skill's keys.
 #[derive(Clone)]
 pub enum Backing {
-    /// In the platform's database.
+    /// The keys are in the platform's database.
     Database(PgPool, Uuid),
-    /// In this process.
+    /// The keys are in this process.
     Memory(Arc<Mutex<Keys>>),
 }
 
-/// What a call was granted: where its keys are, and how large they may become together.
+/// The key-value grant of a call: the store of its keys, and their largest size together.
 #[derive(Clone)]
 pub struct Granted {
     backing: Backing,
-    /// Buckets, keys and values together, and 64 bytes for each pair.
+    /// The quota of buckets, keys and values together, with 64 bytes for each pair.
     max_bytes: u64,
-    /// The store could not be reached, or had no connection left.
+    /// Whether the store could not be reached, or had no connection left.
     starved: Used,
 }
 
 impl Granted {
-    /// A store for one call, and how large it may become.
+    /// Makes the store of one call, with its quota.
     #[must_use]
     pub fn new(backing: Backing, max_bytes: u64) -> Self {
         Self {
@@ -56,25 +56,25 @@ impl Granted {
         }
     }
 
-    /// Whether something was refused because the store could not be reached, or had no connection left.
+    /// Whether a request failed because the store could not be reached, or had no connection left.
     #[must_use]
     pub fn was_starved(&self) -> bool {
         self.starved.load(Relaxed)
     }
 
-    /// The log is told what happened, the skill only that it did.
+    /// Logs the reason of a failure; the skill learns only that the store failed.
     fn failed(&self, error: sqlx::Error) -> Error {
         tracing::error!(%error, "a skill's key-value store failed");
         self.starved.store(true, Relaxed);
         Error::Other("the store can't be reached at the moment".to_owned())
     }
 
-    /// As the database takes it.
+    /// The quota in the database's type.
     fn quota(&self) -> i64 {
         i64::try_from(self.max_bytes).unwrap_or(i64::MAX)
     }
 
-    /// A value.
+    /// Reads a value.
     ///
     /// # Errors
     /// The store can't be reached.
@@ -96,10 +96,10 @@ impl Granted {
         }
     }
 
-    /// Sets or deletes.
+    /// Sets or deletes a value.
     ///
     /// # Errors
-    /// No key, no room, or the store can't be reached.
+    /// The key is not valid, there is no room, or the store can't be reached.
     pub async fn put(&self, bucket: &str, key: &str, value: Option<&[u8]>) -> Result<(), Error> {
         check_key(key)?;
         let fits = match &self.backing {
@@ -122,7 +122,7 @@ impl Granted {
         if fits { Ok(()) } else { Err(full()) }
     }
 
-    /// The keys after one, a page of them.
+    /// Lists a page of the keys after a key.
     ///
     /// # Errors
     /// The store can't be reached.
@@ -147,10 +147,10 @@ impl Granted {
         }
     }
 
-    /// Adds to a number that is kept as text; answers the sum.
+    /// Adds to a number that is kept as text, and returns the sum.
     ///
     /// # Errors
-    /// No key, no number, no room, or the store can't be reached.
+    /// The key is not valid, the value is not a number, there is no room, or the store can't be reached.
     pub async fn increment(&self, bucket: &str, key: &str, delta: i64) -> Result<i64, Error> {
         check_key(key)?;
         let added: Option<i64> = match &self.backing {
@@ -182,14 +182,14 @@ impl Granted {
             }
         };
         added.ok_or_else(|| {
-            Error::Other("the value is no number, or the quota is used up".to_owned())
+            Error::Other("the value is not a number, or the quota is used up".to_owned())
         })
     }
 
-    /// Replaces a value that is still the one that was seen; answers whether it was.
+    /// Replaces a value if it is still the one that was read. Returns whether it was.
     ///
     /// # Errors
-    /// No room, or the store can't be reached.
+    /// There is no room, or the store can't be reached.
     pub async fn swap(&self, cas: &Cas, value: &[u8]) -> Result<bool, Error> {
         let outcome: String = match &self.backing {
             Backing::Memory(keys) => {
@@ -226,7 +226,7 @@ impl Keys {
         self.values.get(&(bucket.to_owned(), key.to_owned()))
     }
 
-    /// Sets or deletes; answers whether there is room for it. As `skills.kv_put` does it.
+    /// Sets or deletes a value, as `skills.kv_put` does. Returns whether there is room for it.
     fn put(&mut self, bucket: &str, key: &str, value: Option<&[u8]>, max_bytes: u64) -> bool {
         let size = |value: &[u8]| (bucket.len() + key.len() + value.len()) as u64 + PAIR_BYTES;
         let before = self.get(bucket, key).map_or(0, |value| size(value));
@@ -245,10 +245,10 @@ impl Keys {
     }
 }
 
-/// Whether something can be a key.
+/// Checks that a text can be a key.
 ///
 /// # Errors
-/// It can't.
+/// The text can't be a key.
 pub fn check_key(key: &str) -> Result<(), Error> {
     if key.is_empty() || key.len() > 1024 || key.contains('\0') {
         return Err(Error::Other(

@@ -1,7 +1,7 @@
 //! The sandbox: runs components that strangers uploaded.
 //!
-//! [`Runner`] compiles them in child processes, keeps what was compiled, and makes calls: each in a fresh
-//! instance with fuel, memory and time, and nothing of the world that was not granted. [`service`] is the
+//! [`Runner`] compiles them in child processes, caches the result, and makes calls, each in a fresh
+//! instance with fuel, memory and time, and with nothing that was not granted. [`service`] is the
 //! same over HTTP, for the platform's own functions; it stores components and signs what happened.
 
 mod admission;

@@ -1,5 +1,5 @@
-//! Requests of skills: to granted origins only, by the platform's guarded way out. A redirect is the skill's own to
-//! follow: it is a new request, checked like the first.
+//! Requests of skills, to granted origins only, through the guarded client. A skill follows redirects
+//! itself, by a new request that is checked like the first.
 
 use crate::refused::{Reach, Reason, Refusals, RefusedRequest};
 use http::{HeaderName, Request, Response, Uri, header, uri};
@@ -13,21 +13,21 @@ use std::{
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
-/// Requests of one call under way at the same time, their answers' bodies included.
+/// The number of requests of one call at the same time, including the bodies of their answers.
 const REQUESTS_OF_ONE: usize = 16;
-/// Requests that one call may send, one after another: what it is for needs no more, and nobody aims it at an origin.
+/// The number of requests that one call may send, so that nobody can use a skill to flood an origin.
 const REQUESTS_IN_ALL: u32 = 100;
-/// Requests of all calls under way at the same time.
+/// The number of requests of all calls at the same time.
 const REQUESTS: usize = 256;
 
-/// How skills reach the world.
+/// The network as skills see it.
 pub struct Network {
     outgoing: Outgoing,
     requests: Arc<Semaphore>,
 }
 
 impl Network {
-    /// With the system's resolver, unless another is given.
+    /// Makes the network, with the system's resolver unless another is given.
     #[must_use]
     pub fn new(resolve: Option<Resolve>, trusted: BTreeMap<String, SocketAddr>) -> Self {
         Self {
@@ -37,12 +37,12 @@ impl Network {
     }
 }
 
-/// A skill's requests.
+/// The requests of one call.
 pub struct Outbound {
     network: Arc<Network>,
     granted: Vec<String>,
     reach: Reach,
-    /// How many requests the call may still send.
+    /// The number of requests that the call may still send.
     left: u32,
     reached: Vec<String>,
     refused: Arc<Mutex<Refusals>>,
@@ -53,7 +53,7 @@ type Finished = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(Response<WasiBody>, Finished), Error>;
 
 impl Outbound {
-    /// For one call.
+    /// Makes the network of one call.
     #[must_use]
     pub fn new(network: Arc<Network>, granted: Vec<String>, reach: Reach) -> Self {
         let left = match &reach {
@@ -72,7 +72,7 @@ impl Outbound {
         }
     }
 
-    /// The granted origins that it sent requests to.
+    /// The granted origins that the call sent requests to.
     #[must_use]
     pub fn reached(&self) -> &[String] {
         &self.reached
@@ -84,13 +84,13 @@ impl Outbound {
         lock(&self.refused).all()
     }
 
-    /// What it reached for and may not.
+    /// The grant that the skill lacked, if it tried to use one.
     #[must_use]
     pub fn denied(&self) -> Option<String> {
         lock(&self.refused).denied()
     }
 
-    /// Whether a request was not sent because all skills together send too many.
+    /// Whether a request was not sent because all skills together sent too many.
     #[must_use]
     pub fn was_starved(&self) -> bool {
         lock(&self.refused).lacked_room()
@@ -180,7 +180,7 @@ impl WasiHttpHooks for Outbound {
     }
 }
 
-/// What a review and a caller are told of a failure.
+/// The reason of a failure, for reviews and callers.
 fn reason(failure: &Failure) -> Option<Reason> {
     match failure {
         Failure::DoesNotResolve => Some(Reason::DoesNotResolve),
@@ -192,7 +192,7 @@ fn reason(failure: &Failure) -> Option<Reason> {
     }
 }
 
-/// What the skill is told of it.
+/// The error of a failure, for the skill.
 fn error(failure: Failure) -> Error {
     match failure {
         Failure::DoesNotResolve => Error::DestinationNotFound,
@@ -206,7 +206,7 @@ fn error(failure: Failure) -> Error {
     }
 }
 
-/// As the permissions write it: without the scheme's own port.
+/// The form of an origin in permissions, which omits the scheme's default port.
 fn origin(uri: &Uri) -> Option<String> {
     let parsed = url::Url::parse(&uri.to_string()).ok()?;
     let is_plain = parsed.username().is_empty() && parsed.password().is_none();

@@ -1,4 +1,4 @@
-//! Calls with generated arguments, each made twice: what traps, what overruns, what is not the same again.
+//! Calls with generated arguments. Each is made twice, to find calls that trap, overrun a limit or differ.
 
 use crate::{
     call::{End, Fault, Outcome, Skill},
@@ -12,63 +12,64 @@ use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 use wasmtime::component::Type;
 
-/// Findings that are shown.
+/// The number of findings that are shown.
 const MAX_FINDINGS: usize = 5;
-/// Refused requests that are shown.
+/// The number of refused requests that are shown.
 const MAX_REFUSED: usize = 16;
-/// Items of a generated list, on the first level.
+/// The number of items in a generated list on the first level.
 const MAX_ITEMS: usize = 8;
 
-/// What to try.
+/// The order of a probe.
 #[derive(Debug, Clone)]
 pub struct Probe {
-    /// Which tool.
+    /// The name of the tool.
     pub tool: String,
-    /// How many inputs.
+    /// The number of inputs.
     pub calls: u32,
-    /// The inputs follow from it.
+    /// The seed that the inputs follow from.
     pub seed: u64,
-    /// When to stop, if it takes longer.
+    /// The time at which the probe stops.
     pub budget: Duration,
 }
 
-/// What came of it.
+/// The result of a probe.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProbeReport {
-    /// Inputs that were tried.
+    /// The number of inputs that were tried.
     pub calls: u32,
-    /// Answered.
+    /// The number of inputs that were answered.
     pub succeeded: u32,
-    /// Answered with the skill's own error.
+    /// The number of inputs that were answered with the skill's own error.
     pub failed: u32,
-    /// Trapped.
+    /// The number of inputs on which the skill trapped.
     pub trapped: u32,
-    /// Met a limit: time, fuel, memory, output.
+    /// The number of inputs on which the skill reached a limit: time, fuel, memory or output.
     pub overran: u32,
-    /// Reached for what was not granted.
+    /// The number of inputs on which the skill used something that it was not granted.
     pub denied: u32,
-    /// Asked for an origin that was granted, which generated calls do not reach. How they ended says nothing of the
-    /// skill, and is not counted as any other of these but an answer or an error of its own.
+    /// The number of inputs on which the skill asked for a granted origin, which generated calls do not reach. How they
+    /// ended says nothing about the skill, so they count nowhere else unless they returned an answer or an error of the
+    /// skill.
     pub without_network: u32,
-    /// Ended otherwise, or used other fuel, when tried again.
+    /// The number of inputs that ended otherwise, or used other fuel, on the second try.
     pub nondeterministic: u32,
-    /// How long it took, without waiting for a place.
+    /// The time of the probe, without the wait for a permit.
     pub elapsed_ms: u64,
-    /// The time was up before all inputs were tried.
+    /// Whether the time was up before all inputs were tried.
     pub out_of_budget: bool,
-    /// Fuel of a call.
+    /// The fuel of the calls.
     pub fuel: Spread<u64>,
-    /// Time of a call.
+    /// The time of the calls.
     pub duration_ms: Spread<f64>,
-    /// The most memory.
+    /// The largest memory of a call.
     pub memory_bytes: u64,
-    /// What was used of what can be granted.
+    /// The use made of the grants.
     pub used: UsedPermissions,
-    /// The first calls that trapped, overran, were denied or differed.
+    /// The first calls that trapped, overran a limit, were denied or differed.
     pub findings: Vec<Finding>,
 }
 
-/// The middle and the most.
+/// The median and the maximum of a figure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spread<T> {
     /// The median.
@@ -77,21 +78,21 @@ pub struct Spread<T> {
     pub max: T,
 }
 
-/// A call that shows something.
+/// A finding: a call that shows a fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The arguments.
+    /// The arguments of the call.
     pub arguments: Value,
     /// The problem's code, or `nondeterministic`.
     pub outcome: String,
-    /// More.
+    /// The details of the finding.
     pub detail: String,
 }
 
-/// Tries a tool. Answers `None` if the skill has no such tool.
+/// Tries a tool. `None` if the skill has no such tool.
 ///
 /// # Errors
-/// The sandbox is busy or failed: that says nothing of the skill.
+/// The sandbox is busy or failed, which says nothing about the skill.
 pub async fn probe(
     runner: &Runner,
     skill: &Skill,
@@ -169,7 +170,7 @@ impl ProbeReport {
             self.without_network += 1;
             return;
         }
-        // Time is no property of the skill: what ended by it may end by it elsewhere.
+        // Time is not a property of the skill: a call that ended by it may end elsewhere.
         let by_time = [first, again].iter().any(|outcome| outcome.met_deadline);
         if !by_time && (first.end != again.end || first.usage.fuel != again.usage.fuel) {
             self.nondeterministic += 1;
@@ -211,7 +212,7 @@ impl UsedPermissions {
     }
 }
 
-/// A value of a type, often one at an edge. `items` bounds the lists of this level; each level has half.
+/// Generates a value of a type, often at an edge. `items` bounds the lists of this level; each level has half as many.
 fn generate(rng: &mut Rng, ty: &Type, items: usize) -> Value {
     match ty {
         Type::Bool => rng.bool().into(),

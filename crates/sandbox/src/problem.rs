@@ -20,38 +20,38 @@ use skill::{FieldError, Refusal, statement::Envelope};
 #[derive(Debug, Serialize)]
 pub struct Problem {
     status: u16,
-    /// What is wrong, for whoever asked.
+    /// The details of the problem, for the client.
     pub detail: String,
     code: &'static str,
-    /// Names the request in the logs.
+    /// The id of the request in the logs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
-    /// The skill's own error.
+    /// The skill's own error, if the call ended with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<Value>>,
-    /// What is signed of a call that ended with the skill's own error.
+    /// The receipt of a call that ended with the skill's own error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Box<Envelope>>,
-    /// What the call wrote and used, where that was asked for as evidence.
+    /// The output and use of the call, if that was requested as evidence.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Box<CallEvidence>>,
 }
 
-/// What a call wrote and used.
+/// The output of a call and its use of resources.
 #[derive(Debug, Serialize)]
 pub struct CallEvidence {
-    /// What it wrote to stdout and stderr.
+    /// The output on stdout and stderr.
     pub log: String,
-    /// What it used of what can be granted.
+    /// The use made of the grants.
     pub used: UsedPermissions,
-    /// What it took.
+    /// The resources that the call used.
     pub usage: Usage,
 }
 
 impl Problem {
-    /// A problem of any kind.
+    /// Makes a problem.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status: status.as_u16(),
@@ -65,7 +65,7 @@ impl Problem {
         }
     }
 
-    /// 422 with the fields.
+    /// Makes a 422 with the wrong fields.
     pub fn invalid(code: &'static str, errors: Vec<FieldError>) -> Self {
         let detail = "Some of the input can't be accepted; `errors` says what.";
         Self {
@@ -74,14 +74,14 @@ impl Problem {
         }
     }
 
-    /// 500: the log is told what happened, the client only that something did.
+    /// Makes a 500, which tells the client nothing of the cause, and logs the cause.
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "the sandbox failed");
         let detail = "Something went wrong on our side. The request id finds it in our logs.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
 
-    /// 503.
+    /// Makes a 503.
     pub fn busy() -> Self {
         let detail = "Too many calls or uploads at this moment. Send this one again after `Retry-After` seconds.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "sandbox-busy", detail)
@@ -162,7 +162,7 @@ impl Fault {
         }
     }
 
-    /// What happened, for people.
+    /// The detail of the problem, for people.
     #[must_use]
     pub fn detail(&self) -> String {
         match self {

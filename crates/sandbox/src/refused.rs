@@ -1,29 +1,29 @@
-//! Requests of skills that were not sent, and why: what an author, a review and a caller are told.
+//! Requests of skills that were not sent, with the reasons for authors, reviews and callers.
 
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
-/// Refused requests that are kept of one call; the same one is kept once.
+/// The number of refused requests that are kept for one call. Equal ones are kept once.
 const MAX_KEPT: usize = 16;
 
-/// Which of the requests to granted origins are sent.
+/// The requests to granted origins that are sent.
 #[derive(Debug, Clone, Default)]
 pub enum Reach {
-    /// All of them, up to what any call may send.
+    /// All requests are sent, up to the number for any call.
     #[default]
     Granted,
-    /// A few, with this `User-Agent`: the call is an example that a review makes.
+    /// A few requests are sent, since the call is an example in a review.
     Review {
-        /// Says to the origin who asks, and why.
+        /// The `User-Agent`, which tells the origin who asks, and why.
         user_agent: HeaderValue,
-        /// How many requests are sent.
+        /// The number of requests that are sent.
         requests: u32,
     },
-    /// None: the arguments are generated, and no origin has asked for them.
+    /// No requests are sent, since the arguments are generated.
     Nowhere,
 }
 
-/// Why a request was not sent, or not answered.
+/// The reason why a request was not sent, or not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
@@ -33,7 +33,7 @@ pub enum Reason {
     PrivateAddress,
     /// The host's name does not resolve.
     DoesNotResolve,
-    /// Nothing accepts connections there, or it does not speak TLS as it should.
+    /// Nothing accepts connections at the address, or its TLS is not valid.
     NoConnection,
     /// Calls of a review with generated arguments, and examples beyond the first few, have no network.
     NoNetwork,
@@ -46,14 +46,14 @@ pub enum Reason {
 /// A request that was not sent, or not answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedRequest {
-    /// Where it was to go.
+    /// The origin of the request.
     pub origin: String,
-    /// Why it did not.
+    /// The reason for the refusal.
     pub reason: Reason,
 }
 
 impl Reason {
-    /// Whether the call ends by it, as one that reached for what it may not.
+    /// Whether the refusal ends the call, which used something that it was not granted.
     fn is_denial(self) -> bool {
         matches!(self, Self::NotGranted | Self::PrivateAddress)
     }
@@ -80,7 +80,7 @@ impl std::fmt::Display for RefusedRequest {
 pub struct Refusals(Vec<RefusedRequest>);
 
 impl Refusals {
-    /// Adds one, unless it is there or there are very many.
+    /// Adds a request, unless it is already there or very many are.
     pub fn add(&mut self, origin: &str, reason: Reason) {
         let is_first_denial = reason.is_denial() && self.denied().is_none();
         let is_first_lack = reason == Reason::NoRoom && !self.lacked_room();
@@ -96,14 +96,14 @@ impl Refusals {
         }
     }
 
-    /// The first one that ends the call.
+    /// The first request that ends the call.
     #[must_use]
     pub fn denied(&self) -> Option<String> {
         let denied = self.0.iter().find(|refused| refused.reason.is_denial());
         denied.map(ToString::to_string)
     }
 
-    /// Whether one was refused because all skills together send too many.
+    /// Whether a request was refused because all skills together send too many.
     #[must_use]
     pub fn lacked_room(&self) -> bool {
         self.0
@@ -111,7 +111,7 @@ impl Refusals {
             .any(|refused| refused.reason == Reason::NoRoom)
     }
 
-    /// All that are kept.
+    /// All requests that are kept.
     #[must_use]
     pub fn all(&self) -> Vec<RefusedRequest> {
         self.0.clone()

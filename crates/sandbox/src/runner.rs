@@ -21,28 +21,28 @@ use uuid::Uuid;
 use wasm::Data;
 use wasmtime::{Engine, component::Linker};
 
-/// What a runner is made with.
+/// The options of a runner.
 #[derive(Clone)]
 pub struct Options {
-    /// Folder for compiled components.
+    /// The folder of compiled components.
     pub cache_dir: PathBuf,
-    /// Seals them: 32 secret bytes.
+    /// The secret of 32 bytes that seals the compiled components.
     pub seal_key: [u8; 32],
-    /// The command line of the process that looks into components and compiles them: it must call
+    /// The command line of the process that inspects and compiles components, which must call
     /// [`crate::child`]. `inspect` or `compile` is added.
     pub child: Vec<OsString>,
-    /// How many calls there may be at the same time.
+    /// The bounds on calls at the same time.
     pub bounds: Bounds,
-    /// How much compiled code is kept in memory, in bytes.
+    /// The size of the compiled code that is kept in memory, in bytes.
     pub loaded_bytes: u64,
-    /// Finds the addresses of hosts; `None`: the system does.
+    /// The resolver of host names; `None` is the system's.
     pub resolve: Option<Resolve>,
-    /// Hosts that the operator vouches for, though their addresses be private.
+    /// The hosts that the operator vouches for, whose addresses may be private.
     pub trusted_hosts: BTreeMap<String, SocketAddr>,
 }
 
 impl Options {
-    /// The usual bounds for this machine.
+    /// The usual options for this machine.
     #[must_use]
     pub fn new(cache_dir: PathBuf, seal_key: [u8; 32], child: Vec<OsString>) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -65,16 +65,16 @@ impl Options {
     }
 }
 
-/// Why a skill can't be called at all.
+/// The reason why a skill can't be called at all.
 #[derive(Debug, Clone)]
 pub enum LoadError {
-    /// There is no such component.
+    /// The component does not exist.
     NotFound,
-    /// It can't be compiled, or is larger than any slot.
+    /// The component can't be compiled, or is larger than any slot.
     Unusable(String),
-    /// Too many are compiled at this moment.
+    /// Too many components are compiled at this moment.
     Busy,
-    /// It can't be fetched from where components are stored.
+    /// The component can't be fetched from the store.
     Storage(StorageError),
     /// The machine failed.
     Failed(String),
@@ -94,7 +94,7 @@ impl Runner {
     /// Starts the engine.
     ///
     /// # Errors
-    /// Settings that the machine cannot give, or a cache folder that cannot be made.
+    /// The machine does not support the settings, or the cache folder cannot be made.
     pub fn new(options: Options) -> Result<Self> {
         let memory = usize::try_from(skill::manifest::MAX_MEMORY_BYTES)?;
         let engine = engine::for_running(options.bounds.calls, memory)?;
@@ -116,10 +116,10 @@ impl Runner {
         })
     }
 
-    /// Looks into a component, in a process of its own.
+    /// Inspects a component, in a child process.
     ///
     /// # Errors
-    /// The machine failed; that a component is refused is an answer.
+    /// The machine failed. The refusal of a component is an answer, not an error.
     pub async fn inspect(
         &self,
         wasm: &[u8],
@@ -127,11 +127,11 @@ impl Runner {
         self.compiler.inspect(wasm).await
     }
 
-    /// A skill by digest: from memory, from the compiled files, or compiled now from what `fetch` brings.
-    /// Asked for at once by many, it is loaded once.
+    /// Loads a skill by digest: from memory, from the compiled files, or by compiling what `fetch` brings.
+    /// A skill that many callers need at once is loaded once.
     ///
     /// # Errors
-    /// There is no such component, it is unusable, or the machine failed.
+    /// The component does not exist or is unusable, or the machine failed.
     pub async fn load<F>(&self, digest: &str, fetch: F) -> Result<Arc<Skill>, LoadError>
     where
         F: Future<Output = Result<Option<Vec<u8>>, StorageError>>,
@@ -190,15 +190,15 @@ impl Runner {
         }
     }
 
-    /// Waits for a place for a call of this account.
+    /// Waits for a permit for a call of an account.
     ///
     /// # Errors
-    /// Too many are there already.
+    /// Too many calls are running or waiting.
     pub async fn enter(&self, account: Uuid) -> Result<Place, Busy> {
         self.admission.enter(account).await
     }
 
-    /// Calls a tool. Who calls for others holds a [`Place`] meanwhile.
+    /// Calls a tool. A caller on behalf of an account holds a [`Place`] meanwhile.
     pub async fn call(
         &self,
         skill: &Skill,
@@ -212,14 +212,14 @@ impl Runner {
             .await
     }
 
-    /// How many skills are loaded, and their bytes.
+    /// The number of loaded skills, and their size in bytes.
     #[must_use]
     pub fn loaded(&self) -> (u64, u64) {
         (self.loaded.entry_count(), self.loaded.weighted_size())
     }
 }
 
-/// The same call gets the same random numbers.
+/// The seed of a call, so that the same call gets the same random numbers.
 fn seed(digest: &str, tool: &str, arguments: &Map<String, Value>) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(digest.as_bytes());

@@ -1,5 +1,5 @@
-//! The sandbox over HTTP, for the platform's own functions: they say which component, which tool, what is
-//! granted and for whom; who may call what is their business. Each caller has a key, and the rights that the
+//! The sandbox over HTTP, for the platform's own functions. They name the component, the tool, the grants and the
+//! account, and decide who may call what. Each caller has a key, and the rights that the
 //! manifest gives it.
 
 mod calls;
@@ -29,7 +29,12 @@ use skill::{
     statement::{REVIEW, STATEMENT_TYPE, Signer, Statement},
 };
 use sqlx::PgPool;
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use strict_json::Refusal;
 use tokio::{
     net::TcpListener,
@@ -37,28 +42,28 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// How often counted calls are added up in the database, and the sandbox says how it is.
+/// The interval at which counted calls are added up in the database, and the sandbox reports its state.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
-/// How many of those visits there are between two sweeps.
+/// The number of those visits between two sweeps.
 const SWEEP_EVERY: u32 = 1_800;
-/// A multipart upload: the component, the manifest, and the parts' heads.
+/// The largest multipart upload: the component, the manifest, and the heads of the parts.
 const MAX_UPLOAD_BYTES: usize = MAX_COMPONENT_BYTES + skill::manifest::MAX_BYTES + (64 << 10);
-/// Any other body.
+/// The largest other body.
 const MAX_BODY_BYTES: usize = 2 << 20;
-/// Uploads at the same time: each is whole in memory.
+/// The number of uploads at the same time, each of which is whole in memory.
 const UPLOADS: usize = 4;
 
-/// What a service is made with.
+/// The options of a service.
 pub struct ServiceOptions {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// Runs the skills.
+    /// The runner of the skills.
     pub runner: Runner,
-    /// The database, as the sandbox's own role.
+    /// The connections to the database, with the sandbox's own role.
     pub pool: PgPool,
-    /// Where components are.
+    /// The store of components.
     pub storage: Storage,
-    /// The components that may ask it, by their names.
+    /// The components that may use it, by their names.
     pub callers: BTreeMap<String, CallerGrant>,
     /// The secret that the key of receipts and attestations follows from.
     pub signing_secret: [u8; 32],
@@ -66,7 +71,7 @@ pub struct ServiceOptions {
     pub server: String,
 }
 
-/// A service that serves.
+/// A running service.
 pub struct Service {
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -87,10 +92,10 @@ struct Shared {
 }
 
 impl Service {
-    /// Starts to serve.
+    /// Starts the service.
     ///
     /// # Errors
-    /// The port is taken.
+    /// The address is in use.
     pub async fn start(options: ServiceOptions) -> Result<Self> {
         // Sockets of callers, of the database and of skills' requests: the usual soft limit is too low for all.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
@@ -132,13 +137,13 @@ impl Service {
         })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Finishes the calls in flight, for at most `grace`, and writes down what was counted.
+    /// Finishes the running calls, for at most `grace`, and writes the counts to the database.
     pub async fn shutdown(self, grace: Duration) {
         _ = self.stop.send(true);
         let stop = self.serving.abort_handle();
@@ -152,11 +157,13 @@ impl Service {
     }
 }
 
-/// Publishes the signing key, and from then on writes down what was counted, says how the sandbox is, and
+/// Publishes the signing key. From then on it writes the counts to the database, reports the sandbox's state, and
 /// sweeps.
 async fn keep_house(shared: Arc<Shared>) {
     let mut published = false;
     let mut visits = 0_u32;
+    // Of the report before: how long the sandbox's own database takes to answer it.
+    let mut latency_ms = 0.0;
     loop {
         let visit = async {
             if !published {
@@ -165,10 +172,12 @@ async fn keep_house(shared: Arc<Shared>) {
             }
             shared.usage.flush(&shared.pool).await?;
             let (skills, bytes) = shared.runner.loaded();
+            let asked = Instant::now();
             sqlx::query("select platform.report_health('sandbox', 'healthy', $1)")
-                .bind(json!({"loaded_skills": skills, "loaded_bytes": bytes}))
+                .bind(json!({"loaded_skills": skills, "loaded_bytes": bytes, "latency_ms": latency_ms}))
                 .execute(&shared.pool)
                 .await?;
+            latency_ms = asked.elapsed().as_secs_f64() * 1000.0;
             if visits.is_multiple_of(SWEEP_EVERY) {
                 shared.storage.sweep().await?;
             }
@@ -226,7 +235,7 @@ struct ToSign {
     statement: Statement,
 }
 
-/// POST /attest: signs what a review found, or what a person decided about it.
+/// POST /attest: signs the findings of a review, or the decision of a person.
 async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) -> Response {
     let signed = async {
         caller.require(Right::Attest)?;
@@ -248,7 +257,7 @@ async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) 
     answer(signed.await, caller.request_id)
 }
 
-/// Reads a body. What is in it is hashed and signed, so no member may stand twice.
+/// Reads a body. Its content is hashed and signed, so no member may occur twice.
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     strict_json::read_unique(body).map_err(|refusal| {
         let (field, detail) = match refusal {

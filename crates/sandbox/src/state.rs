@@ -1,4 +1,4 @@
-//! What a call's host functions work on, and how its store is made: nothing that was not granted.
+//! The state that a call's host functions work on, and the making of its store, with nothing that was not granted.
 
 use crate::{
     grant::{Grant, UsedPermissions},
@@ -16,29 +16,29 @@ use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline, component::Resour
 use wasmtime_wasi::{HostMonotonicClock as _, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// Resources that a skill may hold at the same time.
+/// The number of resources that a skill may hold at the same time.
 const MAX_RESOURCES: usize = 1_000;
-/// The most that a skill may hand to the host at once, in bytes as the host holds them: a list of a
-/// million strings that all lie at one place is small in the skill, and not in the host.
+/// The most that a skill may pass to the host at once, in bytes as the host holds them. A list of a
+/// million strings at one address is small in the skill, and large in the host.
 pub const MAX_HANDED_OVER: usize = 64 << 20;
-/// Bytes of randomness that a skill may take at once.
+/// The number of random bytes that a skill may take at once.
 const MAX_RANDOM_BYTES: u64 = 1 << 20;
 
 /// Everything that one call's host functions work on.
 pub struct State {
-    /// The skill's resources.
+    /// The resources of the skill.
     pub table: ResourceTable,
-    /// Its key-value store, and what was used of it.
+    /// The key-value store, and the use made of it.
     pub key_value: KeyValue,
-    /// Its requests, and what was refused of them.
+    /// The requests, with those that were refused.
     pub outbound: Outbound,
-    /// What it wrote.
+    /// The output of the skill.
     pub log: Log,
-    /// Whether it asked for the time.
+    /// Whether the skill asked for the time.
     pub clock_used: Used,
-    /// Whether it asked for random numbers.
+    /// Whether the skill asked for random numbers.
     pub random_used: Used,
-    /// Its memory.
+    /// The memory of the skill.
     pub memory: Memory,
     clock: Clock,
     wasi: WasiCtx,
@@ -48,11 +48,11 @@ pub struct State {
 /// The bound on linear memory and tables.
 pub struct Memory {
     limit: usize,
-    /// What the memories have now, together.
+    /// The present size of all memories together.
     current: usize,
-    /// The most that they had.
+    /// The largest size that they had together.
     pub peak: usize,
-    /// Whether the skill has met the bound.
+    /// Whether the skill has reached the bound.
     pub refused: bool,
 }
 
@@ -113,7 +113,7 @@ pub fn of(data: &mut Data) -> &mut State {
 }
 
 impl State {
-    /// Everything that the skill used of what can be granted.
+    /// The use that the skill made of its grants.
     #[must_use]
     pub fn used(&self) -> UsedPermissions {
         UsedPermissions {
@@ -125,7 +125,7 @@ impl State {
         }
     }
 
-    /// What the functions of its key-value store work on.
+    /// The state that the functions of the key-value store work on.
     pub fn key_values(&mut self) -> View<'_> {
         View {
             key_value: &mut self.key_value,
@@ -133,35 +133,35 @@ impl State {
         }
     }
 
-    /// How long a skill waits that wants to wait for so many nanoseconds: not at all without a clock that runs.
+    /// The time that a skill waits when it asks for this many nanoseconds, which is zero if its clock stands still.
     pub fn wait(&mut self, nanoseconds: u64) -> u64 {
         self.clock_used.store(true, Relaxed);
         self.clock.since.map_or(0, |_| nanoseconds)
     }
 
-    /// What its monotonic clock says, in nanoseconds.
+    /// The time of the skill's monotonic clock, in nanoseconds.
     #[must_use]
     pub fn elapsed(&self) -> u64 {
         self.clock.now()
     }
 
-    /// Whether something that all skills share was not to be had, though it was granted.
+    /// Whether something that all skills share was granted but not available.
     #[must_use]
     pub fn was_starved(&self) -> bool {
         self.outbound.was_starved() || self.key_value.was_starved()
     }
 
-    /// What the skill reached for without having been granted it.
+    /// The grant that the skill lacked, if it tried to use one.
     #[must_use]
     pub fn denied(&self) -> Option<String> {
         self.outbound.denied().or_else(|| self.key_value.denied())
     }
 }
 
-/// The store of one call: its fuel, its memory, its time, and what it was granted.
+/// Makes the store of one call, with its fuel, memory, deadline and grants.
 ///
 /// # Errors
-/// Settings that the engine refuses.
+/// The engine refuses the settings.
 pub fn store(
     engine: &Engine,
     network: &Arc<Network>,
@@ -222,7 +222,8 @@ pub fn store(
     Ok(store)
 }
 
-/// WASI without a file or a socket: output to the log, a clock that may stand, numbers that may be no surprise.
+/// Makes WASI without files and sockets: output goes to the log, the clock may stand still, and random numbers may be
+/// predictable.
 fn wasi(log: &Log, clock: &Clock, random_used: &Used, seed: [u8; 32]) -> WasiCtx {
     let mut wasi = WasiCtx::builder();
     wasi.stdout(log.clone())
@@ -241,7 +242,7 @@ fn wasi(log: &Log, clock: &Clock, random_used: &Used, seed: [u8; 32]) -> WasiCtx
     wasi.build()
 }
 
-/// Real randomness, from the operating system.
+/// Random bytes from the operating system.
 fn rand_seed() -> [u8; 32] {
     let mut seed = [0; 32];
     for half in seed.chunks_mut(16) {

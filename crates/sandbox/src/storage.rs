@@ -1,5 +1,5 @@
-//! Where components are: in PostgreSQL, or in an object store. Each once, by digest; what is read is
-//! compared with its digest by whoever uses it.
+//! The store of components, in PostgreSQL or in an object store. Each component is stored once, by digest. Its reader
+//! checks the digest.
 
 use anyhow::Context;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, path::Path};
@@ -7,18 +7,19 @@ use sqlx::{PgConnection, PgPool};
 use std::sync::Arc;
 use url::Url;
 
-/// Why a component was not stored or found.
+/// The reason why a component was not stored or found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StorageError {
     /// All connections to the database are in use.
     Busy,
-    /// The database or the object store can't be reached, or has no room at this moment; says which and why.
+    /// The database or the object store can't be reached, or has no room at this moment. The text names it and the
+    /// reason.
     Unavailable(String),
-    /// Anything else is a fault of ours.
+    /// Any other failure, which is the platform's fault.
     Failed(String),
 }
 
-/// What the store answers.
+/// The result of a request to the store.
 type Result<T> = std::result::Result<T, StorageError>;
 
 impl std::fmt::Display for StorageError {
@@ -77,11 +78,11 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// In the database, or in the object store at `url`: `s3://bucket/folder`, with its credentials, region
-    /// and endpoint among the `variables`, by their usual names (`AWS_…`).
+    /// Makes the store in the database, or in the object store at `url`: `s3://bucket/folder`, with its credentials,
+    /// region and endpoint among the `variables`, by their usual names (`AWS_…`).
     ///
     /// # Errors
-    /// An address that names no object store.
+    /// The address is not an object store's.
     pub fn new(
         pool: PgPool,
         url: Option<&Url>,
@@ -96,7 +97,10 @@ impl Storage {
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 let (store, path) =
                     object_store::parse_url_opts(url, environment).with_context(|| {
-                        format!("{}://… is no object store that can be used", url.scheme())
+                        format!(
+                            "{}://… is not an object store that can be used",
+                            url.scheme()
+                        )
                     })?;
                 Some((Arc::from(store), path))
             }
@@ -105,7 +109,7 @@ impl Storage {
         Ok(Self { pool, objects })
     }
 
-    /// Keeps a component, unless it is there already.
+    /// Stores a component, unless it is already stored.
     ///
     /// # Errors
     /// The store fails.
@@ -138,7 +142,7 @@ impl Storage {
         Ok(())
     }
 
-    /// A component, if there is one.
+    /// Reads a component, if it is stored.
     ///
     /// # Errors
     /// The store fails.
@@ -162,7 +166,7 @@ impl Storage {
         }
     }
 
-    /// Forgets components that nothing refers to for a day. Answers how many.
+    /// Deletes components that nothing has referred to for a day. Returns their number.
     ///
     /// # Errors
     /// The store fails.
@@ -184,7 +188,7 @@ impl Storage {
     }
 }
 
-/// An upload and the sweep do not touch the same object at the same time.
+/// Locks an object, so that an upload and the sweep do not change it at the same time.
 async fn alone(transaction: &mut PgConnection, digest: &str) -> Result<()> {
     sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 2))")
         .bind(digest)

@@ -1,5 +1,5 @@
-//! Who called what how often: counted here and added up in the database now and then, so that no call waits
-//! for it. A sandbox that is killed forgets the last seconds.
+//! The number of calls by skill and account. They are counted here and added up in the database now and then, so that
+//! no call waits for it. A sandbox that is killed loses the counts of the last seconds.
 
 use anyhow::Result;
 use serde_json::json;
@@ -10,7 +10,7 @@ use std::{
 };
 use uuid::Uuid;
 
-/// Pairs of skill and account that are counted between two visits to the database.
+/// The number of pairs of skill and account that are counted between two visits to the database.
 const MAX_COUNTED: usize = 100_000;
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ struct Count {
 pub struct Counter(Mutex<HashMap<(Uuid, Uuid), Count>>);
 
 impl Counter {
-    /// One call.
+    /// Counts one call.
     pub fn count(&self, skill: Uuid, account: Uuid, failed: bool) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= MAX_COUNTED && !counts.contains_key(&(skill, account)) {
@@ -35,10 +35,10 @@ impl Counter {
         count.failures += u64::from(failed);
     }
 
-    /// Adds up what was counted. If the database fails, it is counted still.
+    /// Adds the counts up in the database, and keeps them if that fails.
     ///
     /// # Errors
-    /// The database fails.
+    /// The database failed.
     pub async fn flush(&self, pool: &PgPool) -> Result<()> {
         let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if counts.is_empty() {

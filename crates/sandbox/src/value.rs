@@ -1,4 +1,5 @@
-//! JSON to canonical-ABI values and back, as the HTTP contract maps them; `skill` has the same as schemas.
+//! Conversion between JSON and values of the canonical ABI, as the HTTP contract maps them. `skill` has the same
+//! mapping as schemas.
 //!
 //! No depth limits are needed here: a WIT type cannot be recursive, so the type bounds the value.
 
@@ -7,13 +8,13 @@ use serde_json::{Map, Number, Value};
 use skill::FieldError;
 use wasmtime::component::{Type, Val};
 
-/// Integers beyond are strings (RFC 8259, section 6).
+/// The largest integer that is a JSON number; larger ones are strings (RFC 8259, section 6).
 const MAX_SAFE_INTEGER: i128 = (1 << 53) - 1;
 
-/// The arguments of a function from an object by parameter name. An option may be left out.
+/// Reads the arguments of a function from an object by parameter name. An option may be left out.
 ///
 /// # Errors
-/// The fields that do not fit, the first of each argument.
+/// Some fields do not fit. The error names the first of each argument.
 pub fn arguments(
     params: &[(String, Type)],
     mut given: Map<String, Value>,
@@ -33,7 +34,7 @@ pub fn arguments(
     }
     for name in given.keys() {
         errors.push(
-            Fault::new("is no parameter of this tool")
+            Fault::new("is not a parameter of this tool")
                 .at(name)
                 .into_error(),
         );
@@ -45,7 +46,7 @@ pub fn arguments(
     }
 }
 
-/// What does not fit, and where.
+/// A value that does not fit its type, with its location.
 struct Fault {
     path: String,
     detail: String,
@@ -59,7 +60,7 @@ impl Fault {
         }
     }
 
-    /// Below a field.
+    /// Puts the location below a field.
     fn at(mut self, field: &str) -> Self {
         let joint = if self.path.is_empty() || self.path.starts_with('[') {
             ""
@@ -152,7 +153,7 @@ fn lower(ty: &Type, value: Value) -> Result<Val, Fault> {
     })
 }
 
-/// A whole number within the type.
+/// Reads a whole number within the bounds of a type.
 fn integer<T: TryFrom<i128>>(value: &Value) -> Result<T, Fault> {
     let number = match value {
         Value::Number(number) => whole(number),
@@ -161,7 +162,7 @@ fn integer<T: TryFrom<i128>>(value: &Value) -> Result<T, Fault> {
     fitting(number)
 }
 
-/// As [`integer`], or a string of one.
+/// Reads a whole number as [`integer`] does, or from a string.
 fn wide_integer<T: TryFrom<i128>>(value: &Value) -> Result<T, Fault> {
     match value {
         Value::String(text) => {
@@ -195,7 +196,7 @@ fn fitting<T: TryFrom<i128>>(number: Option<i128>) -> Result<T, Fault> {
     }
 }
 
-/// 1e3 and 5.0 are whole numbers too.
+/// Reads a whole number, which may be written as 1e3 or 5.0.
 fn whole(number: &Number) -> Option<i128> {
     let of_float = || {
         let float = number.as_f64()?;
@@ -259,7 +260,7 @@ fn lower_record(fields: &[(String, Type)], value: Value) -> Result<Vec<(String, 
         values.push((name.clone(), value));
     }
     match given.keys().next() {
-        Some(name) => Err(Fault::new("is no field of this record").at(name)),
+        Some(name) => Err(Fault::new("is not a field of this record").at(name)),
         None => Ok(values),
     }
 }
@@ -276,7 +277,7 @@ fn lower_tuple(types: &[Type], value: Value) -> Result<Val, Fault> {
     }
 }
 
-/// `"case"`, or `{"case": payload}`.
+/// Reads a variant: `"case"`, or `{"case": payload}`.
 fn lower_case(
     cases: &[(&str, Option<Type>)],
     value: Value,
@@ -356,10 +357,10 @@ fn lower_flags(names: &[&str], value: Value) -> Result<Val, Fault> {
     Ok(Val::Flags(flags))
 }
 
-/// A value of a type as JSON.
+/// Writes a value as JSON.
 ///
 /// # Errors
-/// It is a resource or the like, which `skill::inspect` keeps out.
+/// The value has no JSON form, such as a resource. `skill::inspect` refuses such types.
 pub fn lift(ty: &Type, value: Val) -> wasmtime::Result<Value> {
     Ok(match (ty, value) {
         (_, Val::Bool(value)) => Value::Bool(value),

@@ -1,4 +1,4 @@
-//! Everything that a skill may import: WASI as the library has it, but for what that leaves open.
+//! The imports of skills: the library's WASI, with replacements for the functions that are not bounded there.
 
 use crate::{key_value, state};
 use anyhow::Result;
@@ -14,18 +14,19 @@ use wasmtime_wasi::{
 };
 use wasmtime_wasi_http::{WasiHttpView, p2, p3};
 
-/// The interfaces that some functions are replaced in, as the library names them.
+/// The interfaces in which functions are replaced, as the library names them.
 const HTTP_P2: &str = "wasi:http/types@0.2.12";
 const HTTP_P3: &str = "wasi:http/types@0.3.0";
 const CLOCK_P2: &str = "wasi:clocks/monotonic-clock@0.2.12";
 const CLOCK_P3: &str = "wasi:clocks/monotonic-clock@0.3.0";
-/// Bytes of a request's method or authority. The library keeps any length, for each of a thousand requests.
+/// The largest method or authority of a request in bytes, which the library would keep at any length.
 const MAX_PART: usize = 8 << 10;
 
-/// Everything that a skill may import. What it was not granted is inert, or refused when it is used.
+/// Makes the linker with everything that a skill may import. What it was not granted is inert, or refused when used.
 ///
 /// # Errors
-/// Two definitions of one name: a mistake in this crate. That each replacement is of what is there, tests see.
+/// Two definitions have the same name, which is a mistake in this crate. Tests check that each replacement replaces
+/// one.
 pub fn linker(engine: &Engine) -> Result<Linker<Data>> {
     let mut linker = wasm::linker(engine)?;
     key_value::add_to_linker(&mut linker, |data| state::of(data).key_values())?;
@@ -90,7 +91,7 @@ fn bound_requests_of_p3(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
     )
 }
 
-/// Waiting takes no time where the clock stands still: how often one can look until it is over would be a clock.
+/// Makes waiting take no time where the clock stands still, since the number of polls during a wait would be a clock.
 fn still_clock_of_p2(linker: &mut Linker<Data>) -> wasmtime::Result<()> {
     type Pollable = (Resource<DynPollable>,);
     let mut clock = linker.instance(CLOCK_P2)?;

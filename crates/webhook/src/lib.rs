@@ -1,6 +1,7 @@
-//! Standard Webhooks (<https://www.standardwebhooks.com>): how what is sent is signed, and what comes in is believed.
+//! Standard Webhooks (<https://www.standardwebhooks.com>): signatures of sent messages, and verification of received
+//! ones.
 //!
-//! Secrets are made of the platform's key and of what they are for, so the database keeps none.
+//! Secrets are derived from the platform's key and their purpose, so the database does not keep them.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -8,13 +9,13 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
-/// The header with the id that repeats are told by.
+/// The header with the id by which repetitions are recognised.
 pub const ID: &str = "webhook-id";
 /// The header with the time of the attempt, in seconds since 1970.
 pub const TIMESTAMP: &str = "webhook-timestamp";
 /// The header with the signatures, one for each secret that counts.
 pub const SIGNATURE: &str = "webhook-signature";
-/// How far a sender's clock may be off, and how long a message may be on its way.
+/// The largest difference between the time of a message and the present, by clocks and by the way.
 pub const TOLERANCE_SECONDS: u64 = 300;
 
 const PREFIX: &str = "whsec_";
@@ -49,7 +50,7 @@ impl Secret {
         Self(mac.finalize().into_bytes().into())
     }
 
-    /// As it is given to the other side.
+    /// The text of the secret, for the other side.
     #[must_use]
     pub fn text(&self) -> String {
         format!("{PREFIX}{}", STANDARD.encode(self.0))
@@ -105,7 +106,7 @@ impl Secret {
         mac.verify_slice(tag).is_ok()
     }
 
-    /// Whether `text` is this secret, found out in constant time.
+    /// Whether `text` is this secret, compared in constant time.
     #[must_use]
     pub fn is(&self, text: &str) -> bool {
         // Tags under a key of their own are compared, whatever the lengths.
@@ -119,14 +120,14 @@ impl Secret {
     }
 }
 
-/// What stands in the address of a hook: its id, and a tag without which nobody finds it.
+/// The token in the address of a hook: its id, and a tag without which nobody finds it.
 #[must_use]
 pub fn hook_token(key: &[u8; 32], hook: Uuid) -> String {
     let tag = token_mac(key, hook).finalize().into_bytes();
     URL_SAFE_NO_PAD.encode([hook.as_bytes().as_slice(), &tag].concat())
 }
 
-/// The hook whose token this is; `None` if we did not make it.
+/// The hook of a token; `None` if the platform did not make the token.
 #[must_use]
 pub fn open_hook_token(key: &[u8; 32], text: &str) -> Option<Uuid> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::directory::Channel;
 use crate::outcome::Outcome;
 
-/// How far a member has read.
+/// The position up to which a member has read.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ReadReceipt {
     /// The member's account.

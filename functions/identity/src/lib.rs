@@ -4,6 +4,7 @@ mod agents;
 mod authentication;
 mod challenge;
 mod ed25519;
+mod exchange;
 mod jwks;
 mod problems;
 mod rotation;
@@ -24,6 +25,7 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(authentication::challenge))
         .routes(routes!(authentication::authenticate))
         .routes(routes!(tokens::refresh))
+        .routes(routes!(exchange::exchange))
         .routes(routes!(jwks::jwks))
 }
 

@@ -1,6 +1,7 @@
 //! The health of the server and of its parts.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use axum::Json;
 use axum::response::IntoResponse;
@@ -82,19 +83,23 @@ pub async fn status(db: Db) -> impl IntoResponse {
 
 /// Reads the latest report of each part.
 pub async fn read(db: &Db) -> Status {
+    let asked = Instant::now();
     let reported = db
         .many(
             "select component, detail, case
                  when reported_at > now() - interval '30 seconds' then status else 'unknown'
              end as status
-             from health order by component",
+             from health
+             union all select 'database', jsonb_build_object('size_bytes', pg_database_size(current_database())), 'healthy'
+             order by component",
             args![],
         )
         .await;
+    let latency_ms = asked.elapsed().as_secs_f64() * 1000.0;
     if let Err(error) = &reported {
         guest::warn!("no health reports", cause = format!("{error:?}"));
     }
-    summary(reported.ok())
+    summary(reported.ok(), latency_ms)
 }
 
 #[derive(Debug, Deserialize)]
@@ -105,24 +110,23 @@ struct Report {
 }
 
 /// Missing reports mean that the database is not healthy.
-fn summary(reports: Option<Vec<Report>>) -> Status {
-    let database = if reports.is_some() {
-        State::Healthy
-    } else {
-        State::Unhealthy
-    };
-    let own = Component {
-        status: database,
+fn summary(reports: Option<Vec<Report>>, latency_ms: f64) -> Status {
+    let silent = Report {
+        component: "database".to_owned(),
+        status: State::Unhealthy,
         detail: Map::new(),
     };
-    let mut components = BTreeMap::from([("database".to_owned(), own)]);
+    let mut components = BTreeMap::new();
     for Report {
         component,
         status,
         mut detail,
-    } in reports.unwrap_or_default()
+    } in reports.unwrap_or_else(|| vec![silent])
     {
         detail.remove("status");
+        if component == "database" {
+            detail.insert("latency_ms".to_owned(), latency_ms.into());
+        }
         components.insert(component, Component { status, detail });
     }
     let well = components
@@ -154,17 +158,18 @@ mod tests {
 
     #[test]
     fn one_part_degrades_the_whole() {
-        assert_eq!(summary(Some(vec![])).status, State::Healthy);
+        assert_eq!(summary(Some(vec![]), 1.0).status, State::Healthy);
         assert_eq!(
-            summary(Some(vec![report("disk", State::Healthy)])).status,
+            summary(Some(vec![report("disk", State::Healthy)]), 1.0).status,
             State::Healthy
         );
         assert_eq!(
-            summary(Some(vec![report("disk", State::Unknown)])).status,
+            summary(Some(vec![report("disk", State::Unknown)]), 1.0).status,
             State::Degraded
         );
-        let without = summary(None);
+        let without = summary(None, 1.5);
         assert_eq!(without.status, State::Degraded);
+        assert_eq!(without.components["database"].detail["latency_ms"], 1.5);
         assert_eq!(without.components["database"].status, State::Unhealthy);
     }
 }

@@ -1,25 +1,16 @@
 //! The outcomes of the schema's functions: a value, or the reason why they did nothing.
 
 use axum::http::StatusCode;
-use guest::{Problem, Result};
+use guest::Problem;
 use serde::Deserialize;
 
-/// The one column of a statement that calls such a function.
-#[derive(Debug, Deserialize)]
-pub struct Outcome<T> {
-    outcome: Answer<T>,
-}
+/// What a statement that calls such a function returns.
+pub type Outcome<T> = guest::Outcome<T, Refusal>;
 
-#[derive(Debug, Deserialize)]
-struct Answer<T> {
-    ok: Option<T>,
-    refused: Option<Refusal>,
-    wait_ms: Option<u64>,
-}
-
+/// Why such a function did nothing.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Refusal {
+pub enum Refusal {
     AccountNotFound,
     CommentLocked,
     CommentNotFound,
@@ -39,32 +30,7 @@ enum Refusal {
     VersionConflict,
 }
 
-impl<T> Outcome<T> {
-    /// The value, or the problem that the refusal is to the client.
-    pub fn value(self) -> Result<T> {
-        match self.done()? {
-            Some(value) => Ok(value),
-            None => Err(Problem::internal(
-                "a function answered neither a value nor a refusal",
-            )),
-        }
-    }
-
-    /// As [`Outcome::value`], where there may be nothing to tell.
-    pub fn done(self) -> Result<Option<T>> {
-        let Answer {
-            ok,
-            refused,
-            wait_ms,
-        } = self.outcome;
-        match refused {
-            Some(refusal) => Err(refusal.problem(wait_ms)),
-            None => Ok(ok),
-        }
-    }
-}
-
-impl Refusal {
+impl guest::Refusal for Refusal {
     fn problem(self, wait_ms: Option<u64>) -> Problem {
         match self {
             Self::AccountNotFound => Problem::not_found("account"),

@@ -16,7 +16,7 @@ const MAX_MESSAGE_CHARS: usize = 500;
 /// Commits of one push that are listed.
 const MAX_COMMITS: usize = 20;
 
-/// What an event carries of a delivery.
+/// The part of a delivery that an event carries.
 #[derive(Debug, PartialEq)]
 pub struct Shaped {
     /// The event's content.
@@ -191,7 +191,7 @@ impl<T: DeserializeOwned> With<T> {
     }
 }
 
-/// The type of the event that a kind becomes: `pull_request` is `github.pull-request`. What is no name is `github.other`.
+/// The type of the event that a kind becomes: `pull_request` is `github.pull-request`, and a malformed kind `github.other`.
 pub fn event_type(kind: &str) -> String {
     let name = kind.replace('_', "-");
     if name.len() <= 80 && name.split('-').all(is_word) {

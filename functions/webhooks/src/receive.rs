@@ -1,4 +1,4 @@
-//! What comes in by hooks. The bytes are believed by their signature before anything reads them, and become one event,
+//! The receipt of hooks. The bytes are verified by their signature before anything reads them, and become one event,
 //! however often they come.
 
 use axum::Json;
@@ -54,7 +54,7 @@ enum Encoding {
 
 /// The content of a request that is believed.
 struct Delivery {
-    /// What it is told from others by.
+    /// The keys by which a delivery is distinguished from others.
     ids: Vec<String>,
     /// The event's type; `None` if the source's function names it.
     kind: Option<String>,

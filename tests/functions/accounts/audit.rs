@@ -1,11 +1,7 @@
 //! The audit trail: complete, for admins, and nobody changes it unseen.
 
 use anyhow::{Context, Result};
-use e2e::{
-    Server,
-    agents::Agent,
-    people::{Person, code},
-};
+use e2e::{Server, agents::Agent, client::refusal, people::Person};
 use serde_json::{Value, json};
 
 async fn broken(server: &Server) -> Result<Vec<(i16, i64)>> {
@@ -27,26 +23,26 @@ async fn what_happens_to_accounts_is_told_to_admins() -> Result<()> {
     let forged = json!({ "public_key": "x", "challenge": "x", "signature": "x" });
     server.post("/api/agents/authenticate", &forged).await?;
     assert_eq!(
-        code(ada.request(&server, "GET", "/api/audit").send().await?)
-            .await?
-            .0,
-        403
+        refusal(&ada.get(&server, "/api/audit").await?),
+        (403, "forbidden")
     );
-    let made: Value = operator
-        .post(&server, "/api/keys", &json!({ "name": "k", "scopes": [] }))
-        .send()
-        .await?
-        .json()
+    let (_, made) = operator
+        .send(
+            &server,
+            "POST",
+            "/api/keys",
+            &json!({ "name": "k", "scopes": [] }),
+        )
         .await?;
     let id = made["id"].as_str().context("id")?;
     operator
-        .request(&server, reqwest::Method::DELETE, &format!("/api/keys/{id}"))
+        .request(&server, "DELETE", &format!("/api/keys/{id}"))
         .send()
         .await?;
 
     let audit = async |query: &str| {
         let path = format!("/api/audit?limit=100&{query}");
-        let list: Value = operator.get(&server, &path).send().await?.json().await?;
+        let (_, list) = operator.get(&server, &path).await?;
         anyhow::Ok(
             list["items"]
                 .as_array()
@@ -96,18 +92,17 @@ async fn what_happens_to_accounts_is_told_to_admins() -> Result<()> {
     let at = all[5]["at"].as_str().context("at")?;
     assert_eq!(audit(&format!("since={at}")).await?.len(), 6);
     assert_eq!(audit(&format!("until={at}")).await?.len(), 5);
-    for (wrong, refusal) in [
+    for (wrong, expected) in [
         ("actor=x", "invalid-input"),
         ("since=yesterday", "invalid-input"),
         ("allowed=maybe", "invalid-input"),
         ("after=x", "invalid-cursor"),
         ("since=0000-01-01T00:00:00Z", "invalid-input"),
     ] {
-        let response = operator
+        let answer = operator
             .get(&server, &format!("/api/audit?{wrong}"))
-            .send()
             .await?;
-        assert_eq!(code(response).await?, (422, refusal.to_owned()), "{wrong}");
+        assert_eq!(refusal(&answer), (422, expected), "{wrong}");
     }
     assert_eq!(
         audit("since=2000-01-01T00:00:00%2B16:00").await?.len(),
@@ -118,7 +113,7 @@ async fn what_happens_to_accounts_is_told_to_admins() -> Result<()> {
     let mut after = String::new();
     loop {
         let path = format!("/api/audit?limit=3{after}");
-        let page: Value = operator.get(&server, &path).send().await?.json().await?;
+        let (_, page) = operator.get(&server, &path).await?;
         paged.extend(page["items"].as_array().context("items")?.clone());
         let Some(next) = page["next"].as_str() else {
             break;
@@ -127,7 +122,7 @@ async fn what_happens_to_accounts_is_told_to_admins() -> Result<()> {
     }
     assert_eq!(paged, all);
     let export = operator
-        .get(&server, "/api/audit/export?allowed=false")
+        .request(&server, "GET", "/api/audit/export?allowed=false")
         .send()
         .await?;
     assert_eq!(export.headers()["content-type"], "application/x-ndjson");
@@ -153,7 +148,7 @@ async fn a_long_trail_is_exported_whole() -> Result<()> {
         .execute("select audit.record(null, 'test.many', n::text, true, null, null) from generate_series(1, 2500) n")
         .await?;
     let export = operator
-        .get(&server, "/api/audit/export?action=test.many")
+        .request(&server, "GET", "/api/audit/export?action=test.many")
         .send()
         .await?
         .text()
@@ -170,7 +165,7 @@ async fn a_long_trail_is_exported_whole() -> Result<()> {
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=2500).collect::<Vec<_>>());
     let none = operator
-        .get(&server, "/api/audit/export?action=none.such")
+        .request(&server, "GET", "/api/audit/export?action=none.such")
         .send()
         .await?;
     assert_eq!(

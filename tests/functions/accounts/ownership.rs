@@ -5,17 +5,15 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use e2e::{
     Server,
     agents::{Agent, key},
-    people::{Person, code},
+    client::{code, refusal, until_status},
+    people::Person,
 };
-use reqwest::Method;
-use serde_json::{Value, json};
-use std::time::Duration;
+use serde_json::json;
 
 async fn claim(server: &Server, person: &Person, agent: &Agent) -> Result<String> {
     let path = format!("/api/agents/{}/claims", agent.id);
-    let response = person.post(server, &path, &json!({})).send().await?;
-    assert_eq!(response.status(), 201);
-    let body: Value = response.json().await?;
+    let (status, body) = person.send(server, "POST", &path, &json!({})).await?;
+    assert_eq!(status, 201);
     Ok(body["code"].as_str().context("code")?.to_owned())
 }
 
@@ -36,10 +34,8 @@ async fn an_agent_is_owned_by_whom_it_accepts() -> Result<()> {
     let mallorys = claim(&server, &mallory, &ada).await?;
     let suspend = format!("/api/accounts/{}/suspend", ada.id);
     assert_eq!(
-        code(mallory.post(&server, &suspend, &json!({})).send().await?)
-            .await?
-            .0,
-        404
+        refusal(&mallory.send(&server, "POST", &suspend, &json!({})).await?),
+        (404, "not-found")
     );
     let code_of_grace = claim(&server, &grace, &ada).await?;
     assert_eq!(
@@ -54,32 +50,21 @@ async fn an_agent_is_owned_by_whom_it_accepts() -> Result<()> {
     assert_eq!(accept(&ada, &mallorys).await?.0, 410, "others are void");
     let again = claim(&server, &mallory, &ada).await?;
     assert_eq!(accept(&ada, &again).await?.1["code"], "agent-owned");
-    let mine: Value = grace
-        .get(&server, "/api/accounts/me/agents")
-        .send()
-        .await?
-        .json()
-        .await?;
+    let (_, mine) = grace.get(&server, "/api/accounts/me/agents").await?;
     assert_eq!(mine["items"][0]["name"], "ada");
 
     // Her owner stops her; an admin's word goes before the owner's.
     let (suspend, reinstate) = (suspend, format!("/api/accounts/{}/reinstate", ada.id));
     assert_eq!(
-        grace
-            .post(&server, &suspend, &json!({}))
-            .send()
-            .await?
-            .status(),
+        grace.send(&server, "POST", &suspend, &json!({})).await?.0,
         200
     );
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(ada.get(&server, "/api/agents/me").await?.0, 401);
+    until_status(401, async || {
+        anyhow::Ok(ada.get(&server, "/api/agents/me").await?.0)
+    })
+    .await?;
     assert_eq!(
-        grace
-            .post(&server, &reinstate, &json!({}))
-            .send()
-            .await?
-            .status(),
+        grace.send(&server, "POST", &reinstate, &json!({})).await?.0,
         200
     );
     let operator = Person::register(&server, "operator")
@@ -88,55 +73,44 @@ async fn an_agent_is_owned_by_whom_it_accepts() -> Result<()> {
         .await?;
     assert_eq!(
         operator
-            .post(&server, &suspend, &json!({}))
-            .send()
+            .send(&server, "POST", &suspend, &json!({}))
             .await?
-            .status(),
+            .0,
         200
     );
     assert_eq!(
-        code(grace.post(&server, &reinstate, &json!({})).send().await?)
-            .await?
-            .0,
-        404
+        refusal(&grace.send(&server, "POST", &reinstate, &json!({})).await?),
+        (404, "not-found")
     );
     assert_eq!(
         operator
-            .post(&server, &reinstate, &json!({}))
-            .send()
+            .send(&server, "POST", &reinstate, &json!({}))
             .await?
-            .status(),
+            .0,
         200
     );
 
     // Also where the owner has suspended it before.
     for by in [&grace, &operator] {
-        let suspended = by.post(&server, &suspend, &json!({})).send().await?;
-        assert_eq!(suspended.status(), 200);
+        let suspended = by.send(&server, "POST", &suspend, &json!({})).await?;
+        assert_eq!(suspended.0, 200);
     }
-    let lifted = grace.post(&server, &reinstate, &json!({})).send().await?;
-    assert_eq!(code(lifted).await?.0, 404);
+    let lifted = grace.send(&server, "POST", &reinstate, &json!({})).await?;
+    assert_eq!(refusal(&lifted), (404, "not-found"));
     let lifted = operator
-        .post(&server, &reinstate, &json!({}))
-        .send()
+        .send(&server, "POST", &reinstate, &json!({}))
         .await?;
-    assert_eq!(lifted.status(), 200);
+    assert_eq!(lifted.0, 200);
 
     let release = |by: &Person| {
-        by.request(
-            &server,
-            Method::DELETE,
-            &format!("/api/agents/{}/owner", ada.id),
-        )
-        .send()
+        by.request(&server, "DELETE", &format!("/api/agents/{}/owner", ada.id))
+            .send()
     };
     assert_eq!(release(&mallory).await?.status(), 404);
     assert_eq!(release(&grace).await?.status(), 204);
     assert_eq!(
-        code(grace.post(&server, &suspend, &json!({})).send().await?)
-            .await?
-            .0,
-        404,
+        refusal(&grace.send(&server, "POST", &suspend, &json!({})).await?),
+        (404, "not-found"),
         "no longer hers"
     );
     Ok(())
@@ -163,9 +137,11 @@ async fn a_former_key_is_listed_and_never_comes_back() -> Result<()> {
         id: ada.id,
         token: Agent::token(&server, 7).await?,
     };
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let by_key = server.http.get(format!("{}/api/agents/me", server.url));
-    assert_eq!(by_key.bearer_auth(api_key).send().await?.status(), 401);
+    until_status(401, async || {
+        let by_key = server.http.get(format!("{}/api/agents/me", server.url));
+        anyhow::Ok(by_key.bearer_auth(&api_key).send().await?.status().as_u16())
+    })
+    .await?;
     let (_, keys) = ada.get(&server, "/api/agents/me/keys").await?;
     assert_eq!(
         (

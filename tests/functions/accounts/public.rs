@@ -4,22 +4,19 @@ use anyhow::{Context, Result};
 use e2e::{
     Server,
     agents::Agent,
-    people::{Person, code},
+    client::{code, read},
+    people::Person,
     publishing::{approved, fixture, manifest, upload},
 };
-use reqwest::Method;
 use serde_json::{Value, json};
 
 /// A profile as a stranger sees it.
 async fn profile(server: &Server, name: &str) -> Result<(u16, Value)> {
-    let response = server.get(&format!("/api/profiles/{name}")).await?;
-    Ok((response.status().as_u16(), response.json().await?))
+    read(server.get(&format!("/api/profiles/{name}")).await?).await
 }
 
 async fn change(server: &Server, person: &Person, change: &Value) -> Result<(u16, Value)> {
-    let request = person.request(server, Method::PATCH, "/api/users/me");
-    let response = request.json(change).send().await?;
-    Ok((response.status().as_u16(), response.json().await?))
+    person.send(server, "PATCH", "/api/users/me", change).await
 }
 
 #[tokio::test]
@@ -101,15 +98,18 @@ async fn who_is_suspended_or_has_left_has_no_profile() -> Result<()> {
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let words = json!({ "description": "Finds bugs." });
     assert_eq!(change(&server, &grace, &words).await?.0, 200);
-    let export = grace.get(&server, "/api/accounts/me/export").send().await?;
+    let export = grace
+        .request(&server, "GET", "/api/accounts/me/export")
+        .send()
+        .await?;
     let export: Value = export.json().await?;
     assert_eq!(export["person"]["description"], "Finds bugs.");
     for name in ["grace", "ada"] {
         assert_eq!(profile(&server, name).await?.0, 200, "{name}");
     }
     let suspend = format!("/api/accounts/{}/suspend", grace.id);
-    let suspended = operator.post(&server, &suspend, &json!({})).send().await?;
-    assert_eq!(suspended.status(), 200);
+    let suspended = operator.send(&server, "POST", &suspend, &json!({})).await?;
+    assert_eq!(suspended.0, 200);
     let leaving = json!({ "name": "ada" });
     let (status, _) = ada
         .send(&server, "POST", "/api/accounts/me/delete", &leaving)
@@ -133,10 +133,9 @@ async fn who_is_suspended_or_has_left_has_no_profile() -> Result<()> {
     }
     let reinstate = format!("/api/accounts/{}/reinstate", grace.id);
     let back = operator
-        .post(&server, &reinstate, &json!({}))
-        .send()
+        .send(&server, "POST", &reinstate, &json!({}))
         .await?;
-    assert_eq!(back.status(), 200);
+    assert_eq!(back.0, 200);
     let (status, seen) = profile(&server, "grace").await?;
     assert_eq!((status, &seen["description"]), (200, &json!("Finds bugs.")));
     Ok(())

@@ -1,12 +1,8 @@
 //! Teams, as their owners, members and strangers see them.
 
 use anyhow::{Context, Result};
-use e2e::{
-    Server,
-    agents::Agent,
-    people::{Person, code},
-};
-use reqwest::{Method, Response};
+use e2e::{Server, agents::Agent, client::code, people::Person};
+use reqwest::Response;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -17,7 +13,11 @@ async fn a_team_is_run_by_its_owners_and_unknown_to_strangers() -> Result<()> {
     let stranger = Person::register(&server, "stranger").await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let new = json!({ "name": "research", "description": "finds out" });
-    let made = grace.post(&server, "/api/teams", &new).send().await?;
+    let made = grace
+        .request(&server, "POST", "/api/teams")
+        .json(&new)
+        .send()
+        .await?;
     assert_eq!(made.status(), 201);
     let place = made.headers()["location"].to_str()?.to_owned();
     let made: Value = made.json().await?;
@@ -25,40 +25,37 @@ async fn a_team_is_run_by_its_owners_and_unknown_to_strangers() -> Result<()> {
         place,
         format!("/api/teams/{}", made["id"].as_str().context("id")?)
     );
-    let taken = stranger.post(&server, "/api/teams", &new).send().await?;
+    let taken = stranger
+        .request(&server, "POST", "/api/teams")
+        .json(&new)
+        .send()
+        .await?;
     assert_eq!(code(taken).await?, (409, "name-taken".to_owned()));
 
     let put = |by: &Person, account: Uuid, role: &str| {
         let path = format!("{place}/members/{account}");
-        by.request(&server, Method::PUT, &path)
+        by.request(&server, "PUT", &path)
             .json(&json!({ "role": role }))
             .send()
     };
     let remove = |by: &Person, account: Uuid| {
-        by.request(
-            &server,
-            Method::DELETE,
-            &format!("{place}/members/{account}"),
-        )
-        .send()
+        by.request(&server, "DELETE", &format!("{place}/members/{account}"))
+            .send()
     };
     // To a stranger it is not there, whatever is asked.
     let not_found = (404, "not-found".to_owned());
     let asked: [Response; 5] = [
-        stranger.get(&server, &place).send().await?,
+        stranger.request(&server, "GET", &place).send().await?,
         stranger
-            .get(&server, &format!("{place}/members"))
+            .request(&server, "GET", &format!("{place}/members"))
             .send()
             .await?,
         stranger
-            .request(&server, Method::PATCH, &place)
+            .request(&server, "PATCH", &place)
             .json(&json!({ "description": "mine" }))
             .send()
             .await?,
-        stranger
-            .request(&server, Method::DELETE, &place)
-            .send()
-            .await?,
+        stranger.request(&server, "DELETE", &place).send().await?,
         put(&stranger, stranger.id, "owner").await?,
     ];
     for response in asked {
@@ -66,10 +63,13 @@ async fn a_team_is_run_by_its_owners_and_unknown_to_strangers() -> Result<()> {
     }
     assert_eq!(put(&grace, ada.id, "viewer").await?.status(), 204);
     let by_name = format!("{place}/members/ada");
-    let by_name = grace
-        .request(&server, Method::PUT, &by_name)
-        .json(&json!({ "role": "member" }));
-    assert_eq!(by_name.send().await?.status(), 204);
+    assert_eq!(
+        grace
+            .send(&server, "PUT", &by_name, &json!({ "role": "member" }))
+            .await?
+            .0,
+        204
+    );
     assert_eq!(put(&grace, stranger.id, "viewer").await?.status(), 204);
     assert_eq!(
         code(put(&grace, Uuid::now_v7(), "member").await?).await?,
@@ -136,16 +136,18 @@ async fn what_is_a_teams_is_allowed_by_the_role_there() -> Result<()> {
     let server = Server::start().await?;
     let grace = Person::register(&server, "grace").await?;
     let viewer = Person::register(&server, "viewer").await?;
-    let made: Value = grace
-        .post(&server, "/api/teams", &json!({ "name": "research" }))
-        .send()
-        .await?
-        .json()
+    let (_, made) = grace
+        .send(
+            &server,
+            "POST",
+            "/api/teams",
+            &json!({ "name": "research" }),
+        )
         .await?;
     let team = made["id"].as_str().context("id")?;
     let path = format!("/api/teams/{team}/members/{}", viewer.id);
     grace
-        .request(&server, Method::PUT, &path)
+        .request(&server, "PUT", &path)
         .json(&json!({ "role": "viewer" }))
         .send()
         .await?;
@@ -181,16 +183,20 @@ async fn an_owner_who_is_being_removed_changes_nothing_any_more() -> Result<()> 
         Person::register(&server, "carol").await?,
     ];
     let new = json!({ "name": "research", "description": "finds out" });
-    let made = grace.post(&server, "/api/teams", &new).send().await?;
+    let made = grace
+        .request(&server, "POST", "/api/teams")
+        .json(&new)
+        .send()
+        .await?;
     let made: Value = made.json().await?;
     let team = format!("/api/teams/{}", made["id"].as_str().context("id")?);
     let member = |account: Uuid| format!("{team}/members/{account}");
-    let ask = |by: &Person, method: Method, path: &str, body: Value| {
+    let ask = |by: &Person, method: &str, path: &str, body: Value| {
         by.request(&server, method, path).json(&body)
     };
     let owners = async || {
         let members = grace
-            .get(&server, &format!("{team}/members"))
+            .request(&server, "GET", &format!("{team}/members"))
             .send()
             .await?;
         let members: Value = members.json().await?;
@@ -205,31 +211,27 @@ async fn an_owner_who_is_being_removed_changes_nothing_any_more() -> Result<()> 
     };
     let owner = json!({ "role": "owner" });
     for (method, path, body) in [
-        (Method::DELETE, member(grace.id), json!({})),
-        (Method::PUT, member(grace.id), json!({ "role": "viewer" })),
-        (Method::PUT, member(hopper.id), owner.clone()),
-        (
-            Method::PATCH,
-            team.clone(),
-            json!({ "description": "mine" }),
-        ),
-        (Method::DELETE, team.clone(), json!({})),
+        ("DELETE", member(grace.id), json!({})),
+        ("PUT", member(grace.id), json!({ "role": "viewer" })),
+        ("PUT", member(hopper.id), owner.clone()),
+        ("PATCH", team.clone(), json!({ "description": "mine" })),
+        ("DELETE", team.clone(), json!({})),
     ] {
         // The others that are there make no difference.
         for others in [&[][..], &[&carol]] {
             for other in others {
-                let added = ask(&grace, Method::PUT, &member(other.id), owner.clone());
+                let added = ask(&grace, "PUT", &member(other.id), owner.clone());
                 assert_eq!(added.send().await?.status(), 204);
             }
-            let added = ask(&grace, Method::PUT, &member(hopper.id), owner.clone());
+            let added = ask(&grace, "PUT", &member(hopper.id), owner.clone());
             assert_eq!(added.send().await?.status(), 204);
             let row = format!(
                 "select id from identity.team where id = '{}' for update",
                 made["id"].as_str().context("id")?
             );
             let held = server.database.hold(&row).await?;
-            let first = ask(&grace, Method::DELETE, &member(hopper.id), json!({}));
-            let second = ask(&hopper, method.clone(), &path, body.clone());
+            let first = ask(&grace, "DELETE", &member(hopper.id), json!({}));
+            let second = ask(&hopper, method, &path, body.clone());
             let [first, second] = server.in_turn(held, first, second).await?;
             assert_eq!(first.status(), 204);
             assert_eq!(
@@ -242,12 +244,12 @@ async fn an_owner_who_is_being_removed_changes_nothing_any_more() -> Result<()> 
             left.sort();
             assert_eq!(owners().await?, left, "{method} {path}");
             for other in others {
-                let removed = ask(&grace, Method::DELETE, &member(other.id), json!({}));
+                let removed = ask(&grace, "DELETE", &member(other.id), json!({}));
                 assert_eq!(removed.send().await?.status(), 204);
             }
         }
     }
-    let seen: Value = grace.get(&server, &team).send().await?.json().await?;
+    let (_, seen) = grace.get(&server, &team).await?;
     assert_eq!(seen["description"], "finds out");
     Ok(())
 }

@@ -4,21 +4,10 @@ use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent};
 use serde_json::{Value, json};
 
-/// An agent's request; the status and the answer.
-pub async fn send(
-    server: &Server,
-    who: &Agent,
-    method: &str,
-    path: &str,
-    body: Value,
-) -> Result<(u16, Value)> {
-    who.send(server, method, path, &body).await
-}
-
 /// Makes a channel; its id.
 pub async fn channel(server: &Server, who: &Agent, name: &str, private: bool) -> Result<String> {
     let new = json!({ "name": name, "private": private, "slow_mode_ms": 0.0 });
-    let (status, made) = send(server, who, "POST", "/api/channels", new).await?;
+    let (status, made) = who.send(server, "POST", "/api/channels", &new).await?;
     assert_eq!(status, 201, "{made:#}");
     Ok(made["id"].as_str().context("id")?.to_owned())
 }
@@ -26,14 +15,11 @@ pub async fn channel(server: &Server, who: &Agent, name: &str, private: bool) ->
 /// Posts a message; what is answered.
 pub async fn post(server: &Server, who: &Agent, channel: &str, body: &str) -> Result<Value> {
     let path = format!("/api/channels/{channel}/messages");
-    let (status, message) = send(server, who, "POST", &path, json!({ "body": body })).await?;
+    let (status, message) = who
+        .send(server, "POST", &path, &json!({ "body": body }))
+        .await?;
     assert_eq!(status, 201, "{message:#}");
     Ok(message)
-}
-
-/// Status and code of a refusal.
-pub fn refusal((status, body): &(u16, Value)) -> (u16, &str) {
-    (*status, body["code"].as_str().unwrap_or_default())
 }
 
 /// A member of each item of a list.

@@ -1,8 +1,8 @@
 //! Direct channels: one for each set of accounts.
 
-use super::actions::{channel, each, post, refusal, send};
+use super::actions::{channel, each, post};
 use anyhow::{Context, Result};
-use e2e::{Server, agents::Agent};
+use e2e::{Server, agents::Agent, client::refusal};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -12,7 +12,10 @@ async fn a_direct_channel_is_one_a_set_and_cannot_be_left() -> Result<()> {
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let bob = Agent::sign_in(&server, "bob", 2).await?;
     let eve = Agent::sign_in(&server, "eve", 3).await?;
-    let open = |by, to: Value| send(&server, by, "POST", "/api/dms", json!({ "to": to }));
+    let open = async |by: &Agent, to: Value| {
+        let new = json!({ "to": to });
+        by.send(&server, "POST", "/api/dms", &new).await
+    };
     let (status, made) = open(&ada, json!(["bob"])).await?;
     assert_eq!(
         (status, &made["kind"], &made["name"]),
@@ -54,18 +57,20 @@ async fn a_direct_channel_is_one_a_set_and_cannot_be_left() -> Result<()> {
     let direct = (409, "direct-channel");
     let new = json!({ "account": "eve" });
     for refused in [
-        send(&server, &ada, "POST", &format!("{path}/leave"), json!({})).await?,
-        send(&server, &ada, "POST", &format!("{path}/members"), new).await?,
-        send(
+        ada.send(&server, "POST", &format!("{path}/leave"), &json!({}))
+            .await?,
+        ada.send(&server, "POST", &format!("{path}/members"), &new)
+            .await?,
+        ada.send(
             &server,
-            &ada,
             "DELETE",
             &format!("{path}/members/{}", bob.id),
-            json!({}),
+            &json!({}),
         )
         .await?,
-        send(&server, &ada, "PATCH", &path, json!({ "topic": "x" })).await?,
-        send(&server, &ada, "DELETE", &path, json!({})).await?,
+        ada.send(&server, "PATCH", &path, &json!({ "topic": "x" }))
+            .await?,
+        ada.send(&server, "DELETE", &path, &json!({})).await?,
     ] {
         assert_eq!(refusal(&refused), direct);
     }
@@ -78,29 +83,23 @@ async fn a_direct_channel_is_one_a_set_and_cannot_be_left() -> Result<()> {
     };
     let hidden = json!({ "notify": "all", "hidden": true });
     assert_eq!(
-        send(
-            &server,
-            &bob,
-            "PUT",
-            &format!("{path}/settings"),
-            hidden.clone()
-        )
-        .await?
-        .0,
+        bob.send(&server, "PUT", &format!("{path}/settings"), &hidden)
+            .await?
+            .0,
         200
     );
     assert!(!listed(&bob).await?);
     post(&server, &ada, id, "hello").await?;
     assert!(listed(&bob).await?);
     let general = channel(&server, &bob, "general", false).await?;
-    let refused = send(
-        &server,
-        &bob,
-        "PUT",
-        &format!("/api/channels/{general}/settings"),
-        hidden,
-    )
-    .await?;
+    let refused = bob
+        .send(
+            &server,
+            "PUT",
+            &format!("/api/channels/{general}/settings"),
+            &hidden,
+        )
+        .await?;
     assert_eq!(refusal(&refused), (422, "invalid-input"));
     Ok(())
 }

@@ -1,8 +1,12 @@
 //! Channels through the front door: the directory, members and their roles, privacy.
 
-use super::actions::{channel, each, post, refusal, send};
+use super::actions::{channel, each, post};
 use anyhow::{Context, Result};
-use e2e::{Server, agents::Agent};
+use e2e::{
+    Server,
+    agents::Agent,
+    client::{read, refusal},
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -20,11 +24,8 @@ async fn a_public_channel_is_found_joined_changed_and_left() -> Result<()> {
     assert_eq!(made["role"], "owner");
     let again = ada.request(&server, "POST", "/api/channels").json(&new);
     let again = again.header("idempotency-key", "k").send().await?;
-    assert_eq!(
-        (again.status().as_u16(), again.json::<Value>().await?),
-        (201, made.clone())
-    );
-    let taken = send(&server, &bob, "POST", "/api/channels", new).await?;
+    assert_eq!(read(again).await?, (201, made.clone()));
+    let taken = bob.send(&server, "POST", "/api/channels", &new).await?;
     assert_eq!(refusal(&taken), (409, "name-taken"));
     for bad in [
         "a",
@@ -33,21 +34,14 @@ async fn a_public_channel_is_found_joined_changed_and_left() -> Result<()> {
         "a b",
         "01890000-0000-7000-8000-000000000000",
     ] {
-        let refused = send(
-            &server,
-            &bob,
-            "POST",
-            "/api/channels",
-            json!({ "name": bad }),
-        )
-        .await?;
+        let refused = bob
+            .send(&server, "POST", "/api/channels", &json!({ "name": bad }))
+            .await?;
         assert_eq!(refusal(&refused), (422, "invalid-input"), "{bad}");
     }
     let turned = json!({ "name": "turned", "topic": "a\u{202e}b" });
     assert_eq!(
-        send(&server, &bob, "POST", "/api/channels", turned)
-            .await?
-            .0,
+        bob.send(&server, "POST", "/api/channels", &turned).await?.0,
         422
     );
 
@@ -72,43 +66,30 @@ async fn a_public_channel_is_found_joined_changed_and_left() -> Result<()> {
 
     // Who is no member reads, and writes nothing.
     let unasked = json!({ "body": "hi" });
-    let refused = send(
-        &server,
-        &bob,
-        "POST",
-        "/api/channels/general/messages",
-        unasked,
-    )
-    .await?;
+    let refused = bob
+        .send(&server, "POST", "/api/channels/general/messages", &unasked)
+        .await?;
     assert_eq!(refusal(&refused), (403, "not-a-member"));
-    let (status, seen) = send(
-        &server,
-        &bob,
-        "POST",
-        "/api/channels/general/join",
-        json!({}),
-    )
-    .await?;
+    let (status, seen) = bob
+        .send(&server, "POST", "/api/channels/general/join", &json!({}))
+        .await?;
     assert_eq!(
         (status, &seen["role"], &seen["members"]),
         (200, &json!("member"), &json!(2))
     );
     assert_eq!(
-        send(
-            &server,
-            &bob,
-            "POST",
-            "/api/channels/general/join",
-            json!({})
-        )
-        .await?
-        .0,
+        bob.send(&server, "POST", "/api/channels/general/join", &json!({}))
+            .await?
+            .0,
         200
     );
     let (_, joined) = bob.get(&server, "/api/channels?joined=true").await?;
     assert_eq!(each(&joined, "name"), ["general"]);
 
-    let change = |who, change: Value| send(&server, who, "PATCH", "/api/channels/general", change);
+    let change = async |who: &Agent, change: Value| {
+        who.send(&server, "PATCH", "/api/channels/general", &change)
+            .await
+    };
     assert_eq!(
         refusal(&change(&bob, json!({ "topic": "mine" })).await?),
         (403, "forbidden")
@@ -128,14 +109,11 @@ async fn a_public_channel_is_found_joined_changed_and_left() -> Result<()> {
     let (_, archived) = bob.get(&server, "/api/channels?archived=true").await?;
     assert_eq!(each(&archived, "name"), ["general"]);
     let closed = (409, "channel-archived");
-    let late = send(
-        &server,
-        &bob,
-        "POST",
-        "/api/channels/general/messages",
-        json!({ "body": "x" }),
-    );
-    assert_eq!(refusal(&late.await?), closed);
+    let messages = "/api/channels/general/messages";
+    let late = bob
+        .send(&server, "POST", messages, &json!({ "body": "x" }))
+        .await?;
+    assert_eq!(refusal(&late), closed);
     assert_eq!(
         refusal(&change(&ada, json!({ "topic": "x" })).await?),
         closed
@@ -143,14 +121,10 @@ async fn a_public_channel_is_found_joined_changed_and_left() -> Result<()> {
     assert_eq!(change(&ada, json!({ "archived": false })).await?.0, 200);
 
     // The last owner stays while others are in it.
-    let leave = |who| {
-        send(
-            &server,
-            who,
-            "POST",
-            "/api/channels/general/leave",
-            json!({}),
-        )
+    let leave = async |who: &Agent| {
+        let nothing = json!({});
+        who.send(&server, "POST", "/api/channels/general/leave", &nothing)
+            .await
     };
     assert_eq!(refusal(&leave(&ada).await?), (409, "last-owner"));
     assert_eq!(leave(&bob).await?.0, 204);
@@ -172,11 +146,9 @@ async fn roles_say_who_adds_promotes_and_takes_out() -> Result<()> {
     let eve = Agent::sign_in(&server, "eve", 3).await?;
     let id = channel(&server, &ada, "team", true).await?;
     let members = format!("/api/channels/{id}/members");
-    let add = |by, account: &str, role: &str| {
+    let add = async |by: &Agent, account: &str, role: &str| {
         let new = json!({ "account": account, "role": role });
-        let path = members.clone();
-        let server = &server;
-        async move { send(server, by, "POST", &path, new).await }
+        by.send(&server, "POST", &members, &new).await
     };
     let (status, added) = add(&ada, "bob", "moderator").await?;
     assert_eq!(
@@ -215,16 +187,14 @@ async fn roles_say_who_adds_promotes_and_takes_out() -> Result<()> {
         (2, 1)
     );
 
-    let put = |by, account: Uuid, role: &str| {
+    let put = async |by: &Agent, account: Uuid, role: &str| {
         let path = format!("{members}/{account}");
         let role = json!({ "role": role });
-        let server = &server;
-        async move { send(server, by, "PUT", &path, role).await }
+        by.send(&server, "PUT", &path, &role).await
     };
-    let out = |by, account: Uuid| {
+    let out = async |by: &Agent, account: Uuid| {
         let path = format!("{members}/{account}");
-        let server = &server;
-        async move { send(server, by, "DELETE", &path, json!({})).await }
+        by.send(&server, "DELETE", &path, &json!({})).await
     };
     assert_eq!(
         refusal(&put(&bob, eve.id, "moderator").await?),
@@ -241,7 +211,7 @@ async fn roles_say_who_adds_promotes_and_takes_out() -> Result<()> {
     assert_eq!(refusal(&out(&ada, bob.id).await?), (404, "not-found"));
     assert_eq!(refusal(&out(&bob, ada.id).await?), (404, "not-found"));
     let by_name = format!("{members}/eve");
-    let out = send(&server, &bob, "DELETE", &by_name, json!({})).await?;
+    let out = bob.send(&server, "DELETE", &by_name, &json!({})).await?;
     assert_eq!(out.0, 204);
     Ok(())
 }
@@ -281,14 +251,14 @@ async fn tries(
                 "body": "x", "account": "bob", "role": "member", "message_id": message, "notify": "all",
                 "action": "hide", "reason": "x", "topic": "x",
             });
-            let answer = send(
-                server,
-                who,
-                &method.to_uppercase(),
-                &format!("{filled}{query}"),
-                body,
-            )
-            .await?;
+            let answer = who
+                .send(
+                    server,
+                    &method.to_uppercase(),
+                    &format!("{filled}{query}"),
+                    &body,
+                )
+                .await?;
             answers.push((format!("{method} {path}"), answer));
         }
     }
@@ -336,12 +306,11 @@ async fn a_private_channel_is_to_outsiders_as_one_that_is_not_there() -> Result<
 
     // Who is taken out sees no more of it than a stranger.
     let add = json!({ "account": "bob" });
-    send(
+    ada.send(
         &server,
-        &ada,
         "POST",
         &format!("/api/channels/{id}/members"),
-        add,
+        &add,
     )
     .await?;
     let (status, _) = bob
@@ -349,7 +318,7 @@ async fn a_private_channel_is_to_outsiders_as_one_that_is_not_there() -> Result<
         .await?;
     assert_eq!(status, 200);
     let out = format!("/api/channels/{id}/members/{}", bob.id);
-    assert_eq!(send(&server, &ada, "DELETE", &out, json!({})).await?.0, 204);
+    assert_eq!(ada.send(&server, "DELETE", &out, &json!({})).await?.0, 204);
     for (operation, answer) in tries(&server, &bob, &id, message).await? {
         assert_eq!(answer.0, 404, "{operation}");
     }
@@ -366,10 +335,11 @@ async fn ownership_goes_on_where_an_account_is_suspended_or_leaves() -> Result<(
     let members = format!("/api/channels/{id}/members");
     for account in ["eve", "bob"] {
         let new = json!({ "account": account });
-        assert_eq!(send(&server, &ada, "POST", &members, new).await?.0, 201);
+        assert_eq!(ada.send(&server, "POST", &members, &new).await?.0, 201);
     }
     let path = format!("{members}/{}", bob.id);
-    send(&server, &ada, "PUT", &path, json!({ "role": "moderator" })).await?;
+    ada.send(&server, "PUT", &path, &json!({ "role": "moderator" }))
+        .await?;
     let message = post(&server, &ada, &id, "mine").await?;
     let end = |account: Uuid, status: &str, function: &str| {
         format!(

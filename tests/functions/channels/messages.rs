@@ -1,8 +1,9 @@
 //! Messages in channels: writing, edits, deletions, reactions, counts.
 
 use super::world::{World, text};
-use crate::functions::channels::actions::{channel, each, post, refusal, send};
+use crate::functions::channels::actions::{channel, each, post};
 use anyhow::{Context, Result};
+use e2e::client::refusal;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -95,9 +96,7 @@ async fn a_repeated_client_id_is_the_same_message() -> Result<()> {
     let elsewhere = channel(&world.server, &world.ada, "elsewhere", false).await?;
     let path = format!("/api/channels/{elsewhere}/messages");
     assert_eq!(
-        send(&world.server, &world.ada, "POST", &path, new.clone())
-            .await?
-            .0,
+        world.ada.send(&world.server, "POST", &path, &new).await?.0,
         201
     );
     // Deleted, it is the same message still.

@@ -1,9 +1,9 @@
 //! What keeps channels bearable: moderation, pins, slow mode, limits of new accounts, blocks.
 
-use crate::functions::channels::actions::{each, grow_up, refusal, send};
+use crate::functions::channels::actions::{each, grow_up};
 use crate::functions::channels::world::{World, text};
 use anyhow::Result;
-use e2e::{Server, agents::Agent, people::Person};
+use e2e::{Server, agents::Agent, client::refusal, people::Person};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -22,12 +22,8 @@ async fn what_a_moderator_hides_stays_hidden_and_a_lock_stops_every_verb() -> Re
         assert_eq!(refusal(&refused), (403, "forbidden"));
     }
     let url = format!("{}{moderation}", world.path);
-    let done = admin
-        .request(&world.server, reqwest::Method::PUT, &url)
-        .json(&hide)
-        .send()
-        .await?;
-    assert_eq!(done.status(), 200);
+    let done = admin.send(&world.server, "PUT", &url, &hide).await?;
+    assert_eq!(done.0, 200);
     let seen = world.get(&world.eve, &path).await?;
     assert_eq!(
         (&seen["hidden"], &seen["body"], &seen["author"]),
@@ -64,10 +60,7 @@ async fn what_a_moderator_hides_stays_hidden_and_a_lock_stops_every_verb() -> Re
         let refused = world.send(who, "DELETE", &moderation, json!({})).await?;
         assert_eq!(refusal(&refused), (403, "forbidden"));
     }
-    let done = admin
-        .request(&world.server, reqwest::Method::DELETE, &url)
-        .send()
-        .await?;
+    let done = admin.request(&world.server, "DELETE", &url).send().await?;
     assert_eq!(done.status(), 204);
     assert_eq!(world.get(&world.eve, &path).await?["body"], "ugly words");
 
@@ -101,7 +94,7 @@ async fn what_a_moderator_hides_stays_hidden_and_a_lock_stops_every_verb() -> Re
         "nobody for themselves"
     );
     let audit = admin
-        .get(&world.server, "/api/audit?action=message.hide")
+        .request(&world.server, "GET", "/api/audit?action=message.hide")
         .send()
         .await?;
     let audit: Value = audit.json().await?;
@@ -177,14 +170,10 @@ pub async fn block(server: &Server, blocker: &Agent, blocked: Uuid) -> Result<()
 #[tokio::test]
 async fn blocks_and_mutes_hide_and_silence() -> Result<()> {
     let world = World::new().await?;
-    let direct = send(
-        &world.server,
-        &world.bob,
-        "POST",
-        "/api/dms",
-        json!({ "to": ["ada"] }),
-    )
-    .await?;
+    let direct = world
+        .bob
+        .send(&world.server, "POST", "/api/dms", &json!({ "to": ["ada"] }))
+        .await?;
     block(&world.server, &world.ada, world.bob.id).await?;
     let (path, _) = world.post(&world.bob, "you see me not @ada").await?;
     let (own, _) = world.post(&world.eve_joins().await?, "hello").await?;
@@ -215,23 +204,20 @@ async fn blocks_and_mutes_hide_and_silence() -> Result<()> {
     );
     let id = text(&direct.1, "id")?;
     let path = format!("/api/channels/{id}/messages");
-    let refused = send(
-        &world.server,
-        &world.bob,
-        "POST",
-        &path,
-        json!({ "body": "x" }),
-    )
-    .await?;
+    let refused = world
+        .bob
+        .send(&world.server, "POST", &path, &json!({ "body": "x" }))
+        .await?;
     assert_eq!(refusal(&refused), (403, "forbidden"));
-    let both = send(
-        &world.server,
-        &world.bob,
-        "POST",
-        "/api/dms",
-        json!({ "to": ["ada", "eve"] }),
-    )
-    .await?;
+    let both = world
+        .bob
+        .send(
+            &world.server,
+            "POST",
+            "/api/dms",
+            &json!({ "to": ["ada", "eve"] }),
+        )
+        .await?;
     assert_eq!(
         refusal(&both),
         (422, "invalid-input"),

@@ -1,6 +1,6 @@
 //! Who hears of what happens in a channel: the inbox is told, by whoever it concerns, and by nobody else.
 
-use crate::functions::channels::actions::{channel, post, send};
+use crate::functions::channels::actions::{channel, post};
 use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent};
 use serde_json::json;
@@ -35,7 +35,8 @@ async fn only_whom_it_concerns_and_who_may_read_is_told() -> Result<()> {
     let id = channel(&server, &ada, "private", true).await?;
     let path = format!("/api/channels/{id}");
     let add = json!({ "account": "bob" });
-    send(&server, &ada, "POST", &format!("{path}/members"), add).await?;
+    ada.send(&server, "POST", &format!("{path}/members"), &add)
+        .await?;
     assert_eq!(noted(&server).await?, [("invitation".to_owned(), bob.id)]);
 
     // An outsider is told nothing, nor is code read as a mention, nor oneself.
@@ -43,7 +44,8 @@ async fn only_whom_it_concerns_and_who_may_read_is_told() -> Result<()> {
     assert_eq!(noted(&server).await?, []);
     let message = format!("{path}/messages/{}", first["id"].as_str().context("id")?);
     for (body, told) in [("now @bob", 1), ("still @bob and @eve", 0)] {
-        send(&server, &ada, "PATCH", &message, json!({ "body": body })).await?;
+        ada.send(&server, "PATCH", &message, &json!({ "body": body }))
+            .await?;
         assert_eq!(noted(&server).await?.len(), told, "{body}");
     }
     post(&server, &bob, &id, "@all").await?;
@@ -51,7 +53,8 @@ async fn only_whom_it_concerns_and_who_may_read_is_told() -> Result<()> {
     post(&server, &ada, &id, "@all").await?;
     assert_eq!(noted(&server).await?, [("mention".to_owned(), bob.id)]);
     let reply = json!({ "body": "yes", "reply_to": first["id"] });
-    send(&server, &bob, "POST", &format!("{path}/messages"), reply).await?;
+    bob.send(&server, "POST", &format!("{path}/messages"), &reply)
+        .await?;
     assert_eq!(noted(&server).await?, [("reply".to_owned(), ada.id)]);
 
     // Settings silence; so does leaving.
@@ -60,22 +63,24 @@ async fn only_whom_it_concerns_and_who_may_read_is_told() -> Result<()> {
         json!({ "notify": "none" }),
         json!({ "notify": "all", "muted_until": later }),
     ] {
-        let set = send(&server, &bob, "PUT", &format!("{path}/settings"), settings).await?;
+        let set = bob
+            .send(&server, "PUT", &format!("{path}/settings"), &settings)
+            .await?;
         assert_eq!(set.0, 200);
         post(&server, &ada, &id, "hey @bob").await?;
         assert_eq!(noted(&server).await?, []);
     }
-    send(
+    bob.send(
         &server,
-        &bob,
         "PUT",
         &format!("{path}/settings"),
-        json!({ "notify": "mentions" }),
+        &json!({ "notify": "mentions" }),
     )
     .await?;
     post(&server, &ada, &id, "hey @bob").await?;
     assert_eq!(noted(&server).await?, [("mention".to_owned(), bob.id)]);
-    send(&server, &bob, "POST", &format!("{path}/leave"), json!({})).await?;
+    bob.send(&server, "POST", &format!("{path}/leave"), &json!({}))
+        .await?;
     post(&server, &ada, &id, "hey @bob").await?;
     assert_eq!(noted(&server).await?, [], "a former member");
 
@@ -88,12 +93,11 @@ async fn only_whom_it_concerns_and_who_may_read_is_told() -> Result<()> {
     let public = channel(&server, &ada, "public", false).await?;
     post(&server, &ada, &public, "@crew").await?;
     assert_eq!(noted(&server).await?, [("mention".to_owned(), bob.id)]);
-    send(
+    eve.send(
         &server,
-        &eve,
         "POST",
         &format!("/api/channels/{public}/join"),
-        json!({}),
+        &json!({}),
     )
     .await?;
     post(&server, &eve, &public, "@crew").await?;
@@ -109,7 +113,9 @@ async fn only_whom_it_concerns_and_who_may_read_is_told() -> Result<()> {
     post(&server, &ada, &public, &names).await?;
     assert_eq!(noted(&server).await?.len(), 50);
 
-    let (_, direct) = send(&server, &bob, "POST", "/api/dms", json!({ "to": ["ada"] })).await?;
+    let (_, direct) = bob
+        .send(&server, "POST", "/api/dms", &json!({ "to": ["ada"] }))
+        .await?;
     assert_eq!(noted(&server).await?, []);
     post(&server, &bob, direct["id"].as_str().context("id")?, "hello").await?;
     assert_eq!(noted(&server).await?, [("direct".to_owned(), ada.id)]);

@@ -1,6 +1,6 @@
 //! Channels, where many do things at the same moment.
 
-use crate::functions::channels::actions::{channel, each, grow_up, post, send};
+use crate::functions::channels::actions::{channel, each, grow_up, post};
 use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent};
 use futures::future::{join_all, try_join_all};
@@ -26,7 +26,8 @@ async fn crowd(count: u8) -> Result<Crowd> {
     let path = format!("/api/channels/{id}");
     for agent in &agents[1..] {
         assert_eq!(
-            send(&server, agent, "POST", &format!("{path}/join"), json!({}))
+            agent
+                .send(&server, "POST", &format!("{path}/join"), &json!({}))
                 .await?
                 .0,
             200
@@ -53,7 +54,9 @@ async fn fifty_who_open_a_direct_channel_get_one() -> Result<()> {
         if n % 2 == 0 {
             to.reverse();
         }
-        send(server, &agents[by], "POST", "/api/dms", json!({ "to": to })).await
+        agents[by]
+            .send(server, "POST", "/api/dms", &json!({ "to": to }))
+            .await
     }))
     .await?;
     assert!(
@@ -83,14 +86,9 @@ async fn messages_have_one_order_and_a_client_id_makes_one() -> Result<()> {
     let (server, agents, path) = (&server, &agents, &path);
     let posted = try_join_all((0..80).map(|n| async move {
         let new = json!({ "body": format!("m{n}"), "client_id": format!("c{}", n / 8) });
-        send(
-            server,
-            &agents[n % 4],
-            "POST",
-            &format!("{path}/messages"),
-            new,
-        )
-        .await
+        agents[n % 4]
+            .send(server, "POST", &format!("{path}/messages"), &new)
+            .await
     }))
     .await?;
     assert!(
@@ -138,18 +136,13 @@ async fn owners_who_leave_at_once_leave_one() -> Result<()> {
     for agent in &agents[1..3] {
         let member = format!("{path}/members/{}", agent.id);
         let role = json!({ "role": "owner" });
-        assert_eq!(
-            send(&server, &agents[0], "PUT", &member, role).await?.0,
-            200
-        );
+        assert_eq!(agents[0].send(&server, "PUT", &member, &role).await?.0, 200);
     }
-    let leave = format!("{path}/leave");
-    let left = join_all(
-        agents[..3]
-            .iter()
-            .map(|agent| send(&server, agent, "POST", &leave, json!({}))),
-    )
-    .await;
+    let (leave, nothing) = (format!("{path}/leave"), json!({}));
+    let left = agents[..3]
+        .iter()
+        .map(|agent| agent.send(&server, "POST", &leave, &nothing));
+    let left = join_all(left).await;
     let mut statuses: Vec<_> = left
         .into_iter()
         .map(|left| left.map(|(status, _)| status))
@@ -178,12 +171,12 @@ async fn reactions_at_once_count_as_their_rows() -> Result<()> {
     let done = try_join_all((0..100).map(|n| async move {
         // The last of each five is the one that stays.
         let method = if (n / 5) % 2 == 0 { "DELETE" } else { "PUT" };
-        send(server, &agents[n % 5], method, thumb, json!({})).await
+        agents[n % 5].send(server, method, thumb, &json!({})).await
     }))
     .await?;
     assert!(done.iter().all(|(status, _)| *status == 200), "{done:#?}");
     for agent in agents {
-        assert_eq!(send(server, agent, "PUT", thumb, json!({})).await?.0, 200);
+        assert_eq!(agent.send(server, "PUT", thumb, &json!({})).await?.0, 200);
     }
     let (_, seen) = agents[0].get(server, &message).await?;
     assert_eq!(seen["reactions"][0]["count"], 5);
@@ -222,16 +215,16 @@ async fn who_is_taken_out_posts_nothing_after_it() -> Result<()> {
     let posts = try_join_all((0..30).map(|n| async move {
         if n == 15 {
             let member = format!("{path}/members/{}", agents[1].id);
-            return send(server, &agents[0], "DELETE", &member, json!({})).await;
+            return agents[0].send(server, "DELETE", &member, &json!({})).await;
         }
-        send(
-            server,
-            &agents[1],
-            "POST",
-            &format!("{path}/messages"),
-            json!({ "body": "x" }),
-        )
-        .await
+        agents[1]
+            .send(
+                server,
+                "POST",
+                &format!("{path}/messages"),
+                &json!({ "body": "x" }),
+            )
+            .await
     }))
     .await?;
     assert!(
@@ -242,15 +235,10 @@ async fn who_is_taken_out_posts_nothing_after_it() -> Result<()> {
     );
     let late: Value = json!({ "body": "late" });
     assert_eq!(
-        send(
-            server,
-            &agents[1],
-            "POST",
-            &format!("{path}/messages"),
-            late
-        )
-        .await?
-        .0,
+        agents[1]
+            .send(server, "POST", &format!("{path}/messages"), &late)
+            .await?
+            .0,
         403
     );
     let posted = posts.iter().filter(|(status, _)| *status == 201).count();

@@ -1,6 +1,6 @@
 //! A channel of the tests, with its people.
 
-use crate::functions::channels::actions::{channel, post, send};
+use crate::functions::channels::actions::{channel, post};
 use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent};
 use serde_json::{Value, json};
@@ -24,7 +24,9 @@ impl World {
         let eve = Agent::sign_in(&server, "eve", 3).await?;
         let id = channel(&server, &ada, "general", false).await?;
         let path = format!("/api/channels/{id}");
-        let joined = send(&server, &bob, "POST", &format!("{path}/join"), json!({})).await?;
+        let joined = bob
+            .send(&server, "POST", &format!("{path}/join"), &json!({}))
+            .await?;
         assert_eq!(joined.0, 200);
         Ok(Self {
             server,
@@ -43,14 +45,8 @@ impl World {
         path: &str,
         body: Value,
     ) -> Result<(u16, Value)> {
-        send(
-            &self.server,
-            who,
-            method,
-            &format!("{}{path}", self.path),
-            body,
-        )
-        .await
+        who.send(&self.server, method, &format!("{}{path}", self.path), &body)
+            .await
     }
 
     pub async fn get(&self, who: &Agent, path: &str) -> Result<Value> {

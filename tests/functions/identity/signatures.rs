@@ -5,7 +5,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use e2e::{
     Server,
     agents::{Agent, key},
-    people::code,
+    client::code,
 };
 use ed25519_compact::KeyPair;
 use host::Limits;

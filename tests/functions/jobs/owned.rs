@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use e2e::{
     Server,
     agents::Agent,
+    client::read,
     errands::{Errands, quick},
 };
 use serde_json::{Value, json};
@@ -43,14 +44,7 @@ impl World {
     }
 
     async fn call(&self, who: &Agent, method: &str, path: &str) -> Result<(u16, Value)> {
-        let url = format!("{}{path}", self.server.url);
-        let request = self
-            .server
-            .http
-            .request(method.parse()?, url)
-            .bearer_auth(&who.token);
-        let response = request.send().await?;
-        Ok((response.status().as_u16(), response.json().await?))
+        read(who.request(&self.server, method, path).send().await?).await
     }
 }
 

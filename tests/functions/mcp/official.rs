@@ -3,7 +3,7 @@
 use super::protocol::{MODERN, World};
 use anyhow::{Context, Result};
 use e2e::{
-    clients::installed,
+    libraries::installed,
     publishing::{approved, manifest},
 };
 use serde_json::Value;

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use e2e::{
     Server,
     agents::Agent,
+    client::read,
     publishing::{approved, manifest},
 };
 use serde_json::{Value, json};
@@ -45,8 +46,7 @@ impl World {
             .header("mcp-protocol-version", MODERN)
             .header("mcp-method", method)
             .header("mcp-name", params["name"].as_str().unwrap_or_default());
-        let response = request.json(&message).send().await?;
-        Ok((response.status().as_u16(), response.json().await?))
+        read(request.json(&message).send().await?).await
     }
 }
 

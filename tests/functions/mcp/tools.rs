@@ -147,8 +147,8 @@ async fn callers(server: &Server) -> Result<Vec<(&'static str, String, Uuid)>> {
         ("an agent that reviews only", reviewer.token, agent.id),
         ("an agent", agent.token, agent.id),
         ("an agent that is a guest", guest_token, guest.id),
-        ("a person", person.token, person.id),
-        ("an admin", admin.token, admin.id),
+        ("a person", person.token.clone(), person.id),
+        ("an admin", admin.token.clone(), admin.id),
     ];
     Ok(callers.into())
 }

@@ -3,8 +3,9 @@
 use anyhow::{Context, Result};
 use e2e::{
     Server,
+    client::code,
     mailbox::{Mail, Mailbox},
-    people::{PASSWORD, Person, code},
+    people::{PASSWORD, Person},
 };
 use gather::secrets::link_token;
 use host::{
@@ -75,7 +76,9 @@ impl Contest {
     }
 
     fn verify_again(&self, person: &Person) -> RequestBuilder {
-        person.post(&self.server, "/api/users/me/verification", &json!({}))
+        person
+            .request(&self.server, "POST", "/api/users/me/verification")
+            .json(&json!({}))
     }
 
     fn reset(&self, token: &str, name: Option<&str>) -> RequestBuilder {
@@ -299,10 +302,14 @@ async fn a_claim_forgives_no_guesses_at_anothers_password() -> Result<()> {
     // The stranger's own password does not begin the count anew, nor does leaving.
     assert_eq!(sign_in(STRANGERS).await?, 200);
     let leaving = json!({ "name": "stranger", "password": STRANGERS });
-    let left = contest
-        .stranger
-        .post(server, "/api/accounts/me/delete", &leaving);
-    assert_eq!(left.send().await?.status(), 204);
+    assert_eq!(
+        contest
+            .stranger
+            .send(server, "POST", "/api/accounts/me/delete", &leaving)
+            .await?
+            .0,
+        204
+    );
     assert_eq!(sign_in("a wrong guess").await?, 401);
     server
         .database
@@ -325,8 +332,13 @@ async fn who_leaves_frees_the_address_for_who_claims_it_too() -> Result<()> {
     );
     let by_mistake = Person::sign_in(&contest.server, ADDRESS, NEW).await?;
     let leaving = json!({ "name": "stranger", "password": NEW });
-    let left = by_mistake.post(&contest.server, "/api/accounts/me/delete", &leaving);
-    assert_eq!(left.send().await?.status(), 204);
+    assert_eq!(
+        by_mistake
+            .send(&contest.server, "POST", "/api/accounts/me/delete", &leaving)
+            .await?
+            .0,
+        204
+    );
     contest.pass_a_minute().await?;
     let mail = contest
         .next_mail(contest.verify_again(&contest.owner))

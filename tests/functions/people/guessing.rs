@@ -4,7 +4,8 @@ use super::passwords::{sign_in_from, signing_in};
 use anyhow::Result;
 use e2e::{
     Server,
-    people::{PASSWORD, Person, code},
+    client::code,
+    people::{PASSWORD, Person},
 };
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -155,8 +156,13 @@ async fn who_leaves_takes_nobody_elses_failures_along() -> Result<()> {
         from unnest(array['both:grace@example.org 192.0.2.1', 'both:%@example.org 192.0.2.1']) as key";
     server.database.execute(failed).await?;
     let leaving = json!({ "name": "mallory", "password": PASSWORD });
-    let left = mallory.post(&server, "/api/accounts/me/delete", &leaving);
-    assert_eq!(left.send().await?.status(), 204);
+    assert_eq!(
+        mallory
+            .send(&server, "POST", "/api/accounts/me/delete", &leaving)
+            .await?
+            .0,
+        204
+    );
     let kept: Vec<String> = sqlx::query_scalar("select key from identity.sign_in_failure")
         .fetch_all(&mut server.database.connect().await?)
         .await?;

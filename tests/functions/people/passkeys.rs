@@ -4,10 +4,11 @@ use crate::functions::people::passkey_device::Device;
 use anyhow::{Context, Result, ensure};
 use e2e::{
     Server,
-    people::{PASSWORD, Person, code},
+    client::code,
+    people::{PASSWORD, Person},
 };
 use futures::future::join_all;
-use reqwest::{Method, Response};
+use reqwest::Response;
 use serde_json::{Value, json};
 
 fn new_device(server: &Server) -> Device {
@@ -24,7 +25,11 @@ async fn sign_in(server: &Server, device: &mut Device) -> Result<Response> {
 async fn begin(server: &Server, person: &Person) -> Result<Value> {
     let path = "/api/users/me/passkeys/options";
     let given = json!({ "password": PASSWORD });
-    let response = person.post(server, path, &given).send().await?;
+    let response = person
+        .request(server, "POST", path)
+        .json(&given)
+        .send()
+        .await?;
     ensure!(response.status() == 200, "{}", response.text().await?);
     Ok(response.json().await?)
 }
@@ -36,7 +41,9 @@ async fn add(
     credential: &Value,
 ) -> Result<Response> {
     let new = json!({ "name": "Laptop", "state": ceremony["state"], "credential": credential });
-    let request = person.post(server, "/api/users/me/passkeys", &new);
+    let request = person
+        .request(server, "POST", "/api/users/me/passkeys")
+        .json(&new);
     Ok(request.send().await?)
 }
 
@@ -77,12 +84,7 @@ async fn a_passkey_signs_its_owner_in() -> Result<()> {
 
     let again = Person::of(&server, &grace.email, sign_in(&server, &mut device).await?).await?;
     assert_eq!(again.id, grace.id);
-    let session: Value = again
-        .get(&server, "/api/sessions/current")
-        .send()
-        .await?
-        .json()
-        .await?;
+    let (_, session) = again.get(&server, "/api/sessions/current").await?;
     assert_eq!(session["method"], "passkey");
     let by_cookie = server
         .http
@@ -90,21 +92,11 @@ async fn a_passkey_signs_its_owner_in() -> Result<()> {
         .header("cookie", &again.cookie);
     assert_eq!(by_cookie.send().await?.status(), 200);
 
-    let mine: Value = grace
-        .get(&server, "/api/users/me/passkeys")
-        .send()
-        .await?
-        .json()
-        .await?;
+    let (_, mine) = grace.get(&server, "/api/users/me/passkeys").await?;
     assert_eq!(mine["items"][0]["id"], passkey["id"]);
     assert!(mine["items"][0]["last_used_at"].is_string(), "{mine}");
     let known = json!([passkey["id"]]);
-    let export: Value = grace
-        .get(&server, "/api/accounts/me/export")
-        .send()
-        .await?
-        .json()
-        .await?;
+    let (_, export) = grace.get(&server, "/api/accounts/me/export").await?;
     assert_eq!(json!([export["passkeys"][0]["id"]]), known);
 
     // On record with the account that it claims to be.
@@ -124,14 +116,11 @@ async fn a_passkey_signs_its_owner_in() -> Result<()> {
         passkey["id"].as_str().context("id")?
     );
     let mallory = Person::register(&server, "mallory").await?;
-    let steal = mallory
-        .request(&server, Method::DELETE, &path)
-        .send()
-        .await?;
+    let steal = mallory.request(&server, "DELETE", &path).send().await?;
     assert_eq!(steal.status(), 404);
-    assert_eq!(mallory.get(&server, &path).send().await?.status(), 404);
-    assert_eq!(grace.get(&server, &path).send().await?.status(), 200);
-    let removed = grace.request(&server, Method::DELETE, &path).send().await?;
+    assert_eq!(mallory.get(&server, &path).await?.0, 404);
+    assert_eq!(grace.get(&server, &path).await?.0, 200);
+    let removed = grace.request(&server, "DELETE", &path).send().await?;
     assert_eq!(removed.status(), 204);
     assert_eq!(code(sign_in(&server, &mut device).await?).await?, refused());
     Ok(())
@@ -143,7 +132,11 @@ async fn who_adds_a_passkey_gives_the_password_and_is_signed_in() -> Result<()> 
     let grace = Person::register(&server, "grace").await?;
     let path = "/api/users/me/passkeys/options";
     for given in [json!({}), json!({ "password": "not the password" })] {
-        let response = grace.post(&server, path, &given).send().await?;
+        let response = grace
+            .request(&server, "POST", path)
+            .json(&given)
+            .send()
+            .await?;
         let expected = (403, "confirmation-refused".to_owned());
         assert_eq!(code(response).await?, expected, "{given}");
     }
@@ -158,7 +151,7 @@ async fn who_adds_a_passkey_gives_the_password_and_is_signed_in() -> Result<()> 
     let mallory = Person::register(&server, "mallory").await?;
     let stolen = add(&server, &mallory, &ceremony, &credential).await?;
     assert_eq!(code(stolen).await?, (422, "invalid-input".to_owned()));
-    let out = grace.request(&server, Method::DELETE, "/api/sessions/current");
+    let out = grace.request(&server, "DELETE", "/api/sessions/current");
     assert_eq!(out.send().await?.status(), 204);
     let late = add(&server, &grace, &ceremony, &credential).await?;
     assert_eq!(
@@ -347,46 +340,36 @@ async fn who_has_a_second_factor_shows_it_to_add_a_passkey_or_to_remove_it() -> 
     let grace = Person::register(&server, "grace").await?;
     let factor = "/api/users/me/second-factor";
     let password = json!({ "password": PASSWORD });
-    let begun: Value = grace
-        .post(&server, factor, &password)
-        .send()
-        .await?
-        .json()
-        .await?;
+    let (_, begun) = grace.send(&server, "POST", factor, &password).await?;
     let secret = begun["secret"].as_str().context("a secret")?;
     let totp = totp_rs::Builder::new()
         .with_secret(totp_rs::Secret::try_from_base32(secret)?)
         .build()?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     let confirm = json!({ "code": totp.generate(now.as_secs()).to_string() });
-    let confirmed = grace.post(&server, &format!("{factor}/confirm"), &confirm);
+    let confirmed = grace
+        .request(&server, "POST", &format!("{factor}/confirm"))
+        .json(&confirm);
     let confirmed: Value = confirmed.send().await?.json().await?;
     let recovery =
         |at: usize| json!({ "password": PASSWORD, "code": confirmed["recovery_codes"][at] });
     let wrong = json!({ "password": PASSWORD, "code": "000000" });
     for (method, path) in [
-        (Method::POST, "/api/users/me/passkeys/options"),
-        (Method::DELETE, factor),
+        ("POST", "/api/users/me/passkeys/options"),
+        ("DELETE", factor),
     ] {
         let ask = async |given: &Value| {
-            let request = grace.request(&server, method.clone(), path).json(given);
+            let request = grace.request(&server, method, path).json(given);
             anyhow::Ok(request.send().await?)
         };
         let missing = (403, "second-factor-required".to_owned());
         assert_eq!(code(ask(&password).await?).await?, missing, "{path}");
         let refused = (403, "confirmation-refused".to_owned());
         assert_eq!(code(ask(&wrong).await?).await?, refused, "{path}");
-        let at = usize::from(method == Method::DELETE);
+        let at = usize::from(method == "DELETE");
         assert!(ask(&recovery(at)).await?.status().is_success(), "{path}");
     }
-    assert_eq!(
-        grace
-            .post(&server, factor, &password)
-            .send()
-            .await?
-            .status(),
-        200
-    );
+    assert_eq!(grace.send(&server, "POST", factor, &password).await?.0, 200);
     Ok(())
 }
 
@@ -425,7 +408,9 @@ async fn an_account_has_twenty_passkeys_and_is_told_before_a_device_makes_anothe
     server.database.execute(&many).await?;
     let expected = (409, "too-many-passkeys".to_owned());
     let given = json!({ "password": PASSWORD });
-    let again = grace.post(&server, "/api/users/me/passkeys/options", &given);
+    let again = grace
+        .request(&server, "POST", "/api/users/me/passkeys/options")
+        .json(&given);
     assert_eq!(code(again.send().await?).await?, expected);
     let begun = add(&server, &grace, &ceremony, &credential).await?;
     assert_eq!(code(begun).await?, expected);

@@ -3,12 +3,13 @@
 use anyhow::{Context, Result};
 use e2e::{
     Server,
-    people::{PASSWORD, Person, code},
+    client::{code, until_status},
+    people::{PASSWORD, Person},
 };
 use futures::future::join_all;
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use totp_rs::{Builder, Secret};
 
 pub async fn sign_in_from(
@@ -33,33 +34,20 @@ pub fn signing_in(server: &Server, address: &str, email: &str, password: &str) -
 async fn a_person_registers_signs_in_and_out() -> Result<()> {
     let server = Server::start().await?;
     let grace = Person::register(&server, "grace").await?;
-    let me: Value = grace
-        .get(&server, "/api/users/me")
-        .send()
-        .await?
-        .json()
-        .await?;
+    let (_, me) = grace.get(&server, "/api/users/me").await?;
     assert_eq!(me["name"], "grace");
     assert_eq!(me["email"], "grace@example.org");
     assert_eq!(me["roles"], json!(["user"]));
     // The same token everywhere.
-    assert_eq!(grace.get(&server, "/api/jobs").send().await?.status(), 200);
-    assert_eq!(
-        grace.get(&server, "/api/agents/me").send().await?.status(),
-        404
-    );
-    let sessions: Value = grace
-        .get(&server, "/api/sessions")
-        .send()
-        .await?
-        .json()
-        .await?;
+    assert_eq!(grace.get(&server, "/api/jobs").await?.0, 200);
+    assert_eq!(grace.get(&server, "/api/agents/me").await?.0, 404);
+    let (_, sessions) = grace.get(&server, "/api/sessions").await?;
     assert_eq!(sessions["items"][0]["method"], "password", "{sessions}");
     assert_eq!(sessions["items"][0]["address"], "127.0.0.1");
 
     let elsewhere = Person::sign_in(&server, " GRACE@example.org ", PASSWORD).await?;
     let out = grace
-        .request(&server, Method::DELETE, "/api/sessions/current")
+        .request(&server, "DELETE", "/api/sessions/current")
         .send()
         .await?;
     assert_eq!(out.status(), 204);
@@ -68,31 +56,22 @@ async fn a_person_registers_signs_in_and_out() -> Result<()> {
         cookie.starts_with("__Host-gather-session=;") && cookie.contains("Max-Age=0"),
         "{cookie}"
     );
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    assert_eq!(
-        grace.get(&server, "/api/users/me").send().await?.status(),
-        401
-    );
-    assert_eq!(
-        elsewhere
-            .get(&server, "/api/users/me")
-            .send()
-            .await?
-            .status(),
-        200
-    );
+    until_status(401, async || {
+        anyhow::Ok(grace.get(&server, "/api/users/me").await?.0)
+    })
+    .await?;
+    assert_eq!(elsewhere.get(&server, "/api/users/me").await?.0, 200);
     let again = Person::sign_in(&server, &grace.email, PASSWORD).await?;
     let everywhere = again
-        .request(&server, Method::DELETE, "/api/sessions")
+        .request(&server, "DELETE", "/api/sessions")
         .send()
         .await?;
     assert_eq!(everywhere.status(), 204);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
     for gone in [&elsewhere, &again] {
-        assert_eq!(
-            gone.get(&server, "/api/users/me").send().await?.status(),
-            401
-        );
+        until_status(401, async || {
+            anyhow::Ok(gone.get(&server, "/api/users/me").await?.0)
+        })
+        .await?;
         let refresh = json!({ "refresh_token": gone.refresh });
         assert_eq!(
             server.post("/api/tokens/refresh", &refresh).await?.status(),
@@ -167,7 +146,7 @@ async fn a_password_is_the_same_on_every_keyboard() -> Result<()> {
         assert_eq!(response.status(), 201);
         let person = Person::sign_in(&server, &email, typed).await?;
         let body = json!({ "current_password": typed, "password": format!("{typed} \u{1f916}") });
-        let change = person.request(&server, Method::PUT, "/api/users/me/password");
+        let change = person.request(&server, "PUT", "/api/users/me/password");
         assert_eq!(change.json(&body).send().await?.status(), 204);
         Person::sign_in(&server, &email, &format!("{chosen} \u{1f916}")).await?;
     }
@@ -200,7 +179,7 @@ async fn a_changed_password_ends_the_other_sessions() -> Result<()> {
     let change = |current: &str, new: &str| {
         let body = json!({ "current_password": current, "password": new });
         grace
-            .request(&server, Method::PUT, "/api/users/me/password")
+            .request(&server, "PUT", "/api/users/me/password")
             .json(&body)
             .send()
     };
@@ -214,15 +193,14 @@ async fn a_changed_password_ends_the_other_sessions() -> Result<()> {
         change(PASSWORD, "a new and better one").await?.status(),
         204
     );
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    until_status(401, async || {
+        anyhow::Ok(other.get(&server, "/api/users/me").await?.0)
+    })
+    .await?;
     assert_eq!(
-        grace.get(&server, "/api/users/me").send().await?.status(),
+        grace.get(&server, "/api/users/me").await?.0,
         200,
         "this one goes on"
-    );
-    assert_eq!(
-        other.get(&server, "/api/users/me").send().await?.status(),
-        401
     );
     assert!(
         Person::sign_in(&server, &grace.email, PASSWORD)
@@ -240,7 +218,8 @@ async fn a_second_factor_is_asked_for_and_each_code_works_once() -> Result<()> {
     let begin = || {
         let body = json!({ "password": PASSWORD });
         grace
-            .post(&server, "/api/users/me/second-factor", &body)
+            .request(&server, "POST", "/api/users/me/second-factor")
+            .json(&body)
             .send()
     };
     let begun: Value = begin().await?.json().await?;
@@ -265,7 +244,8 @@ async fn a_second_factor_is_asked_for_and_each_code_works_once() -> Result<()> {
     let confirm = |code: String| {
         let body = json!({ "code": code });
         grace
-            .post(&server, "/api/users/me/second-factor/confirm", &body)
+            .request(&server, "POST", "/api/users/me/second-factor/confirm")
+            .json(&body)
             .send()
     };
     // Until it is confirmed it counts for nothing.
@@ -328,7 +308,7 @@ async fn a_second_factor_is_asked_for_and_each_code_works_once() -> Result<()> {
     let remove = |password: &str| {
         let body = json!({ "password": password, "code": another });
         grace
-            .request(&server, Method::DELETE, "/api/users/me/second-factor")
+            .request(&server, "DELETE", "/api/users/me/second-factor")
             .json(&body)
             .send()
     };

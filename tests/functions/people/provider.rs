@@ -4,7 +4,8 @@ use super::stand_in::{CLIENT, Mood, SECRET, Trial, told};
 use anyhow::{Context, Result};
 use e2e::{
     Server,
-    people::{PASSWORD, Person, code},
+    client::code,
+    people::{PASSWORD, Person},
 };
 use gather::secrets::link_token;
 use serde_json::{Value, json};

@@ -4,13 +4,13 @@ use super::passwords::signing_in;
 use anyhow::{Context, Result};
 use e2e::{
     Server,
-    people::{PASSWORD, Person, code},
+    client::{code, until_status},
+    people::{PASSWORD, Person},
 };
 use futures::future::join_all;
 use gather::secrets::link_token;
-use reqwest::{Method, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
-use std::time::Duration;
 use uuid::Uuid;
 
 /// A link that sets a new password, as the mail would have it.
@@ -34,7 +34,7 @@ fn resetting(server: &Server, token: &str, password: &str) -> RequestBuilder {
 fn changing(server: &Server, person: &Person, password: &str) -> RequestBuilder {
     let body = json!({ "current_password": PASSWORD, "password": password });
     person
-        .request(server, Method::PUT, "/api/users/me/password")
+        .request(server, "PUT", "/api/users/me/password")
         .json(&body)
 }
 
@@ -115,11 +115,13 @@ async fn no_session_of_a_former_password_outlives_its_reset() -> Result<()> {
         assert_eq!(living_sessions(&server, &grace).await?, 0, "round {round}");
         password = next;
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
     for tokens in opened {
-        let me = server.http.get(format!("{}/api/users/me", server.url));
-        let me = me.bearer_auth(tokens["access_token"].as_str().context("token")?);
-        assert_eq!(me.send().await?.status(), 401);
+        let token = tokens["access_token"].as_str().context("token")?;
+        until_status(401, async || {
+            let me = server.http.get(format!("{}/api/users/me", server.url));
+            anyhow::Ok(me.bearer_auth(token).send().await?.status().as_u16())
+        })
+        .await?;
         let refresh = json!({ "refresh_token": tokens["refresh_token"] });
         assert_eq!(
             server.post("/api/tokens/refresh", &refresh).await?.status(),
@@ -178,7 +180,9 @@ async fn a_reset_of_an_account_that_is_just_being_deleted_is_too_late() -> Resul
     let token = reset_link(&server, &grace).await?;
     let reset = resetting(&server, &token, "a new and better one");
     let leaving = json!({ "name": "grace", "password": PASSWORD });
-    let leave = grace.post(&server, "/api/accounts/me/delete", &leaving);
+    let leave = grace
+        .request(&server, "POST", "/api/accounts/me/delete")
+        .json(&leaving);
     let held = server.database.hold_account(grace.id).await?;
     let [left, was_reset] = server.in_turn(held, leave, reset).await?;
     assert_eq!(

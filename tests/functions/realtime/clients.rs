@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use e2e::{
     Server,
     agents::Agent,
-    clients::{installed, run},
+    libraries::{installed, run},
 };
 
 #[tokio::test]

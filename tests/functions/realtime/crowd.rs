@@ -1,6 +1,6 @@
 //! Many sockets on two gateways that are killed again and again, while many post and some are thrown out.
 
-use crate::functions::channels::actions::{channel, grow_up, post, send};
+use crate::functions::channels::actions::{channel, grow_up, post};
 use anyhow::{Context, Result, bail, ensure};
 use e2e::{
     Server,
@@ -105,7 +105,9 @@ impl Crowd {
     async fn enter(&self, account: usize, channel: usize) -> Result<()> {
         let new = json!({ "account": self.agents[account].id });
         let path = format!("/api/channels/{}/members", self.id(channel));
-        let (status, added) = send(&self.server, &self.agents[0], "POST", &path, new).await?;
+        let (status, added) = self.agents[0]
+            .send(&self.server, "POST", &path, &new)
+            .await?;
         ensure!(status == 201, "{added}");
         Ok(())
     }
@@ -161,7 +163,9 @@ impl Crowd {
             kicked.insert((account, channel), last);
         };
         known(i64::MAX);
-        let (status, out) = send(&self.server, &self.agents[0], "DELETE", &path, json!({})).await?;
+        let (status, out) = self.agents[0]
+            .send(&self.server, "DELETE", &path, &json!({}))
+            .await?;
         ensure!(status == 204, "{out}");
         let numbers = self.numbers(channel).await?;
         known(numbers.last().copied().unwrap_or_default());
@@ -188,7 +192,7 @@ impl Crowd {
         Ok(numbers.into_iter().collect())
     }
 
-    /// All rounds; what each topic has told in the end.
+    /// Runs all rounds, then lets the readers know what each topic has told.
     async fn work(&self, mut gateways: [Gateway; 2]) -> Result<[Gateway; 2]> {
         until(|| self.ready.load(Ordering::Relaxed) == ACCOUNTS * SOCKETS_EACH).await;
         for round in 0..ROUNDS {

@@ -4,11 +4,12 @@ use anyhow::{Context, Result, bail};
 use e2e::{
     Server,
     agents::Agent,
+    people::Person,
     sockets::{Client, WAIT, emit, numbers},
 };
 use futures::SinkExt;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message, http::StatusCode};
 
@@ -280,61 +281,34 @@ impl Lines {
 }
 
 #[tokio::test]
-async fn typing_is_told_to_who_is_there_and_kept_nowhere() -> Result<()> {
+async fn an_administrator_resumes_everything_without_a_gap() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
-    let bob = Agent::sign_in(&server, "bob", 2).await?;
-    server
+    let admin = Person::register(&server, "operator").await?;
+    let admin = admin.into_admin(&server).await?;
+    let mut client = Client::signed_in(&server.url, &admin).await?;
+    let begun = client.subscribe("all:all", None).await?.pop();
+    let start = begun.context("subscribed")?["position"].clone();
+    drop(client);
+    let late = server
         .database
-        .execute(
-            "create function public.everybody(account uuid, id text) returns boolean language sql immutable
-             as $$ select true $$;
-             update events.topic_kind set reader = 'public.everybody' where kind = 'channel'",
-        )
+        .hold(&emit(&format!("account:{}", ada.id), 1))
         .await?;
-    let channel = uuid::Uuid::now_v7();
-    let topic = format!("channel:{channel}");
-    let mut writer = Client::signed_in(&server.url, &ada).await?;
-    let mut reader = Client::signed_in(&server.url, &bob).await?;
-    writer
-        .send(&json!({ "type": "typing", "channel": channel }))
-        .await?;
-    assert_eq!(writer.frame().await?["code"], "not-subscribed");
-    writer.subscribe(&topic, None).await?;
-    reader.subscribe(&topic, None).await?;
-    // A gateway that has just begun may not listen yet to what is kept nowhere: somebody types on until it is told.
-    let frame = loop {
-        writer
-            .send(&json!({ "type": "typing", "channel": channel }))
-            .await?;
-        if let Ok(frame) = timeout(Duration::from_secs(3), reader.frame()).await {
-            break frame?;
-        }
-    };
-    assert_eq!(
-        (&frame["type"], &frame["account"]),
-        (&json!("typing"), &json!(ada.id))
-    );
-    assert!(frame["until"].is_string());
-    writer
-        .send(&json!({ "type": "presence", "state": "online" }))
-        .await?;
-    reader.until("presence").await?;
-    let url = format!("{}/api/channels/{channel}/presence", server.url);
-    let present: Value = server
-        .http
-        .get(url)
-        .bearer_auth(&bob.token)
-        .send()
-        .await?
-        .json()
-        .await?;
-    assert_eq!(present[0]["account"], json!(ada.id));
-    let kept: i64 = sqlx::query_scalar("select count(*) from events.event where topic = $1")
-        .bind(&topic)
-        .fetch_one(&mut server.database.connect().await?)
-        .await?;
-    assert_eq!(kept, 0);
+    for number in 2..=3 {
+        let topic = format!("account:{}", [ada.id, admin.id][number as usize % 2]);
+        server.database.execute(&emit(&topic, number)).await?;
+    }
+    let start = start.as_str().context("a position")?;
+    let mut client = Client::signed_in(&server.url, &admin).await?;
+    let mut frames = client.subscribe("all:all", Some(start)).await?;
+    assert_eq!(client.told(&mut frames, 2).await?, [2, 3]);
+    late.commit().await?;
+    assert_eq!(client.told(&mut frames, 3).await?, [2, 3, 1]);
+    let path = format!("/api/events?topic=all:all&since={start}&limit=1000");
+    let (_, history) = admin.get(&server, &path).await?;
+    let mut told = numbers(history["items"].as_array().context("items")?);
+    told.sort_unstable();
+    assert_eq!(told, [1, 2, 3]);
     Ok(())
 }
 

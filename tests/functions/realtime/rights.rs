@@ -400,6 +400,11 @@ async fn metrics_count_and_name_nobody() -> Result<()> {
         assert!(metric(&text, name)? >= least, "{name}");
     }
     assert!(!text.contains(&ada.id.to_string()), "{text}");
+    let leave = json!({ "type": "unsubscribe", "topics": ["account:me"] });
+    client.send(&leave).await?;
+    while metric(&metrics().await?, "subscriptions")? > 1.0 {
+        sleep(Duration::from_millis(50)).await;
+    }
     drop((client, stream));
     for _ in 0..600 {
         let text = metrics().await?;

@@ -13,6 +13,10 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn a_finder_that_fails_or_is_slow_harms_no_other() -> Result<()> {
     let server = Server::start().await?;
+    // Of this test's database alone; the role is the cluster's.
+    let short = "do $$ begin execute format(
+        'alter role gather_search in database %I set statement_timeout = ''2s''', current_database()); end $$";
+    server.database.execute(short).await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     approved(&server, &ada, &manifest("ostrich", "1.0.0"), "adder").await?;
     let id = channel(&server, &ada, "ostrich", false).await?;

@@ -1,12 +1,13 @@
 //! The search over everything: what the caller may read, the best first, and of the rest not even that it is there.
 
-use crate::functions::channels::actions::{channel, each, post, refusal, send};
+use crate::functions::channels::actions::{channel, each, post};
 use crate::functions::channels::moderation::block;
 use anyhow::{Context, Result};
 use e2e::{
     Server,
     agents::Agent,
-    people::{Person, code},
+    client::{code, read, refusal},
+    people::Person,
     publishing::{approved, fixture, manifest, upload},
 };
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ pub async fn find(
         request = request.bearer_auth(&who.token);
     }
     let response = request.send().await?;
-    Ok((response.status().as_u16(), response.json().await?))
+    read(response).await
 }
 
 /// Type and title of each result.
@@ -58,7 +59,7 @@ async fn words_are_found_in_everything_and_the_best_come_first() -> Result<()> {
     skill["description"] = json!("Tells how it will be.");
     approved(&server, &ada, &skill, "adder").await?;
     let new = json!({ "name": "forecasts", "topic": "Weather of the week" });
-    let (_, made) = send(&server, &ada, "POST", "/api/channels", new).await?;
+    let (_, made) = ada.send(&server, "POST", "/api/channels", &new).await?;
     let id = made["id"].as_str().context("id")?;
     let message = post(
         &server,
@@ -123,13 +124,13 @@ async fn other_scripts_and_misspelt_words_are_found() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let about = json!({ "description": "Übersetzt 文書を翻訳します" });
-    let changed = send(&server, &ada, "PATCH", "/api/agents/me", about).await?;
+    let changed = ada.send(&server, "PATCH", "/api/agents/me", &about).await?;
     assert_eq!(changed.0, 200);
     let mut skill = manifest("tenki", "1.0.0");
     skill["description"] = json!("今日の天気を教えます");
     approved(&server, &ada, &skill, "adder").await?;
     let new = json!({ "name": "kaigi", "topic": "会議の予定" });
-    let (_, made) = send(&server, &ada, "POST", "/api/channels", new).await?;
+    let (_, made) = ada.send(&server, "POST", "/api/channels", &new).await?;
     let id = made["id"].as_str().context("id")?;
     for body in [
         "明日の会議は十時です",
@@ -176,7 +177,8 @@ async fn what_is_not_for_the_caller_is_not_there() -> Result<()> {
     // A private channel: its members find it and what is said in it, until they are none.
     let secret = channel(&server, &ada, "zebra-plans", true).await?;
     let members = format!("/api/channels/{secret}/members");
-    send(&server, &ada, "POST", &members, json!({ "account": "bob" })).await?;
+    ada.send(&server, "POST", &members, &json!({ "account": "bob" }))
+        .await?;
     post(&server, &ada, &secret, "the zebra arrives").await?;
     let both = [
         pair("channel", "#zebra-plans"),
@@ -190,19 +192,21 @@ async fn what_is_not_for_the_caller_is_not_there() -> Result<()> {
             assert_eq!(found(&server, who, query).await?, none, "{query}");
         }
     }
-    let kicked = send(
-        &server,
-        &ada,
-        "DELETE",
-        &format!("{members}/{}", bob.id),
-        json!({}),
-    )
-    .await?;
+    let kicked = ada
+        .send(
+            &server,
+            "DELETE",
+            &format!("{members}/{}", bob.id),
+            &json!({}),
+        )
+        .await?;
     assert!(kicked.0 < 300, "{kicked:?}");
     assert_eq!(found(&server, Some(&bob), "zebra").await?, none);
 
     // A direct message.
-    let (_, direct) = send(&server, &ada, "POST", "/api/dms", json!({ "to": ["bob"] })).await?;
+    let (_, direct) = ada
+        .send(&server, "POST", "/api/dms", &json!({ "to": ["bob"] }))
+        .await?;
     let direct = direct["id"].as_str().context("id")?;
     post(&server, &ada, direct, "a giraffe for you").await?;
     assert_eq!(
@@ -222,14 +226,8 @@ async fn what_is_not_for_the_caller_is_not_there() -> Result<()> {
         none,
         "channels are read signed in"
     );
-    send(
-        &server,
-        &ada,
-        "PATCH",
-        &path,
-        json!({ "body": "a buffalo" }),
-    )
-    .await?;
+    ada.send(&server, "PATCH", &path, &json!({ "body": "a buffalo" }))
+        .await?;
     assert_eq!(found(&server, Some(&eve), "antelope").await?, none);
     assert_eq!(found(&server, Some(&eve), "buffalo").await?.len(), 1);
     let id = said["id"].as_str().context("id")?;
@@ -249,7 +247,7 @@ async fn what_is_not_for_the_caller_is_not_there() -> Result<()> {
         );
         server.database.execute(&set(undo)).await?;
     }
-    send(&server, &ada, "DELETE", &path, json!({})).await?;
+    ada.send(&server, "DELETE", &path, &json!({})).await?;
     for who in [&ada, &eve] {
         assert_eq!(found(&server, Some(who), "buffalo").await?, none);
     }
@@ -295,7 +293,11 @@ async fn accounts_and_skills_are_found_while_they_are_active_and_approved() -> R
         .into_admin(&server)
         .await?;
     let suspend = format!("/api/accounts/{}/suspend", gone.id);
-    let answer = admin.post(&server, &suspend, &json!({})).send().await?;
+    let answer = admin
+        .request(&server, "POST", &suspend)
+        .json(&json!({}))
+        .send()
+        .await?;
     assert!(answer.status().is_success(), "{}", answer.text().await?);
     server
         .database
@@ -313,7 +315,7 @@ async fn accounts_and_skills_are_found_while_they_are_active_and_approved() -> R
     e2e::publishing::decide(&server, &new, "approve").await?;
     assert_eq!(skill(None).await?, [pair("skill", "pelican")]);
     let version = "/api/skills/pelican/versions/1.0.0";
-    let yanked = send(&server, &ada, "DELETE", version, json!({})).await?;
+    let yanked = ada.send(&server, "DELETE", version, &json!({})).await?;
     assert!(yanked.0 < 300, "{yanked:?}");
     assert_eq!(skill(None).await?, []);
     Ok(())

@@ -162,9 +162,8 @@ async fn history_is_read_page_by_page_and_around_a_message() -> Result<()> {
     for number in 0..120 {
         let body = serde_json::json!({"body": format!("message {number}")});
         let path = "/api/channels/general/messages";
-        let answer = grace.post(&world.server, path, &body).send().await?;
-        assert_eq!(answer.status(), 201);
-        let message: serde_json::Value = answer.json().await?;
+        let (status, message) = grace.send(&world.server, "POST", path, &body).await?;
+        assert_eq!(status, 201, "{message}");
         all.push(message["id"].as_str().context("an id")?.to_owned());
     }
     let newest = world.grace.get("/channels/general").await?;

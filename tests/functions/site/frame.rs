@@ -144,7 +144,7 @@ async fn the_frame_knows_who_visits() -> Result<()> {
     // A session that has ended makes a stranger, and nothing of the account is shown.
     let browser = grace.browser(&server)?;
     let ended = grace
-        .request(&server, reqwest::Method::DELETE, "/api/sessions/current")
+        .request(&server, "DELETE", "/api/sessions/current")
         .send()
         .await?;
     assert_eq!(ended.status(), 204);

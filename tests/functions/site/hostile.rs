@@ -55,14 +55,17 @@ async fn texts_of_posts_and_comments_are_never_code() -> Result<()> {
     for attack in ATTACKS {
         let new = json!({"title": attack.replace('\n', " "), "body": format!("{attack}\n\nend")});
         let post: Value = grace
-            .post(&server, "/api/posts", &new)
+            .request(&server, "POST", "/api/posts")
+            .json(&new)
             .send()
             .await?
             .json()
             .await?;
         let path = format!("/posts/{}", post["id"].as_str().unwrap_or_default());
         let comment = json!({"body": format!("{attack} end")});
-        let answer = grace.post(&server, &format!("/api{path}/comments"), &comment);
+        let answer = grace
+            .request(&server, "POST", &format!("/api{path}/comments"))
+            .json(&comment);
         assert_eq!(answer.send().await?.status(), 201, "{attack}");
         for browser in [&visitor, &stranger] {
             let page = browser.get(&path).await?;
@@ -128,9 +131,7 @@ async fn texts_of_skills_and_profiles_are_never_code() -> Result<()> {
         approved(&server, &ada, &skill, "adder").await?;
         let rating = json!({"rating": 1, "text": attack});
         let path = format!("/api/skills/{name}/reviews");
-        let rated = grace
-            .request(&server, reqwest::Method::PUT, &path)
-            .json(&rating);
+        let rated = grace.request(&server, "PUT", &path).json(&rating);
         assert!(rated.send().await?.status().is_success());
         for path in [
             "/skills".to_owned(),

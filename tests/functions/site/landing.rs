@@ -57,7 +57,11 @@ async fn what_happens_is_shown_to_those_who_may_see_it() -> Result<()> {
     let grace = Person::register(&server, "grace").await?;
     let title = "<b>Two steps</b> & \"more\"";
     let post = json!({"title": title, "body": "…"});
-    let answer = grace.post(&server, "/api/posts", &post).send().await?;
+    let answer = grace
+        .request(&server, "POST", "/api/posts")
+        .json(&post)
+        .send()
+        .await?;
     assert_eq!(answer.status(), 201);
     let page = grace.browser(&server)?.get("/").await?;
     assert!(

@@ -56,7 +56,8 @@ async fn the_search_finds_what_the_visitor_may_read() -> Result<()> {
         let post = json!({"title": title, "body": body});
         assert_eq!(
             grace
-                .post(&server, "/api/posts", &post)
+                .request(&server, "POST", "/api/posts")
+                .json(&post)
                 .send()
                 .await?
                 .status(),

@@ -147,7 +147,7 @@ async fn what_was_typed_is_kept_when_a_form_fails() -> Result<()> {
     // The session ends while a comment is written.
     let page = write(&grace, "Post", "x", "").await?;
     let (action, fields) = page.filled("form.compose", &[("body", "My two thousand words")])?;
-    let ended = person.request(&server, reqwest::Method::DELETE, "/api/sessions");
+    let ended = person.request(&server, "DELETE", "/api/sessions");
     assert_eq!(ended.send().await?.status(), 204);
     let fields: Vec<_> = fields
         .iter()
@@ -230,7 +230,7 @@ async fn moderators_hide_and_others_report() -> Result<()> {
     let admin = Person::register(&server, "mia").await?;
     let admin = admin.into_admin(&server).await?;
     let reports: Value = admin
-        .get(&server, "/api/reports")
+        .request(&server, "GET", "/api/reports")
         .send()
         .await?
         .json()
@@ -254,11 +254,8 @@ async fn a_long_thread_is_read_page_by_page_and_led_into() -> Result<()> {
     let grace = Person::register(&server, "grace").await?;
     grow_up(&server).await?;
     let post: Value = grace
-        .post(
-            &server,
-            "/api/posts",
-            &json!({"title": "Long", "body": "x"}),
-        )
+        .request(&server, "POST", "/api/posts")
+        .json(&json!({"title": "Long", "body": "x"}))
         .send()
         .await?
         .json()
@@ -267,7 +264,9 @@ async fn a_long_thread_is_read_page_by_page_and_led_into() -> Result<()> {
     let mut last = String::new();
     for number in 0..60 {
         let comment = json!({"body": format!("c{number}")});
-        let answer = grace.post(&server, &format!("/api{path}/comments"), &comment);
+        let answer = grace
+            .request(&server, "POST", &format!("/api{path}/comments"))
+            .json(&comment);
         let comment: Value = answer.send().await?.json().await?;
         last = comment["id"]
             .as_str()

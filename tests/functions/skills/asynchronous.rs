@@ -20,10 +20,14 @@ struct World {
 
 impl World {
     async fn with(server: Server, permissions: Value) -> Result<Self> {
+        Self::within(500, server, permissions).await
+    }
+
+    async fn within(deadline_ms: u32, server: Server, permissions: Value) -> Result<Self> {
         let ada = Agent::sign_in(&server, "ada", 1).await?;
         let mut manifest = manifest("waiter", "1.0.0");
         manifest["permissions"] = permissions;
-        manifest["limits"] = json!({"deadline_ms": 500});
+        manifest["limits"] = json!({"deadline_ms": deadline_ms});
         approved(&server, &ada, &manifest, "waiter").await?;
         Ok(Self { server, ada })
     }
@@ -101,21 +105,23 @@ async fn requests_go_to_granted_origins_only() -> Result<()> {
 
 #[tokio::test]
 async fn what_never_comes_ends_in_time_and_keeps_nobody_waiting() -> Result<()> {
-    let world = World::with(Server::start().await?, json!({})).await?;
+    let world = World::within(2000, Server::start().await?, json!({})).await?;
     let began = Instant::now();
-    let waiting = futures::future::join_all((0..4).map(|_| world.call("never", json!({}))));
+    let waiting = async {
+        let calls = (0..4).map(|_| world.call("never", json!({})));
+        (futures::future::join_all(calls).await, began.elapsed())
+    };
     let working = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let asked = Instant::now();
-        let answer = world
-            .call("add-after", json!({"a": 1, "b": 1, "ms": []}))
-            .await;
-        answer.map(|answer| (answer, asked.elapsed()))
+        let call = world.call("add-after", json!({"a": 1, "b": 1, "ms": []}));
+        (call.await, began.elapsed())
     };
-    let (ended, answered) = tokio::join!(waiting, working);
-    let ((status, _), took) = answered?;
-    assert_eq!(status, 200);
-    assert!(took < Duration::from_millis(350), "{took:?}");
+    let ((ended, waited), (answered, worked)) = tokio::join!(waiting, working);
+    assert_eq!(answered?.0, 200);
+    assert!(
+        worked < waited,
+        "it waited for what never comes: {worked:?}"
+    );
     for answer in ended {
         let (status, answer) = answer?;
         assert!(
@@ -124,11 +130,7 @@ async fn what_never_comes_ends_in_time_and_keeps_nobody_waiting() -> Result<()> 
             "{answer:#}"
         );
     }
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(waited < Duration::from_secs(5), "{waited:?}");
     Ok(())
 }
 

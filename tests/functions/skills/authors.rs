@@ -125,7 +125,6 @@ fn the_readme_tells_no_other_commands_than_the_guide() -> Result<()> {
 
 /// The guide, in one language.
 async fn from_nothing_to_a_published_skill(lang: &str) -> Result<()> {
-    let _machine = e2e::MACHINE.lock().await;
     let author = Author::new().await?;
     let work = tempfile::tempdir()?;
     let folder = work.path().join("my-words");
@@ -215,23 +214,16 @@ async fn from_nothing_to_a_published_skill(lang: &str) -> Result<()> {
     Ok(())
 }
 
+/// One test, since each language needs the machine, and would keep a thread of the tests waiting for it.
 #[tokio::test]
-async fn rust() -> Result<()> {
-    from_nothing_to_a_published_skill("rust").await
-}
-
-#[tokio::test]
-async fn python() -> Result<()> {
-    if has("python3").await? {
-        from_nothing_to_a_published_skill("python").await?;
-    }
-    Ok(())
-}
-
-#[tokio::test]
-async fn js() -> Result<()> {
-    if has("npm").await? {
-        from_nothing_to_a_published_skill("js").await?;
+async fn in_each_language_an_author_comes_from_nothing_to_a_published_skill() -> Result<()> {
+    let _machine = e2e::MACHINE.lock().await;
+    for (language, program) in [("rust", "cargo"), ("python", "python3"), ("js", "npm")] {
+        if has(program).await? {
+            from_nothing_to_a_published_skill(language)
+                .await
+                .context(language)?;
+        }
     }
     Ok(())
 }

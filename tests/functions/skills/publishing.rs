@@ -2,8 +2,11 @@
 
 use super::catalogue::World;
 use anyhow::Result;
-use e2e::publishing::{approved, fixture, manifest, upload};
-use serde_json::{Value, json};
+use e2e::{
+    client::read,
+    publishing::{approved, fixture, manifest, upload},
+};
+use serde_json::json;
 
 #[tokio::test]
 async fn what_is_no_skill_is_refused_with_the_reason() -> Result<()> {
@@ -172,8 +175,7 @@ async fn a_repeated_upload_with_its_key_is_one() -> Result<()> {
         let request = ada
             .request(server, "POST", "/api/skills")
             .header("idempotency-key", "once");
-        let response = request.multipart(body).send().await?;
-        anyhow::Ok((response.status().as_u16(), response.json::<Value>().await?))
+        read(request.multipart(body).send().await?).await
     };
     let text = manifest("adder", "1.0.0").to_string();
     let (one, two) = tokio::join!(send(body(&text)?), send(body(&text)?));

@@ -1,9 +1,9 @@
 //! Blocks and mutes: nothing of who is blocked is shown, told or counted, and nobody else hears of it.
 
-use crate::functions::channels::actions::{each, refusal};
+use crate::functions::channels::actions::each;
 use crate::functions::social::town::{Town, text};
 use anyhow::Result;
-use e2e::sockets::Client;
+use e2e::{client::refusal, sockets::Client};
 use serde_json::{Value, json};
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Comments through the front door: threads, paging, permalinks, mentions, replies, deletions.
 
-use crate::functions::channels::actions::{each, refusal};
+use crate::functions::channels::actions::each;
 use crate::functions::social::town::{Town, text};
 use anyhow::{Context, Result};
+use e2e::client::refusal;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -273,5 +274,98 @@ async fn long_and_deep_threads_are_read_to_the_end_and_around_each_comment() -> 
             .await?;
         assert_eq!(refusal(&refused), (status, code), "{query}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_comment_said_before_is_its_authors_and_the_moderators() -> Result<()> {
+    let town = Town::new().await?;
+    let (post, _) = town.post(&town.ada, "Post", "text").await?;
+    let comment = town.comment(&town.bob, &post, "canary", None).await?;
+    let path = format!("/api/comments/{}", text(&comment, "id")?);
+    let revisions = format!("{path}/revisions");
+    let edit = async |body: &str| {
+        let edit = json!({ "body": body });
+        let edited = town.send(&town.bob, "PATCH", &path, edit).await?;
+        assert_eq!(edited.0, 200, "{edited:?}");
+        anyhow::Ok(())
+    };
+    edit("sparrow").await?;
+    edit("sparrow").await?;
+    for who in [&town.bob, &town.moderator] {
+        let said = town.get(who, &revisions).await?;
+        assert_eq!(each(&said, "body"), ["sparrow", "canary"]);
+        let html = text(&said["items"][1], "html")?;
+        assert!(html.contains("<p>canary</p>"), "{html}");
+        assert_eq!(each(&said, "version"), [2, 1]);
+        assert_eq!(each(&said, "struck"), [false, false]);
+        assert_eq!(each(&said, "written_at")[1], &comment["created_at"]);
+        assert_eq!(said["next"], Value::Null);
+    }
+    let exported = async || {
+        let export = town.get(&town.bob, "/api/accounts/me/export").await?;
+        anyhow::Ok(export["social"]["comments"][0]["revisions"].clone())
+    };
+    assert_eq!(exported().await?[0]["body"], "canary");
+    assert_eq!(town.status(&town.eve, &revisions).await?, 403);
+    let hide = json!({ "action": "hide", "reason": "rude" });
+    let hidden = town
+        .send(&town.moderator, "PUT", &format!("{path}/moderation"), hide)
+        .await?;
+    assert_eq!(hidden.0, 200, "{hidden:?}");
+    assert_eq!(town.status(&town.eve, &revisions).await?, 403);
+    assert_eq!(town.status(&town.bob, &revisions).await?, 200);
+
+    for (who, version, status) in [
+        (&town.eve, 1, 403),
+        (&town.bob, 2, 404),
+        (&town.bob, 7, 404),
+        (&town.moderator, 1, 204),
+        (&town.bob, 1, 204),
+    ] {
+        let version = format!("{revisions}/{version}");
+        let struck = town.send(who, "DELETE", &version, json!({})).await?;
+        assert_eq!(struck.0, status, "{version}");
+    }
+    let said = town.get(&town.bob, &revisions).await?;
+    assert_eq!(each(&said, "body"), ["sparrow", ""]);
+    assert_eq!(each(&said, "struck"), [false, true]);
+    assert_eq!(exported().await?, json!([]));
+
+    let deleted = town
+        .send(&town.moderator, "DELETE", &path, json!({}))
+        .await?;
+    assert_eq!(deleted.0, 204, "{deleted:?}");
+    for who in [&town.bob, &town.moderator] {
+        assert_eq!(town.status(who, &revisions).await?, 404);
+    }
+    assert_eq!(kept(&town).await?, 0);
+    Ok(())
+}
+
+/// How many former versions of comments are kept.
+async fn kept(town: &Town) -> Result<i64> {
+    let mut admin = town.server.database.connect().await?;
+    let kept = sqlx::query_scalar("select count(*) from social.comment_revision");
+    Ok(kept.fetch_one(&mut admin).await?)
+}
+
+#[tokio::test]
+async fn a_leaver_takes_along_what_its_comments_said_before() -> Result<()> {
+    let town = Town::new().await?;
+    let (post, _) = town.post(&town.ada, "Post", "text").await?;
+    for who in [&town.bob, &town.eve] {
+        let comment = town.comment(who, &post, "before", None).await?;
+        let path = format!("/api/comments/{}", text(&comment, "id")?);
+        let edit = json!({ "body": "after" });
+        assert_eq!(town.send(who, "PATCH", &path, edit).await?.0, 200);
+    }
+    assert_eq!(kept(&town).await?, 2);
+    let leaving = json!({ "name": "bob" });
+    let gone = town
+        .send(&town.bob, "POST", "/api/accounts/me/delete", leaving)
+        .await?;
+    assert_eq!(gone.0, 204, "{gone:?}");
+    assert_eq!(kept(&town).await?, 1, "another one's stays");
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! What moderators do to posts and comments, and what is reported to them.
 
-use crate::functions::channels::actions::{channel, each, post, refusal};
+use crate::functions::channels::actions::{channel, each, post};
 use crate::functions::social::town::{Town, text};
 use anyhow::{Context, Result};
+use e2e::client::refusal;
 use serde_json::{Value, json};
 
 /// A moderator's action; what it answers.

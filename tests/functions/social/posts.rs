@@ -1,9 +1,9 @@
 //! Posts through the front door: writing, votes, edits, deletions, search.
 
-use crate::functions::channels::actions::{each, grow_up, refusal};
+use crate::functions::channels::actions::{each, grow_up};
 use crate::functions::social::town::{Town, text};
 use anyhow::{Context, Result};
-use e2e::{Server, agents::Agent};
+use e2e::{Server, agents::Agent, client::refusal};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 

@@ -28,10 +28,7 @@ impl Town {
             ada,
             bob,
             eve,
-            moderator: Agent {
-                id: admin.id,
-                token: admin.token,
-            },
+            moderator: admin.client,
         })
     }
 

@@ -2,11 +2,12 @@
 
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use e2e::{Server, agents::Agent};
+use e2e::{Server, agents::Agent, client::read};
 use hmac::{Hmac, Mac};
+use host::Limits;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A hook of ada's.
@@ -47,8 +48,7 @@ impl Hook {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let response = request.send().await?;
-        Ok((response.status().as_u16(), response.json().await?))
+        read(request.send().await?).await
     }
 
     async fn sent_github(
@@ -91,19 +91,8 @@ impl Hook {
 
     async fn events_since(&self, position: Option<&str>) -> Result<(Vec<Value>, String)> {
         let since = position.map_or(String::new(), |position| format!("&since={position}"));
-        let url = format!(
-            "{}/api/events?topic=hook:{}&limit=100{since}",
-            self.server.url, self.id
-        );
-        let page: Value = self
-            .server
-            .http
-            .get(url)
-            .bearer_auth(&self.ada.token)
-            .send()
-            .await?
-            .json()
-            .await?;
+        let path = format!("/api/events?topic=hook:{}&limit=100{since}", self.id);
+        let (_, page) = self.ada.get(&self.server, &path).await?;
         let items = page["items"].as_array();
         let position = page["position"].as_str();
         let page = items.cloned().zip(position.map(str::to_owned));
@@ -177,21 +166,19 @@ async fn what_github_sends_becomes_one_event_each() -> Result<()> {
     );
     assert!(data["size_bytes"].as_u64() > Some(24_000_000) && data.to_string().len() < 60_000);
     // It is the owner's alone.
-    let url = format!("{}/api/events?topic=hook:{}", hook.server.url, hook.id);
-    let foreign = hook
-        .server
-        .http
-        .get(url)
-        .bearer_auth(&bob.token)
-        .send()
-        .await?;
-    assert_eq!(foreign.status(), 404);
+    let path = format!("/api/events?topic=hook:{}", hook.id);
+    assert_eq!(bob.get(&hook.server, &path).await?.0, 404);
     Ok(())
 }
 
 #[tokio::test]
 async fn what_is_forged_too_large_or_no_hooks_is_refused() -> Result<()> {
-    let hook = Hook::new("github").await?;
+    // So long the host waits for a body that it has refused already.
+    let impatient = Limits {
+        stall_timeout: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    let hook = Hook::of(Server::start_with(impatient).await?, "github").await?;
     let json = "application/json";
     let tag = |text: &str| ("x-hub-signature-256", text.to_owned());
     let rest = [
@@ -266,15 +253,9 @@ async fn what_is_forged_too_large_or_no_hooks_is_refused() -> Result<()> {
         let answer = hook.server.http.post(&url).body("{}").send().await?;
         assert_eq!(answer.status(), 404, "{url}");
     }
-    let path = format!("{}/api/hooks/{}", hook.server.url, hook.id);
-    let gone = hook
-        .server
-        .http
-        .delete(path)
-        .bearer_auth(&hook.ada.token)
-        .send()
-        .await?;
-    assert_eq!(gone.status(), 204);
+    let path = format!("/api/hooks/{}", hook.id);
+    let gone = hook.ada.request(&hook.server, "DELETE", &path);
+    assert_eq!(gone.send().await?.status(), 204);
     let (status, _) = hook.sent_github("push", "e", json, b"{}".to_vec()).await?;
     assert_eq!(status, 404);
     Ok(())

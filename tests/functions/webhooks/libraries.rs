@@ -2,7 +2,7 @@
 
 use super::hooks::Hook;
 use anyhow::{Context, Result, ensure};
-use e2e::clients::{run, webhook_libraries};
+use e2e::libraries::{run, webhook_libraries};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -105,16 +105,8 @@ impl World {
 
     /// The notes about subscriptions in somebody's inbox.
     pub async fn notes(&self, who: &Agent) -> Result<Vec<Value>> {
-        let url = format!("{}/api/inbox?kind=subscription", self.server.url);
-        let page: Value = self
-            .server
-            .http
-            .get(url)
-            .bearer_auth(&who.token)
-            .send()
-            .await?
-            .json()
-            .await?;
+        let path = "/api/inbox?kind=subscription";
+        let (_, page) = who.get(&self.server, path).await?;
         Ok(page["items"].as_array().context("items")?.clone())
     }
 }

@@ -3,8 +3,8 @@
 use super::world::World;
 use anyhow::{Context, Result, ensure};
 use e2e::{
-    clients::{run, webhook_libraries},
     errands::quick,
+    libraries::{run, webhook_libraries},
     receiver::{Answer, Receiver},
 };
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! `gather chat` and `gather events tail`, as processes beside a real server.
 
 use super::way::{Passage, Way};
-use crate::functions::channels::actions::{channel, grow_up, post, send};
+use crate::functions::channels::actions::{channel, grow_up, post};
 use anyhow::{Context, Result, ensure};
 use e2e::{Server, agents::Agent, command};
 use serde_json::{Value, json};
@@ -356,12 +356,11 @@ async fn events_are_printed_from_any_point_on() -> Result<()> {
         "/api/channels/{id}/messages/{}",
         first["id"].as_str().context("id")?
     );
-    send(
+    bob.send(
         &server,
-        &bob,
         "PATCH",
         &path,
-        json!({ "body": "first, corrected" }),
+        &json!({ "body": "first, corrected" }),
     )
     .await?;
     grow_up(&server).await?;

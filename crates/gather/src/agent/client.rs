@@ -1,4 +1,4 @@
-//! The HTTP side of the agent: JSON in, JSON out, and problems (RFC 9457) as errors that a person can read.
+//! The HTTP client of the agent: JSON in, JSON out, and problems (RFC 9457) as errors that a person can read.
 
 use std::{fmt, time::Duration};
 
@@ -11,11 +11,11 @@ use url::{Host, Url};
 use crate::plain;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Of an upload: 32 MiB over half a megabit a second.
+/// The time limit of an upload (32 MiB over half a megabit a second), and of a model's answer.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
-/// The description of a server, where it says what it calls itself.
+/// The path of a server's description, which has the server's own address.
 const CARD: &str = "/.well-known/agent-card.json";
-/// What the card calls the HTTP API.
+/// The name of the HTTP API in that description.
 const HTTP_API: &str = "https://spec.openapis.org/oas/v3.1.0";
 const USER_AGENT: &str = concat!("gather/", env!("CARGO_PKG_VERSION"));
 
@@ -25,7 +25,7 @@ pub(crate) struct Client {
     server: String,
 }
 
-/// What a server says about a failure.
+/// The problem that a server answers with.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Problem {
@@ -42,16 +42,16 @@ struct FieldError {
     detail: String,
 }
 
-/// Why a request failed.
+/// The reason why a request failed.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// No answer came.
+    /// No answer arrived.
     Unanswered { server: String, cause: String },
     /// The server refused or failed.
     Refused {
         status: u16,
         text: String,
-        /// When to come back, if the server says so.
+        /// The time to wait before another request, if the server gives one.
         retry_after: Option<Duration>,
     },
 }
@@ -65,7 +65,7 @@ impl Error {
         }
     }
 
-    /// When the server wants to be asked again, if it said so.
+    /// The time to wait before another request, if the server gave one.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
@@ -73,7 +73,7 @@ impl Error {
         }
     }
 
-    /// Whether the server has surely not done what was asked for.
+    /// Whether the server has certainly not done what was asked.
     pub fn is_refusal(&self) -> bool {
         self.status()
             .is_some_and(|status| (400..500).contains(&status))
@@ -97,10 +97,10 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl Client {
-    /// A client of the server at `server`, an `http` or `https` address or the name of a host.
+    /// Makes a client of the server at `server`, an `http` or `https` address or the name of a host.
     pub fn new(server: &str) -> Result<Self> {
         let url = Url::parse(&with_scheme(server)).with_context(|| {
-            format!("--server {server:?} is no address, try http://127.0.0.1:3000")
+            format!("--server {server:?} is not an address, try http://127.0.0.1:3000")
         })?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             bail!("--server must be http://… or https://…, not {server:?}");
@@ -129,9 +129,9 @@ impl Client {
         &self.server
     }
 
-    /// A client of the same server by the address that it calls its own, since challenges name that one and a key
-    /// signs for no other. On this machine `localhost` and 127.0.0.1 are the same server. Where the two differ in more,
-    /// the error says how to call `command` instead: nobody is led to another server unasked.
+    /// Makes a client of the same server by the server's own address, since challenges name that one and a key
+    /// signs for no other. On this machine `localhost` and 127.0.0.1 are the same server. If the two differ otherwise,
+    /// the error says how to call `command` instead, since nobody is to be led to another server unasked.
     pub fn by_its_own_name(self, command: &str) -> Result<Self> {
         let own = self.own_address()?;
         if own == self.server {
@@ -149,7 +149,7 @@ impl Client {
         Ok(other)
     }
 
-    /// The address that the server calls its own.
+    /// Reads the server's own address from its description.
     fn own_address(&self) -> Result<String> {
         let card = self.get_openly(CARD)?;
         let interfaces = card["supportedInterfaces"].as_array();
@@ -164,12 +164,12 @@ impl Client {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-.:/[]".contains(&byte));
         if !is_plain {
-            bail!("{}{CARD} names an address that is none", self.server);
+            bail!("{}{CARD} names an address that is not valid", self.server);
         }
         Ok(own.trim_end_matches('/').to_owned())
     }
 
-    /// GET as the holder of `token`.
+    /// Sends a GET with `token`.
     pub fn get(&self, path: &str, token: &str) -> Result<Value, Error> {
         let request = self
             .agent
@@ -178,12 +178,12 @@ impl Client {
         self.read(request.call())
     }
 
-    /// GET of what anybody may read.
+    /// Sends a GET without a token.
     pub fn get_openly(&self, path: &str) -> Result<Value, Error> {
         self.read(self.agent.get(format!("{}{path}", self.server)).call())
     }
 
-    /// POST of bytes of some type, as the holder of `token`.
+    /// Sends a POST of bytes of some type, with `token`.
     pub fn upload(
         &self,
         path: &str,
@@ -204,7 +204,7 @@ impl Client {
         self.read(request.send(body))
     }
 
-    /// POST as the holder of `token`, of what may be sent twice.
+    /// Sends a POST with `token`, which is safe to repeat.
     pub fn send(&self, path: &str, body: &Value, token: &str) -> Result<Value, Error> {
         let request = self
             .agent
@@ -213,7 +213,53 @@ impl Client {
         self.read(request.send_json(body))
     }
 
-    /// POST; `idempotency_key` makes a repetition harmless.
+    /// Sends a POST as the holder of `token`, whose answer may take minutes.
+    pub fn send_patiently(&self, path: &str, body: &Value, token: &str) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"))
+            .config()
+            .timeout_global(Some(UPLOAD_TIMEOUT))
+            .build();
+        self.read(request.send_json(body))
+    }
+
+    /// Sends a POST as the holder of `token` that changes the version with the given `ETag`.
+    pub fn send_matching(
+        &self,
+        path: &str,
+        body: &Value,
+        tag: &str,
+        token: &str,
+    ) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"))
+            .header("if-match", tag);
+        self.read(request.send_json(body))
+    }
+
+    /// Sends a PUT as the holder of `token`.
+    pub fn put(&self, path: &str, body: &Value, token: &str) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .put(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"));
+        self.read(request.send_json(body))
+    }
+
+    /// Sends a DELETE as the holder of `token`.
+    pub fn delete(&self, path: &str, token: &str) -> Result<Value, Error> {
+        let request = self
+            .agent
+            .delete(format!("{}{path}", self.server))
+            .header("authorization", format!("Bearer {token}"));
+        self.read(request.call())
+    }
+
+    /// Sends a POST, which `idempotency_key` makes safe to repeat.
     pub fn post(
         &self,
         path: &str,
@@ -247,11 +293,14 @@ impl Client {
             let foreign = |_| Error::Refused {
                 status,
                 text: format!(
-                    "{} does not speak this API: its answer is no JSON",
+                    "{} does not speak this API: its answer is not JSON",
                     self.server
                 ),
                 retry_after,
             };
+            if status == 204 {
+                return Ok(Value::Null);
+            }
             return serde_json::from_str(&text).map_err(foreign);
         }
         let problem: Problem = serde_json::from_str(&text).unwrap_or_default();
@@ -263,8 +312,8 @@ impl Client {
     }
 }
 
-/// The name of a host alone stands for the server that `gather up` starts, if it is this machine, and for one with
-/// TLS if it is another.
+/// Parses a server's address. The name of a host alone stands for the server of `gather up` if it is this machine, and
+/// for one with TLS otherwise.
 fn with_scheme(server: &str) -> String {
     if server.is_empty() || server.contains("://") {
         return server.to_owned();
@@ -288,7 +337,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether two addresses are two names of one port of this machine.
+/// Whether two addresses are names of the same port of this machine.
 fn is_same_machine(one: &str, other: &str) -> bool {
     let (Ok(one), Ok(other)) = (Url::parse(one), Url::parse(other)) else {
         return false;

@@ -14,7 +14,7 @@ use crate::plain;
 pub(crate) use client::{Client, Error as RequestError};
 use profile::{Key, Profile, Session, Store};
 
-/// What an agent can do.
+/// The commands of an agent.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Make a key, and an account for an agent that has it
@@ -34,7 +34,7 @@ pub enum Command {
     Sign(Sign),
 }
 
-/// Which server and which agent.
+/// The choice of the server and the agent.
 #[derive(Args, Debug, Clone)]
 pub struct Common {
     /// The server's address
@@ -48,7 +48,7 @@ pub struct Common {
     pub json: bool,
 }
 
-/// A new agent.
+/// The arguments for a new agent.
 #[derive(Args, Debug)]
 pub struct Register {
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub struct Register {
     pub description: Option<String>,
 }
 
-/// A text to sign.
+/// The arguments for signing a text.
 #[derive(Args, Debug)]
 pub struct Sign {
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub struct Sign {
     pub text: String,
 }
 
-/// Runs one command.
+/// Runs a command.
 pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Register(options) => register(&options),
@@ -188,7 +188,7 @@ fn sign(options: &Sign) -> Result<()> {
     Ok(())
 }
 
-/// A client, and an access token of the chosen agent that is good now. `command` is what the user called, for advice.
+/// Makes a client with a valid access token of the chosen agent. `command` is the user's command, for advice.
 pub(crate) fn signed_in(options: &Common, command: &str) -> Result<(Client, String)> {
     let (client, access) = access(options, command)?;
     Ok((client, access.token))
@@ -199,13 +199,13 @@ pub(crate) fn signed_in(options: &Common, command: &str) -> Result<(Client, Stri
 pub(crate) struct Access {
     /// The token.
     pub token: String,
-    /// When it ends.
+    /// The time at which the token expires.
     pub ends_at: OffsetDateTime,
     /// The name of the agent's account.
     pub name: String,
 }
 
-/// A client, and what the chosen agent presents. `command` is what the user called, for advice.
+/// Makes a client with the credentials of the chosen agent. `command` is the user's command, for advice.
 pub(crate) fn access(options: &Common, command: &str) -> Result<(Client, Access)> {
     let (client, store) = meet(options, command)?;
     let (mut profile, _lock) = chosen(&store, options)?;
@@ -219,8 +219,8 @@ pub(crate) fn access(options: &Common, command: &str) -> Result<(Client, Access)
     Ok((client, access))
 }
 
-/// The server with the agents that are known of it. One of which none is known may have another name of its own, under
-/// which they are.
+/// Finds the server and its known agents. A server without known agents may have another address of its own, under
+/// which they are kept.
 fn meet(options: &Common, command: &str) -> Result<(Client, Store)> {
     let client = Client::new(&options.server)?;
     let store = Store::open(client.server())?;
@@ -241,7 +241,8 @@ fn meet(options: &Common, command: &str) -> Result<(Client, Store)> {
     }
 }
 
-/// The named agent, or the only one. Locked: two commands that refreshed one session at once would look like its theft.
+/// Loads the named agent, or the only one, under a lock, since two refreshes of one session at once look like its
+/// theft.
 fn chosen(store: &Store, options: &Common) -> Result<(Profile, std::fs::File)> {
     let name = match &options.name {
         Some(name) => name.clone(),
@@ -259,7 +260,7 @@ fn chosen(store: &Store, options: &Common) -> Result<(Profile, std::fs::File)> {
     Ok((store.load(&name)?.with_context(unknown)?, lock))
 }
 
-/// GET /api/agents/me with the session that we have, or its successor, or a new one.
+/// Requests /api/agents/me with the present session, its successor, or a new one.
 fn authorised(client: &Client, store: &Store, profile: &mut Profile) -> Result<Value> {
     const PATH: &str = "/api/agents/me";
     if let Some(session) = profile
@@ -299,7 +300,7 @@ fn authorised(client: &Client, store: &Store, profile: &mut Profile) -> Result<V
     Ok(client.get(PATH, &session)?)
 }
 
-/// Challenge, signature, tokens.
+/// Signs in: requests a challenge, signs it, and receives tokens.
 fn authenticate(client: &Client, key: &Key) -> Result<Session> {
     let public_key = key.public_base64();
     let answer = client.post(
@@ -316,8 +317,8 @@ fn authenticate(client: &Client, key: &Key) -> Result<Session> {
     Session::read(&client.post("/api/agents/authenticate", &body, None)?)
 }
 
-/// Signs nothing but a challenge of the very server that is asked: another one could pass on a challenge of
-/// this one, and sign in as us with our answer.
+/// Signs a challenge only if it names the server that sent it. Otherwise another server could pass on a challenge of
+/// this one, and sign in with the signature.
 fn check_challenge(challenge: &str, server: &str) -> Result<()> {
     if challenge.is_empty()
         || challenge.len() > 300

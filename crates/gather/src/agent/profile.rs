@@ -20,7 +20,7 @@ use crate::{home, secrets};
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Key {
-    /// The seed, as base64.
+    /// The seed of the key, as base64.
     seed: String,
 }
 
@@ -42,12 +42,12 @@ impl Key {
         self.pair().expect("keys are checked when they are loaded")
     }
 
-    /// The public half, as the API wants it.
+    /// The public key, as the API expects it.
     pub fn public_base64(&self) -> String {
         BASE64_STANDARD.encode(*self.checked().pk)
     }
 
-    /// A signature, as the API wants it.
+    /// Signs a message, in the form that the API expects.
     pub fn sign_base64(&self, message: &[u8]) -> String {
         BASE64_STANDARD.encode(*self.checked().sk.sign(message, None))
     }
@@ -58,10 +58,10 @@ impl Key {
 pub(super) struct Session {
     pub access_token: String,
     pub refresh_token: String,
-    /// When the access token ends.
+    /// The time at which the access token expires.
     #[serde(with = "time::serde::rfc3339")]
     pub end: OffsetDateTime,
-    /// The same, for printing.
+    /// The time at which the access token expires, for printing.
     pub expires_at: String,
 }
 
@@ -99,7 +99,7 @@ impl Session {
 pub(super) struct Profile {
     pub server: String,
     pub name: String,
-    /// Known once the server has confirmed the registration.
+    /// The agent's account, which is known once the server has confirmed the registration.
     pub id: Option<String>,
     /// The registration's idempotency key.
     pub registration: String,
@@ -108,7 +108,7 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// An agent with a new key.
+    /// Makes an agent with a new key.
     pub fn new(server: &str, name: &str) -> Self {
         Self {
             server: server.to_owned(),
@@ -154,7 +154,7 @@ impl Store {
         self.folder.join(format!("{}.json", file_name(name)))
     }
 
-    /// Held while an agent's file is read, used and written again.
+    /// The lock on an agent's file while it is read, used and written again.
     pub fn lock(&self, name: &str) -> Result<File> {
         let path = self.folder.join(format!("{}.lock", file_name(name)));
         let file = File::options()
@@ -166,7 +166,7 @@ impl Store {
         Ok(file)
     }
 
-    /// The agent, if it is known. Refuses a file that others may read.
+    /// Reads the agent, if it is known. Refuses a file that others may read.
     pub fn load(&self, name: &str) -> Result<Option<Profile>> {
         let path = self.path(name);
         let text = match fs::read_to_string(&path) {
@@ -203,7 +203,7 @@ impl Store {
         write().with_context(|| format!("can't write {}", path.display()))
     }
 
-    /// Forgets an agent that the server does not want.
+    /// Removes an agent that the server refused.
     pub fn remove(&self, name: &str) -> Result<()> {
         fs::remove_file(self.path(name))
             .with_context(|| format!("can't remove {}", self.path(name).display()))
@@ -214,7 +214,7 @@ impl Store {
         Ok(self.names()?.is_empty())
     }
 
-    /// The name of the only agent there is.
+    /// The name of the only agent.
     pub fn only(&self) -> Result<String> {
         let names = self.names()?;
         match names.as_slice() {
@@ -247,7 +247,7 @@ fn configuration_folder() -> Result<PathBuf> {
         .context("there is no home folder to keep keys in; set XDG_CONFIG_HOME")
 }
 
-/// A text as a file name: other characters than the usual ones are replaced.
+/// Makes a file name from a text, in which unusual characters are replaced.
 fn file_name(text: &str) -> String {
     let text = text.split_once("://").map_or(text, |(_, rest)| rest);
     let plain = |c: char| {

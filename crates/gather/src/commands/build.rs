@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::{build, config::ManifestFile};
 
-/// How to build.
+/// The settings of a build.
 #[derive(Args, Debug)]
 pub struct Build {
     /// Optimise at link time: up to a tenth faster to run, and minutes to build

@@ -11,7 +11,7 @@ use crate::{
     migrate,
 };
 
-/// What can be done with the signing keys.
+/// The commands of the signing keys.
 #[derive(Subcommand, Debug)]
 pub enum Keys {
     /// Sign with a new key from now on; the old one verifies until its last token has expired
@@ -19,7 +19,7 @@ pub enum Keys {
     Rotate(Box<Rotate>),
 }
 
-/// Whose keys.
+/// The choice of the platform whose keys are meant.
 #[derive(Args, Debug)]
 pub struct Rotate {
     #[command(flatten)]

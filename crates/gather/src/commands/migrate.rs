@@ -9,7 +9,7 @@ use crate::{
     deployment::{Deployment, DeploymentSettings},
 };
 
-/// What to migrate.
+/// The choice of the database to migrate.
 #[derive(Args, Debug)]
 pub struct Migrate {
     #[command(flatten)]

@@ -1,6 +1,7 @@
-//! What each command does: a file each, with the settings that it takes.
+//! The commands, one in each file, with the settings that it takes.
 
 pub mod build;
+pub mod egress;
 pub mod keys;
 pub mod migrate;
 mod process;
@@ -15,13 +16,13 @@ pub mod worker;
 use anyhow::Result;
 
 use crate::{
-    admin, agent, audit,
+    admin, agent, audit, backup,
     cli::{Cli, Command},
-    doctor, live, new, skill, webhook,
+    doctor, live, llm, new, secret, skill, webhook,
 };
 use process::runtime;
 
-/// Runs the command; `false` is a failure that has been explained already.
+/// Runs the command. Returns `false` after a failure that has been explained.
 pub fn run(cli: Cli) -> Result<bool> {
     match cli.command {
         None => up::run(&cli.up)?,
@@ -31,6 +32,7 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Migrate(settings)) => migrate::run(&settings)?,
         Some(Command::Worker(settings)) => worker::run(&settings)?,
         Some(Command::Sandbox(settings)) => sandbox::run(&settings)?,
+        Some(Command::Egress(settings)) => egress::run(&settings)?,
         Some(Command::Realtime(settings)) => realtime::run(&settings)?,
         Some(Command::SandboxChild { work }) => crate::sandbox::child(work)?,
         Some(Command::Doctor(settings)) => return runtime()?.block_on(doctor::run(&settings)),
@@ -38,11 +40,21 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Keys(command)) => keys::run(command)?,
         Some(Command::Admin(command)) => runtime()?.block_on(admin::run(command))?,
         Some(Command::Audit(command)) => return runtime()?.block_on(audit::run(command)),
+        Some(Command::Backup(settings)) => {
+            process::start_logging(&settings.log)?;
+            runtime()?.block_on(backup::run(&settings))?;
+        }
+        Some(Command::Restore(settings)) => {
+            process::start_logging(&settings.log)?;
+            runtime()?.block_on(backup::run_restore(&settings))?;
+        }
         Some(Command::Agent(command)) => agent::run(command)?,
         Some(Command::Chat(options)) => return live::chat(*options),
         Some(Command::Events(command)) => return live::events(command),
         Some(Command::Skill(command)) => return skill::run(command),
+        Some(Command::Llm(command)) => return llm::run(command),
         Some(Command::Webhook(command)) => webhook::run(&command)?,
+        Some(Command::Secret(command)) => secret::run(&command)?,
         Some(Command::Hook(command)) => webhook::run_hook(&command)?,
         Some(Command::New(command)) => new::run(&command)?,
     }

@@ -1,4 +1,4 @@
-//! What commands have in common as processes: a runtime, a log, signals, an address.
+//! The parts that commands have in common as processes: a runtime, a log, signals and an address.
 
 use std::{
     io::IsTerminal,
@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, LogSettings};
 
-/// A runtime with as many threads as there are cores.
+/// Makes a runtime with as many threads as cores.
 pub fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -21,8 +21,12 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
 
 /// Logs to the standard error from now on.
 pub fn start_logging(settings: &LogSettings) -> Result<()> {
-    let filter = EnvFilter::try_new(&settings.log)
-        .with_context(|| format!("--log {:?} is no filter; try info,sqlx=warn", settings.log))?;
+    let filter = EnvFilter::try_new(&settings.log).with_context(|| {
+        format!(
+            "--log {:?} is not a filter; try info,sqlx=warn",
+            settings.log
+        )
+    })?;
     let terminal = std::io::stderr().is_terminal();
     let format = settings.log_format.unwrap_or(if terminal {
         LogFormat::Pretty
@@ -44,14 +48,14 @@ pub fn start_logging(settings: &LogSettings) -> Result<()> {
     started.map_err(|error| anyhow!("can't start logging: {error}"))
 }
 
-/// The signals that end us.
+/// The signals that end the process.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    /// Catches them from now on.
+    /// Catches the signals from now on.
     pub fn new() -> Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -59,7 +63,7 @@ impl Signals {
         })
     }
 
-    /// The next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -68,7 +72,8 @@ impl Signals {
     }
 }
 
-/// Takes the port for a moment: to say at once, before a long build, that it is in use, and to choose one where 0 was asked for.
+/// Takes the port for a moment, so that a used port is reported before a long build, and port 0 is replaced by a free
+/// one.
 pub fn reserve(address: SocketAddr) -> Result<SocketAddr> {
     let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => anyhow!(
@@ -84,7 +89,7 @@ pub fn reserve(address: SocketAddr) -> Result<SocketAddr> {
     Ok(listener.local_addr()?)
 }
 
-/// An address of this machine for a listener that may be on all of them.
+/// The loopback address of a listener that may be on all addresses.
 pub fn reachable(listen: SocketAddr) -> SocketAddr {
     let mut address = listen;
     if address.ip().is_unspecified() {

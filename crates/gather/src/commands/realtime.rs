@@ -9,7 +9,7 @@ use crate::{
     deployment::{Deployment, DeploymentSettings},
 };
 
-/// Where sockets are held.
+/// The settings of `gather realtime`.
 #[derive(Args, Debug)]
 pub struct Realtime {
     #[command(flatten)]

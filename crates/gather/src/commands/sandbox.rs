@@ -9,7 +9,7 @@ use crate::{
     deployment::{Deployment, DeploymentSettings},
 };
 
-/// How skills are run.
+/// The settings of the sandbox.
 #[derive(Args, Debug)]
 pub struct Sandbox {
     #[command(flatten)]

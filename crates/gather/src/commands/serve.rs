@@ -14,10 +14,11 @@ use crate::{
     config::{Address, ComponentSettings, Drain, FunctionSettings, Grace, LogSettings},
     database::Database,
     deployment::{Deployment, DeploymentSettings, check_schema},
+    model_providers,
     serve::Serving,
 };
 
-/// How to serve.
+/// The settings of `gather serve`.
 #[derive(Args, Debug)]
 pub struct Serve {
     #[command(flatten)]
@@ -42,7 +43,7 @@ pub struct Serve {
     pub(crate) log: LogSettings,
 }
 
-/// Serves what is built over a database that is migrated.
+/// Serves built components over a migrated database.
 pub fn run(settings: &Serve) -> Result<()> {
     start_logging(&settings.log)?;
     settings.functions.provider.variables()?;
@@ -57,7 +58,7 @@ pub fn run(settings: &Serve) -> Result<()> {
 }
 
 impl Serve {
-    /// How long stopping may take.
+    /// The time limits of stopping.
     pub(crate) fn stopping(&self) -> Stopping {
         Stopping {
             drain_delay: self.drain.drain_delay,
@@ -76,8 +77,19 @@ async fn start(
     check_schema(&database.url).await?;
     let public_url = settings.address.public_url(listen);
     let functions = &settings.functions;
+    let kept = model_providers::keep(&database.url, &deployment.key, &functions.model, Vec::new());
+    if let Err(error) = kept.await {
+        tracing::warn!("the providers of models stay as they were: {error:#}");
+    }
     let sandbox_url = deployment.sandbox_url(functions);
-    let variables = deployment.variables(functions, &database.url, &public_url, &sandbox_url)?;
+    let egress_url = deployment.egress_url(functions);
+    let variables = deployment.variables(
+        functions,
+        &database.url,
+        &public_url,
+        &sandbox_url,
+        &egress_url,
+    )?;
     let components = &settings.components;
     let application = deployment.application(components, variables).await?;
     let no_routes = NativeRoutes::default();
@@ -87,7 +99,8 @@ async fn start(
         host,
         worker: None,
         sandbox: None,
+        egress: None,
         realtime: None,
-        announced: None,
+        announced: Vec::new(),
     })
 }

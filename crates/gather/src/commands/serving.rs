@@ -4,35 +4,38 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
 use host::jobs::JobWorker;
 
 use super::process::Signals;
 use crate::{
-    database::Database, deployment::Deployment, health, realtime::Realtime, sandbox::Announcement,
-    serve::Serving,
+    announcement::Announcement, database::Database, deployment::Deployment, health,
+    realtime::Realtime, serve::Serving,
 };
 
-/// What runs in this process.
+/// The services that run in this process.
 pub struct Started {
-    /// The host.
+    /// The host of the functions.
     pub host: Serving,
-    /// The worker, if there is one here.
+    /// The worker, if it runs in this process.
     pub worker: Option<JobWorker>,
-    /// The sandbox, if there is one here.
+    /// The sandbox, if it runs in this process.
     pub sandbox: Option<Sandbox>,
-    /// The gateway, if there is one here.
+    /// The egress, if it runs in this process.
+    pub egress: Option<Egress>,
+    /// The gateway, if it runs in this process.
     pub realtime: Option<Realtime>,
-    /// Tells others where the sandbox is.
-    pub announced: Option<Announcement>,
+    /// The announcements of the addresses of sandbox and egress, which end when these are dropped.
+    pub announced: Vec<Announcement>,
 }
 
-/// How long stopping may take.
+/// The time limits of stopping.
 #[derive(Clone, Copy)]
 pub struct Stopping {
-    /// For load balancers to notice.
+    /// The time for load balancers to notice.
     pub drain_delay: Duration,
-    /// For what is in flight.
+    /// The time for running requests and jobs.
     pub grace: Duration,
 }
 
@@ -82,9 +85,12 @@ impl Started {
             realtime.stop().await;
         }
         tokio::join!(self.host.stop(drain_delay, grace), jobs);
-        // Last: requests and jobs in flight may still call skills.
+        // Last: requests and jobs in flight may still call skills, and use secrets.
         if let Some(sandbox) = self.sandbox {
             sandbox.shutdown(grace).await;
+        }
+        if let Some(egress) = self.egress {
+            egress.shutdown(grace).await;
         }
         // Nobody is sent there from now on.
         drop(self.announced);

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
 
 use super::{
@@ -12,17 +13,20 @@ use super::{
     serving::{self, Started},
 };
 use crate::{
-    admin, build,
-    config::{JobSettings, MailSettings, RealtimeLimits, SandboxSettings},
+    admin,
+    announcement::Announcement,
+    build,
+    config::{EgressSettings, JobSettings, MailSettings, RealtimeLimits, SandboxSettings},
     database::{Database, check_for_functions},
     deployment::Deployment,
+    egress, model_providers,
     realtime::Realtime,
-    sandbox::Announcement,
+    sandbox,
     serve::{Serving, WorkerMetrics},
     watch::{Running, Watch},
 };
 
-/// How to run everything.
+/// The settings of `gather up`.
 #[derive(Args, Debug)]
 pub struct Up {
     #[command(flatten)]
@@ -38,9 +42,13 @@ pub struct Up {
     sandbox: SandboxSettings,
 
     #[command(flatten)]
+    egress: EgressSettings,
+
+    #[command(flatten)]
     realtime: RealtimeLimits,
 
-    /// Rebuild components whose sources change, and load them while requests and jobs that run end in the old ones; spin.toml, SQL and the command itself need a restart
+    /// Rebuild components whose sources change, and load them while requests and jobs that run end in the old ones;
+    /// spin.toml, SQL and the command itself need a restart
     #[arg(long)]
     watch: bool,
 }
@@ -82,14 +90,32 @@ impl Up {
     ) -> Result<Started> {
         migrate(deployment, database).await?;
         let public_url = self.serve.address.public_url(listen);
-        let (sandbox, announced) = self.sandbox(deployment, database, &public_url).await?;
+        let mut announced = Vec::new();
+        let sandbox = self.sandbox(deployment, database, &public_url, &mut announced);
+        let sandbox = sandbox.await?;
+        let functions = &self.serve.functions;
+        let ollama = match functions.egress_url {
+            None => model_providers::ollama().await,
+            Some(_) => Vec::new(),
+        };
+        let egress = self.egress(deployment, database, !ollama.is_empty(), &mut announced);
+        let egress = egress.await?;
+        model_providers::keep(&database.url, &deployment.key, &functions.model, ollama).await?;
         let sandbox_url = match &sandbox {
             Some(sandbox) => format!("http://{}", sandbox.address()),
             None => deployment.sandbox_url(&self.serve.functions),
         };
-        let functions = &self.serve.functions;
-        let variables =
-            deployment.variables(functions, &database.url, &public_url, &sandbox_url)?;
+        let egress_url = match &egress {
+            Some(egress) => format!("http://{}", egress.address()),
+            None => deployment.egress_url(functions),
+        };
+        let variables = deployment.variables(
+            functions,
+            &database.url,
+            &public_url,
+            &sandbox_url,
+            &egress_url,
+        )?;
         let own_url = format!("http://{}", reachable(listen));
         let realtime = deployment.start_realtime(
             &database.url,
@@ -123,28 +149,58 @@ impl Up {
             host,
             worker: Some(worker),
             sandbox,
+            egress,
             realtime: Some(realtime),
             announced,
         })
     }
 
-    /// A sandbox within this process, unless there is one elsewhere; others learn where it is while the second value
-    /// lives.
+    /// Starts a sandbox within this process, unless another one is configured. Other commands find its address while
+    /// it is announced.
     async fn sandbox(
         &self,
         deployment: &Deployment,
         database: &Database,
         public_url: &str,
-    ) -> Result<(Option<Sandbox>, Option<Announcement>)> {
+        announced: &mut Vec<Announcement>,
+    ) -> Result<Option<Sandbox>> {
         if self.serve.functions.sandbox_url.is_some() {
-            return Ok((None, None));
+            return Ok(None);
         }
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let sandbox = deployment
             .start_sandbox(&self.sandbox, &database.url, any_port, public_url)
             .await?;
-        let announced = Announcement::make(&deployment.state, sandbox.address())?;
-        Ok((Some(sandbox), Some(announced)))
+        let (state, address) = (&deployment.state, sandbox.address());
+        announced.push(Announcement::make(state, &sandbox::KIND, address)?);
+        Ok(Some(sandbox))
+    }
+
+    /// A way out for secrets within this process, unless there is one elsewhere.
+    async fn egress(
+        &self,
+        deployment: &Deployment,
+        database: &Database,
+        has_ollama: bool,
+        announced: &mut Vec<Announcement>,
+    ) -> Result<Option<Egress>> {
+        if self.serve.functions.egress_url.is_some() {
+            return Ok(None);
+        }
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut settings = self.egress.clone();
+        if has_ollama {
+            let origin = model_providers::OLLAMA
+                .parse()
+                .map_err(|error| anyhow!("{error}"))?;
+            settings.egress_hosts.push(origin);
+        }
+        let egress = deployment
+            .start_egress(&settings, &database.url, any_port)
+            .await?;
+        let (state, address) = (&deployment.state, egress.address());
+        announced.push(Announcement::make(state, &egress::KIND, address)?);
+        Ok(Some(egress))
     }
 
     async fn greet(&self, deployment: &Deployment, database: &Database, address: SocketAddr) {

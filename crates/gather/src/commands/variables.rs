@@ -10,7 +10,7 @@ use crate::{
     deployment::{Deployment, DeploymentSettings},
 };
 
-/// What the functions are told.
+/// The settings of the functions.
 #[derive(Args, Debug)]
 pub struct Variables {
     #[command(flatten)]
@@ -29,8 +29,11 @@ pub fn run(settings: &Variables) -> Result<()> {
     let database = deployment.find_database()?;
     let public_url = settings.address.own_public_url();
     let sandbox_url = deployment.sandbox_url(&settings.functions);
+    let egress_url = deployment.egress_url(&settings.functions);
     let functions = &settings.functions;
-    for (name, value) in deployment.variables(functions, &database, &public_url, &sandbox_url)? {
+    for (name, value) in
+        deployment.variables(functions, &database, &public_url, &sandbox_url, &egress_url)?
+    {
         println!(
             "export SPIN_VARIABLE_{}='{}'",
             name.to_uppercase(),

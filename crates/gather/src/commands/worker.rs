@@ -12,7 +12,7 @@ use crate::{
     serve::WorkerMetrics,
 };
 
-/// How jobs are done.
+/// The settings of `gather worker`.
 #[derive(Args, Debug)]
 pub struct Worker {
     #[command(flatten)]
@@ -54,7 +54,8 @@ pub fn run(settings: &Worker) -> Result<()> {
         let public_url = settings.address.own_public_url();
         let functions = &settings.functions;
         let sandbox_url = deployment.sandbox_url(functions);
-        let variables = deployment.variables(functions, &database, &public_url, &sandbox_url)?;
+        let egress_url = deployment.egress_url(functions);
+        let variables = deployment.variables(functions, &database, &public_url, &sandbox_url, &egress_url)?;
         let application = deployment.application(&settings.components, variables).await?;
         let metrics = WorkerMetrics::Own(settings.components.metrics_listen);
         let worker = deployment

@@ -1,4 +1,4 @@
-//! Where the platform listens, and where clients reach it.
+//! The settings of the platform's addresses.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{HEADING, parse::http_url};
 
-/// Where to listen.
+/// The address to listen on.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct Listen {
@@ -28,12 +28,12 @@ pub struct Address {
 }
 
 impl Address {
-    /// Where clients reach a server that listens as it is told to.
+    /// The URL by which clients reach a server that listens on the configured address.
     pub fn own_public_url(&self) -> String {
         self.public_url(self.own.listen)
     }
 
-    /// Where clients reach a server that listens on `address`.
+    /// The URL by which clients reach a server that listens on `address`.
     pub fn public_url(&self, address: SocketAddr) -> String {
         match &self.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),

@@ -1,4 +1,4 @@
-//! The database, where it is given.
+//! The settings of the database.
 
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -6,17 +6,19 @@ use url::Url;
 
 use super::HEADING;
 
-/// Which database.
+/// The choice of the database.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct DatabaseSettings {
-    /// PostgreSQL, as its administrator: postgres://user:password@host:port/name [default: a private cluster in the state folder]
+    /// PostgreSQL, as its administrator: postgres://user:password@host:port/name [default: a private cluster in the
+    /// state folder]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
 }
 
 impl DatabaseSettings {
-    /// The database that was given, if one was. Not parsed by the command line's parser, whose errors would quote the password.
+    /// The configured database, if there is one. It is not parsed by the command line's parser, whose errors would
+    /// quote the password.
     pub fn url(&self) -> Result<Option<Url>> {
         self.database_url
             .as_deref()

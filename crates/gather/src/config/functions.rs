@@ -1,4 +1,4 @@
-//! What the functions are told.
+//! The settings of the functions.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -33,14 +33,23 @@ pub struct FunctionSettings {
     #[command(flatten)]
     pub(crate) proxies: TrustedProxies,
 
-    /// Requests a minute of one account or address, by kind of endpoint: any of strict=60,standard=1200,relaxed=6000,bulk=60;
-    /// or `off` [default: these]
+    /// Requests a minute of one account or address, by kind of endpoint: any of
+    /// strict=60,standard=1200,relaxed=6000,bulk=60; or `off` [default: these]
     #[arg(long, env = "GATHER_RATE_LIMITS", default_value = "", hide_default_value = true, value_parser = rate_limits)]
     pub rate_limits: String,
 
-    /// Where the functions reach the sandbox, which runs the skills [default: the one within `gather up` over the same state folder, or else http://127.0.0.1:3002]
+    /// Where the functions reach the sandbox, which runs the skills [default: the one within `gather up` over the same
+    /// state folder, or else http://127.0.0.1:3002]
     #[arg(long, env = "GATHER_SANDBOX_URL", value_parser = http_url)]
     pub sandbox_url: Option<String>,
+
+    /// Where the functions reach the way out for secrets [default: the one within `gather up` over the same state folder, or else http://127.0.0.1:3004]
+    #[arg(long, env = "GATHER_EGRESS_URL", value_parser = http_url)]
+    pub egress_url: Option<String>,
+
+    /// Where components and services reach the functions, when they act for accounts [default: the public URL]
+    #[arg(long, env = "GATHER_INTERNAL_URL", value_parser = http_url)]
+    pub internal_url: Option<String>,
 
     #[command(flatten)]
     pub(crate) provider: Provider,
@@ -53,10 +62,10 @@ pub struct FunctionSettings {
 }
 
 impl FunctionSettings {
-    /// The variables of what the platform may use of others: a provider that people sign in with, a language model.
+    /// The variables of external services that the platform may use, such as an identity provider.
     pub fn variables(&self) -> Result<BTreeMap<String, String>> {
-        let mut variables = self.model.variables()?;
-        variables.extend(self.provider.variables()?);
+        self.model.check()?;
+        let mut variables = self.provider.variables()?;
         variables.extend(self.webhooks.variables());
         Ok(variables)
     }
@@ -70,7 +79,7 @@ fn networks(text: &str) -> Result<String, String> {
             .parse()
             .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         network.map(|network| network.to_string()).map_err(|_| {
-            format!("{text:?} is no network; expected a list such as 10.0.0.0/8,fd00::/8")
+            format!("{text:?} is not a network; expected a list such as 10.0.0.0/8,fd00::/8")
         })
     };
     if text.trim().is_empty() {
@@ -80,10 +89,10 @@ fn networks(text: &str) -> Result<String, String> {
     Ok(networks.join(","))
 }
 
-/// The kinds of endpoints that have a limit of their own.
+/// The kinds of endpoints that have their own limits.
 const TIERS: [&str; 4] = ["strict", "standard", "relaxed", "bulk"];
 
-/// `strict=60,bulk=10` or `off`.
+/// Checks limits such as `strict=60,bulk=10`, or `off`.
 fn rate_limits(text: &str) -> Result<String, String> {
     const EXPECTED: &str = "expected `off`, or requests a minute such as strict=60,standard=1200,relaxed=6000,bulk=60, any of them";
     let text = text.trim();

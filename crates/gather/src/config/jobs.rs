@@ -1,4 +1,4 @@
-//! How jobs are done.
+//! The settings of workers.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use host::jobs::JobTimes;
 
 use super::{HEADING, parse::duration};
 
-/// How a worker works.
+/// The times and bounds of a worker.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct JobSettings {
@@ -19,13 +19,13 @@ pub struct JobSettings {
     #[arg(long, env = "GATHER_WORKER_LEASE", default_value = "15s", value_parser = lease)]
     pub worker_lease: Duration,
 
-    /// How long finished jobs are kept; dead ones four times as long
+    /// Time for which finished jobs are kept; dead ones four times as long
     #[arg(long, env = "GATHER_KEEP_JOBS", default_value = "7d", value_parser = duration)]
     pub keep_jobs: Duration,
 }
 
 impl JobSettings {
-    /// How a worker works.
+    /// The times and bounds of a worker.
     pub fn times(&self) -> JobTimes {
         JobTimes {
             concurrency: self.jobs,
@@ -37,7 +37,7 @@ impl JobSettings {
     }
 }
 
-/// Long enough for several heartbeats.
+/// Checks that a lease is long enough for several heartbeats.
 fn lease(text: &str) -> Result<Duration, String> {
     let lease = duration(text)?;
     if lease < Duration::from_secs(1) {

@@ -1,10 +1,10 @@
-//! How to log.
+//! The settings of the log.
 
 use clap::{Args, ValueEnum};
 
 use super::HEADING;
 
-/// How to log.
+/// The settings of the log.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct LogSettings {
@@ -24,8 +24,8 @@ pub struct LogSettings {
 /// The forms of log lines.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     Pretty,
-    /// One object a line.
+    /// A JSON object on each line.
     Json,
 }

@@ -1,4 +1,4 @@
-//! How mail is sent.
+//! The settings of mail.
 
 use clap::Args;
 use host::MailOptions;
@@ -10,8 +10,8 @@ use super::HEADING;
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct MailSettings {
-    /// Mail server: smtps://user:password@host, or smtp://user:password@host:587?tls=required; prefer the variable, others
-    /// can see flags [default: none, mail is written to the log]
+    /// Mail server: smtps://user:password@host, or smtp://user:password@host:587?tls=required; prefer the variable,
+    /// others can see flags [default: none, mail is written to the log]
     #[arg(long, env = "GATHER_SMTP_URL", hide_env_values = true)]
     pub smtp_url: Option<String>,
 
@@ -21,7 +21,8 @@ pub struct MailSettings {
 }
 
 impl MailSettings {
-    /// How a worker sends mail. The mail server's address is checked by the host, whose errors do not quote the password.
+    /// The mail options of a worker. The host checks the mail server's address, and its errors do not quote the
+    /// password.
     pub fn options(&self, public_url: Option<&str>) -> MailOptions {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let smtp_url = given(&self.smtp_url);
@@ -35,7 +36,7 @@ impl MailSettings {
     }
 }
 
-/// From the host that clients know, if mail can be sent from it: not from an IP address or an unusual name.
+/// The sender at the public URL's host, unless that is an IP address or an unusual name.
 fn default_sender(public_url: Option<&str>) -> MailOptions {
     let url = public_url.and_then(|url| Url::parse(url).ok());
     let named = match url.as_ref().and_then(Url::host) {

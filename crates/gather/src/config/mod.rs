@@ -1,8 +1,9 @@
-//! Every setting, by what it is for: a flag, else an environment variable, else the default. Each command takes those
+//! All settings by subsystem: a flag, else an environment variable, else the default. Each command takes those
 //! that it uses.
 
 mod address;
 mod database;
+mod egress;
 mod functions;
 mod jobs;
 mod key;
@@ -19,13 +20,14 @@ mod webhook;
 
 pub use address::{Address, Listen};
 pub use database::DatabaseSettings;
+pub use egress::{EgressListen, EgressSettings};
 pub use functions::{FunctionSettings, TrustedProxies};
 pub use jobs::JobSettings;
 pub use key::Key;
 pub use log::{LogFormat, LogSettings};
 pub use mail::MailSettings;
 pub use model::Model;
-pub use parse::trusted_host;
+pub use parse::{duration, trusted_host};
 pub use process::{ComponentSettings, Drain, Grace};
 pub use project::{ManifestFile, Project};
 pub use provider::Provider;
@@ -33,5 +35,5 @@ pub use realtime::{RealtimeLimits, RealtimeListen};
 pub use sandbox::{SandboxListen, SandboxSettings};
 pub use webhook::WebhookSettings;
 
-/// What the help puts above them.
+/// The headings of settings in the help.
 const HEADING: &str = "Configuration (flags over environment over defaults)";

@@ -1,10 +1,7 @@
-//! A language model that reads skills in their review.
-
-use std::collections::BTreeMap;
+//! A provider of language models besides those whose keys have variables of their own.
 
 use anyhow::{Result, bail};
 use clap::Args;
-use url::Url;
 
 use super::{HEADING, parse::http_url};
 
@@ -12,7 +9,7 @@ use super::{HEADING, parse::http_url};
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct Model {
-    /// A language model that reads skills in their review: `openai` or `anthropic`, the protocol [default: none]
+    /// A provider of language models, by the protocol that it speaks: `openai` or `anthropic` [default: none]
     #[arg(long, env = "GATHER_LLM_PROVIDER", value_parser = ["openai", "anthropic"])]
     pub llm_provider: Option<String>,
 
@@ -30,27 +27,13 @@ pub struct Model {
 }
 
 impl Model {
-    /// What the review is told about the language model.
-    pub fn variables(&self) -> Result<BTreeMap<String, String>> {
-        let Some(provider) = &self.llm_provider else {
-            return Ok(BTreeMap::new());
-        };
-        let (Some(url), Some(model)) = (&self.llm_url, &self.llm_model) else {
+    /// Checks that the settings describe a whole provider, or none.
+    pub fn check(&self) -> Result<()> {
+        if self.llm_provider.is_some() && (self.llm_url.is_none() || self.llm_model.is_none()) {
             bail!(
-                "--llm-provider needs --llm-url and --llm-model, for example https://api.openai.com/v1 and gpt-5"
+                "--llm-provider needs --llm-url and --llm-model, for example https://api.openai.com/v1 and gpt-5.5"
             );
-        };
-        let origin = Url::parse(url)?.origin().ascii_serialization();
-        let key = self.llm_api_key.clone().unwrap_or_default();
-        let variables = [
-            ("llm_provider", provider.clone()),
-            ("llm_url", url.clone()),
-            ("llm_origin", origin),
-            ("llm_model", model.clone()),
-            ("llm_api_key", key),
-        ];
-        Ok(variables
-            .map(|(name, value)| (name.to_owned(), value))
-            .into())
+        }
+        Ok(())
     }
 }

@@ -1,10 +1,10 @@
-//! How settings are written: durations and addresses.
+//! The forms of settings: durations and addresses.
 
 use std::{net::SocketAddr, time::Duration};
 
 use url::Url;
 
-/// `500ms`, `20s`, `2m`, `7d`; a bare number is seconds.
+/// Parses a duration such as `500ms`, `20s`, `2m` or `7d`; a bare number is seconds.
 // The crate `humantime` takes no bare number, and takes `7M` for seven months where somebody meant `7m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text
@@ -24,7 +24,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 const EXPECTED: &str = "expected a duration such as 500ms, 20s, 2m, 1h or 7d";
 
-/// A host with an address that an operator, or an author on their own machine, vouches for: `name=address:port`.
+/// Parses a host with an address that an operator or author vouches for: `name=address:port`.
 pub fn trusted_host(text: &str) -> Result<(String, SocketAddr), String> {
     let expected = "expected name=address:port, such as api.internal.example=10.0.0.5:443";
     let (name, address) = text.split_once('=').ok_or(expected)?;
@@ -32,7 +32,7 @@ pub fn trusted_host(text: &str) -> Result<(String, SocketAddr), String> {
     Ok((name.to_ascii_lowercase(), address))
 }
 
-/// An address of the web, unchanged.
+/// Checks an `http` or `https` address, and keeps it unchanged.
 pub fn http_url(text: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|error| error.to_string())?;
     match url.scheme() {

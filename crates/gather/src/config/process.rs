@@ -1,4 +1,4 @@
-//! What a process that runs components keeps, shows and waits for.
+//! The settings of a process that runs components: stores, metrics and times.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{HEADING, parse::duration};
 
-/// What a host and a worker have in common.
+/// The settings that a host and a worker have in common.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct ComponentSettings {
@@ -19,20 +19,20 @@ pub struct ComponentSettings {
     pub key_value_url: Option<String>,
 }
 
-/// How long a host that is about to stop goes on as if it were not.
+/// The time for which a host that is about to stop still serves as before.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct Drain {
-    /// How long to go on serving, unready, before draining, so that load balancers notice
+    /// Time to go on serving, unready, before draining, so that load balancers notice
     #[arg(long, env = "GATHER_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
     pub drain_delay: Duration,
 }
 
-/// How long what is in flight may take.
+/// The time that running requests and jobs have to finish.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct Grace {
-    /// How long requests and jobs in flight may take to finish when stopping
+    /// Time for requests and jobs in flight to finish when stopping
     #[arg(long, env = "GATHER_GRACE", default_value = "20s", value_parser = duration)]
     pub grace: Duration,
 }

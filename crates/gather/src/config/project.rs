@@ -1,4 +1,4 @@
-//! The project's folder: its manifest, and where its state is kept.
+//! The settings of the project's folder: its manifest, and its state folder.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use clap::Args;
 use super::HEADING;
 use crate::manifest::{self, Manifest};
 
-/// Which manifest.
+/// The choice of the manifest.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct ManifestFile {
@@ -18,7 +18,7 @@ pub struct ManifestFile {
 }
 
 impl ManifestFile {
-    /// The manifest, read.
+    /// Reads the manifest.
     pub fn read(&self) -> Result<Manifest> {
         match &self.manifest {
             Some(path) => Manifest::load(path),
@@ -27,11 +27,12 @@ impl ManifestFile {
     }
 }
 
-/// Which project.
+/// The choice of the project.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct Project {
-    /// Folder for the private cluster, the master key, key-value stores and compiled components [default: .gather beside spin.toml]
+    /// Folder for the private cluster, the master key, key-value stores and compiled components [default: .gather
+    /// beside spin.toml]
     #[arg(long, env = "GATHER_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
 
@@ -40,12 +41,12 @@ pub struct Project {
 }
 
 impl Project {
-    /// The manifest, read.
+    /// Reads the manifest.
     pub fn manifest(&self) -> Result<Manifest> {
         self.manifest.read()
     }
 
-    /// The state folder, whether it exists or not.
+    /// The path of the state folder, which may not exist yet.
     pub fn state_dir(&self, manifest: &Manifest) -> Result<PathBuf> {
         match &self.state_dir {
             Some(folder) => Ok(std::path::absolute(folder)?),

@@ -12,7 +12,8 @@ use super::{HEADING, parse::http_url};
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct Provider {
-    /// A provider of OpenID Connect that people may sign in with: its issuer, such as https://accounts.example [default: none]
+    /// A provider of OpenID Connect that people may sign in with: its issuer, such as https://accounts.example
+    /// [default: none]
     #[arg(long, env = "GATHER_OIDC_ISSUER", value_parser = http_url)]
     pub oidc_issuer: Option<String>,
 
@@ -34,7 +35,7 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// What signing in is told about the provider of OpenID Connect.
+    /// The variables that tell the functions about the provider of OpenID Connect.
     pub fn variables(&self) -> Result<BTreeMap<String, String>> {
         let Some(issuer) = &self.oidc_issuer else {
             return Ok(BTreeMap::new());

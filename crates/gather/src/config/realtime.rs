@@ -1,4 +1,4 @@
-//! Where a gateway listens, and how much it holds.
+//! The settings of realtime gateways.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::HEADING;
 
-/// Where a gateway of its own listens.
+/// The address of `gather realtime`.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct RealtimeListen {
@@ -15,7 +15,7 @@ pub struct RealtimeListen {
     pub realtime_listen: SocketAddr,
 }
 
-/// How much a gateway holds.
+/// The bounds of a gateway.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct RealtimeLimits {

@@ -1,4 +1,4 @@
-//! How skills are run.
+//! The settings of the sandbox.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{HEADING, parse::trusted_host};
 
-/// What a sandbox may use.
+/// The bounds of a sandbox.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct SandboxSettings {
@@ -16,24 +16,26 @@ pub struct SandboxSettings {
     #[arg(long, env = "GATHER_SANDBOX_CALLS")]
     pub sandbox_calls: Option<usize>,
 
-    /// A host that skills may be granted though it is in a private network: name=address:port; may be given several times
+    /// A host that skills may be granted though it is in a private network: name=address:port; may be given several
+    /// times
     #[arg(long = "sandbox-host", env = "GATHER_SANDBOX_HOSTS", value_delimiter = ',', value_parser = trusted_host)]
     pub sandbox_hosts: Vec<(String, SocketAddr)>,
 
-    /// Object store for skills' components, such as s3://bucket/folder with the usual AWS_… variables [default: the database]
+    /// Object store for skills' components, such as s3://bucket/folder with the usual AWS_… variables [default: the
+    /// database]
     #[arg(long, env = "GATHER_COMPONENTS_URL", hide_env_values = true)]
     pub components_url: Option<String>,
 }
 
 impl SandboxSettings {
-    /// The object store that was given, if one was.
+    /// The configured object store, if there is one.
     pub fn components_url(&self) -> Result<Option<Url>> {
         let url = self.components_url.as_deref().map(Url::parse).transpose();
-        url.context("GATHER_COMPONENTS_URL is no address, try s3://bucket/folder")
+        url.context("GATHER_COMPONENTS_URL is not an address, try s3://bucket/folder")
     }
 }
 
-/// Where a sandbox of its own listens.
+/// The address of `gather sandbox`.
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct SandboxListen {

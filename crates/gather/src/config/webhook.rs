@@ -1,4 +1,4 @@
-//! Where webhooks may be sent beside public addresses.
+//! The settings of webhooks.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,8 @@ use super::{HEADING, parse::trusted_host};
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = HEADING)]
 pub struct WebhookSettings {
-    /// A host that webhooks may be sent to though it is in a private network, or does not speak TLS: name=address:port; may be given several times
+    /// A host that webhooks may be sent to though it is in a private network, or does not speak TLS: name=address:port;
+    /// may be given several times
     #[arg(long = "webhook-host", env = "GATHER_WEBHOOK_HOSTS", value_delimiter = ',', value_parser = trusted_host)]
     pub webhook_hosts: Vec<(String, SocketAddr)>,
 }
@@ -24,7 +25,7 @@ impl WebhookSettings {
         self.webhook_hosts.iter().cloned().collect()
     }
 
-    /// The variable that tells functions the hosts' names.
+    /// The variable that gives functions the names of the hosts.
     pub fn variables(&self) -> BTreeMap<String, String> {
         let names: BTreeSet<_> = self
             .webhook_hosts

@@ -1,4 +1,4 @@
-//! The server's HTTP API, as an agent whose token is renewed on the way.
+//! The server's HTTP API for an agent whose token is renewed as needed.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -14,19 +14,19 @@ use crate::{
     secrets,
 };
 
-/// How often a request is sent that may yet succeed: for a minute or so.
+/// The number of attempts at a request that may yet succeed, which last about a minute.
 const ATTEMPTS: u32 = 8;
-/// The longest wait between two of them, or that a server may ask for.
+/// The longest wait between two attempts, or that a server may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// An agent at a server. Cheap to clone.
+/// An agent at a server, which is cheap to clone.
 #[derive(Clone)]
 pub struct Api(Arc<Inner>);
 
 struct Inner {
     client: Client,
     common: Common,
-    /// What the user called, for advice.
+    /// The user's command, for advice.
     command: &'static str,
     access: Mutex<Access>,
 }
@@ -50,7 +50,7 @@ impl Api {
         self.0.client.server()
     }
 
-    /// What was presented last.
+    /// The credentials that were sent last.
     pub fn access(&self) -> Access {
         self.0
             .access
@@ -59,7 +59,7 @@ impl Api {
             .clone()
     }
 
-    /// An access token that is good now, another one if the last is not.
+    /// Returns a valid access token, which is renewed if the last one has expired.
     pub async fn renewed(&self) -> Result<Access> {
         let api = self.clone();
         spawn_blocking(move || api.renew()).await?
@@ -71,19 +71,19 @@ impl Api {
         Ok(access)
     }
 
-    /// GET.
+    /// Sends a GET.
     pub async fn get(&self, path: String) -> Result<Value> {
         self.until_answered(move |client, token| client.get(&path, token))
             .await
     }
 
-    /// POST of what may be sent twice.
+    /// Sends a POST that is safe to repeat.
     pub async fn post(&self, path: String, body: Value) -> Result<Value> {
         self.until_answered(move |client, token| client.send(&path, &body, token))
             .await
     }
 
-    /// Asks again where the answer is lost, or the server wants it later.
+    /// Repeats a request whose answer was lost, or that the server asks to repeat later.
     async fn until_answered(
         &self,
         ask: impl Fn(&Client, &str) -> Result<Value, RequestError> + Clone + Send + 'static,
@@ -106,7 +106,7 @@ impl Api {
         }
     }
 
-    /// Asks with the token that is there, and once more with another one if that has ended.
+    /// Sends a request with the present token, and once more with a new one if it has expired.
     fn ask(&self, ask: impl Fn(&Client, &str) -> Result<Value, RequestError>) -> Result<Value> {
         match ask(&self.0.client, &self.access().token) {
             Err(error) if error.status() == Some(401) => {
@@ -118,7 +118,7 @@ impl Api {
     }
 }
 
-/// Whether what failed may succeed later.
+/// Whether a failed request may succeed later.
 pub fn may_pass(error: &anyhow::Error) -> bool {
     let cause = error.downcast_ref::<RequestError>();
     cause.is_some_and(|cause| match cause.status() {
@@ -127,7 +127,7 @@ pub fn may_pass(error: &anyhow::Error) -> bool {
     })
 }
 
-/// How long to wait before another attempt: twice as long each time, and never as long as others do.
+/// The time to wait before another attempt, which doubles each time and varies by chance between clients.
 pub fn delay(attempt: u32) -> Duration {
     let whole = Duration::from_millis(500 << attempt.min(6)).min(LONGEST_WAIT / 2);
     let chance = f64::from(u16::from_be_bytes(secrets::random::<2>())) / f64::from(u16::MAX);

@@ -47,7 +47,7 @@ pub struct Chat {
     pub follow: bool,
 }
 
-/// Runs the command; whether all lines were sent.
+/// Runs the command. Returns whether all lines were sent.
 pub fn run(options: Chat) -> Result<bool> {
     let name = options.channel.trim_start_matches('#').to_lowercase();
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
@@ -80,20 +80,20 @@ pub fn run(options: Chat) -> Result<bool> {
     })
 }
 
-/// What is shown of a channel.
+/// The view of a channel.
 struct Room {
     api: Api,
-    /// The path of its messages.
+    /// The path of the channel's messages.
     path: String,
     topic: String,
     json: bool,
-    /// The terminal shows what is typed, so our own lines are not printed once more.
+    /// Whether the terminal shows what is typed, so that own lines need not be printed again.
     echoed: bool,
-    /// What the `client_id` of our own messages begins with.
+    /// The beginning of the `client_id` of own messages.
     session: String,
-    /// The `seq` of the newest message that was shown.
+    /// The `seq` of the newest shown message.
     last: i64,
-    /// The day of the last line.
+    /// The day of the last printed line.
     date: Option<Date>,
 }
 
@@ -148,7 +148,7 @@ impl Room {
         }
     }
 
-    /// Shows what was said before.
+    /// Shows the earlier messages.
     async fn begin(&mut self, options: &Chat) -> Result<()> {
         let wanted = match options.since {
             Some(_) => MOST,
@@ -183,7 +183,7 @@ impl Room {
         Ok(())
     }
 
-    /// Shows what was said since the last message that was shown.
+    /// Shows the messages since the last shown one.
     async fn catch_up(&mut self) -> Result<()> {
         loop {
             let path = format!("{}?limit={PAGE}&after={}", self.path, self.last);
@@ -201,7 +201,7 @@ impl Room {
         self.show(&json!({ "type": "message.created", "topic": self.topic, "data": message }))
     }
 
-    /// Shows an event, once.
+    /// Shows an event, unless it was shown before.
     fn show(&mut self, frame: &Value) -> Result<()> {
         let message = &frame["data"];
         let kind = frame["type"].as_str().unwrap_or_default();
@@ -239,7 +239,7 @@ impl Room {
         self.print(time, &said)
     }
 
-    /// Prints what was said. Further lines are indented: none looks as if somebody else had said it.
+    /// Prints a message. Its further lines are indented, so that none looks like another author's message.
     fn print(&mut self, time: OffsetDateTime, said: &str) -> Result<()> {
         if self.date.replace(time.date()) != Some(time.date()) {
             print(&format!("--- {} (UTC)", time.date()))?;
@@ -248,20 +248,20 @@ impl Room {
         print(&format!("{:02}:{:02} {said}", time.hour(), time.minute()))
     }
 
-    /// Whether a message is one that this command has sent. Others could use the same beginning.
+    /// Whether this command sent a message. Others could use the same beginning.
     fn is_own(&self, message: &Value, author: &str) -> bool {
         let client_id = message["client_id"].as_str().unwrap_or_default();
         client_id.starts_with(&self.session) && author == self.api.access().name
     }
 }
 
-/// What a follower's end means for the command.
+/// The result of the command when the follower ends.
 fn ended(ended: Result<()>) -> Result<bool> {
     ended?;
     Err(anyhow!("the server tells nothing more of this channel"))
 }
 
-/// The lines of the standard input. Ends with it.
+/// Reads the lines of the standard input until its end.
 fn lines() -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel(16);
     // A thread of its own: nothing interrupts a read, and the command's end does not wait for it.
@@ -282,7 +282,7 @@ fn lines() -> mpsc::Receiver<String> {
     lines
 }
 
-/// Sends lines as messages.
+/// A sender of lines as messages.
 struct Sender {
     api: Api,
     path: String,
@@ -290,7 +290,7 @@ struct Sender {
 }
 
 impl Sender {
-    /// Sends all lines, one after the other, each once however often it has to be tried. Whether all were taken.
+    /// Sends all lines in order, each once, however often it has to be tried. Returns whether all were taken.
     async fn send_all(self, mut lines: mpsc::Receiver<String>) -> bool {
         let (mut number, mut all) = (0_u64, true);
         while let Some(line) = lines.recv().await {

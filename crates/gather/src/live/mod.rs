@@ -1,4 +1,4 @@
-//! What happens on a server, live in the terminal: `gather chat` and `gather events tail`.
+//! Events of a server in the terminal as they happen: `gather chat` and `gather events tail`.
 
 mod api;
 mod chat;
@@ -17,7 +17,7 @@ pub use tail::Tail;
 
 use crate::plain;
 
-/// What can be done with events.
+/// The commands of events.
 #[derive(Subcommand, Debug)]
 pub enum Events {
     /// Print what happens, as it happens
@@ -29,14 +29,14 @@ pub enum Events {
     Tail(Tail),
 }
 
-/// Runs one command.
+/// Runs a command.
 pub fn events(command: Events) -> Result<bool> {
     match command {
         Events::Tail(options) => tail::run(options),
     }
 }
 
-/// Runs what reads a server for long. A reader of our output that has enough is no failure.
+/// Runs a command that reads a server for long. An output that is closed is not a failure.
 fn run(work: impl Future<Output = Result<bool>>) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -56,7 +56,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Prints a line that is plain already.
+/// Prints a line that is safe for the terminal.
 fn print(line: &str) -> Result<()> {
     Ok(writeln!(io::stdout(), "{line}")?)
 }
@@ -66,7 +66,7 @@ fn print_json(value: &Value) -> Result<()> {
     print(&plain::json(value))
 }
 
-/// Says something beside the output.
+/// Prints a message beside the output.
 fn note(text: &str) {
     // A terminal that is gone hears nothing.
     _ = writeln!(io::stderr(), "{}", plain::text(text));

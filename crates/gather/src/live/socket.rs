@@ -1,4 +1,4 @@
-//! Topics, followed over as many sockets as it takes: after a break the next one goes on where the last one stood.
+//! Topics that are followed over any number of sockets. After a break, the next socket continues at the last position.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -29,52 +29,52 @@ use super::{
     note,
 };
 
-/// For a socket to open.
+/// The time limit for opening a socket.
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
-/// The gateway pings more often than that.
+/// The longest silence of the gateway, which pings more often.
 const SILENCE: Duration = Duration::from_secs(60);
-/// A token is renewed so long before its end.
+/// The time before its end at which a token is renewed.
 const RENEW_BEFORE: Duration = Duration::from_secs(25);
-/// The gateway's frames are smaller.
+/// The largest frame, which is larger than any of the gateway's.
 const MAX_FRAME_BYTES: usize = 4 << 20;
-/// A server that was never heard is given up after so many attempts.
+/// The number of attempts after which a server that never answered is given up.
 const ATTEMPTS: u32 = 5;
-/// Events that are told twice are told soon after each other.
+/// The number of events in which a repetition is looked for, since repeated events follow each other soon.
 const REMEMBERED: usize = 1000;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// What a follower is told.
+/// The news of a follower.
 #[derive(Debug)]
 pub enum Told {
-    /// An event: the gateway's frame.
+    /// An event happened, which is the gateway's frame.
     Event(Value),
-    /// From now on nothing that happens on the topic is missed.
+    /// The subscription began. From now on nothing on the topic is missed.
     Subscribed,
-    /// A part of what happened since the topic's position is not kept any more.
+    /// The position is too old. Some events since then are not kept any more.
     Gone(String),
-    /// There is no such topic, or the agent may not read it, or not any more.
+    /// The topic does not exist, or the agent may not read it (any more).
     Denied(String),
 }
 
-/// A topic, and where its reader stands.
+/// A topic, and the position of its reader.
 #[derive(Debug)]
 pub struct Topic {
-    /// `<kind>:<id>`.
+    /// The name of the topic, `<kind>:<id>`.
     pub name: String,
-    /// The position from which to go on; without one, from now.
+    /// The position from which to continue; `None` begins now.
     pub since: Option<String>,
 }
 
 /// Follows topics.
 pub struct Follower {
-    /// The agent.
+    /// The agent that follows.
     pub api: Api,
     /// The topics that are still followed.
     pub topics: Vec<Topic>,
-    /// Only events of these types; all where empty.
+    /// The types of events to follow; all types if empty.
     pub types: Vec<String>,
-    /// Hears of everything.
+    /// The channel for news.
     pub told: Sender<Told>,
     /// The ids of the last events.
     seen: (VecDeque<String>, HashSet<String>),
@@ -83,11 +83,11 @@ pub struct Follower {
     has_begun: bool,
 }
 
-/// Why a socket ended that another one may follow.
+/// The reason why a socket ended that another one may replace.
 struct Broken(String);
 
 impl Follower {
-    /// A follower that has not begun.
+    /// Makes a follower, which has not begun.
     pub fn new(api: Api, topics: Vec<Topic>, types: Vec<String>, told: Sender<Told>) -> Self {
         Self {
             api,
@@ -100,7 +100,7 @@ impl Follower {
         }
     }
 
-    /// Follows until nobody listens or no topic is left. Fails where another attempt makes no sense.
+    /// Follows until nobody listens or no topic is left. Fails if another attempt makes no sense.
     pub async fn run(mut self) -> Result<()> {
         loop {
             let broken = match self.open().await? {
@@ -161,7 +161,7 @@ impl Follower {
         })
     }
 
-    /// Reads until the socket ends; `None`: nobody wants more.
+    /// Reads until the socket ends. `None` if nobody listens any more.
     async fn read(&mut self, socket: &mut Socket) -> Result<Option<Broken>> {
         let mut renew_at = renewal(self.api.access().ends_at);
         loop {
@@ -189,7 +189,7 @@ impl Follower {
                 Ok(Some(Err(error))) => return Ok(Some(Broken(error.to_string()))),
                 Ok(Some(Ok(Message::Close(why)))) => return closed(why).map(Some),
                 Ok(Some(Ok(Message::Text(text)))) => {
-                    let frame = serde_json::from_str(&text).context("a frame that is no JSON")?;
+                    let frame = serde_json::from_str(&text).context("a frame that is not JSON")?;
                     if let Err(broken) = self.hear(socket, frame).await? {
                         return Ok(Some(broken));
                     }
@@ -202,7 +202,7 @@ impl Follower {
         }
     }
 
-    /// Does what a frame of the gateway wants.
+    /// Handles a frame of the gateway.
     async fn hear(&mut self, socket: &mut Socket, frame: Value) -> Result<Result<(), Broken>> {
         let topic = frame["topic"].as_str().unwrap_or_default().to_owned();
         match frame["type"].as_str().unwrap_or_default() {
@@ -240,7 +240,7 @@ impl Follower {
         Ok(Ok(()))
     }
 
-    /// Asks for all topics, each from where its reader stands.
+    /// Subscribes to all topics, each from the position of its reader.
     async fn subscribe(&mut self, socket: &mut Socket, account: &str) -> Result<(), Broken> {
         for topic in &mut self.topics {
             if topic.name == "account:me" {
@@ -258,7 +258,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Notes where the topic's reader stands.
+    /// Notes the position of the topic's reader.
     fn stand(&mut self, topic: &str, frame: &Value) {
         let position = frame["position"].as_str().map(str::to_owned);
         for one in self.topics.iter_mut().filter(|one| one.name == topic) {
@@ -266,7 +266,7 @@ impl Follower {
         }
     }
 
-    /// Whether an event has not been told on this topic before.
+    /// Whether an event is new on this topic.
     fn is_new(&mut self, frame: &Value) -> bool {
         let (order, all) = &mut self.seen;
         let id = format!("{} {}", frame["topic"], frame["id"]);
@@ -293,14 +293,14 @@ async fn send(socket: &mut Socket, frame: &Value) -> Result<(), Broken> {
     sent.map_err(|error| Broken(error.to_string()))
 }
 
-/// When a token is to be renewed, but not more often than makes sense.
+/// The time at which a token is renewed, which leaves a pause between two renewals.
 fn renewal(ends_at: OffsetDateTime) -> Instant {
     let left = Duration::try_from(ends_at - OffsetDateTime::now_utc()).unwrap_or_default();
     let wait = left.saturating_sub(RENEW_BEFORE);
     Instant::now() + wait.max(Duration::from_secs(5))
 }
 
-/// What the gateway's goodbye means: whether another socket would fare better.
+/// The meaning of the gateway's close frame: whether another socket may succeed.
 fn closed(why: Option<CloseFrame>) -> Result<Broken> {
     let Some(why) = why else {
         return Ok(Broken("the server closed it".to_owned()));

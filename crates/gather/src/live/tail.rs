@@ -1,4 +1,4 @@
-//! `gather events tail`: what happens, a line each.
+//! `gather events tail`: prints events, one on each line.
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{agent::Common, plain};
 
-/// Events of one page of history.
+/// The number of events on a page of history.
 const PAGE: usize = 1000;
 
-/// What happens.
+/// The arguments of `gather events tail`.
 #[derive(Args, Debug)]
 pub struct Tail {
     #[command(flatten)]
@@ -94,7 +94,7 @@ pub fn run(options: Tail) -> Result<bool> {
     })
 }
 
-/// Where to begin.
+/// The beginning of the output.
 enum Since {
     Time(OffsetDateTime),
     Position(String),
@@ -109,7 +109,7 @@ impl Since {
     }
 }
 
-/// Prints what happened on a topic from a time on; answers the position after it.
+/// Prints the events of a topic from a time on, and returns the position after them.
 async fn read(
     api: &Api,
     topic: &str,
@@ -148,7 +148,7 @@ async fn read(
     }
 }
 
-/// Whether events of a type are asked for.
+/// Whether events of a type are wanted.
 fn is_wanted(types: &[String], kind: &str) -> bool {
     types.is_empty()
         || types.iter().any(|wanted| match wanted.strip_suffix('*') {
@@ -159,7 +159,7 @@ fn is_wanted(types: &[String], kind: &str) -> bool {
 
 struct Printer {
     json: bool,
-    /// How many events are still to be printed, if not all.
+    /// The number of events that are still to be printed, if it is bounded.
     left: Option<u64>,
 }
 

@@ -10,10 +10,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 use nix::unistd::{Gid, Uid, User};
 
-/// What the functions' SQL needs.
+/// The oldest version that the functions' SQL works with.
 const OLDEST: u32 = 15;
 
-/// What to do where there is no PostgreSQL.
+/// The advice for a machine without PostgreSQL.
 pub(super) const HOW_TO_INSTALL: &str = "install PostgreSQL 15 or newer (Debian, Ubuntu: apt-get install postgresql; \
      Fedora: dnf install postgresql-server; macOS: brew install postgresql@17), or set DATABASE_URL to a server that is running";
 
@@ -25,7 +25,7 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// Those that are installed and new enough, the preferred ones first: on PATH, else where packages put them, the
+    /// The installed programs that are new enough, the preferred ones first: those on PATH, else those of packages, the
     /// newest first.
     pub(super) fn installed() -> impl Iterator<Item = Self> {
         candidates()
@@ -34,7 +34,7 @@ impl Binaries {
             .filter(|binaries| binaries.major() >= OLDEST)
     }
 
-    /// Those in `folder`, if they are there and run.
+    /// The programs in `folder`, if they exist and run.
     pub(super) fn at(folder: PathBuf) -> Option<Self> {
         let complete = ["initdb", "postgres"]
             .iter()
@@ -54,7 +54,7 @@ impl Binaries {
         Some(Self { folder, version })
     }
 
-    /// The folder that they are in.
+    /// The folder of the programs.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -64,12 +64,12 @@ impl Binaries {
         &self.version
     }
 
-    /// The major version, which a cluster belongs to for good.
+    /// The major version, which a cluster always belongs to.
     pub fn major(&self) -> u32 {
         major(&self.version)
     }
 
-    /// `name` as a command, to be run by `account`, in English.
+    /// The command `name`, which runs as `account` with messages in English.
     pub fn command(&self, name: &str, account: &Account) -> Command {
         let mut command = Command::new(self.folder.join(name));
         account.apply(&mut command);
@@ -82,9 +82,22 @@ impl Binaries {
     }
 }
 
-/// `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`
+/// The folder that has all the client programs `names`, of the major version `oldest` or a newer one.
+pub fn client_programs(names: &[&str], oldest: u32) -> Option<PathBuf> {
+    let version = |program: PathBuf| {
+        let output = Command::new(program).arg("--version").output().ok()?;
+        parse_version(&String::from_utf8_lossy(&output.stdout))
+    };
+    candidates().into_iter().find(|folder| {
+        names
+            .iter()
+            .all(|name| version(folder.join(name)).is_some_and(|version| major(&version) >= oldest))
+    })
+}
+
+/// Parses a version such as `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`, and the same of other programs.
 fn parse_version(said: &str) -> Option<String> {
-    let version = said.strip_prefix("postgres (PostgreSQL) ")?;
+    let (_, version) = said.split_once(" (PostgreSQL) ")?;
     version.split_whitespace().next().map(str::to_owned)
 }
 
@@ -128,14 +141,14 @@ fn newest_first(parent: &str, prefix: &str) -> Vec<PathBuf> {
     versions.into_iter().map(|(_, folder)| folder).collect()
 }
 
-/// Who runs the server: ourselves, or an unprivileged user when we are root, since PostgreSQL refuses root.
+/// The user who runs the server: the current user, or an unprivileged one for root, since PostgreSQL refuses root.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
     other: Option<(Uid, Gid)>,
 }
 
 impl Account {
-    /// Ourselves, or `postgres`, else `nobody`, when we are root.
+    /// The current user; for root it is `postgres`, or else `nobody`.
     pub fn choose() -> Result<Self> {
         if !Uid::effective().is_root() {
             return Ok(Self { other: None });
@@ -168,7 +181,7 @@ impl Account {
             .with_context(|| format!("can't give {} to another user", path.display()))
     }
 
-    /// Whether this user can get to `folder`.
+    /// Whether this user can reach `folder`.
     pub fn reaches(&self, folder: &Path) -> bool {
         let mut probe = Command::new("/bin/sh");
         self.apply(&mut probe);
@@ -179,7 +192,7 @@ impl Account {
             .is_ok_and(|status| status.success())
     }
 
-    /// Whether the server runs as somebody else than ourselves.
+    /// Whether the server runs as another user than this process.
     pub fn is_other(&self) -> bool {
         self.other.is_some()
     }

@@ -1,4 +1,4 @@
-//! A PostgreSQL of our own, for those who have none: a private cluster in the state folder, and throw-away ones for tests.
+//! A PostgreSQL for those who have none: a private cluster in the state folder, and temporary clusters for tests.
 
 mod binaries;
 mod brought;
@@ -17,14 +17,14 @@ use std::{
 use anyhow::{Context, Result, bail};
 use url::Url;
 
-pub use binaries::{Account, Binaries};
+pub use binaries::{Account, Binaries, client_programs};
 pub use programs::Programs;
 use server::{Launch, Server};
 pub use temporary::create_database_from_template;
 
 use crate::secrets;
 
-/// The cluster's administrator, and the database that the platform lives in.
+/// The cluster's administrator, and the platform's database.
 pub const ADMIN: &str = "gather";
 const PASSWORD_FILE: &str = "gather.password";
 const LOG_LIMIT_BYTES: u64 = 16 << 20;
@@ -43,7 +43,7 @@ const SETTINGS: &[&str] = &[
     "log_destination=stderr",
 ];
 
-/// A cluster that is running.
+/// A running cluster.
 pub struct Cluster {
     server: Server,
     password: String,
@@ -53,14 +53,14 @@ pub struct Cluster {
 }
 
 enum Kind {
-    /// Kept from run to run. The lock says that we use it; whoever is last stops it.
+    /// The cluster is kept from run to run. The lock marks it as used; the last user stops it.
     Private { user: File, folder: PathBuf },
-    /// Stopped, with its files, when dropped.
+    /// The cluster is stopped and its files are removed when it is dropped.
     Temporary { _folder: temporary::Folder },
 }
 
 impl Cluster {
-    /// Starts the cluster of the state folder `state`, made there at the first time, or joins it where it is running.
+    /// Starts the cluster of the state folder `state`, which is made at the first start, or joins it if it is running.
     pub fn open(state: &Path) -> Result<Self> {
         create_state_folder(state)?;
         let _starting = lock(state, "postgres.lock", true)?;
@@ -101,7 +101,7 @@ impl Cluster {
         })
     }
 
-    /// Brings what [`Cluster::open`] needs and the machine lacks, which may take a while.
+    /// Fetches what [`Cluster::open`] needs and the machine lacks, which may take a while.
     pub fn prepare(state: &Path) -> Result<()> {
         create_state_folder(state)?;
         let _starting = lock(state, "postgres.lock", true)?;
@@ -109,7 +109,7 @@ impl Cluster {
         Programs::of(&data)?.provide().map(|_| ())
     }
 
-    /// What the state folder's cluster is run with, or will be.
+    /// The programs that the state folder's cluster runs with, or will run with.
     pub fn programs(state: &Path) -> Result<Programs> {
         Programs::of(&remembered_place(state))
     }
@@ -130,12 +130,12 @@ impl Cluster {
         address(self.server.port, &self.password, database)
     }
 
-    /// The folder that the data is in.
+    /// The folder of the data.
     pub fn data(&self) -> &Path {
         &self.data
     }
 
-    /// The version of the programs that it is run with.
+    /// The version of the programs that the cluster runs with.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -145,12 +145,12 @@ impl Cluster {
         self.server.pid()
     }
 
-    /// Asks the server to stop without waiting for it, for the hurried.
+    /// Asks the server to stop, without waiting.
     pub fn request_stop(&self) {
         self.server.request_stop();
     }
 
-    /// Stops the server cleanly, unless another process uses it. Says whether it was stopped.
+    /// Stops the server cleanly, unless another process uses it. Returns whether it was stopped.
     pub fn close(mut self) -> Result<bool> {
         if let Kind::Private { user, folder } = &self.kind {
             let _starting = lock(folder, "postgres.lock", true)?;
@@ -180,7 +180,7 @@ fn address(port: u16, password: &str, database: &str) -> Url {
     Url::parse(&text).expect("a generated password and a database's name need no escapes")
 }
 
-/// Makes the state folder. The user who runs PostgreSQL has to get through it, so it can't be wholly private then.
+/// Makes the state folder. It is not wholly private if another user runs PostgreSQL, who has to pass through it.
 pub fn create_state_folder(state: &Path) -> Result<()> {
     if state.is_dir() {
         return Ok(());
@@ -202,7 +202,7 @@ pub fn create_state_folder(state: &Path) -> Result<()> {
         })
 }
 
-/// A lock file in `folder`, held until it is closed, however we end.
+/// Locks a file in `folder`. The lock is held until the file is closed, however the process ends.
 fn lock(folder: &Path, name: &str, exclusive: bool) -> Result<File> {
     let path = folder.join(name);
     let file = File::options()
@@ -226,7 +226,8 @@ fn remembered_place(state: &Path) -> PathBuf {
     }
 }
 
-/// Where the data is: in the state folder, or outside when the user who runs PostgreSQL can't get there. Remembered.
+/// The folder of the data: in the state folder, or outside if the user who runs PostgreSQL can't reach it. It is
+/// remembered.
 fn place(state: &Path, account: &Account) -> Result<PathBuf> {
     let state = fs::canonicalize(state)?;
     let place = remembered_place(&state);
@@ -313,7 +314,8 @@ fn initialise(binaries: &Binaries, account: &Account, data: &Path, options: &[&s
     Ok(())
 }
 
-/// Sorting is by bytes, the same everywhere; what a letter is follows Unicode, so that search works in all languages.
+/// The locale settings. Texts sort by bytes, the same everywhere; letters follow Unicode, so that search works in all
+/// languages.
 fn character_types() -> Option<&'static str> {
     if cfg!(target_os = "linux") {
         Some("--lc-ctype=C.UTF-8")
@@ -324,19 +326,20 @@ fn character_types() -> Option<&'static str> {
     }
 }
 
-/// Keeps one older file, so that the messages can't fill the disk. The file stays open in a server that is running.
+/// Rotates the log and keeps one older file, so that messages can't fill the disk. A running server keeps its file
+/// open.
 fn rotate(log: &Path) {
     if fs::metadata(log).is_ok_and(|log| log.len() > LOG_LIMIT_BYTES) {
         let _ = fs::rename(log, log.with_extension("log.old"));
     }
 }
 
-/// SQLSTATE 3D000, `invalid_catalog_name`.
+/// The SQLSTATE `invalid_catalog_name`.
 pub(crate) const NO_SUCH_DATABASE: &str = "3D000";
-/// SQLSTATE 57P03, `cannot_connect_now`.
+/// The SQLSTATE `cannot_connect_now`.
 pub(crate) const STARTING_UP: &str = "57P03";
 
-/// Waits until a server answers at `url`, for those that are just being started by somebody else.
+/// Waits until a server answers at `url`, which another process may be starting.
 pub async fn wait_for(url: &Url, limit: Duration) -> Result<()> {
     use sqlx::{Connection, PgConnection};
     let deadline = tokio::time::Instant::now() + limit;
@@ -357,7 +360,7 @@ pub async fn wait_for(url: &Url, limit: Duration) -> Result<()> {
     }
 }
 
-/// Nobody listens there yet, or the server is starting.
+/// Whether nothing listens there yet, or the server is starting.
 fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,

@@ -1,4 +1,4 @@
-//! Which PostgreSQL a cluster is run with: an installed one, or one that is brought along. A cluster stays with the major
+//! The PostgreSQL that a cluster runs with: an installed one, or a fetched one. A cluster stays with the major
 //! version that made it, whatever is installed later.
 
 use std::{
@@ -16,19 +16,19 @@ use super::{
 /// The programs for a cluster.
 #[derive(Debug)]
 pub enum Programs {
-    /// They are on this machine.
+    /// The programs are on this machine.
     Here(Binaries),
-    /// They are fetched by the first start.
+    /// The programs are fetched at the first start.
     Absent {
-        /// What is fetched.
+        /// The build that is fetched.
         build: &'static Build,
-        /// The folder that it goes into.
+        /// The folder that the build is put into.
         shelf: PathBuf,
     },
 }
 
 impl Programs {
-    /// Those of the cluster in `data`, or for the one that is to be made there.
+    /// Chooses the programs of the cluster in `data`, or for a cluster that is to be made there.
     pub(super) fn of(data: &Path) -> Result<Self> {
         let shelf = data.parent().context("the data folder has a parent")?;
         match fs::read_to_string(data.join("PG_VERSION")) {
@@ -38,7 +38,7 @@ impl Programs {
         }
     }
 
-    /// Those for a new cluster: what is installed, else what is or comes on `shelf`.
+    /// Chooses the programs for a new cluster: installed ones, else those on `shelf`, which are fetched if need be.
     pub(super) fn of_any(shelf: PathBuf) -> Result<Self> {
         if let Some(binaries) = Binaries::installed().next() {
             return Ok(Self::Here(binaries));
@@ -65,7 +65,7 @@ impl Programs {
         }
     }
 
-    /// The programs, fetched if they are absent.
+    /// Returns the programs, which are fetched if they are missing.
     pub(super) fn provide(self) -> Result<Binaries> {
         match self {
             Self::Here(binaries) => Ok(binaries),

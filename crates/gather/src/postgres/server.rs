@@ -1,4 +1,4 @@
-//! One run of the `postgres` program over a data folder: start it, find it again, stop it.
+//! A run of the `postgres` program over a data folder, which can be started, found again and stopped.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -28,29 +28,29 @@ const POLL: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Server {
     pid: Pid,
-    /// The loopback port that it listens on.
+    /// The loopback port that the server listens on.
     pub port: u16,
-    /// Ours, when we started it: it has to be waited for.
+    /// The child process if this process started the server, which then has to be waited for.
     child: Option<Child>,
 }
 
-/// How a server is to be run.
+/// The options of a server.
 pub struct Launch<'a> {
-    /// The programs.
+    /// The programs of the server.
     pub binaries: &'a Binaries,
-    /// Who runs them.
+    /// The user who runs the server.
     pub account: &'a Account,
     /// The data folder.
     pub data: &'a Path,
-    /// Where the server's messages go.
+    /// The file for the server's messages.
     pub log: &'a Path,
-    /// Settings (`name=value`) beside those that every server gets.
+    /// Settings (`name=value`) besides those that every server gets.
     pub settings: &'a [&'a str],
     /// Whether the server must end when the calling thread does.
     pub dies_with_thread: bool,
 }
 
-/// Why a start failed, as far as it decides what to do next.
+/// The reason why a start failed, as far as it decides the next step.
 enum Failure {
     PortTaken,
     MemoryInUse,
@@ -59,7 +59,7 @@ enum Failure {
 
 impl Launch<'_> {
     /// Starts the server on `port`, or on another one if that is taken, and waits until it accepts connections.
-    /// One that is running over the same folder already is adopted.
+    /// A server that already runs over the same folder is adopted.
     pub fn start(&self, port: Option<u16>) -> Result<Server> {
         let deadline = Instant::now() + START_LIMIT;
         let mut port = port.map_or_else(|| port::free(port::DATABASES), Ok)?;
@@ -186,7 +186,8 @@ fn explain(said: &str, status: &str, log: &Path) -> Failure {
     ))
 }
 
-/// The kernel ends the server with us, however we end. The server then shuts down at once, its children with it.
+/// Lets the kernel end the server when this process ends in any way. The server then shuts down at once with its
+/// children.
 #[cfg(target_os = "linux")]
 fn die_with_parent(command: &mut Command) {
     let parent = std::process::id() as i32;
@@ -198,7 +199,8 @@ fn die_with_parent(command: &mut Command) {
         }
         Ok(())
     };
-    // SAFETY: runs between fork and exec, and makes only two system calls. It runs after the change of user, which would undo the request.
+    // SAFETY: runs between fork and exec, and makes only two system calls. It runs after the change of user, which
+    // would undo the request.
     unsafe { command.pre_exec(set) };
 }
 
@@ -206,7 +208,7 @@ fn die_with_parent(command: &mut Command) {
 fn die_with_parent(_: &mut Command) {}
 
 impl Server {
-    /// The server that is running over `data`, if there is one: left by a process that was killed, or another's.
+    /// Finds the server that runs over `data`, which a killed process left or another process uses.
     pub fn running(data: &Path) -> Option<Self> {
         let file = PidFile::read(data)?;
         (file.ready && is_server_of(file.pid, data)).then(|| Self {
@@ -216,7 +218,7 @@ impl Server {
         })
     }
 
-    /// Stops it: open transactions are rolled back, everything committed is written.
+    /// Stops the server. Open transactions are rolled back, and committed ones are written.
     pub fn stop(&mut self) -> Result<()> {
         self.signal(Signal::SIGINT);
         if !self.wait(STOP_LIMIT) {
@@ -228,7 +230,7 @@ impl Server {
         Ok(())
     }
 
-    /// Stops it at once, without a last checkpoint; the next start would recover.
+    /// Stops the server at once, without a last checkpoint, so that the next start recovers.
     pub fn abort(&mut self) {
         self.signal(Signal::SIGQUIT);
         if !self.wait(Duration::from_secs(5)) {
@@ -237,7 +239,7 @@ impl Server {
         }
     }
 
-    /// Asks it to stop, and does not wait.
+    /// Asks the server to stop, without waiting.
     pub fn request_stop(&self) {
         self.signal(Signal::SIGINT);
     }
@@ -267,7 +269,7 @@ impl Server {
     }
 }
 
-/// `postmaster.pid`, as the server keeps it.
+/// The content of the server's `postmaster.pid`.
 #[derive(Debug, PartialEq)]
 struct PidFile {
     pid: Pid,
@@ -290,7 +292,7 @@ impl PidFile {
     }
 }
 
-/// Waits while a server over `data` is starting or stopping: the one that is running then, or none.
+/// Waits while a server over `data` is starting or stopping. Returns the server that then runs, if there is one.
 fn settled(data: &Path, deadline: Instant) -> Result<Option<Server>> {
     loop {
         if let Some(server) = Server::running(data) {
@@ -310,8 +312,8 @@ fn settled(data: &Path, deadline: Instant) -> Result<Option<Server>> {
     }
 }
 
-/// PostgreSQL refuses to start while the process in its pid file exists, even when the number has gone to another program
-/// since (after a restart of the machine or container), so that case is cleared away here.
+/// Removes a stale pid file. PostgreSQL refuses to start while the process in it exists, even if its number has gone to
+/// another program since, as after a restart of the machine or container.
 fn remove_stale_pid_file(data: &Path) -> Result<()> {
     let path = data.join("postmaster.pid");
     let Ok(text) = fs::read_to_string(&path) else {
@@ -336,7 +338,7 @@ fn alive(pid: Pid) -> bool {
     !matches!(kill(pid, None), Err(Errno::ESRCH)) && !is_zombie(pid)
 }
 
-/// A killed server whose starter has not asked for its fate yet is dead all the same.
+/// Whether a process is alive. A zombie, whose parent has not waited for it yet, is not.
 fn is_zombie(pid: Pid) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
         return false;
@@ -350,7 +352,8 @@ fn is_server_of(pid: Pid, data: &Path) -> bool {
         return false;
     }
     if cfg!(target_os = "linux") {
-        // A server's working folder is its data folder. Root without all its rights (in a container) may not read that link.
+        // A server's working folder is its data folder. Root without all its rights (in a container) may not read that
+        // link.
         return match fs::read_link(format!("/proc/{pid}/cwd")) {
             Ok(folder) => fs::canonicalize(data).is_ok_and(|data| folder == data),
             Err(_) => fs::read_to_string(format!("/proc/{pid}/comm"))

@@ -1,4 +1,4 @@
-//! Throw-away clusters for tests: as fast as PostgreSQL can be, and gone with the process that made them.
+//! Temporary clusters for tests, which are as fast as PostgreSQL can be and end with the process that made them.
 
 use std::{
     fs::{self, File},
@@ -33,14 +33,14 @@ const SETTINGS: &[&str] = &[
     "checkpoint_timeout=1h",
 ];
 
-/// The files of a throw-away cluster. Locked while its process lives, so that others can tell what was left behind.
+/// The files of a temporary cluster, locked while its process lives, so that others can tell abandoned ones.
 pub(super) struct Folder {
     _files: TempDir,
     _alive: File,
 }
 
 impl Cluster {
-    /// A cluster for tests. It keeps nothing, and it ends with this process even when that is killed.
+    /// Makes a cluster for tests. It keeps nothing, and ends with this process even if that is killed.
     pub fn temporary() -> Result<Self> {
         sweep();
         let account = Account::choose()?;
@@ -76,7 +76,7 @@ impl Cluster {
     }
 }
 
-/// Where a PostgreSQL that is brought along is kept for all tests on this machine. Others than root don't get into root's
+/// The folder of fetched PostgreSQL builds for all tests on this machine. Other users can't enter root's
 /// own folders.
 fn shelf(account: &Account) -> Result<PathBuf> {
     if account.is_other() {
@@ -86,7 +86,8 @@ fn shelf(account: &Account) -> Result<PathBuf> {
     Ok(cache.join("gather"))
 }
 
-/// The kernel ends the server with the *thread* that started it, so that has to be one that lives as long as the process.
+/// Starts the server from a thread that lives as long as the process, since the kernel ends it with the *thread* that
+/// started it.
 fn start_for_process(binaries: Binaries, account: Account, data: PathBuf) -> Result<Server> {
     let (sender, receiver) = mpsc::channel();
     thread::Builder::new()
@@ -111,7 +112,7 @@ fn start_for_process(binaries: Binaries, account: Account, data: PathBuf) -> Res
         .map_err(|_| anyhow!("the thread that starts PostgreSQL panicked"))?
 }
 
-/// Removes what killed processes left. Their servers are dead; only the files remain.
+/// Removes the files that killed processes left. Their servers are dead.
 fn sweep() {
     let folders = fs::read_dir(std::env::temp_dir())
         .into_iter()
@@ -135,7 +136,7 @@ fn remove_if_dead(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the database `name` as a copy of `template`, which nobody may be connected to. Takes tens of milliseconds.
+/// Makes the database `name` as a copy of `template`, which must not have connections.
 pub async fn create_database_from_template(
     admin: &mut PgConnection,
     template: &str,

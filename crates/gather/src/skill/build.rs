@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Language, project::Project, show};
 
-/// Builds `skill.wasm`, and says what it offers.
+/// Builds `skill.wasm`, and prints its tools.
 pub fn build(folder: &Path) -> Result<()> {
     let project = Project::open(folder)?;
     let built = match project.language()? {
@@ -132,8 +132,8 @@ fn js(project: &Project) -> Result<PathBuf> {
     Ok(folder.join("component.wasm"))
 }
 
-/// Installs what a skill's lists ask for, unless `into` has all of that: the digest of the lists as they were is
-/// written there when an installation has come to its end.
+/// Installs the dependencies of a skill, unless `into` has them all: the digest of the installed lists is
+/// written there at the end of an installation.
 fn installed(
     folder: &Path,
     into: &str,
@@ -156,7 +156,7 @@ fn installed(
     fs::write(&done, asked()).with_context(|| format!("can't write {}", done.display()))
 }
 
-/// One program of the build; `missing` says what to do where it is not there.
+/// Runs a program of the build. `missing` is the advice if the program is missing.
 fn step(folder: &Path, program: &str, arguments: &[&str], missing: &'static str) -> Result<()> {
     let path = if program.contains('/') {
         folder.join(program)

@@ -1,4 +1,4 @@
-//! Calls tools on this machine, in the very sandbox that the platform has: the same engine, limits and grants.
+//! Calls of tools on this machine, with the engine, limits and grants of the platform's sandbox.
 
 use std::{
     path::Path,
@@ -17,9 +17,9 @@ use super::{
 };
 use crate::{home, postgres, sandbox as service, secrets::MasterKey};
 
-/// How often the folder is looked at.
+/// The interval at which the folder is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(300);
-/// Folders that builds write to.
+/// The folders that builds write to.
 const NOT_WATCHED: [&str; 6] = [
     "target",
     "node_modules",
@@ -29,7 +29,7 @@ const NOT_WATCHED: [&str; 6] = [
     "__pycache__",
 ];
 
-/// A skill that is ready to be called here.
+/// A skill that is ready to be called on this machine.
 struct Local {
     manifest: Manifest,
     runner: Runner,
@@ -96,7 +96,7 @@ impl Local {
     }
 }
 
-/// Calls one tool, and with `--watch` again and again.
+/// Calls a tool, once or, with `--watch`, after each change.
 pub fn run(options: &Run) -> Result<bool> {
     let arguments: Value = serde_json::from_str(&options.args).context("--args is not JSON")?;
     let Value::Object(arguments) = arguments else {
@@ -129,12 +129,12 @@ pub fn run(options: &Run) -> Result<bool> {
         {
             eprintln!("error: {error:#}");
         }
-        // What the build wrote is no change.
+        // The build's own files do not count as a change.
         seen = seen.max(newest(&project.folder));
     }
 }
 
-/// The requests that were not sent or not answered, each on a line, with what helps.
+/// Prints the requests that were not sent or not answered, each on a line with advice.
 fn refusals(outcome: &Outcome) -> Vec<String> {
     let refused = outcome.used.refused.iter().map(|refused| {
         let advice = match refused.reason {
@@ -149,7 +149,7 @@ fn refusals(outcome: &Outcome) -> Vec<String> {
     refused.collect()
 }
 
-/// The result on stdout, what else there is to say on stderr. Whether it was an answer.
+/// Prints the result on stdout and everything else on stderr. Returns whether the skill answered.
 fn show(outcome: &Outcome) -> bool {
     if !outcome.log.is_empty() {
         eprintln!("{}", outcome.log.trim_end());
@@ -189,7 +189,7 @@ fn show(outcome: &Outcome) -> bool {
     good
 }
 
-/// When the newest file of the folder was changed.
+/// The time of the last change of a file in the folder.
 fn newest(folder: &Path) -> Option<SystemTime> {
     let entries = std::fs::read_dir(folder).ok()?;
     entries
@@ -202,7 +202,7 @@ fn newest(folder: &Path) -> Option<SystemTime> {
         .max()
 }
 
-/// Makes the examples of the manifest; whether all are true.
+/// Runs the examples of the manifest. Returns whether all results match.
 pub fn test(options: &Test) -> Result<bool> {
     let project = Project::open(&options.folder)?;
     let runtime = tokio::runtime::Runtime::new()?;

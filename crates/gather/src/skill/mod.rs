@@ -15,7 +15,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{agent::Common, config::trusted_host};
 
-/// What an author can do.
+/// The commands of an author.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Make a folder with a small skill that builds as it is
@@ -51,7 +51,7 @@ pub enum Command {
     Verify(Verify),
 }
 
-/// A new skill.
+/// The arguments for a new skill.
 #[derive(Args, Debug)]
 pub struct New {
     /// Where; its last part becomes the skill's name
@@ -61,18 +61,18 @@ pub struct New {
     pub lang: Language,
 }
 
-/// Languages that there are templates for. Any other that makes components will do.
+/// The languages of templates. Any other language that compiles to components works too.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
-    /// cargo, for wasm32-wasip2.
+    /// Rust, built by cargo for wasm32-wasip2.
     Rust,
-    /// componentize-py.
+    /// Python, built by componentize-py.
     Python,
-    /// componentize-js.
+    /// JavaScript, built by componentize-js.
     Js,
 }
 
-/// A skill's folder.
+/// The folder of a skill.
 #[derive(Args, Debug)]
 pub struct Folder {
     /// The folder that holds skill.json
@@ -80,7 +80,7 @@ pub struct Folder {
     pub folder: PathBuf,
 }
 
-/// What to show.
+/// The choice of the component to show.
 #[derive(Args, Debug)]
 pub struct Inspect {
     /// A component, or the folder of a skill that is built
@@ -91,7 +91,7 @@ pub struct Inspect {
     pub json: bool,
 }
 
-/// A call.
+/// The arguments of a call.
 #[derive(Args, Debug)]
 pub struct Run {
     /// The folder that holds skill.json
@@ -114,7 +114,7 @@ pub struct Run {
     pub hosts: Hosts,
 }
 
-/// What to test.
+/// The choice of the skill to test.
 #[derive(Args, Debug)]
 pub struct Test {
     /// The folder that holds skill.json
@@ -128,7 +128,7 @@ pub struct Test {
     pub hosts: Hosts,
 }
 
-/// Hosts that the author vouches for.
+/// The hosts that the author vouches for.
 #[derive(Args, Debug)]
 pub struct Hosts {
     /// A host that the skill may reach though it is in a private network: name=address:port; may be given several times
@@ -136,7 +136,7 @@ pub struct Hosts {
     pub sandbox_hosts: Vec<(String, SocketAddr)>,
 }
 
-/// What to publish.
+/// The choice of the skill to publish.
 #[derive(Args, Debug)]
 pub struct Publish {
     /// The folder that holds skill.json and skill.wasm
@@ -153,7 +153,7 @@ pub struct Publish {
     pub no_wait: bool,
 }
 
-/// What to check.
+/// The arguments of the check.
 #[derive(Args, Debug)]
 pub struct Verify {
     /// A receipt, an attestation, or the whole answer that holds it
@@ -169,7 +169,7 @@ pub struct Verify {
     pub component: Option<PathBuf>,
 }
 
-/// Runs one command; `false` is a failure that has been explained already.
+/// Runs a command. Returns `false` after a failure that has been explained.
 pub fn run(command: Command) -> Result<bool> {
     match command {
         Command::New(options) => new::create(&options).map(|()| true),

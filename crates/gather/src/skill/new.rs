@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Language, New};
 
-/// What is replaced by the skill's name.
+/// The placeholder of the skill's name.
 const NAME: &str = "{{name}}";
 
 macro_rules! template {
@@ -15,7 +15,7 @@ macro_rules! template {
     };
 }
 
-/// The files of a template: where they go, and what is in them.
+/// The files of a template, with their paths and contents.
 fn files(language: Language) -> &'static [(&'static str, &'static str)] {
     match language {
         Language::Rust => template!(
@@ -33,7 +33,7 @@ fn files(language: Language) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// Writes the template.
+/// Writes the files of a template.
 pub fn create(options: &New) -> Result<()> {
     let folder = &options.folder;
     let name = std::path::absolute(folder)?
@@ -59,7 +59,7 @@ pub fn create(options: &New) -> Result<()> {
     Ok(())
 }
 
-/// WIT wants words that begin with a letter, so this is stricter than the platform.
+/// Checks a name. WIT requires words that begin with a letter, so this is stricter than the platform.
 fn check_name(name: &str) -> Result<()> {
     let is_word = |word: &str| {
         word.bytes()

@@ -1,4 +1,4 @@
-//! A skill's folder.
+//! The folder of a skill.
 
 use std::{
     fs,
@@ -13,12 +13,12 @@ use super::Language;
 
 /// The folder of a skill.
 pub struct Project {
-    /// Where it is.
+    /// The path of the folder.
     pub folder: PathBuf,
 }
 
 impl Project {
-    /// The skill in a folder.
+    /// Opens the skill in a folder.
     pub fn open(folder: &Path) -> Result<Self> {
         if !folder.join("skill.json").is_file() {
             bail!(
@@ -31,7 +31,7 @@ impl Project {
         })
     }
 
-    /// The manifest as it will be published: README.md is its readme, unless it has one.
+    /// The manifest as it will be published, with README.md as its readme unless it has one.
     pub fn manifest_json(&self) -> Result<Value> {
         let path = self.folder.join("skill.json");
         let text =
@@ -45,17 +45,17 @@ impl Project {
         Ok(manifest)
     }
 
-    /// The manifest, checked as the platform will.
+    /// Reads the manifest, and checks it as the platform does.
     pub fn manifest(&self) -> Result<Manifest> {
         Manifest::parse(&serde_json::to_vec(&self.manifest_json()?)?).map_err(explain)
     }
 
-    /// Where the built component is.
+    /// The path of the built component.
     pub fn component(&self) -> PathBuf {
         self.folder.join("skill.wasm")
     }
 
-    /// The built component.
+    /// Reads the built component.
     pub fn read_component(&self) -> Result<Vec<u8>> {
         let path = self.component();
         fs::read(&path).with_context(|| {
@@ -66,7 +66,7 @@ impl Project {
         })
     }
 
-    /// What it is written in, by its files.
+    /// The language of the skill, by its files.
     pub fn language(&self) -> Result<Language> {
         let has = |name: &str| self.folder.join(name).is_file();
         if has("Cargo.toml") {
@@ -85,7 +85,7 @@ impl Project {
     }
 }
 
-/// All faults of a manifest, a line each.
+/// The faults of a manifest, one on each line.
 pub fn explain(errors: Vec<skill::FieldError>) -> anyhow::Error {
     let lines: Vec<_> = errors
         .iter()

@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{agent, plain, progress::Step};
 
-/// How often the review is asked how far it is.
+/// The interval at which the state of the review is requested.
 const POLL_EVERY: Duration = Duration::from_millis(500);
-/// How long a review may take before this command goes its way.
+/// The time after which this command stops waiting for the review.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// Uploads; whether it was approved.
+/// Uploads the skill. Returns whether it was approved.
 pub fn publish(options: &Publish) -> Result<bool> {
     let project = Project::open(&options.folder)?;
     let manifest = project.manifest()?;
@@ -98,7 +98,7 @@ fn wait(options: &Publish, client: &agent::Client, token: &mut String, job: &str
     }
 }
 
-/// The verdict with its reasons; whether it is an approval.
+/// Prints the verdict with its reasons. Returns whether it is an approval.
 fn conclude(version: &Value) -> bool {
     let reasons = version["review"]["reasons"]
         .as_array()
@@ -127,7 +127,7 @@ fn conclude(version: &Value) -> bool {
     }
 }
 
-/// `multipart/form-data` (RFC 7578) with the two fields: its type, and its bytes.
+/// Makes `multipart/form-data` (RFC 7578) with the two fields. Returns its type and its bytes.
 fn multipart(manifest: &[u8], component: &[u8]) -> (String, Vec<u8>) {
     // The same for the same content, so that a repeated upload is the same request.
     let boundary = format!("gather-{}", Uuid::from_bytes(first_16(component)).simple());

@@ -1,4 +1,4 @@
-//! Shows a component as a person would read it.
+//! Output of a component for people.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use skill::Inspection;
 use super::Inspect;
 use crate::plain;
 
-/// Looks into a component.
+/// Inspects a component.
 pub fn inspect(options: &Inspect) -> Result<()> {
     let path = if options.path.is_dir() {
         options.path.join("skill.wasm")
@@ -34,7 +34,7 @@ pub fn inspect(options: &Inspect) -> Result<()> {
     Ok(())
 }
 
-/// Tools with their parameters and results, then what the component is made of.
+/// Prints the tools with their parameters and results, then the parts of the component.
 pub fn print(inspection: &Inspection) {
     for tool in &inspection.tools {
         let parameters = tool.input_schema["properties"]
@@ -84,7 +84,7 @@ pub fn print(inspection: &Inspection) {
     );
 }
 
-/// A schema in a few words.
+/// Describes a schema in a few words.
 fn kind(schema: &Value) -> String {
     if let Some(options) = schema["anyOf"]
         .as_array()

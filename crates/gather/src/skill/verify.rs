@@ -1,4 +1,4 @@
-//! Checks signed statements offline, with the platform's keys.
+//! Verification of signed statements offline, with the platform's keys.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use skill::statement::{Envelope, Jwks, Statement};
 use super::Verify;
 use crate::{agent::Client, plain};
 
-/// Checks every statement in a file, and says what they state.
+/// Verifies every statement in a file, and prints their content.
 pub fn verify(options: &Verify) -> Result<()> {
     let text = fs::read_to_string(&options.file)
         .with_context(|| format!("can't read {}", options.file.display()))?;
@@ -49,7 +49,7 @@ pub fn verify(options: &Verify) -> Result<()> {
     Ok(())
 }
 
-/// Whether the result, or the skill's error, that stands beside a receipt is the one that the receipt is about.
+/// Whether the result or error beside a receipt is the one that the receipt states.
 fn check_answer(answer: &Value, statement: &Statement) -> Result<()> {
     let output = ["result", "error"]
         .into_iter()
@@ -79,10 +79,10 @@ fn keys(options: &Verify) -> Result<Jwks> {
             "give the platform's keys: --keys FILE (what its /.well-known/jwks.json answers), or --server to fetch them"
         ),
     };
-    serde_json::from_value(value).context("these are no keys: a JWKS was expected")
+    serde_json::from_value(value).context("these are not keys: a JWKS was expected")
 }
 
-/// An envelope itself, the receipt of an answer, or the items of a list: all of them.
+/// Finds all envelopes: a single one, the receipt of an answer, or the items of a list.
 fn envelopes(value: &Value) -> Result<Vec<Envelope>> {
     let found = match (value.get("receipt"), value["items"].as_array()) {
         (Some(receipt), _) => std::slice::from_ref(receipt),
@@ -91,7 +91,8 @@ fn envelopes(value: &Value) -> Result<Vec<Envelope>> {
         (None, None) => &[],
     };
     let read = |value: &Value| {
-        serde_json::from_value(value.clone()).context("one of the statements is no DSSE envelope")
+        serde_json::from_value(value.clone())
+            .context("one of the statements is not a DSSE envelope")
     };
     found.iter().map(read).collect()
 }

@@ -14,13 +14,13 @@ use tempfile::TempDir;
 use super::{TARGET, Toolchain, said};
 use crate::progress::Step;
 
-/// The suite that carries current compilers.
+/// The suite with current compilers.
 const SUITE: &str = "trixie-backports";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-/// The package that std is built as a dependency of.
+/// The name of the package whose dependency std is built as.
 const SEED: &str = "gather-std-seed";
 
-/// Builds std for [`TARGET`] and puts it into the compiler's sysroot, in one move at the end.
+/// Builds std for [`TARGET`], and moves it into the compiler's sysroot at the end.
 pub(super) fn install(toolchain: &Toolchain, step: &Step) -> Result<()> {
     let mirror = mirror()?;
     let version = toolchain.version()?;
@@ -45,7 +45,7 @@ pub(super) fn install(toolchain: &Toolchain, step: &Step) -> Result<()> {
     )
 }
 
-/// The mirror that this machine's own package lists come from: companies have theirs.
+/// The mirror of this machine's own package lists, which may be a company's.
 fn mirror() -> Result<String> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     if field(&release, "ID") != Some("debian") {
@@ -96,7 +96,7 @@ fn is_main_archive(uri: &str, suite: &str, codename: &str) -> bool {
     uri.starts_with("http") && [codename, "stable", "testing", "unstable", "sid"].contains(&suite)
 }
 
-/// `deb [options] uri suite component…`
+/// Parses a line `deb [options] uri suite component…`.
 fn mirror_in_list(text: &str, codename: &str) -> Option<String> {
     text.lines().find_map(|line| {
         let rest = line.trim().strip_prefix("deb ")?.trim_start();
@@ -111,7 +111,8 @@ fn mirror_in_list(text: &str, codename: &str) -> Option<String> {
     })
 }
 
-/// Stanzas of `Name: value value…`, divided by empty lines; comments may stand within, and values go on in indented lines.
+/// Parses stanzas of `Name: value value…`, divided by empty lines. Comments may occur, and values continue in indented
+/// lines.
 fn mirror_in_deb822(text: &str, codename: &str) -> Option<String> {
     let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
     lines
@@ -150,11 +151,11 @@ fn mirror_in_deb822(text: &str, codename: &str) -> Option<String> {
         })
 }
 
-/// apt over one source of its own and scratch folders, beside the machine's package lists and without root's rights.
+/// An apt with its own source and scratch folders, apart from the machine's package lists and without root's rights.
 struct Apt {
     options: Vec<String>,
     scratch: PathBuf,
-    /// Where packages are unpacked.
+    /// The folder that packages are unpacked into.
     root: PathBuf,
 }
 
@@ -204,7 +205,7 @@ impl Apt {
         self.run("apt-get", &["-q", "update"]).map(|_| ())
     }
 
-    /// Downloads `package` and unpacks it; `upstream` is the version that it must be of.
+    /// Downloads and unpacks `package`, in the version `upstream`.
     fn unpack(&self, package: &str, upstream: Option<&str>) -> Result<()> {
         let known = self.run("apt-cache", &["madison", package])?;
         let version = pick(&known, upstream).ok_or_else(|| match upstream {
@@ -248,7 +249,7 @@ fn pick<'a>(madison: &'a str, upstream: Option<&str>) -> Option<&'a str> {
     })
 }
 
-/// Rust's own sources where cargo looks for them. Those that we put there are removed again, since rustup would trip over them.
+/// Rust's own sources in the folder where cargo looks for them. They are removed again, since rustup fails over them.
 struct Sources {
     remove: Option<PathBuf>,
 }
@@ -334,7 +335,7 @@ fn compile(toolchain: &Toolchain, scratch: &Path) -> Result<Vec<PathBuf>> {
     Ok(libraries)
 }
 
-/// Collects the finished library beside its place and moves it there at once, so that a half of it is never seen.
+/// Collects the finished library beside its final folder and then moves it, so that no half of it is ever seen.
 fn assemble(toolchain: &Toolchain, libraries: &[PathBuf], libc: &Path) -> Result<()> {
     let rustlib = toolchain.rustlib();
     let draft = TempDir::with_prefix_in(".gather-target-", &rustlib)

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::progress::Step;
 
-/// What functions are compiled for.
+/// The target that functions are compiled for.
 pub const TARGET: &str = "wasm32-wasip2";
 
 /// An installed compiler.
@@ -69,7 +69,8 @@ impl Toolchain {
         installed.then_some(folder)
     }
 
-    /// Installs the standard library for [`TARGET`] if it is missing. Components in `target` that an older one went into are removed.
+    /// Installs the standard library for [`TARGET`] if it is missing. Removes components in `target` that were built
+    /// with an older one.
     pub fn ensure_target(&self, target: &Path) -> Result<()> {
         if self.standard_library().is_some() {
             return Ok(());
@@ -106,7 +107,7 @@ impl Toolchain {
         self.sysroot.join("lib/rustlib")
     }
 
-    /// Held while the sysroot is written to, so that two installations don't meet.
+    /// Locks the sysroot while it is written, so that installations take turns.
     fn lock(&self) -> Result<File> {
         let path = self.rustlib().join(".gather-lock");
         let file = File::create(&path).with_context(|| {
@@ -120,7 +121,7 @@ impl Toolchain {
         Ok(file)
     }
 
-    /// The normal way. Where its server can't be reached it fails within seconds.
+    /// Installs with rustup, which fails within seconds if its server can't be reached.
     fn ask_rustup(&self, step: &Step) -> Result<()> {
         let toolchain = self.sysroot.file_name().filter(|_| {
             self.sysroot
@@ -160,7 +161,7 @@ fn parse_version(text: &str) -> Result<String> {
         .ok_or_else(|| anyhow!("rustc -V says {text:?}, which holds no version"))
 }
 
-/// What a command prints, or an error with its last words.
+/// Runs a command, and returns its output or an error with its last lines.
 fn said(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command
@@ -209,7 +210,7 @@ mod tests {
         );
     }
 
-    /// A compiler that is a script, over a sysroot that is a folder of ours.
+    /// Makes a compiler that is a script, over a sysroot in a temporary folder.
     fn pretend(sysroot: &Path) -> Toolchain {
         fs::create_dir_all(sysroot.join("lib/rustlib")).unwrap();
         Toolchain {

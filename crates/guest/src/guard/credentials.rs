@@ -12,6 +12,8 @@ use crate::Problem;
 use crate::client::{SESSION_COOKIE, cookie};
 
 const CSRF: &str = "x-csrf-token";
+/// Where the SDKs of Anthropic put a key.
+const API_KEY: &str = "x-api-key";
 
 /// The credentials in a request's headers.
 #[derive(Debug, PartialEq)]
@@ -22,11 +24,18 @@ pub(super) enum Presented {
     Cookie { text: String, csrf: Option<String> },
 }
 
-/// Reads the credentials. `Authorization: Bearer` takes precedence over the cookie.
+/// Reads the credentials. `Authorization: Bearer` and `x-api-key` take precedence over the cookie, and must not differ.
 pub(super) fn presented(headers: &HeaderMap) -> Presented {
-    if headers.contains_key(AUTHORIZATION) {
-        let Some(text) = bearer(headers) else {
-            return Presented::Malformed;
+    let (has_bearer, has_key) = (
+        headers.contains_key(AUTHORIZATION),
+        headers.contains_key(API_KEY),
+    );
+    if has_bearer || has_key {
+        let text = match (bearer(headers), api_key(headers)) {
+            (Some(bearer), Some(key)) if bearer == key => bearer,
+            (Some(bearer), None) if !has_key => bearer,
+            (None, Some(key)) if !has_bearer => key,
+            _ => return Presented::Malformed,
         };
         let is_token = !text.starts_with(API_KEY_PREFIX);
         return Presented::Secret {
@@ -52,6 +61,15 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The value of `x-api-key`; `None` if it is absent, repeated or not text.
+fn api_key(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(API_KEY).iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    value.to_str().ok().map(str::trim)
 }
 
 /// The token that a page of this site sends with a change to prove its origin. It is derived from the cookie, which
@@ -106,6 +124,16 @@ mod tests {
             is_token: false,
         };
         assert_eq!(presented(&both), key);
+        let by_key = |pairs: &[(&'static str, &str)]| presented(&headers(pairs));
+        assert_eq!(by_key(&[("x-api-key", "gk_1")]), key);
+        assert_eq!(
+            by_key(&[("x-api-key", "gk_1"), ("authorization", "Bearer gk_1")]),
+            key
+        );
+        for other in ["Bearer gk_2", "Basic gk_1"] {
+            let both = by_key(&[("x-api-key", "gk_1"), ("authorization", other)]);
+            assert_eq!(both, Presented::Malformed, "{other}");
+        }
         let broken = headers(&[
             ("authorization", "Basic x"),
             ("cookie", "__Host-gather-session=gs_2"),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use axum::extract::{MatchedPath, Request};
 use foldhash::fast::RandomState;
 use http::Method;
+use http::header::IF_MATCH;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 
@@ -25,6 +26,8 @@ pub(super) struct Policy {
     /// The largest body with an `Idempotency-Key`; `None` if the operation does not honour it. The `request_body` sets
     /// a larger limit with `extensions(("x-max-body-bytes" = json!(…)))`.
     pub(super) idempotent_up_to: Option<usize>,
+    /// Whether the operation checks `If-Match` itself, which is then among its parameters.
+    pub(super) matches: bool,
 }
 
 /// The policy for unknown paths and methods.
@@ -34,6 +37,7 @@ static NO_OPERATION: Policy = Policy {
     required: false,
     scopes: Vec::new(),
     idempotent_up_to: None,
+    matches: false,
 };
 
 impl Policy {
@@ -72,14 +76,15 @@ impl Policy {
         if let Some(scope) = policy.scopes.iter().find(unknown) {
             return Err(format!("no role grants the scope `{scope}`"));
         }
-        let mut parameters = operation.parameters.iter().flatten();
-        let is_key = |parameter: &Parameter| {
-            matches!(parameter.parameter_in, ParameterIn::Header)
-                && parameter
-                    .name
-                    .eq_ignore_ascii_case(idempotency::KEY.as_str())
+        let takes = |header: &str| {
+            let mut parameters = operation.parameters.iter().flatten();
+            parameters.any(|parameter: &Parameter| {
+                matches!(parameter.parameter_in, ParameterIn::Header)
+                    && parameter.name.eq_ignore_ascii_case(header)
+            })
         };
-        policy.idempotent_up_to = parameters.any(is_key).then_some(max_bytes);
+        policy.idempotent_up_to = takes(idempotency::KEY.as_str()).then_some(max_bytes);
+        policy.matches = takes(IF_MATCH.as_str());
         Ok(policy)
     }
 }
@@ -144,7 +149,10 @@ mod tests {
         pub async fn scoped() {}
         #[utoipa::path(
             post, path = "/once", responses(),
-            params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
+            params(
+                ("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless."),
+                ("If-Match" = String, Header, description = "The `ETag` of what is changed."),
+            ),
             request_body(content = String, extensions(("x-max-body-bytes" = json!(5))))
         )]
         pub async fn once() {}
@@ -215,6 +223,7 @@ mod tests {
             required,
             scopes: Vec::new(),
             idempotent_up_to: None,
+            matches: false,
         };
         assert_eq!(*policy("/open"), standard(false, false));
         assert_eq!(*policy("/known"), standard(true, true));
@@ -225,8 +234,10 @@ mod tests {
             required: true,
             scopes: vec!["kb:write".to_owned()],
             idempotent_up_to: None,
+            matches: false,
         };
         assert_eq!(*policy("/scoped"), scoped);
         assert_eq!(policy("/once").idempotent_up_to, Some(5));
+        assert!(policy("/once").matches && !policy("/open").matches);
     }
 }

@@ -1,4 +1,4 @@
-//! The connections of one worker thread, which the instances on it share: what is sent is read and written by the
+//! The connections of one worker thread, which its instances share. Bytes are read and written by the
 //! thread that waits for it.
 
 use super::{intercept::Interceptor, postgres::pool::Pools};
@@ -10,28 +10,28 @@ use hyper_util::{
 use std::{sync::Arc, time::Duration};
 use wasmtime_wasi_http::WasiBody;
 
-/// How long connecting to a plain HTTP host may take.
+/// The longest time that connecting to a plain HTTP host may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept.
+/// The time for which an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Idle connections to one host.
+/// The largest number of idle connections to one host.
 const MAX_IDLE: usize = 64;
 
 /// Sends requests to plain HTTP hosts, and keeps the connections for the next ones.
 pub type HttpClient = Client<HttpConnector, WasiBody>;
 
-/// What a worker's instances share.
+/// The connections that a worker's instances share.
 pub struct Connections {
     /// The database pools.
     pub pools: Arc<Pools>,
     /// Connections to plain HTTP hosts.
     pub http: HttpClient,
-    /// Answers requests to other components, where there are any.
+    /// The service that answers requests to other components, if there are any.
     pub interceptor: Option<Arc<dyn Interceptor>>,
 }
 
 impl Connections {
-    /// Nothing is connected yet.
+    /// Makes the mailer without connecting.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, interceptor: Option<Arc<dyn Interceptor>>) -> Self {
         Self {

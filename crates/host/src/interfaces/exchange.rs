@@ -1,5 +1,5 @@
-//! `gather:http/exchange`: a whole request and its answer in one call. What a function with `wasi:http` alone costs is
-//! mostly the calls back and forth for each part of a request.
+//! `gather:http/exchange`: a whole request and its answer in one call. Most of the cost of `wasi:http` is
+//! the calls back and forth for each part of a request.
 
 use super::http::is_forbidden;
 use crate::limits::{WHOLE_ANSWER_BYTES, WHOLE_REQUEST_BYTES};
@@ -34,18 +34,18 @@ mod generated {
 use generated::exports::gather::http::exchange as wit;
 pub use generated::{Exchanges, ExchangesPre};
 
-/// Of an answer, as `wasi:http` has it.
+/// The largest head of an answer in bytes, as in `wasi:http`.
 const MAX_HEAD_BYTES: usize = 128 << 10;
-/// Of a request or an answer: more than a client's request has room for.
+/// The largest number of fields in a request or an answer, which is more than a client's request has room for.
 const MAX_FIELDS: usize = 2560;
-/// As many as nearly every answer has: room for all would be 80 kB of the stack.
+/// The number of fields that nearly every answer stays below. Room for all would take too much of the stack.
 const USUAL_FIELDS: usize = 64;
-/// What most heads of requests need.
+/// The number of bytes that the heads of most requests need.
 const HEAD_BYTES: usize = 512;
-/// What the host adds to an answer: its length and the request's id.
+/// The number of fields that the host adds to an answer: its length and the request's id.
 const OWN_FIELDS: usize = 2;
 
-/// Whether a request can be handed over whole: one whose length is known and small, with not too many fields.
+/// Whether a request can be handed over whole: its length is known and small, and it does not have too many fields.
 #[must_use]
 pub fn fits(request: &Request) -> bool {
     let size = request.body().size_hint().exact();
@@ -54,24 +54,24 @@ pub fn fits(request: &Request) -> bool {
         && request.headers().len() <= MAX_FIELDS
 }
 
-/// What a function answers.
+/// The answer of a function.
 pub enum Reply {
-    /// All of it.
+    /// The whole answer.
     Whole(Told),
-    /// What is large, or comes bit by bit.
+    /// An answer that is large, or comes in parts.
     Streamed(Response),
 }
 
-/// A whole answer as the function told it. It is not read yet: nobody who waits for the instance waits for that.
+/// A whole answer whose head is not parsed yet, so that the instance is free sooner.
 pub struct Told {
     response: wit::Response,
     is_head: bool,
 }
 
-/// Has a request answered. The answer comes through `sender`, before the guest has ended.
+/// Lets the guest answer a request. The answer comes through `sender`, before the guest has ended.
 ///
 /// # Errors
-/// A trap.
+/// The guest trapped.
 pub async fn answer(
     store: &mut Store<Data>,
     function: &Exchanges,
@@ -141,7 +141,7 @@ impl Told {
     /// Reads the answer.
     ///
     /// # Errors
-    /// It is none, or not what its head says.
+    /// The answer is malformed, or its body does not fit its head.
     pub fn read(self) -> wasmtime::Result<http::Response<Bytes>> {
         let length = self.response.body.len();
         wasmtime::ensure!(
@@ -203,7 +203,7 @@ fn read_head(head: Bytes) -> wasmtime::Result<(StatusCode, HeaderMap)> {
 mod tests {
     use super::*;
 
-    /// What the unchecked values here and in the guest rely on.
+    /// Checks what the unchecked values here and in the guest rely on.
     #[test]
     fn httparse_takes_no_value_that_a_header_refuses() {
         let mut taken = 0;

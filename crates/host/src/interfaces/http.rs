@@ -1,5 +1,6 @@
-//! Outgoing HTTP of functions: only to `allowed_outbound_hosts`; `http://<component>.spin.internal`
-//! is another component of the manifest. One with `public_only` is let out by the guard, whatever its hosts are.
+//! Outgoing HTTP of functions, which reaches `allowed_outbound_hosts` only. `http://<component>.spin.internal`
+//! is another component of the manifest. Requests of a component with `public_only` go through the guard, whatever its
+//! hosts are.
 
 use super::{
     connections::{Connections, HttpClient},
@@ -21,9 +22,9 @@ use wasmtime_wasi_http::{
 
 /// The domain of components that call each other, as in Spin.
 const INTERNAL_DOMAIN: &str = ".spin.internal";
-/// How long a host may think, unless the guest says otherwise. The request's deadline comes first.
+/// The time that a server has to answer unless the guest says otherwise. The request's deadline comes first.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(600);
-/// How long the head of a request waits for its body.
+/// The time for which the head of a request waits for its body.
 const BEGINNING_WITHIN: Duration = Duration::from_millis(2);
 
 type Finished = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -33,11 +34,11 @@ type Sent = Result<(http::Response<WasiBody>, Finished), Error>;
 pub struct Grant {
     component: String,
     allowed_hosts: Arc<AllowedHosts>,
-    /// The only way out, if the component may reach public addresses only.
+    /// The guarded client, if the component may reach public addresses only.
     outgoing: Option<Arc<Outgoing>>,
 }
 
-/// The interface in one instance: what wasmtime asks when the guest makes a request.
+/// The interface in one instance, which wasmtime calls when the guest makes a request.
 pub struct Outbound {
     grant: Arc<Grant>,
     client: HttpClient,
@@ -63,7 +64,7 @@ impl Interface for Outbound {
         }
     }
 
-    /// Every linker has wasmtime's own functions, which ask the hooks below.
+    /// Adds nothing, since every linker has wasmtime's own functions, which call the hooks below.
     fn add_to_linker(
         _: &mut Linker<Data>,
         _: fn(&mut Data) -> View<'_, Self>,
@@ -143,7 +144,7 @@ impl WasiHttpHooks for Outbound {
     }
 }
 
-/// A request to a host that a stranger named, over a connection of its own.
+/// Sends a request to a host that a stranger named, over a connection of its own.
 async fn send_guarded(
     outgoing: Arc<Outgoing>,
     request: Request,
@@ -164,7 +165,7 @@ async fn send_guarded(
     Ok((response, finished))
 }
 
-/// What a guest is told of a failure on the guarded way.
+/// The error of a guarded request, for the guest.
 fn unreached(failure: Failure) -> Error {
     match failure {
         Failure::DoesNotResolve => Error::DestinationNotFound,
@@ -178,7 +179,7 @@ fn unreached(failure: Failure) -> Error {
     }
 }
 
-/// A request over a kept connection, or a new one.
+/// Sends a request over a kept connection, or over a new one.
 async fn send_plain(client: HttpClient, request: Request, options: Option<RequestOptions>) -> Sent {
     let patience = options
         .and_then(|options| options.first_byte_timeout)
@@ -193,8 +194,8 @@ async fn send_plain(client: HttpClient, request: Request, options: Option<Reques
     Ok((response, finished))
 }
 
-/// Waits a moment for the beginning of a body whose length is known: so a small one is sent together with its head,
-/// and whoever serves it wakes up once.
+/// Waits a moment for the beginning of a body whose length is known, so that a small body is sent together with its
+/// head and the server wakes up once.
 async fn with_beginning(request: Request) -> Request {
     if !request.headers().contains_key(header::CONTENT_LENGTH) {
         return request;
@@ -208,7 +209,7 @@ async fn with_beginning(request: Request) -> Request {
     Request::from_parts(parts, BodyExt::boxed_unsync(whole))
 }
 
-/// What a guest is told of a failure.
+/// The error of a request, for the guest.
 fn refused(error: hyper_util::client::legacy::Error) -> Error {
     if error.is_connect() {
         return Error::ConnectionRefused;
@@ -216,7 +217,7 @@ fn refused(error: hyper_util::client::legacy::Error) -> Error {
     Error::ConnectionTerminated
 }
 
-/// The headers that belong to a connection (RFC 9110, section 7.6.1) are the host's own.
+/// Removes the headers that belong to a connection (RFC 9110, section 7.6.1), which are the host's own.
 pub fn is_forbidden(name: &HeaderName) -> bool {
     *name == header::CONNECTION
         || *name == header::HOST

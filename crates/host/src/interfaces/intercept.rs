@@ -8,7 +8,7 @@ use wasmtime_wasi_http::{Error, handler::Request};
 /// Answers requests to `http://<component>.spin.internal`, for components that call each other. Whoever runs the
 /// components implements it, so that outgoing HTTP need not know how they are run.
 pub trait Interceptor: Send + Sync {
-    /// Has another component answer.
+    /// Lets another component answer the request.
     fn call(
         &self,
         component: &str,

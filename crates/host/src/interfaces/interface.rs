@@ -1,4 +1,4 @@
-//! What an interface is to the host: a grant for each component, state for each instance, and a view of that state
+//! The parts of an interface: a grant for each component, state for each instance, and a view of that state
 //! for the interface's functions.
 
 use super::{connections::Connections, key_value::stores::Stores, postgres::pool::PoolLimits};
@@ -12,7 +12,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 /// An interface that components may import: the type is its state in one instance. The list of all of them stands in
 /// `state.rs`.
 pub trait Interface: Sized + Send + 'static {
-    /// What the component may use of it, the same for all its instances.
+    /// The component's grant, the same for all its instances.
     type Grant: Send + Sync + 'static;
     /// Whether only components that do queued work may import it.
     const QUEUED_ONLY: bool = false;
@@ -20,7 +20,7 @@ pub trait Interface: Sized + Send + 'static {
     /// Reads the grant from the manifest.
     ///
     /// # Errors
-    /// Whatever is wrong with the component's settings.
+    /// A setting of the component is wrong.
     fn grant(context: &GrantContext<'_>) -> Result<Self::Grant>;
 
     /// The state of a fresh instance, which uses the connections of the worker that it lives on.
@@ -29,14 +29,14 @@ pub trait Interface: Sized + Send + 'static {
     /// Defines the interface's functions.
     ///
     /// # Errors
-    /// A name that is defined already.
+    /// A name is already defined.
     fn add_to_linker(
         linker: &mut Linker<Data>,
         view: fn(&mut Data) -> View<'_, Self>,
     ) -> wasmtime::Result<()>;
 }
 
-/// What the grants of one component are made from.
+/// The settings from which the grants of one component are made.
 pub struct GrantContext<'a> {
     /// The component, as the manifest has it.
     pub component: &'a Component,
@@ -46,17 +46,17 @@ pub struct GrantContext<'a> {
     pub allowed_hosts: &'a Arc<AllowedHosts>,
     /// The key-value store behind every label.
     pub key_value: &'a Arc<Stores>,
-    /// The PostgreSQL connections that its worker may hold, and how long to wait for one.
+    /// The number of PostgreSQL connections that its worker may hold, and the longest wait for one.
     pub database: PoolLimits,
-    /// Whether the database may be asked by calls that hold the instance.
+    /// Whether calls of the database that hold the instance are allowed.
     pub blocking_database: bool,
-    /// The way out of components that may reach public addresses only.
+    /// The guarded client of components that may reach public addresses only.
     pub outgoing: &'a Arc<Outgoing>,
-    /// Sends mail, where queued work is done.
+    /// The mailer, if this process does queued work.
     pub mailer: Option<&'a Arc<Mailer>>,
 }
 
-/// What an interface's functions work on: its own state, and the guest's resources.
+/// The view that an interface's functions work on: its own state, and the guest's resources.
 pub struct View<'a, S> {
     /// The interface's state.
     pub own: &'a mut S,

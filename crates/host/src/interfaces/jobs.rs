@@ -1,4 +1,4 @@
-//! `gather:jobs/control`: what a job tells and asks while it runs.
+//! `gather:jobs/control`: the progress that a running job reports, and whether it is to stop.
 
 use super::{
     connections::Connections,
@@ -12,7 +12,7 @@ use std::sync::{
 use wasm::Data;
 use wasmtime::component::Linker;
 
-/// Longer notes are cut: they are kept in the database and sent as events.
+/// The length at which a note is cut, since notes are kept in the database and sent as events.
 const MAX_NOTE_CHARS: usize = 200;
 
 mod generated {
@@ -29,24 +29,24 @@ pub use generated::{
     gather::jobs::types::{Failure, Job, Retry},
 };
 
-/// Shared by a running job and its worker.
+/// The state that a running job shares with its worker.
 #[derive(Debug, Default)]
 pub struct Control {
     progress: Mutex<Option<Progress>>,
     cancelled: AtomicBool,
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// 0 to 100.
+    /// The progress in percent, from 0 to 100.
     pub percent: u8,
-    /// A few words.
+    /// A note of a few words.
     pub note: String,
 }
 
 impl Control {
-    /// The newest progress, if there is one since the last time.
+    /// Takes the newest progress, if there is any since the last call.
     pub fn take_progress(&self) -> Option<Progress> {
         self.lock().take()
     }
@@ -56,7 +56,7 @@ impl Control {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was asked to.
+    /// Whether the job was asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
@@ -69,7 +69,7 @@ impl Control {
 /// The interface in one instance: the control of the job that it runs.
 pub struct Jobs(pub Arc<Control>);
 
-/// Every queued component may use all of it.
+/// The grant of the interface, which every queued component may use.
 pub struct Grant;
 
 impl Interface for Jobs {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use wasm::Data;
 use wasmtime::component::{Accessor, Component, Linker};
 
-/// Whether a component may send mail, and what sends it.
+/// The grant of mail, with the mailer.
 pub struct Grant {
     component: String,
     mailer: Option<Arc<Mailer>>,
@@ -58,10 +58,10 @@ impl<T: Send> wit::HostWithStore<T> for In<Outgoing> {
     }
 }
 
-/// Refuses a component that would send mail without being granted it, before it runs.
+/// Refuses a component that imports mail without the grant, before it runs.
 ///
 /// # Errors
-/// Names the key that grants it.
+/// The component lacks the grant. The error names the key that gives it.
 pub fn check(id: &str, component: &Component, granted: bool) -> Result<()> {
     let ty = component.component_type();
     let sends = ty

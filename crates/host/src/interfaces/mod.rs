@@ -1,7 +1,7 @@
-//! What functions import beside WASI: Spin's published interfaces, with Spin's semantics, and our own.
+//! The interfaces that functions import besides WASI: Spin's published ones, with Spin's semantics, and our own.
 //!
-//! Each file is one interface: its private bindings, what a component is granted of it, its state in an instance, and
-//! the functions on the view of that state. A new one is such a file, a line here, and a line in `state.rs`.
+//! Each file is one interface: its private bindings, a component's grant, its state in an instance, and
+//! the functions on the view of that state. A new interface is such a file, a line here, and a line in `state.rs`.
 
 pub mod connections;
 pub mod exchange;

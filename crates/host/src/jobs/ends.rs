@@ -1,4 +1,4 @@
-//! How jobs ended: written down in batches, for as long as it takes.
+//! The ends of jobs, which are written to the database in batches, until the database has taken them.
 
 use super::{
     kind::unusable,
@@ -8,11 +8,11 @@ use super::{
 use std::sync::{Arc, atomic::Ordering};
 use tokio::{sync::mpsc, time::sleep};
 
-/// Ends written down in one statement.
+/// The largest number of ends in one statement.
 const MOST_ENDS: usize = 64;
 
 impl Worker {
-    /// Writes down how jobs ended: as many in one statement as there are while the last one ran.
+    /// Writes down how jobs ended. Each statement takes all ends that came while the last one ran.
     pub(super) async fn finish(self: Arc<Self>, mut ended: mpsc::UnboundedReceiver<Ended>) {
         let mut batch = Vec::new();
         while ended.recv_many(&mut batch, MOST_ENDS).await > 0 {
@@ -72,7 +72,7 @@ impl Worker {
     }
 }
 
-/// Whether the database refuses what it was told, rather than being away or busy.
+/// Whether the database refuses the statement itself, and is not just away or busy.
 fn is_data(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.code().is_some_and(|code| {
         code.starts_with("22") || code.starts_with("23") || code.starts_with("54")

@@ -1,4 +1,4 @@
-//! One kind of queued work: its component, and a job's run in a fresh instance of it.
+//! One kind of queued work: its component, and the run of a job in a fresh instance.
 
 use super::queue::{Begun, Ended, Outcome};
 use crate::{
@@ -25,26 +25,26 @@ use tokio::{sync::oneshot, time::sleep};
 use wasm::Data;
 use wasmtime::Store;
 
-/// Results are kept in the database and sent to clients whole.
+/// The largest result, since results are kept in the database and sent to clients whole.
 const MAX_RESULT_BYTES: usize = 1 << 20;
-/// Longer errors are cut.
+/// The length at which an error's text is cut.
 const MAX_ERROR_CHARS: usize = 2000;
-/// A component's own wish for its next attempt counts up to this.
+/// The longest pause that a component may ask for before its next attempt.
 const MAX_DELAY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// The longest of our own growing delays.
+/// The longest delay between attempts that the worker chooses.
 const MAX_BACKOFF: Duration = Duration::from_secs(60 * 60);
 
-/// A kind of work that this worker can do.
+/// A kind of work that this worker does.
 pub struct Kind {
     /// The component's id.
     pub name: String,
-    /// How often a job is tried.
+    /// The largest number of attempts at a job.
     pub attempts: u32,
-    /// Jobs at the same time in this worker; `None`: as many as it has places.
+    /// The largest number of jobs at the same time in this worker; `None` if only the worker's permits bound it.
     pub concurrency: Option<usize>,
-    /// Whether those are places of its own, beside the worker's.
+    /// Whether the kind has its own permits, besides the worker's.
     pub own_places: bool,
-    /// When it begins by itself.
+    /// The schedule by which jobs of this kind begin by themselves.
     pub crontab: Option<Crontab>,
     pre: CorePre<Data>,
     template: Arc<InstanceTemplate>,
@@ -52,14 +52,14 @@ pub struct Kind {
     metrics: Arc<Metrics>,
 }
 
-/// Why a run is to end before it does by itself.
+/// The reason to end a run early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// Its owner wants so, and it did not stop when asked.
+    /// The owner cancelled the job, and it did not stop when asked.
     Cancelled,
     /// The worker stops, or has lost touch with the database.
     Returned,
-    /// It is no longer this worker's: nothing may be written of it.
+    /// Another worker holds the job, so nothing may be written about it.
     Lost,
 }
 
@@ -67,7 +67,8 @@ impl Kind {
     /// Loads the component of a queued kind.
     ///
     /// # Errors
-    /// A component that cannot be loaded, does not export `gather:jobs/core`'s `run`, or would send mail and may not.
+    /// The component cannot be loaded, does not export `gather:jobs/core`'s `run`, or imports mail without the right to
+    /// it.
     pub fn load(
         loader: &Loader,
         component: &Component,
@@ -95,7 +96,7 @@ impl Kind {
         })
     }
 
-    /// Loads the component again, whose file is a newer build of it.
+    /// Loads the component again from its file, which holds a newer build.
     ///
     /// # Errors
     /// As [`Kind::load`].
@@ -113,7 +114,7 @@ impl Kind {
         })
     }
 
-    /// Runs one attempt; `None` if it was lost on the way.
+    /// Runs one attempt. `None` if this worker lost the job on the way.
     pub async fn run(
         &self,
         connections: &Connections,
@@ -192,10 +193,10 @@ impl Kind {
             return Err(failure(error));
         }
         RawValue::from_string(text)
-            .map_err(|error| failure(format!("Its result is no JSON: {error}.")))
+            .map_err(|error| failure(format!("Its result is not JSON: {error}.")))
     }
 
-    /// What the owner is told of a trap, which the log has whole.
+    /// The text about a trap for the owner; the log has the whole trap.
     fn trapped(&self, store: &Store<Data>, trap: &wasmtime::Error) -> Failure {
         tracing::error!(trap = format!("{trap:?}"), "the component trapped");
         self.metrics
@@ -228,7 +229,7 @@ impl Kind {
     }
 }
 
-/// What the component exports for jobs.
+/// The component's export for jobs.
 fn work(loader: &Loader, component: &Component) -> Result<CorePre<Data>> {
     let id = &component.id;
     let pre = loader.prepare(component)?;
@@ -242,7 +243,7 @@ fn work(loader: &Loader, component: &Component) -> Result<CorePre<Data>> {
         })
 }
 
-/// An end without result.
+/// An end without a result.
 fn ended(job: &Begun, outcome: Outcome, error: Option<String>) -> Ended {
     // PostgreSQL's text has no zero character.
     let clean = |text: String| {
@@ -262,7 +263,7 @@ fn ended(job: &Begun, outcome: Outcome, error: Option<String>) -> Ended {
     }
 }
 
-/// An attempt that failed after it had run: the database does not take its result.
+/// The end of an attempt whose result the database refuses.
 pub fn unusable(job: &Ended, backoff: Duration) -> Ended {
     let delay = delay(backoff, job.attempt, fastrand::f64());
     Ended {
@@ -276,7 +277,7 @@ pub fn unusable(job: &Ended, backoff: Duration) -> Ended {
     }
 }
 
-/// An attempt that ended by a fault of the host's own.
+/// The end of an attempt that failed by a fault of the host.
 pub fn broken(job: &Begun, backoff: Duration) -> Ended {
     let delay = delay(backoff, job.attempt, fastrand::f64());
     let error = "The worker failed; its log says why.".to_owned();
@@ -293,8 +294,8 @@ fn failure(message: String) -> Failure {
     }
 }
 
-/// Twice as long after each attempt, an hour at most, a quarter more or less by chance, so that what
-/// failed together does not come back together. `chance` is from 0 to 1.
+/// The delay before the next attempt: twice as long after each attempt, an hour at most, and up to a quarter more or
+/// less by chance, so that jobs that failed together do not come back together. `chance` is from 0 to 1.
 fn delay(first: Duration, attempt: u32, chance: f64) -> Duration {
     let doublings = attempt.saturating_sub(1).min(30);
     let delay = first.saturating_mul(1 << doublings).min(MAX_BACKOFF);

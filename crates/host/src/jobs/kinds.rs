@@ -13,7 +13,7 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// Loads the components of an application that do queued work. Those without a deadline of their own get this one.
+    /// Loads the components of an application that do queued work. A kind without its own deadline gets the given one.
     ///
     /// # Errors
     /// As [`Kind::load`].
@@ -28,7 +28,7 @@ impl Kinds {
         Ok(Self { loader, by_name })
     }
 
-    /// The kind of that name.
+    /// The kind with the given name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Kind>> {
         self.by_name.get(name).map(ArcSwap::load_full)
@@ -39,11 +39,11 @@ impl Kinds {
         self.by_name.values().map(ArcSwap::load_full)
     }
 
-    /// Loads a component again, whose file is a newer build of it. Jobs that run end in the older one; those that begin
-    /// afterwards run in the newer one.
+    /// Loads a component again from its file, which holds a newer build. Running jobs end in the older build; those
+    /// that begin afterwards run in the newer one.
     ///
     /// # Errors
-    /// The file is missing or broken, or imports what this host does not have. Then the older one stays.
+    /// The file is missing or broken, or it imports what this host does not have. The older build then stays.
     pub fn reload(&self, name: &str) -> Result<()> {
         let current = self.by_name.get(name);
         let current = current.with_context(|| format!("there is no kind of work `{name}`"))?;

@@ -8,11 +8,11 @@ use std::{
 };
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// Heartbeats in a lease: some may fail.
+/// The number of heartbeats in a lease, of which some may fail.
 const BEATS: u32 = 5;
 
 impl Worker {
-    /// Renews the lease, hears of jobs to cancel, and takes over from workers that are silent.
+    /// Renews the lease, learns of jobs to cancel, and takes over the jobs of silent workers.
     pub(super) async fn beat(self: Arc<Self>) {
         let mut beats = interval(self.settings.lease / BEATS);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -62,7 +62,7 @@ impl Worker {
         }
     }
 
-    /// Notes that the lease was renewed; true if it may have run out before.
+    /// Notes that the lease was renewed. Returns true if the lease may have run out before.
     fn renew(&self, at: Instant) -> bool {
         let mut last = self
             .last_beat

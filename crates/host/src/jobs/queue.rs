@@ -23,57 +23,57 @@ use std::{collections::HashSet, time::Duration};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// Claims, ends, heartbeats, progress, maintenance and recurring jobs each may need one, and one listens.
+/// Claims, ends, heartbeats, progress, maintenance and recurring jobs may need a connection each, and one listens.
 const CONNECTIONS: u32 = 8;
-/// A database that does not answer for so long is down.
+/// A database that does not answer within this time counts as down.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// A worker's way to the database.
+/// A worker's connections to the database.
 pub struct Queue {
     pool: PgPool,
     /// The same pool, for the queue library.
     pub database: Database,
-    /// Where the library's tables are.
+    /// The schema of the library's tables.
     pub schema: Schema,
-    /// The name that this worker claims under; new with each start.
+    /// The name under which this worker claims jobs, new with each start.
     pub worker: String,
 }
 
-/// A job that this worker shall run.
+/// A job that this worker has claimed and is to run.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Begun {
-    /// The job.
+    /// The id of the job.
     pub id: Uuid,
-    /// Its row in the queue.
+    /// The id of the job's row in the queue.
     pub queue_id: i64,
-    /// The component.
+    /// The job's kind, which is the id of its component.
     pub kind: String,
-    /// 1 for the first.
+    /// The number of this attempt, from 1.
     pub attempt: u32,
-    /// After this one it is dead.
+    /// The number of the last attempt, after which the job is dead.
     pub max_attempts: u32,
-    /// The account that it is done for.
+    /// The account on whose behalf the job runs.
     pub owner: Option<Uuid>,
-    /// What it was asked with.
+    /// The payload of the job.
     pub payload: Value,
 }
 
-/// How an attempt ended.
+/// The end of an attempt.
 #[derive(Debug, Serialize)]
 pub struct Ended {
-    /// The job.
+    /// The id of the job.
     pub id: Uuid,
-    /// Its row in the queue.
+    /// The id of the job's row in the queue.
     pub queue_id: i64,
-    /// Which attempt this was.
+    /// The number of the attempt.
     pub attempt: u32,
-    /// How it ended.
+    /// The way in which the attempt ended.
     pub outcome: Outcome,
-    /// What it made, as JSON.
+    /// The result of the job, as JSON.
     pub result: Option<Box<RawValue>>,
-    /// For the owner to read.
+    /// The error, in words for the owner.
     pub error: Option<String>,
-    /// How long to wait before the next attempt.
+    /// The time to wait before the next attempt.
     pub delay_ms: Option<u64>,
 }
 
@@ -81,37 +81,37 @@ pub struct Ended {
 #[derive(Debug, Serialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It did what it was asked.
+    /// The job succeeded.
     Succeeded,
-    /// It did not, and may be tried again.
+    /// The attempt failed, and the job may be tried again.
     Failed,
-    /// It did not, and never will.
+    /// The attempt failed, and no other attempt can succeed.
     Dead,
-    /// Somebody wanted it to stop.
+    /// The job was cancelled.
     Cancelled,
-    /// It never happened: the worker stops.
+    /// The attempt does not count, because the worker stops.
     Returned,
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// The job.
+    /// The id of the job.
     pub id: Uuid,
-    /// Which attempt this is about.
+    /// The number of the attempt.
     pub attempt: u32,
-    /// 0 to 100.
+    /// The progress in percent, from 0 to 100.
     pub percent: u8,
-    /// A few words.
+    /// A note of a few words.
     pub note: String,
 }
 
 /// A running job that this worker still holds.
 #[derive(Debug, Deserialize)]
 pub struct Held {
-    /// Its row in the queue.
+    /// The id of the job's row in the queue.
     pub queue_id: i64,
-    /// Somebody wants it to stop.
+    /// Whether the job is to be cancelled.
     pub cancel: bool,
 }
 
@@ -123,7 +123,7 @@ struct Claimed<'a> {
 }
 
 impl Outcome {
-    /// The word for it.
+    /// The name of the outcome in the database.
     pub fn name(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
@@ -136,10 +136,10 @@ impl Outcome {
 }
 
 impl Queue {
-    /// A way to the database at `url`; nothing is connected yet.
+    /// The queue in the database at `url`, to which nothing is connected yet.
     ///
     /// # Errors
-    /// The address is none.
+    /// The address is not a database's URL.
     pub fn new(url: &str) -> Result<Self> {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
@@ -154,10 +154,10 @@ impl Queue {
         })
     }
 
-    /// Announces the kinds that this worker does; the answer is for [`Queue::claim`].
+    /// Announces the kinds that this worker does. The result is for [`Queue::claim`].
     ///
     /// # Errors
-    /// The database does not answer, or has not the schema.
+    /// The database does not answer, or does not have the schema.
     pub async fn register(&self, kinds: &[(String, u32)]) -> Result<TaskDetails> {
         for (name, attempts) in kinds {
             let attempts = i32::try_from(*attempts).unwrap_or(i32::MAX);
@@ -174,7 +174,7 @@ impl Queue {
     /// Claims up to `most` jobs of the given kinds and begins them.
     ///
     /// # Errors
-    /// The database does not answer. Jobs may be held then that nobody knows of: see
+    /// The database does not answer. It may then hold jobs in this worker's name that the worker does not know of: see
     /// [`Queue::give_back_unknown`].
     pub async fn claim(&self, kinds: &TaskDetails, most: usize) -> Result<Claim> {
         let most_rows = i32::try_from(most).unwrap_or(i32::MAX);
@@ -210,10 +210,10 @@ impl Queue {
         })
     }
 
-    /// Ends attempts; answers those that were still ours to end.
+    /// Ends attempts. Returns those that this worker still held.
     ///
     /// # Errors
-    /// The database does not answer, or refuses what one of them says.
+    /// The database does not answer, or refuses the text of one of them.
     pub async fn finish(&self, ended: &[Ended]) -> Result<HashSet<Uuid>, sqlx::Error> {
         let finish = sqlx::query_scalar::<_, Uuid>("select jobs.finish($1, $2)")
             .bind(&self.worker)
@@ -225,7 +225,7 @@ impl Queue {
         Ok(done.into_iter().collect())
     }
 
-    /// Renews the lease; answers which of the `running` jobs are still ours.
+    /// Renews the lease. Returns those of the `running` jobs that this worker still holds.
     ///
     /// # Errors
     /// The database does not answer.
@@ -240,7 +240,7 @@ impl Queue {
         Ok(held.into_iter().map(|Json(held)| held).collect())
     }
 
-    /// Gives back whatever this worker holds beside the `known`.
+    /// Gives back the jobs that this worker holds besides the `known` ones.
     ///
     /// # Errors
     /// The database does not answer.
@@ -253,7 +253,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Writes down how far jobs are.
+    /// Writes the progress of jobs to the database.
     ///
     /// # Errors
     /// The database does not answer.
@@ -286,7 +286,7 @@ impl Queue {
         Ok(())
     }
 
-    /// What all workers do now and then: see `jobs.maintain`.
+    /// Runs the maintenance that every worker does now and then: see `jobs.maintain`.
     ///
     /// # Errors
     /// The database does not answer.
@@ -307,7 +307,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Reads what only the database knows of the platform's work: see `jobs.measures`.
+    /// Reads the numbers that only the database has: see `jobs.measures`.
     ///
     /// # Errors
     /// The database does not answer.
@@ -327,7 +327,7 @@ impl Queue {
         Ok(rows.into_iter().map(measure).collect())
     }
 
-    /// Hears of new jobs and of those that shall be cancelled.
+    /// Listens for new jobs and for cancellations.
     ///
     /// # Errors
     /// The database does not answer.
@@ -337,7 +337,7 @@ impl Queue {
         Ok(listener)
     }
 
-    /// Wants to be told of new jobs, since this worker looks for them no more.
+    /// Asks for notifications of new jobs, because this worker has stopped looking for them.
     ///
     /// # Errors
     /// The database does not answer.
@@ -350,7 +350,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Looks for new jobs again, and need not be told.
+    /// Ends the notifications of new jobs, because this worker looks for them again.
     ///
     /// # Errors
     /// The database does not answer.
@@ -375,7 +375,7 @@ impl Queue {
         Ok(dispatched)
     }
 
-    /// Wants to be told of events, or not any more. Whichever worker follows the events is one reader of them.
+    /// Starts or ends the notifications of events. The worker that follows the events is one of their readers.
     ///
     /// # Errors
     /// The database does not answer.
@@ -390,7 +390,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Says good-bye: this worker holds nothing any more.
+    /// Signs this worker off, which holds no jobs any more.
     ///
     /// # Errors
     /// The database does not answer.
@@ -402,31 +402,31 @@ impl Queue {
     }
 }
 
-/// What a claim brought.
+/// The result of a claim.
 #[derive(Debug, Default)]
 pub struct Claim {
-    /// Rows that were claimed, those included that are not to run.
+    /// The number of claimed rows, including those that are not to run.
     pub claimed: usize,
     /// The jobs to run.
     pub begun: Vec<Begun>,
 }
 
-/// What a worker that follows the events did in one go.
+/// The result of one look at the events.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Dispatched {
-    /// Whether this worker follows them; else another one does.
+    /// Whether this worker follows the events; otherwise another worker does.
     pub leads: bool,
     /// Whether there were new events.
     pub events: bool,
-    /// Whether they asked for work.
+    /// Whether the events started jobs.
     pub started: bool,
-    /// Whether there are more.
+    /// Whether more events wait.
     pub more: bool,
 }
 
-/// Sleeping workers are told of new jobs here, by `jobs.put`.
+/// The channel on which `jobs.put` wakes sleeping workers.
 pub const NEW_JOB: &str = "jobs:insert";
-/// `jobs.cancel` tells here.
+/// The channel on which `jobs.cancel` notifies workers.
 pub const CANCEL: &str = "jobs:cancel";
-/// Sleeping readers are told of events here.
+/// The channel on which sleeping readers of events are notified.
 pub const EVENTS: &str = "events";

@@ -1,4 +1,4 @@
-//! Recurring jobs: each scheduled time begins one job, whichever worker gets there first, and times
+//! Recurring jobs. Each scheduled time begins one job, on the worker that is first, and times
 //! that were missed while no worker ran are made up for.
 
 use futures::{FutureExt, future::BoxFuture, future::Shared};

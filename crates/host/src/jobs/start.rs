@@ -30,26 +30,26 @@ use tokio::{
     time::timeout,
 };
 
-/// Time for the last words to the database.
+/// The time that a stopping worker has for its last statement.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// How the jobs of an application are done.
+/// The options of a worker that runs the jobs of an application.
 pub struct JobOptions {
-    /// The database, as the worker's own role.
+    /// The database's URL, with the worker's own role.
     pub database_url: String,
-    /// How it works.
+    /// The worker's times and bounds.
     pub settings: JobTimes,
-    /// Hosts that components which are to reach public addresses only may reach too, with their addresses.
+    /// Hosts, with their addresses, that components limited to public addresses may also reach.
     pub trusted_hosts: BTreeMap<String, SocketAddr>,
-    /// How components that may do so send mail.
+    /// The mail server for components that may send mail.
     pub mail: MailOptions,
-    /// Where it counts.
+    /// The metrics that count its work.
     pub metrics: Arc<Metrics>,
-    /// Where GET /metrics is answered, if anywhere.
+    /// The address of a listener that answers GET /metrics, if there is one.
     pub metrics_listen: Option<SocketAddr>,
 }
 
-/// A worker that runs, on threads of its own.
+/// A running worker, on threads of its own.
 pub struct JobWorker {
     worker: Arc<Worker>,
     draining: watch::Sender<bool>,
@@ -57,7 +57,7 @@ pub struct JobWorker {
     _threads: Threads,
 }
 
-/// A runtime that may be let go from within another one: where a worker can't start, and where it has ended.
+/// A runtime that may be dropped within another one, as happens where a worker cannot start and where it has ended.
 struct Threads(Option<Runtime>);
 
 impl Drop for Threads {
@@ -69,11 +69,11 @@ impl Drop for Threads {
 }
 
 impl JobWorker {
-    /// Loads every queued component of the application and begins to work, or goes on trying while the
-    /// database is away.
+    /// Loads every queued component of the application and begins to work. Keeps trying while the database
+    /// does not answer.
     ///
     /// # Errors
-    /// Whatever is wrong with a component, a variable or the mail server's address.
+    /// A component, a variable or the mail server's address is wrong.
     pub async fn start(application: Arc<Application>, options: JobOptions) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("gather-job")
@@ -102,7 +102,7 @@ impl JobWorker {
         })
     }
 
-    /// The name that it claims under.
+    /// The name under which the worker claims jobs.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.worker.queue.worker
@@ -114,7 +114,7 @@ impl JobWorker {
         self.worker.kinds.clone()
     }
 
-    /// Where it counts.
+    /// The metrics that count its work.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.worker.metrics
@@ -133,7 +133,7 @@ impl JobWorker {
     }
 }
 
-/// The worker, and the ends of its jobs.
+/// Makes the worker and the channel on which its jobs end.
 fn load(
     application: Arc<Application>,
     options: JobOptions,
@@ -179,7 +179,7 @@ mod tests {
             (export "send" (func (type $send)))))
         (import "gather:mail/outgoing@1.0.0" (instance (type $outgoing))))"#;
 
-    /// Why a worker with one component and these settings does not start.
+    /// The error of a worker with one component and these settings.
     async fn refusal(settings: &str, mail: MailOptions) -> String {
         let folder = tempfile::tempdir().expect("a folder");
         let wasm = wat::parse_str(SENDS_MAIL).expect("a component");

@@ -21,9 +21,9 @@ use tokio::{
 };
 use uuid::Uuid;
 
-/// Under load it pays to wait this long for more places or ends, and have one statement for all of them.
+/// Waiting this long for more permits or ends lets one statement serve them all.
 pub(super) const GATHER: Duration = Duration::from_millis(1);
-/// How soon a database that failed is asked again, at first and at most.
+/// The first and the longest pause before a database that failed is asked again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// One worker; [`super::start`] makes it.
@@ -35,33 +35,33 @@ pub(super) struct Worker {
     pub(super) running: Mutex<HashMap<Uuid, Running>>,
     /// A job has left `running`.
     pub(super) changed: Notify,
-    /// There may be work, or a place for it.
+    /// There may be work, or a permit for it.
     pub(super) wake: Notify,
-    /// There may be events.
+    /// There may be new events.
     pub(super) events: Notify,
     pub(super) ends: mpsc::UnboundedSender<Ended>,
-    /// The database may hold jobs for us that we don't know of.
+    /// The database may hold jobs in this worker's name that the worker does not know of.
     pub(super) unsure: AtomicBool,
-    /// When the lease was renewed; `None` while it may have run out.
+    /// The time of the lease's last renewal; `None` while the lease may have run out.
     pub(super) last_beat: Mutex<Option<Instant>>,
     pub(super) settings: JobTimes,
 }
 
-/// A job from its claim until its end is written down.
+/// A job from its claim until its end is written to the database.
 pub(super) struct Running {
     pub(super) kind: String,
     pub(super) queue_id: i64,
     pub(super) attempt: u32,
     pub(super) control: Arc<Control>,
     pub(super) stop: Option<oneshot::Sender<Stop>>,
-    /// It takes none of the worker's places.
+    /// Whether the job uses none of the worker's permits.
     pub(super) own_places: bool,
-    /// It runs no more; only its end is not written down yet.
+    /// Whether the job has ended, and only its end is not written down yet.
     pub(super) ended: bool,
 }
 
 impl Worker {
-    /// Asks a job to stop, and stops it if it doesn't.
+    /// Asks a job to stop, and stops it if it does not end by itself.
     pub(super) fn cancel(self: &Arc<Self>, id: Uuid) {
         let Some((control, attempt)) = self
             .lock()

@@ -1,5 +1,5 @@
-//! Work that events start. One worker follows the events and has `events.dispatch` match them against the subscriptions;
-//! the others stand by.
+//! Work that events start. One worker follows the events and has `events.dispatch` match them against the
+//! subscriptions; the others stand by.
 
 use super::{
     queue::Dispatched,
@@ -12,24 +12,25 @@ use std::{
 };
 use tokio::time::{sleep, timeout};
 
-/// Events in one transaction, about.
+/// The approximate number of events in one transaction.
 const BATCH: i32 = 200;
-/// Between two looks while events flow.
+/// The pause between two looks while events flow.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Without an event for so long, the worker sleeps until it is notified, as other readers of events do.
+/// The time without an event after which the worker sleeps until it is notified, as other readers of events do.
 const AWAKE_FOR: Duration = Duration::from_millis(500);
-/// Whoever wrote before the worker slept, and commits after, notifies nobody: these looks find it.
+/// The pauses before the looks after falling asleep. They find what was written before and is committed afterwards,
+/// of which there is no notification.
 const ASLEEP: [Duration; 4] = [
     Duration::from_millis(20),
     Duration::from_millis(50),
     Duration::from_millis(150),
     Duration::from_secs(1),
 ];
-/// How soon a worker that stands by looks whether the other one is still there.
+/// The interval at which a worker that stands by checks whether the other one is still there.
 const STAND_BY: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// Starts work for as long as the worker lives.
+    /// Starts the work that events ask for, as long as the worker lives.
     pub(super) async fn follow_events(self: Arc<Self>) {
         let mut retry = Retry::default();
         let mut last = Instant::now();

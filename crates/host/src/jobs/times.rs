@@ -1,29 +1,29 @@
-//! How a worker works.
+//! The times and bounds of a worker.
 
 use std::time::Duration;
 
-/// How a worker works.
+/// The times and bounds of a worker.
 #[derive(Debug, Clone)]
 pub struct JobTimes {
-    /// Jobs at the same time. Default 32.
+    /// The largest number of jobs at the same time. Default 32.
     pub concurrency: usize,
-    /// Silence after which others take this worker's jobs over. Default 15 s.
+    /// The silence after which other workers take this worker's jobs over. Default 15 s.
     pub lease: Duration,
-    /// How often to look for work without being told. Default 1 s.
+    /// The interval at which the worker looks for work without a notification. Default 1 s.
     pub poll: Duration,
-    /// Whether to be told of new work. Default true; without, it is found by looking.
+    /// Whether the worker is notified of new work. Default true; otherwise it finds work by looking.
     pub listen: bool,
-    /// The deadline of a kind that sets none. Default 10 min.
+    /// The deadline of a kind that does not set one. Default 10 min.
     pub deadline: Duration,
-    /// Time for a job to end in good order after it was cancelled. Default 5 s.
+    /// The time that a cancelled job has to end in good order. Default 5 s.
     pub cancel_grace: Duration,
     /// The delay before the second attempt; it doubles with each. Default 2 s.
     pub backoff: Duration,
-    /// How long finished jobs are kept. Default 7 days.
+    /// The time for which finished jobs are kept. Default 7 days.
     pub keep: Duration,
-    /// How long dead jobs are kept. Default 30 days.
+    /// The time for which dead jobs are kept. Default 30 days.
     pub keep_dead: Duration,
-    /// How often counters are added up and old jobs forgotten. Default 5 s.
+    /// The interval at which counters are added up and old jobs are deleted. Default 5 s.
     pub maintenance: Duration,
 }
 

@@ -1,28 +1,30 @@
-//! When a worker looks for jobs: often while there are some, and seldom while the database tells it.
+//! The times at which a worker looks for jobs: often while there are some, and seldom while the database notifies it.
 //!
-//! Commits with a notification take turns, so whoever asks for work notifies only workers that have said that they sleep.
+//! Commits with a notification take turns, so whoever asks for work notifies only workers that have said that they
+//! sleep.
 
 use super::{queue::Queue, times::JobTimes};
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
-/// Between two looks of a worker that is awake.
+/// The pause between two looks of a worker that is awake.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Without a job for so long, it falls asleep: a wake-up costs a writer more than ten looks cost all.
+/// The time without a job after which a worker falls asleep, so that brief pauses do not cost writers a notification.
 const AWAKE_FOR: Duration = Duration::from_millis(100);
-/// Whoever asked before the worker slept, and commits after, notifies nobody: these looks find it.
+/// The pauses before the looks after falling asleep. They find jobs that were asked for before and are committed
+/// afterwards, of which there is no notification.
 const ASLEEP: [Duration; 3] = [
     Duration::from_millis(20),
     Duration::from_millis(50),
     Duration::from_millis(150),
 ];
 
-/// Whether a worker sleeps, and for how long it has found nothing.
+/// The state of a worker's looks: whether it sleeps, and for how long it has found nothing.
 pub(super) struct Watch {
     poll: Duration,
     is_told: bool,
     found: Instant,
-    /// The looks since it fell asleep.
+    /// The number of looks since the worker fell asleep.
     asleep: Option<usize>,
 }
 
@@ -36,7 +38,7 @@ impl Watch {
         }
     }
 
-    /// How long to wait before the next look. Without a place for a job it is of no use.
+    /// The time to wait before the next look, which is useless while no permit for a job is free.
     pub(super) fn pause(&self, has_place: bool) -> Duration {
         let pause = match self.asleep {
             _ if !self.is_told || !has_place => self.poll,
@@ -46,7 +48,7 @@ impl Watch {
         pause.min(self.poll)
     }
 
-    /// Notes a look, and whether it found a job or the worker was woken for it.
+    /// Notes a look, and whether it found a job or the worker was woken by a notification.
     pub(super) async fn after(
         &mut self,
         queue: &Queue,

@@ -1,7 +1,7 @@
-//! A worker: claims jobs as it has places, runs them, and writes down how they ended.
+//! A worker, which claims jobs as it has permits, runs them, and writes down how they ended.
 //!
-//! It holds its jobs by a lease that heartbeats renew. Where they fail for so long that others may
-//! take it for dead, it stops its jobs itself; where others did, what it did counts for nothing.
+//! It holds its jobs by a lease that heartbeats renew. If they fail for so long that other workers may
+//! take it for dead, it stops its jobs itself. If another worker has taken a job over, this worker's result is dropped.
 
 use super::{
     ends::log,
@@ -26,19 +26,19 @@ use tokio::{
 };
 use tracing::Instrument;
 
-/// Progress reaches the database this often.
+/// The interval at which progress is written to the database.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
-/// No more jobs are claimed while so many times the places wait for their end to be written down.
+/// No more jobs are claimed while the ends of this many times as many jobs as permits wait to be written down.
 const MOST_UNWRITTEN: usize = 4;
 
-/// The kinds that one statement claims: those that have a bound of their own are claimed alone.
+/// The kinds that one statement claims. A kind with its own bound is claimed alone.
 struct Group {
     kind: Option<Arc<Kind>>,
     tasks: TaskDetails,
 }
 
 impl Worker {
-    /// Works until `draining`, and until no job runs any more; `ended` brings the ends of jobs.
+    /// Works until `draining` is set and no job runs any more. `ended` brings the ends of jobs.
     pub(super) async fn run(
         self: Arc<Self>,
         draining: watch::Receiver<bool>,
@@ -83,7 +83,7 @@ impl Worker {
         }
     }
 
-    /// Announces the kinds until the database has heard it.
+    /// Announces the kinds, and repeats that until the database has taken it.
     async fn register(&self) -> Vec<Group> {
         let kinds: Vec<_> = self
             .kinds
@@ -127,7 +127,7 @@ impl Worker {
         groups
     }
 
-    /// Claims whenever there may be work and there is a place, until the worker drains.
+    /// Claims jobs whenever there may be work and a permit is free, until the worker drains.
     async fn claim(self: Arc<Self>, groups: Vec<Group>, draining: watch::Receiver<bool>) {
         let drained = drained(draining);
         tokio::pin!(drained);
@@ -179,7 +179,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Fills the places; whether it found anything to do, and whether there may be more of it than places.
+    /// Claims a job for each free permit. Returns whether it found any, and whether there may be more jobs than
+    /// permits.
     async fn claim_all(self: &Arc<Self>, groups: &[Group]) -> Result<(bool, bool)> {
         let (mut found, mut full) = (false, false);
         for group in groups {
@@ -202,7 +203,7 @@ impl Worker {
         Ok((found, full))
     }
 
-    /// How many more jobs may begin, of this kind if it has a bound of its own.
+    /// The number of jobs that may still begin, of this kind if it has its own bound.
     fn places(&self, kind: Option<&Kind>) -> usize {
         let running = self.lock();
         if let Some(kind) = kind.filter(|kind| kind.own_places) {
@@ -251,7 +252,7 @@ impl Worker {
         tokio::spawn(attempt.instrument(span));
     }
 
-    /// Runs a job that has begun, counts it, and hands on how it ended.
+    /// Runs a job that has begun, counts it, and passes on how it ended.
     async fn attempt(
         &self,
         kind: &Kind,
@@ -292,7 +293,7 @@ impl Worker {
         }
     }
 
-    /// Hears of new jobs and of those to cancel; without it, polls and heartbeats find them later.
+    /// Listens for new jobs and for cancellations, which polls and heartbeats would find only later.
     async fn listen(self: Arc<Self>) {
         if !self.settings.listen {
             return std::future::pending().await;

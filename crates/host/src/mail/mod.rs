@@ -1,4 +1,4 @@
-//! Outgoing mail: makes the message and hands it to the mail server, or to the log where there is none.
+//! Outgoing mail: makes the message and sends it to the mail server, or writes it to the log if there is none.
 
 mod server;
 #[cfg(test)]
@@ -14,11 +14,11 @@ use server::Server;
 use uuid::Uuid;
 use wit::{Error, Mail};
 
-/// How mail is sent.
+/// The mail server and the sender of mail.
 #[derive(Clone)]
 pub struct MailOptions {
     /// The mail server: `smtp://user:password@host:587?tls=required` or `smtps://user:password@host`.
-    /// Without one, mail is written to the log.
+    /// If there is none, mail is written to the log.
     pub smtp_url: Option<String>,
     /// The sender: `Gather <gather@gather.example>`.
     pub from: String,
@@ -34,10 +34,11 @@ impl Default for MailOptions {
 }
 
 impl MailOptions {
-    /// Whether mail can be sent so; nothing is connected.
+    /// Checks the options without connecting.
     ///
     /// # Errors
-    /// Says what to write instead, without quoting the mail server's address, which has a password.
+    /// An option is malformed. The error says what to write instead, and does not quote the address, which has a
+    /// password.
     pub fn check(&self) -> Result<()> {
         Mailer::new(self).map(|_| ())
     }
@@ -50,14 +51,14 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// Nothing is connected yet.
+    /// Makes the mailer without connecting.
     ///
     /// # Errors
     /// As [`MailOptions::check`].
     pub fn new(options: &MailOptions) -> Result<Self> {
         let from: Mailbox = options.from.parse().ok().with_context(|| {
             format!(
-                "the sender of mail, {:?}, is no mail address; write for example `Gather <gather@gather.example>`",
+                "the sender of mail, {:?}, is not a mail address; write for example `Gather <gather@gather.example>`",
                 options.from
             )
         })?;
@@ -72,7 +73,7 @@ impl Mailer {
     /// Sends one mail.
     ///
     /// # Errors
-    /// As [`Error`] says. The texts have nothing of the mail.
+    /// As [`Error`] says. The texts contain nothing of the mail.
     pub async fn send(&self, mail: &Mail) -> Result<(), Error> {
         let message = self.message(mail)?;
         if let Some(server) = &self.server {

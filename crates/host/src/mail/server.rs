@@ -16,18 +16,18 @@ use std::time::Duration;
 use tokio::time::timeout;
 use url::{Host, Url};
 
-/// For connecting, with TLS and signing in, and for one mail.
+/// The time limits for connecting (with TLS and signing in) and for one mail.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// For the good-bye.
+/// The time limit for closing the connection.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// What a mail server's address looks like.
+/// The form of a mail server's address, for errors.
 const EXPECTED: &str = "expected smtps://user:password@host (TLS), \
                         smtp://user:password@host:587?tls=required (STARTTLS) or smtp://host:25 (no TLS); \
                         write special characters of user and password as %XX";
 
-/// Where mail goes. Not the library's transport: its pool would go on with a connection whose exchange was cut off in
-/// the middle, and its refusals do not tell a wrong password from a mail that nobody wants.
+/// The mail server. This is not the library's transport, whose pool would keep a connection that was cut off in
+/// the middle of an exchange, and whose refusals do not tell a wrong password from an unwanted mail.
 pub(super) struct Server {
     host: String,
     port: u16,
@@ -38,22 +38,22 @@ pub(super) struct Server {
 }
 
 enum Security {
-    /// None at all.
+    /// The connection is not encrypted.
     Plain,
-    /// STARTTLS if the server has it.
+    /// The connection uses STARTTLS if the server offers it.
     Opportunistic(TlsParameters),
-    /// STARTTLS, or nothing is sent.
+    /// The connection uses STARTTLS, and nothing is sent without it.
     Required(TlsParameters),
-    /// TLS from the first byte.
+    /// The connection uses TLS from the first byte.
     Wrapped(TlsParameters),
 }
 
 impl Server {
-    /// Reads an address as the library's own `from_url` does. `domain` is what we call ourselves where the address's
-    /// path does not say it.
+    /// Reads an address as the library's own `from_url` does. `domain` is the client's name in the greeting if the
+    /// address's path does not give one.
     ///
     /// # Errors
-    /// Says what is expected, and quotes nothing.
+    /// The address is malformed. The error says what is expected, and does not quote the address.
     pub(super) fn parse(text: &str, domain: &str) -> Result<Self> {
         // The parser's error has nothing of the text.
         let url = match Url::parse(text) {
@@ -106,10 +106,11 @@ impl Server {
         })
     }
 
-    /// Hands a message over.
+    /// Sends a message.
     ///
     /// # Errors
-    /// Whatever the server says before it has heard of the mail is no refusal of the mail.
+    /// The server can't be reached or refuses. A refusal before the mail's own commands does not count as one of the
+    /// mail.
     pub(super) async fn deliver(&self, message: &Message) -> Result<(), Error> {
         let mut connection = match timeout(self.patience, self.connect()).await {
             Ok(Ok(connection)) => connection,
@@ -170,7 +171,7 @@ impl Server {
         Ok(connection)
     }
 
-    /// The log is told why, the component that it may try again.
+    /// Logs the reason, and tells the component that it may try again.
     fn unavailable(&self, why: &str) -> Error {
         tracing::warn!(
             server = self.host,
@@ -192,7 +193,7 @@ fn host(url: &Url) -> Option<String> {
     }
 }
 
-/// Whether a host is this machine: then nothing travels.
+/// Whether a host is this machine, so that nothing travels over a network.
 fn is_loopback(host: &str) -> bool {
     let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
@@ -201,7 +202,7 @@ fn is_loopback(host: &str) -> bool {
 fn credentials(url: &Url) -> Result<Option<Credentials>> {
     let decode = |text: &str| match percent_decode_str(text).decode_utf8() {
         Ok(text) => Ok(text.into_owned()),
-        Err(_) => bail!("user and password of the mail server are no UTF-8; {EXPECTED}"),
+        Err(_) => bail!("user and password of the mail server are not UTF-8; {EXPECTED}"),
     };
     match (url.username(), url.password()) {
         ("", None) => Ok(None),

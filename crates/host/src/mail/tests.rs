@@ -26,7 +26,7 @@ fn mail(text: &str) -> Mail {
     }
 }
 
-/// A header's value, its continuation lines joined.
+/// The value of a header, with its continuation lines joined.
 fn header<'a>(mail: &'a str, name: &str) -> Option<&'a str> {
     let (head, _) = mail.split_once("\r\n\r\n")?;
     let mut lines = head.split("\r\n");
@@ -173,7 +173,7 @@ async fn what_may_pass_is_to_be_tried_again() {
     assert!(is_unavailable(&mailer.send(&mail("x")).await));
 }
 
-/// It was taken: a second attempt would be a second mail.
+/// The mail was taken, so a second attempt would send a second mail.
 #[tokio::test]
 async fn a_server_that_ends_rudely_has_taken_the_mail() {
     for does in [Does::HangsUp, Does::Says("554 what?")] {
@@ -236,7 +236,7 @@ async fn nothing_of_a_stranger_becomes_a_header() {
     }
     assert!(server.heard().commands.is_empty(), "nothing was connected");
 
-    // A text is no header, whatever it begins with.
+    // A text is not a header, whatever it begins with.
     let text = "Bcc: eve@example.org\r\n\r\n.\r\nMAIL FROM:<eve@example.org>\r\n";
     mailer.send(&mail(text)).await.expect("sent");
     let heard = server.heard();
@@ -372,7 +372,7 @@ fn addresses_of_mail_servers() {
     }
 }
 
-/// What is logged by one thread.
+/// The log of one thread.
 #[derive(Default, Clone)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! The file as it is written. `deny_unknown_fields` makes TOML's own error name the line.
+//! The manifest's file, before any check. `deny_unknown_fields` makes TOML's own error name the line.
 
 use super::*;
 

@@ -21,12 +21,12 @@ pub use generated::wasi::keyvalue::{
 /// An open bucket.
 pub struct Bucket(pub String);
 
-/// A value that was seen, to be replaced if it still is the same.
+/// A value that was read, and is replaced only if it has not changed.
 pub struct Cas {
-    /// Where.
+    /// The bucket of the value.
     pub bucket: String,
-    /// Which.
+    /// The key of the value.
     pub key: String,
-    /// What it was.
+    /// The value that was read.
     pub seen: Option<Vec<u8>>,
 }

@@ -1,4 +1,4 @@
-//! Calls of skills: for somebody, for a review, or with generated arguments.
+//! Calls of skills: for an account, for a review, or with generated arguments.
 
 use super::{Shared, answer, parse};
 use crate::{
@@ -27,12 +27,12 @@ use std::{sync::Arc, time::Duration};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
-/// Calls of one probe.
+/// The number of calls in one probe.
 const MAX_PROBE_CALLS: u32 = 2_000;
-/// Requests that one example of a review may send: enough for a token, a redirect and a page or two.
+/// The number of requests that an example in a review may send: enough for a token, a redirect and a page or two.
 const EXAMPLE_REQUESTS: u32 = 5;
 
-/// Which skill, for receipts and counts.
+/// The skill, for receipts and counts.
 #[derive(Deserialize)]
 struct Named {
     id: Uuid,
@@ -50,10 +50,10 @@ struct Invocation {
     account: Uuid,
     permissions: Permissions,
     limits: Limits,
-    /// An example that a review makes: says what was used and written, and is not counted.
+    /// Whether the call is an example in a review, which reports use and output, and is not counted.
     #[serde(default)]
     evidence: bool,
-    /// Of such an example: whether its requests are sent.
+    /// Whether the requests of such an example are sent.
     #[serde(default)]
     network: bool,
 }
@@ -109,7 +109,7 @@ async fn call(shared: &Shared, body: &[u8]) -> Result<Json<Value>, Problem> {
     answered(shared, &invocation, outcome, &input)
 }
 
-/// Counts a use of the skill: what a review tries is none, and neither is what did not run.
+/// Counts a use of the skill. The calls of a review do not count, nor do calls that did not run.
 fn count(shared: &Shared, invocation: &Invocation, end: &End) {
     let did_run = !matches!(
         end,
@@ -125,7 +125,7 @@ fn count(shared: &Shared, invocation: &Invocation, end: &End) {
     }
 }
 
-/// The answer to a call, with its receipt where the skill gave one.
+/// The answer to a call, with a receipt if the skill answered.
 fn answered(
     shared: &Shared,
     invocation: &Invocation,
@@ -166,7 +166,7 @@ fn answered(
     }
 }
 
-/// What is signed of a call: which component, what it was given and what it gave.
+/// The signed statement about a call: the component, its input and its output.
 fn receipt(
     shared: &Shared,
     invocation: &Invocation,
@@ -252,7 +252,7 @@ pub async fn try_out(State(shared): State<Arc<Shared>>, caller: Caller, body: By
     answer(tried.await, caller.request_id)
 }
 
-/// What a call is granted. One of a review has a store of its own that is forgotten: it must not change what the
+/// The grants of a call. A call in a review has its own temporary store, because it must not change what the
 /// skill has kept.
 fn grant(
     shared: &Shared,
@@ -276,7 +276,7 @@ fn grant(
     }
 }
 
-/// What an example of a review may send: a few requests, which say whose they are and where to read about it.
+/// The requests that an example in a review may send: a few, which name their sender and where to read about it.
 fn of_review(shared: &Shared, skill: &Named) -> Result<Reach, Problem> {
     let user_agent = format!(
         "gather-skill-review/1 (+{}/docs; an example of the skill {} {} is tried once, before it is approved)",

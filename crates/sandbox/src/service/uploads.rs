@@ -1,4 +1,4 @@
-//! Components that come, and go.
+//! Uploads and downloads of components.
 
 use super::{Shared, answer};
 use crate::{
@@ -18,10 +18,10 @@ use skill::{FieldError, MAX_COMPONENT_BYTES, Manifest};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
-/// How long an upload waits for others to end.
+/// The longest wait of an upload for others to end.
 const UPLOAD_WAIT: Duration = Duration::from_secs(10);
 
-/// POST /components: takes an upload, answers what it is.
+/// POST /components: takes an upload, and answers with its description.
 pub async fn take(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
@@ -83,7 +83,7 @@ async fn read_upload(mut upload: Multipart) -> Result<(Bytes, Bytes), Problem> {
             other => {
                 return Err(missing(
                     other.unwrap_or_default(),
-                    "is no field of an upload: it has `manifest` and `component`",
+                    "is not a field of an upload: it has `manifest` and `component`",
                 ));
             }
         };
@@ -114,7 +114,7 @@ fn missing(field: &str, detail: &str) -> Problem {
     )
 }
 
-/// GET /components/{digest}: the bytes.
+/// GET /components/{digest}: answers with the bytes.
 pub async fn give(
     State(shared): State<Arc<Shared>>,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! What is found in components.
+//! Tests of the inspection of components.
 
 use super::*;
 

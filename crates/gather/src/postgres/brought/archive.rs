@@ -1,4 +1,4 @@
-//! npm's archives: what PostgreSQL's programs need of them, and nothing outside of the folder that is made.
+//! Unpacking of npm's archives: only what PostgreSQL's programs need, and nothing outside the new folder.
 
 use std::{
     collections::BTreeSet,
@@ -13,9 +13,9 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use tar::{Archive, EntryType};
 
-/// Where a package has its programs.
+/// The folder of the programs in a package.
 const PROGRAMS: &str = "package/native";
-/// npm's archives hold no links. A package lists its own here, and a script of it would make them.
+/// The package's list of links, which npm's archives cannot hold and which a script of the package would make.
 const LINKS: &str = "pg-symlinks.json";
 
 /// Unpacks the programs of the package `archive` into the new folder `into`, readable by everybody.
@@ -58,7 +58,7 @@ pub fn unpack(archive: &Path, into: &Path) -> Result<()> {
     link(into)
 }
 
-/// A path that goes down only.
+/// Checks that a path only goes down.
 fn check(path: &Path) -> Result<()> {
     let mut parts = path.components();
     ensure!(
@@ -69,12 +69,12 @@ fn check(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A link as the package's list has it.
+/// A link in the package's list.
 #[derive(Deserialize)]
 struct Link {
-    /// The file.
+    /// The file that the link points to.
     source: PathBuf,
-    /// The link.
+    /// The path of the link.
     target: PathBuf,
 }
 

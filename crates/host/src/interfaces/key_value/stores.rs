@@ -1,4 +1,4 @@
-//! Where keys and values are: one SQLite file by default, as in Spin; Redis or Valkey by URL.
+//! The stores of keys and values: one SQLite file by default, as in Spin, or Redis or Valkey by URL.
 
 use anyhow::{Context as _, Result};
 use redis::AsyncCommands;
@@ -8,10 +8,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Keys read from Redis in one step.
+/// The number of keys that are read from Redis in one step.
 const SCAN_COUNT: usize = 1000;
 
-/// The stores of all components: a label is a name inside one of them.
+/// The stores of all components. A label is a name within them.
 pub enum Stores {
     /// A file of this machine.
     Sqlite(Arc<Mutex<rusqlite::Connection>>),
@@ -20,10 +20,10 @@ pub enum Stores {
 }
 
 impl Stores {
-    /// Opens the file, made where it is missing.
+    /// Opens the file, which is made if it is missing.
     ///
     /// # Errors
-    /// The file cannot be written, or is no SQLite database.
+    /// The file cannot be written, or is not an SQLite database.
     pub fn sqlite(path: &Path) -> Result<Self> {
         let open = || -> rusqlite::Result<rusqlite::Connection> {
             let db = rusqlite::Connection::open(path)?;
@@ -46,9 +46,9 @@ impl Stores {
     /// Connects to Redis or Valkey: `redis://[user:password@]host[:port][/db]`.
     ///
     /// # Errors
-    /// The URL is none, or nothing answers there.
+    /// The URL is malformed, or nothing answers there.
     pub async fn redis(url: &str) -> Result<Self> {
-        let client = redis::Client::open(url).context("the key-value URL is no redis:// URL")?;
+        let client = redis::Client::open(url).context("the key-value URL is not a redis:// URL")?;
         let manager = redis::aio::ConnectionManager::new(client)
             .await
             .context("cannot reach the key-value server")?;
@@ -146,7 +146,7 @@ fn redis_key(label: &str, key: &str) -> String {
     format!("gather:{label}:{key}")
 }
 
-/// Redis patterns are globs; a label's own characters must match as they are.
+/// Escapes a label for a Redis pattern, which is a glob, so that its characters match as they are.
 fn escape_glob(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Whether functions can connect to a database at all.
+//! A check whether functions can connect to a database at all.
 
 use super::pool::{PoolLimits, open_pool};
 use anyhow::{Result, anyhow};
@@ -6,7 +6,7 @@ use deadpool_postgres::PoolError;
 use std::time::Duration;
 use tokio_postgres::Config;
 
-/// What a server may take to answer [`check_database`].
+/// The time within which a server has to answer [`check_database`].
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Finds what would keep functions from a database for good: settings that their driver does not know, or TLS that
@@ -14,7 +14,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// user, may do better later.
 ///
 /// # Errors
-/// What is wrong, without the password.
+/// The database cannot be used. The error does not contain the password.
 pub async fn check_database(address: &str) -> Result<()> {
     // The parser's own message may repeat the text, and with it the password.
     let config: Config = address
@@ -33,7 +33,8 @@ pub async fn check_database(address: &str) -> Result<()> {
     }
 }
 
-/// Whether TLS was agreed on in vain. A connection that broke while it was may be anything.
+/// Whether TLS failed after both sides agreed on it. A connection that broke during the handshake may have another
+/// cause.
 fn is_of_tls(error: &tokio_postgres::Error) -> bool {
     let cause = std::error::Error::source(error);
     let io = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
@@ -55,7 +56,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     /// A server that answers the request for TLS (PostgreSQL's protocol, section 55.2.11) with one byte, and goes on
-    /// with a certificate of its own. Answers its port.
+    /// with a certificate of its own. Returns its port.
     async fn stand_in(answer: u8) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

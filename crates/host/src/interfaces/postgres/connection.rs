@@ -24,7 +24,7 @@ use wasmtime::{
     component::{Destination, StreamProducer, StreamResult, VecBuffer},
 };
 
-/// Rows handed to the guest in one step of a stream.
+/// The number of rows that the guest gets in one step of a stream.
 const ROWS_A_STEP: usize = 64;
 
 pub(super) fn unavailable(error: &anyhow::Error) -> Error {
@@ -82,7 +82,7 @@ impl Connection {
         outcome.map(|()| rows.rows_affected().unwrap_or(0))
     }
 
-    /// Sends the statement, prepared once for each connection.
+    /// Sends a statement, which is prepared once for each connection.
     pub(super) async fn start(
         &self,
         sql: &str,
@@ -186,7 +186,7 @@ fn query_failed(error: tokio_postgres::Error) -> Error {
     }))
 }
 
-/// Rows as the server sends them: no more than a step of them is in memory.
+/// The rows as the server sends them. Only one step of them is in memory.
 pub(super) struct Rows {
     rows: Pin<Box<RowStream>>,
     done: Option<Sender<Result<(), Error>>>,

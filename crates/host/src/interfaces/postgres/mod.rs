@@ -27,12 +27,12 @@ use wasm::Data;
 use wasmtime::component::{Accessor, FutureReader, Linker, Resource, StreamReader};
 use wit::{Column, DbValue, Error, ParameterValue, RowSet};
 
-/// The databases that a component may reach, and how.
+/// The databases that a component may reach, and the bounds of its connections.
 pub struct Grant {
     component: String,
     allowed_hosts: Arc<AllowedHosts>,
     limits: PoolLimits,
-    /// Whether calls that hold the instance while they wait are answered.
+    /// Whether calls that hold the instance while they wait are allowed.
     blocking: bool,
 }
 
@@ -41,7 +41,7 @@ pub struct Postgres {
     grant: Arc<Grant>,
     /// The pools of the worker that the instance lives on.
     pools: Arc<Pools>,
-    /// The way to the database that was connected to last, by its address.
+    /// The pool of the database that was connected to last, with its address.
     last: Option<(String, Access)>,
 }
 
@@ -74,7 +74,7 @@ impl Interface for Postgres {
 }
 
 impl Postgres {
-    /// The way to the pool of an address, which is checked against `allowed_outbound_hosts`. A function mostly has one
+    /// The pool of an address, which is checked against `allowed_outbound_hosts`. Most functions have one
     /// address: each instance checks it once.
     fn access(&mut self, address: String, ca_root: Option<String>) -> Result<Access, Error> {
         if let Some((known, access)) = &self.last
@@ -97,7 +97,7 @@ impl Postgres {
         Ok(access)
     }
 
-    /// Refuses the calls that hold the instance while they wait, where they are not answered.
+    /// Refuses calls that hold the instance while they wait, if they are not allowed.
     fn may_block(&self) -> Result<(), Error> {
         if self.grant.blocking {
             return Ok(());
@@ -108,11 +108,11 @@ impl Postgres {
 }
 
 impl Grant {
-    /// What an address says, if all of it may be reached.
+    /// Parses an address, and checks that all of its hosts may be reached.
     fn allowed(&self, address: &str) -> Result<Config, Error> {
         let config: Config = address.parse().map_err(|_| {
             // The parser's own message may repeat the text, and with it the password.
-            Error::ConnectionFailed("the address is no PostgreSQL connection string".into())
+            Error::ConnectionFailed("the address is not a PostgreSQL connection string".into())
         })?;
         let ports = config.get_ports();
         for (index, host) in config.get_hosts().iter().enumerate() {

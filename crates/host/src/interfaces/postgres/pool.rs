@@ -21,38 +21,38 @@ use tokio::{
 use tokio_postgres::{Config, NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// Connections that each component may always have in use on a worker, whatever the others do.
+/// The number of connections that each component may always use on a worker, whatever the others do.
 pub const OWN_CONNECTIONS: usize = 2;
-/// How long a connection is kept that nobody uses.
+/// The time for which an unused connection is kept.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
-/// Bounds of one worker's pools.
+/// The bounds of one worker's pools.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolLimits {
-    /// Open connections of all pools together.
+    /// The largest number of open connections in all pools together.
     pub connections: usize,
-    /// Those in use that are anybody's: all but what the components have for themselves.
+    /// The largest number of shared connections in use: all except those reserved for components.
     pub shared: usize,
-    /// Wait for a permit, and again for opening a connection.
+    /// The longest wait for a permit, and again for opening a connection.
     pub timeout: Duration,
 }
 
-/// The pools of one worker thread. Each component has a few connections for itself; the others go to whoever needs
-/// them, so that a busy function is not held up by the shares of idle ones.
+/// The pools of one worker thread. Each component has a few connections reserved for it; the others are shared by those
+/// that need them, so that a busy function is not held up by the reserves of idle ones.
 pub struct Pools {
     known: Mutex<Known>,
-    /// Connections that are just being opened.
+    /// The number of connections that are being opened.
     opening: AtomicUsize,
     metrics: Arc<Metrics>,
 }
 
 #[derive(Default)]
 struct Known {
-    /// By address and certificate authority.
+    /// The pools by address and certificate authority.
     pools: HashMap<(String, Option<String>), Arc<RolePool>>,
-    /// Permits of sessions in use that are a component's own.
+    /// The permits that are reserved for each component.
     own: HashMap<String, Arc<Semaphore>>,
-    /// Those that are anybody's.
+    /// The permits that components share.
     shared: Option<Arc<Semaphore>>,
 }
 
@@ -60,11 +60,11 @@ struct Known {
 struct RolePool {
     role: String,
     pool: Pool,
-    /// Sessions that wait for a permit.
+    /// The number of sessions that wait for a permit.
     waiting: AtomicUsize,
 }
 
-/// One component's way to a pool.
+/// A pool as one component uses it.
 #[derive(Clone)]
 pub struct Access {
     pool: Arc<RolePool>,
@@ -73,14 +73,14 @@ pub struct Access {
     limits: PoolLimits,
 }
 
-/// A connection, and the permit to use it, which is given back with it.
+/// A connection with the permit to use it, which are given back together.
 pub struct Lease {
     /// The connection.
     pub client: Object,
     _permit: OwnedSemaphorePermit,
 }
 
-/// One more, as long as it lives.
+/// Counts one more for as long as this value lives.
 struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
@@ -97,7 +97,7 @@ impl Drop for Counted<'_> {
 }
 
 impl Pools {
-    /// No pools yet.
+    /// Makes the pools of a worker, none of which is open yet.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self {
@@ -107,10 +107,10 @@ impl Pools {
         }
     }
 
-    /// A component's way to the pool of an address that has been allowed.
+    /// The pool of an allowed address, for a component.
     ///
     /// # Errors
-    /// A certificate that can't be read.
+    /// The certificate cannot be read.
     pub fn access(
         &self,
         component: &str,
@@ -145,11 +145,11 @@ impl Pools {
         })
     }
 
-    /// A connection of a pool of these, when the component may use one.
+    /// Waits for a connection of the pool that the component may use.
     ///
     /// # Errors
-    /// Nothing answers, the password is wrong, or no connection came free in time. The message
-    /// holds no password.
+    /// Nothing answers, the password is wrong, or no connection became free in time. The message
+    /// does not contain the password.
     pub async fn lease(&self, access: &Access) -> Result<Lease> {
         let permit = match access.free_permit() {
             Some(permit) => permit,
@@ -226,7 +226,7 @@ impl Pools {
 /// An empty pool; a connection is opened when one is asked for.
 ///
 /// # Errors
-/// A certificate that can't be read.
+/// The certificate cannot be read.
 pub(super) fn open_pool(config: Config, ca_root: Option<&str>, limits: PoolLimits) -> Result<Pool> {
     let recycling = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
@@ -260,8 +260,9 @@ fn tls(ca_root: Option<&str>) -> Result<MakeRustlsConnect> {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(pem) => {
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                roots
-                    .add(certificate.context("the certificate authority is no PEM certificate")?)?;
+                roots.add(
+                    certificate.context("the certificate authority is not a PEM certificate")?,
+                )?;
             }
         }
     }

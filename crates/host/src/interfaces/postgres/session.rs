@@ -1,4 +1,4 @@
-//! One connection of a pool while a guest has it, and what the guest leaves behind in it.
+//! One connection of a pool while a guest has it, and the state that the guest leaves in it.
 
 use super::pool::{Access, Lease, Pools};
 use anyhow::Result;
@@ -9,13 +9,13 @@ use std::sync::{
 };
 use tokio_postgres::{NoTls, Statement};
 
-/// Prepared statements kept by one connection. A function has some dozens; one that builds its SQL
+/// The number of prepared statements that a connection keeps. A function has some dozens; one that builds its SQL
 /// from strings must not fill the server's memory.
 const MAX_STATEMENTS: usize = 256;
-/// They are counted once in so many statements, on average.
+/// The average number of statements between two counts of the prepared ones.
 const COUNT_EVERY: usize = 64;
 
-/// Undoes what a guest may have left in a session, all but the prepared statements.
+/// The statements that undo what a guest may have left in a session, except its prepared statements.
 const RESET: &str = "close all; set session authorization default; reset all; unlisten *; \
                      select pg_advisory_unlock_all(); discard temp; discard sequences";
 
@@ -26,7 +26,7 @@ pub struct Connection(pub Arc<Session>);
 pub struct Builder {
     /// The database's address.
     pub address: String,
-    /// The certificate authority of the server, where it is not one of the web's.
+    /// The certificate authority of the server, if it is not one of the web's.
     pub ca_root: Option<String>,
 }
 
@@ -35,19 +35,19 @@ pub struct Builder {
 /// cut off in the middle.
 pub struct Session {
     lease: Option<Lease>,
-    /// Something was changed that the next guest must not find.
+    /// Whether the session has a change that the next guest must not find.
     touched: AtomicBool,
-    /// A transaction is open.
+    /// Whether a transaction is open.
     transaction: AtomicBool,
     running: AtomicUsize,
 }
 
 impl Session {
-    /// A session of a pool of `pools`.
+    /// Waits for a session of a pool of `pools`.
     ///
     /// # Errors
-    /// Nothing answers, the password is wrong, or no connection came free in time. The message
-    /// holds no password.
+    /// Nothing answers, the password is wrong, or no connection became free in time. The message
+    /// does not contain the password.
     pub async fn open(pools: &Pools, access: &Access) -> Result<Self> {
         Ok(Self {
             lease: Some(pools.lease(access).await?),
@@ -63,7 +63,7 @@ impl Session {
         &self.lease.as_ref().expect("taken only on drop").client
     }
 
-    /// A prepared statement for this text, from the connection's cache where it has one.
+    /// The prepared statement for this text, from the connection's cache if it is there.
     ///
     /// # Errors
     /// The server refuses the statement.
@@ -87,13 +87,13 @@ impl Session {
         drop(self.client().statement_cache.remove(sql, &[]));
     }
 
-    /// A statement starts. A session that goes before the statement's `end` is closed, so that the
+    /// Notes that a statement starts. A session that is dropped before the statement's `end` is closed, so that the
     /// next guest does not wait behind what nobody wants any more.
     pub fn begin(&self) {
         self.running.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A statement has ended.
+    /// Notes that a statement has ended.
     pub fn end(&self) {
         self.running.fetch_sub(1, Ordering::Relaxed);
     }
@@ -140,14 +140,14 @@ impl Drop for Session {
     }
 }
 
-/// What a statement does to its session. Only one statement is sent at a time, so its first words
+/// The effect of a statement on its session. Only one statement is sent at a time, so its first words
 /// tell.
 #[derive(Debug, PartialEq, Eq)]
 enum Effect {
     None,
     Begin,
     End,
-    /// Anything else, known or not: it costs one reset.
+    /// Any other statement, after which the session is reset.
     Session,
 }
 

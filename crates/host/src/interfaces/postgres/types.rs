@@ -48,7 +48,7 @@ pub fn column_type(ty: &Type) -> DbDataType {
 /// One value of a row.
 ///
 /// # Errors
-/// A value that the published type cannot hold (a numeric of more than 28 digits, a date beyond
+/// The published type cannot hold the value (a numeric of more than 28 digits, a date beyond
 /// year 262,000).
 pub fn value(row: &Row, index: usize) -> Result<DbValue> {
     let ty = row.columns()[index].type_();
@@ -105,7 +105,7 @@ fn get<'r, T: FromSql<'r>>(
 /// A parameter as the driver takes it.
 ///
 /// # Errors
-/// Text that is no UUID, date or decimal number.
+/// The text is not a UUID, date or decimal number.
 pub fn parameter(value: &ParameterValue) -> Result<Box<dyn ToSql + Sync + Send + '_>> {
     Ok(match value {
         ParameterValue::Boolean(v) => Box::new(*v),
@@ -192,7 +192,7 @@ fn to_decimal(text: impl AsRef<str>) -> Result<Decimal> {
     Decimal::from_str_exact(text.as_ref()).context("invalid decimal number")
 }
 
-/// One end of a range, as the interface has it.
+/// One end of a range in the interface's type.
 type Bound<W> = (W, RangeBoundKind);
 
 fn bounds<T: Normalizable + PartialOrd, W>(
@@ -258,7 +258,7 @@ impl ToSql for Number {
     to_sql_checked!();
 }
 
-/// JSON's text, neither read nor written anew: PostgreSQL checks it.
+/// The text of a JSON value, passed on as it is, since PostgreSQL checks it.
 #[derive(Debug)]
 struct Json<'a>(&'a [u8]);
 
@@ -295,7 +295,7 @@ impl ToSql for Json<'_> {
     to_sql_checked!();
 }
 
-/// Binary interval: microseconds, days, months.
+/// Reads a binary interval: microseconds, days, months.
 #[derive(Debug)]
 struct PgInterval(Interval);
 
@@ -331,7 +331,7 @@ impl ToSql for PgInterval {
     to_sql_checked!();
 }
 
-/// NULL of any type.
+/// A NULL of any type.
 #[derive(Debug)]
 struct Null;
 

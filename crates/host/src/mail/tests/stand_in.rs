@@ -10,29 +10,29 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// What a stand-in does at a command.
+/// The reaction of a stand-in to a command.
 #[derive(Clone, Copy)]
 pub enum Does {
-    /// Answers this.
+    /// Answers with this text.
     Says(&'static str),
-    /// Waits without a word.
+    /// Waits without an answer.
     Waits,
     /// Closes the connection.
     HangsUp,
 }
 
-/// A mail server: takes everything but where `script` says otherwise. The command `.` is the mail's end,
+/// A mail server that takes every command unless `script` says otherwise. The command `.` is the mail's end,
 /// the empty one the greeting.
 pub struct StandIn {
-    /// Where it listens.
+    /// The address on which it listens.
     pub port: u16,
     heard: Arc<Mutex<Heard>>,
 }
 
-/// What one was told, over all connections.
+/// The commands and mails that a stand-in received, over all connections.
 #[derive(Default, Clone)]
 pub struct Heard {
-    /// Commands.
+    /// The commands, in order.
     pub commands: Vec<String>,
     /// Mails as they came over the wire, up to the lone dot.
     pub mails: Vec<String>,
@@ -48,7 +48,7 @@ impl StandIn {
             while let Ok((stream, _)) = listener.accept().await {
                 let heard = shared.clone();
                 tokio::spawn(async move {
-                    // A client that leaves in the middle is no error here.
+                    // A client that leaves in the middle is not an error here.
                     _ = converse(stream, offers, script, &heard).await;
                 });
             }
@@ -63,7 +63,7 @@ impl StandIn {
             .clone()
     }
 
-    /// A mailer for it, with less patience than usual.
+    /// A mailer for this server, with short time limits.
     pub fn mailer(&self) -> Mailer {
         let mut mailer = super::mailer(Some(format!("smtp://127.0.0.1:{}", self.port)));
         if let Some(server) = &mut mailer.server {

@@ -1,5 +1,6 @@
 //! `cargo bench --workspace --bench realtime`: how soon a gateway, as a process of its own, tells many, what a
-//! connection costs it, and what the outbox costs whoever writes. Prints; never asserts.
+//! connection costs it, what the outbox and subscriptions cost whoever writes, and whether feed and history take longer
+//! the more there is. Prints; never asserts. Names of cases after `--` choose some of them.
 //!
 //! Functions and clients are this process, on the same cores as the gateway and PostgreSQL.
 
@@ -7,12 +8,14 @@ use anyhow::{Context, Result};
 use e2e::{
     Database, Server,
     agents::Agent,
+    errands::WorkerProcess,
     sockets::{Client, Gateway},
 };
 use futures::{StreamExt, future::try_join_all, stream};
 use gather::{migrate, postgres::Cluster};
 use serde_json::json;
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -23,6 +26,9 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
+
+mod rows;
+mod socketio;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,13 +41,14 @@ const EVENTS_A_SECOND: usize = 1_000;
 const SECONDS: u64 = 10;
 const PUBLISHERS: usize = 10;
 const WRITERS: usize = 16;
+const SUBSCRIPTIONS: i64 = 1_000;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
 
 /// The same as the platform's `events.emit`, but nothing is written.
 const SILENT: &str = "create or replace function events.emit(
         topics text[], type text, data jsonb, subject text default null, actor uuid default null,
-        audience uuid[] default null, cause uuid default null, depth integer default 0) returns uuid
+        audience uuid[] default null, by_job uuid default null) returns uuid
     language sql security definer set search_path = pg_catalog, pg_temp as $$ select platform.uuid_v7() $$";
 
 struct World {
@@ -69,15 +76,36 @@ async fn main() -> Result<()> {
         gateway,
         ada,
     };
-    let before = world.memory()?;
-    let after = posts(&world).await?;
-    println!(
-        "memory of the gateway: {before} kB, with {SOCKETS} sockets {after} kB: {:.1} kB each",
-        after.saturating_sub(before) as f64 / SOCKETS as f64
-    );
-    fan_out(&world).await?;
-    idle(&world, usize::try_from(files)?).await?;
-    writers(&world).await?;
+    let chosen: Vec<_> = std::env::args()
+        .skip(1)
+        .filter(|name| !name.starts_with('-'))
+        .collect();
+    let is_chosen = |name| chosen.is_empty() || chosen.iter().any(|one| one == name);
+    if is_chosen("posts") {
+        let before = world.memory()?;
+        let after = posts(&world).await?;
+        println!(
+            "memory of the gateway: {before} kB, with {SOCKETS} sockets {after} kB: {:.1} kB each",
+            after.saturating_sub(before) as f64 / SOCKETS as f64
+        );
+    }
+    if is_chosen("fan-out") {
+        fan_out(&world).await?;
+    }
+    if is_chosen("socket.io")
+        && let Err(error) = socketio::socket_io(&world.server.database.admin).await
+    {
+        println!("socket.io can't be measured: {error:#}");
+    }
+    if is_chosen("idle") {
+        idle(&world, usize::try_from(files)?).await?;
+    }
+    if is_chosen("writers") {
+        writers(&world, folder.path()).await?;
+    }
+    if is_chosen("rows") {
+        rows::rows(&world).await?;
+    }
     drop(world);
     tokio::task::spawn_blocking(move || cluster.close()).await??;
     Ok(())
@@ -170,13 +198,7 @@ async fn posts(world: &World) -> Result<u64> {
             let (_, came) = heard.recv().await.context("a frame")?;
             deliveries.push(came.duration_since(begun));
         }
-        // Once in a while the gateway sleeps before.
-        sleep(Duration::from_millis(if number % 20 == 0 {
-            700
-        } else {
-            30
-        }))
-        .await;
+        sleep(pace(number)).await;
     }
     println!(
         "post → {SOCKETS} sockets of one gateway: {} (the POST's own answer: {})",
@@ -186,6 +208,17 @@ async fn posts(world: &World) -> Result<u64> {
     let memory = world.memory()?;
     listeners.iter().for_each(JoinHandle::abort);
     Ok(memory)
+}
+
+/// The pause after a post. Once in a while the gateway sleeps before the next one.
+fn pace(number: u64) -> Duration {
+    Duration::from_millis(if number.is_multiple_of(20) { 700 } else { 30 })
+}
+
+/// The middle one of some figures.
+fn median(figures: &mut [f64]) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
 
 fn now_us() -> u64 {
@@ -278,14 +311,24 @@ async fn messages(world: &World, channels: &Arc<Vec<String>>) -> Result<f64> {
     Ok(f64::from(counts.iter().sum::<u32>()) / begun.elapsed().as_secs_f64())
 }
 
-/// The same writers with the outbox and without, in turn, while a gateway reads it.
-async fn writers(world: &World) -> Result<()> {
+/// The same writers with the outbox and without, in turn, while a gateway reads it and a worker matches what is new
+/// against subscriptions.
+async fn writers(world: &World, folder: &Path) -> Result<()> {
+    let manifest = e2e::root().join("spin.toml");
+    let worker = WorkerProcess::start(&world.server.database, &manifest, folder, &[])?;
+    let subscribe = "select count(events.subscribe($1, 'bench:' || n, array['channel:' || gen_random_uuid()], null,
+        null, 'webhook-delivery')) from generate_series(1, $2) n";
     let mut channels = Vec::new();
     for writer in 0..WRITERS {
         channels.push(world.channel(&format!("writer-{writer}")).await?);
     }
     let channels = Arc::new(channels);
     let mut admin = world.server.database.connect().await?;
+    sqlx::query(subscribe)
+        .bind(world.ada.id)
+        .bind(SUBSCRIPTIONS)
+        .execute(&mut admin)
+        .await?;
     let emit: String = sqlx::query_scalar("select pg_get_functiondef('events.emit'::regproc)")
         .fetch_one(&mut admin)
         .await?;
@@ -297,14 +340,11 @@ async fn writers(world: &World) -> Result<()> {
         without.push(messages(world, &channels).await?);
         world.server.database.execute(&emit).await?;
     }
-    let median = |rates: &mut Vec<f64>| {
-        rates.sort_by(f64::total_cmp);
-        rates[rates.len() / 2]
-    };
     let (with, without) = (median(&mut with), median(&mut without));
     println!(
         "{WRITERS} writers of messages: {with:.0}/s with the outbox, {without:.0}/s without: ratio {:.2}",
         with / without
     );
+    drop(worker);
     Ok(())
 }

@@ -1,0 +1,151 @@
+//! The way out over HTTP, for the platform's own functions, each with a key.
+
+use crate::connections::Connections;
+use crate::forward::forward;
+use crate::metrics::Metrics;
+use anyhow::{Context, Result};
+use axum::{Router, extract::State, routing::any, routing::get, serve::ListenerExt};
+use outgoing::{Origin, Outgoing, Resolve};
+use serde_json::json;
+use service_token::{EGRESS, Verifier};
+use sqlx::PgPool;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use vault_seal::PrivateKey;
+
+/// How often idle connections are ended, and the way out says how it is.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How many of those visits there are between two sweeps of the vault.
+const VAULT_EVERY: u32 = 6;
+
+/// What a service is made with.
+pub struct ServiceOptions {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The database, as the way out's own role.
+    pub pool: PgPool,
+    /// The key that opens secrets.
+    pub key: PrivateKey,
+    /// The keys of the components that may ask, by their names.
+    pub callers: BTreeMap<String, String>,
+    /// Origins that may be reached though they be private, or without TLS.
+    pub trusted_origins: BTreeSet<Origin>,
+    /// Finds the addresses of hosts; `None` for the system's resolver.
+    pub resolve: Option<Resolve>,
+}
+
+/// A service that serves.
+pub struct Service {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    housekeeping: JoinHandle<()>,
+}
+
+/// What the handlers share.
+pub(crate) struct Shared {
+    pub(crate) pool: PgPool,
+    pub(crate) key: PrivateKey,
+    pub(crate) callers: Verifier,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Service {
+    /// Starts to serve.
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub async fn start(options: ServiceOptions) -> Result<Self> {
+        // A socket for each caller, and one for each target.
+        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+            tracing::warn!(%error, "cannot raise the limit on open files");
+        }
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .with_context(|| format!("the way out cannot listen on {}", options.listen))?;
+        let address = listener.local_addr()?;
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        let outgoing = Outgoing::new(options.resolve, BTreeMap::new());
+        let callers = options.callers.iter();
+        let callers = callers.map(|(name, key)| (name.as_str(), key.as_str()));
+        let shared = Arc::new(Shared {
+            pool: options.pool,
+            key: options.key,
+            callers: Verifier::new(EGRESS, callers),
+            connections: Connections::new(outgoing.trusting(options.trusted_origins)),
+            metrics: Metrics::new()?,
+        });
+        let (stop, stopped) = watch::channel(false);
+        let router = router(shared.clone());
+        let serving = tokio::spawn(async move {
+            let mut stopped = stopped;
+            let graceful = axum::serve(listener, router).with_graceful_shutdown(async move {
+                drop(stopped.wait_for(|stop| *stop).await);
+            });
+            if let Err(error) = graceful.await {
+                tracing::error!(%error, "the way out stopped serving");
+            }
+        });
+        let housekeeping = tokio::spawn(keep_house(shared));
+        Ok(Self {
+            address,
+            stop,
+            serving,
+            housekeeping,
+        })
+    }
+
+    /// The address on which it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Finishes the requests in flight, for at most `grace`.
+    pub async fn shutdown(self, grace: Duration) {
+        _ = self.stop.send(true);
+        let stop = self.serving.abort_handle();
+        if tokio::time::timeout(grace, self.serving).await.is_err() {
+            stop.abort();
+        }
+        self.housekeeping.abort();
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/forward", any(forward))
+        .route("/health", get(async || "ok"))
+        .route("/metrics", get(metrics))
+        .with_state(shared)
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> String {
+    shared.metrics.text()
+}
+
+async fn keep_house(shared: Arc<Shared>) {
+    let mut visits = 0_u32;
+    loop {
+        shared.connections.sweep();
+        let report = "select platform.report_health('egress', 'healthy', $1)";
+        let report = sqlx::query(report).bind(json!({}));
+        let visit = async {
+            report.execute(&shared.pool).await?;
+            if visits.is_multiple_of(VAULT_EVERY) {
+                let sweep = sqlx::query("select vault.sweep()");
+                sweep.execute(&shared.pool).await?;
+            }
+            Ok::<(), sqlx::Error>(())
+        };
+        if let Err(error) = visit.await {
+            tracing::warn!(%error, "the way out can't write to its database");
+        }
+        visits = visits.wrapping_add(1);
+        tokio::time::sleep(SWEEP_EVERY).await;
+    }
+}

@@ -1,0 +1,52 @@
+//! `gather egress`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::process::{Signals, runtime, start_logging};
+use crate::{
+    config::{EgressListen, EgressSettings, Grace, LogSettings},
+    deployment::{Deployment, DeploymentSettings},
+};
+
+/// How secrets leave.
+#[derive(Args, Debug)]
+pub struct Egress {
+    #[command(flatten)]
+    deployment: DeploymentSettings,
+
+    #[command(flatten)]
+    listen: EgressListen,
+
+    #[command(flatten)]
+    egress: EgressSettings,
+
+    #[command(flatten)]
+    grace: Grace,
+
+    #[command(flatten)]
+    log: LogSettings,
+}
+
+/// Puts secrets into requests until a signal comes.
+pub fn run(settings: &Egress) -> Result<()> {
+    start_logging(&settings.log)?;
+    let deployment = Deployment::new(&settings.deployment)?;
+    runtime()?.block_on(async {
+        let mut signals = Signals::new()?;
+        let database = deployment.migrated_database().await?;
+        let listen = settings.listen.egress_listen;
+        let egress = deployment
+            .start_egress(&settings.egress, &database, listen)
+            .await?;
+        tracing::info!(address = %egress.address(), "letting secrets out");
+        signals.next().await;
+        tracing::info!(
+            "stopping; requests in flight are finished first, Ctrl-C again stops at once"
+        );
+        tokio::select! {
+            () = egress.shutdown(settings.grace.grace) => Ok(()),
+            () = signals.next() => bail!("stopped at once: requests in flight were cut off"),
+        }
+    })
+}

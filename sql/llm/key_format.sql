@@ -1,0 +1,6 @@
+-- How a protocol writes a key; `{}` stands for it.
+create or replace function llm.key_format(protocol text) returns text
+language sql immutable
+as $$
+    select case protocol when 'anthropic' then '{}' else 'Bearer {}' end
+$$;

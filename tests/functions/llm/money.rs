@@ -1,0 +1,251 @@
+//! Budgets that hold, whatever happens at once.
+
+use anyhow::Result;
+use e2e::models::{Piece, Say};
+use futures::future::join_all;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use super::world::{World, chat, well};
+
+/// A request whose estimate of input is exact enough: its answer has at most 15 tokens.
+fn small(model: &str) -> Value {
+    json!({"model": model, "max_tokens": 15, "messages": [{"role": "user", "content": "Hello"}]})
+}
+
+#[tokio::test]
+async fn many_at_once_spend_no_more_than_there_is() -> Result<()> {
+    let world = World::new(|asked, _| well(asked)).await?;
+    world.price().await?;
+    // A call costs 40: 25 tokens of input and 15 of output, at a microdollar each.
+    world.limit(400).await?;
+    let asking = (0..200).map(|_| async {
+        let response = world.ask("/v1/chat/completions", &small("open/m")).await?;
+        anyhow::Ok(response.status().as_u16())
+    });
+    let mut answered = 0;
+    for status in join_all(asking).await {
+        match status? {
+            200 => answered += 1,
+            // Refused, or turned away by a machine that has too much to do.
+            status => assert!([402, 503].contains(&status), "{status}"),
+        }
+    }
+    assert!((1..=10).contains(&answered), "{answered}");
+    assert_eq!(world.models.asked().len(), answered);
+    // One after the other, the rest goes too.
+    for _ in answered..10 {
+        let last = world.ask("/v1/chat/completions", &small("open/m")).await?;
+        answered += usize::from(last.status() == 200);
+    }
+    let (spent, reserved) = world.spent().await?;
+    assert_eq!((spent, reserved), (40 * i64::try_from(answered)?, 0));
+    assert!(spent <= 400);
+    let audit = world.audit().await?;
+    assert_eq!(audit["cost_microusd"], spent);
+    let usage = world
+        .ada
+        .get(&world.server, "/api/llm/usage?by=model")
+        .await?
+        .1;
+    assert_eq!(
+        usage["items"][0],
+        json!({"key": "open/m", "calls": answered, "input_tokens": 25 * answered,
+        "output_tokens": 15 * answered, "cost_microusd": spent})
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_budget_ends_a_stream_with_the_reason_of_its_length() -> Result<()> {
+    let word = |text: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
+        )
+    };
+    let long = "x".repeat(300);
+    let world = World::new(move |asked, _| {
+        let is_anthropic = asked.path.ends_with("/messages");
+        let mut pieces = Vec::new();
+        if is_anthropic {
+            pieces.push(Piece::text("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n"));
+        }
+        for _ in 0..200 {
+            pieces.push(Piece::text(&if is_anthropic {
+                format!("event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{long}\"}}}}\n\n")
+            } else {
+                word(&long)
+            }));
+            pieces.push(Piece::Pause(Duration::from_millis(2)));
+        }
+        pieces.push(Piece::Hold);
+        Say::Stream(pieces)
+    })
+    .await?;
+    world.price().await?;
+    for (path, model, end) in [
+        (
+            "/v1/chat/completions",
+            "open/m",
+            "\"finish_reason\":\"length\"",
+        ),
+        ("/v1/messages", "anth/m", "\"stop_reason\":\"max_tokens\""),
+        ("/v1/messages", "open/m", "\"stop_reason\":\"max_tokens\""),
+    ] {
+        world.limit(0).await?;
+        let (spent, _) = world.spent().await?;
+        world.limit(spent + 5000).await?;
+        let mut body = chat(model, true);
+        body["max_tokens"] = json!(100_000);
+        let response = world.ask(path, &body).await?;
+        assert_eq!(response.status(), 200);
+        let call = world.call(&response).await?;
+        assert_eq!(call["status"], "cut", "{call}");
+        let text = response.text().await?;
+        assert!(
+            text.contains(end) && !text.contains("\"error\""),
+            "{model}: {}",
+            &text[text.len() - 300..]
+        );
+        let (now, reserved) = world.spent().await?;
+        assert_eq!(reserved, 0);
+        assert!(now - spent <= 5200 && now - spent > 2000, "{}", now - spent);
+    }
+    world.models.until_hung_up(3).await?;
+    world.audit().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn limits_refuse_with_their_own_codes() -> Result<()> {
+    let world = World::new(|asked, _| well(asked)).await?;
+    let code = async |model: &str| {
+        let response = world.ask("/v1/chat/completions", &small(model)).await?;
+        let status = response.status().as_u16();
+        let body: Value = response.json().await?;
+        anyhow::Ok((
+            status,
+            body["error"]["code"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        ))
+    };
+    world.limit(1000).await?;
+    assert_eq!(code("open/m").await?, (400, "price-unknown".to_owned()));
+    world.price().await?;
+    assert_eq!(code("open/m").await?.0, 200);
+    world.limits(&json!({"models": ["anth/*"]})).await?;
+    assert_eq!(code("open/m").await?, (404, "model-unknown".to_owned()));
+    let (_, list) = world.ada.get(&world.server, "/v1/models").await?;
+    assert!(!list.to_string().contains("open/"), "{list}");
+    world.limits(&json!({"requests_per_minute": 1})).await?;
+    assert_eq!(code("open/m").await?.0, 200);
+    assert_eq!(code("open/m").await?, (429, "rate-limited".to_owned()));
+    world.limits(&json!({"concurrency": 0})).await?;
+    assert_eq!(code("open/m").await?, (429, "rate-limited".to_owned()));
+    let bob = e2e::agents::Agent::sign_in(&world.server, "bob", 2).await?;
+    let response = bob
+        .request(&world.server, "POST", "/v1/chat/completions")
+        .json(&small("open/m"))
+        .send()
+        .await?;
+    assert_eq!(response.status(), 503);
+    let body: Value = response.json().await?;
+    assert_eq!(body["error"]["code"], "no-provider-configured");
+    let none = bob
+        .get(
+            &world.server,
+            &format!("/api/llm/limits/account:{}", world.ada.id),
+        )
+        .await?;
+    assert_eq!(none.0, 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_whose_server_died_costs_what_it_had_reserved() -> Result<()> {
+    let world = World::new(|asked, _| well(asked)).await?;
+    world.price().await?;
+    world.limit(10_000).await?;
+    let asked = json!({"account": world.ada.id, "model": "open/m", "route": "chat", "input": 10, "output": 90, "stream": false});
+    let mut database = world.server.database.connect().await?;
+    let begun: Value = sqlx::query_scalar("select llm.begin($1)")
+        .bind(&asked)
+        .fetch_one(&mut database)
+        .await?;
+    assert_eq!(world.spent().await?, (0, 100));
+    sqlx::query("update llm.call set lease = now() - interval '1 second' where status = 'running'")
+        .execute(&mut database)
+        .await?;
+    assert_eq!(world.spent().await?, (100, 0));
+    let call = world.ended(begun["call"].as_str().expect("an id")).await?;
+    assert_eq!(
+        (&call["status"], &call["cost_microusd"]),
+        (&json!("lost"), &json!(100))
+    );
+    world.audit().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn sums_agree_after_a_server_died_under_streams() -> Result<()> {
+    let half = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hal\"}}]}\n\n";
+    let world = World::new(move |_, _| Say::Stream(vec![Piece::text(half), Piece::Hold])).await?;
+    world.price().await?;
+    world.limit(1_000_000).await?;
+    let streams = (0..20).map(|_| async {
+        let mut response = world.chat("open/m", true).await?;
+        response.chunk().await?;
+        anyhow::Ok(response)
+    });
+    let streams: Vec<_> = join_all(streams).await.into_iter().collect::<Result<_>>()?;
+    let mut database = world.server.database.connect().await?;
+    let World { server, models, .. } = world;
+    server.stop(Duration::ZERO).await;
+    drop(streams);
+    models.until_hung_up(20).await?;
+    sqlx::query("update llm.call set lease = now() - interval '1 second' where status = 'running'")
+        .execute(&mut database)
+        .await?;
+    let audit: Value = sqlx::query_scalar("select llm.audit()")
+        .fetch_one(&mut database)
+        .await?;
+    assert_eq!(
+        (&audit["differences"], &audit["running"], &audit["calls"]),
+        (&json!([]), &json!(0), &json!(20))
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_paid_once() -> Result<()> {
+    let world = World::new(|asked, _| well(asked)).await?;
+    for stream in [false, true] {
+        let key = format!("key-{stream}");
+        let send = async |model: &str| {
+            let request = world
+                .ada
+                .request(&world.server, "POST", "/v1/chat/completions");
+            let response = request
+                .header("idempotency-key", &key)
+                .json(&chat(model, stream))
+                .send()
+                .await?;
+            let cache = response
+                .headers()
+                .get("gather-cache")
+                .map(|value| value.to_str().unwrap_or_default().to_owned());
+            anyhow::Ok((response.status().as_u16(), cache, response.text().await?))
+        };
+        let before = world.models.asked().len();
+        let first = send("open/m").await?;
+        let second = send("open/m").await?;
+        assert_eq!((first.0, first.1.as_deref()), (200, Some("none")));
+        assert_eq!((second.0, second.1.as_deref()), (200, Some("replay")));
+        assert_eq!(first.2, second.2);
+        assert_eq!(world.models.asked().len(), before + 1);
+        assert_eq!(send("open/n").await?.0, 409);
+    }
+    Ok(())
+}
