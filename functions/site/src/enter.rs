@@ -52,7 +52,7 @@ struct Credentials {
 }
 
 impl Credentials {
-    /// Where to go afterwards.
+    /// The address to go to afterwards.
     fn next(&self) -> &str {
         ui::own_address(&self.next)
     }
@@ -131,7 +131,7 @@ fn address(path: &str, next: &str) -> String {
     }
 }
 
-/// Why signing in failed.
+/// The reason for which signing in failed.
 fn refusal(failure: &Failure) -> Markup {
     ui::alert(&match failure.code.as_str() {
         "second-factor-required" => {

@@ -37,7 +37,7 @@ struct Key {
     last_used_at: Option<String>,
 }
 
-/// How long a key may last: its value in the form, the label, and the days.
+/// The lifetimes of a key: the value in the form, the label, and the days.
 const LIFETIMES: [(&str, &str, Option<i64>); 4] = [
     ("90", "90 days", Some(90)),
     ("30", "30 days", Some(30)),
