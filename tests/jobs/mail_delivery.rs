@@ -55,6 +55,7 @@ async fn an_address_is_proved_by_the_mailed_link_once() -> Result<()> {
         server
             .http
             .post(format!("{}/account/verify", server.url))
+            .header("content-type", "application/x-www-form-urlencoded")
             .body(form.clone())
     };
     assert_eq!(confirm().send().await?.status(), 200);

@@ -161,7 +161,7 @@ fn short(value: &Value) -> String {
     text.chars().take(80).collect()
 }
 
-/// What waits to be worked on; nothing at all for those who may not.
+/// A list of waiting work; left out if the visitor may not do that work.
 fn queue(
     title: &str,
     path: &str,

@@ -86,7 +86,7 @@ struct List<T> {
     next: Option<String>,
 }
 
-/// How much of a channel is unread.
+/// The number of unread messages in a channel.
 #[derive(Debug, Deserialize)]
 struct Unread {
     channel: String,
@@ -102,7 +102,7 @@ impl Channel {
         format!("/channels/{}", name.unwrap_or(&self.id))
     }
 
-    /// What the channel is called: its name, or who is in a direct one.
+    /// The channel's title: its name, or the members of a direct one.
     fn title(&self) -> String {
         match (&self.name, &self.to) {
             (Some(name), _) => format!("#{name}"),

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use guest::variable;
+use guest::{SESSION_COOKIE, variable};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use maud::{Markup, html};
@@ -52,7 +52,7 @@ struct Credentials {
 }
 
 impl Credentials {
-    /// Where to go afterwards.
+    /// The address to go to afterwards.
     fn next(&self) -> &str {
         ui::own_address(&self.next)
     }
@@ -131,7 +131,7 @@ fn address(path: &str, next: &str) -> String {
     }
 }
 
-/// Why signing in failed.
+/// The reason for which signing in failed.
 fn refusal(failure: &Failure) -> Markup {
     ui::alert(&match failure.code.as_str() {
         "second-factor-required" => {
@@ -168,7 +168,7 @@ async fn open(visitor: &Visitor, fields: &Credentials) -> Result<http::Response<
 }
 
 /// Hands the cookies of a function's answer on to the browser.
-pub fn with_cookies(mut response: Response, answer: &http::Response<Bytes>) -> Response {
+fn with_cookies(mut response: Response, answer: &http::Response<Bytes>) -> Response {
     let cookies = answer.headers().get_all(SET_COOKIE).iter().cloned();
     response
         .headers_mut()
@@ -226,19 +226,25 @@ async fn signed_up(visitor: Visitor, Form { fields, proof }: Form<Credentials>) 
     }
 }
 
-/// Ends the session. The browser forgets what the pages have stored.
+/// Ends the session. One that has ended already is left all the same.
 async fn sign_out(visitor: Visitor, form: Form<Credentials>) -> Result<Response, Failure> {
-    let ended = visitor
-        .delete("people", "/api/sessions/current", &form.proof)
-        .await;
-    let mut response = match ended {
-        Ok(answer) => with_cookies(see("/"), &answer),
-        Err(failure) if failure.status == StatusCode::UNAUTHORIZED => see("/"),
-        Err(failure) => return Err(failure),
-    };
-    let name = HeaderName::from_static("clear-site-data");
+    let path = "/api/sessions/current";
+    let ended = visitor.delete("people", path, &form.proof).await;
+    match ended {
+        Ok(_) => Ok(forget(see("/"))),
+        Err(failure) if [401, 404].contains(&failure.status.as_u16()) => Ok(forget(see("/"))),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Makes the browser forget the session, and what the pages have stored.
+pub fn forget(mut response: Response) -> Response {
+    let cookie = format!("{SESSION_COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
+    let site_data = HeaderName::from_static("clear-site-data");
+    for (name, value) in [(SET_COOKIE, cookie.as_str()), (site_data, "\"storage\"")] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().append(name, value);
+        }
+    }
     response
-        .headers_mut()
-        .insert(name, HeaderValue::from_static("\"storage\""));
-    Ok(response)
 }

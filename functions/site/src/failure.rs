@@ -125,7 +125,9 @@ pub fn page(failure: &Failure, visitor: &Visitor, request_id: Option<&HeaderValu
         section.failure {
             p.meta { (failure.status.as_u16()) }
             h1 { (title(failure.status)) }
-            (message(failure))
+            // The button below leads back here after signing in; the link of the message would not.
+            @if failure.code == "unauthenticated" { p { "This is for those who are signed in. Nothing was lost or changed." } }
+            @else { (message(failure)) }
             (next(failure, visitor))
             @if let Some(id) = id {
                 p.meta { "Request " code { (id) } }

@@ -213,7 +213,7 @@ async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Page, Failure>
     Ok(Page::new(format!("Job {}", job.kind), main))
 }
 
-/// What changes while the job runs. It asks for itself again until the job has ended.
+/// The part of the page that changes while the job runs. It is asked for again until the job has ended.
 fn live(job: &Job, visitor: &Visitor) -> Markup {
     let again = (!job.has_ended()).then(|| format!("/parts/jobs/{}", job.id));
     html! {

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::enter::with_cookies;
+use crate::enter::forget;
 use crate::failure::{self, Failure};
 use crate::forms::{self, Form};
 use crate::frame::{Page, see};
@@ -97,7 +97,7 @@ const SECTIONS: [(&str, &str); 10] = [
     ("second-factor", "Second factor"),
     ("passkeys", "Passkeys"),
     ("sessions", "Sessions"),
-    ("keys", "API keys"),
+    ("api-keys", "API keys"),
     ("blocks", "Blocks"),
     ("notifications", "Notifications"),
     ("export", "Export"),
@@ -259,7 +259,7 @@ async fn end(visitor: Visitor, Path(session): Path<String>, form: Form<Nothing>)
 
 async fn end_all(visitor: Visitor, form: Form<Nothing>) -> Response {
     match visitor.delete("people", "/api/sessions", &form.proof).await {
-        Ok(answer) => with_cookies(see("/sign-in"), &answer),
+        Ok(_) => forget(see("/sign-in")),
         Err(failure) => again(&visitor, "sessions", failure).await,
     }
 }

@@ -248,7 +248,9 @@ async fn forms_without_their_token_change_nothing() -> Result<()> {
         format!("/admin/reports/{id}"),
         format!("/admin/reviews/{id}"),
     ] {
-        let page = browser.post(&path, &[("id", &id.to_string())]).await?;
+        let page = browser
+            .post(&path, &[("id", &id.to_string()), ("account", "alan")])
+            .await?;
         assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}");
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What is written in a channel: messages, reactions, and how far the visitor has read.
+//! Writing in a channel: messages, reactions, and read marks.
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};

@@ -170,7 +170,7 @@ pub fn entry(
     }
 }
 
-/// What a reply answers.
+/// The message that a reply answers.
 fn answered(message: &Message, channel: &Channel, others: &[Message]) -> Markup {
     let Some(id) = &message.reply_to else {
         return html! {};

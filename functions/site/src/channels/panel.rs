@@ -1,4 +1,4 @@
-//! What stands beside a channel's log: what it is about, its pins, its members, and who has read to the end.
+//! The panel beside a channel's log: topic, pins, members, and read receipts.
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -22,7 +22,7 @@ pub struct Member {
     pub role: String,
 }
 
-/// How far a member has read.
+/// The last message that a member has read.
 #[derive(Debug, Deserialize)]
 pub struct Receipt {
     account: String,
@@ -94,7 +94,7 @@ fn one(member: &Member) -> Markup {
     }
 }
 
-/// Who has read what. Scripts ask for it again when somebody reads.
+/// The receipts of other members. Scripts ask for them again when somebody reads.
 pub fn seen(members: &List<Member>, reads: &[Receipt], visitor: &Visitor) -> Markup {
     let own = visitor.account().map(|account| account.id.as_str());
     let name = |id: &str| {

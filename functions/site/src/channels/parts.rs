@@ -1,4 +1,4 @@
-//! What the script of a channel's page asks for: messages as the page itself shows them, so that one place decides what
+//! The parts that the script of a channel's page asks for: messages as the page itself shows them, so that one place decides what
 //! of a message reaches a browser.
 
 use axum::Router;
@@ -66,7 +66,7 @@ async fn message(
     }))
 }
 
-/// Who has read what.
+/// The receipts of the members.
 async fn seen(visitor: Visitor, Path(channel): Path<String>) -> Result<Response, Failure> {
     let channel = read(&visitor, &channel).await?;
     let (members, reads) = join(

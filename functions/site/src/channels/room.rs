@@ -258,7 +258,7 @@ fn composer(
     }
 }
 
-/// What was written when the session ended: it is shown, to be sent after signing in.
+/// A page that keeps a text whose author is not signed in any more, so that it can be sent later.
 pub fn kept(visitor: &Visitor, channel: &str, body: &str) -> Page {
     let path = format!("/channels/{}", ui::encode(channel));
     let main = html! {

@@ -1,4 +1,4 @@
-//! Where signing in works: browsers keep the session and offer passkeys over https and on the machine itself only, and
+//! The addresses at which signing in works: browsers keep the session and offer passkeys over https and on the machine itself only, and
 //! passkeys belong to names, not to numbers.
 //!
 //! A function does not see the address that a browser has asked for. The public URL says what may be wrong, and
@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use crate::ui;
 
-/// What the public URL says of sessions and passkeys.
+/// The effect of the public URL on sessions and passkeys.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Surroundings {
     /// Both work.
@@ -58,7 +58,7 @@ impl Surroundings {
         }
     }
 
-    /// What needs a passkey, and what stands in its place where the browser has none for this address. `path` is that of
+    /// The `content` that needs passkeys, with a hint for addresses at which browsers have none. `path` is that of
     /// the page.
     pub fn passkey(&self, path: &str, content: &Markup) -> Markup {
         html! {

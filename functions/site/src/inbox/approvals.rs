@@ -96,7 +96,7 @@ pub async fn waiting(visitor: &Visitor) -> Result<Markup, Failure> {
     })
 }
 
-/// What is asked, and the answers if they need no form.
+/// The question, with the answers if they need no form.
 fn card(approval: &Approval, visitor: &Visitor) -> Markup {
     html! {
         article.approval {

@@ -37,7 +37,7 @@ struct Key {
     last_used_at: Option<String>,
 }
 
-/// How long a key may last: its value in the form, the label, and the days.
+/// The lifetimes of a key: the value in the form, the label, and the days.
 const LIFETIMES: [(&str, &str, Option<i64>); 4] = [
     ("90", "90 days", Some(90)),
     ("30", "30 days", Some(30)),
@@ -51,7 +51,7 @@ pub async fn section(visitor: &Visitor, refused: Option<&Refused<'_>>) -> Result
         .get::<List<Key>>("accounts", "/api/keys?limit=100")
         .await?;
     let failure = refused
-        .filter(|refused| refused.section == "keys")
+        .filter(|refused| refused.section == "api-keys")
         .map(|refused| refused.failure);
     let scopes = visitor.account().map_or(&[][..], |account| &account.scopes);
     let scopes = scopes.iter().filter(|scope| *scope != OWN_ACCOUNT);
@@ -68,7 +68,7 @@ pub async fn section(visitor: &Visitor, refused: Option<&Refused<'_>>) -> Result
             button.quiet { "Make key" }
         }
     };
-    Ok(super::section("keys", refused, &content))
+    Ok(super::section("api-keys", refused, &content))
 }
 
 fn one(key: &Key, visitor: &Visitor) -> Markup {
@@ -120,12 +120,12 @@ async fn create(
                     h1 { "Key " bdi { (made.name) } }
                     p { "Copy it now: it is shown only once." }
                     (ui::copyable(&made.key))
-                    p { a.button href="/settings#keys" { "I have kept it" } }
+                    p { a.button href="/settings#api-keys" { "I have kept it" } }
                 }
             },
         )
         .into_response(),
-        Err(failure) => again(&visitor, "keys", failure).await,
+        Err(failure) => again(&visitor, "api-keys", failure).await,
     }
 }
 
@@ -134,5 +134,5 @@ async fn remove(visitor: Visitor, Path(key): Path<String>, form: Form<Nothing>) 
     let removed = visitor
         .change(Method::DELETE, "accounts", &path, &json!({}), &form.proof)
         .await;
-    back(&visitor, "keys", removed).await
+    back(&visitor, "api-keys", removed).await
 }

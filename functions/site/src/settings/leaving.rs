@@ -3,14 +3,14 @@
 use axum::Router;
 use axum::response::Response;
 use axum::routing::post;
-use http::header::SET_COOKIE;
-use http::{HeaderName, HeaderValue, Method};
+use http::Method;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::security::confirmation;
 use super::{Person, Refused, again, section};
+use crate::enter::forget;
 use crate::forms::{self, Form};
 use crate::frame::see;
 use crate::ui::Field;
@@ -61,18 +61,5 @@ async fn leave(visitor: Visitor, Form { fields, proof }: Form<Leaving>) -> Respo
     if let Err(failure) = left.await {
         return again(&visitor, "leave", failure).await;
     }
-    let mut response = see("/");
-    let gone = format!(
-        "{}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax",
-        guest::SESSION_COOKIE
-    );
-    for (name, value) in [
-        (SET_COOKIE, gone.as_str()),
-        (HeaderName::from_static("clear-site-data"), "\"storage\""),
-    ] {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            response.headers_mut().append(name, value);
-        }
-    }
-    response
+    forget(see("/"))
 }

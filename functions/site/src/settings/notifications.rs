@@ -1,4 +1,4 @@
-//! What reaches the inbox.
+//! The kinds of notifications that reach the inbox.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ struct Setting {
 
 type Settings = BTreeMap<String, Setting>;
 
-/// What a kind of notification is about, in words.
+/// The name of a kind of notification, in words.
 pub fn words(kind: &str) -> &str {
     match kind {
         "mention" => "Mentions",

@@ -1,4 +1,4 @@
-//! How a person proves who they are: password, second factor, passkeys.
+//! The credentials of a person: password, second factor, passkeys.
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -59,7 +59,7 @@ const CODE: Field<'_> = Field {
     optional: false,
 };
 
-/// What confirms that it is the person themselves: the password, and the code if they have a second factor.
+/// The fields that confirm a request: the password, and the code if the person has a second factor.
 pub fn confirmation(form: &str, person: &Person) -> Markup {
     html! {
         (Field { form, hint: "Leave it empty if you have none, because you sign in with your organisation.", optional: true, ..PASSWORD }.show(None))
