@@ -1,18 +1,19 @@
 //! Wraps a handler's statement so that each of its rows arrives as one `jsonb` value.
 
-/// Wraps `select …` as `with answer as (select …) select to_jsonb(answer) from answer`.
+/// Wraps `select …` as `with gather_row as (select …) select to_jsonb(gather_row) from gather_row`. A column of that name
+/// would hide the row, so the name is one that no statement of ours uses.
 ///
 /// If a statement has a `with` list of its own, its last part is wrapped instead, since PostgreSQL requires statements
 /// that change data at the top level of that list.
 pub(super) fn as_json(sql: &str) -> String {
     let sql = sql.trim().trim_end_matches(';');
-    let tail = "select to_jsonb(answer) from answer";
+    let tail = "select to_jsonb(gather_row) from gather_row";
     match after_with_list(sql) {
         Some(at) => {
             let (list, last) = sql.split_at(at);
-            format!("{}, answer as ({last}\n) {tail}", list.trim_end())
+            format!("{}, gather_row as ({last}\n) {tail}", list.trim_end())
         }
-        None => format!("with answer as ({sql}\n) {tail}"),
+        None => format!("with gather_row as ({sql}\n) {tail}"),
     }
 }
 
@@ -78,7 +79,7 @@ mod tests {
     fn plain_statements_are_wrapped_whole() {
         assert_eq!(
             as_json(" select 1 as a; "),
-            "with answer as (select 1 as a\n) select to_jsonb(answer) from answer"
+            "with gather_row as (select 1 as a\n) select to_jsonb(gather_row) from gather_row"
         );
     }
 
@@ -87,15 +88,15 @@ mod tests {
         let sql = "with a as (insert into t select ')' returning *), -- select\n b as (select 1) \
                    select a.* from a, b";
         let expected = "with a as (insert into t select ')' returning *), -- select\n b as \
-                        (select 1), answer as (select a.* from a, b\n) select to_jsonb(answer) \
-                        from answer";
+                        (select 1), gather_row as (select a.* from a, b\n) select to_jsonb(gather_row) \
+                        from gather_row";
         assert_eq!(as_json(sql), expected);
     }
 
     #[test]
     fn names_that_begin_like_a_keyword_are_names() {
         let sql = "with selected as (select 1) delete from t returning *";
-        assert!(as_json(sql).starts_with("with selected as (select 1), answer as (delete"));
+        assert!(as_json(sql).starts_with("with selected as (select 1), gather_row as (delete"));
     }
 
     proptest! {
