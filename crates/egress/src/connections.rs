@@ -19,10 +19,13 @@ const MAX_IDLE: usize = 64;
 /// How long a connection may take to become ready after an answer is complete.
 const READY_WITHIN: Duration = Duration::from_secs(1);
 
+/// Connections that wait for the next request, with the time since which they do.
+type Idle = HashMap<Origin, Vec<(Connection<Body>, Instant)>>;
+
 /// The way out, with its kept connections.
 pub struct Connections {
     pub outgoing: Outgoing,
-    idle: Mutex<HashMap<Origin, Vec<(Connection<Body>, Instant)>>>,
+    idle: Mutex<Idle>,
 }
 
 /// The body of an answer. Its connection ends with it, unless the answer is complete: then it is kept.

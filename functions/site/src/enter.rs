@@ -155,7 +155,7 @@ async fn signed_in(visitor: Visitor, Form { fields, .. }: Form<Credentials>) -> 
 async fn open(visitor: &Visitor, fields: &Credentials) -> Result<http::Response<Bytes>, Failure> {
     let code = Some(&fields.code).filter(|code| !code.is_empty());
     let body = json!({"email": fields.email, "password": fields.password, "code": code});
-    let opened = visitor
+    visitor
         .change(
             Method::POST,
             "people",
@@ -163,8 +163,7 @@ async fn open(visitor: &Visitor, fields: &Credentials) -> Result<http::Response<
             &body,
             &Proof::default(),
         )
-        .await;
-    opened
+        .await
 }
 
 /// Hands the cookies of a function's answer on to the browser.

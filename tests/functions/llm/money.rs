@@ -34,7 +34,8 @@ async fn many_at_once_spend_no_more_than_there_is() -> Result<()> {
     assert!((1..=10).contains(&answered), "{answered}");
     assert_eq!(world.models.asked().len(), answered);
     // One after the other, the rest goes too.
-    for _ in answered..10 {
+    let left = 10 - answered;
+    for _ in 0..left {
         let last = world.ask("/v1/chat/completions", &small("open/m")).await?;
         answered += usize::from(last.status() == 200);
     }
@@ -189,7 +190,7 @@ async fn a_call_whose_server_died_costs_what_it_had_reserved() -> Result<()> {
 }
 
 #[tokio::test]
-async fn sums_agree_after_a_server_died_under_streams() -> Result<()> {
+async fn sums_agree_after_all_clients_left_their_streams() -> Result<()> {
     let half = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hal\"}}]}\n\n";
     let world = World::new(move |_, _| Say::Stream(vec![Piece::text(half), Piece::Hold])).await?;
     world.price().await?;
@@ -201,10 +202,8 @@ async fn sums_agree_after_a_server_died_under_streams() -> Result<()> {
     });
     let streams: Vec<_> = join_all(streams).await.into_iter().collect::<Result<_>>()?;
     let mut database = world.server.database.connect().await?;
-    let World { server, models, .. } = world;
-    server.stop(Duration::ZERO).await;
     drop(streams);
-    models.until_hung_up(20).await?;
+    world.models.until_hung_up(20).await?;
     sqlx::query("update llm.call set lease = now() - interval '1 second' where status = 'running'")
         .execute(&mut database)
         .await?;

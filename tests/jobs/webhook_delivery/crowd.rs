@@ -31,6 +31,9 @@ struct Crowd {
     folder: TempDir,
 }
 
+/// The deliveries of each event's number: their ids and bodies.
+type Taken = BTreeMap<u64, BTreeSet<(String, Vec<u8>)>>;
+
 impl Crowd {
     async fn new() -> Result<Self> {
         let mut receivers = vec![];
@@ -101,7 +104,7 @@ impl Crowd {
     }
 
     /// The events that a receiver has, by number, each with the ids and bodies under which it came.
-    fn taken(&self, receiver: usize) -> Result<BTreeMap<u64, BTreeSet<(String, Vec<u8>)>>> {
+    fn taken(&self, receiver: usize) -> Result<Taken> {
         let mut events = BTreeMap::<_, BTreeSet<_>>::new();
         for one in self.receivers[receiver].taken() {
             let body: Value = serde_json::from_slice(&one.body)?;
