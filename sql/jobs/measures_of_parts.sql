@@ -1,4 +1,4 @@
--- What is measured of the machine and of the parts, as `jobs.measures` has it.
+-- The measures of the machine and of the parts, as `jobs.measures` has it.
 create or replace function jobs.measures_of_parts() returns setof jobs.measure
 language sql stable
 as $$

@@ -1,4 +1,4 @@
--- How much output the dearest of the targets gives for a sum, after the input is paid; negative: not even the input is.
+-- The output, in tokens, that the dearest of the targets gives for a sum, after the input is paid; negative: not even the input is.
 create or replace function llm.affordable(targets jsonb, input bigint, sum bigint) returns bigint
 language sql immutable
 as $$

@@ -1,4 +1,4 @@
--- How a protocol writes a key; `{}` stands for it.
+-- The format in which a protocol writes a key, with `{}` for the key.
 create or replace function llm.key_format(protocol text) returns text
 language sql immutable
 as $$

@@ -1,4 +1,4 @@
--- Whose providers and aliases an account may use, its own first.
+-- The owners of the providers and aliases that an account may use, itself first.
 create or replace function llm.owners_of(account uuid) returns table (owner text, rank integer)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,4 +1,4 @@
--- Who pays for a call: the account, its API key, whoever else it names, and the owner of each provider that it may reach.
+-- The subjects that pay for a call: the account, its API key, whoever else it names, and the owner of each provider that it may reach.
 create or replace function llm.payers_of(account uuid, key uuid, named text[], providers uuid[]) returns text[]
 language sql stable
 as $$

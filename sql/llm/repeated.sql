@@ -1,4 +1,4 @@
--- What is answered to a request whose Idempotency-Key was used before; null: nothing, it is the first. The answer of a
+-- The answer to a request whose Idempotency-Key was used before; null for the first request. The answer of a
 -- target that the account may not use any more is forgotten.
 create or replace function llm.repeated(account uuid, asked jsonb, targets jsonb) returns jsonb
 language plpgsql

@@ -1,4 +1,4 @@
--- The purse: sets a sum aside for work that is no call of a model, such as a picture that is made elsewhere. Answers
+-- The purse: sets a sum aside for work other than calls of models, such as a picture that is made elsewhere. Answers
 -- `{call}`, or `{refused}` if a budget of those who pay has too little left. It is settled or released within `lease`, or
 -- counts as spent.
 create or replace function llm.reserve(account uuid, payers text[], microusd bigint, purpose text, parent text, lease interval)

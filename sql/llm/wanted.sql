@@ -1,4 +1,4 @@
--- How much output is reserved at first: all that a request may get, and of a stream, which reserves on as it runs, a part.
+-- The output, in tokens, that is reserved at first: all that a request may get, and of a stream, which reserves on as it runs, a part.
 create or replace function llm.wanted(asked jsonb, targets jsonb) returns bigint
 language sql immutable
 as $$

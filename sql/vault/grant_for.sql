@@ -20,7 +20,7 @@ begin
     else
         subjects := vault.subjects_of(account);
     end if;
-    -- Those without a limit first. Whoever counts at the same moment waits, and looks again.
+    -- Grants without a limit come first. Whoever counts at the same moment waits, and looks again.
     loop
         select g.subject into chosen from vault.secret_grant g
         where g.secret_id = secret.id and g.subject = any(subjects) and (g.until is null or g.until > now())

@@ -24,6 +24,7 @@ pub use server::{Server, WORKERS};
 
 use anyhow::{Context, Result};
 use gather::{
+    health::Disk,
     manifest::Manifest,
     secrets::{self, MasterKey, Platform},
 };
@@ -171,9 +172,13 @@ pub fn sandbox_child() -> Result<Vec<OsString>> {
     Ok(vec![command()?.into_os_string(), "sandbox-child".into()])
 }
 
-/// A temporary folder, in memory where the machine has a file system there, so that no test waits for a disk.
+/// A temporary folder, in memory where the machine has room for it there, so that no test waits for a disk.
 fn scratch() -> std::io::Result<TempDir> {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
+    let memory = Path::new("/dev/shm");
+    if Disk::of(memory).is_ok_and(|disk| disk.free_bytes > 1 << 30) {
+        return tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir());
+    }
+    tempfile::tempdir()
 }
 
 fn free_address() -> Result<SocketAddr> {

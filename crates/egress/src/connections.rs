@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-/// How long a connection is kept: less than most servers keep theirs.
+/// The time for which a connection is kept: less than most servers keep theirs.
 const KEPT: Duration = Duration::from_secs(30);
 /// Connections that are kept to one origin.
 const MAX_IDLE: usize = 64;
-/// How long a connection may take to become ready after an answer is complete.
+/// The time that a connection has to become ready after an answer is complete.
 const READY_WITHIN: Duration = Duration::from_secs(1);
 
 /// Connections that wait for the next request, with the time since which they do.

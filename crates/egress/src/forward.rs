@@ -17,9 +17,9 @@ use service_token::Issuer;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the head of an answer may take, unless the request says.
+/// The time limit of an answer's head, unless the request sets one.
 const HEAD_WITHIN: Duration = Duration::from_secs(60);
-/// How long an answer may be silent, unless the request says.
+/// The longest silence within an answer, unless the request sets one.
 const SILENCE: Duration = Duration::from_secs(120);
 /// The longest that a request may ask for either.
 const MAX_PATIENCE_MS: u64 = 3_600_000;

@@ -14,7 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The largest body in which placeholders are replaced.
 const MAX_REPLACED_BYTES: usize = 1 << 20;
-/// What is escaped in a query: all but the unreserved characters (RFC 3986).
+/// The characters that are escaped in a query: all but the unreserved characters (RFC 3986).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

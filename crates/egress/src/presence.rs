@@ -14,7 +14,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct Presence(Option<(PgPool, String)>);
 
 impl Presence {
-    /// Watches the request with these headers; one that is no call of a model needs no watching.
+    /// Watches the request with these headers; other requests than calls of models need no watching.
     pub fn of(headers: &HeaderMap, pool: &PgPool) -> Self {
         let call = headers.get(CALL).and_then(|call| call.to_str().ok());
         Self(call.map(|call| (pool.clone(), call.to_owned())))

@@ -16,9 +16,9 @@ use std::time::Duration;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use vault_seal::PrivateKey;
 
-/// How often idle connections are ended, and the way out says how it is.
+/// The interval at which idle connections are ended and the egress reports its health.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// How many of those visits there are between two sweeps of the vault.
+/// The number of those visits between two sweeps of the vault.
 const VAULT_EVERY: u32 = 6;
 
 /// What a service is made with.

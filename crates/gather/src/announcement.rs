@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-/// How long a service of this machine may take to answer.
+/// The time that a service of this machine has to answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// A service that is within `gather up`, or a process of its own.

@@ -16,7 +16,7 @@ use crate::{
 
 /// Connections of the way out to the database.
 const CONNECTIONS: u32 = 8;
-/// How long a request waits for one.
+/// The longest wait of a request for a connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the way out is found.

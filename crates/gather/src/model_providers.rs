@@ -17,7 +17,7 @@ use crate::{
 
 /// Where Ollama listens if nobody says otherwise.
 pub const OLLAMA: &str = "http://127.0.0.1:11434";
-/// How long a server on this machine may take to say that it is there.
+/// The time that a server on this machine has to answer.
 const OLLAMA_WITHIN: Duration = Duration::from_millis(500);
 
 /// A provider that a variable of the environment makes.
@@ -79,10 +79,10 @@ struct Provider {
     models: [Option<String>; 3],
 }
 
-/// Keeps the providers that the environment names, and forgets those that it names no more.
+/// Keeps the providers that the environment names, and forgets the others.
 ///
 /// # Errors
-/// The database refuses, or an address is none.
+/// The database refuses, or an address is malformed.
 pub async fn keep(database: &Url, key: &MasterKey, own: &Model, ollama: Vec<String>) -> Result<()> {
     let mut providers = named(|name| env::var(name).ok());
     providers.extend(configured(own));

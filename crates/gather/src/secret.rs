@@ -54,7 +54,7 @@ pub struct Set {
     /// Refused: other programs can read arguments
     #[arg(hide = true)]
     pub value: Option<String>,
-    /// What it is: token, basic, git, hmac, provider or opaque
+    /// The kind: token, basic, git, hmac, provider or opaque
     #[arg(long, default_value = "token")]
     pub kind: String,
     /// An origin that it may be sent to, such as https://api.example.org; may be given several times
@@ -87,7 +87,7 @@ pub struct Set {
     /// The id of the team that shall own it [default: the agent]
     #[arg(long)]
     pub team: Option<Uuid>,
-    /// When it expires, such as 2027-01-01T00:00:00Z [default: never]
+    /// The time at which it expires, such as 2027-01-01T00:00:00Z [default: never]
     #[arg(long)]
     pub expires: Option<String>,
     /// A note for whoever sees it
@@ -109,7 +109,7 @@ pub struct Rotate {
     /// Refused: other programs can read arguments
     #[arg(hide = true)]
     pub value: Option<String>,
-    /// How long the former value may be used still, such as 10m
+    /// The time for which the former value may still be used, such as 10m
     #[arg(long, default_value = "0s", value_parser = duration)]
     pub overlap: Duration,
     #[command(flatten)]
@@ -125,12 +125,12 @@ pub struct Rotate {
 pub struct Grant {
     /// The secret's name, or its id if it is another's
     pub secret: String,
-    /// Who may use it: account:, team:, claw:, skill:, pipeline: or project: with an id
+    /// The subject that may use it: account:, team:, claw:, skill:, pipeline: or project: with an id
     pub subject: String,
     /// When the grant ends, such as 2027-01-01T00:00:00Z [default: never]
     #[arg(long, conflicts_with = "end")]
     pub until: Option<String>,
-    /// How often it may be used [default: any number of times]
+    /// The number of uses [default: any number of times]
     #[arg(long, conflicts_with = "end")]
     pub calls: Option<u32>,
     /// Take the grant back
@@ -149,7 +149,7 @@ pub struct Grant {
 pub struct Uses {
     /// The secret's name, or its id if it is another's
     pub secret: String,
-    /// Only those from this time on, such as 2026-11-01T00:00:00Z
+    /// The time from which uses are listed, such as 2026-11-01T00:00:00Z
     #[arg(long)]
     pub since: Option<String>,
     #[command(flatten)]

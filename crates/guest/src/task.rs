@@ -51,7 +51,7 @@ pub struct Ticker {
 /// The result of waiting beside a [`Ticker`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Waited<T> {
-    /// What was waited for is there.
+    /// The awaited event has come.
     Ready(T),
     /// The clock ticked first.
     Tick,

@@ -23,7 +23,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use tracing::{Instrument, Span};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// How long a guest may run on whose client went away in the middle of its answer.
+/// The time for which a guest runs on after its client left in the middle of an answer.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A guest at work on a request. Dropping it stops the guest.

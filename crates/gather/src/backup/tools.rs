@@ -13,7 +13,7 @@ use crate::postgres;
 pub struct Tools(PathBuf);
 
 impl Tools {
-    /// Those that can read a server of the major version `server`.
+    /// Finds programs that can read a server of the major version `server`.
     pub fn find(server: u32) -> Result<Self> {
         postgres::client_programs(&["pg_dump", "pg_restore"], server)
             .map(Self)
