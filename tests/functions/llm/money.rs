@@ -1,6 +1,6 @@
 //! Budgets that hold, whatever happens at once.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use e2e::models::{Piece, Say};
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -194,9 +194,10 @@ async fn sums_agree_after_all_clients_left_their_streams() -> Result<()> {
     let half = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hal\"}}]}\n\n";
     let world = World::new(move |_, _| Say::Stream(vec![Piece::text(half), Piece::Hold])).await?;
     world.price().await?;
-    world.limit(1_000_000).await?;
+    world.limit(1_000_000_000).await?;
     let streams = (0..20).map(|_| async {
         let mut response = world.chat("open/m", true).await?;
+        ensure!(response.status() == 200, "{}", response.text().await?);
         response.chunk().await?;
         anyhow::Ok(response)
     });
