@@ -234,8 +234,8 @@ async fn what_goes_wrong_is_tried_again_and_then_dead() -> Result<()> {
     let cases = [
         fails(&errands, json!(["note", "trap"]), "dead", 3, "trapped"),
         fails(&errands, json!(["memory"]), "dead", 3, "33554432 bytes"),
-        fails(&errands, json!([{ "return": "{" }]), "dead", 3, "no JSON"),
-        fails(&errands, json!([{ "return": "" }]), "dead", 3, "no JSON"),
+        fails(&errands, json!([{ "return": "{" }]), "dead", 3, "not JSON"),
+        fails(&errands, json!([{ "return": "" }]), "dead", 3, "not JSON"),
         fails(
             &errands,
             json!([{ "return": "\"\\u0000\"" }]),

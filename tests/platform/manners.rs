@@ -19,6 +19,7 @@ fn comparable(response: &Response) -> HeaderMap {
     for name in [
         "date",
         "x-request-id",
+        "request-id",
         "ratelimit",
         "connection",
         "set-cookie",
@@ -74,6 +75,11 @@ async fn head_is_get_without_its_body_on_every_route() -> Result<()> {
             for name in ["location", "transfer-encoding"] {
                 expected.remove(name);
                 told.remove(name);
+            }
+            // The health has another latency each time, and a number may have another length.
+            if path == "/api/health/status" {
+                expected.remove("content-length");
+                told.remove("content-length");
             }
             assert_eq!(expected, told, "{path} {known}");
             let over_http2 = ask(&http2, "HEAD").await?;
@@ -180,7 +186,7 @@ async fn caches_are_told_what_an_answer_depends_on() -> Result<()> {
             headers["content-type"].to_str()?.starts_with(kind),
             "{accept}"
         );
-        assert_eq!(headers["vary"], "accept", "{accept}");
+        assert!(headers["vary"].to_str()?.starts_with("accept"), "{accept}");
         assert_eq!(headers["cache-control"], "private, no-store", "{accept}");
     }
     approved(&server, &ada, &manifest("adder", "1.0.0"), "adder").await?;
@@ -196,7 +202,8 @@ async fn caches_are_told_what_an_answer_depends_on() -> Result<()> {
         }
     }
     let page = server.get("/").await?;
-    assert_eq!(page.headers()["cache-control"], "public, max-age=60");
+    // It shows what happens now, and to a visitor what is theirs.
+    assert_eq!(page.headers()["cache-control"], "private, no-cache");
     assert!(!page.headers().contains_key("strict-transport-security"));
     Ok(())
 }

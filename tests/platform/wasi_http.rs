@@ -161,7 +161,8 @@ async fn a_statement_that_waits_stops_nobody_else() -> Result<()> {
     server.database.until_waiting(4).await?;
     let began = Instant::now();
     for _ in 0..20 {
-        assert_eq!(bob.get(&server, "/api/agents/me").await?.0, 200);
+        let (status, me) = bob.get(&server, "/api/agents/me").await?;
+        assert_eq!(status, 200, "{me}");
     }
     assert!(
         began.elapsed() < Duration::from_secs(5),

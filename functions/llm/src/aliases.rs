@@ -19,7 +19,7 @@ use crate::providers::require_manage;
 /// An alias of models.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Alias {
-    /// The alias.
+    /// The name of the alias.
     alias: String,
     /// The team that owns the alias; null if another owner does.
     team_id: Option<Uuid>,
@@ -158,7 +158,7 @@ fn owner(caller: &Caller, team: Option<Uuid>, is_platforms: bool) -> String {
 /// Makes an alias, or replaces it. A target without `provider` is another alias.
 #[utoipa::path(
     put, path = "/api/llm/models/{alias}", tag = "models", operation_id = "put_llm_alias",
-    params(("alias" = String, Path, description = "The alias")), request_body = AliasSettings,
+    params(("alias" = String, Path, description = "The name of the alias")), request_body = AliasSettings,
     responses(
         (status = 200, body = Alias),
         (status = 403, description = "`forbidden`"),
@@ -248,7 +248,7 @@ async fn one(db: &Db, owner: &str, alias: &str) -> Result<Alias> {
 /// Reads an alias of the caller, or of the team or platform that the query names.
 #[utoipa::path(
     get, path = "/api/llm/models/{alias}", tag = "models", operation_id = "get_llm_alias",
-    params(("alias" = String, Path, description = "The alias"), Owner),
+    params(("alias" = String, Path, description = "The name of the alias"), Owner),
     responses((status = 200, body = Alias), (status = 404, description = "`not-found`"), (status = 422, description = "`invalid-input`")),
     security(("token" = ["llm:call"]))
 )]
@@ -274,7 +274,7 @@ pub async fn get(
 /// Deletes an alias of the caller, or of the team or platform that the query names.
 #[utoipa::path(
     delete, path = "/api/llm/models/{alias}", tag = "models", operation_id = "delete_llm_alias",
-    params(("alias" = String, Path, description = "The alias"), Owner),
+    params(("alias" = String, Path, description = "The name of the alias"), Owner),
     responses(
         (status = 204, description = "The alias was deleted"),
         (status = 404, description = "`not-found`"),

@@ -70,6 +70,7 @@ pub struct Call {
 
 /// An attempt of a call.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CallAttempt)]
 pub struct Attempt {
     /// The provider that was asked.
     provider: String,

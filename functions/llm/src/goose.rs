@@ -17,11 +17,11 @@ use crate::ledger::Ledger;
 use crate::protocol::Route;
 use crate::request::Request;
 
-/// A question.
+/// A question to a model.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
-    /// The question.
+    /// The text of the question.
     #[garde(length(min = 1, max = 500_000))]
     #[schema(example = "What is a goose?", min_length = 1, max_length = 500_000)]
     prompt: String,

@@ -85,7 +85,7 @@ pub struct Limits {
 /// A limit of money, and what is used of it in the present period.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Budget {
-    /// The period.
+    /// The period of the limit.
     period: Period,
     /// The most that may be spent in the period, in millionths of a dollar.
     limit_microusd: i64,

@@ -18,6 +18,7 @@ use crate::MANAGE;
 pub struct UsageQuery {
     /// The property by which calls are added up.
     #[garde(skip)]
+    #[param(inline)]
     by: By,
     /// The beginning, as a date or a time (RFC 3339); 30 days ago if it is absent.
     #[garde(inner(length(min = 1, max = 40)))]

@@ -53,7 +53,11 @@ pub async fn nothing(uri: Uri, headers: HeaderMap) -> Response {
         let (Ok(visitor) | Err((visitor, _))) = Visitor::of(&headers, &uri).await;
         response = frame::dress(response, &visitor, headers.get("x-request-id")).await;
     }
-    let vary = HeaderValue::from_static("accept");
-    response.headers_mut().append(VARY, vary);
+    let vary = match response.headers().contains_key(VARY) {
+        true => "accept, cookie, hx-request",
+        false => "accept",
+    };
+    let vary = HeaderValue::from_static(vary);
+    response.headers_mut().insert(VARY, vary);
     response
 }

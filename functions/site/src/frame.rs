@@ -102,7 +102,12 @@ pub async fn frame(mut request: Request, next: Next) -> Response {
     match Visitor::of(request.headers(), request.uri()).await {
         Ok(visitor) => {
             request.extensions_mut().insert(visitor.clone());
+            let is_program = !guest::prefers_html(request.headers());
             let response = next.run(request).await;
+            // A program that takes a page for an endpoint is told so in its own terms.
+            if is_program && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+                return response;
+            }
             dress(response, &visitor, id.as_ref()).await
         }
         Err((visitor, failure)) => dress(failure.into_response(), &visitor, id.as_ref()).await,

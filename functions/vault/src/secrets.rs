@@ -333,7 +333,7 @@ pub async fn list(db: Db, caller: Caller, page: Page<Uuid>) -> Result<Json<Items
     get, path = "/api/vault/secrets/{secret}", tag = "vault", operation_id = "get_secret",
     params(("secret" = String, Path, description = "The secret's id or, for its owner, its name.")),
     responses(
-        (status = 200, body = Secret, headers(("ETag" = String))),
+        (status = 200, body = Secret, headers(("ETag" = String, description = "The version of the secret, for `If-Match`"))),
         (status = 404, description = "`not-found`"),
     ),
     security(("token" = ["vault:use"]))
@@ -358,7 +358,7 @@ pub async fn get(db: Db, caller: Caller, Path(secret): Path<String>) -> Result<T
     ),
     request_body = SecretChange,
     responses(
-        (status = 200, body = Secret, headers(("ETag" = String))),
+        (status = 200, body = Secret, headers(("ETag" = String, description = "The version of the secret, for `If-Match`"))),
         (status = 403, description = "`forbidden`: the caller may only use the secret"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`name-taken`"),

@@ -118,10 +118,8 @@ async fn what_never_comes_ends_in_time_and_keeps_nobody_waiting() -> Result<()> 
     };
     let ((ended, waited), (answered, worked)) = tokio::join!(waiting, working);
     assert_eq!(answered?.0, 200);
-    assert!(
-        worked < waited,
-        "it waited for what never comes: {worked:?}"
-    );
+    // Within the deadline of what never comes.
+    assert!(worked < Duration::from_secs(4), "{worked:?} of {waited:?}");
     for answer in ended {
         let (status, answer) = answer?;
         assert!(

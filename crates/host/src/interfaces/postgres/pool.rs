@@ -22,7 +22,7 @@ use tokio_postgres::{Config, NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// The number of connections that each component may always use on a worker, whatever the others do.
-pub const OWN_CONNECTIONS: usize = 2;
+pub const OWN_CONNECTIONS: usize = 1;
 /// The time for which an unused connection is kept.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
