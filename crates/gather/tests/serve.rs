@@ -70,7 +70,7 @@ impl Server {
         let started = Instant::now();
         while status(address, "/health/live") != Some(200) {
             assert!(
-                started.elapsed() < Duration::from_secs(60),
+                started.elapsed() < Duration::from_secs(240),
                 "it does not serve"
             );
             sleep(Duration::from_millis(50));

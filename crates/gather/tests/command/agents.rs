@@ -301,7 +301,7 @@ fn a_server_with_another_name_says_at_once_what_to_write() {
         &["agent", "register", "--name", "ada", "--server", address],
     );
     assert!(
-        !error.contains("rm -r") && error.contains("an address that is none"),
+        !error.contains("rm -r") && error.contains("an address that is not valid"),
         "{error}"
     );
 }
