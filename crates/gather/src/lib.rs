@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod agent;
 pub mod announcement;
+mod answer;
 pub mod audit;
 pub mod backup;
 pub mod build;

@@ -7,6 +7,7 @@ use sqlx::Connection;
 
 use crate::{
     agent::{self, Common},
+    answer::{lines, print, text},
     config::{DatabaseSettings, Project},
     database::Database,
     migrate, plain,
@@ -105,7 +106,7 @@ pub fn run(command: Command) -> Result<bool> {
         Command::Models(common) => {
             let (client, token) = agent::signed_in(&common, "gather llm models")?;
             let list = client.get("/api/ai/models", &token)?;
-            print(&common, &list, || table(&list["models"], model));
+            print(common.json, &list, |list| lines(&list["models"], model));
         }
         Command::Usage(options) => usage(&options)?,
         Command::Chat(options) => chat(&options)?,
@@ -126,7 +127,9 @@ fn providers(options: &Providers) -> Result<()> {
             provider["check"] = client.send(&path, &json!({}), &token)?;
         }
     }
-    print(&options.common, &page, || table(&page["items"], provider));
+    print(options.common.json, &page, |page| {
+        lines(&page["items"], provider)
+    });
     Ok(())
 }
 
@@ -140,7 +143,9 @@ fn usage(options: &Usage) -> Result<()> {
         }
     }
     let sums = client.get(&path, &token)?;
-    print(&options.common, &sums, || table(&sums["items"], sum));
+    print(options.common.json, &sums, |sums| {
+        lines(&sums["items"], sum)
+    });
     Ok(())
 }
 
@@ -151,7 +156,7 @@ fn chat(options: &Chat) -> Result<()> {
         question["system"] = json!(system);
     }
     let answer = client.send_patiently("/api/ai/goose", &question, &token)?;
-    print(&options.common, &answer, || {
+    print(options.common.json, &answer, |answer| {
         format!(
             "{}\n\n({}, {} + {} tokens, {})",
             text(&answer["text"]),
@@ -201,26 +206,6 @@ fn described(audit: &Value) -> String {
             dollars(&one["spent_microusd"]),
             dollars(&one["sum_microusd"])
         ));
-    }
-    lines.join("\n")
-}
-
-fn print(common: &Common, value: &Value, show: impl FnOnce() -> String) {
-    if common.json {
-        println!("{}", plain::json(value));
-    } else {
-        println!("{}", plain::text(&show()));
-    }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("-")
-}
-
-fn table(items: &Value, line: impl Fn(&Value) -> String) -> String {
-    let lines: Vec<_> = items.as_array().into_iter().flatten().map(line).collect();
-    if lines.is_empty() {
-        return "None.".to_owned();
     }
     lines.join("\n")
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     agent::{self, Common},
+    answer::{lines, print, text},
     config::duration,
 };
 
@@ -167,7 +168,7 @@ pub fn run(command: &Command) -> Result<()> {
         Command::List(options) => {
             let (client, token) = agent::signed_in(options, "gather secret list")?;
             let page = client.get("/api/vault/secrets?limit=100", &token)?;
-            print(options, &page, |page| lines(page, secret));
+            print(options.json, &page, |page| lines(&page["items"], secret));
             Ok(())
         }
         Command::Rotate(options) => rotate(options),
@@ -184,7 +185,9 @@ pub fn run(command: &Command) -> Result<()> {
                 since.unwrap_or_default()
             );
             let page = client.get(&path, &token)?;
-            print(&options.common, &page, |page| lines(page, used));
+            print(options.common.json, &page, |page| {
+                lines(&page["items"], used)
+            });
             Ok(())
         }
     }
@@ -198,7 +201,7 @@ fn set(options: &Set) -> Result<()> {
     let value = value()?;
     let (client, token) = agent::signed_in(&options.common, "gather secret set")?;
     let made = client.send("/api/vault/secrets", &new_secret(options, &value)?, &token)?;
-    print(&options.common, &made, |made| {
+    print(options.common.json, &made, |made| {
         format!(
             "Stored {} as {}. Its value is not shown again.\nNext: gather secret grant {0} account:…",
             text(&made["name"]),
@@ -261,7 +264,7 @@ fn rotate(options: &Rotate) -> Result<()> {
     let body = json!({"value": value, "overlap_ms": overlap});
     let tag = format!("\"{version}\"");
     let rotated = client.send_matching(&format!("{path}/versions"), &body, &tag, &token)?;
-    print(&options.common, &rotated, |rotated| {
+    print(options.common.json, &rotated, |rotated| {
         format!(
             "{} has version {} now.",
             text(&rotated["name"]),
@@ -277,7 +280,7 @@ fn grant(options: &Grant) -> Result<()> {
     let path = format!("{}/grants/{subject}", path_of(&options.secret));
     if options.end {
         client.delete(&path, &token)?;
-        print(&options.common, &json!({}), |_| {
+        print(options.common.json, &json!({}), |_| {
             format!(
                 "{} may not use {} any more.",
                 options.subject, options.secret
@@ -293,7 +296,7 @@ fn grant(options: &Grant) -> Result<()> {
         body["calls"] = json!(calls);
     }
     let given = client.put(&path, &body, &token)?;
-    print(&options.common, &given, |_| {
+    print(options.common.json, &given, |_| {
         format!(
             "{} may use {}.\nNext: gather secret uses {1}",
             options.subject, options.secret
@@ -339,31 +342,6 @@ fn without_line_break(mut text: String) -> String {
 fn path_of(secret: &str) -> String {
     let secret: String = byte_serialize(secret.as_bytes()).collect();
     format!("/api/vault/secrets/{secret}")
-}
-
-fn print(options: &Common, value: &Value, show: impl FnOnce(&Value) -> String) {
-    if options.json {
-        println!("{value}");
-    } else {
-        println!("{}", show(value));
-    }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("-")
-}
-
-fn lines(page: &Value, show: impl Fn(&Value) -> String) -> String {
-    let items: Vec<_> = page["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(show)
-        .collect();
-    if items.is_empty() {
-        return "None.".to_owned();
-    }
-    items.join("\n")
 }
 
 fn secret(secret: &Value) -> String {

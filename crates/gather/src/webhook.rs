@@ -5,7 +5,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::agent::{self, Client, Common};
+use crate::{
+    agent::{self, Client, Common},
+    answer::{lines, print, text},
+};
 
 /// The commands of webhooks.
 #[derive(Subcommand, Debug)]
@@ -93,14 +96,14 @@ pub fn run(command: &Command) -> Result<()> {
         Command::List(options) => {
             let (client, token) = agent::signed_in(options, "gather webhook list")?;
             let page = client.get("/api/webhooks?limit=100", &token)?;
-            print(options, &page, |page| lines(page, webhook));
+            print(options.json, &page, |page| lines(&page["items"], webhook));
             Ok(())
         }
         Command::Test(options) => {
             let (client, token) = agent::signed_in(&options.common, "gather webhook test")?;
             let path = format!("/api/webhooks/{}/test", options.id);
             let sent = client.send(&path, &json!({}), &token)?;
-            print(&options.common, &sent, |sent| {
+            print(options.common.json, &sent, |sent| {
                 format!(
                     "A test is under way as {}.\nNext: gather webhook deliveries {}",
                     text(&sent["id"]),
@@ -113,7 +116,7 @@ pub fn run(command: &Command) -> Result<()> {
             let (client, token) = agent::signed_in(&options.common, "gather webhook rotate")?;
             let path = format!("/api/webhooks/{}/rotate", options.id);
             let rotated = client.send(&path, &json!({}), &token)?;
-            print(&options.common, &rotated, |rotated| {
+            print(options.common.json, &rotated, |rotated| {
                 format!(
                     "The secret is {} from now on; it is not shown again.\nThe former one signs too until {}.",
                     text(&rotated["secret"]),
@@ -126,7 +129,9 @@ pub fn run(command: &Command) -> Result<()> {
             let (client, token) = agent::signed_in(&options.common, "gather webhook deliveries")?;
             let path = format!("/api/webhooks/{}/deliveries?limit=100", options.id);
             let page = client.get(&path, &token)?;
-            print(&options.common, &page, |page| lines(page, delivery));
+            print(options.common.json, &page, |page| {
+                lines(&page["items"], delivery)
+            });
             Ok(())
         }
     }
@@ -137,7 +142,7 @@ pub fn run_hook(command: &HookCommand) -> Result<()> {
     let HookCommand::Add(options) = command;
     let (client, token) = agent::signed_in(&options.common, "gather hook add")?;
     let made = client.send("/api/hooks", &json!({ "source": options.source }), &token)?;
-    print(&options.common, &made, |made| {
+    print(options.common.json, &made, |made| {
         format!(
             "Send to    {}\nSecret     {}\nEvents on  hook:{}\nNeither the address nor the secret is shown again.",
             text(&made["url"]),
@@ -156,7 +161,7 @@ fn add(options: &Add) -> Result<()> {
         new["types"] = json!(options.types);
     }
     let made = client.send("/api/webhooks", &new, &token)?;
-    print(&options.common, &made, |made| {
+    print(options.common.json, &made, |made| {
         format!(
             "Made webhook {}.\nIts secret is {}; it is not shown again.\nNext: gather webhook test {0}",
             text(&made["id"]),
@@ -164,31 +169,6 @@ fn add(options: &Add) -> Result<()> {
         )
     });
     Ok(())
-}
-
-fn print(options: &Common, value: &Value, show: impl FnOnce(&Value) -> String) {
-    if options.json {
-        println!("{value}");
-    } else {
-        println!("{}", show(value));
-    }
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("-")
-}
-
-fn lines(page: &Value, show: impl Fn(&Value) -> String) -> String {
-    let items: Vec<_> = page["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(show)
-        .collect();
-    if items.is_empty() {
-        return "None.".to_owned();
-    }
-    items.join("\n")
 }
 
 fn webhook(webhook: &Value) -> String {
@@ -226,12 +206,12 @@ mod tests {
     fn lists_show_what_matters() {
         let page = json!({ "items": [{ "id": "d", "state": "waiting", "attempts": 2, "type": "a.b", "status": 500,
             "created_at": "t" }, { "id": "e", "state": "dead", "attempts": 1, "type": "a.b", "error": "No." }] });
-        let shown = lines(&page, delivery);
+        let shown = lines(&page["items"], delivery);
         assert!(
             shown.contains("2 attempts  a.b  500") && shown.ends_with("No."),
             "{shown}"
         );
-        assert_eq!(lines(&json!({ "items": [] }), webhook), "None.");
+        assert_eq!(lines(&json!([]), webhook), "None.");
         let one =
             json!({ "id": "w", "state": "enabled", "url": "https://a/", "topics": ["x:1", "y:2"] });
         assert!(webhook(&one).ends_with("https://a/  x:1 y:2"));

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::plain;
+use crate::answer::print;
 
 pub(crate) use client::{Client, Error as RequestError};
 use profile::{Key, Profile, Session, Store};
@@ -129,7 +129,7 @@ fn register(options: &Register) -> Result<()> {
     };
     profile.id = agent["id"].as_str().map(str::to_owned);
     store.save(&profile)?;
-    print(options.common.json, &agent, || {
+    print(options.common.json, &agent, |_| {
         format!(
             "Registered {name} at {} (id {}).\nIts key is in {}: whoever has that file is {name}.\nNext: gather agent whoami --server {0}",
             client.server(),
@@ -147,7 +147,7 @@ fn login(options: &Common) -> Result<()> {
     let answer = json!({"access_token": session.access_token, "token_type": "Bearer", "expires_at": session.expires_at});
     profile.session = Some(session);
     store.save(&profile)?;
-    print(options.json, &answer, || {
+    print(options.json, &answer, |_| {
         format!(
             "Logged in to {} as {}.\nNext: gather agent whoami",
             client.server(),
@@ -165,7 +165,7 @@ fn whoami(options: &Common) -> Result<()> {
         profile.id = me["id"].as_str().map(str::to_owned);
         store.save(&profile)?;
     }
-    print(options.json, &me, || {
+    print(options.json, &me, |_| {
         let field = |name: &str| me[name].as_str().unwrap_or("-").to_owned();
         format!(
             "{} ({}) at {}, {}, since {}",
@@ -184,7 +184,7 @@ fn sign(options: &Sign) -> Result<()> {
     let (profile, _lock) = chosen(&store, &options.common)?;
     let signature = profile.key.sign_base64(options.text.as_bytes());
     let answer = json!({"public_key": profile.key.public_base64(), "signature": signature});
-    print(options.common.json, &answer, || signature.clone());
+    print(options.common.json, &answer, |_| signature.clone());
     Ok(())
 }
 
@@ -340,14 +340,6 @@ fn check_challenge(challenge: &str, server: &str) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn print(json: bool, value: &Value, text: impl FnOnce() -> String) {
-    if json {
-        println!("{}", plain::json(value))
-    } else {
-        println!("{}", plain::text(&text()))
-    }
 }
 
 fn decode(text: &str) -> Result<Vec<u8>> {

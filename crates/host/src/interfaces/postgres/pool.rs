@@ -21,7 +21,8 @@ use tokio::{
 use tokio_postgres::{Config, NoTls, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// The number of connections that each component may always use on a worker, whatever the others do.
+/// The number of connections that each component may always use on a worker, whatever the others do. What is reserved
+/// for many components leaves little to share.
 pub const OWN_CONNECTIONS: usize = 1;
 /// The time for which an unused connection is kept.
 const IDLE_TIME: Duration = Duration::from_secs(60);
@@ -37,7 +38,7 @@ pub struct PoolLimits {
     pub timeout: Duration,
 }
 
-/// The pools of one worker thread. Each component has a few connections reserved for it; the others are shared by those
+/// The pools of one worker thread. Each component has a connection reserved for it; the others are shared by those
 /// that need them, so that a busy function is not held up by the reserves of idle ones.
 pub struct Pools {
     known: Mutex<Known>,
