@@ -21,6 +21,7 @@ mod home;
 pub mod live;
 pub mod llm;
 pub mod manifest;
+pub mod memory;
 pub mod migrate;
 mod model_providers;
 pub mod new;

@@ -10,11 +10,12 @@ use e2e::{
 use reqwest::StatusCode;
 use uuid::Uuid;
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "/settings",
     "/inbox",
     "/approvals",
     "/jobs",
+    "/memory",
     "/channels",
     "/channels/new",
     "/admin",
