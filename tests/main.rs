@@ -42,6 +42,7 @@ mod functions {
     pub(crate) mod llm {
         pub(crate) mod aliases;
         pub(crate) mod faults;
+        pub(crate) mod local;
         pub(crate) mod money;
         pub(crate) mod passing;
         pub(crate) mod sdks;

@@ -132,7 +132,7 @@ impl Server {
         Self::start_with(limits).await
     }
 
-    async fn on(database: Database, wishes: Wishes<'_>) -> Result<Self> {
+    pub(crate) async fn on(database: Database, wishes: Wishes<'_>) -> Result<Self> {
         tokio::task::spawn_blocking(build_components).await??;
         let listen = free_address()?;
         let url = format!("http://{listen}");
@@ -456,12 +456,12 @@ impl Server {
 
 /// How a test's platform differs from the usual one.
 #[derive(Default)]
-struct Wishes<'a> {
+pub(crate) struct Wishes<'a> {
     limits: Limits,
     /// Hosts that skills may be granted.
     trusted_hosts: BTreeMap<String, SocketAddr>,
     /// Private origins that the way out reaches.
-    origins: &'a [&'a str],
+    pub(crate) origins: &'a [&'a str],
     /// Variables that replace those of [`variables`].
     changes: &'a [(&'a str, &'a str)],
 }

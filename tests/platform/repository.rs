@@ -48,6 +48,7 @@ fn arrows_point_one_way() -> Result<()> {
         let allowed: &[&str] = match name.as_str() {
             "gather" => &[
                 "egress",
+                "embedding",
                 "host",
                 "outgoing",
                 "realtime",
@@ -75,6 +76,7 @@ fn arrows_point_one_way() -> Result<()> {
             "sandbox" => &["outgoing", "service-token", "skill", "strict-json", "wasm"],
             "e2e" => &[
                 "egress",
+                "embedding",
                 "gather",
                 "host",
                 "outgoing",

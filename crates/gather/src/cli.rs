@@ -5,8 +5,9 @@ use clap::{Parser, Subcommand};
 use crate::{
     admin, agent, audit, backup,
     commands::{
-        build::Build, egress::Egress, keys::Keys, migrate::Migrate, realtime::Realtime,
-        sandbox::Sandbox, serve::Serve, up::Up, variables::Variables, worker::Worker,
+        build::Build, egress::Egress, embed::Embed, keys::Keys, migrate::Migrate,
+        realtime::Realtime, sandbox::Sandbox, serve::Serve, up::Up, variables::Variables,
+        worker::Worker,
     },
     doctor::Doctor,
     live, llm, memory, new,
@@ -75,6 +76,11 @@ pub enum Command {
         after_help = "Example (`gather up` has one within it):\n  gather egress --egress-listen 10.0.0.7:3004 --egress-hosts http://10.0.0.9:11434"
     )]
     Egress(Box<Egress>),
+    /// Turn texts into vectors for the functions, apart from them, with the model that comes with the platform
+    #[command(
+        after_help = "Example (`gather up` has one within it); the others get --embed-url http://10.0.0.7:3005:\n  gather embed --embed-listen 10.0.0.7:3005"
+    )]
+    Embed(Box<Embed>),
     /// Hold sockets and event streams, apart from the functions; as many gateways as you like
     #[command(
         after_help = "Example (`gather up` has a gateway within it). A proxy sends it /ws, /api/events/stream,\n/api/channels/{id}/ws and /api/channels/{id}/presence:\n  gather realtime --realtime-listen 10.0.0.7:3003 --public-url https://gather.example"

@@ -8,12 +8,14 @@ use e2e::{
 };
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::Stdio, time::Duration};
-use tokio::{process::Command, time::timeout};
+use tokio::{process::Command, sync::Mutex, time::timeout};
 
 use super::world::{World, well};
 
 /// The Python with the SDKs; `None`: they can't be installed here.
-async fn installed() -> Result<Option<PathBuf>> {
+pub async fn installed() -> Result<Option<PathBuf>> {
+    static INSTALLING: Mutex<()> = Mutex::const_new(());
+    let _installing = INSTALLING.lock().await;
     let folder = root().join("target/llm-clients");
     std::fs::create_dir_all(&folder)?;
     let pip = folder.join("venv/bin/pip").display().to_string();
@@ -21,7 +23,13 @@ async fn installed() -> Result<Option<PathBuf>> {
         ("python3", &["-m", "venv", "venv"]),
         (
             &pip,
-            &["install", "--quiet", "openai==2.8.1", "anthropic==0.74.1"],
+            &[
+                "install",
+                "--quiet",
+                "openai==2.8.1",
+                "anthropic==0.74.1",
+                "tokenizers==0.23.3",
+            ],
         ),
     ];
     for (program, arguments) in steps {

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod egress;
+pub mod embed;
 pub mod keys;
 pub mod migrate;
 mod process;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Worker(settings)) => worker::run(&settings)?,
         Some(Command::Sandbox(settings)) => sandbox::run(&settings)?,
         Some(Command::Egress(settings)) => egress::run(&settings)?,
+        Some(Command::Embed(settings)) => embed::run(&settings)?,
         Some(Command::Realtime(settings)) => realtime::run(&settings)?,
         Some(Command::SandboxChild { work }) => crate::sandbox::child(work)?,
         Some(Command::Doctor(settings)) => return runtime()?.block_on(doctor::run(&settings)),
