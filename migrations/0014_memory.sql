@@ -100,6 +100,8 @@ create table memory.version (
     author uuid not null,
     recorded_at timestamptz not null default clock_timestamp(),
     replaced_at timestamptz,
+    -- Whether its passages have their vectors.
+    embedded boolean not null default false,
     constraint version_pkey primary key (memory_id, number),
     constraint version_kind_known check (kind in ('fact', 'preference', 'event', 'procedure', 'summary')),
     constraint version_trust_known check (trust in ('own', 'tool', 'stranger')),
@@ -111,7 +113,48 @@ create table memory.version (
 );
 create unique index version_present on memory.version (memory_id) where replaced_at is null;
 create index version_terms on memory.version using gin (terms);
+create index version_pending on memory.version (author, memory_id) where not embedded and replaced_at is null;
 create index version_expires on memory.version (expires_at) where expires_at is not null and replaced_at is null;
+
+-- The models of vectors, which are never mixed; a partition of `memory.vector` each.
+create table memory.model (
+    name text primary key,
+    dimensions integer not null,
+    -- The cosine that texts have which have nothing to do with each other. It counts as nothing.
+    floor double precision not null,
+    constraint model_name_form check (name ~ '^[a-z0-9-]{1,40}$'),
+    constraint model_floor_range check (floor >= 0 and floor < 1)
+);
+insert into memory.model (name, dimensions, floor) values ('local', 384, 0.2);
+
+-- The meanings of the passages of texts.
+create table memory.vector (
+    model text not null references memory.model (name),
+    memory_id uuid not null,
+    number integer not null,
+    passage smallint not null,
+    space_id uuid not null,
+    -- The SHA-256 of the passage.
+    digest bytea not null,
+    embedding vector.halfvec not null,
+    constraint vector_pkey primary key (model, memory_id, number, passage),
+    constraint vector_version foreign key (memory_id, number) references memory.version (memory_id, number) on delete cascade
+) partition by list (model);
+alter table memory.vector alter column embedding set storage plain;
+create table memory.vector_local partition of memory.vector for values in ('local');
+alter table memory.vector_local add constraint vector_local_dimensions check (vector.vector_dims(embedding) = 384);
+-- A search reads all of a space's and nothing else, from this index alone.
+create index vector_space on memory.vector (space_id) include (memory_id, number, embedding);
+create index vector_digest on memory.vector (digest);
+
+-- The vectors of passages, for those that come again.
+create table memory.embedding_cache (
+    model text not null references memory.model (name),
+    digest bytea not null,
+    embedding vector.halfvec not null,
+    constraint embedding_cache_pkey primary key (model, digest)
+);
+alter table memory.embedding_cache alter column embedding set storage plain;
 
 -- What a memory was made from.
 create table memory.source (
@@ -179,9 +222,11 @@ grant insert on memory.search_count to gather_memory;
 
 select platform.role('memory_consolidate', 'memory');
 select platform.role('memory_forget', 'memory');
+select platform.role('memory_embed', 'memory');
 
 insert into events.emitter (role, prefix) values
     ('gather_memory', 'memory.'), ('gather_memory_consolidate', 'memory.'), ('gather_memory_forget', 'memory.');
 insert into jobs.enqueuer (role, kind) values
     ('gather_memory', 'memory-consolidate'), ('gather_memory', 'memory-forget'),
-    ('gather_memory_consolidate', 'memory-consolidate');
+    ('gather_memory', 'memory-embed'), ('gather_memory_consolidate', 'memory-consolidate'),
+    ('gather_memory_consolidate', 'memory-embed'), ('gather_memory_embed', 'memory-embed');

@@ -55,6 +55,7 @@ mod functions {
     }
     pub(crate) mod memory {
         pub(crate) mod notes;
+        pub(crate) mod quality;
         pub(crate) mod recalling;
         pub(crate) mod scopes;
         pub(crate) mod searching;
@@ -139,6 +140,7 @@ mod jobs {
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
     pub(crate) mod memory_consolidate;
+    pub(crate) mod memory_embed;
     pub(crate) mod memory_forget;
     pub(crate) mod run;
     pub(crate) mod skill_rank;

@@ -29,7 +29,7 @@ begin
             coalesce(note ->> 'kind', 'fact'), coalesce((note ->> 'importance')::real, 0.5), trust,
             array(select jsonb_array_elements_text(note -> 'tags')),
             coalesce((note ->> 'valid_from')::timestamptz, made.created_at), (note ->> 'expires_at')::timestamptz,
-            actor, made.created_at, null)::memory.version);
+            actor, made.created_at, null, false)::memory.version);
         insert into memory.source (memory_id, type, id)
         select distinct made.id, s.type, coalesce(platform.uuid_of(s.id)::text, s.id)
         from jsonb_to_recordset(note -> 'sources') as s (type text, id text);

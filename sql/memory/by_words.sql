@@ -15,13 +15,13 @@ as $$
     )
     select v.memory_id, v.number, w.score
     from keys k
-    join memory.version v on v.terms && k.keys and v.space_id = k.id
+    cross join lateral (
+        select o.memory_id, o.number, o.terms from memory.version o
+        where o.terms && k.keys and o.space_id = k.id and (at is not null or o.replaced_at is null) offset 0) v
     cross join lateral (
         select sum(u.weight * case
                 when k.number || ' ' || u.term = any (v.terms) then 1
                 when k.number || ' ' || u.stem = any (v.terms) then 0.8
                 else 0 end) / sum(u.weight) as score
         from unit u) w
-    where case when at is null then v.replaced_at is null else v.number = (
-        select p.number from memory.version_at(v.memory_id, at) p) end
 $$;

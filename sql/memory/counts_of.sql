@@ -4,5 +4,6 @@ language sql stable
 as $$
     select jsonb_build_object(
         'memories', cardinality(ids),
-        'versions', (select count(*) from memory.version v where v.memory_id = any (ids)))
+        'versions', (select count(*) from memory.version v where v.memory_id = any (ids)),
+        'vectors', (select count(*) from memory.vector x where x.memory_id = any (ids)))
 $$;

@@ -1,4 +1,4 @@
--- Forgets memories and all that came of them: texts, former versions, edges, kept answers, captured calls. Nothing is left
+-- Forgets memories and all that came of them: texts, former versions, vectors, edges, kept answers, captured calls. Nothing is left
 -- but their ids. Returns the counts and the ids.
 create or replace function memory.erase(roots uuid[], actor uuid, preview boolean default false)
 returns table (counts jsonb, ids uuid[])
@@ -10,6 +10,7 @@ declare
     texts text[];
     accounts uuid[];
     calls uuid[];
+    passages bytea[];
     answers bigint;
     captures bigint;
 begin
@@ -29,9 +30,12 @@ begin
             select jsonb_agg(m.id order by m.id) from memory.memory m
             where m.id = any (ids) and m.space_id = space.id)), actor);
     end loop;
+    passages := array(select distinct x.digest from memory.vector x where x.memory_id = any (ids));
     insert into memory.forgotten (id, space_id)
     select m.id, m.space_id from memory.memory m where m.id = any (ids);
     delete from memory.memory m where m.id = any (ids);
+    delete from memory.embedding_cache c where c.digest = any (passages)
+    and not exists (select from memory.vector x where x.digest = c.digest);
     delete from memory.idempotency_key k where exists (select from unnest(ids) i where strpos(k.body, i::text) > 0);
     get diagnostics answers = row_count;
     captures := llm.erase_texts(accounts, calls, texts);

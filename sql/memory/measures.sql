@@ -7,4 +7,8 @@ as $$
     from unnest(array['hybrid', 'semantic', 'text', 'text-alone']) m (mode)
     left join memory.search_count c on c.mode = m.mode
     group by m.mode
+    union all
+    select 'gather_memory_without_vectors', 'Present texts of memories that have no vectors yet.', false, null, null,
+        count(*)::double precision
+    from memory.version v where not v.embedded and v.replaced_at is null
 $$;

@@ -63,7 +63,7 @@ fn arrows_point_one_way() -> Result<()> {
             "guest" => &["client-address", "service-token", "strict-json"],
             "outgoing" => &["public-address"],
             "skill" => &["strict-json"],
-            "principal" => &["guest"],
+            "principal" | "meaning" => &["guest"],
             "identity" => &[
                 "guest",
                 "markdown",
@@ -91,6 +91,7 @@ fn arrows_point_one_way() -> Result<()> {
                 &[
                     "guest",
                     "markdown",
+                    "meaning",
                     "position",
                     "public-address",
                     "strict-json",

@@ -115,6 +115,17 @@ pub async fn recall(
         check_scope(name.scope, name.scope_id)?;
     }
     let scopes = asked.scopes.map(|scopes| json!(scopes));
+    let wish = Wish {
+        query,
+        scopes: scopes.clone(),
+        mode: Mode::Hybrid,
+        kind: None,
+        min_trust: Some(asked.min_trust.unwrap_or(Trust::Tool)),
+        as_of: None,
+        limit: CANDIDATES,
+    };
+    // Nothing was asked of the database before, so no connection waits for the embedding model.
+    let found = search::find(&db, &caller, wish).await?;
     #[derive(Deserialize)]
     struct Row {
         block: Block,
@@ -122,19 +133,9 @@ pub async fn recall(
     let blocks: Vec<Row> = db
         .many(
             "select block from memory.blocks_of($1, $2) block",
-            args![caller.id, scopes.clone()],
+            args![caller.id, scopes],
         )
         .await?;
-    let wish = Wish {
-        query,
-        scopes,
-        mode: Mode::Hybrid,
-        kind: None,
-        min_trust: Some(asked.min_trust.unwrap_or(Trust::Tool)),
-        as_of: None,
-        limit: CANDIDATES,
-    };
-    let found = search::find(&db, &caller, wish).await?;
     let mut pack = Pack::new(asked.max_tokens);
     let mut items = Vec::new();
     let trusted = blocks.into_iter().map(|row| row.block);

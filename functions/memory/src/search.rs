@@ -1,8 +1,12 @@
 //! Search by words and by meaning, within what the caller may read.
 
+use std::cell::Cell;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use axum::Json;
 use garde::Validate;
-use guest::{Caller, Db, Moment, Query, Result, args};
+use guest::{Acting, Caller, Db, Moment, Query, Result, args};
+use meaning::{Asker, MODEL, passages};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -11,6 +15,18 @@ use uuid::Uuid;
 use crate::input::{Kind, Scope, Trust, check_text, scopes, word};
 use crate::memories::Memory;
 use crate::terms;
+
+/// The exchange of tokens, with the name by which it knows this component.
+const ACTING: Acting = Acting("memory");
+/// The longest time that a search waits for the meaning of its query.
+const WITHIN: Duration = Duration::from_secs(2);
+/// The time in seconds for which the model is not asked again after it gave no answer.
+const REST_SECONDS: u64 = 5;
+
+thread_local! {
+    /// The time in seconds since 1970 until which the model is not asked.
+    static RESTS_UNTIL: Cell<u64> = const { Cell::new(0) };
+}
 
 /// A memory that a search found.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -132,7 +148,13 @@ pub async fn search(
 
 /// Finds memories, and counts the search.
 pub async fn find(db: &Db, caller: &Caller, wish: Wish) -> Result<FoundMemories> {
-    let words = match wish.mode {
+    let meaning = match wish.mode {
+        Mode::Text => None,
+        Mode::Hybrid | Mode::Semantic => meaning_of(caller.id, &wish.query).await,
+    };
+    let degraded = wish.mode != Mode::Text && meaning.is_none();
+    let mode = if degraded { Mode::Text } else { wish.mode };
+    let words = match mode {
         Mode::Semantic => Vec::new(),
         Mode::Hybrid | Mode::Text => terms::of_query(&wish.query),
     };
@@ -146,11 +168,13 @@ pub async fn find(db: &Db, caller: &Caller, wish: Wish) -> Result<FoundMemories>
     let rows: Vec<Row> = db
         .many(
             "select f.memory, f.score, f.text, f.semantic
-             from memory.search($1, $2, $3, $4, $5, $6::text::timestamptz, $7) f",
+             from memory.search($1, $2, $3, $4, $5, $6, $7, $8::text::timestamptz, $9) f",
             args![
                 caller.id,
                 wish.scopes,
                 json!(words),
+                MODEL,
+                meaning,
                 wish.kind.map(word),
                 wish.min_trust.map(word),
                 wish.as_of,
@@ -158,11 +182,9 @@ pub async fn find(db: &Db, caller: &Caller, wish: Wish) -> Result<FoundMemories>
             ],
         )
         .await?;
-    let degraded = wish.mode != Mode::Text;
-    let counted = if degraded {
-        "text-alone".to_owned()
-    } else {
-        word(wish.mode)
+    let counted = match degraded {
+        true => "text-alone".to_owned(),
+        false => word(mode),
     };
     db.execute(
         "insert into search_count (mode, count) values ($1, 1)",
@@ -179,7 +201,31 @@ pub async fn find(db: &Db, caller: &Caller, wish: Wish) -> Result<FoundMemories>
     });
     Ok(FoundMemories {
         items: items.collect(),
-        mode: if degraded { Mode::Text } else { wish.mode },
+        mode,
         degraded,
     })
+}
+
+/// The vector of a query as the database reads it; `None` if the model does not answer in time. A talk is meant by its end.
+async fn meaning_of(account: Uuid, query: &str) -> Option<String> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = since.map_or(0, |since| since.as_secs());
+    if now < RESTS_UNTIL.get() {
+        return None;
+    }
+    let asker = Asker {
+        acting: ACTING,
+        account,
+        purpose: "memory-search",
+        parent: None,
+        within: WITHIN,
+    };
+    let passage = *passages(query).last()?;
+    match asker.vectors(&[passage]).await {
+        Ok(vectors) => vectors.first().map(|vector| json!(vector).to_string()),
+        Err(_) => {
+            RESTS_UNTIL.set(now + REST_SECONDS);
+            None
+        }
+    }
 }
