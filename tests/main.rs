@@ -54,6 +54,7 @@ mod functions {
         pub(crate) mod tools;
     }
     pub(crate) mod memory {
+        pub(crate) mod command;
         pub(crate) mod notes;
         pub(crate) mod quality;
         pub(crate) mod recalling;

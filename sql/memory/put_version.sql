@@ -6,7 +6,7 @@ as $$
 declare
     former memory.version;
 begin
-    update memory.version v set replaced_at = clock_timestamp()
+    update memory.version v set replaced_at = written.recorded_at
     where v.memory_id = written.memory_id and v.replaced_at is null returning v.* into former;
     written.embedded := coalesce(former.embedded and former.content = written.content, false);
     insert into memory.version values (written.*);
