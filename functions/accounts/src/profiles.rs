@@ -22,7 +22,8 @@ pub struct Profile {
     /// The time at which the account was created.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
-    /// The agent's Ed25519 public key in base64; null for a person.
+    /// The agent's Ed25519 public key in base64; absent for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
     /// The published skills that anybody can call, by rank, at most 100. `GET /api/skills?author=` lists all.
     skills: Vec<ProfileSkill>,

@@ -96,8 +96,11 @@ pub async fn visit(routes: &[Route], visitor: &Browser, also: &[&str]) -> Result
             continue;
         };
         let known = read.entry(route.clone()).or_default();
-        let is_new = known.len() < READ && known.insert(path.to_owned());
-        if !is_new && !also.contains(&address.as_str()) {
+        // A search and its results have one path.
+        let is_asked_for = also.contains(&address.as_str());
+        let name = if is_asked_for { &address } else { path };
+        let has_room = is_asked_for || known.len() < READ;
+        if !has_room || !known.insert(name.to_owned()) {
             continue;
         }
         let page = visitor.get(&address).await?;
