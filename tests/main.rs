@@ -77,6 +77,14 @@ mod functions {
     }
     pub(crate) mod site {
         pub(crate) mod channels;
+        pub(crate) mod chromium {
+            pub(crate) mod keys;
+            pub(crate) mod pages;
+            pub(crate) mod routes;
+            pub(crate) mod tabs;
+            pub(crate) mod way;
+            pub(crate) mod world;
+        }
         pub(crate) mod enter;
         pub(crate) mod files;
         pub(crate) mod frame;

@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod browser;
+pub mod chromium;
 pub mod client;
 mod components;
 mod database;

@@ -18,6 +18,7 @@ mod health;
 mod inbox;
 mod jobs;
 mod landing;
+mod offline;
 mod posts;
 mod problems;
 mod profiles;
@@ -56,6 +57,7 @@ static GROUPS: &[&Group] = &[
     &status::GROUP,
     &design::GROUP,
     &theme::GROUP,
+    &offline::GROUP,
 ];
 
 /// The routes; those for programs have OpenAPI entries.
