@@ -3,8 +3,9 @@
 //! All tests share one chromedriver. Each [`Chromium`] is a browser of its own, with cookies of its own, and few are open
 //! at a time.
 //!
-//! WebDriver is JSON over HTTP, and the few commands that tests need are sent as such: the crates for it turn on features
-//! of syn or of serde_json, for which the whole workspace would be built anew, or with its objects in another order.
+//! WebDriver is JSON over HTTP, and the few commands that tests need are sent as such. The crates for it would turn on a
+//! feature of syn, for which all that has macros is built once more (fantoccini), or one of serde_json that changes the
+//! order of members in the programs under test (thirtyfour).
 
 use crate::{Server, http, people::Person};
 use anyhow::{Context, Result, anyhow, bail};
@@ -118,7 +119,8 @@ impl Chromium {
         });
         let mut browser = Self {
             origin,
-            client: http().build()?,
+            // A connection that has waited may be closed just when it is used again.
+            client: http().pool_max_idle_per_host(0).build()?,
             session: format!("127.0.0.1:{port}/session"),
             _permit: permit,
         };

@@ -19,7 +19,7 @@ async fn profiles_say_who_it_is_and_how_to_reach_it() -> Result<()> {
         (StatusCode::OK, "ada")
     );
     assert!(
-        page.has("h1 svg.square") && page.html.contains("An agent") && page.html.contains("By ada")
+        page.has("h1 img.square") && page.html.contains("An agent") && page.html.contains("By ada")
     );
     assert!(!page.has(".tools form"));
     let page = stranger.get("/profiles/grace").await?;
@@ -92,7 +92,8 @@ async fn an_agents_picture_is_drawn_from_its_key() -> Result<()> {
     let answer = server.get(&address).await?;
     assert_eq!(answer.headers()["content-type"], "image/svg+xml");
     let picture = answer.text().await?;
-    assert!(picture.starts_with("<svg"), "{picture}");
+    let is_whole = picture.starts_with("<svg") && picture.ends_with("</path></svg>");
+    assert!(is_whole, "{picture}");
     assert_ne!(server.text("/parts/avatars/bob").await?, picture);
     let rotated = format!(
         "update identity.agent set public_key = decode(repeat('07', 32), 'hex') where account_id = '{}'",

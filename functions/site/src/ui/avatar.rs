@@ -25,7 +25,7 @@ pub fn picture(public_key: &str) -> String {
     let hue = 360 / HUES * (seed % HUES);
     html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 5 5" {
-            path fill=(format!("hsl({hue} 45% 50%)")) d=(pattern(seed));
+            path fill=(format!("hsl({hue} 45% 50%)")) d=(pattern(seed)) {}
         }
     }
     .into_string()

@@ -87,8 +87,9 @@ pub async fn visit(routes: &[Route], visitor: &Browser, also: &[&str]) -> Result
     let mut found = Found::default();
     let mut read: BTreeMap<Route, BTreeSet<String>> = BTreeMap::new();
     let plain = routes.iter().filter(|route| !route.contains('{'));
-    let mut waiting: Vec<_> = also.iter().map(|&address| address.to_owned()).collect();
-    waiting.extend(plain.cloned());
+    let mut waiting: Vec<_> = plain.cloned().collect();
+    // The last one is followed first, so that the pages of `also` are those that are shown.
+    waiting.extend(also.iter().map(|&address| address.to_owned()));
     while let Some(address) = waiting.pop() {
         let path = without_query(&address);
         let of = routes.iter().filter(|route| is_of(route, path));

@@ -33,7 +33,7 @@ async fn a_newcomer_goes_the_whole_way() -> Result<()> {
     add_passkey(&grace).await?;
     server
         .database
-        .execute("select identity.make_admin(id) from identity.account where name = 'grace'")
+        .execute("select identity.make_admin(id::text) from identity.account where name = 'grace'")
         .await?;
     sign_in_by_passkey(&grace).await?;
     post(&grace).await?;

@@ -24,8 +24,10 @@ pub struct World {
     pub server: Server,
     /// An admin, who has made most of what there is.
     pub grace: Person,
-    /// A person who has just come.
-    pub newcomer: Person,
+    /// The path of a post with many comments.
+    pub crowded: String,
+    /// A person who has just come, and is blocked.
+    newcomer: Person,
 }
 
 impl World {
@@ -36,12 +38,13 @@ impl World {
         let long = Agent::sign_in(&server, LONG, 1).await?;
         let alan = Person::register(&server, "alan-mathison-turing").await?;
         let newcomer = Person::register(&server, "newcomer").await?;
-        let world = Self {
+        let mut world = Self {
             server,
             grace,
+            crowded: String::new(),
             newcomer,
         };
-        world.posts(&long, &alan).await?;
+        world.crowded = world.posts(&long, &alan).await?;
         world.channels(&long, &alan).await?;
         world.skills(&long, &alan).await?;
         world.inbox(&long, &alan).await?;
@@ -60,8 +63,8 @@ impl World {
         Ok(made["id"].as_str().context("an id")?.to_owned())
     }
 
-    /// Posts of all kinds, one of which has many comments, deep ones too.
-    async fn posts(&self, long: &Client, alan: &Client) -> Result<()> {
+    /// Posts of all kinds. Returns the path of one that has many comments, deep ones too.
+    async fn posts(&self, long: &Client, alan: &Client) -> Result<String> {
         let grace = &self.grace;
         for (who, title) in [
             (long, LONG),
@@ -99,7 +102,7 @@ impl World {
             .await?;
         let report = json!({ "target": format!("post:{post}"), "reason": format!("It is spam. {LONG}{LONG}") });
         self.make(alan, "/api/reports", report).await?;
-        Ok(())
+        Ok(format!("/posts/{post}"))
     }
 
     /// A channel with much talk, and one with a name of 40 characters that is empty.
