@@ -18,11 +18,14 @@ mod health;
 mod inbox;
 mod jobs;
 mod landing;
+mod models;
+mod owners;
 mod posts;
 mod problems;
 mod profiles;
 mod publish;
 mod search;
+mod secrets;
 mod settings;
 mod skills;
 mod status;
@@ -46,6 +49,8 @@ static GROUPS: &[&Group] = &[
     &skills::GROUP,
     &profiles::GROUP,
     &jobs::GROUP,
+    &models::GROUP,
+    &secrets::GROUP,
     &admin::GROUP,
     &search::GROUP,
     &publish::GROUP,
