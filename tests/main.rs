@@ -41,9 +41,14 @@ mod functions {
     }
     pub(crate) mod llm {
         pub(crate) mod aliases;
+        pub(crate) mod crowd;
         pub(crate) mod faults;
+        pub(crate) mod keys;
+        pub(crate) mod kills;
+        pub(crate) mod metrics;
         pub(crate) mod money;
         pub(crate) mod passing;
+        pub(crate) mod patience;
         pub(crate) mod sdks;
         pub(crate) mod world;
     }
@@ -90,10 +95,12 @@ mod functions {
         pub(crate) mod frame;
         pub(crate) mod hostile;
         pub(crate) mod landing;
+        pub(crate) mod models;
         pub(crate) mod operator;
         pub(crate) mod people;
         pub(crate) mod personal;
         pub(crate) mod posts;
+        pub(crate) mod secrets;
         pub(crate) mod skills;
     }
     pub(crate) mod skills {

@@ -12,6 +12,7 @@ pub mod libraries;
 pub mod mailbox;
 pub mod models;
 pub mod people;
+pub mod process;
 pub mod publishing;
 pub mod receiver;
 mod server;

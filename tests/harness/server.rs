@@ -319,6 +319,25 @@ impl Server {
         })
     }
 
+    /// The server of another process.
+    ///
+    /// # Errors
+    /// The client can't be made.
+    pub fn elsewhere(url: &str, database: Database) -> Result<Self> {
+        Ok(Self {
+            url: url.to_owned(),
+            database,
+            http: http().build()?,
+            variables: BTreeMap::new(),
+            host: None,
+            sandbox: None,
+            egress: None,
+            realtime: None,
+            _spin: None,
+            _state: scratch()?,
+        })
+    }
+
     async fn serve(
         manifest: PathBuf,
         listen: SocketAddr,

@@ -18,12 +18,15 @@ mod health;
 mod inbox;
 mod jobs;
 mod landing;
+mod models;
 mod offline;
+mod owners;
 mod posts;
 mod problems;
 mod profiles;
 mod publish;
 mod search;
+mod secrets;
 mod settings;
 mod skills;
 mod status;
@@ -47,6 +50,8 @@ static GROUPS: &[&Group] = &[
     &skills::GROUP,
     &profiles::GROUP,
     &jobs::GROUP,
+    &models::GROUP,
+    &secrets::GROUP,
     &admin::GROUP,
     &search::GROUP,
     &publish::GROUP,

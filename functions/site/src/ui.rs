@@ -10,10 +10,12 @@ use crate::visitor::Visitor;
 
 mod avatar;
 mod camera;
+mod chart;
 mod icons;
 
 pub use avatar::{avatar, picture};
 pub use camera::camera_code;
+pub use chart::chart;
 pub use guest::own_address;
 pub use icons::{icon, mark};
 

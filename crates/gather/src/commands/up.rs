@@ -128,6 +128,9 @@ impl Up {
         let application = deployment.application(components, variables).await?;
         let routes = Realtime::routes(&realtime);
         let host = Serving::start(&application, components, listen, true, routes).await?;
+        if let Some(egress) = &egress {
+            host.metrics().add(egress.metrics())?;
+        }
         let metrics = WorkerMetrics::Of(&host);
         let mail = self.mail_options();
         let worker = deployment
