@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod browser;
+pub mod chromium;
 pub mod client;
 mod components;
 mod database;
@@ -11,6 +12,7 @@ pub mod libraries;
 pub mod mailbox;
 pub mod models;
 pub mod people;
+pub mod process;
 pub mod publishing;
 pub mod receiver;
 mod server;

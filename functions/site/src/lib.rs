@@ -18,11 +18,15 @@ mod health;
 mod inbox;
 mod jobs;
 mod landing;
+mod models;
+mod offline;
+mod owners;
 mod posts;
 mod problems;
 mod profiles;
 mod publish;
 mod search;
+mod secrets;
 mod settings;
 mod skills;
 mod status;
@@ -46,6 +50,8 @@ static GROUPS: &[&Group] = &[
     &skills::GROUP,
     &profiles::GROUP,
     &jobs::GROUP,
+    &models::GROUP,
+    &secrets::GROUP,
     &admin::GROUP,
     &search::GROUP,
     &publish::GROUP,
@@ -56,6 +62,7 @@ static GROUPS: &[&Group] = &[
     &status::GROUP,
     &design::GROUP,
     &theme::GROUP,
+    &offline::GROUP,
 ];
 
 /// The routes; those for programs have OpenAPI entries.

@@ -10,7 +10,13 @@ use e2e::{
 use reqwest::StatusCode;
 use uuid::Uuid;
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 14] = [
+    "/models",
+    "/models/chat",
+    "/models/limits",
+    "/models/providers",
+    "/models/usage",
+    "/secrets",
     "/settings",
     "/inbox",
     "/approvals",

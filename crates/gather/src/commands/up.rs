@@ -145,6 +145,12 @@ impl Up {
         let application = deployment.application(components, variables).await?;
         let routes = Realtime::routes(&realtime);
         let host = Serving::start(&application, components, listen, true, routes).await?;
+        if let Some(egress) = &egress {
+            host.metrics().add(egress.metrics())?;
+        }
+        for metric in embedding.iter().flat_map(Embedding::metrics) {
+            host.metrics().add(metric)?;
+        }
         let metrics = WorkerMetrics::Of(&host);
         let mail = self.mail_options();
         let worker = deployment
