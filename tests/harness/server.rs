@@ -457,13 +457,13 @@ impl Server {
 /// How a test's platform differs from the usual one.
 #[derive(Default)]
 pub(crate) struct Wishes<'a> {
-    limits: Limits,
+    pub(crate) limits: Limits,
     /// Hosts that skills may be granted.
-    trusted_hosts: BTreeMap<String, SocketAddr>,
+    pub(crate) trusted_hosts: BTreeMap<String, SocketAddr>,
     /// Private origins that the way out reaches.
     pub(crate) origins: &'a [&'a str],
     /// Variables that replace those of [`variables`].
-    changes: &'a [(&'a str, &'a str)],
+    pub(crate) changes: &'a [(&'a str, &'a str)],
 }
 
 /// The number of serving threads of a test's host.
