@@ -18,6 +18,8 @@ use crate::outlet::Outlet;
 use crate::request::Request;
 use crate::tokens::Usage;
 
+/// The way out is more patient than this function, which tells silence from a connection that broke.
+const MARGIN: Duration = Duration::from_secs(15);
 /// How often the clocks are looked at.
 pub const TICK: Duration = Duration::from_secs(1);
 /// The most attempts of a call.
@@ -191,7 +193,7 @@ impl Call {
             headers,
             body: body.into(),
             total: target.total().min(target.silence()),
-            idle: target.silence(),
+            idle: target.silence() + MARGIN,
         })
     }
 

@@ -30,7 +30,7 @@ fn tools(is_anthropic: bool) -> Say {
     if !is_anthropic {
         let chunk = |calls: Value| {
             json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
-            "choices": [{"index": 0, "delta": {"tool_calls": calls}, "finish_reason": null}]})
+            "choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": calls}, "finish_reason": null}]})
         };
         let call = |index: u64, id: Value, name: Value, arguments: &str| json!([{"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}}]);
         let more = |index: u64, arguments: &str| json!([{"index": index, "function": {"arguments": arguments}}]);

@@ -48,6 +48,8 @@ impl World {
         world.channels(&long, &alan).await?;
         world.skills(&long, &alan).await?;
         world.inbox(&long, &alan).await?;
+        world.models(&alan).await?;
+        world.secrets(&alan).await?;
         Ok(world)
     }
 
@@ -216,6 +218,71 @@ impl World {
         self.send(grace, "POST", "/api/keys", key).await?;
         let blocked = format!("/api/blocks/{}", self.newcomer.id);
         self.send(grace, "PUT", &blocked, json!({})).await?;
+        Ok(())
+    }
+    /// A provider, an alias, limits, and two weeks of calls.
+    async fn models(&self, alan: &Client) -> Result<()> {
+        let grace = &self.grace;
+        let url = format!("https://models.example/{LONG}/v1");
+        let provider = json!({ "name": LONG, "protocol": "openai", "url": url });
+        self.make(grace, "/api/llm/providers", provider).await?;
+        let target = json!({ "provider": LONG, "model": format!("{LONG}{LONG}") });
+        let alias = json!({ "targets": [target] });
+        self.send(grace, "PUT", "/api/llm/models/default", alias)
+            .await?;
+        let limits = json!({ "limits": [{ "period": "month", "limit_microusd": 20_000_000 }], "concurrency": 4 });
+        let path = format!("/api/llm/limits/account:{}", grace.id);
+        self.send(grace, "PUT", &path, limits).await?;
+        for who in [grace.id, alan.id] {
+            sqlx::query(
+                "insert into llm.call (account_id, payers, route, status, provider, model, input_tokens, output_tokens,
+                     cost_microusd, created_at, ended_at)
+                 select $1, array['account:' || $1], 'chat', 'succeeded', $2, 'model-' || n % 3, n * 1000, n * 300,
+                     n * 123456, now() - n * interval '1 day', now()
+                 from generate_series(1, 14) n",
+            )
+            .bind(who)
+            .bind(LONG)
+            .execute(&mut self.server.database.connect().await?)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Secrets, one of which was rotated, granted, used and refused.
+    async fn secrets(&self, alan: &Client) -> Result<()> {
+        let grace = &self.grace;
+        let used = json!({ "origins": [format!("https://{LONG}.example")], "paths": [format!("/{LONG}/{LONG}")],
+            "place": { "header": "authorization", "format": "Bearer {}" } });
+        let secret = json!({ "name": LONG, "kind": "token", "value": "a value of eight", "use": used, "note": ARABIC });
+        let id = self.make(grace, "/api/vault/secrets", secret).await?;
+        let plain = json!({ "name": "plain", "kind": "opaque", "value": "another value" });
+        self.make(grace, "/api/vault/secrets", plain).await?;
+        let grant = format!("/api/vault/secrets/{id}/grants/account:{}", alan.id);
+        self.send(grace, "PUT", &grant, json!({ "calls": 3 }))
+            .await?;
+        let rotation = grace
+            .request(
+                &self.server,
+                "POST",
+                &format!("/api/vault/secrets/{id}/versions"),
+            )
+            .header("if-match", "*");
+        let value = json!({ "value": "a value of nine", "overlap_ms": 3_600_000 });
+        let rotated = rotation.json(&value).send().await?;
+        ensure!(rotated.status() == 201, "{}", rotated.text().await?);
+        sqlx::query(
+            "insert into vault.use (secret_id, account_id, component, subject, origin, method, path, version, status, refused)
+             select $1, $2, 'vault', 'account:' || $2, $3, 'GET', $4, 1, case when n % 3 > 0 then 200 + n end,
+                 case when n % 3 = 0 then 'secret-not-granted' end
+             from generate_series(1, 40) n",
+        )
+        .bind(id.parse::<uuid::Uuid>()?)
+        .bind(alan.id)
+        .bind(format!("https://{LONG}.example"))
+        .bind(format!("/{LONG}/{LONG}"))
+        .execute(&mut self.server.database.connect().await?)
+        .await?;
         Ok(())
     }
 }
