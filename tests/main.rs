@@ -58,6 +58,13 @@ mod functions {
         pub(crate) mod protocol;
         pub(crate) mod tools;
     }
+    pub(crate) mod memory {
+        pub(crate) mod notes;
+        pub(crate) mod recalling;
+        pub(crate) mod scopes;
+        pub(crate) mod searching;
+        pub(crate) mod world;
+    }
     pub(crate) mod people {
         pub(crate) mod claims;
         pub(crate) mod guessing;
@@ -96,6 +103,7 @@ mod functions {
         pub(crate) mod frame;
         pub(crate) mod hostile;
         pub(crate) mod landing;
+        pub(crate) mod memory;
         pub(crate) mod models;
         pub(crate) mod operator;
         pub(crate) mod people;
@@ -145,6 +153,8 @@ mod jobs {
     pub(crate) mod account_purge;
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
+    pub(crate) mod memory_consolidate;
+    pub(crate) mod memory_forget;
     pub(crate) mod run;
     pub(crate) mod skill_rank;
     pub(crate) mod skill_review;

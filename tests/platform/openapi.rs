@@ -223,6 +223,8 @@ fn integers_in_bodies_are_those_that_take_a_fraction_of_zero() -> Result<()> {
             "put /api/llm/prices.cached_input_microusd",
             "put /api/llm/prices.input_microusd",
             "put /api/llm/prices.output_microusd",
+            "put /api/memory/blocks/{scope}/{scope_id}/{label}.limit_bytes",
+            "post /api/memory/recall.max_tokens",
             "patch /api/posts/{post}.version",
             "put /api/posts/{post}/vote.value",
             "put /api/skills/{name}/reviews.rating",

@@ -10,7 +10,7 @@ use crate::{
         worker::Worker,
     },
     doctor::Doctor,
-    live, llm, new,
+    live, llm, memory, new,
     sandbox::ChildWork,
     secret, skill, webhook,
 };
@@ -181,6 +181,13 @@ pub enum Command {
         after_help = "Examples:\n  gather llm models\n  gather llm chat 'Why is the sky blue?'\n  gather llm usage --by day"
     )]
     Llm(llm::Command),
+    /// Find what was noted, add to it, and have it forgotten
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather memory search 'what does Ada drink'\n  gather memory add 'Ada prefers tea.'"
+    )]
+    Memory(memory::Command),
     /// Store secrets, let others use them unseen, and see who did
     #[command(
         subcommand,

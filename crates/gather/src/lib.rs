@@ -23,6 +23,7 @@ mod home;
 pub mod live;
 pub mod llm;
 pub mod manifest;
+pub mod memory;
 pub mod migrate;
 pub mod model_providers;
 pub mod new;

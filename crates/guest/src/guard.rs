@@ -186,7 +186,12 @@ async fn admit(policy: &Policy, request: Request, findings: &mut Findings) -> Re
         Checked::Invalid(problem) if policy.required => return Err(problem.clone()),
         Checked::Absent | Checked::Invalid(_) => {}
     }
-    conditional::refuse_on_change(&parts.method, &parts.headers, policy.matches)?;
+    conditional::refuse_on_change(
+        &parts.method,
+        &parts.headers,
+        policy.matches,
+        policy.matches_none,
+    )?;
     if !matches!(checked, Checked::Absent) {
         parts.extensions.insert(checked);
     }

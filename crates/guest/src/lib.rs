@@ -72,7 +72,7 @@ pub use egress::{Egress, Forward, REFUSED, SECRET_VERSION};
 pub use extract::{Input, MAX_BODY_BYTES, OptionalInput, Path, Query, read as read_body};
 pub use fetch::{FetchError, fetch, fetch_whole, limit_silence};
 pub use guard::{API_KEY_PREFIX, csrf_token, guarded};
-pub use if_match::IfMatch;
+pub use if_match::{IfMatch, Precondition};
 pub use job::{Failure, Job};
 pub use link::{link_token, open_link};
 pub use outcome::{Outcome, Refusal};

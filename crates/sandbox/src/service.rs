@@ -26,7 +26,7 @@ use serde::Deserialize;
 use serde_json::json;
 use skill::{
     FieldError, MAX_COMPONENT_BYTES,
-    statement::{REVIEW, STATEMENT_TYPE, Signer, Statement},
+    statement::{ERASURE, REVIEW, STATEMENT_TYPE, Signer, Statement},
 };
 use sqlx::PgPool;
 use std::{
@@ -204,17 +204,25 @@ struct ToSign {
     statement: Statement,
 }
 
-/// POST /attest: signs the findings of a review, or the decision of a person.
+/// POST /attest: signs the findings of a review or the decision of a person, or that something was erased.
 async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) -> Response {
     let signed = async {
-        caller.require(Right::Attest)?;
+        if !caller.has(Right::AttestErasure) {
+            caller.require(Right::Attest)?;
+        }
         let ToSign { statement } = parse(&body)?;
-        // A review can't make receipts.
-        if statement.kind != STATEMENT_TYPE || statement.predicate_type != REVIEW {
+        // Nobody can make receipts, and each only the statements of its own work.
+        let right = match statement.predicate_type.as_str() {
+            REVIEW => Some(Right::Attest),
+            ERASURE => Some(Right::AttestErasure),
+            _ => None,
+        };
+        caller.require(right.unwrap_or(Right::Attest))?;
+        if statement.kind != STATEMENT_TYPE || right.is_none() {
             return Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid-input",
-                "Only statements about reviews are signed.",
+                "Only statements about reviews and erasures are signed.",
             ));
         }
         let envelope = shared

@@ -18,6 +18,7 @@ mod health;
 mod inbox;
 mod jobs;
 mod landing;
+mod memory;
 mod models;
 mod offline;
 mod owners;
@@ -49,6 +50,7 @@ static GROUPS: &[&Group] = &[
     &posts::GROUP,
     &skills::GROUP,
     &profiles::GROUP,
+    &memory::GROUP,
     &jobs::GROUP,
     &models::GROUP,
     &secrets::GROUP,

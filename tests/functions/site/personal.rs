@@ -10,7 +10,7 @@ use e2e::{
 use reqwest::StatusCode;
 use uuid::Uuid;
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "/models",
     "/models/chat",
     "/models/limits",
@@ -21,6 +21,7 @@ const PAGES: [&str; 14] = [
     "/inbox",
     "/approvals",
     "/jobs",
+    "/memory",
     "/channels",
     "/channels/new",
     "/admin",
