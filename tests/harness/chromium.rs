@@ -38,31 +38,48 @@ pub struct Chromium {
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
-/// Opens browsers of strangers, as many as asked for at once. `None` if Chromium and chromedriver are not installed.
+/// The turn of a test to open `N` browsers.
+pub struct Turn<const N: usize> {
+    port: u16,
+    permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Waits until `N` more browsers may be open. A test asks before it starts a server, so that no server waits. `None` if
+/// Chromium and chromedriver are not installed.
 ///
 /// # Errors
-/// A browser does not open, or none is installed where `GATHER_TESTS_SKIP_NONE` is set.
-pub async fn browsers<const N: usize>(server: &Server) -> Result<Option<[Chromium; N]>> {
+/// None is installed where `GATHER_TESTS_SKIP_NONE` is set.
+pub async fn turn<const N: usize>() -> Result<Option<Turn<N>>> {
     static OPEN: OnceLock<Arc<Semaphore>> = OnceLock::new();
     let open = OPEN.get_or_init(|| Arc::new(Semaphore::new(AT_ONCE)));
     let permit = Arc::clone(open).acquire_many_owned(u32::try_from(N)?);
     let permit = Arc::new(permit.await?);
-    let port = match tokio::task::spawn_blocking(chromedriver).await? {
-        Ok(port) => port,
+    match tokio::task::spawn_blocking(chromedriver).await? {
+        Ok(port) => Ok(Some(Turn { port, permit })),
         Err(reason) if std::env::var_os("GATHER_TESTS_SKIP_NONE").is_some() => {
             bail!("nothing may be skipped: {reason}")
         }
         Err(reason) => {
             eprintln!("skipped: {reason}");
-            return Ok(None);
+            Ok(None)
         }
-    };
-    let mut browsers = Vec::new();
-    for _ in 0..N {
-        browsers.push(Chromium::open(server, port, Arc::clone(&permit)).await?);
     }
-    let browsers = browsers.try_into();
-    browsers.map(Some).map_err(|_| anyhow!("not {N} browsers"))
+}
+
+impl<const N: usize> Turn<N> {
+    /// Opens the browsers, of strangers to a server.
+    ///
+    /// # Errors
+    /// A browser does not open.
+    pub async fn open(self, server: &Server) -> Result<[Chromium; N]> {
+        let mut browsers = Vec::new();
+        for _ in 0..N {
+            let permit = Arc::clone(&self.permit);
+            browsers.push(Chromium::open(server, self.port, permit).await?);
+        }
+        let browsers = browsers.try_into();
+        browsers.map_err(|_| anyhow!("not {N} browsers"))
+    }
 }
 
 /// The port of the one chromedriver, which is started once for this process. The kernel ends it with the process.

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use e2e::{
     Server,
-    chromium::{Chromium, browsers},
+    chromium::{Chromium, turn},
     people::{PASSWORD, Person},
 };
 use serde_json::json;
@@ -27,10 +27,11 @@ const SILENT_DEVICE: &str = "
 
 #[tokio::test]
 async fn prompts_end_and_keys_lead_everywhere() -> Result<()> {
-    let server = Server::start().await?;
-    let Some([browser]) = browsers(&server).await? else {
+    let Some(turn) = turn().await? else {
         return Ok(());
     };
+    let server = Server::start().await?;
+    let [browser] = turn.open(&server).await?;
     let grace = Person::register(&server, "grace").await?;
     prompts(&browser).await?;
     browser.sign_in(&grace).await?;

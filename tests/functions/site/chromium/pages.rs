@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::{
     Server,
     browser::Browser,
-    chromium::{Chromium, browsers},
+    chromium::{Chromium, turn},
     libraries::installed,
     people::Person,
     root,
@@ -292,10 +292,11 @@ async fn pages_in_use_keep_nobody_out() -> Result<()> {
     let Some(axe) = axe().await? else {
         return Ok(());
     };
-    let world = World::new().await?;
-    let Some([for_grace, for_stranger]) = browsers(&world.server).await? else {
+    let Some(turn) = turn().await? else {
         return Ok(());
     };
+    let world = World::new().await?;
+    let [for_grace, for_stranger] = turn.open(&world.server).await?;
     let for_grace = Inspector::new(for_grace, "full").await?;
     let for_stranger = Inspector::new(for_stranger, "stranger").await?;
     landing(&for_stranger.browser).await?;
@@ -321,10 +322,11 @@ async fn pages_without_content_keep_nobody_out() -> Result<()> {
     let Some(axe) = axe().await? else {
         return Ok(());
     };
-    let server = Server::told(&[("rate_limits", "off")]).await?;
-    let Some([browser]) = browsers(&server).await? else {
+    let Some(turn) = turn().await? else {
         return Ok(());
     };
+    let server = Server::told(&[("rate_limits", "off")]).await?;
+    let [browser] = turn.open(&server).await?;
     let person = Person::register(&server, "grace").await?;
     let person = person.into_admin(&server).await?;
     let inspector = Inspector::new(browser, "empty").await?;

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use e2e::{
     Server,
-    chromium::{Chromium, browsers},
+    chromium::{Chromium, turn},
     people::Person,
 };
 use serde_json::json;
@@ -26,10 +26,11 @@ struct World {
 
 impl World {
     async fn new() -> Result<Option<Self>> {
-        let server = Server::start().await?;
-        let Some([browser]) = browsers(&server).await? else {
+        let Some(turn) = turn().await? else {
             return Ok(None);
         };
+        let server = Server::start().await?;
+        let [browser] = turn.open(&server).await?;
         let grace = Person::register(&server, "grace").await?;
         let alan = Person::register(&server, "alan").await?;
         let new = json!({ "name": "general" });

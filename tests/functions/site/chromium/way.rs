@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use e2e::{
     Server,
-    chromium::{Chromium, browsers},
+    chromium::{Chromium, turn},
     errands::quick,
     people::{PASSWORD, Person},
     publishing::{fixture, manifest},
@@ -24,10 +24,11 @@ const DROP: &str = "
 
 #[tokio::test]
 async fn a_newcomer_goes_the_whole_way() -> Result<()> {
-    let server = Server::start().await?;
-    let Some([grace, alan]) = browsers(&server).await? else {
+    let Some(turn) = turn().await? else {
         return Ok(());
     };
+    let server = Server::start().await?;
+    let [grace, alan] = turn.open(&server).await?;
     let _worker = server.worker(quick()).await?;
     sign_up(&grace).await?;
     add_passkey(&grace).await?;
