@@ -16,6 +16,8 @@ use wasmtime::{
 const EPOCH_TICK: Duration = Duration::from_millis(2);
 /// The largest number of core instances in a component. Spin's own have three: the module and its adapters.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 20;
+/// The most instances that are torn down while others start.
+const TEARDOWN: usize = 1_536;
 /// The memory that a slot keeps between instances, so that a new instance faults fewer pages.
 const KEEP_RESIDENT: usize = 256 << 10;
 
@@ -104,8 +106,9 @@ fn config(manifest: &Manifest, limits: &Limits) -> Config {
         .map(|c| c.settings.memory_bytes.unwrap_or(limits.memory_bytes))
         .max()
         .unwrap_or(limits.memory_bytes);
-    // Twice the bound on requests: an instance is still being torn down when the next one starts.
-    let instances = u32::try_from(instances * 2)
+    // More than the bound on requests: an instance is still being torn down when the next one starts. Each reserves
+    // gigabytes of addresses, of which a process has a limited number.
+    let instances = u32::try_from(instances + instances.min(TEARDOWN))
         .unwrap_or(u32::MAX)
         .clamp(16, 16_384);
 
@@ -114,8 +117,7 @@ fn config(manifest: &Manifest, limits: &Limits) -> Config {
         .total_core_instances(instances * 4)
         .total_memories(instances)
         .total_tables(instances * 3)
-        // One for each request, with the same room. Each takes two of the mappings that Linux lets a process have.
-        .total_stacks(instances)
+        .total_stacks(instances * 2)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(1)
         .max_tables_per_component(CORE_INSTANCES_PER_COMPONENT)

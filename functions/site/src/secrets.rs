@@ -147,7 +147,7 @@ fn row(secret: &Secret, visitor: &Visitor) -> Markup {
     html! {
         li.spread {
             div {
-                h3 { a href=(format!("/secrets/{}", secret.id)) { (secret.name) } " " span.kind { (secret.owner(visitor)) } }
+                h2 { a href=(format!("/secrets/{}", secret.id)) { (secret.name) } " " span.kind { (secret.owner(visitor)) } }
                 p.meta { (secret.kind) @if !secret.origins().is_empty() { " · for " (secret.origins()) } " · changed " (ui::ago(&secret.changed_at))
                     @if let Some(at) = &secret.expires_at { " · expires " (ui::ago(at)) } }
                 @if !secret.note.is_empty() { p { bdi { (secret.note) } } }

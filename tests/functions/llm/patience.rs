@@ -62,7 +62,6 @@ async fn silence_and_total_time_are_limits_of_a_target() -> Result<()> {
         );
         assert_eq!(text.contains("Hal"), has_begun, "{name}: {text}");
     }
-    world.models.until_hung_up(5).await?;
     let (status, refused) = world
         .ada
         .send(

@@ -328,7 +328,12 @@ async fn a_private_channel_is_nobody_elses() -> Result<()> {
             "{path}"
         );
     }
-    assert!(!alan.get("/channels").await?.html.contains("secret"));
+    assert!(
+        !alan
+            .get("/channels")
+            .await?
+            .has("a[href='/channels/secret']")
+    );
     // Its owner lets others in.
     let settings = grace.get(&format!("{path}/settings")).await?;
     let add = format!("form.filter[action='{path}/members']");

@@ -46,7 +46,7 @@ async fn provide(browser: &Browser, url: &str) -> Result<()> {
         .submit(&page, "form[action='/models/providers']", &fields)
         .await?;
     assert_eq!(page.status, StatusCode::OK, "{}", page.html);
-    assert!(page.text(".rows h3").contains("open"), "{}", page.html);
+    assert!(page.text(".rows h2").contains("open"), "{}", page.html);
     Ok(())
 }
 

@@ -109,7 +109,7 @@ fn row(provider: &Provider, visitor: &Visitor, notice: &Notice<'_>) -> Markup {
     html! {
         li.spread id=(format!("provider-{}", provider.id)) {
             div {
-                h3 { (provider.name) " " span.kind { (owner) } }
+                h2 { (provider.name) " " span.kind { (owner) } }
                 p.meta { (provider.url) " · " (provider.protocol) "’s protocol · "
                     @if provider.has_secret { "with a key" } @else { "without a key" }
                     @if provider.environment { " · from the server’s environment" } }
