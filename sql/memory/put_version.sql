@@ -3,7 +3,7 @@ create or replace function memory.put_version(written memory.version) returns vo
 language plpgsql
 as $$
 begin
-    update memory.version v set replaced_at = clock_timestamp()
+    update memory.version v set replaced_at = written.recorded_at
     where v.memory_id = written.memory_id and v.replaced_at is null;
     insert into memory.version values (written.*);
 end
