@@ -1,7 +1,7 @@
 //! The whole way of a newcomer in a real browser: signing up, a passkey, a post, talk with somebody else, a skill that is
 //! published and run, and its receipt.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use e2e::{
     Server,
@@ -11,6 +11,7 @@ use e2e::{
     publishing::{fixture, manifest},
 };
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// Drops files as a person drags them from a folder.
 const DROP: &str = "
@@ -144,11 +145,19 @@ async fn talk(grace: &Chromium, alan: &Chromium) -> Result<()> {
         );
         browser.until(&dot).await.context("presence")?;
     }
-    // Typing shows, and ends.
-    alan.fill("#composer textarea", "half a sentence").await?;
-    grace
-        .until("document.getElementById('typing').textContent.startsWith('alan is typing')")
-        .await?;
+    // Typing shows, and ends. It lasts for seconds only, so somebody types until it was seen.
+    let watch = "window.typed = []; const line = document.getElementById('typing');
+        new MutationObserver(() => typed.push(line.textContent)).observe(line, { childList: true })";
+    grace.run(watch, &[]).await?;
+    let seen = "return typed.some((text) => text.startsWith('alan is typing'))";
+    let began = Instant::now();
+    while grace.run(seen, &[]).await? != true {
+        ensure!(
+            began.elapsed() < Duration::from_secs(90),
+            "typing never shows"
+        );
+        alan.fill("#composer textarea", "half a sentence").await?;
+    }
     grace
         .until("document.getElementById('typing').textContent === ''")
         .await?;
