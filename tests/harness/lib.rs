@@ -40,7 +40,7 @@ use tempfile::TempDir;
 use url::Url;
 
 /// The master key, always the same, so that the roles' passwords fit every test's database.
-const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+pub const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// Locked by tests that need the whole machine, to build with a language's own tools, or because something must happen
 /// within a time. Other tests run beside them.

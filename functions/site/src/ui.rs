@@ -10,9 +10,11 @@ use crate::failure::Failure;
 use crate::visitor::Visitor;
 
 mod avatar;
+mod chart;
 mod icons;
 
 pub use avatar::avatar;
+pub use chart::{Bar, Unit, chart};
 pub use icons::{icon, mark};
 
 /// Encodes a text as one segment of a path, or as a value in a query.
