@@ -16,6 +16,10 @@ create schema platform;
 create schema if not exists trigram;
 create extension if not exists pg_trgm with schema trigram;
 
+-- Vectors of texts, which are near each other if the texts mean the same.
+create schema if not exists vector;
+create extension if not exists vector with schema vector;
+
 -- Which version of each file of `sql` the database has.
 create table platform.applied_sql (
     path text primary key,

@@ -42,9 +42,15 @@ mod functions {
     }
     pub(crate) mod llm {
         pub(crate) mod aliases;
+        pub(crate) mod crowd;
         pub(crate) mod faults;
+        pub(crate) mod keys;
+        pub(crate) mod kills;
+        pub(crate) mod local;
+        pub(crate) mod metrics;
         pub(crate) mod money;
         pub(crate) mod passing;
+        pub(crate) mod patience;
         pub(crate) mod sdks;
         pub(crate) mod world;
     }
@@ -52,6 +58,13 @@ mod functions {
         pub(crate) mod official;
         pub(crate) mod protocol;
         pub(crate) mod tools;
+    }
+    pub(crate) mod memory {
+        pub(crate) mod notes;
+        pub(crate) mod recalling;
+        pub(crate) mod scopes;
+        pub(crate) mod searching;
+        pub(crate) mod world;
     }
     pub(crate) mod people {
         pub(crate) mod claims;
@@ -78,15 +91,26 @@ mod functions {
     }
     pub(crate) mod site {
         pub(crate) mod channels;
+        pub(crate) mod chromium {
+            pub(crate) mod keys;
+            pub(crate) mod pages;
+            pub(crate) mod routes;
+            pub(crate) mod tabs;
+            pub(crate) mod way;
+            pub(crate) mod world;
+        }
         pub(crate) mod enter;
         pub(crate) mod files;
         pub(crate) mod frame;
         pub(crate) mod hostile;
         pub(crate) mod landing;
+        pub(crate) mod memory;
+        pub(crate) mod models;
         pub(crate) mod operator;
         pub(crate) mod people;
         pub(crate) mod personal;
         pub(crate) mod posts;
+        pub(crate) mod secrets;
         pub(crate) mod skills;
     }
     pub(crate) mod skills {
@@ -130,6 +154,8 @@ mod jobs {
     pub(crate) mod account_purge;
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
+    pub(crate) mod memory_consolidate;
+    pub(crate) mod memory_forget;
     pub(crate) mod run;
     pub(crate) mod skill_rank;
     pub(crate) mod skill_review;

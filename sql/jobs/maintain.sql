@@ -34,6 +34,7 @@ begin
     perform inbox.expire(1000);
     perform webhooks.sweep(1000);
     perform llm.sweep(1000);
+    perform memory.sweep(1000);
 
     asked := clock_timestamp();
     summary := jobs.summary(lease);

@@ -120,6 +120,7 @@ from (values
     ('openai', 'text-embedding-3-small', 20000, null, null, 0, null, null),
     ('openai', 'text-embedding-ada-002', 100000, null, null, 0, null, null),
     ('openai', 'text-embedding-ada-002-v2', 100000, null, null, 0, null, null),
-    ('ollama', '*', 0, 0, 0, 0, null, null)
+    ('ollama', '*', 0, 0, 0, 0, null, null),
+    ('local', 'all-minilm-l6-v2', 0, 0, 0, 0, null, null)
 ) c (provider, model, input, cached_input, cache_write, output, max_output, above);
 grant select on llm.catalogue to gather_llm;

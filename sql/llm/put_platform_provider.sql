@@ -8,7 +8,7 @@ declare
 begin
     insert into llm.provider as p (name, protocol, url, secret_id, catalogue, environment)
     values (put_platform_provider.name, put_platform_provider.protocol, put_platform_provider.url, secret,
-        case when put_platform_provider.name in ('openai', 'anthropic', 'deepseek', 'ollama') then put_platform_provider.name end, true)
+        case when put_platform_provider.name in ('openai', 'anthropic', 'deepseek', 'ollama', 'local') then put_platform_provider.name end, true)
     on conflict on constraint provider_name_key do update
     set protocol = excluded.protocol, url = excluded.url, secret_id = excluded.secret_id, drain = false
     where p.environment

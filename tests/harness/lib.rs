@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod browser;
+pub mod chromium;
 pub mod client;
 mod components;
 mod database;
@@ -11,6 +12,7 @@ pub mod libraries;
 pub mod mailbox;
 pub mod models;
 pub mod people;
+pub mod process;
 pub mod publishing;
 pub mod receiver;
 mod server;
@@ -181,7 +183,11 @@ fn scratch() -> std::io::Result<TempDir> {
     tempfile::tempdir()
 }
 
-fn free_address() -> Result<SocketAddr> {
+/// A port of this machine that nobody uses at the moment.
+///
+/// # Errors
+/// There is none.
+pub fn free_address() -> Result<SocketAddr> {
     let port = gather::port::free(gather::port::TESTS)?;
     Ok(SocketAddr::from(([127, 0, 0, 1], port)))
 }

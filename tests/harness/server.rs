@@ -23,6 +23,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
 
+mod stopping;
+
 /// A host that serves in this process, and a client for it.
 pub struct Server {
     /// The server's URL, `http://127.0.0.1:port`.
@@ -132,7 +134,7 @@ impl Server {
         Self::start_with(limits).await
     }
 
-    async fn on(database: Database, wishes: Wishes<'_>) -> Result<Self> {
+    pub(crate) async fn on(database: Database, wishes: Wishes<'_>) -> Result<Self> {
         tokio::task::spawn_blocking(build_components).await??;
         let listen = free_address()?;
         let url = format!("http://{listen}");
@@ -317,6 +319,25 @@ impl Server {
         })
     }
 
+    /// The server of another process.
+    ///
+    /// # Errors
+    /// The client can't be made.
+    pub fn elsewhere(url: &str, database: Database) -> Result<Self> {
+        Ok(Self {
+            url: url.to_owned(),
+            database,
+            http: http().build()?,
+            variables: BTreeMap::new(),
+            host: None,
+            sandbox: None,
+            egress: None,
+            realtime: None,
+            _spin: None,
+            _state: scratch()?,
+        })
+    }
+
     async fn serve(
         manifest: PathBuf,
         listen: SocketAddr,
@@ -431,39 +452,18 @@ impl Server {
     pub fn host(&self) -> &Host {
         self.host.as_ref().expect("our host, not stopped yet")
     }
-
-    /// Stops the host as a signal would.
-    pub async fn stop(mut self, grace: Duration) {
-        if let Some(realtime) = self.realtime.take() {
-            realtime.stop().await;
-        }
-        if let Some(host) = self.host.take() {
-            host.shutdown(grace).await;
-        }
-        if let Some(sandbox) = self.sandbox.take() {
-            sandbox.shutdown(grace).await;
-        }
-        self.stop_egress().await;
-    }
-
-    /// Stops the way out for secrets, and leaves the rest.
-    pub async fn stop_egress(&mut self) {
-        if let Some(egress) = self.egress.take() {
-            egress.shutdown(Duration::ZERO).await;
-        }
-    }
 }
 
 /// How a test's platform differs from the usual one.
 #[derive(Default)]
-struct Wishes<'a> {
-    limits: Limits,
+pub(crate) struct Wishes<'a> {
+    pub(crate) limits: Limits,
     /// Hosts that skills may be granted.
-    trusted_hosts: BTreeMap<String, SocketAddr>,
+    pub(crate) trusted_hosts: BTreeMap<String, SocketAddr>,
     /// Private origins that the way out reaches.
-    origins: &'a [&'a str],
+    pub(crate) origins: &'a [&'a str],
     /// Variables that replace those of [`variables`].
-    changes: &'a [(&'a str, &'a str)],
+    pub(crate) changes: &'a [(&'a str, &'a str)],
 }
 
 /// The number of serving threads of a test's host.

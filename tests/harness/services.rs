@@ -1,11 +1,28 @@
 //! The native services of a test's platform.
 
-use crate::{Database, manifest, master_key, root, sandbox_child};
+use crate::{Database, Server, manifest, master_key, root, sandbox_child, server::Wishes};
 use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
 use anyhow::{Result, anyhow};
-use gather::realtime::Realtime;
-use std::{collections::BTreeMap, net::SocketAddr};
+use gather::{config::EmbedSettings, model_providers, realtime::Realtime};
+use std::{collections::BTreeMap, net::SocketAddr, sync::LazyLock, time::Duration};
+
+impl Server {
+    /// Starts the platform with the embedding model that comes with it, as the model `local`.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn embedding() -> Result<Self> {
+        let database = Database::create().await?;
+        let url = tokio::task::spawn_blocking(embedding).await?;
+        model_providers::keep_local(&database.admin, &master_key(), &url).await?;
+        let wishes = Wishes {
+            origins: &[&url],
+            ..Wishes::default()
+        };
+        Self::on(database, wishes).await
+    }
+}
 
 /// The gateway of a test's platform.
 pub fn realtime(database: &Database, listen: SocketAddr) -> Result<Realtime> {
@@ -39,6 +56,30 @@ pub async fn sandbox(
         trusted_hosts,
     })
     .await
+}
+
+/// The address of the embedding model, which all tests of a process share: it lives on a thread of its own, since a
+/// test's runtime ends with the test.
+pub fn embedding() -> String {
+    static ADDRESS: LazyLock<SocketAddr> = LazyLock::new(|| {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            runtime.block_on(async {
+                let settings = EmbedSettings {
+                    embed_idle: Duration::from_secs(300),
+                    embed_threads: None,
+                };
+                let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+                let service = gather::embed::start(&settings, &master_key(), any_port).await;
+                let service = service.expect("an embedding model");
+                sender.send(service.address()).expect("a test that waits");
+                std::future::pending::<()>().await;
+            });
+        });
+        receiver.recv().expect("an address")
+    });
+    format!("http://{}", *ADDRESS)
 }
 
 /// The way out for secrets of a test's platform.

@@ -290,11 +290,11 @@ async fn every_function_and_view_has_its_file() -> Result<()> {
         "with own as (
              select n.nspname || '/' || p.proname || '.sql' as path from pg_proc p
              join pg_namespace n on n.oid = p.pronamespace
-             where n.nspname !~ '^(pg_|information_schema|public$|graphile_worker|trigram)'
+             where n.nspname !~ '^(pg_|information_schema|public$|graphile_worker|trigram|vector$)'
              union all
              select n.nspname || '/' || c.relname || '.sql' from pg_class c
              join pg_namespace n on n.oid = c.relnamespace
-             where c.relkind = 'v' and n.nspname !~ '^(pg_|information_schema|public$|graphile_worker|trigram)')
+             where c.relkind = 'v' and n.nspname !~ '^(pg_|information_schema|public$|graphile_worker|trigram|vector$)')
          select path from own where path not in (select path from platform.applied_sql) order by 1",
     )
     .fetch_all(&mut admin)

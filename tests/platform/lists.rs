@@ -118,6 +118,15 @@ async fn furnished() -> Result<(Server, Person)> {
         let report = json!({ "target": format!("post:{id}"), "reason": "x" });
         let made = ada.send(&server, "POST", "/api/reports", &report).await?;
         assert_eq!(made.0, 201, "{made:?}");
+        let memory = json!({ "content": name, "scope": "agent", "scope_id": admin.id });
+        let made = admin.send(&server, "POST", "/api/memory", &memory).await?;
+        assert_eq!(made.0, 201, "{made:?}");
+        let block = format!("/api/memory/blocks/agent/{}/{name}", admin.id);
+        let block = admin
+            .request(&server, "PUT", &block)
+            .header("if-none-match", "*");
+        let made = block.json(&json!({ "content": name })).send().await?;
+        assert_eq!(made.status(), 201);
     }
     let told = format!(
         "select inbox.notify(array[id], 'job', 'Told', '', '/jobs', null, 'job:' || n) from identity.account,
@@ -127,6 +136,12 @@ async fn furnished() -> Result<(Server, Person)> {
         ada.id
     );
     server.database.execute(&told).await?;
+    let called = format!(
+        "insert into llm.call (account_id, payers, route, status, ended_at)
+         select '{}', '{{}}', 'chat', 'failed', now() from generate_series(1, 2)",
+        ada.id
+    );
+    server.database.execute(&called).await?;
     Ok((server, admin))
 }
 
@@ -192,10 +207,10 @@ async fn a_cursor_belongs_to_its_filters() -> Result<()> {
     let (server, admin) = furnished().await?;
     let mut checked = 0;
     for list in lists()? {
-        // Nothing is sent without a receiver of webhooks, and no model is called without a provider. What lies below a channel or a post is found by words, or stands at a place in its history.
+        // Nothing is sent without a receiver of webhooks. What lies below a channel or a post is found by words, or
+        // stands at a place in its history.
         let is_below = [
             "/api/channels/{",
-            "/api/llm/calls",
             "/api/posts/{",
             "/api/vault/secrets/{",
             "/api/webhooks/{",
@@ -218,10 +233,16 @@ async fn a_cursor_belongs_to_its_filters() -> Result<()> {
             let value = match filter.as_str() {
                 "actor" => Uuid::nil().to_string(),
                 "allowed" | "joined" | "archived" | "mine" => "true".to_owned(),
+                "scope" => "global".to_owned(),
+                "scope_id" => format!("{}&scope=agent", Uuid::nil()),
+                "kind" if path == "/api/memory" => "fact".to_owned(),
+                "source" => "message:a".to_owned(),
                 "state" if path == "/api/inbox" => "unread".to_owned(),
+                "state" if path == "/api/memory" => "archived".to_owned(),
                 "state" if path == "/api/reports" => "open".to_owned(),
                 "state" => "pending".to_owned(),
-                "since" | "until" => "2026-01-01T00:00:00Z".to_owned(),
+                "as_of" | "since" | "until" => "2026-01-01T00:00:00Z".to_owned(),
+                "status" if path == "/api/llm/calls" => "failed".to_owned(),
                 "status" => "queued".to_owned(),
                 "sort" => "new".to_owned(),
                 "type" => "skill".to_owned(),
@@ -315,6 +336,7 @@ async fn below_what_is_not_there_is_nothing() -> Result<()> {
             "/api/channels/{channel}/messages",
             "/api/channels/{channel}/pins",
             "/api/channels/{channel}/search",
+            "/api/memory/{memory}/history",
             "/api/posts/{post}/comments",
             "/api/skills/{name}/reviews",
             "/api/skills/{name}/versions",

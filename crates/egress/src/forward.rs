@@ -130,6 +130,7 @@ fn asked(headers: &HeaderMap) -> Result<Option<Asked>, Problem> {
     Ok(Some(Asked {
         secret: id.parse().map_err(|_| invalid())?,
         version: version.map(str::parse).transpose().map_err(|_| invalid())?,
+        header: text(headers, "gather-secret-header")?.map(str::to_owned),
     }))
 }
 

@@ -48,9 +48,13 @@ impl Drop for Announcement {
 /// Where the functions reach a service: as configured, or within the `gather up` that runs over the same state folder,
 /// or where it usually is.
 pub fn url(configured: Option<&str>, state: &Path, kind: &Kind) -> String {
+    found(configured, state, kind).unwrap_or_else(|| kind.usual_url.to_owned())
+}
+
+/// Where a service that may be missing is: as configured, or within the `gather up` that runs over the same state folder.
+pub fn found(configured: Option<&str>, state: &Path, kind: &Kind) -> Option<String> {
     let configured = configured.map(str::to_owned);
-    let found = configured.or_else(|| Some(format!("http://{}", announced(state, kind)?)));
-    found.unwrap_or_else(|| kind.usual_url.to_owned())
+    configured.or_else(|| Some(format!("http://{}", announced(state, kind)?)))
 }
 
 fn announced(state: &Path, kind: &Kind) -> Option<SocketAddr> {

@@ -5,12 +5,13 @@ use clap::{Parser, Subcommand};
 use crate::{
     admin, agent, audit, backup,
     commands::{
-        build::Build, egress::Egress, keys::Keys, migrate::Migrate, realtime::Realtime,
-        sandbox::Sandbox, serve::Serve, up::Up, variables::Variables, worker::Worker,
+        build::Build, egress::Egress, embed::Embed, keys::Keys, migrate::Migrate,
+        realtime::Realtime, sandbox::Sandbox, serve::Serve, up::Up, variables::Variables,
+        worker::Worker,
     },
     demo::Demo,
     doctor::Doctor,
-    live, llm, new,
+    live, llm, memory, new,
     sandbox::ChildWork,
     secret, skill, webhook,
 };
@@ -76,6 +77,11 @@ pub enum Command {
         after_help = "Example (`gather up` has one within it):\n  gather egress --egress-listen 10.0.0.7:3004 --egress-hosts http://10.0.0.9:11434"
     )]
     Egress(Box<Egress>),
+    /// Turn texts into vectors for the functions, apart from them, with the model that comes with the platform
+    #[command(
+        after_help = "Example (`gather up` has one within it); the others get --embed-url http://10.0.0.7:3005:\n  gather embed --embed-listen 10.0.0.7:3005"
+    )]
+    Embed(Box<Embed>),
     /// Hold sockets and event streams, apart from the functions; as many gateways as you like
     #[command(
         after_help = "Example (`gather up` has a gateway within it). A proxy sends it /ws, /api/events/stream,\n/api/channels/{id}/ws and /api/channels/{id}/presence:\n  gather realtime --realtime-listen 10.0.0.7:3003 --public-url https://gather.example"
@@ -181,6 +187,13 @@ pub enum Command {
         after_help = "Examples:\n  gather llm models\n  gather llm chat 'Why is the sky blue?'\n  gather llm usage --by day"
     )]
     Llm(llm::Command),
+    /// Find what was noted, add to it, and have it forgotten
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather memory search 'what does Ada drink'\n  gather memory add 'Ada prefers tea.'"
+    )]
+    Memory(memory::Command),
     /// Store secrets, let others use them unseen, and see who did
     #[command(
         subcommand,

@@ -17,11 +17,12 @@ use url::Url;
 use crate::{
     announcement,
     config::{
-        ComponentSettings, DatabaseSettings, EgressSettings, FunctionSettings, JobSettings, Key,
-        Project, RealtimeLimits, SandboxSettings, TrustedProxies, WebhookSettings,
+        ComponentSettings, DatabaseSettings, EgressSettings, EmbedUrl, FunctionSettings,
+        JobSettings, Key, Project, RealtimeLimits, SandboxSettings, TrustedProxies,
+        WebhookSettings,
     },
     database::{Database, check_for_functions},
-    egress,
+    egress, embed,
     manifest::Manifest,
     migrate, postgres,
     realtime::{self, Realtime},
@@ -160,6 +161,11 @@ impl Deployment {
     /// Where the functions reach the way out for secrets that is there.
     pub fn egress_url(&self, settings: &FunctionSettings) -> String {
         announcement::url(settings.egress_url.as_deref(), &self.state, &egress::KIND)
+    }
+
+    /// Where the way out reaches the embedding model, if there is one.
+    pub fn embed_url(&self, settings: &EmbedUrl) -> Option<String> {
+        announcement::found(settings.embed_url.as_deref(), &self.state, &embed::KIND)
     }
 
     /// Makes the application, with one engine for a host and a worker.

@@ -209,6 +209,11 @@ fn cluster_can_start(state: &Path) -> Finding {
                 binaries.version(),
                 binaries.folder().display()
             ),
+            Programs::Incomplete { installed, .. } => format!(
+                "not running; PostgreSQL {} in {} lacks pgvector; `gather up` adds it to a copy, with which a private cluster {when}",
+                installed.version(),
+                installed.folder().display()
+            ),
             Programs::Absent { build, .. } => format!(
                 "no fitting PostgreSQL is installed; `gather up` gets {} ({} MB from {}), with which a private cluster {when}",
                 build.version,

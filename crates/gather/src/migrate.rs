@@ -18,6 +18,9 @@ use crate::{
     sql_files,
 };
 
+/// The SQLSTATE `insufficient_privilege`.
+const FORBIDDEN: &str = "42501";
+
 /// The migrations, embedded: a deployed command needs no source tree.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
@@ -181,7 +184,7 @@ fn known() -> impl Iterator<Item = &'static sqlx::migrate::Migration> {
 
 async fn apply(connection: &mut PgConnection) -> Result<()> {
     let before = applied(connection).await?.len();
-    check_trigrams(connection).await?;
+    check_extensions(connection).await?;
     let step = Step::start("migrating the database");
     MIGRATIONS.run(&mut *connection).await.map_err(explain)?;
     let new = known().count().saturating_sub(before);
@@ -193,31 +196,91 @@ async fn apply(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// Makes the extension `pg_trgm`, which the search needs, in its own schema. A migration that lacks it would say
-/// neither where it comes from nor what to do.
-async fn check_trigrams(connection: &mut PgConnection) -> Result<()> {
-    let (is_available, schema): (bool, Option<String>) = sqlx::query_as(
-        "select exists (select from pg_available_extensions where name = 'pg_trgm'),
-            (select extnamespace::regnamespace::text from pg_extension where extname = 'pg_trgm')",
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    trigrams_fault(is_available, schema.as_deref()).map_or(Ok(()), |fault| Err(anyhow!(fault)))
+/// An extension that the migrations make, in a schema of its own.
+struct Extension {
+    name: &'static str,
+    schema: &'static str,
+    /// What needs the extension.
+    needed_by: &'static str,
+    /// The place where the server gets the extension from.
+    source: &'static str,
 }
 
-fn trigrams_fault(is_available: bool, schema: Option<&str>) -> Option<String> {
-    match schema {
-        Some("trigram") => None,
-        None if is_available => None,
-        None => Some(
-            "the database server lacks the extension pg_trgm, which the search needs; install PostgreSQL's contrib \
-             modules there (part of Debian's postgresql, the package postgresql-contrib elsewhere)"
-                .to_owned(),
-        ),
-        Some(other) => Some(format!(
-            "the extension pg_trgm is in the schema {other} of the database, and has to be in one of its own; run there: \
-             create schema if not exists trigram; alter extension pg_trgm set schema trigram;"
-        )),
+const EXTENSIONS: &[Extension] = &[
+    Extension {
+        name: "pg_trgm",
+        schema: "trigram",
+        needed_by: "the search",
+        source: "PostgreSQL's contrib modules there (part of Debian's postgresql, the package postgresql-contrib elsewhere)",
+    },
+    Extension {
+        name: "vector",
+        schema: "vector",
+        needed_by: "memory and search by meaning",
+        source: "pgvector there (Debian 13, Ubuntu 24.04 and newer, and apt.postgresql.org: postgresql-<version>-pgvector; Fedora: \
+             pgvector; containers: the image pgvector/pgvector in place of postgres), or unset DATABASE_URL for a private cluster \
+             that has it",
+    },
+];
+
+/// Checks that the migrations can make the extensions. A migration that lacks one would say neither where it comes
+/// from nor what to do.
+async fn check_extensions(connection: &mut PgConnection) -> Result<()> {
+    for extension in EXTENSIONS {
+        let (is_available, schema): (bool, Option<String>) = sqlx::query_as(
+            "select exists (select from pg_available_extensions where name = $1),
+                (select extnamespace::regnamespace::text from pg_extension where extname = $1)",
+        )
+        .bind(extension.name)
+        .fetch_one(&mut *connection)
+        .await?;
+        let may_make = schema.is_some() || extension.may_be_made(connection).await?;
+        if let Some(fault) = extension.fault(is_available, may_make, schema.as_deref()) {
+            bail!(fault);
+        }
+    }
+    Ok(())
+}
+
+impl Extension {
+    /// Whether this user may make the extension, which each service decides in its own way: it is tried, and undone.
+    async fn may_be_made(&self, connection: &mut PgConnection) -> Result<bool> {
+        let Self { name, schema, .. } = self;
+        let mut trial = connection.begin().await?;
+        let statements = format!(
+            "create schema if not exists {schema}; create extension {name} with schema {schema}"
+        );
+        let made = trial.execute(AssertSqlSafe(statements)).await;
+        trial.rollback().await?;
+        let code = made.err().and_then(|error| {
+            let error = error.into_database_error()?;
+            error.code().map(|code| code.into_owned())
+        });
+        Ok(code.as_deref() != Some(FORBIDDEN))
+    }
+
+    fn fault(&self, is_available: bool, may_make: bool, schema: Option<&str>) -> Option<String> {
+        let Self {
+            name,
+            schema: own,
+            needed_by,
+            source,
+        } = self;
+        match schema {
+            Some(schema) if schema == *own => None,
+            Some(other) => Some(format!(
+                "the extension {name} is in the schema {other} of the database, and has to be in one of its own; run there: \
+                 create schema if not exists {own}; alter extension {name} set schema {own};"
+            )),
+            None if !is_available => Some(format!(
+                "the database server lacks the extension {name}, which {needed_by} needs; install {source}"
+            )),
+            None if !may_make => Some(format!(
+                "the user in DATABASE_URL may not make the extension {name}, which {needed_by} needs; let a superuser run in \
+                 the database: create schema if not exists {own}; create extension {name} with schema {own};"
+            )),
+            None => None,
+        }
     }
 }
 
@@ -319,10 +382,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_search_needs_is_said() {
-        assert_eq!(trigrams_fault(true, None), None);
-        assert_eq!(trigrams_fault(true, Some("trigram")), None);
-        let missing = trigrams_fault(false, None).unwrap();
+    fn a_missing_extension_is_an_error_that_says_where_to_get_it() {
+        let [trigrams, vectors] = EXTENSIONS else {
+            panic!("another extension")
+        };
+        assert_eq!(trigrams.fault(true, true, None), None);
+        assert_eq!(trigrams.fault(true, false, Some("trigram")), None);
+        let missing = trigrams.fault(false, false, None).unwrap();
         assert!(missing.contains("postgresql-contrib"), "{missing}");
+        let missing = vectors.fault(false, true, None).unwrap();
+        assert!(
+            missing.contains("postgresql-<version>-pgvector")
+                && missing.contains("pgvector/pgvector"),
+            "{missing}"
+        );
+        let forbidden = vectors.fault(true, false, None).unwrap();
+        assert!(
+            forbidden.contains("create extension vector with schema vector"),
+            "{forbidden}"
+        );
     }
 }

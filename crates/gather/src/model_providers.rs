@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     config::Model,
-    migrate,
+    embed, migrate,
     platform_secrets::{self, Destination},
     secrets::MasterKey,
 };
@@ -66,6 +66,10 @@ const KNOWN: [Known; 3] = [
     },
 ];
 
+/// The provider, and the alias, of the embedding model that comes with the platform.
+const LOCAL: &str = "local";
+/// The secret of that provider.
+const LOCAL_KEY: &str = "GATHER_EMBED_KEY";
 /// The secret of the provider that `GATHER_LLM_…` describes.
 const OWN_KEY: &str = "GATHER_LLM_API_KEY";
 
@@ -79,14 +83,24 @@ struct Provider {
     models: [Option<String>; 3],
 }
 
+/// The providers that are not described by variables of their own.
+pub struct Own<'a> {
+    /// The settings, which may describe one.
+    pub settings: &'a Model,
+    /// The models of the Ollama on this machine.
+    pub ollama: Vec<String>,
+    /// Where the embedding model that comes with the platform is served, if it is.
+    pub local: Option<String>,
+}
+
 /// Keeps the providers that the environment names, and forgets the others.
 ///
 /// # Errors
 /// The database refuses, or an address is malformed.
-pub async fn keep(database: &Url, key: &MasterKey, own: &Model, ollama: Vec<String>) -> Result<()> {
+pub async fn keep(database: &Url, key: &MasterKey, own: Own<'_>) -> Result<()> {
     let mut providers = named(|name| env::var(name).ok());
-    providers.extend(configured(own));
-    if let Some(first) = ollama.first() {
+    providers.extend(configured(own.settings));
+    if let Some(first) = own.ollama.first() {
         providers.push(Provider {
             name: "ollama",
             protocol: "openai".to_owned(),
@@ -95,8 +109,33 @@ pub async fn keep(database: &Url, key: &MasterKey, own: &Model, ollama: Vec<Stri
             models: [Some(first.clone()), Some(first.clone()), None],
         });
     }
+    // The last: whatever else has a model for embeddings comes first.
+    providers.extend(own.local.map(|url| local(&url, key)));
+    store(database, key, &providers).await
+}
+
+/// Keeps the embedding model that comes with the platform as the only provider, whatever the environment names.
+///
+/// # Errors
+/// The database refuses, or the address is malformed.
+pub async fn keep_local(database: &Url, key: &MasterKey, url: &str) -> Result<()> {
+    store(database, key, &[local(url, key)]).await
+}
+
+fn local(url: &str, key: &MasterKey) -> Provider {
+    Provider {
+        name: LOCAL,
+        protocol: "openai".to_owned(),
+        url: format!("{}/v1", url.trim_end_matches('/')),
+        key: Some((LOCAL_KEY, embed::service_key(key))),
+        models: [None, None, Some(embedding::MODEL.to_owned())],
+    }
+}
+
+async fn store(database: &Url, key: &MasterKey, providers: &[Provider]) -> Result<()> {
     let mut connection = migrate::connect(database).await?;
-    for name in KNOWN.iter().map(|known| known.key).chain([OWN_KEY]) {
+    let known = KNOWN.iter().map(|known| known.key);
+    for name in known.chain([OWN_KEY, LOCAL_KEY]) {
         let is_set = providers
             .iter()
             .any(|one| one.key.as_ref().is_some_and(|(key, _)| *key == name));
@@ -104,13 +143,13 @@ pub async fn keep(database: &Url, key: &MasterKey, own: &Model, ollama: Vec<Stri
             platform_secrets::drop(&mut connection, name).await?;
         }
     }
-    for provider in &providers {
+    for provider in providers {
         put(&mut connection, key, provider).await?;
     }
     let names: Vec<_> = providers.iter().map(|provider| provider.name).collect();
     sqlx::query("select llm.keep_platform_providers($1, $2)")
         .bind(&names)
-        .bind(aliases(&providers))
+        .bind(aliases(providers))
         .execute(&mut connection)
         .await
         .context("the providers of models can't be kept")?;
@@ -161,7 +200,14 @@ fn aliases(providers: &[Provider]) -> Value {
             json!({"provider": provider, "model": model}),
         ))
     });
-    json!(aliases.collect::<BTreeMap<_, _>>())
+    let local = providers.iter().find(|one| one.name == LOCAL);
+    let local = local.map(|_| {
+        (
+            LOCAL.to_owned(),
+            json!({"provider": LOCAL, "model": embedding::MODEL}),
+        )
+    });
+    json!(aliases.chain(local).collect::<BTreeMap<_, _>>())
 }
 
 async fn put(connection: &mut PgConnection, key: &MasterKey, provider: &Provider) -> Result<()> {
@@ -252,6 +298,21 @@ mod tests {
         let only = named(|name| (name == "ANTHROPIC_API_KEY").then(|| "k".to_owned()));
         assert_eq!(aliases(&only)["small"]["provider"], "anthropic");
         assert_eq!(aliases(&only).get("embedding"), None);
+    }
+
+    #[test]
+    fn the_model_that_comes_along_is_the_last_for_embeddings() {
+        let key = MasterKey::parse(&"ab".repeat(32)).expect("a key");
+        let local = local("http://127.0.0.1:9/", &key);
+        assert_eq!(local.url, "http://127.0.0.1:9/v1");
+        let mut providers = named(|name| (name == "ANTHROPIC_API_KEY").then(|| "k".to_owned()));
+        providers.push(local);
+        let found = aliases(&providers);
+        assert_eq!(found["embedding"], found["local"]);
+        assert_eq!(found["local"]["provider"], "local");
+        let mut openai = named(|name| (name == "OPENAI_API_KEY").then(|| "k".to_owned()));
+        openai.append(&mut providers);
+        assert_eq!(aliases(&openai)["embedding"]["provider"], "openai");
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Drop for Step {
 }
 
 /// Writes a line past the capture of tests, so that a slow step can be seen while tests run.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }
 

@@ -38,9 +38,14 @@ impl Machine {
             println!("skipped: bwrap hides nothing here; install bubblewrap to run this test");
             return None;
         }
+        Some(Self::open())
+    }
+
+    /// One where nothing is hidden.
+    fn open() -> Self {
         let home = tempfile::tempdir().unwrap();
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        Some(Self { home })
+        Self { home }
     }
 
     fn state(&self) -> PathBuf {
@@ -58,9 +63,13 @@ impl Machine {
     }
 
     fn with_settings(&self, mut command: Command, arguments: &[&str]) -> Command {
-        // What a person has configured for npm is how this machine reaches its registry.
+        // What a person has configured for npm and pip is how this machine reaches their registries.
         if let Some(home) = env::home_dir() {
             command.env("npm_config_userconfig", home.join(".npmrc"));
+            let pip = home.join(".config/pip/pip.conf");
+            if env::var_os("PIP_CONFIG_FILE").is_none() && pip.exists() {
+                command.env("PIP_CONFIG_FILE", pip);
+            }
         }
         command
             .args(arguments)
@@ -230,7 +239,9 @@ fn a_machine_without_postgresql_gets_one() {
     );
     up.stop();
     assert!(
-        machine.brought().contains(&"postgresql-18.4".to_owned()),
+        machine
+            .brought()
+            .contains(&"postgresql-18.4-pgvector".to_owned()),
         "{:?}",
         machine.brought()
     );
@@ -247,6 +258,33 @@ fn a_machine_without_postgresql_gets_one() {
     migrate.env("npm_config_registry", nowhere());
     let (migrated, said) = outcome(migrate);
     assert!(migrated && said.contains("newest schema"), "{said}");
+}
+
+/// What Debian 12 has, and a machine of its own makes: a copy of the server, with pgvector compiled for it.
+#[test]
+fn an_installed_server_without_pgvector_is_copied_and_gets_it() {
+    let machine = Machine::open();
+    let (_, found) = outcome(machine.gather_openly(&["doctor"]));
+    if !found.contains("lacks pgvector") {
+        println!("nothing to add here: {found}");
+        return;
+    }
+    let (migrated, said) = outcome(machine.gather_openly(&["migrate"]));
+    assert!(migrated && said.contains("with pgvector"), "{said}");
+    let (_, found) = outcome(machine.gather_openly(&["doctor"]));
+    let copy = machine.state().join("postgresql-");
+    assert!(found.contains(&copy.display().to_string()), "{found}");
+
+    // Another state folder gets it without a network.
+    let mut offline = machine.gather_openly(&["migrate"]);
+    for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"] {
+        offline.env(name, nowhere());
+    }
+    offline
+        .env("GATHER_STATE_DIR", machine.home.path().join("other"))
+        .env("npm_config_registry", nowhere());
+    let (migrated, said) = outcome(offline);
+    assert!(migrated && said.contains("with pgvector"), "{said}");
 }
 
 /// An address where nobody listens.

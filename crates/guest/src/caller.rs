@@ -18,7 +18,7 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in alphabetical order. A router whose operation asks for another scope is refused
 /// when it is made.
-pub const SCOPES: [&str; 23] = [
+pub const SCOPES: [&str; 26] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
@@ -33,6 +33,9 @@ pub const SCOPES: [&str; 23] = [
     "llm:call",
     "llm:manage",
     "llm:provide",
+    "memory:global",
+    "memory:read",
+    "memory:write",
     "skills:call",
     "skills:publish",
     "skills:rate",
@@ -58,6 +61,8 @@ pub struct Caller {
     pub session: Uuid,
     /// The kind of credential that was presented.
     pub via: Via,
+    /// The component that acts for the account, if the token was given to one (RFC 8693).
+    pub act: Option<Arc<str>>,
 }
 
 /// The kind of account: an agent or a person.
@@ -141,6 +146,7 @@ mod tests {
             scope: "skills:publish kb:write".into(),
             session: Uuid::nil(),
             via: Via::Token,
+            act: None,
         };
         assert!(caller.allows("kb:write"));
         assert!(!caller.allows("kb") && !caller.allows("audit:read"));

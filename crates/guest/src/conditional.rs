@@ -74,16 +74,21 @@ impl Conditions {
     }
 }
 
-/// Refuses a change that depends on a condition, unless the operation checks `If-Match` itself. Answers to changes have no
-/// `ETag`, so other conditions could not be checked.
+/// Refuses a change that depends on a condition, unless the operation checks it itself: `If-Match` or `If-None-Match`.
+/// Answers to changes have no `ETag`, so other conditions could not be checked.
 pub(crate) fn refuse_on_change(
     method: &Method,
     headers: &HeaderMap,
     matches: bool,
+    matches_none: bool,
 ) -> Result<(), Problem> {
-    let conditional = [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE];
-    let conditional = &conditional[usize::from(matches)..];
-    if method.is_safe() || !conditional.iter().any(|name| headers.contains_key(name)) {
+    let refused = [
+        (IF_MATCH, !matches),
+        (IF_NONE_MATCH, !matches_none),
+        (IF_UNMODIFIED_SINCE, true),
+    ];
+    let mut refused = refused.iter().filter(|(_, refused)| *refused);
+    if method.is_safe() || !refused.any(|(name, _)| headers.contains_key(name)) {
         return Ok(());
     }
     Err(unsupported())
@@ -194,17 +199,19 @@ mod tests {
         };
         for name in ["if-match", "if-none-match", "if-unmodified-since"] {
             assert!(
-                refuse_on_change(&Method::PUT, &with(name), false).is_err(),
+                refuse_on_change(&Method::PUT, &with(name), false, false).is_err(),
                 "{name}"
             );
             assert!(
-                refuse_on_change(&Method::GET, &with(name), false).is_ok(),
+                refuse_on_change(&Method::GET, &with(name), false, false).is_ok(),
                 "{name}"
             );
         }
-        assert!(refuse_on_change(&Method::PUT, &with("if-modified-since"), false).is_ok());
-        assert!(refuse_on_change(&Method::PUT, &with("if-match"), true).is_ok());
-        assert!(refuse_on_change(&Method::PUT, &with("if-none-match"), true).is_err());
+        assert!(refuse_on_change(&Method::PUT, &with("if-modified-since"), false, false).is_ok());
+        assert!(refuse_on_change(&Method::PUT, &with("if-match"), true, false).is_ok());
+        assert!(refuse_on_change(&Method::PUT, &with("if-none-match"), true, false).is_err());
+        assert!(refuse_on_change(&Method::PUT, &with("if-none-match"), true, true).is_ok());
+        assert!(refuse_on_change(&Method::PUT, &with("if-match"), false, true).is_err());
     }
 
     proptest! {

@@ -186,7 +186,12 @@ async fn admit(policy: &Policy, request: Request, findings: &mut Findings) -> Re
         Checked::Invalid(problem) if policy.required => return Err(problem.clone()),
         Checked::Absent | Checked::Invalid(_) => {}
     }
-    conditional::refuse_on_change(&parts.method, &parts.headers, policy.matches)?;
+    conditional::refuse_on_change(
+        &parts.method,
+        &parts.headers,
+        policy.matches,
+        policy.matches_none,
+    )?;
     if !matches!(checked, Checked::Absent) {
         parts.extensions.insert(checked);
     }
@@ -200,7 +205,7 @@ async fn require(caller: &Caller, policy: &Policy, parts: &mut Parts) -> Result<
         return Ok(());
     };
     let subject = format!("{} {}", parts.method, parts.uri.path());
-    let client = parts.extract::<Client>().await?;
+    let client = parts.extract::<Client>().await?.of(caller);
     let db = parts.extract::<Db>().await?;
     db.execute(
         "select identity.refuse_access($1, $2, $3, $4, $5)",

@@ -1,8 +1,9 @@
-//! Changes that depend on a version: `If-Match` with the `ETag` of what is changed, which is `"<version>"`.
+//! Changes that depend on a version: `If-Match` with the `ETag` of what is changed, which is `"<version>"`, or
+//! `If-None-Match: *` where there must be nothing yet.
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::StatusCode;
-use http::header::IF_MATCH;
+use http::header::{IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 
 use crate::{Problem, Result};
@@ -56,6 +57,41 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for IfMatch {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>> {
         Ok(Self::of(parts))
+    }
+}
+
+/// What a write that may make something new expects: that there is nothing yet (`If-None-Match: *`), or a version
+/// (`If-Match`). An operation that takes this states both header parameters; without either, the answer is 428
+/// `precondition-required`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Precondition(Option<IfMatch>);
+
+impl Precondition {
+    /// Whether there must be nothing yet.
+    pub fn is_absent(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The versions that are expected, as text; `None` if any is right, or none may be there.
+    pub fn versions(&self) -> Option<Vec<String>> {
+        self.0.as_ref().and_then(IfMatch::versions)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Precondition {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        if let Some(value) = parts.headers.get(IF_NONE_MATCH) {
+            let excludes = parts.headers.contains_key(IF_MATCH);
+            if value.as_bytes().trim_ascii() != b"*" || excludes {
+                let detail = "must be `*`, without `If-Match`";
+                return Err(Problem::invalid("If-None-Match", detail));
+            }
+            return Ok(Self(None));
+        }
+        let expected = <IfMatch as FromRequestParts<S>>::from_request_parts(parts, state).await;
+        expected.map(|expected| Self(Some(expected)))
     }
 }
 

@@ -16,6 +16,7 @@ static ALLOCATOR: allocator::BySize<talc::wasm::WasmDynamicTalc> =
 
 mod accept;
 mod acting;
+mod address;
 #[cfg(any(target_family = "wasm", test))]
 mod allocator;
 mod answer;
@@ -61,6 +62,7 @@ mod visitor;
 
 pub use accept::prefers_html;
 pub use acting::Acting;
+pub use address::own_address;
 pub use answer::Created;
 pub use caller::{ALL, Caller, Kind, OWN_ACCOUNT, SCOPES, Via};
 pub use client::{Client, SESSION_COOKIE, cookie};
@@ -70,7 +72,7 @@ pub use egress::{Egress, Forward, REFUSED, SECRET_VERSION};
 pub use extract::{Input, MAX_BODY_BYTES, OptionalInput, Path, Query, read as read_body};
 pub use fetch::{FetchError, fetch, fetch_whole, limit_silence};
 pub use guard::{API_KEY_PREFIX, csrf_token, guarded};
-pub use if_match::IfMatch;
+pub use if_match::{IfMatch, Precondition};
 pub use job::{Failure, Job};
 pub use link::{link_token, open_link};
 pub use outcome::{Outcome, Refusal};

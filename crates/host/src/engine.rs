@@ -114,7 +114,8 @@ fn config(manifest: &Manifest, limits: &Limits) -> Config {
         .total_core_instances(instances * 4)
         .total_memories(instances)
         .total_tables(instances * 3)
-        .total_stacks(instances * 2)
+        // One for each request, with the same room. Each takes two of the mappings that Linux lets a process have.
+        .total_stacks(instances)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(1)
         .max_tables_per_component(CORE_INSTANCES_PER_COMPONENT)

@@ -26,16 +26,19 @@ pub enum Right {
     Invoke,
     /// The right to have a tool called with generated arguments.
     Probe,
-    /// The right to have a statement signed.
+    /// The right to have a statement about a review signed.
     Attest,
+    /// The right to have a statement about an erasure signed.
+    AttestErasure,
 }
 
-const RIGHTS: [(&str, Right); 5] = [
+const RIGHTS: [(&str, Right); 6] = [
     ("upload", Right::Upload),
     ("download", Right::Download),
     ("invoke", Right::Invoke),
     ("probe", Right::Probe),
     ("attest", Right::Attest),
+    ("attest-erasure", Right::AttestErasure),
 ];
 
 impl FromStr for Right {
@@ -96,12 +99,17 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whether a component has a right.
+    pub fn has(&self, right: Right) -> bool {
+        self.rights.contains(&right)
+    }
+
     /// Refuses a component that lacks a right.
     ///
     /// # Errors
     /// The component lacks the right. The error says what to add to the manifest.
     pub fn require(&self, right: Right) -> Result<(), Problem> {
-        if self.rights.contains(&right) {
+        if self.has(right) {
             return Ok(());
         }
         let name = &self.name;

@@ -12,7 +12,7 @@ use crate::{
     storage::Storage,
     usage::Counter,
 };
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::{
     Json, Router,
     body::Bytes,
@@ -21,13 +21,13 @@ use axum::{
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::{get, post},
-    serve::ListenerExt,
 };
+use native_service::Listening;
 use serde::Deserialize;
 use serde_json::json;
 use skill::{
     FieldError, MAX_COMPONENT_BYTES,
-    statement::{REVIEW, STATEMENT_TYPE, Signer, Statement},
+    statement::{ERASURE, REVIEW, STATEMENT_TYPE, Signer, Statement},
 };
 use sqlx::PgPool;
 use std::{
@@ -37,11 +37,7 @@ use std::{
     time::{Duration, Instant},
 };
 use strict_json::Refusal;
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, watch},
-    task::JoinHandle,
-};
+use tokio::{sync::Semaphore, task::JoinHandle};
 use tracing::Instrument;
 
 /// The interval at which counted calls are added up in the database, and the sandbox reports its state.
@@ -75,9 +71,7 @@ pub struct ServiceOptions {
 
 /// A running service.
 pub struct Service {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    serving: JoinHandle<()>,
+    listening: Listening,
     housekeeping: JoinHandle<()>,
     shared: Arc<Shared>,
 }
@@ -99,15 +93,6 @@ impl Service {
     /// # Errors
     /// The address is in use.
     pub async fn start(options: ServiceOptions) -> Result<Self> {
-        // Sockets of callers, of the database and of skills' requests: the usual soft limit is too low for all.
-        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-            tracing::warn!(%error, "cannot raise the limit on open files");
-        }
-        let listener = TcpListener::bind(options.listen)
-            .await
-            .with_context(|| format!("the sandbox cannot listen on {}", options.listen))?;
-        let address = listener.local_addr()?;
-        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let shared = Arc::new(Shared {
             runner: options.runner,
             pool: options.pool,
@@ -118,23 +103,11 @@ impl Service {
             usage: Counter::default(),
             uploads: Semaphore::new(UPLOADS),
         });
-        let (stop, stopped) = watch::channel(false);
         let router = router(shared.clone());
-        let serving = tokio::spawn(async move {
-            let mut stopped = stopped;
-            let graceful = axum::serve(listener, router).with_graceful_shutdown(async move {
-                drop(stopped.wait_for(|stop| *stop).await);
-            });
-            if let Err(error) = graceful.await {
-                tracing::error!(%error, "the sandbox stopped serving");
-            }
-        });
-        let housekeeping = tokio::spawn(keep_house(shared.clone()));
+        let listening = Listening::start("the sandbox", options.listen, router).await?;
         Ok(Self {
-            address,
-            stop,
-            serving,
-            housekeeping,
+            listening,
+            housekeeping: tokio::spawn(keep_house(shared.clone())),
             shared,
         })
     }
@@ -142,16 +115,12 @@ impl Service {
     /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
     }
 
     /// Finishes the running calls, for at most `grace`, and writes the counts to the database.
     pub async fn shutdown(self, grace: Duration) {
-        _ = self.stop.send(true);
-        let stop = self.serving.abort_handle();
-        if tokio::time::timeout(grace, self.serving).await.is_err() {
-            stop.abort();
-        }
+        self.listening.shutdown(grace).await;
         self.housekeeping.abort();
         if let Err(error) = self.shared.usage.flush(&self.shared.pool).await {
             tracing::warn!(%error, "the last calls are not counted");
@@ -246,17 +215,25 @@ struct ToSign {
     statement: Statement,
 }
 
-/// POST /attest: signs the findings of a review, or the decision of a person.
+/// POST /attest: signs the findings of a review or the decision of a person, or that something was erased.
 async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) -> Response {
     let signed = async {
-        caller.require(Right::Attest)?;
+        if !caller.has(Right::AttestErasure) {
+            caller.require(Right::Attest)?;
+        }
         let ToSign { statement } = parse(&body)?;
-        // A review can't make receipts.
-        if statement.kind != STATEMENT_TYPE || statement.predicate_type != REVIEW {
+        // Nobody can make receipts, and each only the statements of its own work.
+        let right = match statement.predicate_type.as_str() {
+            REVIEW => Some(Right::Attest),
+            ERASURE => Some(Right::AttestErasure),
+            _ => None,
+        };
+        caller.require(right.unwrap_or(Right::Attest))?;
+        if statement.kind != STATEMENT_TYPE || right.is_none() {
             return Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid-input",
-                "Only statements about reviews are signed.",
+                "Only statements about reviews and erasures are signed.",
             ));
         }
         let envelope = shared

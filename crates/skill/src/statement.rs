@@ -16,6 +16,8 @@ pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 pub const RECEIPT: &str = "https://gather.dev/attestations/receipt/v1";
 /// The predicate type of an attestation, which states the review of a component and its verdict.
 pub const REVIEW: &str = "https://gather.dev/attestations/skill-review/v1";
+/// The predicate type of a statement that memories were erased.
+pub const ERASURE: &str = "https://gather.dev/attestations/memory-erasure/v1";
 
 /// A DSSE envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

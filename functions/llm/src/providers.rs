@@ -406,6 +406,7 @@ async fn models_of(caller: &Caller, target: &Target) -> std::result::Result<Vec<
         method: Method::GET,
         address: egress::address_of(target, "models"),
         secret: target.secret_id,
+        key_header: target.protocol.key_header(),
         account: caller.id,
         attempt: None,
         headers: if target.protocol == Protocol::Anthropic {

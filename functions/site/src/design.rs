@@ -10,7 +10,7 @@ use crate::failure::{self, Failure};
 use crate::forms;
 use crate::frame::{self, Page};
 use crate::group::Group;
-use crate::ui::{self, Bar, Field, Unit};
+use crate::ui::{self, Field};
 use crate::visitor::Visitor;
 
 /// The group of this page.
@@ -36,28 +36,9 @@ async fn design(visitor: Visitor) -> Page {
         (lists())
         (section("Talk", "talk", &crate::channels::sample(&visitor)))
         (section("Answers", "answers", &answers()))
-        (section("Charts", "charts", &charts()))
+        (section("Charts", "charts", &ui::chart("Cost by day", &[("2026-11-27", 40, "$0.40".into()), ("2026-11-28", 0, "$0.00".into()), ("2026-11-29", 90, "$0.90".into())])))
     };
     Page::new("Design", main).description("Every component of the site, in every state.")
-}
-
-/// A chart with values, and one without.
-fn charts() -> Markup {
-    let bars = |scale: f64| -> Vec<Bar> {
-        let bar = |hour: u8| Bar {
-            label: format!("{hour:02}:00 UTC"),
-            value: f64::from(hour % 7) * scale,
-            part: f64::from(hour % 3) * scale,
-        };
-        (0..24).map(bar).collect()
-    };
-    html! {
-        div.charts {
-            (ui::chart("Time until 95 % ended", Unit::Milliseconds, "accent", &bars(123.0)))
-            (ui::chart("Died an hour", Unit::Count("job"), "bad", &bars(1.0)))
-            (ui::chart("Ended an hour", Unit::Count("job"), "accent", &bars(0.0)))
-        }
-    }
 }
 
 /// Two answers of equal weight.

@@ -295,7 +295,7 @@ fn joined(visitor: &Visitor) -> Markup {
 fn top(visitor: &Visitor) -> Markup {
     html! {
         header.top {
-            form.search role="search" action="/search" {
+            form.search role="search" aria-label="All of the site" action="/search" {
                 label.hidden for="search" { "Search" }
                 (ui::icon("search"))
                 input #search name="query" type="search" placeholder="Search" autocomplete="off"
@@ -318,7 +318,7 @@ fn top(visitor: &Visitor) -> Markup {
 fn menu(account: &Account, visitor: &Visitor) -> Markup {
     html! {
         details.menu {
-            summary aria-label=(format!("Account of {}", account.name)) { (ui::avatar(&account.kind, &account.id, &account.name)) span { (account.name) } }
+            summary { (ui::avatar(&account.kind, &account.id, &account.name)) span.hidden { "Account of " } span { (account.name) } }
             div.sheet {
                 a href=(format!("/profiles/{}", account.name)) { "Your profile" }
                 a href="/settings" { "Settings" }

@@ -18,11 +18,16 @@ mod health;
 mod inbox;
 mod jobs;
 mod landing;
+mod memory;
+mod models;
+mod offline;
+mod owners;
 mod posts;
 mod problems;
 mod profiles;
 mod publish;
 mod search;
+mod secrets;
 mod settings;
 mod skills;
 mod status;
@@ -45,7 +50,10 @@ static GROUPS: &[&Group] = &[
     &posts::GROUP,
     &skills::GROUP,
     &profiles::GROUP,
+    &memory::GROUP,
     &jobs::GROUP,
+    &models::GROUP,
+    &secrets::GROUP,
     &admin::GROUP,
     &search::GROUP,
     &publish::GROUP,
@@ -56,6 +64,7 @@ static GROUPS: &[&Group] = &[
     &status::GROUP,
     &design::GROUP,
     &theme::GROUP,
+    &offline::GROUP,
 ];
 
 /// The routes; those for programs have OpenAPI entries.

@@ -42,7 +42,7 @@ pub fn table(health: &health::Status) -> Markup {
                 tr {
                     th scope="row" { (name.replace('_', " ")) }
                     td { (state(part.status)) }
-                    td { @for (name, value) in &part.detail { (detail(name, value)) " " } }
+                    td { @for (name, value) in &part.detail { (detail(name, value)) } }
                 }
             } }
         }
@@ -101,11 +101,13 @@ fn state(state: State) -> Markup {
 
 fn detail(name: &str, value: &Value) -> Markup {
     let text = match value {
-        Value::Number(number) => number
-            .as_i64()
-            .map_or_else(|| number.to_string(), ui::number),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => ui::number(whole),
+            (None, Some(part)) => format!("{part:.1}"),
+            (None, None) => number.to_string(),
+        },
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    html! { span.meta { (name.replace('_', " ")) ": " (text) } }
+    html! { span.meta { (name.replace('_', " ")) ": " (text) } " " }
 }

@@ -10,7 +10,7 @@ use axum::extract::FromRequestParts;
 use bytes::Bytes;
 use futures::future::join3;
 use guest::{Problem, SESSION_COOKIE, cookie, csrf_token, fetch_whole, vouch};
-use http::header::{CONTENT_TYPE, COOKIE, USER_AGENT};
+use http::header::{CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT};
 use http::request::{Builder, Parts};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use serde::de::DeserializeOwned;
@@ -220,6 +220,27 @@ impl Visitor {
         let body = serde_json::to_vec(body).map_err(Problem::internal)?;
         let request = self.proven(method, component, path, proof);
         let request = request.header(CONTENT_TYPE, "application/json");
+        self.send(request, Body::from(body)).await
+    }
+
+    /// Like [`Visitor::change`], for what must still have the given version.
+    ///
+    /// # Errors
+    /// The function's problem, 412 if there is another version, or 503 if it can't be asked.
+    pub async fn change_version(
+        &self,
+        method: Method,
+        component: &str,
+        path: &str,
+        version: u32,
+        body: &impl Serialize,
+        proof: &Proof,
+    ) -> Result<Response<Bytes>, Failure> {
+        let body = serde_json::to_vec(body).map_err(Problem::internal)?;
+        let request = self
+            .proven(method, component, path, proof)
+            .header(CONTENT_TYPE, "application/json")
+            .header(IF_MATCH, format!("\"{version}\""));
         self.send(request, Body::from(body)).await
     }
 

@@ -6,6 +6,7 @@ import { times } from "./times.js";
 import { copying } from "./copy.js";
 import { unread } from "./unread.js";
 import { rail } from "./rail.js";
+import { offline } from "./offline.js";
 
 for (const part of document.querySelectorAll("[data-scripted]")) part.hidden = false;
 keys();
@@ -15,3 +16,4 @@ times();
 copying();
 unread();
 rail();
+offline();

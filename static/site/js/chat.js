@@ -56,7 +56,7 @@ const spoken = document.createElement("p");
 spoken.className = "hidden";
 spoken.setAttribute("role", "status");
 root.append(spoken);
-log.list.setAttribute("aria-live", "off");
+log.list.closest("[role=log]").setAttribute("aria-live", "off");
 function announce(fresh) {
   const said = fresh.slice(-3).map((one) => `${one.dataset.name}: ${one.querySelector(".text")?.textContent.trim().slice(0, 300) ?? ""}`);
   spoken.textContent = said.join(". ");

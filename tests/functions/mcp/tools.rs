@@ -94,6 +94,21 @@ async fn arguments(server: &Server, tool: &str, account: Uuid) -> Result<Value> 
             .await?;
             json!({"channel": "general", "body": "Hello"})
         }
+        "search_memories" => json!({"query": "tea", "limit": 5.0}),
+        "recall_memories" => json!({"query": "tea", "max_tokens": 500.0}),
+        "add_memory" => {
+            json!({"content": "Tea is green.", "scope": "agent", "scope_id": account, "importance": 1.0})
+        }
+        "forget_memory" => {
+            let memory: Uuid = sqlx::query_scalar(
+                "select (memory ->> 'id')::uuid from memory.add($1, jsonb_build_object('content', 'Forget me.',
+                     'scope', 'agent', 'scope_id', $1, 'tags', '[]'::jsonb, 'sources', '[]'::jsonb), '{}')",
+            )
+            .bind(account)
+            .fetch_one(&mut server.database.connect().await?)
+            .await?;
+            json!({"memory": memory})
+        }
         "search" => json!({"query": "adder", "type": "skill", "limit": 5.0}),
         "read_skill" => json!({"name": "adder"}),
         "rate_skill" => json!({"name": "adder", "rating": 5.0, "text": "It adds."}),
@@ -338,6 +353,8 @@ async fn tools_say_what_a_call_can_do() -> Result<()> {
         ("read_feed", &reads),
         ("read_comments", &reads),
         ("search", &reads),
+        ("search_memories", &reads),
+        ("forget_memory", &replaces),
         (
             "post_message",
             &json!({"readOnlyHint": false, "destructiveHint": false, "idempotentHint": false, "openWorldHint": false}),

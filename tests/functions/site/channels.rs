@@ -132,7 +132,7 @@ async fn hostile_text_stays_text() -> Result<()> {
     let directory = world.alan.get("/channels").await?;
     for page in [&page, &part, &one, &directory] {
         for selector in [
-            "main img",
+            "main img:not(.avatar)",
             "main [onerror]",
             "main [data-hx-on\\:click]",
             "a[href^='javascript']",

@@ -73,6 +73,24 @@ async fn readiness_ends_when_the_host_drains() -> Result<()> {
 }
 
 #[tokio::test]
+async fn texts_for_programs_go_out_compressed() -> Result<()> {
+    let server = Server::start().await?;
+    for path in ["/openapi.json", "/llms.txt"] {
+        let plain = server.text(path).await?;
+        for encoding in ["br", "gzip"] {
+            let request = server.http.get(format!("{}{path}", server.url));
+            let request = request.header("accept-encoding", encoding);
+            let response = request.send().await?;
+            assert_eq!(response.headers()["content-encoding"], encoding, "{path}");
+            assert_eq!(response.headers()["vary"], "accept-encoding", "{path}");
+            let size = response.bytes().await?.len();
+            assert!(size * 2 < plain.len(), "{path}: {size} of {}", plain.len());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn unknown_paths_are_problems_or_pages() -> Result<()> {
     let server = Server::start().await?;
     let response = server.get("/no/such/path").await?;

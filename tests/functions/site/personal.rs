@@ -10,11 +10,18 @@ use e2e::{
 use reqwest::StatusCode;
 use uuid::Uuid;
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 15] = [
+    "/models",
+    "/models/chat",
+    "/models/limits",
+    "/models/providers",
+    "/models/usage",
+    "/secrets",
     "/settings",
     "/inbox",
     "/approvals",
     "/jobs",
+    "/memory",
     "/channels",
     "/channels/new",
     "/admin",

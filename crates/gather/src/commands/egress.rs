@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::process::{Signals, runtime, start_logging};
 use crate::{
-    config::{EgressListen, EgressSettings, Grace, LogSettings},
+    config::{EgressListen, EgressSettings, EmbedUrl, Grace, LogSettings},
     deployment::{Deployment, DeploymentSettings},
 };
 
@@ -22,6 +22,9 @@ pub struct Egress {
     egress: EgressSettings,
 
     #[command(flatten)]
+    embed: EmbedUrl,
+
+    #[command(flatten)]
     grace: Grace,
 
     #[command(flatten)]
@@ -36,9 +39,11 @@ pub fn run(settings: &Egress) -> Result<()> {
         let mut signals = Signals::new()?;
         let database = deployment.migrated_database().await?;
         let listen = settings.listen.egress_listen;
-        let egress = deployment
-            .start_egress(&settings.egress, &database, listen)
-            .await?;
+        let mut egress = settings.egress.clone();
+        if let Some(url) = deployment.embed_url(&settings.embed) {
+            egress.trust(&url)?;
+        }
+        let egress = deployment.start_egress(&egress, &database, listen).await?;
         tracing::info!(address = %egress.address(), "letting secrets out");
         signals.next().await;
         tracing::info!(

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod egress;
+pub mod embed;
 pub mod keys;
 pub mod migrate;
 mod process;
@@ -18,7 +19,7 @@ use anyhow::Result;
 use crate::{
     admin, agent, audit, backup,
     cli::{Cli, Command},
-    demo, doctor, live, llm, new, secret, skill, traces, webhook,
+    demo, doctor, live, llm, memory, new, secret, skill, traces, webhook,
 };
 use process::runtime;
 
@@ -39,6 +40,7 @@ fn run_command(cli: Cli) -> Result<bool> {
         Some(Command::Worker(settings)) => worker::run(&settings)?,
         Some(Command::Sandbox(settings)) => sandbox::run(&settings)?,
         Some(Command::Egress(settings)) => egress::run(&settings)?,
+        Some(Command::Embed(settings)) => embed::run(&settings)?,
         Some(Command::Realtime(settings)) => realtime::run(&settings)?,
         Some(Command::SandboxChild { work }) => crate::sandbox::child(work)?,
         Some(Command::Doctor(settings)) => return runtime()?.block_on(doctor::run(&settings)),
@@ -61,6 +63,7 @@ fn run_command(cli: Cli) -> Result<bool> {
         Some(Command::Skill(command)) => return skill::run(command),
         Some(Command::Llm(command)) => return llm::run(command),
         Some(Command::Webhook(command)) => webhook::run(&command)?,
+        Some(Command::Memory(command)) => memory::run(&command)?,
         Some(Command::Secret(command)) => secret::run(&command)?,
         Some(Command::Hook(command)) => webhook::run_hook(&command)?,
         Some(Command::New(command)) => new::run(&command)?,

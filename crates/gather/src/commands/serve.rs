@@ -77,7 +77,13 @@ async fn start(
     check_schema(&database.url).await?;
     let public_url = settings.address.public_url(listen);
     let functions = &settings.functions;
-    let kept = model_providers::keep(&database.url, &deployment.key, &functions.model, Vec::new());
+    let local = deployment.embed_url(&functions.embed);
+    let own = model_providers::Own {
+        settings: &functions.model,
+        ollama: Vec::new(),
+        local,
+    };
+    let kept = model_providers::keep(&database.url, &deployment.key, own);
     if let Err(error) = kept.await {
         tracing::warn!("the providers of models stay as they were: {error:#}");
     }
@@ -100,6 +106,7 @@ async fn start(
         worker: None,
         sandbox: None,
         egress: None,
+        embedding: None,
         realtime: None,
         announced: Vec::new(),
     })

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use ::egress::service::Service as Egress;
+use ::embedding::service::Service as Embedding;
 use ::sandbox::service::Service as Sandbox;
 use host::jobs::JobWorker;
 
@@ -24,9 +25,11 @@ pub struct Started {
     pub sandbox: Option<Sandbox>,
     /// The egress, if it runs in this process.
     pub egress: Option<Egress>,
+    /// The embedding model, if it runs in this process.
+    pub embedding: Option<Embedding>,
     /// The gateway, if it runs in this process.
     pub realtime: Option<Realtime>,
-    /// The announcements of the addresses of sandbox and egress, which end when these are dropped.
+    /// The announcements of the addresses of sandbox, egress and embedding model, which end when these are dropped.
     pub announced: Vec<Announcement>,
 }
 
@@ -91,6 +94,9 @@ impl Started {
         }
         if let Some(egress) = self.egress {
             egress.shutdown(grace).await;
+        }
+        if let Some(embedding) = self.embedding {
+            embedding.shutdown(grace).await;
         }
         // Nobody is sent there from now on.
         drop(self.announced);

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use ::egress::service::Service as Egress;
+use ::embedding::service::Service as Embedding;
 use ::sandbox::service::Service as Sandbox;
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args;
 
 use super::{
@@ -16,11 +17,13 @@ use crate::{
     admin,
     announcement::Announcement,
     browser, build,
-    config::{EgressSettings, JobSettings, MailSettings, RealtimeLimits, SandboxSettings},
+    config::{
+        EgressSettings, EmbedSettings, JobSettings, MailSettings, RealtimeLimits, SandboxSettings,
+    },
     database::{Database, check_for_functions},
     demo,
     deployment::Deployment,
-    egress, model_providers,
+    egress, embed, model_providers,
     realtime::Realtime,
     sandbox,
     serve::{Serving, WorkerMetrics},
@@ -44,6 +47,9 @@ pub struct Up {
 
     #[command(flatten)]
     egress: EgressSettings,
+
+    #[command(flatten)]
+    embed: EmbedSettings,
 
     #[command(flatten)]
     realtime: RealtimeLimits,
@@ -118,9 +124,20 @@ impl Up {
             None => model_providers::ollama().await,
             Some(_) => Vec::new(),
         };
-        let egress = self.egress(deployment, database, !ollama.is_empty(), &mut announced);
+        let embedding = self.embedding(deployment, &mut announced).await?;
+        let local = deployment.embed_url(&functions.embed);
+        let trusted = [
+            (!ollama.is_empty()).then_some(model_providers::OLLAMA),
+            local.as_deref(),
+        ];
+        let egress = self.egress(deployment, database, &trusted, &mut announced);
         let egress = egress.await?;
-        model_providers::keep(&database.url, &deployment.key, &functions.model, ollama).await?;
+        let own = model_providers::Own {
+            settings: &functions.model,
+            ollama,
+            local,
+        };
+        model_providers::keep(&database.url, &deployment.key, own).await?;
         let sandbox_url = match &sandbox {
             Some(sandbox) => format!("http://{}", sandbox.address()),
             None => deployment.sandbox_url(&self.serve.functions),
@@ -148,6 +165,12 @@ impl Up {
         let application = deployment.application(components, variables).await?;
         let routes = Realtime::routes(&realtime);
         let host = Serving::start(&application, components, listen, true, routes).await?;
+        if let Some(egress) = &egress {
+            host.metrics().add(egress.metrics())?;
+        }
+        for metric in embedding.iter().flat_map(Embedding::metrics) {
+            host.metrics().add(metric)?;
+        }
         let metrics = WorkerMetrics::Of(&host);
         let mail = self.mail_options();
         let worker = deployment
@@ -174,6 +197,7 @@ impl Up {
             worker: Some(worker),
             sandbox,
             egress,
+            embedding,
             realtime: Some(realtime),
             announced,
         })
@@ -200,12 +224,32 @@ impl Up {
         Ok(Some(sandbox))
     }
 
+    /// The embedding model within this process, unless there is one elsewhere, or the way out, which reaches it, is.
+    async fn embedding(
+        &self,
+        deployment: &Deployment,
+        announced: &mut Vec<Announcement>,
+    ) -> Result<Option<Embedding>> {
+        let functions = &self.serve.functions;
+        if functions.embed.embed_url.is_some() || functions.egress_url.is_some() {
+            return Ok(None);
+        }
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let service = embed::start(&self.embed, &deployment.key, any_port).await?;
+        announced.push(Announcement::make(
+            &deployment.state,
+            &embed::KIND,
+            service.address(),
+        )?);
+        Ok(Some(service))
+    }
+
     /// A way out for secrets within this process, unless there is one elsewhere.
     async fn egress(
         &self,
         deployment: &Deployment,
         database: &Database,
-        has_ollama: bool,
+        trusted: &[Option<&str>],
         announced: &mut Vec<Announcement>,
     ) -> Result<Option<Egress>> {
         if self.serve.functions.egress_url.is_some() {
@@ -213,11 +257,8 @@ impl Up {
         }
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut settings = self.egress.clone();
-        if has_ollama {
-            let origin = model_providers::OLLAMA
-                .parse()
-                .map_err(|error| anyhow!("{error}"))?;
-            settings.egress_hosts.push(origin);
+        for url in trusted.iter().flatten() {
+            settings.trust(url)?;
         }
         let egress = deployment
             .start_egress(&settings, &database.url, any_port)

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
+use anyhow::{Result, anyhow};
 use clap::Args;
 use outgoing::Origin;
 
@@ -17,13 +18,20 @@ pub struct EgressSettings {
 }
 
 impl EgressSettings {
+    /// Adds the origin of a service of the platform.
+    pub fn trust(&mut self, url: &str) -> Result<()> {
+        let origin = url.parse().map_err(|error| anyhow!("{url}: {error}"))?;
+        self.egress_hosts.push(origin);
+        Ok(())
+    }
+
     /// The origins.
     pub fn origins(&self) -> BTreeSet<Origin> {
         self.egress_hosts.iter().cloned().collect()
     }
 }
 
-fn origin(text: &str) -> Result<Origin, String> {
+fn origin(text: &str) -> std::result::Result<Origin, String> {
     text.trim()
         .parse()
         .map_err(|_| "expected origins such as http://127.0.0.1:8080".to_owned())

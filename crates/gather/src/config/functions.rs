@@ -6,7 +6,10 @@ use anyhow::Result;
 use clap::Args;
 use ipnet::IpNet;
 
-use super::{HEADING, model::Model, parse::http_url, provider::Provider, webhook::WebhookSettings};
+use super::{
+    HEADING, embed::EmbedUrl, model::Model, parse::http_url, provider::Provider,
+    webhook::WebhookSettings,
+};
 
 /// The proxies that tell a client's address, to functions and gateways.
 #[derive(Args, Debug, Clone)]
@@ -46,6 +49,9 @@ pub struct FunctionSettings {
     /// Where the functions reach the way out for secrets [default: the one within `gather up` over the same state folder, or else http://127.0.0.1:3004]
     #[arg(long, env = "GATHER_EGRESS_URL", value_parser = http_url)]
     pub egress_url: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) embed: EmbedUrl,
 
     /// Where components and services reach the functions, when they act for accounts [default: the public URL]
     #[arg(long, env = "GATHER_INTERNAL_URL", value_parser = http_url)]

@@ -4,6 +4,7 @@
 mod address;
 mod database;
 mod egress;
+mod embed;
 mod functions;
 mod jobs;
 mod key;
@@ -21,6 +22,7 @@ mod webhook;
 pub use address::{Address, Listen};
 pub use database::DatabaseSettings;
 pub use egress::{EgressListen, EgressSettings};
+pub use embed::{EmbedListen, EmbedSettings, EmbedUrl};
 pub use functions::{FunctionSettings, TrustedProxies};
 pub use jobs::JobSettings;
 pub use key::Key;

@@ -22,6 +22,7 @@ pub(super) const HOW_TO_INSTALL: &str = "install PostgreSQL 15 or newer (Debian,
 pub struct Binaries {
     folder: PathBuf,
     version: String,
+    build: String,
 }
 
 impl Binaries {
@@ -50,8 +51,12 @@ impl Binaries {
             .current_dir("/")
             .stdin(Stdio::null());
         let output = command.output().ok()?;
-        let version = parse_version(&String::from_utf8_lossy(&output.stdout))?;
-        Some(Self { folder, version })
+        let said = String::from_utf8_lossy(&output.stdout);
+        Some(Self {
+            folder,
+            version: parse_version(&said)?,
+            build: parse_build(&said)?,
+        })
     }
 
     /// The folder of the programs.
@@ -62,6 +67,11 @@ impl Binaries {
     /// The programs' version, for example `15.13`.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The distribution's version of the package, which an update always changes, for example `15.13-0+deb12u1`.
+    pub(super) fn build(&self) -> &str {
+        &self.build
     }
 
     /// The major version, which a cluster always belongs to.
@@ -99,6 +109,13 @@ pub fn client_programs(names: &[&str], oldest: u32) -> Option<PathBuf> {
 fn parse_version(said: &str) -> Option<String> {
     let (_, version) = said.split_once(" (PostgreSQL) ")?;
     version.split_whitespace().next().map(str::to_owned)
+}
+
+/// Parses the last word of such a version: the distribution's version, where it says one.
+fn parse_build(said: &str) -> Option<String> {
+    let (_, version) = said.split_once(" (PostgreSQL) ")?;
+    let last = version.split_whitespace().next_back()?;
+    Some(last.trim_end_matches(')').replace('/', "_"))
 }
 
 /// The number that a version begins with; betas have letters after it.
@@ -206,9 +223,14 @@ mod tests {
     fn reads_versions() {
         let said = "postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)\n";
         assert_eq!(parse_version(said).as_deref(), Some("15.13"));
+        assert_eq!(parse_build(said).as_deref(), Some("15.13-0+deb12u1"));
         assert_eq!(
             parse_version("postgres (PostgreSQL) 19beta1\n").as_deref(),
             Some("19beta1")
+        );
+        assert_eq!(
+            parse_build("postgres (PostgreSQL) 18.4\n").as_deref(),
+            Some("18.4")
         );
         assert_eq!(parse_version("bash: no such file"), None);
         assert_eq!(["15.13", "19beta1", "18", "x"].map(major), [15, 19, 18, 0]);

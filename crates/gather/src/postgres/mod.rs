@@ -2,9 +2,11 @@
 
 mod binaries;
 mod brought;
+mod download;
 mod programs;
 mod server;
 mod temporary;
+mod vector;
 
 use std::{
     fs::{self, File, Permissions},
@@ -68,6 +70,9 @@ impl Cluster {
         let account = Account::choose()?;
         let data = place(state, &account)?;
         let binaries = Programs::of(&data)?.provide()?;
+        if let Some(shelf) = data.parent().filter(|_| !server::is_used(&data)) {
+            vector::sweep(shelf, &binaries);
+        }
         if !data.join("PG_VERSION").exists() {
             initialise(&binaries, &account, &data, &[])?;
         }

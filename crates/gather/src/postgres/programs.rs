@@ -1,23 +1,34 @@
 //! The PostgreSQL that a cluster runs with: an installed one, or a fetched one. A cluster stays with the major
-//! version that made it, whatever is installed later.
+//! version that made it, whatever is installed later. All of them have pgvector.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 
 use super::{
     binaries::{Binaries, HOW_TO_INSTALL, major},
     brought::{self, Build},
+    vector,
 };
+use crate::progress::say;
 
 /// The programs for a cluster.
 #[derive(Debug)]
 pub enum Programs {
-    /// The programs are on this machine.
+    /// The programs are on this machine, with pgvector.
     Here(Binaries),
+    /// The programs are on this machine. They are copied at the first start, since they lack pgvector.
+    Incomplete {
+        /// The installed programs.
+        installed: Binaries,
+        /// The folder that the copy is put into.
+        shelf: PathBuf,
+        /// The build that serves as well, if there can be no copy.
+        instead: Option<&'static Build>,
+    },
     /// The programs are fetched at the first start.
     Absent {
         /// The build that is fetched.
@@ -32,55 +43,79 @@ impl Programs {
     pub(super) fn of(data: &Path) -> Result<Self> {
         let shelf = data.parent().context("the data folder has a parent")?;
         match fs::read_to_string(data.join("PG_VERSION")) {
-            Ok(made_by) => Self::of_version(major(&made_by), shelf)
-                .ok_or_else(|| other_version(data, made_by.trim())),
-            Err(_) => Self::of_any(shelf.to_owned()),
+            Ok(made_by) => {
+                let version = major(&made_by);
+                Self::choose(|candidate| candidate == version, shelf)
+                    .ok_or_else(|| other_version(data, made_by.trim()))
+            }
+            Err(_) => Self::of_any(shelf),
         }
     }
 
     /// Chooses the programs for a new cluster: installed ones, else those on `shelf`, which are fetched if need be.
-    pub(super) fn of_any(shelf: PathBuf) -> Result<Self> {
-        if let Some(binaries) = Binaries::installed().next() {
-            return Ok(Self::Here(binaries));
-        }
-        match brought::for_this_machine() {
-            Some(build) => Ok(Self::brought(build, shelf)),
-            None => bail!("no PostgreSQL is installed: {HOW_TO_INSTALL}"),
-        }
+    pub(super) fn of_any(shelf: &Path) -> Result<Self> {
+        Self::choose(|_| true, shelf)
+            .ok_or_else(|| anyhow!("no PostgreSQL is installed: {HOW_TO_INSTALL}"))
     }
 
-    fn of_version(made_by: u32, shelf: &Path) -> Option<Self> {
-        let installed = Binaries::installed().find(|binaries| binaries.major() == made_by);
-        installed.map(Self::Here).or_else(|| {
-            brought::for_this_machine()
-                .filter(|build| major(build.version) == made_by)
-                .map(|build| Self::brought(build, shelf.to_owned()))
+    /// Chooses programs whose major version `fits`: installed ones with pgvector, else installed ones that get it, else
+    /// a build that is fetched.
+    fn choose(fits: impl Fn(u32) -> bool, shelf: &Path) -> Option<Self> {
+        let mut installed: Vec<_> = Binaries::installed()
+            .filter(|binaries| fits(binaries.major()))
+            .collect();
+        if let Some(complete) = installed.iter().position(vector::is_in) {
+            return Some(Self::Here(installed.swap_remove(complete)));
+        }
+        let build = brought::for_this_machine().filter(|build| fits(major(build.version)));
+        let shelf = shelf.to_owned();
+        let Some(first) = installed.into_iter().next() else {
+            return build.map(|build| match Binaries::at(build.programs(&shelf)) {
+                Some(binaries) => Self::Here(binaries),
+                None => Self::Absent { build, shelf },
+            });
+        };
+        let copy = vector::copy_of(&first, &shelf);
+        let brought = || Binaries::at(build?.programs(&shelf));
+        Some(match copy.or_else(brought) {
+            Some(binaries) => Self::Here(binaries),
+            None => Self::Incomplete {
+                installed: first,
+                shelf,
+                instead: build,
+            },
         })
     }
 
-    fn brought(build: &'static Build, shelf: PathBuf) -> Self {
-        match Binaries::at(build.programs(&shelf)) {
-            Some(binaries) => Self::Here(binaries),
-            None => Self::Absent { build, shelf },
-        }
-    }
-
-    /// Returns the programs, which are fetched if they are missing.
+    /// Returns the programs, which are copied or fetched if need be.
     pub(super) fn provide(self) -> Result<Binaries> {
         match self {
             Self::Here(binaries) => Ok(binaries),
-            Self::Absent { build, shelf } => {
-                build.ensure(&shelf)?;
-                let folder = build.programs(&shelf);
-                Binaries::at(folder.clone()).with_context(|| {
-                    format!(
-                        "the programs in {} don't run; remove the folder, and start again",
-                        folder.display()
-                    )
-                })
-            }
+            Self::Absent { build, shelf } => fetch(build, &shelf),
+            Self::Incomplete {
+                installed,
+                shelf,
+                instead,
+            } => vector::complete(&installed, &shelf).or_else(|error| {
+                let Some(build) = instead else {
+                    return Err(error);
+                };
+                say(&format!("{error:#}\nthis time another PostgreSQL serves"));
+                fetch(build, &shelf).map_err(|other| anyhow!("{error:#}\n{other:#}"))
+            }),
         }
     }
+}
+
+fn fetch(build: &Build, shelf: &Path) -> Result<Binaries> {
+    build.ensure(shelf)?;
+    let folder = build.programs(shelf);
+    Binaries::at(folder.clone()).with_context(|| {
+        format!(
+            "the programs in {} don't run; remove the folder, and start again",
+            folder.display()
+        )
+    })
 }
 
 fn other_version(data: &Path, made_by: &str) -> anyhow::Error {

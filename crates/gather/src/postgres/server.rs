@@ -292,6 +292,11 @@ impl PidFile {
     }
 }
 
+/// Whether a server runs over `data`, or is starting or stopping.
+pub(super) fn is_used(data: &Path) -> bool {
+    PidFile::read(data).is_some_and(|file| is_server_of(file.pid, data))
+}
+
 /// Waits while a server over `data` is starting or stopping. Returns the server that then runs, if there is one.
 fn settled(data: &Path, deadline: Instant) -> Result<Option<Server>> {
     loop {

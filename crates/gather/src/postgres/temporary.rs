@@ -44,7 +44,7 @@ impl Cluster {
     pub fn temporary() -> Result<Self> {
         sweep();
         let account = Account::choose()?;
-        let binaries = Programs::of_any(shelf(&account)?)?.provide()?;
+        let binaries = Programs::of_any(&shelf(&account)?)?.provide()?;
         let version = binaries.version().to_owned();
         let folder = tempfile::Builder::new()
             .prefix(PREFIX)

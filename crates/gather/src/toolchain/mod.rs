@@ -162,7 +162,8 @@ fn parse_version(text: &str) -> Result<String> {
 }
 
 /// Runs a command, and returns its output or an error with its last lines.
-fn said(command: &mut Command) -> Result<String> {
+/// Runs a command, and returns what it prints; the error has the last lines of what it complains of.
+pub(crate) fn said(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command
         .stdin(Stdio::null())

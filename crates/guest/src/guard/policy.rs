@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::extract::{MatchedPath, Request};
 use foldhash::fast::RandomState;
 use http::Method;
-use http::header::IF_MATCH;
+use http::header::{IF_MATCH, IF_NONE_MATCH};
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 
@@ -28,6 +28,8 @@ pub(super) struct Policy {
     pub(super) idempotent_up_to: Option<usize>,
     /// Whether the operation checks `If-Match` itself, which is then among its parameters.
     pub(super) matches: bool,
+    /// Whether the operation checks `If-None-Match` itself.
+    pub(super) matches_none: bool,
 }
 
 /// The policy for unknown paths and methods.
@@ -38,6 +40,7 @@ static NO_OPERATION: Policy = Policy {
     scopes: Vec::new(),
     idempotent_up_to: None,
     matches: false,
+    matches_none: false,
 };
 
 impl Policy {
@@ -85,6 +88,7 @@ impl Policy {
         };
         policy.idempotent_up_to = takes(idempotency::KEY.as_str()).then_some(max_bytes);
         policy.matches = takes(IF_MATCH.as_str());
+        policy.matches_none = takes(IF_NONE_MATCH.as_str());
         Ok(policy)
     }
 }
@@ -224,6 +228,7 @@ mod tests {
             scopes: Vec::new(),
             idempotent_up_to: None,
             matches: false,
+            matches_none: false,
         };
         assert_eq!(*policy("/open"), standard(false, false));
         assert_eq!(*policy("/known"), standard(true, true));
@@ -235,6 +240,7 @@ mod tests {
             scopes: vec!["kb:write".to_owned()],
             idempotent_up_to: None,
             matches: false,
+            matches_none: false,
         };
         assert_eq!(*policy("/scoped"), scoped);
         assert_eq!(policy("/once").idempotent_up_to, Some(5));

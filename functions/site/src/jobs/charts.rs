@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use crate::ui::{self, Bar, Unit};
+use crate::ui;
 
 /// The jobs that ended lately, by the hour.
 #[derive(Debug, Default, Deserialize)]
@@ -25,31 +25,35 @@ struct Hour {
 /// Throughput, latency and failures of the last day.
 pub fn charts(history: &History) -> Markup {
     let hours = &history.hours;
-    let bars = |value: fn(&Hour) -> f64, part: fn(&Hour) -> f64| -> Vec<Bar> {
-        let bar = |hour: &Hour| Bar {
-            label: clock(&hour.at),
-            value: value(hour),
-            part: part(hour),
-        };
-        hours.iter().map(bar).collect()
-    };
-    let ended = bars(
-        |hour| f64::from(hour.succeeded + hour.dead + hour.cancelled),
-        |_| 0.0,
-    );
-    let latency = bars(
-        |hour| hour.p95_ms.unwrap_or(0.0),
-        |hour| hour.median_ms.unwrap_or(0.0),
-    );
-    let dead = bars(|hour| f64::from(hour.dead), |_| 0.0);
     if hours.is_empty() {
         return html! {};
     }
+    let clocks: Vec<_> = hours.iter().map(|hour| clock(&hour.at)).collect();
+    let columns = |column: fn(&Hour) -> (i64, String)| -> Vec<(&str, i64, String)> {
+        let named = clocks.iter().zip(hours).map(|(clock, hour)| {
+            let (number, text) = column(hour);
+            (clock.as_str(), number, text)
+        });
+        named.collect()
+    };
+    let ended = columns(|hour| {
+        let ended = i64::from(hour.succeeded + hour.dead + hour.cancelled);
+        (ended, ui::counted(ended, "job"))
+    });
+    let latency = columns(|hour| {
+        let (p95, median) = (hour.p95_ms, milliseconds(hour.median_ms));
+        let text = format!("{} ms, half within {median} ms", milliseconds(p95));
+        (p95.unwrap_or_default().round() as i64, text)
+    });
+    let dead = columns(|hour| {
+        let dead = i64::from(hour.dead);
+        (dead, ui::counted(dead, "job"))
+    });
     html! {
         section.charts aria-label="The last 24 hours" {
-            (ui::chart("Ended an hour", Unit::Count("job"), "accent", &ended))
-            (ui::chart("Time until 95 % ended", Unit::Milliseconds, "accent", &latency))
-            (ui::chart("Died an hour", Unit::Count("job"), "bad", &dead))
+            (ui::chart("Ended an hour", &ended))
+            (ui::chart("Time until 95 % ended", &latency))
+            (ui::chart("Died an hour", &dead))
         }
         details.numbers-table {
             summary { "The last 24 hours as a table" }

@@ -1,72 +1,32 @@
-//! Bar charts as SVG, which need no script, and are drawn in the colours of the theme.
+//! A chart of columns, drawn as an image with its numbers in words.
 
 use maud::{Markup, html};
 
-use super::{counted, number};
+/// The height of the tallest column.
+const HEIGHT: i64 = 100;
+/// The width of a column, and the distance to the next one.
+const WIDTH: usize = 16;
+const STEP: usize = 20;
 
-const BAR: usize = 10;
-const HEIGHT: f64 = 60.0;
-
-/// One bar.
-pub struct Bar {
-    /// What the bar stands for, such as an hour.
-    pub label: String,
-    /// The value.
-    pub value: f64,
-    /// The part of the value that is drawn darker, such as a median.
-    pub part: f64,
-}
-
-/// What the values of a chart are.
-#[derive(Debug, Clone, Copy)]
-pub enum Unit {
-    /// A number of things, by their noun.
-    Count(&'static str),
-    /// A time.
-    Milliseconds,
-}
-
-impl Unit {
-    fn text(self, value: f64) -> String {
-        let rounded = value.round() as i64;
-        match self {
-            Self::Count(noun) => counted(rounded, noun),
-            Self::Milliseconds => format!("{} ms", number(rounded)),
-        }
-    }
-}
-
-/// A chart of bars with its largest value. `tone` is `accent` or `bad`.
-pub fn chart(title: &str, unit: Unit, tone: &str, bars: &[Bar]) -> Markup {
-    let most = bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
-    let width = bars.len() * BAR;
-    let summary = match most {
-        0.0 => format!("{title}: nothing in this time"),
-        _ => format!("{title}: {} at most", unit.text(most)),
-    };
+/// A chart: for each column its name, its number, and the number as text.
+pub fn chart(title: &str, columns: &[(&str, i64, String)]) -> Markup {
+    let most = columns.iter().map(|(_, number, _)| *number).max();
+    let most = most.unwrap_or_default().max(1);
+    let height = |number: i64| number.clamp(0, most).saturating_mul(HEIGHT) / most;
+    let width = columns.len().max(1) * STEP;
     html! {
         figure.chart {
-            figcaption { (title) @if most > 0.0 { span.meta { (unit.text(most)) " at most" } } }
-            svg.(tone) viewBox=(format!("0 0 {width} {HEIGHT}")) preserveAspectRatio="none" role="img" aria-label=(summary) {
-                @for (index, bar) in bars.iter().enumerate() {
-                    (column(index, bar.value, most, "bar", bar, unit))
-                    @if bar.part > 0.0 { (column(index, bar.part, most, "part", bar, unit)) }
+            figcaption { (title) }
+            svg viewBox=(format!("0 0 {width} {}", HEIGHT + 2)) role="img" aria-label=(format!("{title}, {} columns", columns.len())) preserveAspectRatio="none" {
+                @for (at, (name, number, text)) in columns.iter().enumerate() {
+                    // What is not nothing can be seen.
+                    @let tall = height(*number).max(i64::from(*number > 0));
+                    rect x=(at * STEP) y=(HEIGHT + 1 - tall) width=(WIDTH) height=(tall + 1) { title { (name) ": " (text) } }
                 }
-                line x1="0" x2=(width) y1=(HEIGHT) y2=(HEIGHT) {}
             }
-        }
-    }
-}
-
-fn column(index: usize, value: f64, most: f64, class: &str, bar: &Bar, unit: Unit) -> Markup {
-    // What is there at all is seen.
-    let height = match value {
-        0.0 => 0.0,
-        _ => (value / most * HEIGHT).max(1.0),
-    };
-    html! {
-        rect.(class) x=(index * BAR + 1) y=(format!("{:.1}", HEIGHT - height)) width=(BAR - 2) height=(format!("{height:.1}")) {
-            title { (bar.label) ": " (unit.text(value)) }
+            @if let (Some((first, ..)), Some((last, ..))) = (columns.first(), columns.last()) {
+                p.meta.spread { span { (first) } @if columns.len() > 1 { span { (last) } } }
+            }
         }
     }
 }

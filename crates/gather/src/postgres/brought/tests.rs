@@ -1,13 +1,17 @@
 //! Tests with a registry that breaks off, lies and has many clients, and with packages that leave their folder.
 
 use std::{
-    io::{BufRead, BufReader},
+    fs::Permissions,
+    io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
     sync::{Arc, Mutex},
     thread,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest, Sha512};
 use tar::{EntryType, Header};
 use tempfile::TempDir;
 
@@ -22,7 +26,7 @@ const WHEN_DONE: [&str; 4] = [
     ".archive.lock",
     ".postgresql.lock",
     "linux-x64-18.4.0-beta.17.tgz",
-    "postgresql-18.4",
+    "postgresql-18.4-pgvector",
 ];
 const LOCKS: [&str; 2] = [".archive.lock", ".postgresql.lock"];
 
@@ -161,6 +165,7 @@ fn bring(build: &Build, shelf: &Path, mirror: &Mirror) -> Result<bool> {
         shelf,
         &mirror.registry,
         &Step::start("a test brings PostgreSQL"),
+        |_| Ok(()),
     )
 }
 
@@ -189,7 +194,7 @@ fn many_at_once_bring_it_once() {
     assert!(mirror.heads()[0].starts_with(&format!("get {path} ")));
 
     assert_eq!(names(shelf.path()), WHEN_DONE);
-    let root = shelf.path().join("postgresql-18.4");
+    let root = shelf.path().join("postgresql-18.4-pgvector");
     let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!(
         ["", "bin", "bin/initdb", "lib", "lib/libpq.so.5"].map(mode),
@@ -298,7 +303,7 @@ fn programs_that_do_not_run_here_are_not_kept() {
     ] {
         assert!(advice.contains(part), "{part} is not in {advice}");
     }
-    assert!(!shelf.path().join("postgresql-18.4").exists());
+    assert!(!shelf.path().join("postgresql-18.4-pgvector").exists());
 }
 
 #[test]

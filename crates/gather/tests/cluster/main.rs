@@ -1,5 +1,7 @@
 //! The private cluster and the throw-away one, as they really run: killed, found again, shared.
 
+mod extensions;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -371,36 +373,6 @@ const NOWHERE: Platform<'_> = Platform {
     trusted_proxies: "",
     rate_limits: "",
 };
-
-#[tokio::test]
-async fn an_extension_in_another_place_is_an_error_that_says_what_to_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("spin.toml");
-    fs::write(
-        &path,
-        "spin_manifest_version = 2\napplication.name = \"x\"\n[component.site]\nsource = \"site.wasm\"\ntool.gather.role = \"gather_site\"\n",
-    )
-    .unwrap();
-    let manifest = Manifest::load(&path).unwrap();
-    let key = MasterKey::load_or_create(folder.path()).unwrap();
-    let cluster = Cluster::temporary().unwrap();
-    execute(&cluster.url("postgres"), "create database theirs").await;
-    let theirs = cluster.url("theirs");
-    execute(&theirs, "create extension pg_trgm").await;
-    let error = migrate::run(&theirs, &manifest, &key)
-        .await
-        .unwrap_err()
-        .to_string();
-    let (_, advice) = error.split_once("run there: ").expect(&error);
-    assert!(error.contains("in the schema public"), "{error}");
-    PgConnection::connect(theirs.as_str())
-        .await
-        .unwrap()
-        .execute(sqlx::AssertSqlSafe(advice))
-        .await
-        .unwrap();
-    migrate::run(&theirs, &manifest, &key).await.unwrap();
-}
 
 #[test]
 fn a_temporary_cluster_ends_when_it_is_dropped() {

@@ -1,0 +1,136 @@
+//! The forward pass. The tokens of a batch stand one below the other, whatever text they belong to: only attention
+//! looks at other tokens, and goes text by text. So nothing is padded.
+
+use crate::DIMENSIONS;
+use crate::mathematics::{Matrix, gelu, multiply, normalise, softmax};
+use crate::weights::{Dense, HEAD, HEADS, INNER, Layer, Norm, Weights};
+
+/// The width of queries, keys and values beside each other.
+const ATTENTION: usize = 3 * DIMENSIONS;
+
+/// The vectors of texts, given as their tokens.
+pub fn forward(weights: &Weights, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
+    let total: usize = texts.iter().map(Vec::len).sum();
+    let mut states = vec![0.0; total * DIMENSIONS];
+    let placed = texts
+        .iter()
+        .flat_map(|text| text.iter().copied().enumerate());
+    for (state, (place, token)) in states.chunks_exact_mut(DIMENSIONS).zip(placed) {
+        weights.look_up(token, place, state);
+    }
+    level(&weights.norm, &mut states);
+    let mut room = Room::new(total);
+    for layer in &weights.layers {
+        pass(layer, texts, &mut states, &mut room);
+    }
+    let mut rest = states.as_slice();
+    let vectors = texts.iter().map(|text| {
+        let (own, others) = rest.split_at(text.len() * DIMENSIONS);
+        rest = others;
+        mean(own)
+    });
+    vectors.collect()
+}
+
+/// What a layer writes to, used by one after the other.
+struct Room {
+    attention: Vec<f32>,
+    scores: Vec<f32>,
+    attended: Vec<f32>,
+    inner: Vec<f32>,
+    outer: Vec<f32>,
+}
+
+impl Room {
+    fn new(total: usize) -> Self {
+        Self {
+            attention: vec![0.0; total * ATTENTION],
+            scores: Vec::new(),
+            attended: vec![0.0; total * DIMENSIONS],
+            inner: vec![0.0; total * INNER],
+            outer: vec![0.0; total * DIMENSIONS],
+        }
+    }
+}
+
+fn pass(layer: &Layer, texts: &[Vec<u32>], states: &mut [f32], room: &mut Room) {
+    apply(&layer.attention, states, DIMENSIONS, &mut room.attention);
+    let mut first = 0;
+    for text in texts {
+        attend(first, text.len(), room);
+        first += text.len();
+    }
+    apply(&layer.attended, &room.attended, DIMENSIONS, &mut room.outer);
+    add(states, &room.outer);
+    level(&layer.attended_norm, states);
+    apply(&layer.inner, states, DIMENSIONS, &mut room.inner);
+    gelu(&mut room.inner);
+    apply(&layer.outer, &room.inner, INNER, &mut room.outer);
+    add(states, &room.outer);
+    level(&layer.outer_norm, states);
+}
+
+/// Lets the tokens of one text look at each other.
+fn attend(first: usize, length: usize, room: &mut Room) {
+    let own = &room.attention[first * ATTENTION..][..length * ATTENTION];
+    let into = &mut room.attended[first * DIMENSIONS..][..length * DIMENSIONS];
+    room.scores.resize(length * length, 0.0);
+    for head in 0..HEADS {
+        let part = |kind: usize| {
+            let data = &own[kind * DIMENSIONS + head * HEAD..];
+            Matrix::by_rows(data, length, HEAD, ATTENTION)
+        };
+        multiply(
+            &mut room.scores,
+            length,
+            false,
+            part(0),
+            part(1).transposed(),
+        );
+        for row in room.scores.chunks_exact_mut(length) {
+            softmax(row);
+        }
+        let scores = Matrix::by_rows(&room.scores, length, length, length);
+        multiply(&mut into[head * HEAD..], DIMENSIONS, false, scores, part(2));
+    }
+}
+
+fn apply(dense: &Dense, from: &[f32], width: usize, into: &mut [f32]) {
+    let columns = dense.bias.len();
+    for row in into.chunks_exact_mut(columns) {
+        row.copy_from_slice(&dense.bias);
+    }
+    let rows = from.len() / width;
+    let left = Matrix::by_rows(from, rows, width, width);
+    let right = Matrix::by_rows(&dense.weight, width, columns, columns);
+    multiply(into, columns, true, left, right);
+}
+
+fn add(states: &mut [f32], more: &[f32]) {
+    for (state, more) in states.iter_mut().zip(more) {
+        *state += more;
+    }
+}
+
+fn level(norm: &Norm, states: &mut [f32]) {
+    const LEAST: f32 = 1e-12;
+    let count = DIMENSIONS as f32;
+    for state in states.chunks_exact_mut(DIMENSIONS) {
+        let mean = state.iter().sum::<f32>() / count;
+        let spread = state.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / count;
+        let factor = 1.0 / (spread + LEAST).sqrt();
+        for ((x, weight), bias) in state.iter_mut().zip(&norm.weight).zip(&norm.bias) {
+            *x = (*x - mean) * factor * weight + bias;
+        }
+    }
+}
+
+/// The mean of a text's states, of length 1. A factor would change nothing, so the sum serves.
+fn mean(states: &[f32]) -> Vec<f32> {
+    let mut vector = vec![0.0; DIMENSIONS];
+    for state in states.chunks_exact(DIMENSIONS) {
+        add(&mut vector, state);
+    }
+    normalise(&mut vector);
+    vector
+}

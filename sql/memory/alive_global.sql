@@ -1,0 +1,6 @@
+-- The scope of everybody never ends.
+create or replace function memory.alive_global(id uuid) returns boolean
+language sql immutable
+as $$
+    select true
+$$;
