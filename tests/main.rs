@@ -37,6 +37,7 @@ mod functions {
         pub(crate) mod questions;
     }
     pub(crate) mod jobs {
+        pub(crate) mod history;
         pub(crate) mod owned;
     }
     pub(crate) mod llm {
@@ -182,6 +183,7 @@ mod platform {
         pub(crate) mod way;
     }
     pub(crate) mod database;
+    pub(crate) mod demo;
     pub(crate) mod deployment;
     pub(crate) mod english;
     pub(crate) mod faults;
@@ -210,6 +212,7 @@ mod platform {
     pub(crate) mod schemathesis;
     pub(crate) mod serving;
     pub(crate) mod statements;
+    pub(crate) mod traces;
     pub(crate) mod visitor;
     pub(crate) mod wasi_http;
 }

@@ -16,8 +16,9 @@ use anyhow::Result;
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::StatusCode,
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -37,6 +38,7 @@ use std::{
 };
 use strict_json::Refusal;
 use tokio::{sync::Semaphore, task::JoinHandle};
+use tracing::Instrument;
 
 /// The interval at which counted calls are added up in the database, and the sandbox reports its state.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
@@ -183,8 +185,17 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/probe", post(calls::try_out))
         .route("/attest", post(attest))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn(traced))
         .route("/health", get(async || "ok"))
         .with_state(shared)
+}
+
+/// Answers a request in a span of the caller's trace.
+async fn traced(path: MatchedPath, request: Request, next: Next) -> Response {
+    let span = tracing::info_span!(target: trace::TARGET, "sandbox", route = path.as_str());
+    let parent = request.headers().get(trace::TRACEPARENT);
+    trace::follow(&span, parent.and_then(|parent| parent.to_str().ok()));
+    next.run(request).instrument(span).await
 }
 
 impl AsRef<Callers> for Shared {

@@ -399,3 +399,29 @@ async fn own_pages_get_streams_with_the_cookie() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn the_rail_shows_joined_channels_with_their_unread_counts() -> Result<()> {
+    let world = World::new().await?;
+    let World { grace, alan, .. } = &world;
+    assert!(!alan.get("/posts").await?.has(".rail .joined"));
+    world.join(alan).await?;
+    let page = alan.get("/posts").await?;
+    assert_eq!(
+        page.texts(".rail .joined a"),
+        ["#general", "Browse channels"]
+    );
+    assert!(!page.has(".rail .joined .count"));
+    world.write(grace, "Hello").await?;
+    world.write(grace, "Is anybody here?").await?;
+    let page = alan.get("/posts").await?;
+    assert_eq!(page.text(".rail .joined .count"), "2 unread");
+    assert!(!grace.get("/posts").await?.has(".rail .joined .count"));
+    let page = alan.get("/channels/general").await?;
+    assert!(page.has(".rail .joined a[aria-current=page]"));
+    alan.submit(&page, "form.mark", &[]).await?;
+    assert!(!alan.get("/posts").await?.has(".rail .joined .count"));
+    let stranger = Browser::open(&world.server)?.get("/posts").await?;
+    assert!(!stranger.has(".rail .joined"));
+    Ok(())
+}

@@ -53,6 +53,8 @@ pub(crate) enum Error {
     Refused {
         status: u16,
         text: String,
+        /// The problem's code, if the server names one.
+        code: Option<String>,
         /// The time to wait before another request, if the server gives one.
         retry_after: Option<Duration>,
     },
@@ -63,6 +65,14 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(*status),
+            Self::Unanswered { .. } => None,
+        }
+    }
+
+    /// The code of the problem, if the server named one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => code.as_deref(),
             Self::Unanswered { .. } => None,
         }
     }
@@ -317,6 +327,7 @@ impl Client {
                     "{} does not speak this API: its answer is not JSON",
                     self.server
                 ),
+                code: None,
                 retry_after,
             };
             if status == 204 {
@@ -328,6 +339,7 @@ impl Client {
         Err(Error::Refused {
             status,
             text: explain(status, &problem, request_id.as_deref()),
+            code: problem.code,
             retry_after,
         })
     }

@@ -54,6 +54,8 @@ pub struct Begun {
     pub max_attempts: u32,
     /// The account on whose behalf the job runs.
     pub owner: Option<Uuid>,
+    /// The `traceparent` of what enqueued the job.
+    pub traceparent: Option<String>,
     /// The payload of the job.
     pub payload: Value,
 }
