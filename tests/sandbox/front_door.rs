@@ -6,7 +6,6 @@ use e2e::{
     agents::Agent,
     publishing::{approved, invoke, manifest},
 };
-use host::Limits;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -338,7 +337,7 @@ fn ok(body: &str) -> String {
 async fn granted_origins_can_be_reached_and_no_others() -> Result<()> {
     let address = web_server(ok("hello from outside")).await?;
     let trusted = BTreeMap::from([("api.example.org".to_owned(), address)]);
-    let server = Server::start_trusting(Limits::default(), trusted).await?;
+    let server = Server::start_trusting(e2e::limits(), trusted).await?;
     let world = World::over(server, json!({"http": ["http://api.example.org"]})).await?;
     let (status, answer) = world
         .call("get", json!({"url": "http://api.example.org/x"}))
@@ -386,7 +385,7 @@ async fn a_redirect_is_a_request_like_any_other() -> Result<()> {
     let redirect = "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned();
     let address = web_server(redirect).await?;
     let trusted = BTreeMap::from([("api.example.org".to_owned(), address)]);
-    let server = Server::start_trusting(Limits::default(), trusted).await?;
+    let server = Server::start_trusting(e2e::limits(), trusted).await?;
     let world = World::over(server, json!({"http": ["http://api.example.org"]})).await?;
     let (_, answer) = world
         .call("get", json!({"url": "http://api.example.org/"}))

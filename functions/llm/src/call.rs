@@ -194,6 +194,7 @@ impl Call {
             body: body.into(),
             total: target.total().min(target.silence()),
             idle: target.silence() + MARGIN,
+            whole: target.total() + MARGIN,
         })
     }
 

@@ -40,6 +40,8 @@ pub struct Sent {
     pub total: Duration,
     /// The longest pause within the answer.
     pub idle: Duration,
+    /// The longest time of the whole answer.
+    pub whole: Duration,
 }
 
 /// Sends a request, and waits for the head of a good answer.
@@ -69,6 +71,7 @@ pub async fn send(sent: Sent) -> Result<Response<Body>, Fault> {
         version: None,
         head_within: sent.total,
         silence: sent.idle,
+        whole: sent.whole,
     };
     let response = EGRESS
         .forward(forward, request)

@@ -417,6 +417,7 @@ async fn models_of(caller: &Caller, target: &Target) -> std::result::Result<Vec<
         body: Bytes::new(),
         total: CHECK_WITHIN,
         idle: CHECK_WITHIN,
+        whole: CHECK_WITHIN,
     };
     let response = egress::send(sent).await.map_err(|fault| fault.detail)?;
     let body = Limited::new(response.into_body(), MAX_LIST_BYTES)

@@ -62,6 +62,8 @@ async fn silence_and_total_time_are_limits_of_a_target() -> Result<()> {
         );
         assert_eq!(text.contains("Hal"), has_begun, "{name}: {text}");
     }
+    // The way out closes what takes too long even if the function does not, some seconds later.
+    world.models.until_hung_up(5).await?;
     let (status, refused) = world
         .ada
         .send(

@@ -1,9 +1,8 @@
 //! How servers of the tests stop, and start again.
 
 use super::Server;
-use crate::Database;
+use crate::{Database, limits};
 use anyhow::Result;
-use host::Limits;
 use std::time::Duration;
 
 impl Server {
@@ -33,7 +32,7 @@ impl Server {
         let variables = self.variables.clone();
         self.stop(Duration::ZERO).await;
         meanwhile().await?;
-        Self::platform(listen, database, variables, Limits::default()).await
+        Self::platform(listen, database, variables, limits()).await
     }
 
     /// Stops the way out for secrets, and leaves the rest.
