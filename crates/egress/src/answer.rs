@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 /// The version of the secret that was put in.
 pub const VERSION: HeaderName = HeaderName::from_static("gather-secret-version");
 
-/// How long an answer may take.
+/// The times that an answer may take.
 #[derive(Debug)]
 pub struct Limits {
     /// The longest pause between two parts.
