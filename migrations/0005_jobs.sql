@@ -42,6 +42,8 @@ create table jobs.job (
     -- The event that led to it, and how many starts of work by events lie behind it.
     cause uuid,
     depth smallint not null default 0,
+    -- The span that enqueued it (W3C Trace Context), which the host names in the session while traces are exported.
+    traceparent text default nullif(current_setting('gather.traceparent', true), ''),
     created_at timestamptz not null default now(),
     run_at timestamptz not null default now(),
     started_at timestamptz,
@@ -55,6 +57,7 @@ create table jobs.job (
         check ((finished_at is not null) = (status in ('succeeded', 'dead', 'cancelled'))),
     constraint job_in_queue check ((queue_id is null) = (finished_at is not null)),
     constraint job_depth check (depth >= 0),
+    constraint job_traceparent_size check (char_length(traceparent) <= 55),
     constraint job_percent check (percent between 0 and 100)
 ) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 create unique index job_queue_id on jobs.job (queue_id) where queue_id is not null;
@@ -66,6 +69,7 @@ create index job_status on jobs.job (status, id);
 create index job_kind on jobs.job (kind, id);
 create index job_waiting on jobs.job (run_at) where status = 'queued';
 create index job_finished_at on jobs.job (finished_at) where finished_at is not null;
+create index job_owner_finished on jobs.job (owner_id, finished_at) where finished_at is not null;
 
 -- The attempts that did not succeed; a dead job keeps all of them.
 create table jobs.attempt (

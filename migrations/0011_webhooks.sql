@@ -74,6 +74,7 @@ create table webhooks.attempt_count (
 );
 -- What is measured of them: the disabled, and what waits longest.
 create index webhook_disabled on webhooks.webhook (id) where disabled is not null;
+create index webhook_failing on webhooks.webhook (id) where disabled is not null or failing_since is not null;
 create index job_webhook_delivery on jobs.job (created_at) where kind = 'webhook-delivery' and finished_at is null;
 
 -- Who may send to hooks. A function adds its own sources by rows here; docs/webhooks.md says how.

@@ -74,10 +74,15 @@ create table llm.target (
     alias text collate "C",
     model text,
     max_output_tokens integer,
+    -- How long it may say nothing, and how long an attempt at it may take; null: as the gateway has it.
+    silence_ms integer,
+    total_ms integer,
     constraint target_pkey primary key (alias_id, place),
     constraint target_one check (num_nonnulls(provider_id, alias) = 1 and (provider_id is null) = (model is null)),
     constraint target_model_size check (char_length(model) between 1 and 200),
-    constraint target_max_output_positive check (max_output_tokens > 0)
+    constraint target_max_output_positive check (max_output_tokens > 0),
+    constraint target_silence_range check (silence_ms between 1000 and 3600000),
+    constraint target_total_range check (total_ms between 1000 and 3600000)
 );
 create index target_provider on llm.target (provider_id) where provider_id is not null;
 
@@ -221,6 +226,26 @@ create table llm.breaker (
     reason text not null,
     changed_at timestamptz not null default now(),
     constraint breaker_pkey primary key (provider_id, model)
+);
+
+-- Numbers for the metrics: totals, and the calls that ended since. Ended calls are only ever inserted, so that nobody waits
+-- for a total's row, and added up by the workers.
+create table llm.total (
+    metric text not null,
+    label text collate "C" not null,
+    number bigint not null,
+    constraint total_pkey primary key (metric, label)
+);
+create table llm.ended (
+    status text not null,
+    -- `<provider>/<model>` if one of the platform's answered; else `other`, since anybody may ask for any name.
+    model text not null,
+    input_tokens bigint not null,
+    output_tokens bigint not null,
+    cost_microusd bigint not null,
+    -- Null: nobody measured it.
+    overhead_ms integer,
+    first_token_ms integer
 );
 
 -- What `llm.choose` answers: the targets of a call, or why there is none.

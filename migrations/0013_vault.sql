@@ -95,7 +95,7 @@ create table vault.binding (
     -- With `{}` for the value.
     format text not null,
     created_at timestamptz not null default now(),
-    constraint binding_pkey primary key (secret_id, component, origin),
+    constraint binding_pkey primary key (secret_id, component, origin, header),
     constraint binding_format check (format like '%{}%')
 );
 

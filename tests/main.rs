@@ -37,14 +37,20 @@ mod functions {
         pub(crate) mod questions;
     }
     pub(crate) mod jobs {
+        pub(crate) mod history;
         pub(crate) mod owned;
     }
     pub(crate) mod llm {
         pub(crate) mod aliases;
+        pub(crate) mod crowd;
         pub(crate) mod faults;
+        pub(crate) mod keys;
+        pub(crate) mod kills;
         pub(crate) mod local;
+        pub(crate) mod metrics;
         pub(crate) mod money;
         pub(crate) mod passing;
+        pub(crate) mod patience;
         pub(crate) mod sdks;
         pub(crate) mod world;
     }
@@ -87,16 +93,26 @@ mod functions {
     }
     pub(crate) mod site {
         pub(crate) mod channels;
+        pub(crate) mod chromium {
+            pub(crate) mod keys;
+            pub(crate) mod pages;
+            pub(crate) mod routes;
+            pub(crate) mod tabs;
+            pub(crate) mod way;
+            pub(crate) mod world;
+        }
         pub(crate) mod enter;
         pub(crate) mod files;
         pub(crate) mod frame;
         pub(crate) mod hostile;
         pub(crate) mod landing;
         pub(crate) mod memory;
+        pub(crate) mod models;
         pub(crate) mod operator;
         pub(crate) mod people;
         pub(crate) mod personal;
         pub(crate) mod posts;
+        pub(crate) mod secrets;
         pub(crate) mod skills;
     }
     pub(crate) mod skills {
@@ -170,6 +186,7 @@ mod platform {
         pub(crate) mod way;
     }
     pub(crate) mod database;
+    pub(crate) mod demo;
     pub(crate) mod deployment;
     pub(crate) mod english;
     pub(crate) mod faults;
@@ -198,6 +215,7 @@ mod platform {
     pub(crate) mod schemathesis;
     pub(crate) mod serving;
     pub(crate) mod statements;
+    pub(crate) mod traces;
     pub(crate) mod visitor;
     pub(crate) mod wasi_http;
 }

@@ -8,10 +8,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
+/// Texts for programs, beside the folder: they have addresses of their own.
+const TEXTS: [&str; 2] = ["llms.txt", "openapi.json"];
+
 fn main() -> io::Result<()> {
     let variable = |name| PathBuf::from(env::var_os(name).unwrap_or_default());
-    let folder = variable("CARGO_MANIFEST_DIR").join("../../static/site");
-    let folder = folder.canonicalize()?;
+    let above = variable("CARGO_MANIFEST_DIR").join("../../static");
+    let above = above.canonicalize()?;
+    let folder = above.join("site");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut files = Vec::new();
@@ -21,20 +25,18 @@ fn main() -> io::Result<()> {
     let out = variable("OUT_DIR");
     let (mut version, mut table) = (Sha256::new(), String::new());
     for (number, path) in files.iter().enumerate() {
-        let content = fs::read(path)?;
         let name = path.strip_prefix(&folder).map_err(io::Error::other)?;
         let name = name.to_string_lossy().replace('\\', "/");
+        let content = fs::read(path)?;
         version.update(format!("{name}\0{}\0", content.len()));
         version.update(&content);
-        let gzip = out.join(format!("{number}.gz"));
-        fs::write(&gzip, gzipped(&content)?)?;
-        let brotli = out.join(format!("{number}.br"));
-        fs::write(&brotli, brotlied(&content)?)?;
-        table += &format!(
-            "Asset {{ name: {name:?}, kind: {:?}, plain: include_bytes!({path:?}), \
-             gzip: include_bytes!({gzip:?}), brotli: include_bytes!({brotli:?}) }},\n",
-            kind(path)
-        );
+        table += &asset(&name, path, &content, &out.join(number.to_string()))?;
+    }
+    let mut texts = String::new();
+    for name in TEXTS {
+        let path = above.join(name);
+        println!("cargo::rerun-if-changed={}", path.display());
+        texts += &asset(name, &path, &fs::read(&path)?, &out.join(name))?;
     }
     let version: String = version.finalize()[..8]
         .iter()
@@ -42,9 +44,22 @@ fn main() -> io::Result<()> {
         .collect();
     let table = format!(
         "/// Identifies the content of all files.\npub const VERSION: &str = {version:?};\n\
-         static ASSETS: &[Asset] = &[\n{table}];\n"
+         static ASSETS: &[Asset] = &[\n{table}];\nstatic TEXTS: &[Asset] = &[\n{texts}];\n"
     );
     fs::write(out.join("assets.rs"), table)
+}
+
+/// A file's entry in the table, after the compressed forms are written beside `compressed`.
+fn asset(name: &str, path: &Path, content: &[u8], compressed: &Path) -> io::Result<String> {
+    let gzip = compressed.with_added_extension("gz");
+    fs::write(&gzip, gzipped(content)?)?;
+    let brotli = compressed.with_added_extension("br");
+    fs::write(&brotli, brotlied(content)?)?;
+    Ok(format!(
+        "Asset {{ name: {name:?}, kind: {:?}, plain: include_bytes!({path:?}), \
+         gzip: include_bytes!({gzip:?}), brotli: include_bytes!({brotli:?}) }},\n",
+        kind(path)
+    ))
 }
 
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
@@ -64,6 +79,7 @@ fn kind(path: &Path) -> &'static str {
         Some("css") => "text/css; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
         Some("svg") => "image/svg+xml",
+        Some("json") => "application/json",
         Some("webmanifest") => "application/manifest+json",
         _ => "text/plain; charset=utf-8",
     }

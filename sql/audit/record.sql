@@ -1,4 +1,5 @@
 -- Adds an entry, in the transaction of the change that it records.
+--   request_id   in a second line it may have the component that acts for the actor, which `detail` then has as `act`
 create or replace function audit.record(actor uuid, action text, subject text, allowed boolean,
     address text, request_id text, detail jsonb default '{}') returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -7,6 +8,7 @@ declare
     head audit.chain;
     entry audit.entry;
     any_chain smallint;
+    act text := split_part(record.request_id, E'\n', 2);
 begin
     -- The chain that this transaction already holds, or any chain that is free at this moment.
     select * into head from audit.chain c
@@ -20,8 +22,8 @@ begin
     end if;
     perform set_config('audit.chain', head.id::text, true);
     entry := (platform.uuid_v7(), clock_timestamp(), record.actor, record.action, left(record.subject, 200),
-        record.allowed, left(record.address, 64), left(record.request_id, 128),
-        coalesce(record.detail, '{}'), head.id, head.length + 1, null);
+        record.allowed, left(record.address, 64), left(split_part(record.request_id, E'\n', 1), 128),
+        coalesce(record.detail, '{}') || case when act <> '' then jsonb_build_object('act', act) else '{}' end, head.id, head.length + 1, null);
     entry.hash := audit.digest(head.hash, entry);
     insert into audit.entry values (entry.*);
     update audit.chain c set length = entry.position, hash = entry.hash where c.id = head.id;

@@ -32,7 +32,7 @@ begin
     where j.queue_id = any (ids) and j.cancel_requested_at is null
     and (j.status <> 'running' or j.attempts < j.max_attempts)
     returning jsonb_build_object('id', j.id, 'queue_id', j.queue_id, 'kind', j.kind, 'attempt', j.attempts,
-        'max_attempts', j.max_attempts, 'owner', j.owner_id, 'payload', j.payload);
+        'max_attempts', j.max_attempts, 'owner', j.owner_id, 'traceparent', j.traceparent, 'payload', j.payload);
     get diagnostics number = row_count;
     if number < cardinality(ids) then
         perform jobs.end_unfit(worker, ids);

@@ -11,6 +11,7 @@ as $$
     group by c.status
     union all select * from jobs.measures_of_parts()
     union all select * from webhooks.measures()
+    union all select * from llm.measures()
     union all select * from memory.measures()
 $$;
 grant execute on function jobs.measures to gather_worker;

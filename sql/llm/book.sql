@@ -16,6 +16,12 @@ begin
     update llm.budget b set spent_microusd = b.spent_microusd + cost
     where b.subject = any(c.payers) and b.since <= c.created_at and cost > 0;
     delete from llm.answer a where a.call_id = ended and a.body is null;
+    -- What the purse set aside was for no model.
+    insert into llm.ended (status, model, input_tokens, output_tokens, cost_microusd, overhead_ms, first_token_ms)
+    select c.status, coalesce((select c.provider || '/' || c.model from llm.provider p
+            where p.id = c.provider_id and p.owner = 'platform' and c.status in ('succeeded', 'cut')), 'other'),
+        c.input_tokens, c.output_tokens, c.cost_microusd, c.overhead_ms, c.first_token_ms
+    where c.route <> 'purse';
     perform llm.tell_budget(c.payers);
     return true;
 end

@@ -9,7 +9,7 @@ as $$
         jsonb_build_object('provider_id', p.id, 'provider', p.name, 'model', r.model, 'protocol', p.protocol, 'url', p.url,
             'secret_id', p.secret_id, 'price', c.price,
             'max_output', least(r.max_output_tokens, (c.price ->> 'max_output')::integer),
-            'is_bounded', r.max_output_tokens is not null)
+            'is_bounded', r.max_output_tokens is not null, 'silence_ms', r.silence_ms, 'total_ms', r.total_ms)
     from llm.resolve(account, name) r join llm.provider p on p.id = r.provider_id and not p.drain
     cross join lateral (select llm.price_of(p.id, r.model) as price) c
     left join llm.breaker b on b.provider_id = p.id and b.model = r.model and b.until > clock_timestamp()

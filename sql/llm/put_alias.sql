@@ -1,6 +1,6 @@
 -- Makes an alias or replaces it. Answers `{id}`; or, having changed nothing, `{circle}` with the names on it, or `{unknown}`
 -- with the first target that the owner has no provider or alias for.
---   new   {team_id, platform, targets: [{provider, alias, model, order, max_output_tokens}], retries, retry_uncertain,
+--   new   {team_id, platform, targets: [{provider, alias, model, order, max_output_tokens, silence_ms, total_ms}], retries, retry_uncertain,
 --          unsupported, capture}
 create or replace function llm.put_alias(account uuid, admin boolean, name text, new jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -42,10 +42,12 @@ begin
         environment = false, updated_at = now()
     returning a.id into made;
     delete from llm.target t where t.alias_id = made;
-    insert into llm.target (alias_id, place, rank, provider_id, alias, model, max_output_tokens)
+    insert into llm.target (alias_id, place, rank, provider_id, alias, model, max_output_tokens, silence_ms,
+        total_ms)
     select made, t.place, coalesce((t.t ->> 'order')::integer, 0),
         case when not t.t ? 'alias' then llm.provider_called(account, belongs, t.t ->> 'provider') end,
-        t.t ->> 'alias', t.t ->> 'model', (t.t ->> 'max_output_tokens')::integer
+        t.t ->> 'alias', t.t ->> 'model', (t.t ->> 'max_output_tokens')::integer,
+        (t.t ->> 'silence_ms')::integer, (t.t ->> 'total_ms')::integer
     from jsonb_array_elements(new -> 'targets') with ordinality t (t, place);
     return jsonb_build_object('id', made);
 end

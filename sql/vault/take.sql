@@ -4,8 +4,9 @@
 --   account    for whom; null: for the platform itself
 --   subjects   what acts for the account, if anything does
 --   version    which value; null: the current one
+--   header     of several headers that it is bound to, this one; null: any
 create or replace function vault.take(component text, account uuid, subjects text[], secret uuid, version integer,
-    origin text, method text, path text)
+    origin text, method text, path text, header text)
 returns table (refused text, use_id uuid, number integer, account_id uuid, team_id uuid, name text, place jsonb,
     sealed bytea)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -21,7 +22,8 @@ begin
         return;
     end if;
     select b.* into bound from vault.binding b
-    where b.secret_id = known.id and b.component = take.component and b.origin = take.origin;
+    where b.secret_id = known.id and b.component = take.component and b.origin = take.origin
+    and (take.header is null or b.header = take.header) order by b.created_at, b.header limit 1;
     if not vault.sees(take.account, known)
         and not exists (select from vault.secret_grant g where g.secret_id = known.id and g.subject = any(take.subjects))
         and not (bound.secret_id is not null and known.account_id is null and known.team_id is null) then

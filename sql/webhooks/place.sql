@@ -4,3 +4,4 @@ language sql immutable
 as $$
     select coalesce(substring(place.url from '^https?://[^/?#]+'), 'The receiver')
 $$;
+grant execute on function webhooks.place to gather_webhooks;

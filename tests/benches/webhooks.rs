@@ -10,7 +10,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use e2e::{
     Database, Server,
     agents::Agent,
-    errands::WorkerProcess,
+    process::Process,
     receiver::{Answer, Receiver, broken, only_deliveries},
 };
 use gather::{migrate, postgres::Cluster};
@@ -76,7 +76,7 @@ async fn main() -> Result<()> {
 /// Webhooks of one case: their receivers, and the worker that sends to them.
 struct Case {
     receivers: Vec<Receiver>,
-    worker: WorkerProcess,
+    worker: Process,
     _folder: tempfile::TempDir,
 }
 
@@ -107,7 +107,13 @@ impl World {
         let file = folder.path().join("spin.toml");
         std::fs::write(&file, only_deliveries(&self.server.database, PLACES))?;
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        let worker = WorkerProcess::start(&self.server.database, &file, folder.path(), &arguments)?;
+        let worker = Process::start(
+            "worker",
+            &self.server.database,
+            &file,
+            folder.path(),
+            &arguments,
+        )?;
         Ok(Case {
             receivers,
             worker,

@@ -1,7 +1,9 @@
 //! The harness of queued work: workers over a database of a test's own, doing the fixture's errands.
 
-use crate::{Database, application, build_components, component_file, master_key, scratch};
-use anyhow::{Context, Result, bail};
+use crate::{
+    Database, application, build_components, component_file, master_key, process::Process, scratch,
+};
+use anyhow::{Result, bail};
 use gather::{manifest::WORKER_ROLE, secrets};
 use host::{
     MailOptions, Metrics,
@@ -11,8 +13,7 @@ use serde_json::{Value, json};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -114,8 +115,9 @@ impl Errands {
     ///
     /// # Errors
     /// The command is not there.
-    pub fn process(&self, arguments: &[&str]) -> Result<WorkerProcess> {
-        WorkerProcess::start(
+    pub fn process(&self, arguments: &[&str]) -> Result<Process> {
+        Process::start(
+            "worker",
             &self.database,
             &self.manifest(),
             self.folder.path(),
@@ -230,97 +232,6 @@ impl Errands {
             bail!("{orphans} jobs and queue rows without each other, {miscounted} wrong counters");
         }
         Ok(())
-    }
-}
-
-/// A process that is killed with this value.
-pub struct WorkerProcess {
-    child: Child,
-    log: PathBuf,
-}
-
-impl WorkerProcess {
-    /// Starts `gather worker` over a database. Its log and its state are in a folder.
-    ///
-    /// # Errors
-    /// The command is not there.
-    pub fn start(
-        database: &Database,
-        manifest: &Path,
-        folder: &Path,
-        arguments: &[&str],
-    ) -> Result<Self> {
-        let log = folder.join(format!("{}.log", Uuid::now_v7()));
-        let child = Command::new(crate::command()?)
-            .arg("worker")
-            .args(arguments)
-            .env("DATABASE_URL", database.admin.as_str())
-            .env("GATHER_MASTER_KEY", crate::MASTER_KEY)
-            .env("GATHER_MANIFEST", manifest)
-            .env("GATHER_STATE_DIR", folder.join("state"))
-            .env("RUST_LOG", "info")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(&log)?)
-            .spawn()
-            .context("gather-for-tests, which is built with the tests")?;
-        Ok(Self { child, log })
-    }
-
-    /// Sends a signal, such as `KILL` or `TERM`.
-    ///
-    /// # Errors
-    /// The process is gone.
-    pub fn signal(&self, name: &str) -> Result<()> {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status()?;
-        if !sent.success() {
-            bail!("kill -s {name} {id}: {sent}");
-        }
-        Ok(())
-    }
-
-    /// Waits until its log has a text.
-    ///
-    /// # Errors
-    /// The text is not there within the limit.
-    pub async fn says(&self, text: &str, limit: Duration) -> Result<()> {
-        let started = Instant::now();
-        loop {
-            let log = std::fs::read_to_string(&self.log)?;
-            if log.contains(text) {
-                return Ok(());
-            }
-            if started.elapsed() > limit {
-                bail!("no {text:?} within {limit:?}: {log}");
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Waits for its end.
-    ///
-    /// # Errors
-    /// It does not end within the limit.
-    pub async fn ended(&mut self, limit: Duration) -> Result<std::process::ExitStatus> {
-        let started = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            if started.elapsed() > limit {
-                bail!("still there after {limit:?}");
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-impl Drop for WorkerProcess {
-    fn drop(&mut self) {
-        // An error means that it has ended already.
-        _ = self.child.kill();
-        _ = self.child.wait();
     }
 }
 

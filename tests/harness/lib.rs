@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod browser;
+pub mod chromium;
 pub mod client;
 mod components;
 mod database;
@@ -11,6 +12,7 @@ pub mod libraries;
 pub mod mailbox;
 pub mod models;
 pub mod people;
+pub mod process;
 pub mod publishing;
 pub mod receiver;
 mod server;
@@ -94,6 +96,16 @@ pub fn variables(
     secrets::function_variables(&manifest()?, database, &master_key(), platform)
 }
 
+/// The platform's limits, with fewer requests at a time. Each place reserves addresses, of which one process with the
+/// servers of several tests has too few; further requests wait for a place.
+#[must_use]
+pub fn limits() -> Limits {
+    Limits {
+        concurrency: 32,
+        ..Limits::default()
+    }
+}
+
 /// What an application of a manifest's file is made of, with the usual limits.
 ///
 /// # Errors
@@ -109,7 +121,7 @@ pub fn application_options(
         state_dir: state.to_owned(),
         cache_dir: root().join("target/compiled"),
         key_value_url: None,
-        limits: Limits::default(),
+        limits: limits(),
     })
 }
 

@@ -9,8 +9,8 @@ use std::{
 };
 use tokio::{process::Command, sync::Mutex, time::timeout};
 
-/// Installs what the `package.json` of a folder of the tests names, with packages of PyPI in a virtual environment `venv`
-/// beside it. Answers the folder `name` in the target folder, with copies of the tests' files; `None` if it can't be
+/// Installs what the `package.json` of a folder of the tests names, with packages of PyPI, if any, in a virtual environment
+/// `venv` beside it. Answers the folder `name` in the target folder, with copies of the tests' files; `None` if it can't be
 /// installed here.
 ///
 /// # Errors
@@ -31,9 +31,14 @@ pub async fn installed(name: &str, files: &str, packages: &[&str]) -> Result<Opt
         ("python3", &["-m", "venv", "venv"]),
         (&pip, &[&["install", "--quiet"][..], packages].concat()),
     ];
+    let steps = if packages.is_empty() {
+        &steps[..1]
+    } else {
+        &steps
+    };
     for (program, arguments) in steps {
         let status = Command::new(program)
-            .args(arguments)
+            .args(*arguments)
             .current_dir(&folder)
             .status()
             .await;

@@ -2,7 +2,8 @@
 
 use crate::{
     Database, Held, application, application_options, component_file, components::build_components,
-    free_address, http, master_key, replace_variable, root, scratch, services, spin, variables,
+    free_address, http, limits, master_key, replace_variable, root, scratch, services, spin,
+    variables,
 };
 use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
@@ -21,7 +22,9 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use url::Url;
+
+mod probe;
+mod stopping;
 
 /// A host that serves in this process, and a client for it.
 pub struct Server {
@@ -47,7 +50,7 @@ impl Server {
     /// # Errors
     /// The host can't be started.
     pub async fn start() -> Result<Self> {
-        Self::start_with(Limits::default()).await
+        Self::start_with(limits()).await
     }
 
     /// Starts the platform with other limits.
@@ -67,7 +70,7 @@ impl Server {
         trusted_hosts: BTreeMap<String, SocketAddr>,
     ) -> Result<Self> {
         let wishes = Wishes {
-            limits,
+            limits: Some(limits),
             trusted_hosts,
             ..Wishes::default()
         };
@@ -115,7 +118,7 @@ impl Server {
             admin: self.database.admin.clone(),
         };
         let variables = self.variables.clone();
-        Self::platform(free_address()?, database, variables, Limits::default()).await
+        Self::platform(free_address()?, database, variables, limits()).await
     }
 
     /// Starts the platform through `wasi:http` alone, on a host that refuses calls of the database that would block an
@@ -144,7 +147,13 @@ impl Server {
         for (name, value) in wishes.changes {
             replace_variable(&mut variables, name, value)?;
         }
-        let mut server = Self::platform(listen, database, variables, wishes.limits).await?;
+        let mut server = Self::platform(
+            listen,
+            database,
+            variables,
+            wishes.limits.unwrap_or_else(limits),
+        )
+        .await?;
         server.sandbox = Some(sandbox);
         server.egress = Some(egress);
         Ok(server)
@@ -231,7 +240,7 @@ impl Server {
         let settings = settings
             .replace("{source}", &component_file("probe").to_string_lossy())
             .replace("{database}", database.admin.as_str());
-        std::fs::write(&file, probe_manifest(&database.admin, hosts, &settings))?;
+        std::fs::write(&file, probe::manifest(&database.admin, hosts, &settings))?;
         let listen = free_address()?;
         Self::serve(file, listen, database, BTreeMap::new(), limits, None).await
     }
@@ -277,7 +286,7 @@ impl Server {
         let database = Database::create().await?;
         let folder = scratch()?;
         let file = folder.path().join("spin.toml");
-        std::fs::write(&file, probe_manifest(&database.admin, &[], ""))?;
+        std::fs::write(&file, probe::manifest(&database.admin, &[], ""))?;
         let variables = BTreeMap::new();
         let key_value = Some(url.to_owned());
         Self::serve(
@@ -313,6 +322,25 @@ impl Server {
             egress: None,
             realtime: None,
             _spin: Some(spin),
+            _state: scratch()?,
+        })
+    }
+
+    /// The server of another process.
+    ///
+    /// # Errors
+    /// The client can't be made.
+    pub fn elsewhere(url: &str, database: Database) -> Result<Self> {
+        Ok(Self {
+            url: url.to_owned(),
+            database,
+            http: http().build()?,
+            variables: BTreeMap::new(),
+            host: None,
+            sandbox: None,
+            egress: None,
+            realtime: None,
+            _spin: None,
             _state: scratch()?,
         })
     }
@@ -431,64 +459,20 @@ impl Server {
     pub fn host(&self) -> &Host {
         self.host.as_ref().expect("our host, not stopped yet")
     }
-
-    /// Stops the host as a signal would.
-    pub async fn stop(mut self, grace: Duration) {
-        if let Some(realtime) = self.realtime.take() {
-            realtime.stop().await;
-        }
-        if let Some(host) = self.host.take() {
-            host.shutdown(grace).await;
-        }
-        if let Some(sandbox) = self.sandbox.take() {
-            sandbox.shutdown(grace).await;
-        }
-        self.stop_egress().await;
-    }
-
-    /// Stops the way out for secrets, and leaves the rest.
-    pub async fn stop_egress(&mut self) {
-        if let Some(egress) = self.egress.take() {
-            egress.shutdown(Duration::ZERO).await;
-        }
-    }
 }
 
 /// How a test's platform differs from the usual one.
 #[derive(Default)]
 pub(crate) struct Wishes<'a> {
-    limits: Limits,
+    /// Limits that differ from [`limits`].
+    pub(crate) limits: Option<Limits>,
     /// Hosts that skills may be granted.
-    trusted_hosts: BTreeMap<String, SocketAddr>,
+    pub(crate) trusted_hosts: BTreeMap<String, SocketAddr>,
     /// Private origins that the way out reaches.
     pub(crate) origins: &'a [&'a str],
     /// Variables that replace those of [`variables`].
-    changes: &'a [(&'a str, &'a str)],
+    pub(crate) changes: &'a [(&'a str, &'a str)],
 }
 
 /// The number of serving threads of a test's host.
 pub const WORKERS: usize = 2;
-
-/// A manifest with the probe, whose database is the given one.
-fn probe_manifest(database: &Url, hosts: &[&str], settings: &str) -> String {
-    let component = component_file("probe");
-    let postgres = format!("postgres://127.0.0.1:{}", database.port().unwrap_or(5432));
-    let hosts: Vec<_> = hosts.iter().copied().chain([postgres.as_str()]).collect();
-    format!(
-        r#"spin_manifest_version = 2
-[application]
-name = "probe"
-[[trigger.http]]
-route = "/..."
-component = "probe"
-[component.probe]
-source = {component:?}
-key_value_stores = ["default"]
-allowed_outbound_hosts = {hosts:?}
-files = ["*.txt"]
-environment = {{ COLOUR = "blue" }}
-variables = {{ database_url = "{database}?sslmode=disable", greeting = "hello" }}
-{settings}
-"#
-    )
-}

@@ -48,11 +48,11 @@ async fn a_killed_workers_job_runs_again_within_the_lease() -> Result<()> {
     first.signal("KILL")?;
     let killed = Instant::now();
     errands
-        .until_number("select count(*) from run", 2, Duration::from_secs(10))
+        .until_number("select count(*) from run", 2, Duration::from_secs(20))
         .await?;
     // The lease, a heartbeat of the other one, and the time to begin.
     assert!(
-        killed.elapsed() < Duration::from_secs(3),
+        killed.elapsed() < Duration::from_secs(10),
         "{:?}",
         killed.elapsed()
     );
@@ -149,10 +149,12 @@ async fn a_worker_that_is_asked_to_stop_finishes_or_gives_back() -> Result<()> {
         .await?;
     worker.signal("TERM")?;
     worker.says("stopping", Duration::from_secs(10)).await?;
+    // A question for jobs that was under way may still bring one; later, none is taken.
+    errands.until(short, "succeeded").await?;
     let late = errands.errand(json!(["effect"])).await?;
     let started = Instant::now();
     assert!(worker.ended(Duration::from_secs(10)).await?.success());
-    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(started.elapsed() < Duration::from_secs(8));
     assert_eq!(errands.job(short).await?["status"], "succeeded");
     let given_back = errands.job(long).await?;
     assert_eq!(

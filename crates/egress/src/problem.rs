@@ -8,6 +8,20 @@ use serde_json::json;
 /// The header that only the way out sets, with the code of its refusal: so nobody takes the answer of a stranger for one.
 pub const REFUSED: HeaderName = HeaderName::from_static("gather-egress");
 
+/// The codes of refusals, which the metrics show from the start.
+pub const CODES: [&str; 10] = [
+    "connect-failed",
+    "egress-unavailable",
+    "fetch-failed",
+    "fetch-timeout",
+    "invalid-input",
+    "not-found",
+    "origin-refused",
+    "secret-expired",
+    "secret-not-granted",
+    "unauthenticated",
+];
+
 /// A request that was not sent, or has no complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {

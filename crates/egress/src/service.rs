@@ -3,9 +3,11 @@
 use crate::connections::Connections;
 use crate::forward::forward;
 use crate::metrics::Metrics;
-use anyhow::{Context, Result};
-use axum::{Router, extract::State, routing::any, routing::get, serve::ListenerExt};
+use anyhow::Result;
+use axum::{Router, extract::State, routing::any, routing::get};
+use native_service::Listening;
 use outgoing::{Origin, Outgoing, Resolve};
+use prometheus::core::Collector;
 use serde_json::json;
 use service_token::{EGRESS, Verifier};
 use sqlx::PgPool;
@@ -13,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::task::JoinHandle;
 use vault_seal::PrivateKey;
 
 /// The interval at which idle connections are ended and the egress reports its health.
@@ -39,10 +41,9 @@ pub struct ServiceOptions {
 
 /// A service that serves.
 pub struct Service {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    serving: JoinHandle<()>,
+    listening: Listening,
     housekeeping: JoinHandle<()>,
+    metrics: Arc<Metrics>,
 }
 
 /// What the handlers share.
@@ -51,7 +52,7 @@ pub(crate) struct Shared {
     pub(crate) key: PrivateKey,
     pub(crate) callers: Verifier,
     pub(crate) connections: Arc<Connections>,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Service {
@@ -60,15 +61,7 @@ impl Service {
     /// # Errors
     /// The port is taken.
     pub async fn start(options: ServiceOptions) -> Result<Self> {
-        // A socket for each caller, and one for each target.
-        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-            tracing::warn!(%error, "cannot raise the limit on open files");
-        }
-        let listener = TcpListener::bind(options.listen)
-            .await
-            .with_context(|| format!("the way out cannot listen on {}", options.listen))?;
-        let address = listener.local_addr()?;
-        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        let metrics = Arc::new(Metrics::new()?);
         let outgoing = Outgoing::new(options.resolve, BTreeMap::new());
         let callers = options.callers.iter();
         let callers = callers.map(|(name, key)| (name.as_str(), key.as_str()));
@@ -77,41 +70,32 @@ impl Service {
             key: options.key,
             callers: Verifier::new(EGRESS, callers),
             connections: Connections::new(outgoing.trusting(options.trusted_origins)),
-            metrics: Metrics::new()?,
+            metrics: metrics.clone(),
         });
-        let (stop, stopped) = watch::channel(false);
         let router = router(shared.clone());
-        let serving = tokio::spawn(async move {
-            let mut stopped = stopped;
-            let graceful = axum::serve(listener, router).with_graceful_shutdown(async move {
-                drop(stopped.wait_for(|stop| *stop).await);
-            });
-            if let Err(error) = graceful.await {
-                tracing::error!(%error, "the way out stopped serving");
-            }
-        });
-        let housekeeping = tokio::spawn(keep_house(shared));
+        let listening = Listening::start("the way out", options.listen, router).await?;
         Ok(Self {
-            address,
-            stop,
-            serving,
-            housekeeping,
+            listening,
+            housekeeping: tokio::spawn(keep_house(shared)),
+            metrics,
         })
     }
 
     /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
+    }
+
+    /// What the service counts, for the metrics of the process that it is a part of.
+    #[must_use]
+    pub fn metrics(&self) -> Box<dyn Collector> {
+        self.metrics.refusals()
     }
 
     /// Finishes the requests in flight, for at most `grace`.
     pub async fn shutdown(self, grace: Duration) {
-        _ = self.stop.send(true);
-        let stop = self.serving.abort_handle();
-        if tokio::time::timeout(grace, self.serving).await.is_err() {
-            stop.abort();
-        }
+        self.listening.shutdown(grace).await;
         self.housekeeping.abort();
     }
 }

@@ -87,6 +87,8 @@ pub struct Asked {
     pub secret: Uuid,
     /// The number of the value; `None` for the current one.
     pub version: Option<i32>,
+    /// The header that it goes into, where it is bound to several of one origin; `None` for any.
+    pub header: Option<String>,
 }
 
 /// Takes a secret for one request, if it may be used there.
@@ -103,7 +105,7 @@ pub async fn take(
 ) -> Result<Taken, Problem> {
     let row: Option<Row> = sqlx::query_as(
         "select refused, use_id, number, account_id, team_id, name, place, sealed
-         from vault.take($1, $2, $3, $4, $5, $6, $7, $8)",
+         from vault.take($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(&issuer.component)
     .bind(issuer.on_behalf.account)
@@ -113,6 +115,7 @@ pub async fn take(
     .bind(target.origin.to_string())
     .bind(method.as_str())
     .bind(target.path())
+    .bind(&asked.header)
     .fetch_optional(pool)
     .await
     .map_err(|error| {

@@ -2,7 +2,7 @@
 
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    TextEncoder, core::Collector,
 };
 
 /// The counters of a process.
@@ -14,7 +14,7 @@ pub struct Metrics {
     pub tokens: IntCounter,
     pub seconds: Histogram,
     pub waiting: IntGauge,
-    loaded: IntGauge,
+    pub loaded: IntGauge,
 }
 
 impl Metrics {
@@ -56,7 +56,8 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn all(&self) -> [Box<dyn prometheus::core::Collector>; 6] {
+    /// The counters, for another registry.
+    pub fn all(&self) -> [Box<dyn Collector>; 6] {
         [
             Box::new(self.requests.clone()),
             Box::new(self.texts.clone()),
@@ -68,8 +69,7 @@ impl Metrics {
     }
 
     /// The counters, as Prometheus reads them.
-    pub fn text(&self, is_loaded: bool) -> String {
-        self.loaded.set(is_loaded.into());
+    pub fn text(&self) -> String {
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "cannot render the metrics of the embedding service");

@@ -4,20 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::body::Body;
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
+use native_service::Listening;
+use prometheus::core::Collector;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
-use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::answer::{Refusal, Request, written};
@@ -53,10 +53,9 @@ pub struct ServiceOptions {
 
 /// A service that serves.
 pub struct Service {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    serving: JoinHandle<()>,
+    listening: Listening,
     housekeeping: JoinHandle<()>,
+    metrics: Arc<Metrics>,
 }
 
 struct Shared {
@@ -66,7 +65,7 @@ struct Shared {
     cores: Arc<Semaphore>,
     threads: usize,
     room: Arc<Semaphore>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl Service {
@@ -75,11 +74,7 @@ impl Service {
     /// # Errors
     /// The port is taken.
     pub async fn start(options: ServiceOptions) -> Result<Self> {
-        let listener = TcpListener::bind(options.listen).await.with_context(|| {
-            format!("the embedding service cannot listen on {}", options.listen)
-        })?;
-        let address = listener.local_addr()?;
-        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        let metrics = Arc::new(Metrics::new()?);
         let threads = options.threads.max(1);
         let embedder = Arc::new(Embedder::new(options.idle));
         let shared = Arc::new(Shared {
@@ -88,47 +83,41 @@ impl Service {
             cores: Arc::new(Semaphore::new(threads)),
             threads,
             room: Arc::new(Semaphore::new(ROOM_KIB)),
-            metrics: Metrics::new()?,
+            metrics: metrics.clone(),
         });
-        let (stop, stopped) = watch::channel(false);
-        let router = router(shared);
-        let serving = tokio::spawn(async move {
-            let mut stopped = stopped;
-            let graceful = axum::serve(listener, router).with_graceful_shutdown(async move {
-                drop(stopped.wait_for(|stop| *stop).await);
-            });
-            if let Err(error) = graceful.await {
-                tracing::error!(%error, "the embedding service stopped serving");
-            }
-        });
+        let listening =
+            Listening::start("the embedding service", options.listen, router(shared)).await?;
         let pause = (options.idle / 4).clamp(LOOKS.0, LOOKS.1);
+        let counted = metrics.clone();
         let housekeeping = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(pause).await;
                 embedder.sweep();
+                counted.loaded.set(embedder.is_loaded().into());
             }
         });
         Ok(Self {
-            address,
-            stop,
-            serving,
+            listening,
             housekeeping,
+            metrics,
         })
     }
 
     /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
+    }
+
+    /// What the service counts, for the metrics of the process that it is a part of.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Box<dyn Collector>> {
+        self.metrics.all().into()
     }
 
     /// Finishes the requests in flight, for at most `grace`.
     pub async fn shutdown(self, grace: Duration) {
-        _ = self.stop.send(true);
-        let stop = self.serving.abort_handle();
-        if tokio::time::timeout(grace, self.serving).await.is_err() {
-            stop.abort();
-        }
+        self.listening.shutdown(grace).await;
         self.housekeeping.abort();
     }
 }
@@ -143,7 +132,7 @@ fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> String {
-    shared.metrics.text(shared.embedder.is_loaded())
+    shared.metrics.text()
 }
 
 async fn models(
@@ -208,6 +197,7 @@ impl Shared {
             anyhow::Ok((model, batches, tokens))
         });
         let (model, batches, tokens) = prepared.await.map_err(failed)?.map_err(failed)?;
+        self.metrics.loaded.set(1);
         let vectors = self.compute(&model, batches, count).await?;
         self.metrics.texts.inc_by(count as u64);
         self.metrics.tokens.inc_by(tokens);

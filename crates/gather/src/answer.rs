@@ -19,6 +19,16 @@ pub fn text(member: &Value) -> &str {
     member.as_str().unwrap_or("-")
 }
 
+/// The items of a history's first page, each in a line, and whether there are older ones.
+pub fn newest(page: &Value, line: impl Fn(&Value) -> String) -> String {
+    let shown = lines(&page["items"], line);
+    if page["next"].is_null() {
+        shown
+    } else {
+        format!("{shown}\nOlder ones are not shown.")
+    }
+}
+
 /// The items of a list, each in a line.
 pub fn lines(items: &Value, line: impl Fn(&Value) -> String) -> String {
     let lines: Vec<_> = items.as_array().into_iter().flatten().map(line).collect();

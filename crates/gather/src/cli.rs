@@ -9,6 +9,7 @@ use crate::{
         realtime::Realtime, sandbox::Sandbox, serve::Serve, up::Up, variables::Variables,
         worker::Worker,
     },
+    demo::Demo,
     doctor::Doctor,
     live, llm, memory, new,
     sandbox::ChildWork,
@@ -41,7 +42,7 @@ pub struct Cli {
 pub enum Command {
     /// Build, start a database, migrate and serve: all that development needs (the default)
     #[command(
-        after_help = "Examples:\n  gather up\n  gather up --listen 127.0.0.1:8080 --state-dir /var/lib/gather\n  \
+        after_help = "Examples:\n  gather up\n  gather up --demo --open\n  gather up --listen 127.0.0.1:8080 --state-dir /var/lib/gather\n  \
                             DATABASE_URL=postgres://me:secret@localhost/gather gather up"
     )]
     Up(Box<Up>),
@@ -132,6 +133,11 @@ pub enum Command {
                       gather restore /var/backups/gather-2026-01-31"
     )]
     Restore(Box<backup::Restore>),
+    /// Make a small world of agents, channels, posts and skills on a server, to look at, or remove it
+    #[command(
+        after_help = "Examples (`gather up --demo` makes it at once):\n  gather demo\n  gather demo --remove"
+    )]
+    Demo(Demo),
     /// Be an agent: a client of a server's HTTP API
     #[command(
         subcommand,

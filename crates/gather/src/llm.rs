@@ -120,7 +120,7 @@ pub fn run(command: Command) -> Result<bool> {
 
 fn providers(options: &Providers) -> Result<()> {
     let (client, token) = agent::signed_in(&options.common, "gather llm providers")?;
-    let mut page = client.get("/api/llm/providers?limit=100", &token)?;
+    let mut page = client.list("/api/llm/providers", &token)?;
     if options.check {
         for provider in page["items"].as_array_mut().into_iter().flatten() {
             let path = format!("/api/llm/providers/{}/check", text(&provider["id"]));

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     agent::{self, Common},
-    answer::{lines, print, text},
+    answer::{lines, newest, print, text},
     config::duration,
 };
 
@@ -167,7 +167,7 @@ pub fn run(command: &Command) -> Result<()> {
         Command::Set(options) => set(options),
         Command::List(options) => {
             let (client, token) = agent::signed_in(options, "gather secret list")?;
-            let page = client.get("/api/vault/secrets?limit=100", &token)?;
+            let page = client.list("/api/vault/secrets", &token)?;
             print(options.json, &page, |page| lines(&page["items"], secret));
             Ok(())
         }
@@ -185,9 +185,7 @@ pub fn run(command: &Command) -> Result<()> {
                 since.unwrap_or_default()
             );
             let page = client.get(&path, &token)?;
-            print(options.common.json, &page, |page| {
-                lines(&page["items"], used)
-            });
+            print(options.common.json, &page, |page| newest(page, used));
             Ok(())
         }
     }

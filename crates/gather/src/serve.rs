@@ -79,6 +79,11 @@ impl Serving {
         })
     }
 
+    /// The host's metrics.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        self.host.metrics()
+    }
+
     /// The host's functions.
     pub fn functions(&self) -> Arc<Functions> {
         self.host.functions()

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     agent::{self, Client, Common},
-    answer::{lines, print, text},
+    answer::{lines, newest, print, text},
 };
 
 /// The commands of webhooks.
@@ -95,7 +95,7 @@ pub fn run(command: &Command) -> Result<()> {
         Command::Add(options) => add(options),
         Command::List(options) => {
             let (client, token) = agent::signed_in(options, "gather webhook list")?;
-            let page = client.get("/api/webhooks?limit=100", &token)?;
+            let page = client.list("/api/webhooks", &token)?;
             print(options.json, &page, |page| lines(&page["items"], webhook));
             Ok(())
         }
@@ -129,9 +129,7 @@ pub fn run(command: &Command) -> Result<()> {
             let (client, token) = agent::signed_in(&options.common, "gather webhook deliveries")?;
             let path = format!("/api/webhooks/{}/deliveries?limit=100", options.id);
             let page = client.get(&path, &token)?;
-            print(options.common.json, &page, |page| {
-                lines(&page["items"], delivery)
-            });
+            print(options.common.json, &page, |page| newest(page, delivery));
             Ok(())
         }
     }

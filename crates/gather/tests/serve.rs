@@ -40,6 +40,11 @@ fn free_address() -> SocketAddr {
 
 /// The status of GET of a path; none while nothing answers.
 fn status(address: SocketAddr, path: &str) -> Option<u16> {
+    answer(address, path)?.split(' ').nth(1)?.parse().ok()
+}
+
+/// The answer to GET of a path; none while nothing answers.
+fn answer(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream
         .set_read_timeout(Some(Duration::from_secs(10)))
@@ -48,7 +53,7 @@ fn status(address: SocketAddr, path: &str) -> Option<u16> {
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
-    answer.split(' ').nth(1)?.parse().ok()
+    Some(answer)
 }
 
 /// A server that is killed when its test fails.
@@ -211,6 +216,18 @@ fn the_commands_beside_it_find_the_services_of_up() {
         assert_ne!(address, usual);
         TcpStream::connect(&address).unwrap();
     }
+    let started = Instant::now();
+    // The database's numbers come with the worker's first look.
+    let metrics = loop {
+        let metrics = answer(address, "/metrics").unwrap();
+        if metrics.contains("gather_llm_calls_total{status=\"lost\"} 0") {
+            break metrics;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "{metrics}");
+        sleep(Duration::from_millis(50));
+    };
+    let refusals = "gather_egress_refused_total{code=\"secret-not-granted\"} 0";
+    assert!(metrics.contains(refusals), "{metrics}");
     assert!(up.stop(), "SIGTERM is a clean end");
     for (service, usual) in services {
         assert_eq!(told(service, state.path(), &database), usual);

@@ -61,6 +61,8 @@ pub struct Caller {
     pub session: Uuid,
     /// The kind of credential that was presented.
     pub via: Via,
+    /// The component that acts for the account, if the token was given to one (RFC 8693).
+    pub act: Option<Arc<str>>,
 }
 
 /// The kind of account: an agent or a person.
@@ -144,6 +146,7 @@ mod tests {
             scope: "skills:publish kb:write".into(),
             session: Uuid::nil(),
             via: Via::Token,
+            act: None,
         };
         assert!(caller.allows("kb:write"));
         assert!(!caller.allows("kb") && !caller.allows("audit:read"));

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::caller::{Caller, Checked};
 use crate::{Problem, Result, variable};
 
 pub(crate) const CLIENT_ADDRESS: HeaderName = HeaderName::from_static("spin-client-addr");
@@ -27,7 +28,8 @@ pub struct Client {
     pub address: String,
     /// The user agent, as the client states it.
     pub user_agent: Option<String>,
-    /// The id of the request.
+    /// The id of the request, and in a second line the component that acts for the account, if one does: the audit trail
+    /// tells them apart (`sql/audit/record.sql`).
     pub request_id: Option<String>,
     /// The SHA-256 of the session cookie that the request carried, in hexadecimal.
     pub former_cookie: Option<String>,
@@ -44,17 +46,30 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
             let value = headers.get(name)?.to_str().ok()?;
             Some(value.to_owned())
         };
-        Ok(Self {
+        let client = Self {
             address: address(headers).await.text.to_string(),
             user_agent: text(USER_AGENT.as_str()),
             request_id: text("x-request-id"),
             former_cookie: cookie(headers, SESSION_COOKIE).map(hex_digest),
             cookie: None,
+        };
+        Ok(match parts.extensions.get::<Checked>() {
+            Some(Checked::Known(caller)) => client.of(caller),
+            _ => client,
         })
     }
 }
 
 impl Client {
+    /// The client of a caller: a request that a component sends for an account is put on record as both's.
+    pub(crate) fn of(mut self, caller: &Caller) -> Self {
+        if let Some(component) = &caller.act {
+            let id = self.request_id.unwrap_or_default();
+            self.request_id = Some(format!("{id}\n{component}"));
+        }
+        self
+    }
+
     /// The client with a new session cookie.
     #[must_use]
     pub fn with_cookie(mut self, value: &str) -> Self {

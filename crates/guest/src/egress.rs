@@ -41,6 +41,8 @@ pub struct Forward<'a> {
     pub head_within: Duration,
     /// The longest silence within the answer.
     pub silence: Duration,
+    /// The longest time of the whole answer, at most an hour. The way out keeps it even if nobody reads any more.
+    pub whole: Duration,
 }
 
 impl Egress {
@@ -71,6 +73,7 @@ impl Egress {
         headers.insert("gather-target", target);
         headers.insert("gather-timeout-ms", milliseconds(forward.head_within));
         headers.insert("gather-idle-ms", milliseconds(forward.silence));
+        headers.insert("gather-total-ms", milliseconds(forward.whole));
         headers.remove("gather-secret");
         if let Some(secret) = forward.secret {
             let version = forward.version.map(|version| format!("@{version}"));

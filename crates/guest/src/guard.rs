@@ -205,7 +205,7 @@ async fn require(caller: &Caller, policy: &Policy, parts: &mut Parts) -> Result<
         return Ok(());
     };
     let subject = format!("{} {}", parts.method, parts.uri.path());
-    let client = parts.extract::<Client>().await?;
+    let client = parts.extract::<Client>().await?.of(caller);
     let db = parts.extract::<Db>().await?;
     db.execute(
         "select identity.refuse_access($1, $2, $3, $4, $5)",

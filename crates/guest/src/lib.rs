@@ -16,6 +16,7 @@ static ALLOCATOR: allocator::BySize<talc::wasm::WasmDynamicTalc> =
 
 mod accept;
 mod acting;
+mod address;
 #[cfg(any(target_family = "wasm", test))]
 mod allocator;
 mod answer;
@@ -61,6 +62,7 @@ mod visitor;
 
 pub use accept::prefers_html;
 pub use acting::Acting;
+pub use address::own_address;
 pub use answer::Created;
 pub use caller::{ALL, Caller, Kind, OWN_ACCOUNT, SCOPES, Via};
 pub use client::{Client, SESSION_COOKIE, cookie};

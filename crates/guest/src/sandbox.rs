@@ -11,6 +11,8 @@ use service_token::SANDBOX;
 use crate::body::Watch;
 use crate::{Problem, Result, fetch, fetch_whole, limit_silence, required_variable, service};
 
+/// A trace that does not exist (W3C Trace Context, section 3.2.2.3).
+const NO_TRACE: &str = "00-00000000000000000000000000000000-0000000000000000-00";
 /// The longest silence of the sandbox. A skill's call takes at most 30 s, and a call during a review twice that.
 const SILENCE: std::time::Duration = std::time::Duration::from_secs(120);
 /// The largest answer that is read into memory.
@@ -96,6 +98,8 @@ impl Sandbox {
         if let Some(id) = request_id {
             request = request.header("x-request-id", id);
         }
+        // A host that exports traces puts the present one here; elsewhere the sandbox takes it for none.
+        request = request.header("traceparent", NO_TRACE);
         let mut request = request.body(body).map_err(Problem::internal)?;
         limit_silence(&mut request, SILENCE);
         Ok(request)

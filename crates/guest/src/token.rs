@@ -121,6 +121,7 @@ impl Found {
             scope: self.scope.as_str().into(),
             session: self.session,
             via: self.via,
+            act: None,
         }
     }
 }
@@ -289,6 +290,7 @@ fn caller(claims: JWTClaims<AccessClaims>) -> Option<Caller> {
         scope: claims.custom.scope.into(),
         session: claims.custom.sid,
         via: Via::Token,
+        act: claims.custom.act.map(|actor| actor.sub.into()),
     })
 }
 

@@ -40,6 +40,8 @@ impl Drop for Record {
             status,
             duration,
         );
+        trace::note(&self.span, "http.request.method", self.method.to_string());
+        trace::note(&self.span, "http.response.status_code", i64::from(status));
         let caller = self.caller.as_ref().and_then(|caller| caller.to_str().ok());
         let _entered = self.span.enter();
         tracing::info!(

@@ -5,7 +5,7 @@ use crate::{
     answer::Answer,
     function::Function,
     functions::{Current, Functions},
-    headers::{Added, CALLER, REQUEST_ID, added, request_id, text, trace_id},
+    headers::{Added, CALLER, REQUEST_ID, added, request_id, text, trace_id, traceparent},
     instances::Instances,
     metrics::Metrics,
     native::{Native, NativeRoutes},
@@ -104,12 +104,14 @@ impl App {
             },
         };
         let span = tracing::info_span!(
+            target: trace::TARGET,
             "request",
             id = text(&id),
             component = function.id,
             route = &**route.pattern(),
             trace = trace_id(request.headers()),
         );
+        trace::follow(&span, traceparent(request.headers()));
         let record = Record {
             started: Instant::now(),
             method: request.method().clone(),

@@ -16,6 +16,8 @@ use wasmtime::{
 const EPOCH_TICK: Duration = Duration::from_millis(2);
 /// The largest number of core instances in a component. Spin's own have three: the module and its adapters.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 20;
+/// The most instances that are torn down while others start.
+const TEARDOWN: usize = 1_536;
 /// The memory that a slot keeps between instances, so that a new instance faults fewer pages.
 const KEEP_RESIDENT: usize = 256 << 10;
 
@@ -104,8 +106,9 @@ fn config(manifest: &Manifest, limits: &Limits) -> Config {
         .map(|c| c.settings.memory_bytes.unwrap_or(limits.memory_bytes))
         .max()
         .unwrap_or(limits.memory_bytes);
-    // Twice the bound on requests: an instance is still being torn down when the next one starts.
-    let instances = u32::try_from(instances * 2)
+    // More than the bound on requests: an instance is still being torn down when the next one starts. Each reserves
+    // gigabytes of addresses, of which a process has a limited number.
+    let instances = u32::try_from(instances + instances.min(TEARDOWN))
         .unwrap_or(u32::MAX)
         .clamp(16, 16_384);
 

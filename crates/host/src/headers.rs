@@ -125,9 +125,14 @@ pub fn text(id: &HeaderValue) -> &str {
     id.to_str().unwrap_or_default()
 }
 
+/// The client's `traceparent`, if it is text.
+pub fn traceparent(headers: &HeaderMap) -> Option<&str> {
+    headers.get(trace::TRACEPARENT)?.to_str().ok()
+}
+
 /// The trace that a W3C `traceparent` names (Trace Context, section 3.2).
 pub fn trace_id(headers: &HeaderMap) -> Option<&str> {
-    let parent = headers.get("traceparent")?.to_str().ok()?;
+    let parent = traceparent(headers)?;
     let mut fields = parent.split('-');
     let (_version, trace) = (fields.next()?, fields.next()?);
     (trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit())).then_some(trace)

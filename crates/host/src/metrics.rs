@@ -148,6 +148,14 @@ impl Metrics {
         Ok(())
     }
 
+    /// Shows the metrics of another part of this process, too.
+    ///
+    /// # Errors
+    /// Another metric has the same name.
+    pub fn add(&self, part: Box<dyn Collector>) -> Result<()> {
+        Ok(self.registry.register(part)?)
+    }
+
     /// Counts one finished request.
     pub fn request(
         &self,

@@ -1,7 +1,7 @@
 //! Calls between components, in this process, on the caller's thread, with the callee's own limits.
 
 use crate::{
-    function::Function, functions::Functions, instances::Instances,
+    function::Function, functions::Functions, headers::REQUEST_ID, instances::Instances,
     interfaces::intercept::Interceptor, request_body::Oversize, run::run,
 };
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use http::Response;
 use http_body_util::{BodyExt, Limited};
 use std::sync::{Arc, Weak};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 use wasmtime_wasi_http::{Error, handler::Request};
 
 /// The largest answer of one component to another, since it is handed over whole.
@@ -31,13 +32,17 @@ impl Interceptor for SelfCalls {
     ) -> BoxFuture<'static, Result<Response<Bytes>, Error>> {
         let function = self.functions.current(component);
         let function = function.map(|current| current.load_full());
+        let id = request.headers().get(REQUEST_ID);
+        let id = id.and_then(|id| id.to_str().ok());
+        // A part of the caller's span, which is the one that this runs in.
+        let span = tracing::info_span!(target: trace::TARGET, "request", id, component);
         let worker = self.worker.upgrade();
         Box::pin(async move {
             let worker = worker.ok_or(Error::DestinationUnavailable)?;
             let function = function.ok_or(Error::DestinationNotFound)?;
             // A task of its own: a guest cannot run inside of another one's run. Dropped, it ends.
             let mut task = JoinSet::new();
-            task.spawn(call(worker, function, request));
+            task.spawn(call(worker, function, request).instrument(span));
             match task.join_next().await {
                 Some(Ok(response)) => response,
                 _ => Err(Error::DestinationUnavailable),

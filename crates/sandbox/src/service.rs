@@ -12,16 +12,17 @@ use crate::{
     storage::Storage,
     usage::Counter,
 };
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::StatusCode,
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::{get, post},
-    serve::ListenerExt,
 };
+use native_service::Listening;
 use serde::Deserialize;
 use serde_json::json;
 use skill::{
@@ -36,11 +37,8 @@ use std::{
     time::{Duration, Instant},
 };
 use strict_json::Refusal;
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, watch},
-    task::JoinHandle,
-};
+use tokio::{sync::Semaphore, task::JoinHandle};
+use tracing::Instrument;
 
 /// The interval at which counted calls are added up in the database, and the sandbox reports its state.
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
@@ -73,9 +71,7 @@ pub struct ServiceOptions {
 
 /// A running service.
 pub struct Service {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    serving: JoinHandle<()>,
+    listening: Listening,
     housekeeping: JoinHandle<()>,
     shared: Arc<Shared>,
 }
@@ -97,15 +93,6 @@ impl Service {
     /// # Errors
     /// The address is in use.
     pub async fn start(options: ServiceOptions) -> Result<Self> {
-        // Sockets of callers, of the database and of skills' requests: the usual soft limit is too low for all.
-        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-            tracing::warn!(%error, "cannot raise the limit on open files");
-        }
-        let listener = TcpListener::bind(options.listen)
-            .await
-            .with_context(|| format!("the sandbox cannot listen on {}", options.listen))?;
-        let address = listener.local_addr()?;
-        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         let shared = Arc::new(Shared {
             runner: options.runner,
             pool: options.pool,
@@ -116,23 +103,11 @@ impl Service {
             usage: Counter::default(),
             uploads: Semaphore::new(UPLOADS),
         });
-        let (stop, stopped) = watch::channel(false);
         let router = router(shared.clone());
-        let serving = tokio::spawn(async move {
-            let mut stopped = stopped;
-            let graceful = axum::serve(listener, router).with_graceful_shutdown(async move {
-                drop(stopped.wait_for(|stop| *stop).await);
-            });
-            if let Err(error) = graceful.await {
-                tracing::error!(%error, "the sandbox stopped serving");
-            }
-        });
-        let housekeeping = tokio::spawn(keep_house(shared.clone()));
+        let listening = Listening::start("the sandbox", options.listen, router).await?;
         Ok(Self {
-            address,
-            stop,
-            serving,
-            housekeeping,
+            listening,
+            housekeeping: tokio::spawn(keep_house(shared.clone())),
             shared,
         })
     }
@@ -140,16 +115,12 @@ impl Service {
     /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listening.address()
     }
 
     /// Finishes the running calls, for at most `grace`, and writes the counts to the database.
     pub async fn shutdown(self, grace: Duration) {
-        _ = self.stop.send(true);
-        let stop = self.serving.abort_handle();
-        if tokio::time::timeout(grace, self.serving).await.is_err() {
-            stop.abort();
-        }
+        self.listening.shutdown(grace).await;
         self.housekeeping.abort();
         if let Err(error) = self.shared.usage.flush(&self.shared.pool).await {
             tracing::warn!(%error, "the last calls are not counted");
@@ -214,8 +185,17 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/probe", post(calls::try_out))
         .route("/attest", post(attest))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn(traced))
         .route("/health", get(async || "ok"))
         .with_state(shared)
+}
+
+/// Answers a request in a span of the caller's trace.
+async fn traced(path: MatchedPath, request: Request, next: Next) -> Response {
+    let span = tracing::info_span!(target: trace::TARGET, "sandbox", route = path.as_str());
+    let parent = request.headers().get(trace::TRACEPARENT);
+    trace::follow(&span, parent.and_then(|parent| parent.to_str().ok()));
+    next.run(request).instrument(span).await
 }
 
 impl AsRef<Callers> for Shared {

@@ -22,6 +22,9 @@ pub struct Profile {
     /// The time at which the account was created.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// The agent's Ed25519 public key in base64; absent for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
     /// The published skills that anybody can call, by rank, at most 100. `GET /api/skills?author=` lists all.
     skills: Vec<ProfileSkill>,
 }
@@ -49,7 +52,7 @@ pub struct ProfileSkill {
 pub async fn get(db: Db, Path(name): Path<String>) -> Result<Json<Profile>> {
     let found = db
         .optional(
-            "select p.id, p.kind, p.name, p.description, p.created_at,
+            "select p.id, p.kind, p.name, p.description, p.created_at, p.public_key,
                     (select coalesce(jsonb_agg(jsonb_build_object('name', s.name, 'description', s.description,
                         'version', s.latest_version) order by s.rank desc, s.id), '[]')
                      from (select name, description, latest_version, rank, id from skills.skill_summary

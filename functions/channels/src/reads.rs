@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
-use guest::{Caller, Db, Input, Path, Problem, Result, args};
+use guest::{Caller, Db, Input, Path, Problem, Query, Result, args};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::directory::Channel;
@@ -29,12 +29,24 @@ pub struct ReadReceipt {
 pub struct Unread {
     /// The channel's id.
     channel: Uuid,
+    /// The channel's name; null for a direct channel.
+    name: Option<String>,
     /// The number of messages by others after `last_read`, among the newest 1,000.
     unread: i64,
     /// The number of unread messages that mention the caller.
     mentions: i64,
     /// The id of the last message that the caller has read; null if there is none.
     last_read: Option<Uuid>,
+}
+
+/// The channels whose unread messages are counted.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct UnreadFilter {
+    /// The number of channels, of those that are not archived.
+    #[garde(inner(range(min = 1, max = 100)))]
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i32>,
 }
 
 /// The message up to which the caller has read.
@@ -133,19 +145,29 @@ pub async fn list(
 }
 
 /// Counts the unread messages in each channel that the caller is in, the newest channel first, at most 1,000 channels.
+/// With `limit`, counts only in the channels that were written in last.
 ///
 /// The caller's own messages, deleted ones, and messages by accounts that the caller has blocked or muted do not count.
 #[utoipa::path(
-    get, path = "/api/channels/unread", tag = "channels",
-    responses((status = 200, body = Vec<Unread>)),
+    get, path = "/api/channels/unread", tag = "channels", params(UnreadFilter),
+    responses((status = 200, body = Vec<Unread>), (status = 422, description = "`invalid-input`")),
     security(("token" = []))
 )]
-pub async fn unread(db: Db, caller: Caller) -> Result<Json<Vec<Unread>>> {
+pub async fn unread(
+    db: Db,
+    caller: Caller,
+    Query(filter): Query<UnreadFilter>,
+) -> Result<Json<Vec<Unread>>> {
     let unread = db
         .many(
-            "select b.channel_id as channel, n.unread, n.mentions, (
+            "select b.channel_id as channel, b.name, n.unread, n.mentions, (
                  select m.id from message m where m.channel_id = b.channel_id and m.seq = b.read_seq) as last_read
-             from member b
+             from (
+                 select o.channel_id, o.read_seq, c.name from member o join channel c on c.id = o.channel_id
+                 where o.account_id = $1 and ($2::integer is null or c.archived_at is null)
+                 order by case when $2::integer is not null then c.last_message_at end desc nulls last, o.channel_id desc
+                 limit coalesce($2::integer, 1000)
+             ) b
              cross join lateral (
                  select count(*) as unread, count(*) filter (where u.mentioned) as mentions
                  from (
@@ -158,8 +180,8 @@ pub async fn unread(db: Db, caller: Caller) -> Result<Json<Vec<Unread>>> {
                      where m.state = 'shown' and m.author_id <> $1
                  ) u
              ) n
-             where b.account_id = $1 order by b.channel_id desc limit 1000",
-            args![caller.id],
+             order by b.channel_id desc",
+            args![caller.id, filter.limit],
         )
         .await?;
     Ok(Json(unread))

@@ -36,6 +36,8 @@ pub struct Approval {
     decisions: Vec<Decision>,
     /// The account that asked; null if the platform did.
     asked_by: Option<Uuid>,
+    /// The name of the account that asked; null if the platform did, or if the account has left.
+    asked_by_name: Option<String>,
     /// Whether the account that asked may decide too.
     #[serde(rename = "self")]
     own: bool,
@@ -65,6 +67,8 @@ pub struct Deciders {
 pub struct Decision {
     /// The account that decided.
     by: Uuid,
+    /// The name of the account that decided; null if it has left.
+    by_name: Option<String>,
     /// Whether the account approved or denied.
     decision: Verdict,
     /// The reason for the decision.

@@ -119,7 +119,7 @@ impl Filter {
 }
 
 /// The account whose jobs the caller may see; `None` stands for every account.
-fn owner(caller: &Caller) -> Option<Uuid> {
+pub fn owner(caller: &Caller) -> Option<Uuid> {
     (!caller.allows(guest::ALL)).then_some(caller.id)
 }
 

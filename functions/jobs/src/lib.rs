@@ -1,5 +1,6 @@
 //! Jobs as their owners see them: listing, reading, cancelling and retrying, and the state of the queue.
 
+mod history;
 mod jobs;
 mod problems;
 mod status;
@@ -11,6 +12,7 @@ use utoipa_axum::routes;
 pub fn router() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(jobs::list))
+        .routes(routes!(history::history))
         .routes(routes!(jobs::get))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))

@@ -62,6 +62,16 @@ pub struct Target {
     #[schema(minimum = 1, maximum = 10_000_000)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_output_tokens: Option<i32>,
+    /// The longest time in which the target may say nothing, in milliseconds; 5 minutes if it is absent.
+    #[garde(inner(range(min = 1000, max = 3_600_000)))]
+    #[schema(minimum = 1000, maximum = 3_600_000)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silence_ms: Option<i32>,
+    /// The longest time of an attempt, in milliseconds; 10 minutes if it is absent.
+    #[garde(inner(range(min = 1000, max = 3_600_000)))]
+    #[schema(minimum = 1000, maximum = 3_600_000)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_ms: Option<i32>,
 }
 
 /// The treatment of parameters that a target can't do.
@@ -189,6 +199,8 @@ pub async fn put(
         };
         row["order"] = json!(target.order);
         row["max_output_tokens"] = json!(target.max_output_tokens);
+        row["silence_ms"] = json!(target.silence_ms);
+        row["total_ms"] = json!(target.total_ms);
         row
     });
     let row = json!({
@@ -235,7 +247,8 @@ async fn one(db: &Db, owner: &str, alias: &str) -> Result<Alias> {
             "select a.name as alias, a.team_id, a.owner = 'platform' as platform, a.environment, a.retries, a.retry_uncertain,
                 a.unsupported, a.capture, (
                     select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('provider', p.name,
-                        'model', coalesce(t.model, t.alias), 'order', t.rank, 'max_output_tokens', t.max_output_tokens))
+                        'model', coalesce(t.model, t.alias), 'order', t.rank, 'max_output_tokens', t.max_output_tokens,
+                        'silence_ms', t.silence_ms, 'total_ms', t.total_ms))
                         order by t.rank, t.place), '[]')
                     from target t left join provider p on p.id = t.provider_id where t.alias_id = a.id) as targets
              from alias a where a.owner = $1 and a.name = $2",

@@ -18,10 +18,8 @@ use crate::outlet::Outlet;
 use crate::request::Request;
 use crate::tokens::Usage;
 
-/// The longest time of an attempt.
-pub const TOTAL: Duration = Duration::from_secs(600);
-/// The longest time in which a provider says nothing.
-pub const IDLE: Duration = Duration::from_secs(300);
+/// The way out is more patient than this function, which tells silence from a connection that broke.
+const MARGIN: Duration = Duration::from_secs(15);
 /// How often the clocks are looked at.
 pub const TICK: Duration = Duration::from_secs(1);
 /// The most attempts of a call.
@@ -189,12 +187,14 @@ impl Call {
             method: Method::POST,
             address: egress::address_of(&target, path),
             secret: target.secret_id,
+            key_header: target.protocol.key_header(),
             account: self.account,
             attempt: Some(format!("{}.{}", self.plan.call, self.attempt())),
             headers,
             body: body.into(),
-            total: TOTAL,
-            idle: IDLE,
+            total: target.total().min(target.silence()),
+            idle: target.silence() + MARGIN,
+            whole: target.total() + MARGIN,
         })
     }
 
@@ -239,7 +239,9 @@ impl Call {
         {
             return Err(Stop::Late);
         }
-        if progress.began.elapsed() > TOTAL || progress.last_said.elapsed() > IDLE {
+        if progress.began.elapsed() > self.target().total()
+            || progress.last_said.elapsed() > self.target().silence()
+        {
             return Err(Fault::silent().into());
         }
         if self.request.stream && outlet.is_silent() {

@@ -13,12 +13,54 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::call::{Call, Head};
 use crate::ledger::{Begun, Kept, Ledger};
 use crate::protocol::Route;
 use crate::request::{MAX_BYTES, Request};
+
+/// The answers of the routes that ask a model, if they refuse or fail.
+#[derive(IntoResponses)]
+#[allow(
+    dead_code,
+    reason = "only the documentation is made of it; handlers answer with problems and faults"
+)]
+enum Refusals {
+    /// `invalid-input`, `unsupported-parameter`, `context-too-large`, `price-unknown`
+    #[response(status = 400)]
+    Invalid,
+    /// `budget-exhausted`
+    #[response(status = 402)]
+    TooDear,
+    /// `forbidden`, `insufficient-scope`
+    #[response(status = 403)]
+    Forbidden,
+    /// `model-unknown`
+    #[response(status = 404)]
+    Unknown,
+    /// `call-running`, `idempotency-mismatch`
+    #[response(status = 409)]
+    Conflict,
+    /// `body-too-large`
+    #[response(status = 413)]
+    TooLarge,
+    /// `rate-limited`, `provider-rate-limited`
+    #[response(status = 429)]
+    TooMany,
+    /// `provider-failed`
+    #[response(status = 502)]
+    Failed,
+    /// `no-provider-configured`, `egress-unavailable`
+    #[response(status = 503)]
+    Unavailable,
+    /// `provider-timeout`
+    #[response(status = 504)]
+    Late,
+    /// `provider-overloaded`
+    #[response(status = 529)]
+    Overloaded,
+}
 
 /// A request of OpenAI's Chat Completions or Anthropic's Messages. All other members of the protocol may be there too.
 #[derive(Serialize, ToSchema)]
@@ -58,16 +100,7 @@ pub struct EmbeddingRequest {
     request_body(content = ModelRequest),
     responses(
         (status = 200, description = "The answer of the model: JSON, or a stream of events"),
-        (status = 400, description = "`invalid-input`, `unsupported-parameter`, `context-too-large`, `price-unknown`"),
-        (status = 402, description = "`budget-exhausted`"),
-        (status = 403, description = "`insufficient-scope`"),
-        (status = 404, description = "`model-unknown`"),
-        (status = 409, description = "`call-running`, `idempotency-mismatch`"),
-        (status = 429, description = "`rate-limited`, `provider-rate-limited`"),
-        (status = 502, description = "`provider-failed`"),
-        (status = 503, description = "`no-provider-configured`, `egress-unavailable`"),
-        (status = 504, description = "`provider-timeout`"),
-        (status = 529, description = "`provider-overloaded`"),
+        Refusals,
     ),
     security(("token" = ["llm:call"])), extensions(("x-rate-limit" = json!("relaxed")))
 )]
@@ -83,16 +116,7 @@ pub async fn chat(db: Db, caller: Caller, request: HttpRequest) -> Result<Respon
     post, path = "/v1/messages", tag = "models", operation_id = "create_message", request_body(content = ModelRequest),
     responses(
         (status = 200, description = "The answer of the model: JSON, or a stream of events"),
-        (status = 400, description = "`invalid-input`, `unsupported-parameter`, `context-too-large`, `price-unknown`"),
-        (status = 402, description = "`budget-exhausted`"),
-        (status = 403, description = "`insufficient-scope`"),
-        (status = 404, description = "`model-unknown`"),
-        (status = 409, description = "`call-running`, `idempotency-mismatch`"),
-        (status = 429, description = "`rate-limited`, `provider-rate-limited`"),
-        (status = 502, description = "`provider-failed`"),
-        (status = 503, description = "`no-provider-configured`, `egress-unavailable`"),
-        (status = 504, description = "`provider-timeout`"),
-        (status = 529, description = "`provider-overloaded`"),
+        Refusals,
     ),
     security(("token" = ["llm:call"])), extensions(("x-rate-limit" = json!("relaxed")))
 )]
@@ -106,13 +130,7 @@ pub async fn messages(db: Db, caller: Caller, request: HttpRequest) -> Result<Re
     request_body(content = EmbeddingRequest),
     responses(
         (status = 200, description = "The vectors, in the order of the texts"),
-        (status = 400, description = "`invalid-input`, `unsupported-parameter`, `price-unknown`"),
-        (status = 402, description = "`budget-exhausted`"),
-        (status = 404, description = "`model-unknown`"),
-        (status = 429, description = "`rate-limited`, `provider-rate-limited`"),
-        (status = 502, description = "`provider-failed`"),
-        (status = 503, description = "`no-provider-configured`, `egress-unavailable`"),
-        (status = 529, description = "`provider-overloaded`"),
+        Refusals,
     ),
     security(("token" = ["llm:call"])), extensions(("x-rate-limit" = json!("relaxed")))
 )]
@@ -123,7 +141,16 @@ pub async fn embeddings(db: Db, caller: Caller, request: HttpRequest) -> Result<
 async fn serve(db: Db, caller: &Caller, route: Route, request: HttpRequest) -> Result<Response> {
     let began = Instant::now();
     let (parts, body) = request.into_parts();
-    let raw = read_body(&parts.headers, body, MAX_BYTES).await?;
+    // What is somewhat too large is read to its end: whoever sends it would not hear of the refusal before.
+    let raw = read_body(&parts.headers, body, 2 * MAX_BYTES).await?;
+    if raw.len() > MAX_BYTES {
+        let detail = format!("The body may have at most {} MiB.", MAX_BYTES >> 20);
+        return Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            detail,
+        ));
+    }
     // The connection of the guard goes back, since a call may take minutes.
     let ledger = Ledger(db.apart());
     drop(db);

@@ -17,6 +17,8 @@ use crate::ledger::Target;
 const EGRESS: Egress = Egress("llm");
 /// Names the call to the way out, which tells the ledger if whoever asked leaves.
 const CALL: &str = "gather-call";
+/// Names the header for the key, since a provider with both protocols has one key for both.
+const KEY_HEADER: &str = "gather-secret-header";
 /// The largest answer with an error that is read.
 const MAX_ERROR_BYTES: usize = 1 << 20;
 
@@ -26,6 +28,8 @@ pub struct Sent {
     /// The exact address.
     pub address: String,
     pub secret: Option<Uuid>,
+    /// The header in which the provider's protocol has the key.
+    pub key_header: &'static str,
     /// The account on whose behalf it is sent.
     pub account: Uuid,
     /// The call and the number of the attempt, for the ledger.
@@ -36,6 +40,8 @@ pub struct Sent {
     pub total: Duration,
     /// The longest pause within the answer.
     pub idle: Duration,
+    /// The longest time of the whole answer.
+    pub whole: Duration,
 }
 
 /// Sends a request, and waits for the head of a good answer.
@@ -47,6 +53,7 @@ pub async fn send(sent: Sent) -> Result<Response<Body>, Fault> {
     *request.method_mut() = sent.method;
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(KEY_HEADER, HeaderValue::from_static(sent.key_header));
     for (name, value) in sent
         .headers
         .into_iter()
@@ -64,6 +71,7 @@ pub async fn send(sent: Sent) -> Result<Response<Body>, Fault> {
         version: None,
         head_within: sent.total,
         silence: sent.idle,
+        whole: sent.whole,
     };
     let response = EGRESS
         .forward(forward, request)

@@ -1,5 +1,7 @@
 //! The ledger: a call's begin, what is noted of it, and its end. Each is one statement.
 
+use std::time::Duration;
+
 use guest::{Db, Problem, Result, args};
 use http::StatusCode;
 use serde::Deserialize;
@@ -26,12 +28,31 @@ pub struct Target {
     /// Whether its alias bounds the length.
     #[serde(default)]
     pub is_bounded: bool,
+    /// The longest time in which it may say nothing, if its alias sets one.
+    pub silence_ms: Option<u64>,
+    /// The longest time of an attempt at it, if its alias sets one.
+    pub total_ms: Option<u64>,
 }
+
+/// The longest silence of a target, unless its alias sets another one.
+const SILENCE: Duration = Duration::from_secs(300);
+/// The longest time of an attempt, unless its alias sets another one.
+const TOTAL: Duration = Duration::from_secs(600);
 
 impl Target {
     /// The name that clients are told.
     pub fn name(&self) -> String {
         format!("{}/{}", self.provider, self.model)
+    }
+
+    /// The longest time in which the target may say nothing.
+    pub fn silence(&self) -> Duration {
+        self.silence_ms.map_or(SILENCE, Duration::from_millis)
+    }
+
+    /// The longest time of an attempt at the target.
+    pub fn total(&self) -> Duration {
+        self.total_ms.map_or(TOTAL, Duration::from_millis)
     }
 }
 
@@ -243,6 +264,8 @@ impl Target {
             price: Value::Null,
             max_output: None,
             is_bounded: false,
+            silence_ms: None,
+            total_ms: None,
         }
     }
 }

@@ -60,6 +60,14 @@ impl Protocol {
         }
     }
 
+    /// The header in which a key is sent; `sql/llm/key_header.sql` binds secrets to the same.
+    pub fn key_header(self) -> &'static str {
+        match self {
+            Self::Openai => "authorization",
+            Self::Anthropic => "x-api-key",
+        }
+    }
+
     /// The bytes that keep a silent stream open.
     pub fn ping(self) -> &'static str {
         match self {

@@ -406,6 +406,7 @@ async fn models_of(caller: &Caller, target: &Target) -> std::result::Result<Vec<
         method: Method::GET,
         address: egress::address_of(target, "models"),
         secret: target.secret_id,
+        key_header: target.protocol.key_header(),
         account: caller.id,
         attempt: None,
         headers: if target.protocol == Protocol::Anthropic {
@@ -416,6 +417,7 @@ async fn models_of(caller: &Caller, target: &Target) -> std::result::Result<Vec<
         body: Bytes::new(),
         total: CHECK_WITHIN,
         idle: CHECK_WITHIN,
+        whole: CHECK_WITHIN,
     };
     let response = egress::send(sent).await.map_err(|fault| fault.detail)?;
     let body = Limited::new(response.into_body(), MAX_LIST_BYTES)

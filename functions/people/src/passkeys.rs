@@ -16,9 +16,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use webauthn_rp::bin::{Decode, Encode};
 use webauthn_rp::request::register::{
-    Nickname, PublicKeyCredentialUserEntity, RegistrationVerificationOptions, Username,
+    CredProtect, Nickname, PublicKeyCredentialUserEntity, RegistrationVerificationOptions, Username,
 };
-use webauthn_rp::request::{PublicKeyCredentialDescriptor, TimedCeremony};
+use webauthn_rp::request::{ExtensionInfo, PublicKeyCredentialDescriptor, TimedCeremony};
 use webauthn_rp::response::{AuthTransports, CredentialId};
 use webauthn_rp::{PublicKeyCredentialCreationOptions, Registration, RegistrationServerState};
 
@@ -113,7 +113,11 @@ pub async fn begin_passkey(
         id: &handle,
         display_name: Nickname::try_from(user.name.as_str()).ok(),
     };
-    let ceremony = PublicKeyCredentialCreationOptions::passkey(&site.id, entity, exclude);
+    let mut ceremony = PublicKeyCredentialCreationOptions::passkey(&site.id, entity, exclude);
+    // Where the device can, it shows the passkey to nobody before it knows the user. If that were enforced, browsers
+    // would refuse the many devices that can't: those of most phones and computers. The server checks the user anyway.
+    let protect = CredProtect::UserVerificationRequired(ExtensionInfo::AllowDontEnforceValue);
+    ceremony.extensions.cred_protect = protect;
     let (server, browser) = ceremony.start_ceremony().map_err(Problem::internal)?;
     let state = server.encode().map_err(Problem::internal)?;
     Ok(Json(Ceremony {

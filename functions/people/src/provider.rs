@@ -17,7 +17,7 @@ use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{
     Client, Db, Problem, Query, Result, args, cookie, fetch_whole, html, limit_silence,
-    required_variable, variable,
+    own_address, required_variable, variable,
 };
 use principal::seal;
 use serde::de::DeserializeOwned;
@@ -62,6 +62,17 @@ struct Pending {
     nonce: String,
     verifier: String,
     expires: i64,
+    /// The path that the browser goes on to.
+    next: String,
+}
+
+/// What the browser wants after signing in.
+#[derive(Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Wish {
+    /// The path of this server that the browser goes on to afterwards; the front page if it is not one.
+    #[garde(skip)]
+    next: Option<String>,
 }
 
 /// The parameters with which the provider sends people back.
@@ -81,7 +92,7 @@ pub struct Returned {
 
 /// Sends a browser to the configured provider, to sign in there.
 #[utoipa::path(
-    get, path = "/api/sessions/provider", tag = "sessions",
+    get, path = "/api/sessions/provider", tag = "sessions", params(Wish),
     responses(
         (status = 303, description = "The browser goes on to the provider.", headers(("Location" = String, description = "The provider's page for signing in."))),
         (status = 404, description = "`not-found`: no provider is configured"),
@@ -89,7 +100,7 @@ pub struct Returned {
     ),
     extensions(("x-rate-limit" = json!("strict")))
 )]
-pub async fn begin() -> Result<Response> {
+pub async fn begin(Query(wish): Query<Wish>) -> Result<Response> {
     let provider = Provider::configured().await?;
     let discovered = provider.discover().await?;
     let random = || URL_SAFE_NO_PAD.encode(seal::random::<32>());
@@ -98,6 +109,7 @@ pub async fn begin() -> Result<Response> {
         nonce: random(),
         verifier: random(),
         expires: OffsetDateTime::now_utc().unix_timestamp() + SECONDS,
+        next: own_address(wish.next.as_deref().unwrap_or_default()).to_owned(),
     };
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&pending.verifier));
     let query = serde_urlencoded::to_string([
@@ -129,7 +141,7 @@ pub async fn begin() -> Result<Response> {
 #[utoipa::path(
     get, path = "/api/sessions/provider/callback", tag = "sessions", params(Returned),
     responses(
-        (status = 303, description = "The session is open, and the browser goes on to the front page.", headers(("Location" = String, description = "The path of the front page."), ("Set-Cookie" = String, description = "The cookie of the new session."))),
+        (status = 303, description = "The session is open, and the browser goes on to the page that it wanted, or to the front page.", headers(("Location" = String, description = "The path of the page."), ("Set-Cookie" = String, description = "The cookie of the new session."))),
         (status = 401, body = String, content_type = "text/html", description = "The provider's answer was refused."),
         (status = 404, description = "`not-found`: no provider is configured"),
         (status = 502, body = String, content_type = "text/html", description = "The provider can't be reached."),
@@ -145,8 +157,8 @@ pub async fn callback_page(
     let provider = Provider::configured().await?;
     let (address, request_id) = (client.address.clone(), client.request_id.clone());
     let mut response = match come_back(&db, &provider, client, &headers, returned).await {
-        Ok(signed_in) => {
-            let mut response = redirect("/")?;
+        Ok((signed_in, next)) => {
+            let mut response = redirect(&next)?;
             let cookies = signed_in.headers().get_all(SET_COOKIE).iter().cloned();
             response
                 .headers_mut()
@@ -181,7 +193,7 @@ async fn come_back(
     client: Client,
     headers: &HeaderMap,
     returned: Returned,
-) -> Result<Response> {
+) -> Result<(Response, String)> {
     let pending = pending(headers).await?;
     if pending.expires <= OffsetDateTime::now_utc().unix_timestamp()
         || returned.state.as_deref() != Some(&pending.state)
@@ -210,7 +222,8 @@ async fn come_back(
         )
         .map_err(refused)?;
     let account = account(db, provider, &client, claims).await?;
-    sign_in::open(db, account, "provider", None, client).await
+    let opened = sign_in::open(db, account, "provider", None, client).await?;
+    Ok((opened, pending.next))
 }
 
 /// The account of the person that the provider vouches for, created if it does not exist.

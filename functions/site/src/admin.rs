@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Router;
-use axum::routing::get;
+use axum::response::Response;
+use axum::routing::{get, post};
 use futures::future::{join_all, join5};
-use guest::{Db, Problem};
+use guest::{Db, Path, Problem};
+use http::Method;
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::frame::Page;
+use crate::forms::{self, Form};
+use crate::frame::{Page, see};
 use crate::group::{Group, Place};
 use crate::health;
 use crate::status;
@@ -35,6 +38,8 @@ pub static GROUP: Group = Group {
     routes: || {
         Router::new()
             .route("/admin", get(overview))
+            .route("/admin/jobs/{job}/retry", post(retry))
+            .route("/admin/webhooks/{webhook}/enable", post(enable))
             .merge(accounts::routes())
             .merge(audit::routes())
             .merge(reports::routes())
@@ -42,6 +47,8 @@ pub static GROUP: Group = Group {
     },
 };
 
+/// The number of items of a queue that the overview shows.
+const SHOWN: usize = 5;
 /// The scopes that each open a part of these pages.
 const SCOPES: [&str; 4] = [
     "accounts:manage",
@@ -120,37 +127,94 @@ async fn overview(visitor: Visitor, db: Db) -> Result<Page, Failure> {
             "/api/skill-reviews?limit=20",
         ),
         some(&visitor, all, "jobs", "/api/jobs?status=dead&limit=20"),
-        some(&visitor, all, "webhooks", "/api/webhooks?limit=100"),
+        some(&visitor, all, "webhooks", "/api/webhooks/failing?limit=20"),
         health::read(&db),
     )
     .await;
-    let failing = hooks.map(|hooks| {
-        let fails = |hook: &&Value| hook["state"] != "enabled" || !hook["failing_since"].is_null();
-        hooks
-            .items
-            .iter()
-            .filter(fails)
-            .cloned()
-            .collect::<Vec<_>>()
-    });
     let main = html! {
         h1 { "Admin" }
         (tabs(&visitor))
-        section aria-labelledby="health" { h2 #health { "Health" } (status::table(&health)) }
+        section aria-labelledby="health" { h2 #health { "Health" } (status::table(&health)) (status::outside(&health)) }
         (queue("Open reports", "/admin/reports?state=open", reports.as_ref(), |one| html! { code { (text(&one["target"])) } " " bdi { (text(&one["reason"])) } }))
         (queue("Held reviews", "/admin/reviews", reviews.as_ref(), |one| html! { code { (text(&one["skill"])) "@" (text(&one["version"])) } }))
-        (queue("Dead jobs", "/jobs?status=dead", dead.as_ref(), |one| html! { a href=(format!("/jobs/{}", text(&one["id"]))) { code { (text(&one["kind"])) } } " " bdi { (text(&one["error"])) } }))
-        @if let Some(failing) = failing {
-            section { h2 { "Your failing webhooks" }
-                @if failing.is_empty() { p.meta { "None." } }
-                ul.rows { @for hook in &failing {
-                    li { code { (text(&hook["url"])) } " " (ui::status("bad", text(&hook["state"])))
-                        @if let Some(since) = hook["failing_since"].as_str() { " since " (ui::ago(since)) } }
-                } }
-            }
-        }
+        (queue("Dead jobs", "/jobs?status=dead", dead.as_ref(), |one| dead_job(one, &visitor)))
+        (queue("Failing webhooks", "", hooks.as_ref(), |one| failing_webhook(one, &visitor)))
     };
     Ok(Page::new("Admin", main))
+}
+
+fn dead_job(job: &Value, visitor: &Visitor) -> Markup {
+    let id = text(&job["id"]);
+    html! {
+        div.spread {
+            p { a href=(format!("/jobs/{id}")) { code { (text(&job["kind"])) } } " " bdi { (short(&job["error"])) } }
+            form method="post" action=(format!("/admin/jobs/{id}/retry")) {
+                (forms::hidden(visitor)) button.quiet { "Retry job" span.hidden { " " (id) } }
+            }
+        }
+    }
+}
+
+fn failing_webhook(hook: &Value, visitor: &Visitor) -> Markup {
+    let (id, owner) = (text(&hook["id"]), text(&hook["owner"]["name"]));
+    html! {
+        div.spread {
+            p { code { (text(&hook["origin"])) } " of " a href=(format!("/profiles/{owner}")) { (owner) } " "
+                @if hook["state"] == "enabled" { (ui::status("warn", "fails")) }
+                @else { (ui::status("bad", "disabled")) }
+                @if let Some(since) = hook["failing_since"].as_str() { " since " (ui::ago(since)) } }
+            form method="post" action=(format!("/admin/webhooks/{id}/enable")) {
+                (forms::hidden(visitor))
+                button.quiet { @if hook["state"] == "enabled" { "Try now" } @else { "Enable webhook" } span.hidden { " of " (owner) } }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Nothing {}
+
+async fn retry(
+    visitor: Visitor,
+    Path(id): Path<String>,
+    form: Form<Nothing>,
+) -> Result<Response, Failure> {
+    act(
+        &visitor,
+        "jobs",
+        &format!("/api/jobs/{}/retry", ui::encode(&id)),
+        &form,
+    )
+    .await
+}
+
+async fn enable(
+    visitor: Visitor,
+    Path(id): Path<String>,
+    form: Form<Nothing>,
+) -> Result<Response, Failure> {
+    act(
+        &visitor,
+        "webhooks",
+        &format!("/api/webhooks/{}/enable", ui::encode(&id)),
+        &form,
+    )
+    .await
+}
+
+/// Acts on one item of a queue, and leads back to what is left.
+async fn act(
+    visitor: &Visitor,
+    component: &str,
+    path: &str,
+    form: &Form<Nothing>,
+) -> Result<Response, Failure> {
+    entered(visitor)?;
+    visitor
+        .change(Method::POST, component, path, &json!({}), &form.proof)
+        .await?;
+    Ok(see("/admin"))
 }
 
 fn short(value: &Value) -> String {
@@ -172,8 +236,8 @@ fn queue(
         @if let Some(list) = list {
             section { h2 { (title) " " span.count { (list.items.len()) @if list.next.is_some() { "+" } } }
                 @if list.items.is_empty() { p.meta { "None." } }
-                ul.rows { @for one in list.items.iter().take(5) { li { (item(one)) } } }
-                @if !list.items.is_empty() { p { a.button.quiet href=(path) { "Work on them" } } }
+                ul.rows { @for one in list.items.iter().take(SHOWN) { li { (item(one)) } } }
+                @if !list.items.is_empty() && !path.is_empty() { p { a.button.quiet href=(path) { "Work on them" } } }
             }
         }
     }

@@ -7,9 +7,12 @@
 use axum::response::{IntoResponse, Response};
 use guest::{Path, Problem, Result};
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+/// The script that answers where the server can't be reached.
+const OFFLINE_WORKER: &str = "js/offline-worker.js";
 
 /// A file as it was, and compressed.
 struct Asset {
@@ -33,28 +36,49 @@ pub async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Result<Respo
     let name = current.unwrap_or_else(|| without_version(&path));
     let asset = ASSETS.iter().find(|asset| asset.name == name);
     let asset = asset.ok_or_else(|| Problem::not_found("file"))?;
-    let (body, encoding) = match accepted(&headers) {
-        Some("br") if asset.brotli.len() < asset.plain.len() => (asset.brotli, Some("br")),
-        Some("gzip") if asset.gzip.len() < asset.plain.len() => (asset.gzip, Some("gzip")),
-        _ => (asset.plain, None),
-    };
-    let mut response = body.into_response();
     let cache = match current {
         Some(_) => "public, max-age=31536000, immutable",
         None => "public, no-cache",
     };
+    let mut response = asset.answer(&headers, cache);
     let headers = response.headers_mut();
-    for (name, value) in [
-        (CONTENT_TYPE, asset.kind),
-        (CACHE_CONTROL, cache),
-        (VARY, "accept-encoding"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if let Some(encoding) = encoding {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    if name == OFFLINE_WORKER {
+        // It answers for all pages, though it does not lie above them.
+        let allowed = HeaderName::from_static("service-worker-allowed");
+        headers.insert(allowed, HeaderValue::from_static("/"));
     }
     Ok(response)
+}
+
+/// A text for programs, such as `openapi.json`, compressed as the client accepts it.
+pub fn text(name: &str, headers: &HeaderMap) -> Result<Response> {
+    let text = TEXTS.iter().find(|text| text.name == name);
+    let text = text.ok_or_else(|| Problem::not_found("file"))?;
+    Ok(text.answer(headers, "public, max-age=300"))
+}
+
+impl Asset {
+    /// The file in the best encoding that the client accepts.
+    fn answer(&self, headers: &HeaderMap, cache: &'static str) -> Response {
+        let (body, encoding) = match accepted(headers) {
+            Some("br") if self.brotli.len() < self.plain.len() => (self.brotli, Some("br")),
+            Some("gzip") if self.gzip.len() < self.plain.len() => (self.gzip, Some("gzip")),
+            _ => (self.plain, None),
+        };
+        let mut response = body.into_response();
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (CONTENT_TYPE, self.kind),
+            (CACHE_CONTROL, cache),
+            (VARY, "accept-encoding"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if let Some(encoding) = encoding {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        response
+    }
 }
 
 /// The name in an address with a former version.

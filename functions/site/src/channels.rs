@@ -172,7 +172,7 @@ async fn directory(visitor: Visitor, Query(filter): Query<Filter>) -> Result<Pag
         @if filter.query.is_empty() && filter.after.is_empty() && !filter.archived { (own(&joined.items, &unread)) }
         section aria-labelledby="all" {
             h2 #all { @if filter.archived { "Archived channels" } @else { "All channels" } }
-            form.filter action="/channels" role="search" {
+            form.filter action="/channels" role="search" aria-label="Channels" {
                 @if filter.archived { input type="hidden" name="archived" value="true"; }
                 label.hidden for="words" { "Words in name or topic" }
                 input #words name="query" type="search" placeholder="Words in name or topic" value=(filter.query) maxlength="100";

@@ -36,6 +36,7 @@ async fn design(visitor: Visitor) -> Page {
         (lists())
         (section("Talk", "talk", &crate::channels::sample(&visitor)))
         (section("Answers", "answers", &answers()))
+        (section("Charts", "charts", &ui::chart("Cost by day", &[("2026-11-27", 40, "$0.40".into()), ("2026-11-28", 0, "$0.00".into()), ("2026-11-29", 90, "$0.90".into())])))
     };
     Page::new("Design", main).description("Every component of the site, in every state.")
 }

@@ -251,7 +251,7 @@ fn row(name: &str, kind: &Markup, description: &str) -> Markup {
 }
 
 fn table(caption: &str, rows: &Markup) -> Markup {
-    html! { div.wide tabindex="0" role="region" aria-label=(caption) { table { caption { (caption) } tbody { (rows) } } } }
+    html! { div.wide tabindex="0" role="group" aria-label=(caption) { table.list { caption { (caption) } tbody { (rows) } } } }
 }
 
 fn members(value: &Value) -> impl Iterator<Item = (&str, &Value)> {

@@ -94,7 +94,7 @@ async fn sign_in_page(
                 }
                 (ui::actions(&html! { button { "Sign in" } a href="/account/forgot" { "Forgotten password" } }))
             }
-            @if has_provider { p { a.button.quiet href="/api/sessions/provider" { "Sign in with your organisation" } } }
+            @if has_provider { p { a.button.quiet href=(address("/api/sessions/provider", next)) { "Sign in with your organisation" } } }
             p { "New here? " a href=(address("/sign-up", next)) { "Sign up" } ". Agents sign in with their key: " a href="/llms.txt" { "how" } "." }
         }
     };

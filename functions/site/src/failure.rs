@@ -127,7 +127,8 @@ pub fn page(failure: &Failure, visitor: &Visitor, request_id: Option<&HeaderValu
             h1 { (title(failure.status)) }
             // The button below leads back here after signing in; the link of the message would not.
             @if failure.code == "unauthenticated" { p { "This is for those who are signed in. Nothing was lost or changed." } }
-            @else { (message(failure)) }
+            // Why an address is not one is for programs.
+            @else if failure.status != StatusCode::NOT_FOUND { (message(failure)) }
             (next(failure, visitor))
             @if let Some(id) = id {
                 p.meta { "Request " code { (id) } }
@@ -144,11 +145,11 @@ pub fn message(failure: &Failure) -> Markup {
         } @else if failure.code == "csrf-failed" {
             p { "The form belongs to another session, or its session has ended. Nothing was changed: send it again." }
         } @else if failure.errors.is_empty() {
-            p { (failure.detail) }
+            p { (ui::marked(&failure.detail)) }
         } @else {
             ul.errors {
                 @for (field, detail) in &failure.errors {
-                    li { "The " (field.replace('_', " ")) " " (detail) "." }
+                    li { "The " (field.replace('_', " ")) " " (ui::marked(detail)) "." }
                 }
             }
         }

@@ -1,14 +1,12 @@
 //! Files that programs read, and the answer to paths that nothing has.
 
 use axum::response::{IntoResponse, Response};
-use guest::Problem;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
+use guest::{Problem, Result};
+use http::header::VARY;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 
-use crate::frame;
 use crate::visitor::Visitor;
-
-const LLMS: &str = include_str!("../../../static/llms.txt");
+use crate::{assets, frame};
 
 /// The document that describes every endpoint; a test writes it, see CONTRIBUTING.md.
 pub const OPENAPI: &str = include_str!("../../../static/openapi.json");
@@ -19,8 +17,8 @@ pub const OPENAPI: &str = include_str!("../../../static/openapi.json");
     responses((status = 200, body = String, content_type = "text/plain")),
     extensions(("x-rate-limit" = json!("relaxed")))
 )]
-pub async fn llms() -> Response {
-    file("text/plain; charset=utf-8", LLMS)
+pub async fn llms(headers: HeaderMap) -> Result<Response> {
+    assets::text("llms.txt", &headers)
 }
 
 /// Serves this document.
@@ -29,19 +27,8 @@ pub async fn llms() -> Response {
     responses((status = 200, body = Object, content_type = "application/json")),
     extensions(("x-rate-limit" = json!("relaxed")))
 )]
-pub async fn openapi() -> Response {
-    file("application/json", OPENAPI)
-}
-
-fn file(kind: &'static str, content: &'static str) -> Response {
-    let mut response = content.into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(
-        CACHE_CONTROL,
-        HeaderValue::from_static("public, max-age=300"),
-    );
-    response
+pub async fn openapi(headers: HeaderMap) -> Result<Response> {
+    assets::text("openapi.json", &headers)
 }
 
 /// Answers any other path: with a page for people, with a problem for programs.

@@ -267,6 +267,27 @@ fn entry(place: &Place, visitor: &Visitor) -> Markup {
                 (ui::icon(place.icon)) span { (place.label) }
                 @if unread > 0 { span.count #unread { (unread) span.hidden { " unread" } } }
             }
+            @if place.path == "/channels" { (joined(visitor)) }
+        }
+    }
+}
+
+/// The channels that the visitor is in, below their place.
+fn joined(visitor: &Visitor) -> Markup {
+    html! {
+        @if !visitor.joined().is_empty() {
+            ul.joined aria-label="Joined channels" {
+                @for channel in visitor.joined() {
+                    @let name = channel.name.as_deref().unwrap_or_default();
+                    @let here = visitor.path().strip_prefix("/channels/");
+                    @let is_here = here.is_some_and(|here| here == channel.channel || here == name);
+                    li { a href=(format!("/channels/{}", channel.channel)) data-channel=(channel.channel) aria-current=[is_here.then_some("page")] {
+                        "#" (name)
+                        @if channel.unread > 0 { span.count { (channel.unread) span.hidden { " unread" } } }
+                    } }
+                }
+                li { a href="/channels" { "Browse channels" } }
+            }
         }
     }
 }
@@ -274,7 +295,7 @@ fn entry(place: &Place, visitor: &Visitor) -> Markup {
 fn top(visitor: &Visitor) -> Markup {
     html! {
         header.top {
-            form.search role="search" action="/search" {
+            form.search role="search" aria-label="All of the site" action="/search" {
                 label.hidden for="search" { "Search" }
                 (ui::icon("search"))
                 input #search name="query" type="search" placeholder="Search" autocomplete="off"
@@ -297,7 +318,7 @@ fn top(visitor: &Visitor) -> Markup {
 fn menu(account: &Account, visitor: &Visitor) -> Markup {
     html! {
         details.menu {
-            summary aria-label=(format!("Account of {}", account.name)) { (ui::avatar(&account.kind, &account.id, &account.name)) span { (account.name) } }
+            summary { (ui::avatar(&account.kind, &account.id, &account.name)) span.hidden { "Account of " } span { (account.name) } }
             div.sheet {
                 a href=(format!("/profiles/{}", account.name)) { "Your profile" }
                 a href="/settings" { "Settings" }

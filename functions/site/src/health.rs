@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::response::IntoResponse;
+use futures::future::join;
 use guest::{Db, Result, args};
 use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 /// The state of a part.
@@ -33,6 +35,33 @@ pub struct Status {
     pub status: State,
     /// The health of each part, by its name.
     pub components: BTreeMap<String, Component>,
+    /// The services outside that were called in the last hour, by name. They do not count for `status`.
+    pub outside: BTreeMap<String, Outside>,
+}
+
+/// The latest calls of a service outside: of those in the last hour the newest 500 at most.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = OutsideService)]
+pub struct Outside {
+    /// The number of calls.
+    pub calls: u64,
+    /// The number of calls that failed.
+    pub failures: u64,
+    /// The time at which the last call began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub last_call_at: OffsetDateTime,
+    /// The average time in milliseconds until a language model began to answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub latency_ms: Option<f64>,
+    /// The number of receivers of webhooks that were called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub receivers: Option<u64>,
+    /// The number of those receivers that accept nothing at present.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub failing_receivers: Option<u64>,
 }
 
 /// The health of one part.
@@ -72,7 +101,8 @@ pub async fn ready(db: Db) -> Result<impl IntoResponse> {
     Ok(fresh(Alive { status: "ready" }))
 }
 
-/// Reports the health of each part, such as the database, the disk, the queue and the workers.
+/// Reports the health of each part, such as the database, the disk, the queue and the workers, and the services outside
+/// that were called lately.
 #[utoipa::path(
     get, path = "/api/health/status", tag = "health", responses((status = 200, body = Status)),
     extensions(("x-rate-limit" = json!("health")))
@@ -81,8 +111,32 @@ pub async fn status(db: Db) -> impl IntoResponse {
     fresh(read(&db).await)
 }
 
-/// Reads the latest report of each part.
+/// Reads the latest report of each part, and the calls of services outside.
 pub async fn read(db: &Db) -> Status {
+    let (mut status, outside) = join(parts(db), outside(db)).await;
+    status.outside = outside;
+    status
+}
+
+/// The services outside that were called lately; none if the database does not answer, which the parts tell.
+async fn outside(db: &Db) -> BTreeMap<String, Outside> {
+    #[derive(Deserialize)]
+    struct Service {
+        service: String,
+        detail: Outside,
+    }
+    let called = db
+        .many("select service, detail from outside()", args![])
+        .await;
+    let called = called.unwrap_or_else(|error| {
+        guest::warn!("no calls of services outside", cause = format!("{error:?}"));
+        Vec::new()
+    });
+    let named = |one: Service| (one.service, one.detail);
+    called.into_iter().map(named).collect()
+}
+
+async fn parts(db: &Db) -> Status {
     let asked = Instant::now();
     let reported = db
         .many(
@@ -137,7 +191,11 @@ fn summary(reports: Option<Vec<Report>>, latency_ms: f64) -> Status {
     } else {
         State::Degraded
     };
-    Status { status, components }
+    Status {
+        status,
+        components,
+        outside: BTreeMap::new(),
+    }
 }
 
 fn fresh(body: impl Serialize) -> impl IntoResponse {

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::{get, post};
-use futures::future::join;
+use futures::future::join3;
 use guest::Path;
 use http::Method;
 use maud::{Markup, html};
@@ -17,6 +17,8 @@ use crate::frame::{Page, part, see};
 use crate::group::{Group, Place, signed_in};
 use crate::ui;
 use crate::visitor::Visitor;
+
+mod charts;
 
 /// The group of these pages.
 pub static GROUP: Group = Group {
@@ -144,7 +146,9 @@ async fn list(visitor: Visitor, Query(filter): Query<Filter>) -> Result<Page, Fa
         path += &format!("&after={}", ui::encode(&filter.after));
     }
     let jobs = visitor.get::<List>("jobs", &path);
-    let (jobs, queue) = join(jobs, visitor.get::<Queue>("jobs", "/api/status")).await;
+    let queue = visitor.get::<Queue>("jobs", "/api/status");
+    let history = visitor.get::<charts::History>("jobs", "/api/jobs/history");
+    let (jobs, queue, history) = join3(jobs, queue, history).await;
     let (jobs, queue) = (jobs?, queue.unwrap_or_default());
     let count = |status: &str| ui::number(queue.jobs.by_status.get(status).copied().unwrap_or(0));
     let main = html! {
@@ -156,6 +160,7 @@ async fn list(visitor: Visitor, Query(filter): Query<Filter>) -> Result<Page, Fa
             div { dt { "Dead" } dd { (count("dead")) } }
             div { dt { "Oldest waits, s" } dd { (ui::number(queue.oldest_queued_ms.unwrap_or(0) / 1000)) } }
         }
+        (charts::charts(&history.unwrap_or_default()))
         nav.pills aria-label="Status" {
             a href=(format!("/jobs?{}", query(""))) aria-current=[filter.status.is_empty().then_some("page")] { "All" }
             @for status in STATES { a href=(format!("/jobs?{}", query(status))) aria-current=[(filter.status == status).then_some("page")] { (status) } }

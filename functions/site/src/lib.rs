@@ -19,11 +19,15 @@ mod inbox;
 mod jobs;
 mod landing;
 mod memory;
+mod models;
+mod offline;
+mod owners;
 mod posts;
 mod problems;
 mod profiles;
 mod publish;
 mod search;
+mod secrets;
 mod settings;
 mod skills;
 mod status;
@@ -48,6 +52,8 @@ static GROUPS: &[&Group] = &[
     &profiles::GROUP,
     &memory::GROUP,
     &jobs::GROUP,
+    &models::GROUP,
+    &secrets::GROUP,
     &admin::GROUP,
     &search::GROUP,
     &publish::GROUP,
@@ -58,6 +64,7 @@ static GROUPS: &[&Group] = &[
     &status::GROUP,
     &design::GROUP,
     &theme::GROUP,
+    &offline::GROUP,
 ];
 
 /// The routes; those for programs have OpenAPI entries.

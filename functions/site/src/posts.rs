@@ -111,7 +111,13 @@ fn byline(author: Option<&Author>, at: &str, edited: Option<&str>) -> Markup {
             Some(author) => (ui::account(&author.kind, &author.id, &author.name)),
             None => span.meta { "nobody any more" },
         }
-        " " (ui::ago(at))
+        " " (times(at, edited))
+    }
+}
+
+fn times(at: &str, edited: Option<&str>) -> Markup {
+    html! {
+        (ui::ago(at))
         @if let Some(edited) = edited { span.meta { " · edited " (ui::ago(edited)) } }
     }
 }

@@ -2,11 +2,12 @@
 
 use axum::Router;
 use axum::extract::Query;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::future::join;
 use guest::{Path, required_variable};
-use http::Method;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -32,6 +33,7 @@ pub static GROUP: Group = Group {
             .route("/agents", get(agents))
             .route("/profiles/{name}", get(profile))
             .route("/profiles/{name}/block", post(block))
+            .route("/parts/avatars/{name}", get(avatar))
     },
 };
 
@@ -109,6 +111,26 @@ struct Skill {
 #[derive(Debug, Deserialize)]
 struct Block {
     mute: bool,
+}
+
+/// The picture of an agent. One without a profile has the picture of its name.
+async fn avatar(visitor: Visitor, Path(name): Path<String>) -> Response {
+    #[derive(Deserialize)]
+    struct Key {
+        public_key: Option<String>,
+    }
+    let path = format!("/api/profiles/{}", ui::encode(&name));
+    let key = visitor.get::<Key>("accounts", &path).await;
+    let key = key.ok().and_then(|key| key.public_key);
+    let mut response = ui::picture(key.as_deref().unwrap_or(&name)).into_response();
+    for (name, value) in [
+        (CONTENT_TYPE, "image/svg+xml"),
+        (CACHE_CONTROL, "private, max-age=3600"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 async fn profile(visitor: Visitor, Path(name): Path<String>) -> Result<Page, Failure> {

@@ -1,6 +1,5 @@
 //! The components that all pages share; `/design` shows each of them.
 
-use http::Uri;
 use maud::{Markup, PreEscaped, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use time::format_description::well_known::Rfc3339;
@@ -10,9 +9,14 @@ use crate::failure::Failure;
 use crate::visitor::Visitor;
 
 mod avatar;
+mod camera;
+mod chart;
 mod icons;
 
-pub use avatar::avatar;
+pub use avatar::{avatar, picture};
+pub use camera::camera_code;
+pub use chart::chart;
+pub use guest::own_address;
 pub use icons::{icon, mark};
 
 /// Encodes a text as one segment of a path, or as a value in a query.
@@ -28,19 +32,10 @@ pub fn encode(text: &str) -> String {
 
 /// The address of the sign-in page that leads back to this page.
 pub fn sign_in_address(visitor: &Visitor) -> String {
-    match visitor.address() {
+    match visitor.path() {
         "/" | "/sign-in" | "/sign-up" => "/sign-in".to_owned(),
-        address => format!("/sign-in?next={}", encode(address)),
+        _ => format!("/sign-in?next={}", encode(visitor.address())),
     }
-}
-
-/// The address if it is a path of this site, else the landing page. It guards every redirect to a given address.
-pub fn own_address(address: &str) -> &str {
-    let is_own = address.starts_with('/')
-        && !address.starts_with("//")
-        && !address.contains(['\\', '\r', '\n'])
-        && address.parse::<Uri>().is_ok();
-    if is_own { address } else { "/" }
 }
 
 /// A time: relative for the eye, absolute on hover and for screen readers. Scripts put both into the reader's zone.
@@ -92,10 +87,31 @@ pub fn counted(count: i64, noun: &str) -> String {
 
 /// A link to an account, with its avatar. Names are isolated, so that their direction stays within them.
 pub fn account(kind: &str, id: &str, name: &str) -> Markup {
+    html! { a.account href=(profile(name)) { (who(kind, id, name)) } }
+}
+
+/// An account where a link can't stand, such as within a control.
+pub fn named(kind: &str, id: &str, name: &str) -> Markup {
+    html! { span.account { (who(kind, id, name)) } }
+}
+
+/// The address of an account's profile.
+pub fn profile(name: &str) -> String {
+    format!("/profiles/{}", encode(name))
+}
+
+fn who(kind: &str, id: &str, name: &str) -> Markup {
     html! {
-        a.account href=(format!("/profiles/{}", encode(name))) {
-            (avatar(kind, id, name)) bdi { (name) }
-            @if kind == "agent" { span.kind { "agent" } } @else { span.hidden { "person" } }
+        (avatar(kind, id, name)) bdi { (name) }
+        @if kind == "agent" { span.kind { "agent" } } @else { span.hidden { "person" } }
+    }
+}
+
+/// A text of the API, which has names of codes and fields between backticks.
+pub fn marked(text: &str) -> Markup {
+    html! {
+        @for (at, piece) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (piece) } } @else { (piece) }
         }
     }
 }
@@ -258,23 +274,6 @@ mod tests {
             ("999".into(), "−1\u{202f}234".into())
         );
         assert_eq!(counted(1, "comment"), "1 comment");
-    }
-
-    #[test]
-    fn only_own_addresses_are_followed() {
-        for own in ["/", "/posts?sort=new", "/a%20b"] {
-            assert_eq!(own_address(own), own);
-        }
-        for other in [
-            "",
-            "https://evil.example",
-            "//evil.example",
-            "/\\evil.example",
-            "posts",
-            "/a\r\nb",
-        ] {
-            assert_eq!(own_address(other), "/", "{other}");
-        }
     }
 
     #[test]

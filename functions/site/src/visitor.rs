@@ -8,9 +8,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::FromRequestParts;
 use bytes::Bytes;
-use futures::future::join;
+use futures::future::join3;
 use guest::{Problem, SESSION_COOKIE, cookie, csrf_token, fetch_whole, vouch};
-use http::header::{CONTENT_TYPE, COOKIE, USER_AGENT};
+use http::header::{CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT};
 use http::request::{Builder, Parts};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use serde::de::DeserializeOwned;
@@ -34,6 +34,8 @@ struct Inner {
     uri: Uri,
     account: Option<Account>,
     unread: u64,
+    /// The channels that the visitor is in and that were written in last.
+    joined: Vec<Joined>,
     /// Whether the session has ended: functions refuse a request with its cookie, even where strangers may read.
     has_ended: bool,
 }
@@ -51,6 +53,17 @@ pub struct Account {
     pub scopes: Vec<String>,
 }
 
+/// A channel that the visitor is in.
+#[derive(Debug, Deserialize)]
+pub struct Joined {
+    /// The channel's id.
+    pub channel: String,
+    /// The channel's name; `None` for a direct channel.
+    pub name: Option<String>,
+    /// The number of unread messages.
+    pub unread: u64,
+}
+
 impl Visitor {
     /// Finds out who sends a request. A session that has ended makes a stranger.
     ///
@@ -62,6 +75,7 @@ impl Visitor {
             uri: uri.clone(),
             account: None,
             unread: 0,
+            joined: Vec::new(),
             has_ended: false,
         }));
         if stranger.session().is_none() {
@@ -69,13 +83,15 @@ impl Visitor {
         }
         let account = stranger.get::<Account>("accounts", "/api/accounts/me");
         let unread = stranger.get::<Unread>("inbox", "/api/inbox/count");
-        let (account, unread) = join(account, unread).await;
+        let joined = stranger.joined_channels();
+        let (account, unread, joined) = join3(account, unread, joined).await;
         match account {
             Ok(account) => Ok(Self(Arc::new(Inner {
                 headers: headers.clone(),
                 uri: uri.clone(),
                 account: Some(account),
                 unread: unread.map_or(0, |count| count.unread),
+                joined,
                 has_ended: false,
             }))),
             Err(failure) if failure.status == StatusCode::UNAUTHORIZED => Ok(stranger.signed_out()),
@@ -106,6 +122,25 @@ impl Visitor {
     /// The number of unread items in the visitor's inbox.
     pub fn unread(&self) -> u64 {
         self.0.unread
+    }
+
+    /// The channels that the visitor is in and that were written in last, with what is unread first.
+    pub fn joined(&self) -> &[Joined] {
+        &self.0.joined
+    }
+
+    /// Reads the channels for the rail. A part of a page has none.
+    async fn joined_channels(&self) -> Vec<Joined> {
+        if self.wants_part() {
+            return Vec::new();
+        }
+        let joined = self.get::<Vec<Joined>>("channels", "/api/channels/unread?limit=8");
+        let mut joined = joined.await.unwrap_or_default();
+        joined.retain(|channel| channel.name.is_some());
+        joined.sort_by(|one, other| {
+            (one.unread == 0, &one.name).cmp(&(other.unread == 0, &other.name))
+        });
+        joined
     }
 
     /// The path of the page.
@@ -147,6 +182,7 @@ impl Visitor {
             uri: self.0.uri.clone(),
             account: None,
             unread: 0,
+            joined: Vec::new(),
             has_ended: true,
         }))
     }
@@ -184,6 +220,27 @@ impl Visitor {
         let body = serde_json::to_vec(body).map_err(Problem::internal)?;
         let request = self.proven(method, component, path, proof);
         let request = request.header(CONTENT_TYPE, "application/json");
+        self.send(request, Body::from(body)).await
+    }
+
+    /// Like [`Visitor::change`], for what must still have the given version.
+    ///
+    /// # Errors
+    /// The function's problem, 412 if there is another version, or 503 if it can't be asked.
+    pub async fn change_version(
+        &self,
+        method: Method,
+        component: &str,
+        path: &str,
+        version: u32,
+        body: &impl Serialize,
+        proof: &Proof,
+    ) -> Result<Response<Bytes>, Failure> {
+        let body = serde_json::to_vec(body).map_err(Problem::internal)?;
+        let request = self
+            .proven(method, component, path, proof)
+            .header(CONTENT_TYPE, "application/json")
+            .header(IF_MATCH, format!("\"{version}\""));
         self.send(request, Body::from(body)).await
     }
 

@@ -20,6 +20,8 @@ const PREFIX: &str = "/api/vault/fetch/";
 const HEAD_WITHIN: Duration = Duration::from_secs(60);
 /// The longest silence within an answer.
 const SILENCE: Duration = Duration::from_secs(120);
+/// The longest time of a whole answer.
+const WHOLE: Duration = Duration::from_secs(3600);
 /// The largest explanation of the way out.
 const MAX_PROBLEM_BYTES: usize = 64 << 10;
 
@@ -108,6 +110,7 @@ async fn send(db: Db, caller: Caller, request: Request) -> Result<Response<Body>
         version,
         head_within: HEAD_WITHIN,
         silence: SILENCE,
+        whole: WHOLE,
     };
     let mut answer = EGRESS.forward(forward, outgoing).await?;
     if answer.headers().contains_key(REFUSED) {

@@ -2,6 +2,7 @@
 //! is `components/webhook-delivery`.
 
 mod deliveries;
+mod failing;
 mod github;
 mod hooks;
 mod input;
@@ -18,6 +19,7 @@ pub fn router() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(webhooks::list, webhooks::create))
         .routes(routes!(webhooks::get, webhooks::change, webhooks::delete))
+        .routes(routes!(failing::list))
         .routes(routes!(webhooks::enable))
         .routes(routes!(webhooks::rotate))
         .routes(routes!(deliveries::test))

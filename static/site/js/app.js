@@ -5,6 +5,8 @@ import { forms } from "./forms.js";
 import { times } from "./times.js";
 import { copying } from "./copy.js";
 import { unread } from "./unread.js";
+import { rail } from "./rail.js";
+import { offline } from "./offline.js";
 
 for (const part of document.querySelectorAll("[data-scripted]")) part.hidden = false;
 keys();
@@ -13,3 +15,5 @@ forms();
 times();
 copying();
 unread();
+rail();
+offline();

@@ -56,7 +56,7 @@ const spoken = document.createElement("p");
 spoken.className = "hidden";
 spoken.setAttribute("role", "status");
 root.append(spoken);
-log.list.setAttribute("aria-live", "off");
+log.list.closest("[role=log]").setAttribute("aria-live", "off");
 function announce(fresh) {
   const said = fresh.slice(-3).map((one) => `${one.dataset.name}: ${one.querySelector(".text")?.textContent.trim().slice(0, 300) ?? ""}`);
   spoken.textContent = said.join(". ");
@@ -152,9 +152,23 @@ function showPresence() {
     row.querySelector(".there").textContent = state === "offline" ? "" : `, ${state}`;
   }
 }
+// Who has joined since the page was loaded is in the list as soon as something is heard of them. Each is looked for once: the
+// list is of the first hundred.
+const sought = new Set();
+let membersTimer;
+function seek(id) {
+  if (sought.has(id) || document.querySelector(`[data-account-id="${CSS.escape(id)}"]`)) return;
+  sought.add(id);
+  clearTimeout(membersTimer);
+  membersTimer = setTimeout(async () => {
+    const body = await fragment(path).catch(() => undefined);
+    const [fresh, old] = [body, document].map((within) => within?.querySelector(".members")?.closest("section"));
+    if (fresh && old) { old.replaceWith(document.adoptNode(fresh)); showPresence(); }
+  }, 500);
+}
 setInterval(() => { showTyping(); showPresence(); }, 1500);
 fetch(`/api/channels/${channel}/presence`).then((answer) => (answer.ok ? answer.json() : [])).then((all) => {
-  for (const { account: id, state, until } of all) present.set(id, { state, until: Date.parse(until) });
+  for (const { account: id, state, until } of all) { present.set(id, { state, until: Date.parse(until) }); seek(id); }
   showPresence();
 }).catch(() => {});
 
@@ -225,7 +239,11 @@ live?.follow([`channel:${channel}`], (frame) => {
       break;
     case "channel.read": askSeen(); break;
     case "typing": if (frame.account !== account) { typers.set(frame.account, Date.parse(frame.until)); showTyping(); } break;
-    case "presence": present.set(frame.account, { state: frame.state, until: Date.parse(frame.until) }); showPresence(); break;
+    case "presence":
+      present.set(frame.account, { state: frame.state, until: Date.parse(frame.until) });
+      showPresence();
+      seek(frame.account);
+      break;
   }
 });
 live?.onState((state) => {

@@ -6,6 +6,7 @@ export function forms() {
     const form = event.target;
     if (event.defaultPrevented || form.method === "get" || form.method === "dialog") return;
     if (form.dataset.sending) { event.preventDefault(); return; }
+    if (!navigator.onLine) { event.preventDefault(); return toast("You are offline: nothing was sent, and nothing was lost."); }
     form.dataset.sending = "true";
     event.submitter?.setAttribute("aria-busy", "true");
   });

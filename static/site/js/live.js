@@ -59,6 +59,8 @@ class Live {
   #deliver(frame) {
     if (frame.topic && frame.position && this.#wants.has(frame.topic)) this.#wants.set(frame.topic, frame.position);
     const topic = frame.topic ?? (frame.channel && `channel:${frame.channel}`);
+    // Presence holds for the channels that the socket reads: it is said as soon as it reads one.
+    if (frame.type === "subscribed" && topic?.startsWith("channel:")) this.#here();
     for (const { topics, handler } of this.#handlers) if (topics.has(topic)) handler(frame);
   }
 

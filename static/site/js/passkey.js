@@ -1,6 +1,6 @@
-// Passkeys: signing in with one, offered beside the fields too, and adding one. One ceremony at a time; an offer is
-// renewed before its challenge ends, and what the visitor cancels is not an error.
-const OFFER_MS = 240000;
+// Passkeys: signing in with one, offered beside the fields too, and adding one. One ceremony at a time, which ends before
+// its challenge does; an offer is then made anew, and what the visitor cancels is not an error.
+const PART_OF_TIME = 0.8;
 // Browsers keep sessions and have passkeys for encrypted connections and their own machine only, and for names only.
 const isNumber = /^(127\.|\[)/.test(location.hostname);
 for (const warning of document.querySelectorAll("[data-insecure]")) if (!window.isSecureContext) warning.hidden = false;
@@ -31,24 +31,35 @@ function say(within, text) {
 // Whether the visitor or the browser ended the ceremony: then there is nothing to say.
 const isSilent = (error) => ["AbortError", "NotAllowedError"].includes(error.name);
 
+// The part of the challenge's time that a prompt may take, so that the answer still gets there.
+const inTime = (publicKey) => AbortSignal.timeout(publicKey.timeout * PART_OF_TIME);
+const isOver = (error) => error.name === "TimeoutError";
+const OVER = "The prompt has ended, since its time was over. Try again.";
+
 async function signIn(mediation) {
   running?.abort();
   const ceremony = running = new AbortController();
   const { options, state } = await post("/api/sessions/passkey/options");
-  if (ceremony.signal.aborted) return false;
+  ceremony.signal.throwIfAborted();
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
-  const credential = await navigator.credentials.get({ publicKey, mediation, signal: ceremony.signal });
+  const signal = AbortSignal.any([ceremony.signal, inTime(publicKey)]);
+  const credential = await navigator.credentials.get({ publicKey, mediation, signal });
   await post("/api/sessions/passkey", { state, credential: credential.toJSON() });
   location.assign(box.dataset.passkeySignIn);
-  return true;
 }
 
-// Offers passkeys in the fields. The offer ends before its challenge does, and begins anew.
+const looked = () => new Promise((done) => {
+  if (!document.hidden) return done();
+  document.addEventListener("visibilitychange", () => done(), { once: true });
+});
+
+// Offers passkeys in the fields, each time with a new challenge. Nobody has asked for it, so nothing is said if it fails.
 async function offer() {
   if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
-  let waits = true;
-  const end = setTimeout(() => { if (waits) { running?.abort(); if (!document.hidden) offer(); } }, OFFER_MS);
-  try { await signIn("conditional"); } catch (error) { if (!isSilent(error)) say(box, error.message); } finally { waits = false; clearTimeout(end); }
+  for (let isRenewed = true; isRenewed;) {
+    await looked();
+    try { await signIn("conditional"); isRenewed = false; } catch (error) { isRenewed = isOver(error); }
+  }
 }
 
 if (box && !isPossible) box.remove();
@@ -59,10 +70,13 @@ if (box && isPossible) {
     button.setAttribute("aria-busy", "true");
     say(box, "");
     try { await signIn("optional"); } catch (error) {
-      if (!isSilent(error)) say(box, error.code === "passkeys-unavailable" ? "This server’s address has no passkeys. Use your password." : error.message);
+      if (isOver(error)) say(box, OVER);
+      else if (!isSilent(error)) say(box, error.code === "passkeys-unavailable" ? "This server’s address has no passkeys. Use your password." : error.message);
+      // The button has ended the offer in the fields.
+      offer();
     } finally { button.removeAttribute("aria-busy"); }
   });
-  offer().catch(() => {});
+  offer();
 }
 
 if (adding && !isPossible) adding.replaceWith("This browser has no passkeys.");
@@ -77,11 +91,12 @@ adding?.addEventListener("submit", async (event) => {
     const proof = { password: password.value || undefined, code: code?.value || undefined };
     const { options, state } = await post("/api/users/me/passkeys/options", proof, csrf.value);
     const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options);
-    const credential = await navigator.credentials.create({ publicKey });
+    const credential = await navigator.credentials.create({ publicKey, signal: inTime(publicKey) });
     await post("/api/users/me/passkeys", { name: name.value, state, credential: credential.toJSON() }, csrf.value);
     location.reload();
   } catch (error) {
-    if (error.name === "InvalidStateError") say(adding, "This device has a passkey for your account already.");
-    else if (!isSilent(error)) say(adding, error.message);
+    if (isOver(error)) say(adding, OVER);
+    else if (error.name === "InvalidStateError") say(adding, "This device has a passkey for your account already.");
+    else say(adding, isSilent(error) ? "No passkey was added: the prompt was closed, or this device can’t keep one." : error.message);
   } finally { button.removeAttribute("aria-busy"); }
 });

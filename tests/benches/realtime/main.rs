@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use e2e::{
     Database, Server,
     agents::Agent,
-    errands::WorkerProcess,
+    process::Process,
     sockets::{Client, Gateway},
 };
 use futures::{StreamExt, future::try_join_all, stream};
@@ -315,7 +315,7 @@ async fn messages(world: &World, channels: &Arc<Vec<String>>) -> Result<f64> {
 /// against subscriptions.
 async fn writers(world: &World, folder: &Path) -> Result<()> {
     let manifest = e2e::root().join("spin.toml");
-    let worker = WorkerProcess::start(&world.server.database, &manifest, folder, &[])?;
+    let worker = Process::start("worker", &world.server.database, &manifest, folder, &[])?;
     let subscribe = "select count(events.subscribe($1, 'bench:' || n, array['channel:' || gen_random_uuid()], null,
         null, 'webhook-delivery')) from generate_series(1, $2) n";
     let mut channels = Vec::new();

@@ -1,9 +1,10 @@
 //! Accounts, as anybody may see them.
 
 use anyhow::{Context, Result};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use e2e::{
     Server,
-    agents::Agent,
+    agents::{Agent, key},
     client::{code, read},
     people::Person,
     publishing::{approved, fixture, manifest, upload},
@@ -48,7 +49,7 @@ async fn anybody_sees_profiles_and_nothing_private_in_them() -> Result<()> {
         seen,
         json!({
             "id": ada.id, "kind": "agent", "name": "ada", "description": "Counts things.", "created_at": null,
-            "skills": [skill],
+            "public_key": BASE64_STANDARD.encode(*key(1).pk), "skills": [skill],
         })
     );
     let yank = "/api/skills/adder/versions/1.0.0";

@@ -12,8 +12,7 @@ const KEY: &str = "the key of a component";
 
 /// A platform whose component `errand` may act for accounts.
 async fn server() -> Result<Server> {
-    let callers =
-        json!({"errand": {"key": KEY, "scopes": ["skills:call", "skills:review", "social:write"]}});
+    let callers = json!({"errand": {"key": KEY, "scopes": ["skills:call", "skills:review", "social:write", "vault:write"]}});
     Server::told(&[("exchange_callers", &callers.to_string())]).await
 }
 
@@ -82,6 +81,56 @@ async fn a_component_gets_what_it_asks_for_and_the_account_has() -> Result<()> {
             json!({"component": "errand", "scope": "skills:call"})
         )]
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_component_does_is_on_record_as_both_s() -> Result<()> {
+    let server = server().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let (_, given) = exchange(&server, &token(KEY, EXCHANGE)?, ada.id, &["vault:write"]).await?;
+    let access = given["access_token"].as_str().context("token")?.to_owned();
+    let acting = Agent {
+        id: ada.id,
+        token: access,
+    };
+    let secret = |name: &str| json!({"name": name, "kind": "opaque", "value": "a-value-of-hers"});
+    for (agent, name) in [(&ada, "own"), (&acting, "acted")] {
+        let (status, made) = agent
+            .send(&server, "POST", "/api/vault/secrets", &secret(name))
+            .await?;
+        assert_eq!(status, 201, "{made}");
+    }
+    let post = json!({"title": "x", "body": "x"});
+    assert_eq!(
+        acting.send(&server, "POST", "/api/posts", &post).await?.0,
+        403
+    );
+    let recorded: Vec<(String, Option<Uuid>, Option<String>, Option<String>)> = sqlx::query_as(
+        "select action, actor_id, detail ->> 'act', request_id from audit.entry
+         where action in ('vault.secret-created', 'access.refused') order by at, id",
+    )
+    .fetch_all(&mut server.database.connect().await?)
+    .await?;
+    let told: Vec<_> = recorded
+        .iter()
+        .map(|(action, actor, act, _)| (action.as_str(), *actor, act.as_deref()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("vault.secret-created", Some(ada.id), None),
+            ("vault.secret-created", Some(ada.id), Some("errand")),
+            ("access.refused", Some(ada.id), Some("errand")),
+        ]
+    );
+    for (action, _, _, request) in &recorded {
+        let request = request.as_deref().unwrap_or_default();
+        assert!(
+            !request.is_empty() && !request.contains(['\n', ' ']),
+            "{action}: {request}"
+        );
+    }
     Ok(())
 }
 

@@ -53,6 +53,16 @@ async fn those_see_it_who_have_a_part_in_it() -> Result<()> {
     assert_eq!(listed(&server, &bob, "&mine=false").await?, asked);
     assert_eq!(listed(&server, &bob, "&mine=true").await?.len(), 0);
 
+    assert_eq!(
+        (&seen["asked_by_name"], &seen["decisions"]),
+        (&json!("ada"), &json!([]))
+    );
+    let (status, decided) = decide(&server, &bob, asked[4].as_str(), approve()).await?;
+    assert_eq!(
+        (status, &decided["decisions"][0]["by_name"]),
+        (200, &json!("bob"))
+    );
+
     // To others it is not there, also where they know it.
     assert_eq!(listed(&server, &eve, "").await?.len(), 0);
     for id in [approval, &Uuid::now_v7().to_string()] {

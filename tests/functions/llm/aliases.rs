@@ -160,7 +160,8 @@ async fn whole_numbers_may_have_a_fraction_of_zero() -> Result<()> {
     for (path, body) in [
         (
             "/api/llm/models/a",
-            r#"{"targets":[{"provider":"open","model":"m","order":5.0,"max_output_tokens":5.0}],"retries":2.0}"#,
+            r#"{"targets":[{"provider":"open","model":"m","order":5.0,"max_output_tokens":5.0,"silence_ms":5000.0,
+                "total_ms":5000.0}],"retries":2.0}"#,
         ),
         (
             "/api/llm/prices",

@@ -1,7 +1,7 @@
 //! The embedding model that comes with the platform: by the gateway, by itself, and beside the library that it follows.
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Server, agents::Agent, free_address, http, root};
+use e2e::{Server, agents::Agent, free_address, http, libraries, root};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use std::{
@@ -270,20 +270,12 @@ async fn a_crowd_is_told_to_come_again() -> Result<()> {
 
 #[tokio::test]
 async fn openais_sdk_embeds_texts() -> Result<()> {
-    let Some(python) = installed().await? else {
+    let Some(folder) = installed().await? else {
         return Ok(());
     };
     let server = Server::embedding().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
-    let run = Command::new(python)
-        .arg(root().join("tests/functions/llm/clients/local.py"))
-        .args([&server.url, &ada.token])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let ran = timeout(Duration::from_secs(300), run).await??;
-    let said = [ran.stdout, ran.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
+    let said = libraries::run(&folder, "local.py", &[&server.url, &ada.token]).await?;
     ensure!(said.contains("all is well"), "{said}");
     Ok(())
 }
@@ -342,13 +334,13 @@ fn lines() -> Result<Vec<String>> {
 
 #[tokio::test]
 async fn the_tokens_are_those_of_the_models_own_library() -> Result<()> {
-    let Some(python) = installed().await? else {
+    let Some(folder) = installed().await? else {
         return Ok(());
     };
     let lines = lines()?;
     assert_eq!(lines.len(), 10_000);
-    let mut child = Command::new(python)
-        .arg(root().join("tests/functions/llm/clients/tokens.py"))
+    let mut child = Command::new(folder.join("venv/bin/python"))
+        .arg(folder.join("tokens.py"))
         .arg(root().join("crates/embedding/model/tokenizer.json"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,7 +1,10 @@
 //! Budgets that hold, whatever happens at once.
 
 use anyhow::{Result, ensure};
-use e2e::models::{Piece, Say};
+use e2e::{
+    agents::Agent,
+    models::{Piece, Say},
+};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -145,7 +148,7 @@ async fn limits_refuse_with_their_own_codes() -> Result<()> {
     assert_eq!(code("open/m").await?, (429, "rate-limited".to_owned()));
     world.limits(&json!({"concurrency": 0})).await?;
     assert_eq!(code("open/m").await?, (429, "rate-limited".to_owned()));
-    let bob = e2e::agents::Agent::sign_in(&world.server, "bob", 2).await?;
+    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
     let response = bob
         .request(&world.server, "POST", "/v1/chat/completions")
         .json(&small("open/m"))
@@ -247,5 +250,18 @@ async fn a_repeated_request_is_paid_once() -> Result<()> {
         assert_eq!(world.models.asked().len(), before + 1);
         assert_eq!(send("open/n").await?.0, 409);
     }
+    // Another account with the same key, provider and body gets an answer of its own.
+    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
+    let own = json!({"name": "open", "protocol": "openai", "url": world.models.url});
+    let (status, made) = bob
+        .send(&world.server, "POST", "/api/llm/providers", &own)
+        .await?;
+    assert_eq!(status, 201, "{made}");
+    let before = world.models.asked().len();
+    let request = bob.request(&world.server, "POST", "/v1/chat/completions");
+    let request = request.header("idempotency-key", "key-false");
+    let response = request.json(&chat("open/m", false)).send().await?;
+    assert_eq!(response.headers()["gather-cache"], "none");
+    assert_eq!(world.models.asked().len(), before + 1);
     Ok(())
 }

@@ -1,53 +1,28 @@
-//! The gateway as the SDKs of OpenAI and Anthropic find it (PyPI `openai` and `anthropic`).
+//! The gateway as clients find it that others have written: `openai`, `anthropic` and `openai-agents` of PyPI; `openai`,
+//! `@anthropic-ai/sdk` and `ai` of npm.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use e2e::{
+    libraries,
     models::{Asked, Say},
-    root,
 };
 use serde_json::{Value, json};
-use std::{path::PathBuf, process::Stdio, time::Duration};
-use tokio::{process::Command, sync::Mutex, time::timeout};
+use std::path::PathBuf;
 
 use super::world::{World, well};
 
-/// The Python with the SDKs; `None`: they can't be installed here.
+/// The packages of PyPI; npm's are in `clients/package.json`.
+const PACKAGES: [&str; 4] = [
+    "anthropic==0.74.1",
+    "openai==2.8.1",
+    "openai-agents==0.6.1",
+    "tokenizers==0.23.3",
+];
+
+/// The folder of the clients; `None`: they can't be installed here.
 pub async fn installed() -> Result<Option<PathBuf>> {
-    static INSTALLING: Mutex<()> = Mutex::const_new(());
-    let _installing = INSTALLING.lock().await;
-    let folder = root().join("target/llm-clients");
-    std::fs::create_dir_all(&folder)?;
-    let pip = folder.join("venv/bin/pip").display().to_string();
-    let steps: [(&str, &[&str]); 2] = [
-        ("python3", &["-m", "venv", "venv"]),
-        (
-            &pip,
-            &[
-                "install",
-                "--quiet",
-                "openai==2.8.1",
-                "anthropic==0.74.1",
-                "tokenizers==0.23.3",
-            ],
-        ),
-    ];
-    for (program, arguments) in steps {
-        let status = Command::new(program)
-            .args(arguments)
-            .current_dir(&folder)
-            .status()
-            .await;
-        if !status.is_ok_and(|status| status.success()) {
-            let why = format!("{program} {} does not work here", arguments.join(" "));
-            if std::env::var_os("GATHER_TESTS_SKIP_NONE").is_some() {
-                bail!("nothing may be skipped: {why}");
-            }
-            eprintln!("skipped: {why}");
-            return Ok(None);
-        }
-    }
-    Ok(Some(folder.join("venv/bin/python")))
+    libraries::installed("llm-clients", "tests/functions/llm/clients", &PACKAGES).await
 }
 
 /// Three tools called at once, their arguments interleaved, as each protocol streams them.
@@ -55,7 +30,7 @@ fn tools(is_anthropic: bool) -> Say {
     if !is_anthropic {
         let chunk = |calls: Value| {
             json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
-            "choices": [{"index": 0, "delta": {"tool_calls": calls}, "finish_reason": null}]})
+            "choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": calls}, "finish_reason": null}]})
         };
         let call = |index: u64, id: Value, name: Value, arguments: &str| json!([{"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}}]);
         let more = |index: u64, arguments: &str| json!([{"index": index, "function": {"arguments": arguments}}]);
@@ -95,16 +70,63 @@ fn tools(is_anthropic: bool) -> Say {
         json!({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null}, "usage": {"output_tokens": 9}}),
         json!({"type": "message_stop"}),
     ]);
-    let text: String = events
+    Say::stream(&named(&events))
+}
+
+/// The call of one tool, as each protocol has it, streamed or not.
+fn weather(is_anthropic: bool, stream: bool) -> Say {
+    let arguments = "{\"city\":\"Oslo\"}";
+    if !is_anthropic {
+        let call = json!({"index": 0, "id": "w", "type": "function", "function": {"name": "weather", "arguments": arguments}});
+        let usage = json!({"prompt_tokens": 25, "completion_tokens": 15, "total_tokens": 40});
+        let choice = |name: &str| json!({"index": 0, name: {"role": "assistant", "content": null, "tool_calls": [call]}, "finish_reason": "tool_calls"});
+        if !stream {
+            return Say::json(
+                &json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice("message")], "usage": usage}),
+            );
+        }
+        let chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice("delta")]});
+        let end = json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [], "usage": usage});
+        return Say::stream(&format!("data: {chunk}\n\ndata: {end}\n\ndata: [DONE]\n\n"));
+    }
+    let block =
+        |input: Value| json!({"type": "tool_use", "id": "w", "name": "weather", "input": input});
+    let usage = json!({"input_tokens": 25, "output_tokens": 15});
+    let message = |content: Value, stop: Value| {
+        json!({"id": "m", "type": "message", "role": "assistant", "model": "m", "content": content, "stop_reason": stop,
+            "stop_sequence": null, "usage": usage})
+    };
+    if !stream {
+        let content = json!([block(json!({"city": "Oslo"}))]);
+        return Say::json(&message(content, json!("tool_use")));
+    }
+    let events = [
+        json!({"type": "message_start", "message": message(json!([]), Value::Null)}),
+        json!({"type": "content_block_start", "index": 0, "content_block": block(json!({}))}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": arguments}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null}, "usage": {"output_tokens": 15}}),
+        json!({"type": "message_stop"}),
+    ];
+    Say::stream(&named(&events))
+}
+
+/// Events of Anthropic's protocol, which name their types twice.
+fn named(events: &[Value]) -> String {
+    let lines = events.iter().map(|event| {
+        let kind = event["type"].as_str().unwrap_or_default();
+        format!("event: {kind}\ndata: {event}\n\n")
+    });
+    lines.collect()
+}
+
+/// Whether a request has the result of a tool.
+fn has_result(body: &Value) -> bool {
+    let messages = body["messages"].as_array().into_iter().flatten();
+    let texts: Vec<_> = messages.map(Value::to_string).collect();
+    texts
         .iter()
-        .map(|event| {
-            format!(
-                "event: {}\ndata: {event}\n\n",
-                event["type"].as_str().unwrap_or_default()
-            )
-        })
-        .collect();
-    Say::stream(&text)
+        .any(|text| text.contains("\"role\":\"tool\"") || text.contains("tool_result"))
 }
 
 fn answer(asked: &Asked) -> Say {
@@ -124,6 +146,9 @@ fn answer(asked: &Asked) -> Say {
             )
         }
         (path, "tools") => tools(path.ends_with("/messages")),
+        (path, "agent") if !has_result(&body) => {
+            weather(path.ends_with("/messages"), body["stream"] == true)
+        }
         (_, "nowhere") => Say::error(404, "no such model"),
         _ => well(asked),
     }
@@ -131,7 +156,7 @@ fn answer(asked: &Asked) -> Say {
 
 #[tokio::test]
 async fn the_sdks_find_what_they_know() -> Result<()> {
-    let Some(python) = installed().await? else {
+    let Some(folder) = installed().await? else {
         return Ok(());
     };
     let world = World::new(|asked, _| answer(asked)).await?;
@@ -139,17 +164,11 @@ async fn the_sdks_find_what_they_know() -> Result<()> {
     sqlx::query("update llm.provider set models = '{m}' where name = 'open'")
         .execute(&mut database)
         .await?;
-    let run = Command::new(python)
-        .arg(root().join("tests/functions/llm/clients/client.py"))
-        .args([&world.server.url, &world.ada.token])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let ran = timeout(Duration::from_secs(300), run)
-        .await
-        .context("the clients do not end")??;
-    let said = [ran.stdout, ran.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    ensure!(said.contains("all is well"), "{said}");
+    for script in ["client.py", "client.mjs", "agent.py"] {
+        let arguments = [world.server.url.as_str(), &world.ada.token];
+        let said = libraries::run(&folder, script, &arguments).await?;
+        ensure!(said.contains("all is well"), "{script}: {said}");
+    }
+    world.audit().await?;
     Ok(())
 }

@@ -29,7 +29,7 @@ event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason
 event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
 /// A whole answer of OpenAI's protocol, spaced oddly.
-pub const OPENAI_ANSWER: &str = "{ \"id\":\"c1\",\"zeta\":1.0,\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"finish_reason\":\"stop\"}], \"usage\":{\"prompt_tokens\":25,\"completion_tokens\":15}}";
+pub const OPENAI_ANSWER: &str = "{ \"id\":\"c1\",\"zeta\":1.0,\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"finish_reason\":\"stop\"}], \"usage\":{\"prompt_tokens\":25,\"completion_tokens\":15,\"total_tokens\":40}}";
 
 /// A whole answer of Anthropic's protocol.
 pub const ANTHROPIC_ANSWER: &str = "{\"id\":\"m1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[{\"type\":\"text\",\"text\":\"Hi\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":25,\"output_tokens\":15}}";

@@ -281,6 +281,38 @@ async fn a_provider_that_can_not_be_used_is_told_where_the_browser_begins() -> R
 }
 
 #[tokio::test]
+async fn signing_in_leads_to_where_one_was_going() -> Result<()> {
+    let trial = Trial::new().await?;
+    for (link, next) in [
+        ("/api/sessions/provider", "/"),
+        (
+            "/api/sessions/provider?next=%2Fposts%3Fsort%3Dnew",
+            "/posts?sort=new",
+        ),
+        ("/api/sessions/provider?next=%2F%2Fevil.example", "/"),
+        (
+            "/api/sessions/provider?next=https%3A%2F%2Fevil.example",
+            "/",
+        ),
+    ] {
+        let (to, cookie) = trial.leave_from(link).await?;
+        let arrival = trial.come_back(&to, &cookie).await?;
+        assert_eq!(
+            (arrival.status, arrival.next.as_deref()),
+            (303, Some(next)),
+            "{link}"
+        );
+    }
+    // The page's own link says where the visitor is going.
+    let page = trial.server.text("/sign-in?next=%2Fjobs").await?;
+    assert!(
+        page.contains("href=\"/api/sessions/provider?next=%2Fjobs\""),
+        "{page}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_address_is_proved_by_the_providers_word_as_text_too() -> Result<()> {
     let trial = Trial::new().await?;
     for (number, (word, proved)) in [

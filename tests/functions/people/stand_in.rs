@@ -261,6 +261,8 @@ pub struct Trial {
 pub struct Arrival {
     pub status: u16,
     pub cookie: Option<String>,
+    /// The address that the browser goes on to.
+    pub next: Option<String>,
 }
 
 impl Trial {
@@ -283,11 +285,13 @@ impl Trial {
 
     /// To the provider, with the cookie to come back with.
     pub async fn leave(&self) -> Result<(String, String)> {
-        let response = self
-            .browser
-            .get(format!("{}/api/sessions/provider", self.server.url))
-            .send()
-            .await?;
+        self.leave_from("/api/sessions/provider").await
+    }
+
+    /// To the provider from a link that may say where to go on to, with the cookie to come back with.
+    pub async fn leave_from(&self, link: &str) -> Result<(String, String)> {
+        let begin = format!("{}{link}", self.server.url);
+        let response = self.browser.get(begin).send().await?;
         anyhow::ensure!(response.status() == 303, "{}", response.text().await?);
         let cookie = response.headers()["set-cookie"].to_str()?.to_owned();
         for attribute in [
@@ -318,8 +322,10 @@ impl Trial {
         let cookie = cookies
             .filter_map(|cookie| cookie.split(';').next())
             .find(|cookie| cookie.starts_with("__Host-gather-session=gs_"));
+        let next = response.headers().get("location");
         Ok(Arrival {
             status: response.status().as_u16(),
+            next: next.and_then(|next| next.to_str().ok()).map(str::to_owned),
             cookie: cookie.map(str::to_owned),
         })
     }

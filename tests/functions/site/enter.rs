@@ -7,7 +7,7 @@ use e2e::{
     people::{PASSWORD, Person},
 };
 use reqwest::StatusCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use totp_rs::{Builder, Secret};
 
 const SIGN_IN: &str = "main form[action='/sign-in']";
@@ -164,6 +164,8 @@ async fn where_passkeys_and_sessions_do_not_work_the_page_says_so() -> Result<()
     let leads = format!("[data-number] a[href='http://localhost:{port}/sign-in?next=%2Fjobs']");
     assert!(page.has(&leads), "{}", page.html);
     assert!(page.has("[data-passkey-sign-in='/jobs']") && page.has("[data-insecure][hidden]"));
+    // Each takes much of a process's address space, so that they are not there at once.
+    server.stop(Duration::ZERO).await;
     let plain = Server::told(&[("public_url", "http://192.168.1.5:3000")]).await?;
     let page = Browser::open(&plain)?.get("/sign-in").await?;
     assert!(
@@ -173,6 +175,7 @@ async fn where_passkeys_and_sessions_do_not_work_the_page_says_so() -> Result<()
         page.html
     );
     assert!(!page.has("[data-passkey-sign-in]") && !page.has("[data-number]"));
+    plain.stop(Duration::ZERO).await;
     let encrypted = Server::told(&[("public_url", "https://gather.example")]).await?;
     let page = Browser::open(&encrypted)?.get("/sign-in").await?;
     assert!(page.has("[data-passkey-sign-in='/']") && !page.has("[data-number]"));

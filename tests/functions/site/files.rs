@@ -1,8 +1,9 @@
 //! Health, problems, and what an agent reads first.
 
-use anyhow::Result;
-use e2e::{Server, spin::Difference};
+use anyhow::{Result, ensure};
+use e2e::{Server, browser::Browser, errands::quick, people::Person, spin::Difference};
 use serde_json::Value;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn health_tells_alive_ready_and_what_of() -> Result<()> {
@@ -68,6 +69,24 @@ async fn readiness_ends_when_the_host_drains() -> Result<()> {
     server.host().announce_drain();
     assert_eq!(server.get("/health/ready").await?.status(), 503);
     assert_eq!(server.get("/health/live").await?.status(), 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn texts_for_programs_go_out_compressed() -> Result<()> {
+    let server = Server::start().await?;
+    for path in ["/openapi.json", "/llms.txt"] {
+        let plain = server.text(path).await?;
+        for encoding in ["br", "gzip"] {
+            let request = server.http.get(format!("{}{path}", server.url));
+            let request = request.header("accept-encoding", encoding);
+            let response = request.send().await?;
+            assert_eq!(response.headers()["content-encoding"], encoding, "{path}");
+            assert_eq!(response.headers()["vary"], "accept-encoding", "{path}");
+            let size = response.bytes().await?.len();
+            assert!(size * 2 < plain.len(), "{path}: {size} of {}", plain.len());
+        }
+    }
     Ok(())
 }
 
@@ -197,5 +216,70 @@ async fn every_code_of_a_problem_has_its_page() -> Result<()> {
     }
     assert!(codes.count() > 80);
     assert_eq!(server.get("/problems/no-such-code").await?.status(), 404);
+    Ok(())
+}
+
+/// What the platform asks of others is told by name and number: no address, and no provider of an account.
+#[tokio::test]
+async fn health_tells_of_services_outside_that_were_called_lately() -> Result<()> {
+    let server = Server::start().await?;
+    let status: Value = server.get("/api/health/status").await?.json().await?;
+    assert_eq!(status["outside"], serde_json::json!({}));
+    let worker = server.worker(quick()).await?;
+    Person::register(&server, "grace").await?;
+    let started = Instant::now();
+    loop {
+        let status: Value = server.get("/api/health/status").await?.json().await?;
+        if status["outside"]["mail"]["calls"].as_u64() >= Some(1) {
+            break;
+        }
+        ensure!(started.elapsed() < Duration::from_secs(60), "{status}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    worker.shutdown(Duration::from_secs(5)).await;
+    server
+        .database
+        .execute(
+            "with own as (select id from identity.account limit 1), ours as (
+                 insert into llm.provider (name, protocol, url) values ('clouds', 'openai', 'https://ours.example') returning id
+             ), theirs as (
+                 insert into llm.provider (account_id, name, protocol, url)
+                 select id, 'secret-name', 'openai', 'https://theirs.example' from own returning id
+             ), calls as (
+                 insert into llm.call (payers, route, status, provider_id, ended_at, first_token_ms)
+                 select '{platform}', 'chat', s.status, p.id, now(), 20
+                 from (select id from ours union all select id from theirs) p, (values ('succeeded'), ('failed')) s (status)
+             ), hook as (
+                 insert into webhooks.webhook (owner_id, url, topics, subscription, failing_since)
+                 select id, 'https://theirs.example/secret-path', '{account:me}', gen_random_uuid(), now() from own returning id
+             )
+             insert into webhooks.delivery (webhook_id, type, attempts, attempted_at) select id, 'test', 1, now() from hook",
+        )
+        .await?;
+    let status: Value = server.get("/api/health/status").await?.json().await?;
+    let outside = &status["outside"];
+    for (service, calls, failures) in [
+        ("provider clouds", 2, 1),
+        ("other providers", 2, 1),
+        ("webhooks", 1, 1),
+    ] {
+        assert_eq!(outside[service]["calls"], calls, "{service}: {outside}");
+        assert_eq!(
+            outside[service]["failures"], failures,
+            "{service}: {outside}"
+        );
+    }
+    assert_eq!(outside["provider clouds"]["latency_ms"], 20.0);
+    assert_eq!(outside["webhooks"]["failing_receivers"], 1);
+    let text = status.to_string();
+    for secret in ["secret", "example", "grace", "127.0.0.1"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+    let page = Browser::open(&server)?.get("/status").await?;
+    assert!(
+        page.text("main").contains("provider clouds"),
+        "{}",
+        page.html
+    );
     Ok(())
 }

@@ -143,3 +143,81 @@ async fn a_moderator_resolves_reports() -> Result<()> {
     assert!(page.text(".rows").contains("Thank you"));
     Ok(())
 }
+
+#[tokio::test]
+async fn an_admin_mends_webhooks_and_jobs_of_everybody() -> Result<()> {
+    let server = Server::start().await?;
+    let admin = Person::register(&server, "grace")
+        .await?
+        .into_admin(&server)
+        .await?;
+    let alan = Person::register(&server, "alan").await?;
+    let mut database = server.database.connect().await?;
+    let hook: Uuid = sqlx::query_scalar(
+        "insert into webhooks.webhook (owner_id, url, topics, subscription, failing_since, failures, disabled)
+         values ($1, 'https://hooks.example/secret-path?key=secret', '{account:me}', gen_random_uuid(), now(), 7, 'failing')
+         returning id",
+    )
+    .bind(alan.id)
+    .fetch_one(&mut database)
+    .await?;
+    let job: Uuid = sqlx::query_scalar(
+        "insert into jobs.job (kind, owner_id, max_attempts, status, error, finished_at)
+         values ('skill-review', $1, 1, 'dead', 'It broke.', now()) returning id",
+    )
+    .bind(alan.id)
+    .fetch_one(&mut database)
+    .await?;
+    let listed = alan
+        .request(&server, "GET", "/api/webhooks/failing")
+        .send()
+        .await?;
+    assert_eq!(listed.status(), StatusCode::FORBIDDEN);
+    let other = alan.browser(&server)?;
+    for path in [
+        format!("/admin/webhooks/{hook}/enable"),
+        format!("/admin/jobs/{job}/retry"),
+    ] {
+        let token = other.get("/settings").await?;
+        let csrf = token
+            .attribute("input[name=csrf]", "value")
+            .context("a token")?;
+        let page = other.post(&path, &[("csrf", csrf.as_str())]).await?;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");
+    }
+
+    let browser = admin.browser(&server)?;
+    let page = browser.get("/admin").await?;
+    let shown = page.text("main");
+    for text in ["https://hooks.example", "alan", "skill-review", "It broke."] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    assert!(!page.html.contains("secret"), "{}", page.html);
+    let heading = page.texts("main h2").into_iter().next();
+    assert_eq!(heading.as_deref(), Some("Health"));
+    let form = format!("form[action='/admin/webhooks/{hook}/enable']");
+    let page = browser.submit(&page, &form, &[]).await?;
+    assert!(!page.has(&form), "{}", page.html);
+    let form = format!("form[action='/admin/jobs/{job}/retry']");
+    let page = browser.submit(&page, &form, &[]).await?;
+    assert!(
+        page.status.is_success() && !page.has(&form),
+        "{}",
+        page.html
+    );
+    let mended: (bool, bool) = sqlx::query_as(
+        "select (select disabled is null and failing_since is null from webhooks.webhook where id = $1),
+                (select status <> 'dead' from jobs.job where id = $2)",
+    )
+    .bind(hook)
+    .bind(job)
+    .fetch_one(&mut database)
+    .await?;
+    assert_eq!(mended, (true, true));
+    let enable = format!("/api/webhooks/{hook}/enable");
+    let answer = admin.request(&server, "POST", &enable).send().await?;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let answer = answer.text().await?;
+    assert!(!answer.contains("secret"), "{answer}");
+    Ok(())
+}

@@ -1,6 +1,6 @@
 //! Agents and profiles, and the page of the search.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent, browser::Browser, people::Person};
 use reqwest::StatusCode;
 use serde_json::json;
@@ -19,7 +19,7 @@ async fn profiles_say_who_it_is_and_how_to_reach_it() -> Result<()> {
         (StatusCode::OK, "ada")
     );
     assert!(
-        page.has("h1 svg.square") && page.html.contains("An agent") && page.html.contains("By ada")
+        page.has("h1 img.square") && page.html.contains("An agent") && page.html.contains("By ada")
     );
     assert!(!page.has(".tools form"));
     let page = stranger.get("/profiles/grace").await?;
@@ -78,5 +78,28 @@ async fn the_search_finds_what_the_visitor_may_read() -> Result<()> {
     let long = "x".repeat(300);
     let page = stranger.get(&format!("/search?query={long}")).await?;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_agents_picture_is_drawn_from_its_key() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    Agent::sign_in(&server, "bob", 2).await?;
+    let page = Browser::open(&server)?.get("/profiles/ada").await?;
+    let address = page.attribute("h1 img.avatar", "src");
+    let address = address.context("a picture")?;
+    let answer = server.get(&address).await?;
+    assert_eq!(answer.headers()["content-type"], "image/svg+xml");
+    let picture = answer.text().await?;
+    let is_whole = picture.starts_with("<svg") && picture.ends_with("</path></svg>");
+    assert!(is_whole, "{picture}");
+    assert_ne!(server.text("/parts/avatars/bob").await?, picture);
+    let rotated = format!(
+        "update identity.agent set public_key = decode(repeat('07', 32), 'hex') where account_id = '{}'",
+        ada.id
+    );
+    server.database.execute(&rotated).await?;
+    assert_ne!(server.text(&address).await?, picture);
     Ok(())
 }

@@ -10,7 +10,13 @@ use e2e::{
 use reqwest::StatusCode;
 use uuid::Uuid;
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 15] = [
+    "/models",
+    "/models/chat",
+    "/models/limits",
+    "/models/providers",
+    "/models/usage",
+    "/secrets",
     "/settings",
     "/inbox",
     "/approvals",

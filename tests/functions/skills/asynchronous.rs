@@ -6,7 +6,6 @@ use e2e::{
     agents::Agent,
     publishing::{approved, invoke, manifest},
 };
-use host::Limits;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -78,7 +77,7 @@ async fn requests_go_to_granted_origins_only() -> Result<()> {
     let site = Server::start().await?;
     let address = site.url.trim_start_matches("http://").parse()?;
     let trusted = BTreeMap::from([("api.example.org".to_owned(), address)]);
-    let server = Server::start_trusting(Limits::default(), trusted).await?;
+    let server = Server::start_trusting(e2e::limits(), trusted).await?;
     let world = World::with(server, json!({"http": ["http://api.example.org"]})).await?;
     let url = "http://api.example.org/health/live";
     let (status, answer) = world.call("status", json!({"url": url})).await?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row};
 
 /// The value in five encodings.
-fn encodings() -> [String; 5] {
+pub fn encodings() -> [String; 5] {
     let hex: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
     let percent: String = CANARY.bytes().map(|byte| format!("%{byte:02x}")).collect();
     [
@@ -22,7 +22,7 @@ fn encodings() -> [String; 5] {
 }
 
 /// Every row of every table, as text.
-async fn dump(server: &Server) -> Result<String> {
+pub async fn dump(server: &Server) -> Result<String> {
     let mut connection = server.database.connect().await?;
     let tables: Vec<(String,)> = sqlx::query_as(
         "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace

@@ -1,5 +1,6 @@
 //! `gather secret` as its user meets it.
 
+use super::canary::encodings;
 use super::target::{Target, ok};
 use super::world::CANARY;
 use anyhow::{Context, Result};
@@ -29,6 +30,9 @@ impl Shell<'_> {
         let mut stdin = child.stdin.take().context("an input")?;
         // Whoever refuses its arguments reads nothing.
         _ = stdin.write_all(input.as_bytes()).await;
+        if !arguments.iter().any(|argument| argument.contains("Canary")) {
+            nowhere_in_processes();
+        }
         drop(stdin);
         Ok(child.wait_with_output().await?)
     }
@@ -45,6 +49,58 @@ impl Shell<'_> {
         );
         Ok(told)
     }
+}
+
+/// Checks that the value stands in the arguments and in the environment of no process of this machine.
+fn nowhere_in_processes() {
+    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        for file in ["cmdline", "environ"] {
+            // Others' can't be read, and some end meanwhile.
+            let text = std::fs::read(process.path().join(file)).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            for encoding in encodings() {
+                let path = process.path();
+                assert!(!text.contains(&encoding), "{} {file}", path.display());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_are_complete() -> Result<()> {
+    let server = Server::start().await?;
+    let shell = Shell {
+        home: tempfile::tempdir()?,
+        server: &server,
+    };
+    shell
+        .succeed(&["agent", "register", "--name", "ada"], "")
+        .await?;
+    server
+        .database
+        .execute(
+            "insert into vault.secret (id, account_id, name, kind)
+             select platform.uuid_v7(), a.id, 'secret-' || n, 'opaque' from identity.account a, generate_series(1, 230) n;
+             insert into vault.use (secret_id, component, origin, method, path)
+             select s.id, 'x', 'https://a.example', 'GET', '/' from vault.secret s, generate_series(1, 101)
+             where s.name = 'secret-1'",
+        )
+        .await?;
+    let told = shell.succeed(&["secret", "list"], "").await?;
+    assert_eq!(told.lines().count(), 230);
+    assert!(told.contains("secret-1 ") && told.contains("secret-230 "));
+    let told = shell.succeed(&["secret", "list", "--json"], "").await?;
+    let listed: Value = serde_json::from_str(&told)?;
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(230));
+    assert_eq!(listed["next"], Value::Null);
+    // Of a history the newest are shown, and that there are more.
+    let told = shell.succeed(&["secret", "uses", "secret-1"], "").await?;
+    assert_eq!(told.lines().count(), 101);
+    assert!(
+        told.trim_end().ends_with("Older ones are not shown."),
+        "{told}"
+    );
+    Ok(())
 }
 
 #[tokio::test]

@@ -145,6 +145,93 @@ async fn an_account_that_leaves_takes_its_secrets_along() -> Result<()> {
 }
 
 #[tokio::test]
+async fn states_are_held_by_the_database() -> Result<()> {
+    let target = Target::start(|_| ok("fine")).await?;
+    let server = Server::letting_out(&[&target.origin]).await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    store(&server, &ada, "github", &target.origin).await?;
+    for (statement, constraint) in [
+        (
+            "update vault.secret set state = 'revived'",
+            "secret_state_known",
+        ),
+        (
+            "update vault.secret set state = 'expired'",
+            "secret_expired",
+        ),
+        (
+            "update vault.secret set state = 'deleted'",
+            "secret_deleted",
+        ),
+        (
+            "update vault.secret set deleted_at = now()",
+            "secret_deleted",
+        ),
+        (
+            "update vault.version set state = 'lost'",
+            "version_state_known",
+        ),
+        ("update vault.version set state = 'former'", "version_until"),
+        ("update vault.version set sealed = null", "version_erased"),
+        (
+            "update vault.version set state = 'ended', until = now()",
+            "version_erased",
+        ),
+        (
+            "insert into vault.version (secret_id, number, sealed) select secret_id, 2, sealed from vault.version",
+            "version_one_current",
+        ),
+        (
+            "insert into vault.secret_grant (secret_id, subject, calls, used)
+             select id, 'account:' || account_id, 1, 2 from vault.secret",
+            "secret_grant_calls",
+        ),
+        (
+            "insert into vault.use (secret_id, component, origin, method, path, status, refused)
+             select id, 'x', 'x', 'GET', '/', 200, 'origin-refused' from vault.secret",
+            "use_status",
+        ),
+    ] {
+        let done = server.database.execute(statement).await;
+        let refused = done
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        assert!(refused.contains(constraint), "{statement}: {refused}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_handed_to_containers_is_put_into_no_request() -> Result<()> {
+    let target = Target::start(|_| ok("fine")).await?;
+    let server = Server::letting_out(&[&target.origin]).await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let used = json!({"origins": [target.origin], "place": {"handed": true}});
+    let new = json!({"name": "handed", "kind": "token", "value": CANARY, "use": used});
+    let (status, made) = ada
+        .send(&server, "POST", "/api/vault/secrets", &new)
+        .await?;
+    assert_eq!(status, 201, "{made}");
+    let (status, body) = fetch(&server, &ada, &target, "handed", "/x").await?;
+    assert_eq!((status, code(&body).as_str()), (403, "origin-refused"));
+    let provider =
+        json!({"name": "p", "protocol": "openai", "url": target.origin, "secret": "vault:handed"});
+    let (status, refused) = ada
+        .send(&server, "POST", "/api/llm/providers", &provider)
+        .await?;
+    assert_eq!(status, 422, "{refused}");
+    assert!(target.seen().is_empty());
+    let (_, uses) = ada.get(&server, "/api/vault/secrets/handed/uses").await?;
+    assert_eq!(
+        uses["items"][0]["refused"],
+        json!("origin-refused"),
+        "{uses}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_silent_host_is_given_up() -> Result<()> {
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhello";
     let target = Target::waiting(move |seen| {

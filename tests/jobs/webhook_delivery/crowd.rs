@@ -4,7 +4,7 @@ use super::world::World;
 use anyhow::{Context, Result, ensure};
 use e2e::{
     agents::Agent,
-    errands::WorkerProcess,
+    process::Process,
     receiver::{Answer, Receiver, broken, only_deliveries},
 };
 use serde_json::{Value, json};
@@ -74,14 +74,15 @@ impl Crowd {
         })
     }
 
-    fn worker(&self) -> Result<WorkerProcess> {
+    fn worker(&self) -> Result<Process> {
         let mut arguments = vec!["--worker-lease".to_owned(), "2s".to_owned()];
         for (name, address) in &self.world.hosts {
             arguments.extend(["--webhook-host".to_owned(), format!("{name}={address}")]);
         }
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let folder = self.folder.path();
-        WorkerProcess::start(
+        Process::start(
+            "worker",
             &self.world.server.database,
             &folder.join("spin.toml"),
             folder,

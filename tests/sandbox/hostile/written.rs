@@ -47,7 +47,7 @@ async fn attack(wat: &str) -> Result<String> {
     let began = Instant::now();
     let outcome = runner.call(&skill, "attack", Map::new(), &grant()).await;
     assert!(
-        began.elapsed() < Duration::from_millis(450 + 200),
+        began.elapsed() < Duration::from_secs(3),
         "it took {:?}",
         began.elapsed()
     );

@@ -23,15 +23,13 @@ fn text(words: usize, seed: usize) -> String {
     })
 }
 
-/// The time that this process has computed, in clock ticks of the kernel.
+/// The time that this process has computed, which the kernel counts in hundredths of a second.
 fn computed() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
     let (_, rest) = stat.rsplit_once(") ").expect("a line");
-    let ticks: Vec<u64> = rest
-        .split(' ')
-        .filter_map(|word| word.parse().ok())
-        .collect();
-    Duration::from_millis((ticks[10] + ticks[11]) * 10)
+    let fields: Vec<_> = rest.split(' ').collect();
+    let ticks = |at: usize| fields[at].parse::<u64>().expect("a number");
+    Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
 fn memory() -> u64 {

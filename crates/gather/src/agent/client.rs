@@ -6,10 +6,12 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
 use ureq::{Agent, Body, http::Response};
-use url::{Host, Url};
+use url::{Host, Url, form_urlencoded::byte_serialize};
 
 use crate::plain;
 
+/// The items on a page of a list.
+const PAGE: usize = 100;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The time limit of an upload (32 MiB over half a megabit a second), and of a model's answer.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
@@ -51,6 +53,8 @@ pub(crate) enum Error {
     Refused {
         status: u16,
         text: String,
+        /// The problem's code, if the server names one.
+        code: Option<String>,
         /// The time to wait before another request, if the server gives one.
         retry_after: Option<Duration>,
     },
@@ -61,6 +65,14 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } => Some(*status),
+            Self::Unanswered { .. } => None,
+        }
+    }
+
+    /// The code of the problem, if the server named one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => code.as_deref(),
             Self::Unanswered { .. } => None,
         }
     }
@@ -176,6 +188,25 @@ impl Client {
             .get(format!("{}{path}", self.server))
             .header("authorization", format!("Bearer {token}"));
         self.read(request.call())
+    }
+
+    /// Sends GETs with `token` until a list is complete: `path` has no `limit` and no `after`. The answer is one page with
+    /// all items.
+    pub fn list(&self, path: &str, token: &str) -> Result<Value, Error> {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let first = format!("{path}{joint}limit={PAGE}");
+        let mut whole = self.get(&first, token)?;
+        while let Some(after) = whole["next"].as_str() {
+            let after: String = byte_serialize(after.as_bytes()).collect();
+            let mut page = self.get(&format!("{first}&after={after}"), token)?;
+            whole["next"] = page["next"].take();
+            if let (Some(items), Some(more)) =
+                (whole["items"].as_array_mut(), page["items"].as_array_mut())
+            {
+                items.append(more);
+            }
+        }
+        Ok(whole)
     }
 
     /// Sends a GET without a token.
@@ -296,6 +327,7 @@ impl Client {
                     "{} does not speak this API: its answer is not JSON",
                     self.server
                 ),
+                code: None,
                 retry_after,
             };
             if status == 204 {
@@ -307,6 +339,7 @@ impl Client {
         Err(Error::Refused {
             status,
             text: explain(status, &problem, request_id.as_deref()),
+            code: problem.code,
             retry_after,
         })
     }

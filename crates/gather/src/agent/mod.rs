@@ -12,7 +12,8 @@ use time::OffsetDateTime;
 use crate::answer::print;
 
 pub(crate) use client::{Client, Error as RequestError};
-use profile::{Key, Profile, Session, Store};
+use profile::Key;
+pub(crate) use profile::{Profile, Session, Store};
 
 /// The commands of an agent.
 #[derive(Subcommand, Debug)]
@@ -143,7 +144,7 @@ fn register(options: &Register) -> Result<()> {
 fn login(options: &Common) -> Result<()> {
     let (client, store) = meet(options, "gather agent login")?;
     let (mut profile, _lock) = chosen(&store, options)?;
-    let session = authenticate(&client, &profile.key)?;
+    let session = authenticate(&client, client.server(), &profile.key)?;
     let answer = json!({"access_token": session.access_token, "token_type": "Bearer", "expires_at": session.expires_at});
     profile.session = Some(session);
     store.save(&profile)?;
@@ -293,15 +294,15 @@ fn authorised(client: &Client, store: &Store, profile: &mut Profile) -> Result<V
     }
     let session = profile
         .session
-        .insert(authenticate(client, &profile.key)?)
+        .insert(authenticate(client, client.server(), &profile.key)?)
         .access_token
         .clone();
     store.save(profile)?;
     Ok(client.get(PATH, &session)?)
 }
 
-/// Signs in: requests a challenge, signs it, and receives tokens.
-fn authenticate(client: &Client, key: &Key) -> Result<Session> {
+/// Signs in: requests a challenge, signs it if it names the server by its `own` address, and receives tokens.
+pub(crate) fn authenticate(client: &Client, own: &str, key: &Key) -> Result<Session> {
     let public_key = key.public_base64();
     let answer = client.post(
         "/api/agents/challenge",
@@ -311,7 +312,7 @@ fn authenticate(client: &Client, key: &Key) -> Result<Session> {
     let challenge = answer["challenge"]
         .as_str()
         .context("the server's answer holds no challenge")?;
-    check_challenge(challenge, client.server())?;
+    check_challenge(challenge, own)?;
     let signature = key.sign_base64(challenge.as_bytes());
     let body = json!({"public_key": public_key, "challenge": challenge, "signature": signature});
     Session::read(&client.post("/api/agents/authenticate", &body, None)?)

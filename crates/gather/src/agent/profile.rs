@@ -19,7 +19,7 @@ use crate::{home, secrets};
 /// An Ed25519 key.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Key {
+pub(crate) struct Key {
     /// The seed of the key, as base64.
     seed: String,
 }
@@ -55,7 +55,7 @@ impl Key {
 
 /// The tokens of a session.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Session {
+pub(crate) struct Session {
     pub access_token: String,
     pub refresh_token: String,
     /// The time at which the access token expires.
@@ -96,7 +96,7 @@ impl Session {
 
 /// One agent of one server.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Profile {
+pub(crate) struct Profile {
     pub server: String,
     pub name: String,
     /// The agent's account, which is known once the server has confirmed the registration.
@@ -122,20 +122,25 @@ impl Profile {
 }
 
 /// The agents of one server.
-pub(super) struct Store {
+pub(crate) struct Store {
     folder: PathBuf,
 }
 
 impl Store {
     /// The folder for `server` in the user's configuration folder.
     pub fn open(server: &str) -> Result<Self> {
-        Self::open_in(&configuration_folder()?, server)
+        Self::open_in(&configuration_folder()?, "agents", server)
     }
 
-    fn open_in(configuration: &Path, server: &str) -> Result<Self> {
+    /// The folder for the agents of the demo world of `server`, which are not the user's own.
+    pub fn open_demo(server: &str) -> Result<Self> {
+        Self::open_in(&configuration_folder()?, "demo", server)
+    }
+
+    fn open_in(configuration: &Path, kind: &str, server: &str) -> Result<Self> {
         let folder = configuration
             .join("gather")
-            .join("agents")
+            .join(kind)
             .join(file_name(server));
         let make = fs::DirBuilder::new()
             .recursive(true)
@@ -267,7 +272,7 @@ mod tests {
     #[test]
     fn files_are_private_and_come_back() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_in(folder.path(), "http://127.0.0.1:3000").unwrap();
+        let store = Store::open_in(folder.path(), "agents", "http://127.0.0.1:3000").unwrap();
         let profile = Profile::new("http://127.0.0.1:3000", "ada");
         store.save(&profile).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -293,8 +298,8 @@ mod tests {
     #[test]
     fn servers_and_agents_have_files_of_their_own() {
         let folder = tempfile::tempdir().unwrap();
-        let one = Store::open_in(folder.path(), "http://127.0.0.1:3000").unwrap();
-        let other = Store::open_in(folder.path(), "https://gather.example").unwrap();
+        let one = Store::open_in(folder.path(), "agents", "http://127.0.0.1:3000").unwrap();
+        let other = Store::open_in(folder.path(), "agents", "https://gather.example").unwrap();
         assert!(
             one.only()
                 .unwrap_err()

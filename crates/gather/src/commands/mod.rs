@@ -19,12 +19,18 @@ use anyhow::Result;
 use crate::{
     admin, agent, audit, backup,
     cli::{Cli, Command},
-    doctor, live, llm, memory, new, secret, skill, webhook,
+    demo, doctor, live, llm, memory, new, secret, skill, traces, webhook,
 };
 use process::runtime;
 
 /// Runs the command. Returns `false` after a failure that has been explained.
 pub fn run(cli: Cli) -> Result<bool> {
+    let done = run_command(cli);
+    traces::stop();
+    done
+}
+
+fn run_command(cli: Cli) -> Result<bool> {
     match cli.command {
         None => up::run(&cli.up)?,
         Some(Command::Up(settings)) => up::run(&settings)?,
@@ -50,6 +56,7 @@ pub fn run(cli: Cli) -> Result<bool> {
             process::start_logging(&settings.log)?;
             runtime()?.block_on(backup::run_restore(&settings))?;
         }
+        Some(Command::Demo(options)) => demo::run(&options)?,
         Some(Command::Agent(command)) => agent::run(command)?,
         Some(Command::Chat(options)) => return live::chat(*options),
         Some(Command::Events(command)) => return live::events(command),

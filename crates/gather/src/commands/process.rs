@@ -7,9 +7,15 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter, Layer, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
+};
 
-use crate::config::{LogFormat, LogSettings};
+use crate::{
+    config::{LogFormat, LogSettings},
+    traces,
+};
 
 /// Makes a runtime with as many threads as cores.
 pub fn runtime() -> Result<tokio::runtime::Runtime> {
@@ -19,7 +25,7 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("can't start the runtime")
 }
 
-/// Logs to the standard error from now on.
+/// Logs to the standard error from now on, and exports traces if a collector is named.
 pub fn start_logging(settings: &LogSettings) -> Result<()> {
     let filter = EnvFilter::try_new(&settings.log).with_context(|| {
         format!(
@@ -33,19 +39,29 @@ pub fn start_logging(settings: &LogSettings) -> Result<()> {
     } else {
         LogFormat::Json
     });
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(terminal);
-    let started = match format {
-        LogFormat::Pretty => log.with_target(false).try_init(),
-        LogFormat::Json => log
-            .json()
-            .flatten_event(true)
-            .with_span_list(false)
+    let registry = tracing_subscriber::registry();
+    let started = match traces::layer()? {
+        None => registry.with(filter).with(log(format, terminal)).try_init(),
+        Some(traces) => registry
+            .with(log(format, terminal).with_filter(filter))
+            .with(traces)
             .try_init(),
     };
     started.map_err(|error| anyhow!("can't start logging: {error}"))
+}
+
+/// The lines of the log.
+fn log<S>(format: LogFormat, terminal: bool) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let log = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal);
+    match format {
+        LogFormat::Pretty => log.with_target(false).boxed(),
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).boxed(),
+    }
 }
 
 /// The signals that end the process.

@@ -16,11 +16,12 @@ use super::{
 use crate::{
     admin,
     announcement::Announcement,
-    build,
+    browser, build,
     config::{
         EgressSettings, EmbedSettings, JobSettings, MailSettings, RealtimeLimits, SandboxSettings,
     },
     database::{Database, check_for_functions},
+    demo,
     deployment::Deployment,
     egress, embed, model_providers,
     realtime::Realtime,
@@ -57,6 +58,25 @@ pub struct Up {
     /// spin.toml, SQL and the command itself need a restart
     #[arg(long)]
     watch: bool,
+
+    #[command(flatten)]
+    first_minutes: FirstMinutes,
+}
+
+/// What the first minutes with a server are made of.
+#[derive(Args, Debug)]
+struct FirstMinutes {
+    /// Make a small demo world of agents, channels, posts and skills, without asking
+    #[arg(long)]
+    demo: bool,
+
+    /// Do not ask for the demo world at the first start
+    #[arg(long, conflicts_with = "demo")]
+    no_demo: bool,
+
+    /// Open the site in the browser
+    #[arg(long)]
+    open: bool,
 }
 
 /// Builds, migrates and serves.
@@ -145,6 +165,12 @@ impl Up {
         let application = deployment.application(components, variables).await?;
         let routes = Realtime::routes(&realtime);
         let host = Serving::start(&application, components, listen, true, routes).await?;
+        if let Some(egress) = &egress {
+            host.metrics().add(egress.metrics())?;
+        }
+        for metric in embedding.iter().flat_map(Embedding::metrics) {
+            host.metrics().add(metric)?;
+        }
         let metrics = WorkerMetrics::Of(&host);
         let mail = self.mail_options();
         let worker = deployment
@@ -162,6 +188,10 @@ impl Up {
             watch.start(Running { functions, kinds })?;
         }
         self.greet(deployment, database, host.address).await;
+        let own = self.serve.address.public_url(host.address);
+        let is_first = demo::is_first_start(&database.url).await.unwrap_or(false);
+        self.first_minutes
+            .begin(reachable(host.address), own, is_first);
         Ok(Started {
             host,
             worker: Some(worker),
@@ -246,6 +276,30 @@ impl Up {
             None
         });
         greet(&url, link.as_ref());
+    }
+}
+
+impl FirstMinutes {
+    /// Opens the browser and makes the demo world, as far as that is wanted, while the server serves.
+    fn begin(&self, address: SocketAddr, own: String, is_first: bool) {
+        if self.open {
+            browser::open(&own);
+        }
+        let asks = is_first && !self.no_demo && !self.demo && demo::can_ask();
+        if !self.demo && !asks {
+            return;
+        }
+        // A thread of its own: one that waits for an answer must not keep the process from stopping.
+        std::thread::spawn(move || {
+            if asks && !demo::ask() {
+                return;
+            }
+            if let Err(error) = demo::make_at(address, &own) {
+                eprintln!(
+                    "the demo world is not complete: {error:#}; try again: gather demo --server {own}"
+                );
+            }
+        });
     }
 }
 

@@ -14,6 +14,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{agent::Common, config::trusted_host};
+pub(crate) use publish::upload;
 
 /// The commands of an author.
 #[derive(Subcommand, Debug)]

@@ -28,10 +28,7 @@ pub fn publish(options: &Publish) -> Result<bool> {
         return Err(explain(errors));
     }
     let (client, mut token) = agent::signed_in(&options.common, "gather skill publish")?;
-    let (kind, body) = multipart(&serde_json::to_vec(&project.manifest_json()?)?, &component);
-    // The same upload, sent again, is one: its digest is its key.
-    let key = format!("publish-{}", skill::digest::hex(&body));
-    let published = client.upload("/api/skills", &kind, &body, &token, &key)?;
+    let published = upload(&client, &project.manifest_json()?, &component, &token)?;
     let job = published["job"]["id"]
         .as_str()
         .context("the server's answer names no job")?
@@ -55,6 +52,19 @@ pub fn publish(options: &Publish) -> Result<bool> {
         println!("{}", plain::json(&version));
     }
     Ok(conclude(&version))
+}
+
+/// Uploads a version, which is the same one when it is uploaded again.
+pub(crate) fn upload(
+    client: &agent::Client,
+    manifest: &Value,
+    component: &[u8],
+    token: &str,
+) -> Result<Value, agent::RequestError> {
+    let (kind, body) = multipart(manifest.to_string().as_bytes(), component);
+    // The same upload, sent again, is one: its digest is its key.
+    let key = format!("publish-{}", skill::digest::hex(&body));
+    client.upload("/api/skills", &kind, &body, token, &key)
 }
 
 fn wait(options: &Publish, client: &agent::Client, token: &mut String, job: &str) -> Result<()> {

@@ -10,10 +10,11 @@ use super::{
 use crate::outbound::{AllowedHosts, Scheme};
 use anyhow::Result;
 use futures::StreamExt;
-use http::{HeaderName, header, uri};
+use http::{HeaderName, HeaderValue, header, uri};
 use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
 use outgoing::{CONNECT_WITHIN, Failure, Outgoing};
 use std::{sync::Arc, time::Duration};
+use tracing::Span;
 use wasm::Data;
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::{
@@ -104,7 +105,7 @@ impl WasiHttpHooks for Outbound {
 
     fn send_request(
         &mut self,
-        request: http::Request<WasiBody>,
+        mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Finished,
     ) -> Box<dyn Future<Output = Sent> + Send> {
@@ -119,6 +120,7 @@ impl WasiHttpHooks for Outbound {
         if let Some(outgoing) = self.grant.outgoing.clone() {
             return Box::new(send_guarded(outgoing, request, options));
         }
+        carry_trace(&mut request);
         let host = request.uri().host().unwrap_or_default();
         if let Some(component) = host.strip_suffix(INTERNAL_DOMAIN) {
             let component = component.to_owned();
@@ -141,6 +143,18 @@ impl WasiHttpHooks for Outbound {
                 Box::new(io) as Finished,
             ))
         })
+    }
+}
+
+/// Names the present span where the component names a trace, so that what it asks becomes a part of it. Others are not
+/// told of traces.
+fn carry_trace(request: &mut Request) {
+    if !request.headers().contains_key(trace::TRACEPARENT) {
+        return;
+    }
+    let own = trace::traceparent(&Span::current());
+    if let Some(own) = own.and_then(|own| HeaderValue::try_from(own).ok()) {
+        request.headers_mut().insert(trace::TRACEPARENT, own);
     }
 }
 

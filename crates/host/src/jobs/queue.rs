@@ -54,6 +54,8 @@ pub struct Begun {
     pub max_attempts: u32,
     /// The account on whose behalf the job runs.
     pub owner: Option<Uuid>,
+    /// The `traceparent` of what enqueued the job.
+    pub traceparent: Option<String>,
     /// The payload of the job.
     pub payload: Value,
 }
@@ -313,10 +315,11 @@ impl Queue {
     /// The database does not answer.
     pub async fn measures(&self) -> Result<Vec<Measure>> {
         type Row = (String, String, bool, Option<String>, Option<String>, f64);
-        let rows: Vec<Row> =
-            sqlx::query_as("select name, help, counts, label, value, number from jobs.measures()")
-                .fetch_all(&self.pool)
-                .await?;
+        let rows: Vec<Row> = sqlx::query_as(
+            "select name, help, counts, label, value, number from jobs.measures() order by name",
+        )
+        .fetch_all(&self.pool)
+        .await?;
         let measure = |(name, help, counts, label, value, number): Row| Measure {
             name,
             help,

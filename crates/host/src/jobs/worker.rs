@@ -247,7 +247,15 @@ impl Worker {
                 ended: false,
             },
         );
-        let span = tracing::info_span!("job", id = %job.id, kind = job.kind, attempt = job.attempt);
+        let span = tracing::info_span!(
+            target: trace::TARGET,
+            parent: None,
+            "job",
+            id = %job.id,
+            kind = job.kind,
+            attempt = job.attempt
+        );
+        trace::follow(&span, job.traceparent.as_deref());
         let attempt = async move { self.attempt(&kind, &job, control, stopped).await };
         tokio::spawn(attempt.instrument(span));
     }

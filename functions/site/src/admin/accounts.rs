@@ -76,7 +76,7 @@ async fn list(visitor: Visitor, Query(filter): Query<Filter>) -> Result<Page, Fa
     let main = html! {
         h1 { "Accounts" }
         (tabs(&visitor))
-        form.filter role="search" {
+        form.filter role="search" aria-label="Accounts" {
             label.hidden for="begins" { "Beginning of the name" }
             input #begins name="query" type="search" placeholder="Beginning of the name" value=(filter.query) maxlength="40";
             button.quiet { "Find" }

@@ -61,7 +61,7 @@ pub fn aside(
                 p { @if channel.topic.is_empty() { span.meta { "No topic yet." } } @else { (channel.topic) } }
                 @if channel.slow_mode_ms > 0 { p.meta { "Slow mode: one message each " (channel.slow_mode_ms / 1000) " s." } }
                 p { a href=(format!("{path}/settings")) { "Settings and members" } }
-                form.filter action=(format!("{path}/search")) role="search" {
+                form.filter action=(format!("{path}/search")) role="search" aria-label="This channel" {
                     label.hidden for="in-channel" { "Words in this channel" }
                     input #in-channel name="query" type="search" placeholder="Words in this channel" maxlength="200";
                 }

@@ -201,9 +201,11 @@ fn scroller(
                 @if part.messages.is_empty() {
                     (ui::empty("Nothing was said here yet.", &html! { @if channel.role.is_some() { a.button.quiet href="#composer" { "Write the first message" } } }))
                 }
-                ol.log #log role="log" aria-label=(format!("Messages in {}", channel.title())) data-account=[visitor.account().map(|account| &account.id)]
-                    data-earlier=(part.has_earlier) data-later=(part.has_later) {
-                    (log(&part.messages, channel, visitor, &window.around, unread_after))
+                div role="log" aria-label=(format!("Messages in {}", channel.title())) {
+                    ol.log #log data-account=[visitor.account().map(|account| &account.id)]
+                        data-earlier=(part.has_earlier) data-later=(part.has_later) {
+                        (log(&part.messages, channel, visitor, &window.around, unread_after))
+                    }
                 }
                 @if part.has_later && let Some(last) = part.messages.last() {
                     p.later { a.button.quiet rel="next" href=(format!("{path}?after={}", last.id)) { "Later messages" } " " a.button.quiet href=(path) { "Jump to latest" } }

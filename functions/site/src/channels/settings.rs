@@ -301,7 +301,7 @@ async fn search(
     let main = html! {
         p { a href=(path) { "Back to " bdi { (channel.title()) } } }
         h1 { "Search in " bdi { (channel.title()) } }
-        form.filter role="search" { label.hidden for="words" { "Words" }
+        form.filter role="search" aria-label="This channel" { label.hidden for="words" { "Words" }
             input #words name="query" type="search" value=(words.query) maxlength="200" placeholder="Words in this channel"; button.quiet { "Find" } }
         @if found.items.is_empty() { (ui::empty("No message in this channel has these words.", &html! { a href=(path) { "Back to the channel" } })) }
         ol.rows { @for message in &found.items {

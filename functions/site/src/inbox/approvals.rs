@@ -36,6 +36,7 @@ struct Approval {
     state: String,
     decisions: Vec<Decision>,
     asked_by: Option<String>,
+    asked_by_name: Option<String>,
     #[serde(rename = "self")]
     own: bool,
     expires_at: String,
@@ -45,6 +46,7 @@ struct Approval {
 #[derive(Debug, Deserialize)]
 struct Decision {
     by: String,
+    by_name: Option<String>,
     decision: String,
     reason: Option<String>,
     at: String,
@@ -114,9 +116,19 @@ fn facts(approval: &Approval) -> Markup {
         pre.detail tabindex="0" { code { (approval.detail) } }
         dl.facts {
             dt { "About" } dd { code { (approval.subject) } }
-            dt { "Asked" } dd { (ui::ago(&approval.created_at)) @match &approval.asked_by { Some(by) => { " by " code { (by) } }, None => " by the platform" } }
+            dt { "Asked" } dd { (ui::ago(&approval.created_at)) @if approval.asked_by.is_some() { " by " (account(approval.asked_by_name.as_deref())) } @else { " by the platform" } }
             dt { "Until" } dd { (ui::ago(&approval.expires_at)) }
             dt { "Needs" } dd { (ui::counted(i64::from(approval.need), "approval")) ", one denial ends it" }
+        }
+    }
+}
+
+/// A link to an account.
+fn account(name: Option<&str>) -> Markup {
+    html! {
+        @match name {
+            Some(name) => a href=(ui::profile(name)) { bdi { (name) } },
+            None => "somebody who has left",
         }
     }
 }
@@ -181,7 +193,7 @@ async fn page(
                 h2 { "Decisions" }
                 ul.rows { @for decision in &approval.decisions {
                     li { (ui::status(if decision.decision == "approve" { "good" } else { "bad" }, if decision.decision == "approve" { "approved" } else { "denied" }))
-                        " by " code { (decision.by) } " " (ui::ago(&decision.at))
+                        " by " (account(decision.by_name.as_deref())) " " (ui::ago(&decision.at))
                         @if let Some(reason) = &decision.reason { p { (reason) } } }
                 } }
             }

@@ -11,7 +11,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Author, Moderation, Nothing, Post, byline, marks, moderation, preview, read, votes};
+use super::{
+    Author, Moderation, Nothing, Post, byline, marks, moderation, preview, read, times, votes,
+};
 use crate::failure::{self, Failure};
 use crate::forms::{self, Form, Proof};
 use crate::frame::{Page, see};
@@ -205,7 +207,11 @@ fn one(comment: &Comment, around: &str, visitor: &Visitor) -> Markup {
         li id=(format!("comment-{}", comment.id)) class=(indent) data-depth=(comment.depth) aria-current=[(comment.id == around).then_some("true")] {
             details open {
                 summary {
-                    (byline(comment.author.as_ref(), &comment.created_at, comment.edited_at.as_deref()))
+                    @match &comment.author {
+                        Some(author) => (ui::named(&author.kind, &author.id, &author.name)),
+                        None => span.meta { "nobody any more" },
+                    }
+                    " " (times(&comment.created_at, comment.edited_at.as_deref()))
                     @if comment.depth > MAX_INDENT { span.meta { " answer " (comment.depth) " deep" } }
                 }
                 (marks(comment.hidden, comment.locked, comment.pinned, comment.moderation.as_ref()))
@@ -216,6 +222,7 @@ fn one(comment: &Comment, around: &str, visitor: &Visitor) -> Markup {
                 div.under {
                     (votes::buttons(&path, comment.score, comment.vote, visitor))
                     a href=(format!("/posts/{}?around={}#comment-{}", comment.post, comment.id, comment.id)) { "Link" }
+                    @if let Some(author) = &comment.author { a href=(ui::profile(&author.name)) { "Profile" span.hidden { " of " (author.name) } } }
                     @if visitor.account().is_some() && comment.html.is_some() {
                         @if !comment.locked { a href=(format!("{path}/answer")) { "Answer" } }
                         (tools(&path, &format!("comment:{}", comment.id), is_own, visitor))

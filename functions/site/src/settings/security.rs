@@ -183,8 +183,12 @@ fn secret_page(visitor: &Visitor, secret: &str, uri: &str, failure: Option<&Fail
             div.narrow-page {
                 h1 { "Second factor" }
                 ol {
-                    li { "Open an authenticator app, and add an account by this key:" (ui::copyable(&groups.join(" ")))
-                        @if uri.starts_with("otpauth://totp/") { p { a href=(uri) { "Or open the app, if it is on this device" } } } }
+                    li { "Open an authenticator app, and let it read this code:"
+                        @if uri.starts_with("otpauth://totp/") {
+                            (ui::camera_code(uri, "The key, for the camera of the app"))
+                            p { a href=(uri) { "Or open the app, if it is on this device" } }
+                        }
+                        "Or type the key:" (ui::copyable(&groups.join(" "))) }
                     li { "Enter the six digits that it shows." }
                 }
                 form method="post" action="/settings/second-factor/confirm" {

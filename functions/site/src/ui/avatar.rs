@@ -1,24 +1,37 @@
-//! Avatars: an agent's is square, with a pattern that belongs to its id; a person's is round, with initials.
+//! Avatars: an agent's is square, with a pattern that belongs to its public key; a person's is round, with initials.
 
 use maud::{Markup, html};
+
+use super::encode;
 
 /// The number of hues in the style sheet.
 const HUES: u32 = 8;
 
-/// The avatar of an account. It says nothing to screen readers, since the name stands beside it.
+/// The avatar of an account. It says nothing to screen readers, since the name stands beside it. Who shows an agent
+/// rarely knows its key, so that its picture has an address of its own.
 pub fn avatar(kind: &str, id: &str, name: &str) -> Markup {
-    let seed = seed(id);
-    let hue = format!("hue-{}", seed % HUES);
     html! {
         @if kind == "agent" {
-            svg class=(format!("avatar square {hue}")) viewBox="0 0 5 5" aria-hidden="true" { path d=(pattern(seed)); }
+            img class="avatar square" src=(format!("/parts/avatars/{}", encode(name))) alt="" width="24" height="24" loading="lazy";
         } @else {
-            span class=(format!("avatar round {hue}")) aria-hidden="true" { (initials(name)) }
+            span class=(format!("avatar round hue-{}", seed(id) % HUES)) aria-hidden="true" { (initials(name)) }
         }
     }
 }
 
-/// Spreads an id over 32 bits (FNV-1a).
+/// The picture of an agent, drawn from its public key, as an SVG file. Its colour suits both themes.
+pub fn picture(public_key: &str) -> String {
+    let seed = seed(public_key);
+    let hue = 360 / HUES * (seed % HUES);
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 5 5" {
+            path fill=(format!("hsl({hue} 45% 50%)")) d=(pattern(seed)) {}
+        }
+    }
+    .into_string()
+}
+
+/// Spreads an id or a key over 32 bits (FNV-1a).
 fn seed(id: &str) -> u32 {
     let start = 0x811c_9dc5_u32;
     id.bytes().fold(start, |seed, byte| {
@@ -58,9 +71,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_are_of_one_account() {
+    fn pictures_are_of_one_key() {
         assert_eq!(pattern(seed("a")), pattern(seed("a")));
-        assert_ne!(pattern(seed("a")), pattern(seed("b")));
+        assert_ne!(picture("a"), picture("b"));
         assert_eq!(
             (initials("grace-hopper"), initials("ada")),
             ("GH".into(), "A".into())

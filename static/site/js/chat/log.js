@@ -35,7 +35,13 @@ export class Log {
     const kept = anchor && (anchor.isConnected ? anchor : this.of(anchor.dataset.id));
     if (wasAtEnd) this.toEnd();
     else if (kept) this.scroller.scrollTop += kept.getBoundingClientRect().top - before;
-    if (focus && !focus.isConnected) (this.of(focus.dataset.id)?.querySelector(control) ?? this.scroller).focus({ preventScroll: true });
+    if (focus && !focus.isConnected) this.#successor(this.of(focus.dataset.id), control).focus({ preventScroll: true });
+  }
+
+  // The control of a message that takes the place of one that is gone. Some can't be seen until something is opened.
+  #successor(message, control) {
+    const same = message ? [...message.querySelectorAll(control)] : [];
+    return same.find((one) => one.checkVisibility()) ?? message?.querySelector(".quick summary") ?? this.scroller;
   }
 
   // Puts messages where they belong; those that are there already are replaced. Returns the new ones of others.

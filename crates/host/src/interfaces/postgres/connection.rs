@@ -19,6 +19,7 @@ use std::{
 };
 use tokio::sync::oneshot::Sender;
 use tokio_postgres::{Row, RowStream, Statement, error::SqlState, types::ToSql};
+use tracing::{Instrument, Span};
 use wasmtime::{
     StoreContextMut,
     component::{Destination, StreamProducer, StreamResult, VecBuffer},
@@ -40,13 +41,16 @@ impl Connection {
         }
     }
 
-    #[tracing::instrument(name = "sql", level = "debug", skip(self, params))]
     pub(super) async fn query(
         &self,
         sql: &str,
         params: &[ParameterValue],
     ) -> Result<RowSet, Error> {
-        let (statement, rows) = self.start(sql, params).await?;
+        self.query_within(sql, params).instrument(span(sql)).await
+    }
+
+    async fn query_within(&self, sql: &str, params: &[ParameterValue]) -> Result<RowSet, Error> {
+        let (statement, rows) = self.start_within(sql, params).await?;
         self.0.begin();
         let mut rows = std::pin::pin!(rows);
         let mut set = RowSet {
@@ -67,9 +71,12 @@ impl Connection {
         outcome.map(|()| set)
     }
 
-    #[tracing::instrument(name = "sql", level = "debug", skip(self, params))]
     pub(super) async fn execute(&self, sql: &str, params: &[ParameterValue]) -> Result<u64, Error> {
-        let (_, rows) = self.start(sql, params).await?;
+        self.execute_within(sql, params).instrument(span(sql)).await
+    }
+
+    async fn execute_within(&self, sql: &str, params: &[ParameterValue]) -> Result<u64, Error> {
+        let (_, rows) = self.start_within(sql, params).await?;
         self.0.begin();
         let mut rows = std::pin::pin!(rows);
         let mut outcome = Ok(());
@@ -88,7 +95,16 @@ impl Connection {
         sql: &str,
         params: &[ParameterValue],
     ) -> Result<(Statement, RowStream), Error> {
+        self.start_within(sql, params).instrument(span(sql)).await
+    }
+
+    async fn start_within(
+        &self,
+        sql: &str,
+        params: &[ParameterValue],
+    ) -> Result<(Statement, RowStream), Error> {
         self.0.begin();
+        self.0.name_trace().await;
         let started = self.start_once(sql, params).await;
         let started = match started {
             // A migration changed what the statement means; outside of a transaction it is safe to
@@ -132,6 +148,17 @@ impl Connection {
             .map_err(query_failed)?;
         Ok((statement, rows))
     }
+}
+
+/// The span of a statement, whose text is a constant of the function: values are its parameters.
+fn span(sql: &str) -> Span {
+    tracing::debug_span!(
+        target: trace::TARGET,
+        "sql",
+        otel.kind = "client",
+        db.system.name = "postgresql",
+        db.query.text = sql
+    )
 }
 
 fn is_stale(code: &str) -> bool {

@@ -4,10 +4,11 @@ use super::pool::{Access, Lease, Pools};
 use anyhow::Result;
 use deadpool_postgres::Object;
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 use tokio_postgres::{NoTls, Statement};
+use tracing::Span;
 
 /// The number of prepared statements that a connection keeps. A function has some dozens; one that builds its SQL
 /// from strings must not fill the server's memory.
@@ -40,6 +41,8 @@ pub struct Session {
     /// Whether a transaction is open.
     transaction: AtomicBool,
     running: AtomicUsize,
+    /// The `traceparent` of the guest that has the session, until the database is told.
+    trace: Mutex<Option<String>>,
 }
 
 impl Session {
@@ -54,6 +57,7 @@ impl Session {
             touched: AtomicBool::new(false),
             transaction: AtomicBool::new(false),
             running: AtomicUsize::new(0),
+            trace: Mutex::new(trace::traceparent(&Span::current())),
         })
     }
 
@@ -96,6 +100,23 @@ impl Session {
     /// Notes that a statement has ended.
     pub fn end(&self) {
         self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Names the guest's span to the database before the first statement of the session, so that what the statements
+    /// enqueue carries it. While traces are exported this replaces what the guest before has left there.
+    pub async fn name_trace(&self) {
+        let trace = self.trace.lock().ok().and_then(|mut trace| trace.take());
+        let Some(trace) = trace else {
+            return;
+        };
+        let set = "select set_config('gather.traceparent', $1, false)";
+        let named = async {
+            let set = self.client().prepare_cached(set).await?;
+            self.client().execute(&set, &[&trace]).await
+        };
+        if let Err(error) = named.await {
+            tracing::debug!(%error, "the database was not told of the trace");
+        }
     }
 
     /// Whether a transaction is open.
