@@ -184,7 +184,7 @@ pub async fn list(
     params(
         ("scope" = Scope, Path, description = "The kind of scope."),
         ("scope_id" = String, Path, description = "The team, account or channel; `global` for the scope of everybody."),
-        ("label" = String, Path, description = "The label."),
+        ("label" = String, Path, description = "The label of the block, such as `profile`."),
     ),
     responses(
         (status = 200, body = Block, headers(("ETag" = String, description = "The version of the block, for `If-Match`"))),
@@ -287,7 +287,7 @@ pub async fn put(
     params(
         ("scope" = Scope, Path, description = "The kind of scope."),
         ("scope_id" = String, Path, description = "The team, account or channel; `global` for the scope of everybody."),
-        ("label" = String, Path, description = "The label."),
+        ("label" = String, Path, description = "The label of the block, such as `profile`."),
         ("If-Match" = Option<String>, Header, description = "The `ETag` of the block that is deleted; any version if absent."),
     ),
     responses(

@@ -362,8 +362,8 @@ pub async fn get(db: Db, caller: Caller, Path(memory): Path<Uuid>) -> Result<Tag
 pub async fn change(
     db: Db,
     caller: Caller,
-    expected: IfMatch,
     Path(memory): Path<Uuid>,
+    expected: IfMatch,
     Input(change): Input<MemoryChange>,
 ) -> Result<Tagged> {
     if let Some(content) = &change.content {

@@ -97,7 +97,7 @@ async fn a_team_shares_a_memory_by_the_roles_of_its_members() -> Result<()> {
 async fn everybody_reads_what_is_global_and_few_write_it() -> Result<()> {
     let server = Server::start().await?;
     let _worker = server.worker(quick()).await?;
-    let admin = Person::register(&server, "root")
+    let admin = Person::register(&server, "grace")
         .await?
         .into_admin(&server)
         .await?;
