@@ -236,8 +236,8 @@ pub async fn get(db: Db, caller: Caller, Path((scope, id, label)): Path<Parts>) 
 pub async fn put(
     db: Db,
     caller: Caller,
-    expected: Precondition,
     Path((scope, id, label)): Path<Parts>,
+    expected: Precondition,
     Input(block): Input<BlockContent>,
 ) -> Result<Response> {
     let id_text = id.clone();

@@ -10,6 +10,7 @@ const box = document.querySelector("[data-passkey-sign-in]");
 const adding = document.querySelector("form[data-passkey-add]");
 const isPossible = "PublicKeyCredential" in window && "parseRequestOptionsFromJSON" in PublicKeyCredential;
 let running;
+let isEntering = false;
 
 async function post(path, body, csrf) {
   const headers = { "Content-Type": "application/json", ...(csrf && { "X-CSRF-Token": csrf }) };
@@ -37,6 +38,8 @@ const isOver = (error) => error.name === "TimeoutError";
 const OVER = "The prompt has ended, since its time was over. Try again.";
 
 async function signIn(mediation) {
+  // A device has answered already: a second session would end the first.
+  if (isEntering) return;
   running?.abort();
   const ceremony = running = new AbortController();
   const { options, state } = await post("/api/sessions/passkey/options");
@@ -44,7 +47,9 @@ async function signIn(mediation) {
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
   const signal = AbortSignal.any([ceremony.signal, inTime(publicKey)]);
   const credential = await navigator.credentials.get({ publicKey, mediation, signal });
-  await post("/api/sessions/passkey", { state, credential: credential.toJSON() });
+  ceremony.signal.throwIfAborted();
+  isEntering = true;
+  try { await post("/api/sessions/passkey", { state, credential: credential.toJSON() }); } finally { isEntering = false; }
   location.assign(box.dataset.passkeySignIn);
 }
 
