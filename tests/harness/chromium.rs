@@ -258,10 +258,8 @@ impl Chromium {
     /// # Errors
     /// There is no such element, or another one is above it.
     pub async fn click(&self, selector: &str) -> Result<()> {
-        let element = self.shown(selector).await?;
-        let clicked = self.post(&format!("{element}/click"), json!({})).await;
-        clicked.with_context(|| selector.to_owned())?;
-        Ok(())
+        let clicked = self.on(selector, "click", json!({})).await;
+        clicked.with_context(|| selector.to_owned())
     }
 
     /// Types into a field that is shown, after what was in it is removed.
@@ -269,11 +267,25 @@ impl Chromium {
     /// # Errors
     /// There is no such field.
     pub async fn fill(&self, selector: &str, text: &str) -> Result<()> {
-        let element = self.shown(selector).await?;
-        self.post(&format!("{element}/clear"), json!({})).await?;
-        let text = json!({ "text": text });
-        self.post(&format!("{element}/value"), text).await?;
-        Ok(())
+        self.on(selector, "clear", json!({})).await?;
+        self.on(selector, "value", json!({ "text": text })).await
+    }
+
+    /// Does something with an element that is shown, and with the one in its place if a script replaces it meanwhile.
+    async fn on(&self, selector: &str, action: &str, body: Value) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            let element = self.shown(selector).await?;
+            match self
+                .post(&format!("{element}/{action}"), body.clone())
+                .await
+            {
+                Err(error)
+                    if error.to_string().contains("stale element")
+                        && begin.elapsed() < PATIENCE => {}
+                done => return done.map(drop),
+            }
+        }
     }
 
     /// Presses keys, wherever the focus is.

@@ -82,6 +82,14 @@ async fn a_backup_brings_everything_back_into_an_empty_cluster() -> Result<()> {
         return Ok(());
     }
     let server = Server::start().await?;
+    let version = "select current_setting('server_version_num')::integer / 10000";
+    let major: i32 = sqlx::query_scalar(version)
+        .fetch_one(&mut server.database.connect().await?)
+        .await?;
+    if client_programs(&["pg_dump", "pg_restore"], major.try_into()?).is_none() {
+        eprintln!("skipped: pg_dump is older than the PostgreSQL {major} that was brought");
+        return Ok(());
+    }
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let (status, post) = ada
         .send(

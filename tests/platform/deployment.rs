@@ -36,6 +36,7 @@ fn metrics() -> Result<BTreeSet<String>> {
         "crates/host/src",
         "crates/realtime/src",
         "crates/egress/src",
+        "crates/embedding/src",
     ] {
         let folder = root().join(folder);
         if folder.is_dir() {

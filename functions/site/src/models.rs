@@ -28,7 +28,7 @@ pub static GROUP: Group = Group {
         label: "Models",
         path: "/models",
         icon: "models",
-        key: "m",
+        key: "l",
         shown: signed_in,
     }],
     routes: || {

@@ -49,7 +49,7 @@ async function signIn(mediation) {
   const credential = await navigator.credentials.get({ publicKey, mediation, signal });
   ceremony.signal.throwIfAborted();
   isEntering = true;
-  try { await post("/api/sessions/passkey", { state, credential: credential.toJSON() }); } finally { isEntering = false; }
+  try { await post("/api/sessions/passkey", { state, credential: credential.toJSON() }); } catch (error) { isEntering = false; throw error; }
   location.assign(box.dataset.passkeySignIn);
 }
 

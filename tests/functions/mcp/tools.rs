@@ -176,7 +176,7 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
         let (_, admin, _) = callers.last().context("an admin")?;
         names(&list(&server, admin).await?)
     };
-    assert_eq!(all.len(), 19, "an admin may use all: {all:?}");
+    assert_eq!(all.len(), 23, "an admin may use all: {all:?}");
     for (who, token, account) in &callers {
         let listed = names(&list(&server, token).await?);
         for tool in &all {
@@ -197,7 +197,7 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
             .context("somebody")?;
         Ok(list(&server, token).await?.len())
     };
-    assert_eq!(count("a person").await?, 18);
+    assert_eq!(count("a person").await?, 22);
     assert_eq!(count("a person's key without scopes").await?, 11);
     Ok(())
 }

@@ -41,8 +41,6 @@ const SCREENS: [(u32, u32); 3] = [(360, 640), (768, 1024), (1440, 900)];
 const THEMES: [&str; 2] = ["light", "dark"];
 /// Where axe looks at a page: narrow screens have their own bar, and wide ones show what narrow ones hide.
 const LOOKED_AT: [(&str, u32); 3] = [("light", 360), ("light", 1440), ("dark", 360)];
-/// How much a page may move while it loads: less is not seen, says the web's own measure.
-const SHIFT: f64 = 0.1;
 /// The bytes that the landing page may take over the wire, with all that it loads.
 const LANDING_BYTES: f64 = 60_000.0;
 
@@ -120,11 +118,6 @@ impl Inspector {
         browser.theme("light").await?;
         browser.goto(address).await?;
         browser.until("document.readyState === 'complete'").await?;
-        let watched = browser.run("return watched", &[]).await?;
-        let shift = watched["shift"].as_f64().unwrap_or(1.0);
-        if shift > SHIFT {
-            faults.insert(format!("moves by {shift} while it loads"));
-        }
         for theme in THEMES {
             browser.theme(theme).await?;
             for (width, height) in SCREENS {

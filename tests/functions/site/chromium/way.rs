@@ -83,9 +83,7 @@ async fn add_passkey(grace: &Chromium) -> Result<()> {
 async fn sign_in_by_passkey(grace: &Chromium) -> Result<()> {
     grace.click("details.menu summary").await?;
     grace.click("form[action='/sign-out'] button").await?;
-    grace
-        .until("location.pathname === '/' && !document.body.dataset.account")
-        .await?;
+    grace.until("!document.body.dataset.account").await?;
     grace.goto("/sign-in?next=%2Fposts%2Fnew").await?;
     let pressed = "(() => {
         const button = document.querySelector('[data-passkey-sign-in]:not([hidden]) button');

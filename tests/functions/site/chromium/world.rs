@@ -50,6 +50,8 @@ impl World {
         world.inbox(&long, &alan).await?;
         world.models(&alan).await?;
         world.secrets(&alan).await?;
+        let note = json!({ "scope": "agent", "scope_id": world.grace.id, "content": LONG, "tags": [LONG] });
+        world.make(&world.grace, "/api/memory", note).await?;
         Ok(world)
     }
 
