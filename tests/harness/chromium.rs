@@ -82,6 +82,11 @@ impl<const N: usize> Turn<N> {
     }
 }
 
+/// Whether a script has put another element in the place of the one that was found.
+fn is_replaced(error: &anyhow::Error) -> bool {
+    error.to_string().contains("stale element")
+}
+
 /// The port of the one chromedriver, which is started once for this process. The kernel ends it with the process.
 fn chromedriver() -> Result<u16, String> {
     static PORT: OnceLock<Result<u16, String>> = OnceLock::new();
@@ -280,9 +285,7 @@ impl Chromium {
                 .post(&format!("{element}/{action}"), body.clone())
                 .await
             {
-                Err(error)
-                    if error.to_string().contains("stale element")
-                        && begin.elapsed() < PATIENCE => {}
+                Err(error) if is_replaced(&error) && begin.elapsed() < PATIENCE => {}
                 done => return done.map(drop),
             }
         }
@@ -293,11 +296,16 @@ impl Chromium {
     /// # Errors
     /// The browser fails.
     pub async fn press(&self, keys: &str) -> Result<()> {
-        let active = self.send(Method::GET, "element/active", Value::Null);
-        let active = element(&active.await?)?;
-        let keys = json!({ "text": keys });
-        self.post(&format!("{active}/value"), keys).await?;
-        Ok(())
+        let begin = Instant::now();
+        loop {
+            let active = self.send(Method::GET, "element/active", Value::Null);
+            let active = element(&active.await?)?;
+            let keys = json!({ "text": keys });
+            match self.post(&format!("{active}/value"), keys).await {
+                Err(error) if is_replaced(&error) && begin.elapsed() < PATIENCE => {}
+                done => return done.map(drop),
+            }
+        }
     }
 
     /// The name of the tab that commands go to.

@@ -165,7 +165,8 @@ impl HttpBody for Watched {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.is_finished || self.body.is_end_stream()
+        // What is held back because it may be the beginning of a secret is still to come.
+        self.is_finished || (self.masking.is_none() && self.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -20,6 +20,13 @@ use crate::tokens::Usage;
 
 /// The way out is more patient than this function, which tells silence from a connection that broke.
 const MARGIN: Duration = Duration::from_secs(15);
+/// The pauses after attempts to settle a call.
+const SETTLED_AFTER: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::ZERO,
+];
 /// How often the clocks are looked at.
 pub const TICK: Duration = Duration::from_secs(1);
 /// The most attempts of a call.
@@ -368,12 +375,17 @@ impl Call {
             let request = String::from_utf8_lossy(&self.request.raw);
             told["capture"] = json!({"request": request, "answer": kept});
         }
-        if let Err(error) = self.ledger.settle(self.plan.call, told).await {
+        // What is settled already changes no more, so it can be tried again where the database was too busy.
+        for pause in SETTLED_AFTER {
+            let Err(error) = self.ledger.settle(self.plan.call, told.clone()).await else {
+                return;
+            };
             guest::error!(
                 "a call was not settled",
                 cause = format!("{error:?}"),
                 call = self.plan.call.to_string()
             );
+            guest::task::sleep(pause).await;
         }
     }
 

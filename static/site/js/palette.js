@@ -52,7 +52,13 @@ export function palette() {
     const query = input.value.trim().toLowerCase();
     if (!query) return show(false);
     const own = places(query).slice(0, 5);
-    const render = (found) => { list.replaceChildren(...found.map((one, index) => option(...one, index))); choose(-1); show(found.length > 0); };
+    const render = (found) => {
+      // What was chosen among the first results stays chosen when more come.
+      const kept = options()[chosen]?.getAttribute("href");
+      list.replaceChildren(...found.map((one, index) => option(...one, index)));
+      show(found.length > 0);
+      choose(found.findIndex(([href]) => href === kept));
+    };
     render(own);
     asked?.abort();
     asked = new AbortController();

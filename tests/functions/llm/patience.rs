@@ -25,7 +25,7 @@ fn slow(asked: &Asked) -> Say {
 #[tokio::test]
 async fn silence_and_total_time_are_limits_of_a_target() -> Result<()> {
     let world = World::new(|asked, _| slow(asked)).await?;
-    for (number, (name, limits, stream)) in [
+    for (name, limits, stream) in [
         ("silent", json!({"silence_ms": 1000}), false),
         ("silent", json!({"total_ms": 1000}), false),
         ("silent", json!({"silence_ms": 1000}), true),
@@ -35,10 +35,7 @@ async fn silence_and_total_time_are_limits_of_a_target() -> Result<()> {
             json!({"silence_ms": 60_000, "total_ms": 10_000}),
             true,
         ),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    ] {
         let mut target = json!({"provider": "open", "model": name, "order": 0});
         for (limit, value) in limits.as_object().context("limits")? {
             target[limit] = value.clone();
@@ -64,9 +61,6 @@ async fn silence_and_total_time_are_limits_of_a_target() -> Result<()> {
             "{name}: {text}"
         );
         assert_eq!(text.contains("Hal"), has_begun, "{name}: {text}");
-        // The way out closes what takes too long even if the function does not, some seconds later.
-        let hung_up = world.models.until_hung_up(number + 1).await;
-        hung_up.with_context(|| format!("{name}: {limits}"))?;
     }
     let (status, refused) = world
         .ada
