@@ -35,6 +35,9 @@ async fn exchange(
     Ok((response.status().as_u16(), response.json().await?))
 }
 
+/// The action of an entry of the audit, its actor, what acted for that, and the request.
+type Recorded = (String, Option<Uuid>, Option<String>, Option<String>);
+
 #[tokio::test]
 async fn a_component_gets_what_it_asks_for_and_the_account_has() -> Result<()> {
     let server = server().await?;
@@ -106,7 +109,7 @@ async fn what_a_component_does_is_on_record_as_both_s() -> Result<()> {
         acting.send(&server, "POST", "/api/posts", &post).await?.0,
         403
     );
-    let recorded: Vec<(String, Option<Uuid>, Option<String>, Option<String>)> = sqlx::query_as(
+    let recorded: Vec<Recorded> = sqlx::query_as(
         "select action, actor_id, detail ->> 'act', request_id from audit.entry
          where action in ('vault.secret-created', 'access.refused') order by at, id",
     )
