@@ -1,6 +1,8 @@
 //! Outgoing HTTP requests, to the hosts in the function's `allowed_outbound_hosts` only.
 
 use std::time::Duration;
+#[cfg(target_family = "wasm")]
+use std::{future::poll_fn, mem, pin::pin};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -73,9 +75,18 @@ pub async fn fetch(mut request: Request<Body>) -> Result<Response<Body>, FetchEr
     let failed =
         |error: spin_sdk::wasip3::http::types::ErrorCode| FetchError::Failed(format!("{error:?}"));
     let request = spin_sdk::wasip3::http_compat::http_into_wasi_request(request).map_err(failed)?;
-    let response = spin_sdk::wasip3::http::client::send(request)
-        .await
-        .map_err(failed)?;
+    // What writes the body is a task, which is first polled when its parent is polled again: at once, instead of at the
+    // next event, which may be the timer of somebody who waits for the answer.
+    let mut sending = pin!(spin_sdk::wasip3::http::client::send(request));
+    let mut has_yielded = false;
+    let response = poll_fn(|context| {
+        let polled = sending.as_mut().poll(context);
+        if polled.is_pending() && !mem::replace(&mut has_yielded, true) {
+            context.waker().wake_by_ref();
+        }
+        polled
+    });
+    let response = response.await.map_err(failed)?;
     let response =
         spin_sdk::wasip3::http_compat::http_from_wasi_response(response).map_err(failed)?;
     Ok(response.map(Body::new))

@@ -62,6 +62,18 @@ async fn silence_and_total_time_are_limits_of_a_target() -> Result<()> {
         );
         assert_eq!(text.contains("Hal"), has_begun, "{name}: {text}");
     }
+    // A request does not wait for the gateway's next look at the clock, after a second, to reach its target whole.
+    let asked = world.models.asked();
+    let whole = |model: &str| {
+        let model = format!("\"model\":\"{model}\"");
+        let asked = asked.iter();
+        asked
+            .filter(|asked| String::from_utf8_lossy(&asked.body).contains(&model))
+            .count()
+    };
+    assert!(whole("silent") > 0, "{asked:?}");
+    let all = whole("silent") + whole("stalls") + whole("drips");
+    world.models.until_hung_up(all).await?;
     let (status, refused) = world
         .ada
         .send(
