@@ -1,7 +1,7 @@
 //! What ends by itself, and who is told.
 
 use super::target::{Target, ok};
-use super::world::{CANARY, code, fetch, store};
+use super::world::{CANARY, code, fetch, store, until};
 use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent};
 use serde_json::{Value, json};
@@ -243,20 +243,25 @@ async fn a_silent_host_is_given_up() -> Result<()> {
     })
     .await?;
     let server = Server::letting_out(&[&target.origin]).await?;
-    let send = |path: &str| {
+    let send = |path: &str, limit: &str| {
         let url = format!("{}{path}", target.origin);
         let request = super::world::forward(&server, "vault", None, &[], &url)?;
-        let request = request
-            .header("gather-timeout-ms", "200")
-            .header("gather-idle-ms", "200");
+        let request = request.header(limit, "200");
         Ok::<_, anyhow::Error>(request.timeout(Duration::from_secs(20)).send())
     };
-    let answer = send("/head")?.await?;
+    let answer = send("/head", "gather-timeout-ms")?.await?;
     assert_eq!(answer.status(), 504);
     assert_eq!(answer.headers()["gather-egress"], "fetch-timeout");
-    let answer = send("/body")?.await?;
-    assert_eq!(answer.status(), 200);
-    assert!(answer.bytes().await.is_err(), "it breaks off");
+    let is_closed = || target.closed() >= 1;
+    assert!(until(is_closed, Duration::from_secs(20)).await);
+    for (number, limit) in ["gather-idle-ms", "gather-total-ms"].iter().enumerate() {
+        let answer = send("/body", limit)?.await?;
+        assert_eq!(answer.status(), 200, "{limit}");
+        let error = answer.bytes().await.expect_err("it breaks off");
+        assert!(!error.is_timeout(), "{limit}: the way out ends it: {error}");
+        let is_closed = || target.closed() >= number + 2;
+        assert!(until(is_closed, Duration::from_secs(20)).await, "{limit}");
+    }
     Ok(())
 }
 

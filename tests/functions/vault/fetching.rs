@@ -131,6 +131,19 @@ fn base64(text: &str) -> String {
 }
 
 #[tokio::test]
+async fn an_answer_that_ends_as_a_secret_begins_comes_whole() -> Result<()> {
+    let body = format!("It begins with {}", &CANARY[..8]);
+    let sent = body.clone();
+    let target = Target::start(move |_| ok(&sent)).await?;
+    let server = Server::letting_out(&[&target.origin]).await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    store(&server, &ada, "github", &target.origin).await?;
+    let answer = fetch(&server, &ada, &target, "github", "/x").await?;
+    assert_eq!(answer, (200, body));
+    Ok(())
+}
+
+#[tokio::test]
 async fn paths_are_checked_as_they_are_sent() -> Result<()> {
     let target = Target::start(|_| ok("fine")).await?;
     let server = Server::letting_out(&[&target.origin]).await?;
