@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::forms::{self, Form};
+use crate::forms::{self, Form, Nothing};
 use crate::frame::{Page, see};
 use crate::group::{Group, Place};
 use crate::health;
@@ -170,10 +170,6 @@ fn failing_webhook(hook: &Value, visitor: &Visitor) -> Markup {
         }
     }
 }
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Nothing {}
 
 async fn retry(
     visitor: Visitor,

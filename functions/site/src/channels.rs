@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::failure::{self, Failure};
-use crate::forms::{self, Form, Proof};
+use crate::forms::{self, Form, Nothing, Proof};
 use crate::frame::{Page, see};
 use crate::group::{Group, Place, everybody};
 use crate::ui::{self, Field};
@@ -310,10 +310,6 @@ async fn open_direct(visitor: Visitor, Form { fields, proof }: Form<NewChannel>)
         Err(failure) => form(&visitor, &fields, Some(&failure), &proof).into_response(),
     }
 }
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Nothing {}
 
 async fn join_channel(
     visitor: Visitor,

@@ -24,6 +24,11 @@ pub struct Form<T> {
     pub proof: Proof,
 }
 
+/// The fields of a form that has only the hidden ones.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Nothing {}
+
 /// The hidden fields of a form.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
-use crate::forms::{self, Form};
+use crate::forms::{self, Form, Nothing};
 use crate::frame::{Page, part, see};
 use crate::group::{Group, Place, signed_in};
 use crate::ui;
@@ -261,10 +261,6 @@ async fn one_part(visitor: Visitor, Path(id): Path<String>) -> Result<Response, 
     let job = read(&visitor, &id).await?;
     Ok(part(live(&job, &visitor)))
 }
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Nothing {}
 
 async fn cancel(
     visitor: Visitor,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::failure::{self, Failure};
-use crate::forms::{self, Form, Proof};
+use crate::forms::{self, Form, Nothing, Proof};
 use crate::frame::{Page, see};
 use crate::group::{Group, Place, signed_in};
 use crate::ui::{self, Field};
@@ -289,10 +289,6 @@ async fn preview(visitor: Visitor, Path(id): Path<String>) -> Result<Page, Failu
     };
     Ok(Page::new("Forget a memory", main))
 }
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Nothing {}
 
 async fn forget(
     visitor: Visitor,

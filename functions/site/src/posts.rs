@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::failure::{self, Failure};
-use crate::forms::{self, Form, Proof};
+use crate::forms::{self, Form, Nothing, Proof};
 use crate::frame::{Page, see};
 use crate::group::{Group, Place, everybody};
 use crate::ui::{self, Field};
@@ -352,10 +352,6 @@ async fn change(
         .into_response(),
     }
 }
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Nothing {}
 
 async fn delete(
     visitor: Visitor,

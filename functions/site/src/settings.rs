@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::enter::forget;
 use crate::failure::{self, Failure};
-use crate::forms::{self, Form};
+use crate::forms::{self, Form, Nothing};
 use crate::frame::{Page, see};
 use crate::group::Group;
 use crate::ui::{self, Field};
@@ -177,11 +177,6 @@ async fn back<T>(visitor: &Visitor, section: &str, done: Result<T, Failure>) -> 
         Err(failure) => again(visitor, section, failure).await,
     }
 }
-
-/// The fields of a form without any.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Nothing {}
 
 fn profile(
     person: &Person,

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::message::Message;
+use super::read;
 use super::room::{self, Window};
-use super::{Nothing, read};
 use crate::failure::Failure;
-use crate::forms::{Form, Proof};
+use crate::forms::{Form, Nothing, Proof};
 use crate::frame::see;
 use crate::ui;
 use crate::visitor::Visitor;

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::message::{Message, content};
-use super::{Channel, List, Nothing, read};
+use super::{Channel, List, read};
 use crate::failure::{self, Failure};
-use crate::forms::{self, Form, Proof};
+use crate::forms::{self, Form, Nothing, Proof};
 use crate::frame::{Page, see};
 use crate::ui::{self, Field};
 use crate::visitor::Visitor;

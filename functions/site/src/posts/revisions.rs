@@ -7,9 +7,9 @@ use guest::Path;
 use maud::html;
 use serde::Deserialize;
 
-use super::{List, Nothing};
+use super::List;
 use crate::failure::Failure;
-use crate::forms::{self, Form};
+use crate::forms::{self, Form, Nothing};
 use crate::frame::{Page, see};
 use crate::ui;
 use crate::visitor::Visitor;

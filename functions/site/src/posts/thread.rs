@@ -11,11 +11,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{
-    Author, Moderation, Nothing, Post, byline, marks, moderation, preview, read, times, votes,
-};
+use super::{Author, Moderation, Post, byline, marks, moderation, preview, read, times, votes};
 use crate::failure::{self, Failure};
-use crate::forms::{self, Form, Proof};
+use crate::forms::{self, Form, Nothing, Proof};
 use crate::frame::{Page, see};
 use crate::ui::{self, Field};
 use crate::visitor::Visitor;

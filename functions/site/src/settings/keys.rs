@@ -13,9 +13,9 @@ use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use super::{List, Nothing, Refused, again, back};
+use super::{List, Refused, again, back};
 use crate::failure::Failure;
-use crate::forms::{self, Form};
+use crate::forms::{self, Form, Nothing};
 use crate::frame::Page;
 use crate::ui::{self, Field};
 use crate::visitor::Visitor;

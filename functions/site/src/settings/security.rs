@@ -10,10 +10,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{List, Nothing, Person, Refused, again, back, section};
+use super::{List, Person, Refused, again, back, section};
 use crate::enter::{PASSWORD_HINT, Surroundings};
 use crate::failure::Failure;
-use crate::forms::{self, Form};
+use crate::forms::{self, Form, Nothing};
 use crate::frame::Page;
 use crate::ui::{self, Field};
 use crate::visitor::Visitor;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{List, Skill, Version, arguments, page, path, read, run};
 use crate::failure::Failure;
-use crate::forms::{self, Form};
+use crate::forms::{self, Form, Nothing};
 use crate::frame::{Page, see};
 use crate::ui;
 use crate::visitor::Visitor;
@@ -187,10 +187,6 @@ fn behaviour(review: Option<&Value>) -> Markup {
         }
     }
 }
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Nothing {}
 
 async fn yank(
     visitor: Visitor,

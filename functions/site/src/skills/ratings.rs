@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{List, Owner, Skill, page, path, read};
 use crate::failure::{self, Failure};
-use crate::forms::{self, Form, Proof};
+use crate::forms::{self, Form, Nothing, Proof};
 use crate::frame::{Page, see};
 use crate::ui::{self, Field};
 use crate::visitor::Visitor;
@@ -140,10 +140,6 @@ async fn rate(
         Err(_) => failure.into_response(),
     }
 }
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Nothing {}
 
 async fn delete(
     visitor: Visitor,
