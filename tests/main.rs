@@ -89,6 +89,7 @@ mod functions {
     }
     pub(crate) mod search {
         pub(crate) mod finders;
+        pub(crate) mod meanings;
         pub(crate) mod results;
     }
     pub(crate) mod site {

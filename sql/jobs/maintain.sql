@@ -35,6 +35,7 @@ begin
     perform webhooks.sweep(1000);
     perform llm.sweep(1000);
     perform memory.sweep(1000);
+    perform search.sweep();
 
     asked := clock_timestamp();
     summary := jobs.summary(lease);

@@ -10,6 +10,7 @@ mod database;
 pub mod errands;
 pub mod libraries;
 pub mod mailbox;
+pub mod meanings;
 pub mod models;
 pub mod people;
 pub mod process;

@@ -113,9 +113,24 @@ async fn each_finder_has_its_indexes() -> Result<()> {
          select 'skill-' || n, platform.uuid_v7(), platform.uuid_v7(), 'counts the words of text ' || n,
              to_tsvector('simple', 'counts the words of text ' || n)
          from generate_series(1, 3000) n",
-        "vacuum analyze identity.account, identity.agent, channels.channel, channels.message, skills.skill",
+        "insert into memory.space (scope, scope_id) select 'agent', id from identity.account where name = 'agent-1'",
+        "insert into memory.memory (space_id, digest, author) select s.id, sha256(n::text::bytea), s.scope_id
+         from memory.space s, generate_series(1, 3000) n",
+        "insert into memory.version (memory_id, number, space_id, content, words, terms, kind, importance, trust, tags,
+             valid_from, author)
+         select id, 1, space_id, 'noted', 'what was noted as ' || id, '{}', 'fact', 0.5, 'own', '{}', now(), author
+         from memory.memory",
+        "insert into search.vector (kind, id, model, passage, place, embedding)
+         select 'message', id, 'local', 1, channel_id, array_fill(0.1::real, array[384])::vector.halfvec
+         from channels.message",
+        "vacuum analyze identity.account, identity.agent, channels.channel, channels.message, skills.skill, memory.memory,
+         memory.version, search.vector",
         "set enable_seqscan = off",
-        "select search.find(id, 'needle', null, null, null, null, null, 20) from identity.account where name = 'agent-1'",
+        "select search.find(id, 'needle', null, null, null, null, null, 20, scopes => '{memory:read}')
+         from identity.account where name = 'agent-1'",
+        "select search.find(id, 'needle', null, null, null, null, null, 20, 'semantic', 'local',
+             array_fill(0.1::real, array[384])::vector.halfvec::text)
+         from identity.account where name = 'agent-1'",
         "select pg_stat_force_next_flush()",
     ] {
         sqlx::raw_sql(statement).execute(&mut admin).await?;
@@ -123,7 +138,8 @@ async fn each_finder_has_its_indexes() -> Result<()> {
     // For the words as they are written, and for what looks alike.
     let unused: Vec<String> = sqlx::query_scalar(
         "select indexrelname::text from pg_stat_user_indexes where idx_scan < 2 and indexrelname in
-         ('account_name_words', 'agent_words', 'channel_words', 'message_words', 'skill_words')",
+         ('account_name_words', 'agent_words', 'channel_words', 'message_words', 'skill_words', 'version_words')
+         or indexrelname = 'vector_place' and idx_scan < 1",
     )
     .fetch_all(&mut admin)
     .await?;
