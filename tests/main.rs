@@ -161,6 +161,7 @@ mod jobs {
     pub(crate) mod memory_embed;
     pub(crate) mod memory_forget;
     pub(crate) mod run;
+    pub(crate) mod search_embed;
     pub(crate) mod skill_rank;
     pub(crate) mod skill_review;
     pub(crate) mod subscriptions {

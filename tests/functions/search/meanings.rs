@@ -298,7 +298,10 @@ async fn what_may_not_be_read_makes_no_page_shorter() -> Result<()> {
     let world = World::new().await?;
     let (server, ada, bob) = (&world.server, &world.ada, &world.bob);
     let eve = Agent::sign_in(server, "eve", 3).await?;
-    let open = channel(server, bob, "open", false).await?;
+    let open = channel(server, ada, "open", false).await?;
+    let members = format!("/api/channels/{open}/members");
+    ada.send(server, "POST", &members, &json!({ "account": "bob" }))
+        .await?;
     let message = id(&post(server, bob, &open, "A car.").await?)?;
     for n in 0..3 {
         post(server, ada, &open, &format!("Car {n} of a physician.")).await?;
