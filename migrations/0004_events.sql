@@ -49,16 +49,17 @@ create unlogged table events.sleeper (
 );
 
 -- The kinds of topics, and for each the function of its schema that takes an account (null: nobody is signed in) and
--- a topic's id and says whether that account may read it.
+-- a topic's id and says whether that account may read it. Administrators may read all topics of the administered kinds.
 create table events.topic_kind (
     kind text primary key,
     reader text not null,
+    administered boolean not null default false,
     constraint topic_kind_form check (kind ~ '^[a-z]+$')
 );
-insert into events.topic_kind (kind, reader) values
-    ('account', 'events.may_read_account'),
-    ('all', 'events.may_read_all'),
-    ('job', 'jobs.may_read_topic');
+insert into events.topic_kind (kind, reader, administered) values
+    ('account', 'events.may_read_account', true),
+    ('all', 'events.may_read_all', true),
+    ('job', 'jobs.may_read_topic', true);
 
 -- Which types of events a role may write: those that begin with the prefix.
 create table events.emitter (

@@ -81,6 +81,7 @@ mod functions {
     }
     pub(crate) mod realtime {
         pub(crate) mod clients;
+        pub(crate) mod credentials;
         pub(crate) mod crowd;
         pub(crate) mod faults;
         pub(crate) mod gateway;

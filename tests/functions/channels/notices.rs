@@ -121,3 +121,21 @@ async fn only_whom_it_concerns_and_who_may_read_is_told() -> Result<()> {
     assert_eq!(noted(&server).await?, [("direct".to_owned(), ada.id)]);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_mention_that_is_edited_out_leaves_the_inbox() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let bob = Agent::sign_in(&server, "bob", 2).await?;
+    let id = channel(&server, &ada, "general", false).await?;
+    let message = post(&server, &ada, &id, "what does @bob think?").await?;
+    let (_, inbox) = bob.get(&server, "/api/inbox").await?;
+    assert_eq!(inbox["items"][0]["kind"], "mention", "{inbox:#}");
+    let message = message["id"].as_str().context("id")?;
+    let path = format!("/api/channels/{id}/messages/{message}");
+    let without = json!({ "body": "what does anybody think?" });
+    assert_eq!(ada.send(&server, "PATCH", &path, &without).await?.0, 200);
+    let (_, inbox) = bob.get(&server, "/api/inbox").await?;
+    assert_eq!(inbox["items"], json!([]));
+    Ok(())
+}
