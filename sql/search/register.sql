@@ -19,7 +19,7 @@
 --
 --   <schema>.texts(ids uuid[]) returns table (id uuid, content text)
 --
--- Its table has a trigger that calls `search.follow`. If a `scope` is given, callers without it find nothing of the kind.
+-- Triggers on its table call `search.follow` and `search.forget`. If a `scope` is given, callers without it find nothing of the kind.
 create or replace function search.register(
     kind text, finder text, meant text default null, texts text default null, scope text default null
 ) returns void
