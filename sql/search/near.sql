@@ -7,11 +7,11 @@ language sql stable rows 1000
 as $$
     select n.id, (n.cosine - m.floor) / (1 - m.floor)
     from search.model m cross join lateral (
-        select x.id, max(1 - (x.embedding operator(vector.<=>) meaning)) as cosine
+        select x.id, max(x.cosine) as cosine
         from (
-            select v.id, v.embedding from unnest(places) p (place)
+            select v.id, v.cosine from unnest(places) p (place)
             cross join lateral (
-                select o.id, o.embedding from search.vector o
+                select o.id, 1 - (o.embedding operator(vector.<=>) meaning) as cosine from search.vector o
                 where o.kind = near.kind and o.model = near.model and o.place = p.place
                 order by o.id desc limit 200000) v
             limit 200000) x
