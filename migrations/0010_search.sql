@@ -34,10 +34,13 @@ create table search.model (
     dimensions integer not null,
     -- The cosine that texts have which have nothing to do with each other. It counts as nothing.
     floor double precision not null,
+    -- The cosine that texts have at least which say the same in other words. Opposites have higher ones, too.
+    alike double precision not null,
     constraint model_name_form check (name ~ '^[a-z0-9-]{1,40}$'),
-    constraint model_floor_range check (floor >= 0 and floor < 1)
+    constraint model_floor_range check (floor >= 0 and floor < 1),
+    constraint model_alike_range check (alike > floor and alike <= 1)
 );
-insert into search.model (name, dimensions, floor) values ('local', 384, 0.2);
+insert into search.model (name, dimensions, floor, alike) values ('local', 384, 0.2, 0.8);
 
 -- The meanings of the passages of texts. What is deleted or hidden has none.
 create table search.vector (

@@ -65,6 +65,8 @@ create table memory.memory (
     -- The SHA-256 of its present text.
     digest bytea not null,
     version integer not null default 1,
+    -- The version whose meaning a consolidation has compared with those of the others.
+    compared integer not null default 0,
     -- Who noted it first.
     author uuid not null,
     valid_to timestamptz,
@@ -77,6 +79,7 @@ create table memory.memory (
     constraint memory_key_size check (char_length(key) between 1 and 200)
 );
 create index memory_space on memory.memory (space_id, id);
+create index memory_uncompared on memory.memory (space_id, id) where state = 'active' and compared < version;
 create index memory_author on memory.memory (author, id);
 create index memory_superseded_by on memory.memory (superseded_by) where superseded_by is not null;
 create unique index memory_text on memory.memory (space_id, digest, coalesce(key, '')) where state = 'active';
