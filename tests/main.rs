@@ -19,6 +19,7 @@ mod functions {
         pub(crate) mod races;
         pub(crate) mod world;
     }
+    pub(crate) mod edge;
     pub(crate) mod events;
     pub(crate) mod identity {
         pub(crate) mod client;

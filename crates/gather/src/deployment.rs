@@ -256,6 +256,7 @@ impl Deployment {
         functions_url: String,
         public_url: String,
         proxies: &TrustedProxies,
+        edges: &EdgeSettings,
         limits: &RealtimeLimits,
     ) -> Result<Realtime> {
         Realtime::start(realtime::Start {
@@ -264,6 +265,7 @@ impl Deployment {
             functions_url,
             public_url,
             trusted_proxies: proxies.trusted_proxies.clone(),
+            edge_origins: edges.origins(),
             limits: limits.limits(),
         })
     }

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::{
     HEADING, embed::EmbedUrl, model::Model, parse::http_url, provider::Provider,
+    edge::EdgeSettings,
     webhook::WebhookSettings,
 };
 
@@ -65,6 +66,9 @@ pub struct FunctionSettings {
 
     #[command(flatten)]
     pub(crate) webhooks: WebhookSettings,
+
+    #[command(flatten)]
+    pub(crate) edges: EdgeSettings,
 }
 
 impl FunctionSettings {
@@ -73,6 +77,7 @@ impl FunctionSettings {
         self.model.check()?;
         let mut variables = self.provider.variables()?;
         variables.extend(self.webhooks.variables());
+        variables.extend(self.edges.variables());
         Ok(variables)
     }
 }

@@ -1,0 +1,7 @@
+//! The problem codes of this function, and of an edge's own answers.
+
+guest::problems! {
+    "gap" => "Events are missing between what the edge has and what was sent: `have` is where it stands. Send again from there.",
+    "origin-away" => "The server behind this edge does not answer. Send the request again after `Retry-After` seconds.",
+    "not-at-the-edge" => "This socket carries the events of one topic. Open `/ws` without a topic for everything else.",
+}
