@@ -17,9 +17,9 @@ use url::Url;
 use crate::{
     announcement,
     config::{
-        ComponentSettings, DatabaseSettings, EgressSettings, EmbedUrl, FunctionSettings,
-        JobSettings, Key, Project, RealtimeLimits, SandboxSettings, TrustedProxies,
-        WebhookSettings,
+        ComponentSettings, DatabaseSettings, EdgeSettings, EgressSettings, EmbedUrl,
+        FunctionSettings, JobSettings, Key, Project, RealtimeLimits, SandboxSettings,
+        TrustedProxies, WebhookSettings,
     },
     database::{Database, check_for_functions},
     egress, embed,

@@ -98,7 +98,10 @@ pub async fn limits(
         .collect();
     let quota = i32::try_from(quota).unwrap_or(i32::MAX);
     let Row { leases } = db
-        .one("select lease($1::text[]::uuid[], $2) as leases", args![accounts, quota])
+        .one(
+            "select lease($1::text[]::uuid[], $2) as leases",
+            args![accounts, quota],
+        )
         .await?;
     Ok(Json(GrantedShares { leases }))
 }

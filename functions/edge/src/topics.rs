@@ -22,7 +22,11 @@ const LEASE_MS: i32 = 90_000;
 pub struct TopicLease {
     /// The address that events are posted to: public and `https`, or one that the operator lists.
     #[garde(length(min = 1, max = 1000))]
-    #[schema(example = "https://edge.example.org/edge/topics/feed:all", min_length = 1, max_length = 1000)]
+    #[schema(
+        example = "https://edge.example.org/edge/topics/feed:all",
+        min_length = 1,
+        max_length = 1000
+    )]
     callback: String,
     /// The position up to which the edge has the topic's events. Without it, it gets those that come.
     #[serde(default)]
@@ -139,7 +143,8 @@ async fn callback(text: &str) -> Result<String> {
 }
 
 fn parse_callback(text: &str, origins: &str) -> std::result::Result<String, &'static str> {
-    let url = Url::parse(text).map_err(|_| "must be an address such as https://example.org/push")?;
+    let url =
+        Url::parse(text).map_err(|_| "must be an address such as https://example.org/push")?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not have a name or a password in it");
     }
@@ -187,7 +192,11 @@ mod tests {
             ("ftp://edge.example.org/", false),
             ("edge.example.org", false),
         ] {
-            assert_eq!(parse_callback(address, listed).is_ok(), accepted, "{address}");
+            assert_eq!(
+                parse_callback(address, listed).is_ok(),
+                accepted,
+                "{address}"
+            );
         }
         assert!(parse_callback("http://127.0.0.1:8787/push", "").is_err());
     }

@@ -7,9 +7,8 @@ use clap::Args;
 use ipnet::IpNet;
 
 use super::{
-    HEADING, embed::EmbedUrl, model::Model, parse::http_url, provider::Provider,
-    edge::EdgeSettings,
-    webhook::WebhookSettings,
+    HEADING, edge::EdgeSettings, embed::EmbedUrl, model::Model, parse::http_url,
+    provider::Provider, webhook::WebhookSettings,
 };
 
 /// The proxies that tell a client's address, to functions and gateways.

@@ -122,8 +122,9 @@ impl Pusher {
             let here = self.have.clone();
             self.send(Some(&here.clone()), here, Vec::new()).await?;
         }
+        let shared = self.shared.clone();
         loop {
-            let _turn = self.shared.turns.acquire().await?;
+            let _turn = shared.turns.acquire().await?;
             let Some(found) = self.read().await? else {
                 // The edge's position means nothing here, or what followed is not kept any more.
                 let (_, seen) = outbox::now(&self.shared.pool).await?;
