@@ -193,8 +193,7 @@ async fn ask(
     );
     if !may_be_kept(&response)? {
         forget(key);
-        response.headers_mut().set("cache-status", &status)?;
-        return Ok(response);
+        return origin::marked(response, &status);
     }
     let body = response.bytes().await?;
     if !matches_its_digest(request, &response, &body)? {

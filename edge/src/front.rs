@@ -74,7 +74,7 @@ pub async fn pass(request: &Request, env: &Env) -> Result<Response> {
     let sent = worker::Fetch::Request(origin::forwarded(request, env)?)
         .send()
         .await;
-    let Ok(mut response) = sent else {
+    let Ok(response) = sent else {
         count("away");
         return ORIGIN_AWAY.retried(request, 1);
     };
@@ -83,8 +83,7 @@ pub async fn pass(request: &Request, env: &Env) -> Result<Response> {
         "gather-edge; fwd=bypass; fwd-status={}",
         response.status_code()
     );
-    response.headers_mut().set("cache-status", &status)?;
-    Ok(response)
+    origin::marked(response, &status)
 }
 
 /// The edge's own addresses, which only the origin and its operator ask.

@@ -105,3 +105,13 @@ pub fn forwarded(request: &Request, env: &Env) -> Result<Request> {
     }
     Request::new_with_init(&format!("{}{path}", self::url(env)?), &init)
 }
+
+/// An answer of the origin, with what happened to its request. The headers of a fetched answer can't be changed.
+pub fn marked(response: Response, cache_status: &str) -> Result<Response> {
+    let headers = Headers::new();
+    for (name, value) in response.headers() {
+        headers.append(&name, &value)?;
+    }
+    headers.set("cache-status", cache_status)?;
+    Ok(response.with_headers(headers))
+}
