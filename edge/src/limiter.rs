@@ -40,6 +40,8 @@ struct Known {
     share: Option<Share>,
     /// The time at which a share was asked for, which has not come.
     asked_at_ms: Option<u64>,
+    /// Whether the last share had nothing in it.
+    is_exhausted: bool,
 }
 
 thread_local! {
@@ -63,8 +65,7 @@ pub fn spend(account: &str, env: &Env, context: &Context) -> Option<u64> {
                 });
                 (None, false)
             }
-            // The part that was granted is used up: the next one may be empty.
-            Some(share) if known.is_empty_at(share) => {
+            Some(share) if known.is_exhausted => {
                 (Some((share.until_ms - now).div_ceil(1000)), false)
             }
             _ => {
@@ -83,20 +84,14 @@ pub fn spend(account: &str, env: &Env, context: &Context) -> Option<u64> {
     refused
 }
 
-impl Known {
-    /// Whether the last part had nothing in it.
-    fn is_empty_at(&self, share: Share) -> bool {
-        share.left == 0 && self.asked_at_ms == Some(u64::MAX)
-    }
-}
-
 async fn take(account: &str, env: &Env) {
     let part = part(account, env).await;
     ACCOUNTS.with_borrow_mut(|accounts| {
         let known = accounts.entry(account.to_owned()).or_default();
         match part {
             Ok(share) => {
-                known.asked_at_ms = (share.left == 0).then_some(u64::MAX);
+                known.asked_at_ms = None;
+                known.is_exhausted = share.left == 0;
                 known.share = Some(share);
             }
             Err(error) => {

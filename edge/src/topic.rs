@@ -30,6 +30,8 @@ const SOCKETS_OF_ACCOUNT: usize = 20;
 /// The time after which a lease is renewed, and after which a failed renewal is tried again.
 const RENEWED_AFTER_MS: i64 = 30_000;
 const RETRY_AFTER_MS: i64 = 5_000;
+/// The pause before a lease that may have been given back is taken again.
+const SOON_MS: i64 = 100;
 const PATIENCE_MS: u64 = 10_000;
 /// The code of a socket whose credential has ended.
 const ENDED: u16 = 4401;
@@ -196,11 +198,11 @@ impl DurableObject for Topic {
         let topic = self.store.topic()?;
         let path = path_of(&topic);
         let pause = if self.state.get_websockets().is_empty() {
-            let released = origin::ask(&self.env, Method::Delete, &path, None, PATIENCE_MS).await;
-            // A lease that is not renewed ends by itself.
-            drop(released);
+            // A socket that opens meanwhile takes a lease of its own, which must not end with this one.
             self.store.leave()?;
-            None
+            // A lease that is not renewed ends by itself.
+            drop(origin::ask(&self.env, Method::Delete, &path, None, PATIENCE_MS).await);
+            (!self.state.get_websockets().is_empty()).then_some(SOON_MS)
         } else {
             match self.lease(&topic).await {
                 Ok(()) => Some(RENEWED_AFTER_MS),
