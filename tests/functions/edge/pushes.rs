@@ -1,5 +1,6 @@
 //! Events that are pushed to an edge: in order, without gaps, to whom the operator lets them.
 
+use crate::functions::channels::actions::grow_up;
 use anyhow::{Context, Result, anyhow, bail};
 use axum::{Json, Router, extract::State, http::HeaderMap, http::StatusCode, routing::post};
 use e2e::{Server, agents::Agent, master_key, sockets::WAIT};
@@ -108,6 +109,7 @@ impl World {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let server = Server::told(&[("edge_origins", &origin)]).await?;
         let ada = Agent::sign_in(&server, "ada", 1).await?;
+        grow_up(&server).await?;
         Ok(Self {
             server,
             ada,

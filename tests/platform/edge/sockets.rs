@@ -1,5 +1,6 @@
 //! Sockets of a single topic, held at the edge.
 
+use crate::functions::channels::actions::grow_up;
 use anyhow::{Context, Result};
 use e2e::{agents::Agent, edge::Edge, sockets::Client};
 use futures::future::join_all;
@@ -38,6 +39,7 @@ async fn a_socket_resumes_by_position_after_the_edge_has_failed() -> Result<()> 
         return Ok(());
     };
     let ada = Agent::sign_in(&edge.server, "ada", 1).await?;
+    grow_up(&edge.server).await?;
     let bob = Agent::sign_in(&edge.server, "bob", 2).await?;
     let mut client = opened(&edge, &bob, None).await?;
     client.until("subscribed").await?;
@@ -77,6 +79,7 @@ async fn a_socket_stays_while_the_origin_is_away_and_ends_with_its_session() -> 
         return Ok(());
     };
     let ada = Agent::sign_in(&edge.server, "ada", 1).await?;
+    grow_up(&edge.server).await?;
     let bob = Agent::sign_in(&edge.server, "bob", 2).await?;
     let mut client = opened(&edge, &bob, None).await?;
     client.until("subscribed").await?;
@@ -103,6 +106,7 @@ async fn a_socket_stays_while_the_origin_is_away_and_ends_with_its_session() -> 
         assert_eq!(client.closed().await?.1, 4401);
     }
     let cid = Agent::sign_in(&edge.server, "cid", 3).await?;
+    grow_up(&edge.server).await?;
     let mut client = opened(&edge, &bob, None).await?;
     client.until("subscribed").await?;
     post(&edge, &ada, "Not for Bob").await?;
@@ -130,6 +134,7 @@ async fn many_sockets_of_a_topic_cost_one_push() -> Result<()> {
         return Ok(());
     };
     let ada = Agent::sign_in(&edge.server, "ada", 1).await?;
+    grow_up(&edge.server).await?;
     let mut readers = Vec::new();
     for number in 2..12 {
         readers.push(Agent::sign_in(&edge.server, &format!("reader-{number}"), number).await?);
