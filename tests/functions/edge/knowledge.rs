@@ -162,11 +162,11 @@ async fn callbacks_into_private_networks_are_refused() -> Result<()> {
 
 #[tokio::test]
 async fn all_shares_together_are_no_more_than_the_limit() -> Result<()> {
-    let server = Server::told(&[("rate_limits", "relaxed=300")]).await?;
+    let server = Server::told(&[("rate_limits", "relaxed=40")]).await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let wanted = json!({"leases": [{"account": ada.id, "want": 100}]});
     let mut granted = 0;
-    for _ in 0..1000 {
+    for _ in 0..100 {
         let (status, answer) =
             ask(&server, "POST", "/api/edge/limits", &service()?, &wanted).await?;
         assert_eq!(status, 200, "{answer}");
@@ -176,6 +176,6 @@ async fn all_shares_together_are_no_more_than_the_limit() -> Result<()> {
         }
         granted += share;
     }
-    assert_eq!(granted, 300);
+    assert_eq!(granted, 40);
     Ok(())
 }
