@@ -19,6 +19,10 @@ mod functions {
         pub(crate) mod races;
         pub(crate) mod world;
     }
+    pub(crate) mod edge {
+        pub(crate) mod knowledge;
+        pub(crate) mod pushes;
+    }
     pub(crate) mod events;
     pub(crate) mod identity {
         pub(crate) mod client;
@@ -192,6 +196,10 @@ mod platform {
     pub(crate) mod database;
     pub(crate) mod demo;
     pub(crate) mod deployment;
+    pub(crate) mod edge {
+        pub(crate) mod answers;
+        pub(crate) mod sockets;
+    }
     pub(crate) mod english;
     pub(crate) mod faults;
     pub(crate) mod full_disk;

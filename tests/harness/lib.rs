@@ -7,6 +7,7 @@ pub mod chromium;
 pub mod client;
 mod components;
 mod database;
+pub mod edge;
 pub mod errands;
 pub mod libraries;
 pub mod mailbox;

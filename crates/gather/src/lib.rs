@@ -18,6 +18,7 @@ mod debian;
 pub mod demo;
 pub mod deployment;
 pub mod doctor;
+pub mod edge;
 pub mod egress;
 pub mod embed;
 pub mod health;

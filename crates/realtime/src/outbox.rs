@@ -83,18 +83,33 @@ impl Event {
 
     /// Makes the frame of the event.
     pub fn frame(&self, position: &str) -> Frame {
-        let frame = EventFrame {
+        let frame = self.told(position, None);
+        Frame {
+            text: serde_json::to_string(&frame).unwrap_or_default().into(),
+            position: position.into(),
+            of: self.of,
+        }
+    }
+
+    /// Makes the frame of the event for an edge, which is also told whose words or actions it shows.
+    ///
+    /// # Errors
+    /// The data is not JSON.
+    pub fn pushed(&self, position: &str) -> Result<Box<RawValue>> {
+        Ok(serde_json::value::to_raw_value(
+            &self.told(position, self.of),
+        )?)
+    }
+
+    fn told<'a>(&'a self, position: &'a str, of: Option<Uuid>) -> EventFrame<'a> {
+        EventFrame {
             kind: &self.kind,
             id: self.id,
             topic: &self.topic,
             position,
             created_at: &self.created_at,
             data: &self.data,
-        };
-        Frame {
-            text: serde_json::to_string(&frame).unwrap_or_default().into(),
-            position: position.into(),
-            of: self.of,
+            of,
         }
     }
 }

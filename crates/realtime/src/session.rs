@@ -110,6 +110,12 @@ impl Ended {
         self.sessions.contains(&session.session)
     }
 
+    /// The sessions, and the accounts with the number of their change.
+    pub fn all(&self) -> impl Iterator<Item = (Uuid, i64)> {
+        let sessions = self.sessions.iter().map(|session| (*session, 0));
+        sessions.chain(self.changed.iter().copied())
+    }
+
     /// The number of the last change of the account behind a session, if it changed lately.
     pub fn change_of(&self, session: &Session) -> Option<i64> {
         let mut changes = self.changed.iter();
