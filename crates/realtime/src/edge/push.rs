@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::callback::{Answer, Push};
 use super::{Lease, Shared};
 use crate::database;
-use crate::outbox::{self, Event, Read};
+use crate::outbox::{self, Read};
 use crate::session::Ended;
 
 /// The number of events in a push.
