@@ -65,6 +65,8 @@ create table memory.memory (
     -- The SHA-256 of its present text.
     digest bytea not null,
     version integer not null default 1,
+    -- The version whose meaning a consolidation has compared with those of the others.
+    compared integer not null default 0,
     -- Who noted it first.
     author uuid not null,
     valid_to timestamptz,
@@ -77,6 +79,7 @@ create table memory.memory (
     constraint memory_key_size check (char_length(key) between 1 and 200)
 );
 create index memory_space on memory.memory (space_id, id);
+create index memory_uncompared on memory.memory (space_id, id) where state = 'active' and compared < version;
 create index memory_author on memory.memory (author, id);
 create index memory_superseded_by on memory.memory (superseded_by) where superseded_by is not null;
 create unique index memory_text on memory.memory (space_id, digest, coalesce(key, '')) where state = 'active';
@@ -122,10 +125,13 @@ create table memory.model (
     dimensions integer not null,
     -- The cosine that texts have which have nothing to do with each other. It counts as nothing.
     floor double precision not null,
+    -- The cosine that texts have at least which say the same in other words. Opposites have higher ones, too.
+    alike double precision not null,
     constraint model_name_form check (name ~ '^[a-z0-9-]{1,40}$'),
-    constraint model_floor_range check (floor >= 0 and floor < 1)
+    constraint model_floor_range check (floor >= 0 and floor < 1),
+    constraint model_alike_range check (alike > floor and alike <= 1)
 );
-insert into memory.model (name, dimensions, floor) values ('local', 384, 0.2);
+insert into memory.model (name, dimensions, floor, alike) values ('local', 384, 0.2, 0.8);
 
 -- The meanings of the passages of texts.
 create table memory.vector (

@@ -156,6 +156,7 @@ mod jobs {
     pub(crate) mod account_purge;
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
+    pub(crate) mod memory_alike;
     pub(crate) mod memory_consolidate;
     pub(crate) mod memory_embed;
     pub(crate) mod memory_forget;

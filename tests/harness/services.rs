@@ -13,11 +13,20 @@ impl Server {
     /// # Errors
     /// The host can't be started.
     pub async fn embedding() -> Result<Self> {
+        Self::embedding_beside(&[]).await
+    }
+
+    /// Starts the same with a way out to these origins, such as stand-ins for providers of other models.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn embedding_beside(origins: &[&str]) -> Result<Self> {
         let database = Database::create().await?;
         let url = tokio::task::spawn_blocking(embedding).await?;
         model_providers::keep_local(&database.admin, &master_key(), &url).await?;
+        let origins = [&[url.as_str()], origins].concat();
         let wishes = Wishes {
-            origins: &[&url],
+            origins: &origins,
             ..Wishes::default()
         };
         Self::on(database, wishes).await

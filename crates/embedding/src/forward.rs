@@ -2,8 +2,8 @@
 //! looks at other tokens, and goes text by text. So nothing is padded.
 
 use crate::DIMENSIONS;
-use crate::mathematics::{Matrix, gelu, multiply, normalise, softmax};
-use crate::weights::{Dense, HEAD, HEADS, INNER, Layer, Norm, Weights};
+use crate::mathematics::{self, Matrix, gelu, multiply, normalise, softmax};
+use crate::weights::{Dense, HEAD, HEADS, INNER, Layer, Norm, PANEL, Weights};
 
 /// The width of queries, keys and values beside each other.
 const ATTENTION: usize = 3 * DIMENSIONS;
@@ -36,6 +36,7 @@ pub fn forward(weights: &Weights, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
 struct Room {
     attention: Vec<f32>,
     scores: Vec<f32>,
+    values: Vec<f32>,
     attended: Vec<f32>,
     inner: Vec<f32>,
     outer: Vec<f32>,
@@ -46,6 +47,7 @@ impl Room {
         Self {
             attention: vec![0.0; total * ATTENTION],
             scores: Vec::new(),
+            values: Vec::new(),
             attended: vec![0.0; total * DIMENSIONS],
             inner: vec![0.0; total * INNER],
             outer: vec![0.0; total * DIMENSIONS],
@@ -75,6 +77,7 @@ fn attend(first: usize, length: usize, room: &mut Room) {
     let own = &room.attention[first * ATTENTION..][..length * ATTENTION];
     let into = &mut room.attended[first * DIMENSIONS..][..length * DIMENSIONS];
     room.scores.resize(length * length, 0.0);
+    room.values.resize(length * HEAD, 0.0);
     for head in 0..HEADS {
         let part = |kind: usize| {
             let data = &own[kind * DIMENSIONS + head * HEAD..];
@@ -87,11 +90,15 @@ fn attend(first: usize, length: usize, room: &mut Room) {
             part(0),
             part(1).transposed(),
         );
-        for row in room.scores.chunks_exact_mut(length) {
-            softmax(row);
+        softmax(&mut room.scores, length);
+        let values = own.chunks_exact(ATTENTION);
+        let values = values.map(|row| &row[2 * DIMENSIONS + head * HEAD..][..HEAD]);
+        for (to, from) in room.values.chunks_exact_mut(HEAD).zip(values) {
+            to.copy_from_slice(from);
         }
         let scores = Matrix::by_rows(&room.scores, length, length, length);
-        multiply(&mut into[head * HEAD..], DIMENSIONS, false, scores, part(2));
+        let values = Matrix::by_rows(&room.values, length, HEAD, HEAD);
+        multiply(&mut into[head * HEAD..], DIMENSIONS, false, scores, values);
     }
 }
 
@@ -102,8 +109,10 @@ fn apply(dense: &Dense, from: &[f32], width: usize, into: &mut [f32]) {
     }
     let rows = from.len() / width;
     let left = Matrix::by_rows(from, rows, width, width);
-    let right = Matrix::by_rows(&dense.weight, width, columns, columns);
-    multiply(into, columns, true, left, right);
+    for (at, panel) in dense.weight.chunks_exact(width * PANEL).enumerate() {
+        let right = Matrix::by_rows(panel, width, PANEL, PANEL);
+        multiply(&mut into[at * PANEL..], columns, true, left, right);
+    }
 }
 
 fn add(states: &mut [f32], more: &[f32]) {
@@ -113,16 +122,7 @@ fn add(states: &mut [f32], more: &[f32]) {
 }
 
 fn level(norm: &Norm, states: &mut [f32]) {
-    const LEAST: f32 = 1e-12;
-    let count = DIMENSIONS as f32;
-    for state in states.chunks_exact_mut(DIMENSIONS) {
-        let mean = state.iter().sum::<f32>() / count;
-        let spread = state.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / count;
-        let factor = 1.0 / (spread + LEAST).sqrt();
-        for ((x, weight), bias) in state.iter_mut().zip(&norm.weight).zip(&norm.bias) {
-            *x = (*x - mean) * factor * weight + bias;
-        }
-    }
+    mathematics::level(states, &norm.weight, &norm.bias);
 }
 
 /// The mean of a text's states, of length 1. A factor would change nothing, so the sum serves.

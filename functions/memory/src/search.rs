@@ -146,7 +146,7 @@ pub async fn search(
     find(&db, &caller, wish).await.map(Json)
 }
 
-/// Finds memories, and counts the search.
+/// Finds memories, and counts the search by the same statement.
 pub async fn find(db: &Db, caller: &Caller, wish: Wish) -> Result<FoundMemories> {
     let meaning = match wish.mode {
         Mode::Text => None,
@@ -165,9 +165,14 @@ pub async fn find(db: &Db, caller: &Caller, wish: Wish) -> Result<FoundMemories>
         text: Option<f64>,
         semantic: Option<f64>,
     }
+    let counted = match degraded {
+        true => "text-alone".to_owned(),
+        false => word(mode),
+    };
     let rows: Vec<Row> = db
         .many(
-            "select f.memory, f.score, f.text, f.semantic
+            "with counted as (insert into search_count (mode, count) values ($10, 1))
+             select f.memory, f.score, f.text, f.semantic
              from memory.search($1, $2, $3, $4, $5, $6, $7, $8::text::timestamptz, $9) f",
             args![
                 caller.id,
@@ -179,18 +184,10 @@ pub async fn find(db: &Db, caller: &Caller, wish: Wish) -> Result<FoundMemories>
                 wish.min_trust.map(word),
                 wish.as_of,
                 wish.limit,
+                counted,
             ],
         )
         .await?;
-    let counted = match degraded {
-        true => "text-alone".to_owned(),
-        false => word(mode),
-    };
-    db.execute(
-        "insert into search_count (mode, count) values ($1, 1)",
-        args![counted],
-    )
-    .await?;
     let items = rows.into_iter().map(|row| FoundMemory {
         memory: row.memory,
         score: row.score,

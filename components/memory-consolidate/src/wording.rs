@@ -1,37 +1,71 @@
-//! The meaning of a text, as far as words alone tell it for sure: two texts with the same one say the same.
+//! The wording of a text: two texts with the same one say the same.
 
 use markdown::folded;
 
 /// The words of a text in their order, without what changes nothing: articles, case, and punctuation. Numbers with their
 /// signs, negations and question marks are words; names are kept as they are written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Meaning {
+pub struct Wording {
     words: Vec<String>,
     names: Vec<String>,
 }
 
-impl Meaning {
-    /// The meaning of a text.
-    pub fn of(text: &str) -> Self {
-        let mut words: Vec<String> = Vec::new();
-        let mut names = Vec::new();
-        let mut begins = true;
-        let mut pieces = text.split_whitespace().peekable();
-        while let Some(piece) = pieces.next() {
-            let word = trimmed(piece);
-            let is_article = is_article(word, begins) && pieces.peek().is_some();
-            if !word.is_empty() && !is_article {
-                if !begins && word.contains(char::is_uppercase) {
-                    names.push(word.to_owned());
-                }
-                words.push(folded(&word.replace('’', "'")));
-            }
-            if piece.contains('?') || piece.contains('？') {
-                words.push("?".to_owned());
-            }
-            begins = piece.ends_with(['.', '!', '?', ':', '。']);
+/// A word of a text as it is written, without the punctuation around it, or a question mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word<'a> {
+    pub written: &'a str,
+    /// Whether it stands where a sentence begins, and any word has a capital letter.
+    pub begins: bool,
+}
+
+impl Word<'_> {
+    /// Whether it is written as a name is, and for no other reason.
+    pub fn is_name(&self) -> bool {
+        !self.begins && self.written.contains(char::is_uppercase)
+    }
+
+    /// The word without case.
+    pub fn folded(&self) -> String {
+        folded(&self.written.replace('’', "'"))
+    }
+}
+
+/// The words of a text, without articles.
+pub fn words(text: &str) -> Vec<Word<'_>> {
+    let mut words = Vec::new();
+    let mut begins = true;
+    let mut pieces = text.split_whitespace().peekable();
+    while let Some(piece) = pieces.next() {
+        let written = trimmed(piece);
+        let is_article = is_article(written, begins) && pieces.peek().is_some();
+        if !written.is_empty() && !is_article {
+            words.push(Word { written, begins });
         }
-        Self { words, names }
+        if piece.contains('?') || piece.contains('？') {
+            words.push(Word {
+                written: "?",
+                begins: false,
+            });
+        }
+        begins = ends(piece);
+    }
+    words
+}
+
+/// Whether a sentence ends with a piece of text.
+pub fn ends(piece: &str) -> bool {
+    piece.ends_with(['.', '!', '?', ':', '。'])
+}
+
+impl Wording {
+    /// The wording of a text.
+    pub fn of(text: &str) -> Self {
+        let words = words(text);
+        let names = words.iter().filter(|word| word.is_name());
+        Self {
+            names: names.map(|word| word.written.to_owned()).collect(),
+            words: words.iter().map(Word::folded).collect(),
+        }
     }
 }
 
@@ -93,7 +127,7 @@ mod tests {
             ("今日は晴れ。", "今日は晴れ"),
             ("  two   spaces ", "Two spaces"),
         ] {
-            assert_eq!(Meaning::of(one), Meaning::of(other), "{one} / {other}");
+            assert_eq!(Wording::of(one), Wording::of(other), "{one} / {other}");
         }
     }
 
@@ -121,14 +155,14 @@ mod tests {
             ("with sugar", "without sugar"),
             ("before noon", "after noon"),
         ] {
-            assert_ne!(Meaning::of(one), Meaning::of(other), "{one} / {other}");
+            assert_ne!(Wording::of(one), Wording::of(other), "{one} / {other}");
         }
     }
 
     proptest! {
         #[test]
         fn a_text_means_itself(text in "\\PC*") {
-            prop_assert_eq!(Meaning::of(&text), Meaning::of(&format!(" {text} ")));
+            prop_assert_eq!(Wording::of(&text), Wording::of(&format!(" {text} ")));
         }
     }
 }
