@@ -3,10 +3,14 @@
 
 use crate::DIMENSIONS;
 use crate::mathematics::{self, Matrix, gelu, multiply, normalise, softmax};
-use crate::weights::{Dense, HEAD, HEADS, INNER, Layer, Norm, PANEL, Weights};
+use crate::weights::{Dense, HEAD, HEADS, INNER, Layer, Norm, Weights};
 
 /// The width of queries, keys and values beside each other.
 const ATTENTION: usize = 3 * DIMENSIONS;
+
+/// The distance of rows of the inner width. Rows half a page of memory apart would share places in the cache, and their
+/// product take three times as long.
+const INNER_ROW: usize = INNER + 64;
 
 /// The vectors of texts, given as their tokens.
 pub fn forward(weights: &Weights, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
@@ -36,7 +40,6 @@ pub fn forward(weights: &Weights, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
 struct Room {
     attention: Vec<f32>,
     scores: Vec<f32>,
-    values: Vec<f32>,
     attended: Vec<f32>,
     inner: Vec<f32>,
     outer: Vec<f32>,
@@ -47,27 +50,46 @@ impl Room {
         Self {
             attention: vec![0.0; total * ATTENTION],
             scores: Vec::new(),
-            values: Vec::new(),
             attended: vec![0.0; total * DIMENSIONS],
-            inner: vec![0.0; total * INNER],
+            inner: vec![0.0; total * INNER_ROW],
             outer: vec![0.0; total * DIMENSIONS],
         }
     }
 }
 
 fn pass(layer: &Layer, texts: &[Vec<u32>], states: &mut [f32], room: &mut Room) {
-    apply(&layer.attention, states, DIMENSIONS, &mut room.attention);
+    apply(
+        &layer.attention,
+        &Rows(states, DIMENSIONS),
+        &mut room.attention,
+        ATTENTION,
+    );
     let mut first = 0;
     for text in texts {
         attend(first, text.len(), room);
         first += text.len();
     }
-    apply(&layer.attended, &room.attended, DIMENSIONS, &mut room.outer);
+    apply(
+        &layer.attended,
+        &Rows(&room.attended, DIMENSIONS),
+        &mut room.outer,
+        DIMENSIONS,
+    );
     add(states, &room.outer);
     level(&layer.attended_norm, states);
-    apply(&layer.inner, states, DIMENSIONS, &mut room.inner);
+    apply(
+        &layer.inner,
+        &Rows(states, DIMENSIONS),
+        &mut room.inner,
+        INNER_ROW,
+    );
     gelu(&mut room.inner);
-    apply(&layer.outer, &room.inner, INNER, &mut room.outer);
+    apply(
+        &layer.outer,
+        &Rows(&room.inner, INNER_ROW),
+        &mut room.outer,
+        DIMENSIONS,
+    );
     add(states, &room.outer);
     level(&layer.outer_norm, states);
 }
@@ -77,7 +99,6 @@ fn attend(first: usize, length: usize, room: &mut Room) {
     let own = &room.attention[first * ATTENTION..][..length * ATTENTION];
     let into = &mut room.attended[first * DIMENSIONS..][..length * DIMENSIONS];
     room.scores.resize(length * length, 0.0);
-    room.values.resize(length * HEAD, 0.0);
     for head in 0..HEADS {
         let part = |kind: usize| {
             let data = &own[kind * DIMENSIONS + head * HEAD..];
@@ -91,28 +112,24 @@ fn attend(first: usize, length: usize, room: &mut Room) {
             part(1).transposed(),
         );
         softmax(&mut room.scores, length);
-        let values = own.chunks_exact(ATTENTION);
-        let values = values.map(|row| &row[2 * DIMENSIONS + head * HEAD..][..HEAD]);
-        for (to, from) in room.values.chunks_exact_mut(HEAD).zip(values) {
-            to.copy_from_slice(from);
-        }
         let scores = Matrix::by_rows(&room.scores, length, length, length);
-        let values = Matrix::by_rows(&room.values, length, HEAD, HEAD);
-        multiply(&mut into[head * HEAD..], DIMENSIONS, false, scores, values);
+        multiply(&mut into[head * HEAD..], DIMENSIONS, false, scores, part(2));
     }
 }
 
-fn apply(dense: &Dense, from: &[f32], width: usize, into: &mut [f32]) {
+/// Rows of numbers, and the distance from one to the next.
+struct Rows<'a>(&'a [f32], usize);
+
+fn apply(dense: &Dense, from: &Rows<'_>, into: &mut [f32], to_row: usize) {
     let columns = dense.bias.len();
-    for row in into.chunks_exact_mut(columns) {
-        row.copy_from_slice(&dense.bias);
+    for row in into.chunks_exact_mut(to_row) {
+        row[..columns].copy_from_slice(&dense.bias);
     }
-    let rows = from.len() / width;
-    let left = Matrix::by_rows(from, rows, width, width);
-    for (at, panel) in dense.weight.chunks_exact(width * PANEL).enumerate() {
-        let right = Matrix::by_rows(panel, width, PANEL, PANEL);
-        multiply(&mut into[at * PANEL..], columns, true, left, right);
-    }
+    let Rows(data, from_row) = *from;
+    let width = dense.weight.len() / columns;
+    let left = Matrix::by_rows(data, data.len() / from_row, width, from_row);
+    let right = Matrix::by_rows(&dense.weight, width, columns, columns);
+    multiply(into, to_row, true, left, right);
 }
 
 fn add(states: &mut [f32], more: &[f32]) {

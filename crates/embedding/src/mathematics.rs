@@ -2,7 +2,6 @@
 //! instructions of them, for each kind of processor: no branches, no calls, and no sum that waits for the one before.
 
 use gemm_common::Parallelism;
-use gemm_common::gemm::set_lhs_packing_threshold_single_thread;
 use pulp::{Arch, NullaryFnOnce};
 
 /// The number of sums that are made beside each other.
@@ -93,12 +92,6 @@ pub fn multiply(into: &mut [f32], to_row: usize, add: bool, left: Matrix<'_>, ri
             Parallelism::None,
         );
     }
-}
-
-/// Has products read the weights where they lie, which are in the order of reading already: a copy for each product would
-/// take longer than to multiply a short text.
-pub fn read_in_place() {
-    set_lhs_packing_threshold_single_thread(usize::MAX);
 }
 
 /// Powers of e, with a relative error below 3e-7, by the polynomial of Cephes.

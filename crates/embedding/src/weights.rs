@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::mathematics::read_in_place;
 use crate::{DIMENSIONS, MAX_TOKENS};
 
 static FILE: &[u8] = include_bytes!("../model/model-int8.safetensors");
@@ -20,9 +19,6 @@ pub const HEADS: usize = 12;
 /// The length of a head's part.
 pub const HEAD: usize = DIMENSIONS / HEADS;
 
-/// The columns of a matrix that lie beside each other, as many as a product makes at once with the widest vectors.
-pub const PANEL: usize = 64;
-
 /// Scales and shifts numbers after they were brought to a common mean and spread.
 pub struct Norm {
     pub weight: Vec<f32>,
@@ -31,7 +27,7 @@ pub struct Norm {
 
 /// A product with a matrix, and a sum.
 pub struct Dense {
-    /// The matrix in panels of [`PANEL`] columns, one after the other: a row for each number that goes in.
+    /// The matrix, a row for each number that goes in.
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
 }
@@ -60,7 +56,6 @@ pub struct Weights {
 impl Weights {
     /// Unpacks the weights.
     pub fn load() -> Result<Self> {
-        read_in_place();
         let file = File::open()?;
         let (shape, words) = file.tensor("embeddings.word_embeddings.weight", BYTES)?;
         ensure!(
@@ -172,7 +167,7 @@ impl File {
         }
         Ok(Layer {
             attention: Dense {
-                weight: panels(&attention, DIMENSIONS),
+                weight: transposed(&attention, DIMENSIONS),
                 bias,
             },
             attended: self.dense(&name("attention.output.dense"), DIMENSIONS, DIMENSIONS)?,
@@ -184,7 +179,7 @@ impl File {
     }
 
     fn dense(&self, name: &str, from: usize, to: usize) -> Result<Dense> {
-        let weight = panels(&self.rows(&format!("{name}.weight"))?, from);
+        let weight = transposed(&self.rows(&format!("{name}.weight"))?, from);
         let bias = self.numbers(&format!("{name}.bias"))?;
         ensure!(
             weight.len() == from * to && bias.len() == to,
@@ -224,15 +219,13 @@ impl File {
     }
 }
 
-/// A matrix that has a row for each number that comes out, in panels.
-fn panels(matrix: &[f32], columns: usize) -> Vec<f32> {
-    let mut panels = vec![0.0; matrix.len()];
-    let rows = matrix.chunks_exact(columns).enumerate();
-    for (at, row) in rows {
-        let panel = &mut panels[at / PANEL * PANEL * columns..];
+fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
+    let rows = matrix.len() / columns;
+    let mut other = vec![0.0; matrix.len()];
+    for (at, row) in matrix.chunks_exact(columns).enumerate() {
         for (column, x) in row.iter().enumerate() {
-            panel[column * PANEL + at % PANEL] = *x;
+            other[column * rows + at] = *x;
         }
     }
-    panels
+    other
 }
