@@ -8,8 +8,8 @@ use crate::weights::{Dense, HEAD, HEADS, INNER, Layer, Norm, Weights};
 /// The width of queries, keys and values beside each other.
 const ATTENTION: usize = 3 * DIMENSIONS;
 
-/// The distance of rows of the inner width. Rows half a page of memory apart would share places in the cache, and their
-/// product take three times as long.
+/// The distance of rows of the inner width. At a distance of a multiple of half a page of memory, processors take a number of
+/// one row for the number that was just written to another one, and wait.
 const INNER_ROW: usize = INNER + 64;
 
 /// The vectors of texts, given as their tokens.
