@@ -62,7 +62,7 @@ fn arrows_point_one_way() -> Result<()> {
             "guest" => &["client-address", "service-token", "strict-json"],
             "outgoing" => &["public-address"],
             "skill" => &["strict-json"],
-            "principal" => &["guest"],
+            "principal" | "operations" => &["guest"],
             "identity" => &[
                 "guest",
                 "markdown",
@@ -89,8 +89,10 @@ fn arrows_point_one_way() -> Result<()> {
                 &[
                     "guest",
                     "markdown",
+                    "operations",
                     "position",
                     "public-address",
+                    "sse",
                     "strict-json",
                     "webhook",
                 ]
