@@ -9,6 +9,7 @@ mod answer;
 pub mod audit;
 pub mod backup;
 pub mod build;
+pub mod circle;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -16,7 +16,7 @@ pub mod worker;
 use anyhow::Result;
 
 use crate::{
-    admin, agent, audit, backup,
+    admin, agent, audit, backup, circle,
     cli::{Cli, Command},
     doctor, live, llm, new, secret, skill, webhook,
 };
@@ -53,6 +53,8 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Events(command)) => return live::events(command),
         Some(Command::Skill(command)) => return skill::run(command),
         Some(Command::Llm(command)) => return llm::run(command),
+        Some(Command::Circle(command)) => circle::run(command)?,
+        Some(Command::Turn(command)) => circle::run_turn(command)?,
         Some(Command::Webhook(command)) => webhook::run(&command)?,
         Some(Command::Secret(command)) => secret::run(&command)?,
         Some(Command::Hook(command)) => webhook::run_hook(&command)?,
