@@ -69,7 +69,7 @@ fn arrows_point_one_way() -> Result<()> {
             "guest" => &["client-address", "service-token", "strict-json"],
             "outgoing" => &["public-address"],
             "skill" => &["strict-json"],
-            "principal" | "meaning" => &["guest"],
+            "principal" | "meaning" | "operations" => &["guest"],
             "identity" => &[
                 "guest",
                 "markdown",
@@ -106,8 +106,10 @@ fn arrows_point_one_way() -> Result<()> {
                     "guest",
                     "markdown",
                     "meaning",
+                    "operations",
                     "position",
                     "public-address",
+                    "sse",
                     "strict-json",
                     "webhook",
                 ]

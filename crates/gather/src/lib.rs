@@ -10,6 +10,7 @@ pub mod audit;
 pub mod backup;
 mod browser;
 pub mod build;
+pub mod circle;
 pub mod cli;
 pub mod commands;
 pub mod config;

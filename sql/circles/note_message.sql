@@ -1,0 +1,21 @@
+-- A message in a conversation makes agents speak, in the transaction that posts it: none is stored without its turns.
+create or replace function circles.note_message() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    hops integer;
+    speaker uuid;
+begin
+    -- The reply of a turn has that turn for its `client_id`.
+    select t.hops + 1 into hops from circles.turn t
+    where t.id = platform.uuid_of(new.client_id) and t.agent_id = new.author_id and t.channel_id = new.channel_id;
+    foreach speaker in array circles.speakers(new, coalesce(hops, 0)) loop
+        perform circles.start_turn(new.channel_id, speaker, new.id, new.seq, coalesce(hops, 0),
+            case when new.visible_to is not null then array(
+                select distinct a from unnest(new.visible_to || new.author_id) a order by a) end);
+    end loop;
+    return null;
+end
+$$;
+create or replace trigger message_noted after insert on channels.message
+for each row execute function circles.note_message();
