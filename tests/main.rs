@@ -19,6 +19,12 @@ mod functions {
         pub(crate) mod races;
         pub(crate) mod world;
     }
+    pub(crate) mod circles {
+        pub(crate) mod live;
+        pub(crate) mod pages;
+        pub(crate) mod personas;
+        pub(crate) mod talking;
+    }
     pub(crate) mod events;
     pub(crate) mod identity {
         pub(crate) mod client;
@@ -154,6 +160,12 @@ mod functions {
 
 mod jobs {
     pub(crate) mod account_purge;
+    pub(crate) mod agent_turn {
+        pub(crate) mod faults;
+        pub(crate) mod thinking;
+        pub(crate) mod tools;
+        pub(crate) mod world;
+    }
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
     pub(crate) mod memory_consolidate;

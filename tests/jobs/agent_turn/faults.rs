@@ -1,7 +1,7 @@
 //! Workers that are killed in the middle of a turn: the trace is that of an undisturbed one, and nothing happens twice.
 
 use anyhow::{Context, Result, ensure};
-use e2e::{component_file, errands::WorkerProcess};
+use e2e::{component_file, process::Process};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -47,9 +47,10 @@ job = {{ attempts = 25, own_places = true }}
         Ok(Self { world, folder })
     }
 
-    fn start(&self) -> Result<WorkerProcess> {
+    fn start(&self) -> Result<Process> {
         let folder = self.folder.path();
-        WorkerProcess::start(
+        Process::start(
+            "worker",
             &self.world.server.database,
             &folder.join("spin.toml"),
             folder,
