@@ -83,6 +83,8 @@ create table circles.conversation (
     circle_id uuid references circles.circle (id) on delete set null,
     title text not null default '',
     status text not null default 'open',
+    -- The turn whose agent asks another one here; null: it is nobody's but its members'.
+    asked_by uuid,
     created_by uuid references identity.account (id) on delete set null,
     constraint conversation_status_known check (status in ('open', 'paused', 'closed')),
     constraint conversation_title_size check (char_length(title) <= 200)
@@ -104,6 +106,10 @@ create table circles.turn (
     cause_seq bigint not null,
     -- How many replies of agents lie between it and what a person wrote.
     hops smallint not null default 0,
+    -- The turn that asked for it, the step of that turn, and how many stand above it.
+    parent_id uuid references circles.turn (id) on delete set null,
+    parent_step integer,
+    depth smallint not null default 0,
     -- The only accounts that may see it and its reply; null: all who may read the channel.
     visible_to uuid[],
     status text not null default 'queued',
@@ -114,8 +120,12 @@ create table circles.turn (
     wanted_seq bigint not null default 0,
     -- Whether it has read what strangers wrote.
     tainted boolean not null default false,
+    -- What its agent recalled of its memory when it began.
+    recalled text,
     partial text,
     reply_id uuid references channels.message (id) on delete set null,
+    -- The SHA-256 of the reply, as it was posted.
+    reply_digest text,
     -- Who speaks next, where the speaker or the moderator names that.
     next_id uuid,
     -- The job that works on it, and the attempt of that job whose writes count.
@@ -146,6 +156,7 @@ create index turn_job on circles.turn (job_id) where finished_at is null;
 create index turn_persona on circles.turn (persona_id);
 create index turn_finished on circles.turn (finished_at) where finished_at is not null;
 create index turn_circle on circles.turn (circle_id) where circle_id is not null;
+create index turn_parent on circles.turn (parent_id) where parent_id is not null;
 
 -- Each call of a model and of a tool: written before it begins, and when it has ended.
 create table circles.step (
@@ -169,6 +180,8 @@ create table circles.step (
     read_seq bigint,
     -- Of a tool: the same for the same call with the same result.
     fingerprint text,
+    -- Of a skill: the signed statement of its call.
+    receipt jsonb,
     approval_id uuid,
     -- What exactly is approved.
     approval_digest text,
@@ -184,11 +197,32 @@ create table circles.step (
 );
 create index step_approval on circles.step (approval_id) where approval_id is not null;
 
+-- A server of tools that its owner's agents may use, with the definitions that the owner has accepted.
+create table circles.tool_source (
+    id uuid primary key default platform.uuid_v7(),
+    owner_id uuid not null references identity.account (id) on delete cascade,
+    name text collate "C" not null,
+    kind text not null,
+    url text not null,
+    -- By name; a value is a text, or `vault:<name>` for a secret of the owner's.
+    headers jsonb not null default '{}',
+    revision text not null,
+    tools jsonb not null,
+    digest text not null,
+    -- When the server was first found to have other definitions; null: it has these.
+    changed_at timestamptz,
+    created_at timestamptz not null default now(),
+    constraint tool_source_key unique (owner_id, name),
+    constraint tool_source_name_form check (name ~ '^[a-z0-9][a-z0-9-]{0,39}$'),
+    constraint tool_source_kind_known check (kind = 'mcp'),
+    constraint tool_source_size check (pg_column_size(tools) <= 1048576 and pg_column_size(headers) <= 16384)
+);
+
 select platform.leaver('circles');
 select platform.function_role('circles');
 -- Changes go through the schema's functions only.
 grant select on circles.persona, circles.persona_version, circles.seat, circles.circle, circles.member,
-    circles.conversation, circles.turn, circles.step to gather_circles;
+    circles.conversation, circles.turn, circles.step, circles.tool_source to gather_circles;
 
 select platform.role('agent_turn', 'circles');
 
@@ -203,7 +237,9 @@ select r, p from unnest(array['gather_circles', 'gather_agent_turn', 'gather_cha
 union all
 select r, p from unnest(array['gather_circles', 'gather_agent_turn']) r, unnest(array['message.', 'channel.']) p
 union all
-select 'gather_circles', p from unnest(array['circle.', 'member.', 'persona.']) p;
+select 'gather_circles', p from unnest(array['circle.', 'member.', 'persona.']) p
+union all
+values ('gather_agent_turn', 'tool-source.');
 insert into jobs.enqueuer (role, kind)
 select r, 'agent-turn' from unnest(array['gather_circles', 'gather_agent_turn', 'gather_channels', 'gather_inbox',
     'gather_worker']) r;

@@ -8,6 +8,7 @@ declare
     c circles.circle;
     moderator uuid;
     latest bigint;
+    next_one uuid;
 begin
     select x.* into t from circles.turn x where x.id = turn;
     select x.* into c from circles.circle x where x.id = t.circle_id;
@@ -18,6 +19,12 @@ begin
     moderator := circles.moderator_of(c.id);
     if c.mode in ('moderated', 'handoff') and t.next_id is not null then
         perform circles.start_turn(t.channel_id, t.next_id, coalesce(t.reply_id, t.cause_id), latest, t.hops + 1, null);
+    elsif t.reply_id is null and t.status <> 'cancelled' and c.mode = 'moderated' and t.agent_id <> moderator then
+        -- Who says nothing leaves it to the moderator, as who says something does.
+        perform circles.start_turn(t.channel_id, moderator, t.cause_id, latest, t.hops + 1, null);
+    elsif t.reply_id is null and t.status <> 'cancelled' and c.mode = 'round_robin' then
+        next_one := circles.next_in_round(c, t.agent_id, t.hops + 1);
+        perform circles.start_turn(t.channel_id, next_one, t.cause_id, latest, t.hops + 1, null) where next_one is not null;
     elsif c.mode = 'parallel' and t.agent_id <> moderator and t.hops = 0 and not exists (
         select from circles.turn o
         where o.channel_id = t.channel_id and o.cause_id = t.cause_id and o.finished_at is null) then

@@ -16,6 +16,8 @@ begin
         join identity.account a on a.id = x.account_id and a.status = 'active'
         join identity.account o on o.id = x.owner_id and o.status = 'active' where x.account_id = t.agent_id) then
         return '{"stop": "suspended"}';
+    elsif exists (select from circles.turn x where x.id = t.parent_id and x.finished_at is not null) then
+        return '{"stop": "cancelled"}';
     end if;
     select count(*) filter (where x.kind = 'tool') as tools, count(*) as steps, sum(x.input_tokens) as input,
         sum(x.output_tokens) as output into used
@@ -25,8 +27,8 @@ begin
     elsif t.deadline_at < clock_timestamp() then
         return '{"stop": "time"}';
     elsif used.input >= (limits ->> 'input_tokens')::bigint or used.output >= (limits ->> 'output_tokens')::bigint
-        or (select sum(c.cost_microusd) from llm.call c where c.parent = 'turn:' || t.id)
-            >= (limits ->> 'cost_microusd')::bigint then
+        or exists (select from circles.askers_of(t.id) x
+            where circles.spent_of(x.id) >= (circles.limits_of(x) ->> 'cost_microusd')::bigint) then
         return '{"stop": "budget"}';
     end if;
     select c.last_seq into latest from channels.channel c where c.id = t.channel_id;

@@ -12,7 +12,7 @@ begin
         return circles.refused('forbidden');
     elsif t.finished_at is not null then
         return circles.refused('turn-finished');
-    elsif t.waiting_for is distinct from 'speaker' then
+    elsif t.waiting_for is distinct from 'speaker' or t.persona_id is not null then
         return circles.refused('turn-not-waiting');
     end if;
     perform circles.end_turn(t, 'completed', case when message is null then 'silent' end, message);

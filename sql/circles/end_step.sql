@@ -1,6 +1,6 @@
 -- Writes how a step ended. Returns the number of calls in this turn that are the same and had the same result; null: the
 -- turn is another's or has ended.
---   ended  {status, text, calls, tainted, input_tokens, output_tokens, fingerprint}
+--   ended  {status, text, calls, tainted, input_tokens, output_tokens, fingerprint, receipt}
 create or replace function circles.end_step(turn uuid, holder text, number integer, ended jsonb) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -13,6 +13,7 @@ begin
     end if;
     update circles.step x set status = ended ->> 'status', text = ended ->> 'text', calls = nullif(ended -> 'calls', 'null'),
         tainted = coalesce((ended ->> 'tainted')::boolean, false), fingerprint = ended ->> 'fingerprint',
+        receipt = nullif(ended -> 'receipt', 'null'),
         input_tokens = coalesce((ended ->> 'input_tokens')::bigint, 0),
         output_tokens = coalesce((ended ->> 'output_tokens')::bigint, 0), ended_at = clock_timestamp()
     where x.turn_id = t.id and x.number = end_step.number and x.status = 'started' returning x.* into s;

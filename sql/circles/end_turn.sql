@@ -15,6 +15,7 @@ begin
         status = case when is_refused then 'failed' else end_turn.status end,
         reason = case when is_refused then 'refused' else end_turn.reason end,
         reply_id = (posted #>> '{ok,message,id}')::uuid,
+        reply_digest = case when posted ? 'ok' then encode(sha256(convert_to(message ->> 'body', 'UTF8')), 'hex') end,
         partial = case when message is null and end_turn.status <> 'completed' then x.partial end
     where x.id = t.id;
     perform circles.close_steps(t.id);

@@ -5,6 +5,8 @@ as $$
     select jsonb_build_object(
         'personas', coalesce((select jsonb_agg(circles.persona_json(v.persona_id, v.number) order by v.persona_id, v.number)
             from circles.persona p join circles.persona_version v on v.persona_id = p.id where p.owner_id = account), '[]'),
+        'tool_sources', coalesce((select jsonb_agg(circles.source_json(s) order by s.name)
+            from circles.tool_source s where s.owner_id = account), '[]'),
         'agents', coalesce((select jsonb_agg(circles.account_json(s.account_id) || jsonb_build_object(
                 'persona', s.persona_id, 'created_at', s.created_at) order by s.account_id)
             from circles.seat s where s.owner_id = account), '[]'),

@@ -9,6 +9,10 @@ begin
     -- The reply of a turn has that turn for its `client_id`.
     select t.hops + 1 into hops from circles.turn t
     where t.id = platform.uuid_of(new.client_id) and t.agent_id = new.author_id and t.channel_id = new.channel_id;
+    -- Who is asked there is asked by `circles.ask_agent`, and its answer asks nobody.
+    if exists (select from circles.conversation v where v.channel_id = new.channel_id and v.asked_by is not null) then
+        return null;
+    end if;
     foreach speaker in array circles.speakers(new, coalesce(hops, 0)) loop
         perform circles.start_turn(new.channel_id, speaker, new.id, new.seq, coalesce(hops, 0),
             case when new.visible_to is not null then array(

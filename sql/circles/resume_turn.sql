@@ -9,13 +9,11 @@ declare
     s circles.seat;
     o identity.account;
 begin
-    select x.* into t from circles.turn x where x.id = turn and x.job_id = job and x.finished_at is null for update;
-    if t.id is null then
+    t := circles.lock_turn(turn);
+    if t.id is null or t.job_id is distinct from job or t.finished_at is not null then
         return null;
-    elsif t.waiting_for = 'speaker' then
-        update circles.turn x set status = 'limited', reason = 'time', waiting_for = null, finished_at = clock_timestamp()
-        where x.id = t.id;
-        perform circles.tell_turn(t.id, 'limited');
+    elsif t.waiting_for = 'speaker' and t.persona_id is null then
+        perform circles.end_turn(t, 'limited', 'time', null);
         return null;
     elsif t.status = 'waiting' then
         return null;

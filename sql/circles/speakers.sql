@@ -10,7 +10,6 @@ declare
     able uuid[];
     named uuid[];
     moderator uuid;
-    at integer;
 begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = m.channel_id;
@@ -49,13 +48,6 @@ begin
         -- The moderator sums up when all have spoken.
         return case when is_reply then '{}' else array_remove(able, moderator) end;
     end if;
-    -- In rounds: whoever comes after the author.
-    named := array(select b.account_id from circles.member b join circles.seat s on s.account_id = b.account_id
-        where b.circle_id = c.id and b.role <> 'observer' order by b.place, b.account_id);
-    if cardinality(named) = 0 or hops >= coalesce((c.rules ->> 'rounds')::integer, 1) * cardinality(named) then
-        return '{}';
-    end if;
-    at := coalesce(array_position(named, m.author_id), 0);
-    return case when cardinality(named) = 1 and at = 1 then '{}' else array[named[at % cardinality(named) + 1]] end;
+    return array_remove(array[circles.next_in_round(c, m.author_id, hops)], null);
 end
 $$;

@@ -14,6 +14,10 @@ begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = channel;
     select x.* into s from circles.seat x where x.account_id = agent;
+    -- As whoever decides about them locks them: before their turns.
+    perform from inbox.approval a join circles.step p on p.approval_id = a.id and p.status = 'started'
+    join circles.turn x on x.id = p.turn_id
+    where x.channel_id = channel and x.agent_id = agent and x.finished_at is null for update of a;
     for t in
         select x.* from circles.turn x
         where x.channel_id = channel and x.agent_id = agent and x.finished_at is null

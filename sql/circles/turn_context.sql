@@ -4,7 +4,10 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object(
         'turn', t.id, 'holder', t.holder, 'channel', t.channel_id, 'circle', t.circle_id, 'cause', t.cause_id,
-        'is_whisper', t.visible_to is not null, 'tainted', t.tainted,
+        'is_whisper', t.visible_to is not null, 'tainted', t.tainted, 'recalled', t.recalled,
+        -- Agents that are asked by agents draw on what these may spend, too.
+        'pays', (select jsonb_agg(distinct p) from circles.askers_of(t.id) x,
+            unnest(array['account:' || x.agent_id, 'circle:' || x.circle_id]) p where p is not null),
         'agent', circles.account_json(t.agent_id), 'owner', circles.account_json(s.owner_id),
         'scopes', to_jsonb(string_to_array(identity.scopes_of(s.owner_id), ' ')),
         'persona', circles.persona_json(t.persona_id, t.persona_version),

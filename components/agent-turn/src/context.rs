@@ -22,6 +22,12 @@ pub struct Context {
     pub is_whisper: bool,
     /// Whether the turn has read what strangers wrote.
     pub tainted: bool,
+    /// The message that the turn answers.
+    pub cause: Option<Uuid>,
+    /// What was recalled when the turn began; null: nothing was asked for yet.
+    pub recalled: Option<String>,
+    /// The agents and circles whose limits have to hold, beside the owner's.
+    pub pays: Vec<String>,
     pub agent: Account,
     pub owner: Account,
     /// What the owner may do: the agent never may more.
@@ -49,6 +55,13 @@ pub struct Persona {
     pub model: Option<String>,
     #[serde(default)]
     pub tools: Vec<Permission>,
+    pub memory: Option<Recall>,
+}
+
+/// What an agent recalls when a turn begins.
+#[derive(Debug, Deserialize)]
+pub struct Recall {
+    pub recall_tokens: u32,
 }
 
 /// A tool that the persona may use.

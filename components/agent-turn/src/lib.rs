@@ -8,10 +8,12 @@
 mod context;
 mod history;
 mod log;
+mod memory;
 mod model;
 mod prompt;
 mod reply;
 mod schema;
+mod sources;
 mod thinking;
 mod tools;
 mod undertaking;

@@ -1,7 +1,10 @@
 //! The log of a turn: every write names the attempt that makes it. Each statement has a connection of its own, since models
 //! and tools take their time between two of them.
 
+use std::collections::BTreeMap;
+
 use guest::{Db, Failure, Job, args};
+use mcp_client::Definition;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -22,6 +25,8 @@ pub struct Begun {
     pub number: Option<i32>,
     /// The reason why the turn ends instead.
     pub stop: Option<String>,
+    /// The reason why another agent is not asked, for the model.
+    pub refused: Option<String>,
     /// The number of the last message of the conversation.
     pub read_seq: Option<i64>,
     #[serde(default)]
@@ -47,6 +52,30 @@ pub struct Approved {
     pub state: String,
     pub digest: String,
     pub reason: Option<String>,
+}
+
+/// An agent that may be asked.
+#[derive(Debug, Deserialize)]
+pub struct OtherAgent {
+    pub id: Uuid,
+    pub name: String,
+    pub description: Option<String>,
+}
+
+/// A server of tools, as its owner has accepted it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Source {
+    pub id: Uuid,
+    pub name: String,
+    pub url: String,
+    pub revision: String,
+    pub tools: Vec<Definition>,
+    /// The account on whose behalf it is asked.
+    pub account: Uuid,
+    /// Whether its headers name a secret, which may be gone.
+    pub names_secret: bool,
+    pub secret: Option<Uuid>,
+    pub headers: BTreeMap<String, String>,
 }
 
 /// A tool of a skill, as it is stored.
@@ -240,5 +269,68 @@ impl Log {
             .one("select tools_of($1, $2) as answer", args![name, version])
             .await?;
         Ok(found.answer.unwrap_or_default())
+    }
+
+    /// Asks another agent; the turn then waits for it.
+    pub async fn ask_agent(
+        &self,
+        call: &Value,
+        agent: Uuid,
+        message: Value,
+    ) -> Result<Option<Begun>, Failure> {
+        let begun: Answer<Begun> = self
+            .db
+            .apart()
+            .one(
+                "select ask_agent($1, $2, $3, $4, $5) as answer",
+                args![self.turn, &self.holder, call.clone(), agent, message],
+            )
+            .await?;
+        Ok(begun.answer)
+    }
+
+    /// An agent that may be asked, by its id or name.
+    pub async fn agent(&self, name: &str) -> Result<Option<OtherAgent>, Failure> {
+        let found: Answer<OtherAgent> = self
+            .db
+            .apart()
+            .one("select agent_for($1, $2) as answer", args![self.turn, name])
+            .await?;
+        Ok(found.answer)
+    }
+
+    /// A source of tools of the agent's owner.
+    pub async fn source(&self, name: &str) -> Result<Option<Source>, Failure> {
+        let found: Answer<Source> = self
+            .db
+            .apart()
+            .one(
+                "select source_for($1, $2) as answer",
+                args![self.turn, name],
+            )
+            .await?;
+        Ok(found.answer)
+    }
+
+    /// Notes that a source has other definitions than those that were accepted.
+    pub async fn note_changed(&self, source: Uuid) -> Result<(), Failure> {
+        self.db
+            .apart()
+            .execute("select note_changed_source($1)", args![source])
+            .await?;
+        Ok(())
+    }
+
+    /// Keeps what was recalled. Whether the turn is still this attempt's.
+    pub async fn keep_recalled(&self, text: &str, is_tainted: bool) -> Result<bool, Failure> {
+        let kept: Answer<bool> = self
+            .db
+            .apart()
+            .one(
+                "select keep_recalled($1, $2, $3, $4) as answer",
+                args![self.turn, &self.holder, text, is_tainted],
+            )
+            .await?;
+        Ok(kept.answer.unwrap_or(false))
     }
 }

@@ -151,16 +151,12 @@ async fn request(context: &Context, failures: u32, body: &Value) -> Result<Reque
         .await
         .map_err(failed)?;
     let body = body.to_string();
-    let mut pays = format!("account:{}", context.agent.id);
-    if let Some(circle) = context.circle {
-        pays.push_str(&format!(",circle:{circle}"));
-    }
     let mut request = Request::post(format!("{url}/v1/chat/completions"))
         .header(CONTENT_TYPE, "application/json")
         .header(AUTHORIZATION, token)
         .header("gather-purpose", "turn")
         .header("gather-parent", format!("turn:{}", context.turn))
-        .header("gather-pays", pays)
+        .header("gather-pays", context.pays.join(","))
         // An answer that came after the worker was lost is told again, and paid for once.
         .header(
             "idempotency-key",

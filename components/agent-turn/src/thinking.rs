@@ -5,14 +5,17 @@ use std::time::{Duration, Instant};
 use guest::task::{Ticker, Waited};
 use guest::{Failure, Job};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::Arguments;
 use crate::context::{Context, Step};
 use crate::history::{History, LOOPING_AT, MAX_CALLS, Pending, fingerprint};
-use crate::log::{Log, Message};
+use crate::log::{Begun, Log, Message};
+use crate::memory;
 use crate::model::{self, Answer, Fault, Said};
+use crate::sources::{self, Called};
 use crate::tools::{self, Target, Tool};
-use crate::undertaking::{self, Done};
+use crate::undertaking::{self, Done, Reply};
 use crate::{prompt, reply, schema};
 
 /// The time after which a job leaves its turn to another one.
@@ -23,6 +26,9 @@ const MAX_FAILURES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 /// The interval at which a call of a tool is looked after.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// What a model is told of a tool that is not the one that was accepted.
+const CHANGED: &str = "tool-changed: The server has changed this tool. It can't be called before its owner has accepted the change.";
 
 /// What follows a step.
 #[derive(PartialEq)]
@@ -98,8 +104,11 @@ impl Thinking {
 
     /// Ends the turn before its time, with what was done.
     async fn stop(&mut self, reason: &str) -> Result<Then, Failure> {
-        if reason == "suspended" {
-            return self.conclude("cancelled", Some(reason), None).await;
+        match reason {
+            "suspended" => return self.conclude("cancelled", Some(reason), None).await,
+            // Nobody waits for it any more.
+            "cancelled" => return self.conclude("cancelled", None, None).await,
+            _ => {}
         }
         let why = match reason {
             "steps" => "I stop here: this turn may take no more steps.",
@@ -127,6 +136,9 @@ impl Thinking {
         self.again = false;
         let number = begun.number.unwrap_or_default();
         self.taint_by(&begun.messages).await?;
+        if !self.recall(&begun.messages).await? {
+            return Ok(Then::Stop);
+        }
         let mut body = json!({
             "model": self.context.persona.model.as_deref().unwrap_or("default"), "stream": true,
             "stream_options": {"include_usage": true},
@@ -154,6 +166,21 @@ impl Thinking {
             self.log.taint().await?;
         }
         Ok(())
+    }
+
+    /// Recalls what bears on the conversation, once for the turn. Whether the turn goes on.
+    async fn recall(&mut self, said: &[Message]) -> Result<bool, Failure> {
+        let (None, Some(recall)) = (&self.context.recalled, &self.context.persona.memory) else {
+            return Ok(true);
+        };
+        let recalled = memory::recall(&self.context, said, recall.recall_tokens).await;
+        let is_kept = self
+            .log
+            .keep_recalled(&recalled.text, recalled.is_tainted)
+            .await?;
+        self.context.tainted |= recalled.is_tainted;
+        self.context.recalled = Some(recalled.text);
+        Ok(is_kept)
     }
 
     async fn keep(
@@ -223,7 +250,13 @@ impl Thinking {
             Some(step) if step.begun_at.is_some() && !tool.target.is_repeatable() => {
                 let why = "The call was cut off. It is not known whether it happened; find out before you repeat it.";
                 return self
-                    .finish(tool, &pending, step.number, "unknown", why.to_owned())
+                    .finish(
+                        tool,
+                        &pending,
+                        step.number,
+                        "unknown",
+                        Reply::from(why.to_owned()),
+                    )
                     .await;
             }
             Some(step) if step.begun_at.is_none() => {
@@ -238,6 +271,9 @@ impl Thinking {
                 }
             }
         }
+        if let Target::Agent(agent) = tool.target {
+            return self.ask_agent(agent, &pending, arguments).await;
+        }
         let Some(begun) = self.log.begin_tool(&pending.logged(), None).await? else {
             return Ok(Then::Stop);
         };
@@ -249,11 +285,40 @@ impl Thinking {
         let Some(done) = self.make(job, tool, &pending, arguments).await? else {
             return Ok(Then::Stop);
         };
-        let (status, text) = match done {
-            Ok(text) => ("succeeded", text),
-            Err(text) => ("failed", text),
+        let (status, reply) = match done {
+            Ok(reply) => ("succeeded", reply),
+            Err(text) => ("failed", Reply::from(text)),
         };
-        self.finish(tool, &pending, number, status, text).await
+        self.finish(tool, &pending, number, status, reply).await
+    }
+
+    /// Asks another agent. The turn then waits, and another job goes on with it.
+    async fn ask_agent(
+        &mut self,
+        agent: Uuid,
+        pending: &Pending,
+        arguments: &Map<String, Value>,
+    ) -> Result<Then, Failure> {
+        let text = arguments.get("message").and_then(Value::as_str);
+        let Some(message) = reply::message(text.unwrap_or_default()) else {
+            return self
+                .refuse(pending, "failed", "The message is empty.")
+                .await;
+        };
+        let begun = self
+            .log
+            .ask_agent(&pending.logged(), agent, message)
+            .await?;
+        self.steps += 1;
+        match begun {
+            Some(Begun {
+                stop: Some(reason), ..
+            }) => self.stop(&reason).await,
+            Some(Begun {
+                refused: Some(why), ..
+            }) => self.refuse(pending, "failed", &why).await,
+            _ => Ok(Then::Stop),
+        }
     }
 
     /// Makes a call. `None`: the turn was cancelled meanwhile.
@@ -266,21 +331,31 @@ impl Thinking {
     ) -> Result<Option<Done>, Failure> {
         if let Target::Next = tool.target {
             let name = arguments.get("name").and_then(Value::as_str);
-            return Ok(Some(Ok(self
-                .log
-                .name_next(name.unwrap_or_default())
-                .await?)));
+            let told = self.log.name_next(name.unwrap_or_default()).await?;
+            return Ok(Some(Ok(Reply::from(told))));
         }
         let key = format!(
             "turn:{}:{}:{}",
             self.context.turn, pending.of_step, pending.index
         );
-        let making = undertaking::make(tool, &self.context, &self.history, arguments, &key);
+        let making = async {
+            let Target::Server { source, definition } = &tool.target else {
+                let made = undertaking::make(tool, &self.context, &self.history, arguments, &key);
+                return Ok(made.await);
+            };
+            match sources::call(source, definition, arguments).await {
+                Called::Done(done) => Ok(done),
+                Called::Changed => {
+                    self.log.note_changed(source.id).await?;
+                    Ok(Err(CHANGED.to_owned()))
+                }
+            }
+        };
         let mut making = std::pin::pin!(making);
         let mut ticker = Ticker::new(LOOK);
         loop {
             match ticker.beside(making.as_mut()).await {
-                Waited::Ready(done) => return Ok(Some(done)),
+                Waited::Ready(done) => return done.map(Some),
                 Waited::Tick if job.is_cancelled() => return Ok(None),
                 Waited::Tick => {}
             }
@@ -293,12 +368,17 @@ impl Thinking {
         pending: &Pending,
         number: i32,
         status: &str,
-        text: String,
+        reply: Reply,
     ) -> Result<Then, Failure> {
-        let tainted = status == "succeeded" && tool.target.taints();
+        let Reply { text, receipt } = reply;
+        // An error of a stranger's program is a stranger's words, too.
+        let is_strange = matches!(tool.target, Target::Skill { .. } | Target::Server { .. });
+        let tainted =
+            tool.target.taints() && (status == "succeeded" || status == "failed" && is_strange);
         let fingerprint = fingerprint(&pending.call, &text);
-        let ended =
-            json!({"status": status, "text": text, "tainted": tainted, "fingerprint": fingerprint});
+        let ended = json!({
+            "status": status, "text": text, "tainted": tainted, "fingerprint": fingerprint, "receipt": receipt,
+        });
         let Some(same) = self.log.end(number, ended).await? else {
             return Ok(Then::Stop);
         };

@@ -1,12 +1,16 @@
 //! The tools that a persona may use, as its model is told of them.
 
+use std::rc::Rc;
+
 use guest::Failure;
+use mcp_client::Definition;
 use operations::{ENDPOINTS, Endpoint};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::context::{Approval, Context};
-use crate::log::{Log, SkillTool};
+use crate::log::{Log, OtherAgent, SkillTool, Source};
 
 /// The length of the longest name that models accept.
 const MAX_NAME: usize = 64;
@@ -33,6 +37,17 @@ pub enum Target {
         tool: String,
         is_harmless: bool,
     },
+    /// A tool of a stranger's server.
+    Server {
+        source: Rc<Source>,
+        definition: Definition,
+    },
+    /// Another agent of the same owner.
+    Agent(Uuid),
+    /// Noting something.
+    Remember,
+    /// Looking something up in the memory.
+    LookUp,
     /// Naming the next speaker.
     Next,
     /// Reading the rest of a long result.
@@ -45,7 +60,10 @@ impl Target {
         match self {
             Self::Operation(endpoint) => endpoint.is_repeatable(),
             Self::Skill { is_harmless, .. } => *is_harmless,
-            Self::Next | Self::Rest => true,
+            Self::Server { definition, .. } => definition.is_repeatable,
+            Self::Agent(_) => false,
+            // The same text is noted once.
+            Self::Remember | Self::LookUp | Self::Next | Self::Rest => true,
         }
     }
 
@@ -53,8 +71,9 @@ impl Target {
     pub fn taints(&self) -> bool {
         match self {
             Self::Operation(endpoint) => endpoint.name != "who_am_i",
-            Self::Skill { .. } => true,
-            Self::Next | Self::Rest => false,
+            Self::Skill { .. } | Self::Server { .. } | Self::LookUp => true,
+            // What another agent has read is its turn's to know.
+            Self::Agent(_) | Self::Remember | Self::Next | Self::Rest => false,
         }
     }
 }
@@ -98,12 +117,25 @@ pub async fn of(log: &Log, context: &Context) -> Result<Vec<Tool>, Failure> {
                     Some((name, version)) => (name, Some(version)),
                     None => (skill, None),
                 };
-                let found = log.skill(name, version).await?;
-                tools.extend(
-                    found
-                        .into_iter()
-                        .map(|one| of_skill(one, permission.approval)),
-                );
+                let found = log.skill(name, version).await?.into_iter();
+                tools.extend(found.map(|one| of_skill(one, permission.approval)));
+            }
+            Some(("mcp", whole)) => {
+                let (name, only) = match whole.split_once('/') {
+                    Some((name, tool)) => (name, Some(tool)),
+                    None => (whole, None),
+                };
+                if let Some(source) = log.source(name).await? {
+                    tools.extend(of_source(source, only, permission.approval));
+                }
+            }
+            Some(("agent", name)) => {
+                let found = log.agent(name).await?;
+                tools.extend(found.map(|agent| of_agent(&agent, permission.approval)));
+            }
+            None if permission.what == "memory" => {
+                let approval = permission.approval.unwrap_or(Approval::Never);
+                tools.extend(of_memory(context.circle.is_some(), approval));
             }
             _ => {}
         }
@@ -156,6 +188,76 @@ fn of_skill(tool: SkillTool, approval: Option<Approval>) -> Tool {
         approval: approval.unwrap_or(Approval::Never),
         version: tool.digest,
     }
+}
+
+/// The tools of a server that were accepted: all of them, or one.
+fn of_source(
+    source: Source,
+    only: Option<&str>,
+    approval: Option<Approval>,
+) -> impl Iterator<Item = Tool> {
+    let source = Rc::new(source);
+    let wanted = source.tools.clone().into_iter();
+    let wanted = wanted.filter(move |one| only.is_none_or(|only| only == one.name));
+    wanted
+        .map(move |definition| Tool {
+            name: name(&format!("mcp__{}__{}", source.name, definition.name)),
+            description: definition.description.clone(),
+            schema: definition.input_schema.clone(),
+            version: definition.digest.clone(),
+            // What it does is a stranger's to say.
+            approval: approval.unwrap_or(Approval::Untrusted),
+            target: Target::Server {
+                source: source.clone(),
+                definition,
+            },
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+fn of_agent(agent: &OtherAgent, approval: Option<Approval>) -> Tool {
+    let what = agent.description.as_deref().unwrap_or_default();
+    Tool {
+        name: name(&format!("ask_{}", agent.name)),
+        description: format!(
+            "Asks the agent @{} and waits for its answer. {what}",
+            agent.name
+        ),
+        schema: json!({"type": "object", "properties": {"message": {"type": "string", "minLength": 1,
+            "description": "The question, with all that the agent has to know; it knows nothing of this conversation."}},
+            "required": ["message"], "additionalProperties": false}),
+        target: Target::Agent(agent.id),
+        approval: approval.unwrap_or(Approval::Never),
+        version: agent.id.to_string(),
+    }
+}
+
+fn of_memory(has_circle: bool, approval: Approval) -> [Tool; 2] {
+    let mut noted = json!({"content": {"type": "string", "minLength": 1,
+        "description": "What to remember, in a sentence that can be understood alone."}});
+    if has_circle {
+        noted["shared"] = json!({"type": "boolean", "description": "Whether all members of the circle are to know it."});
+    }
+    [
+        Tool {
+            name: "remember".to_owned(),
+            description: "Notes something for later conversations.".to_owned(),
+            schema: json!({"type": "object", "properties": noted, "required": ["content"], "additionalProperties": false}),
+            target: Target::Remember,
+            approval,
+            version: String::new(),
+        },
+        Tool {
+            name: "look_up".to_owned(),
+            description: "Finds what was noted before, by words and by meaning.".to_owned(),
+            schema: json!({"type": "object", "properties": {"query": {"type": "string", "minLength": 1, "maxLength": 1000}},
+                "required": ["query"], "additionalProperties": false}),
+            target: Target::LookUp,
+            approval: Approval::Never,
+            version: String::new(),
+        },
+    ]
 }
 
 /// A name that models accept, which follows from the whole one.

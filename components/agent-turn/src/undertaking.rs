@@ -11,23 +11,43 @@ use serde_json::{Map, Value, json};
 use crate::ACTING;
 use crate::context::Context;
 use crate::history::History;
+use crate::memory;
 use crate::prompt::{PAGE_BYTES, page};
 use crate::tools::{Target, Tool};
 
 /// The largest answer that is kept.
-const MAX_ANSWER_BYTES: usize = 1 << 20;
+pub const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// The longest time until an answer.
 const SILENCE: Duration = Duration::from_secs(90);
 
-/// The result of a call: what the model is told, whether it is one or an error.
-pub type Done = Result<String, String>;
+/// The result of a call, or the error that the model is told.
+pub type Done = Result<Reply, String>;
+
+/// The result of a call.
+#[derive(Debug, PartialEq)]
+pub struct Reply {
+    /// What the model is told.
+    pub text: String,
+    /// The signed receipt of a skill.
+    pub receipt: Option<Value>,
+}
+
+impl From<String> for Reply {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            receipt: None,
+        }
+    }
+}
 
 /// A request to the platform.
-struct Asked {
-    method: Method,
-    path: String,
-    body: Option<Value>,
-    scopes: Vec<&'static str>,
+pub struct Asked {
+    pub method: Method,
+    pub path: String,
+    pub body: Option<Value>,
+    /// The scopes that it needs.
+    pub scopes: Vec<&'static str>,
 }
 
 /// Makes a call. `key` makes a repeated one harmless, where the operation honours it.
@@ -62,15 +82,27 @@ pub async fn make(
             body: Some(json!({"tool": tool, "arguments": arguments, "version": version})),
             scopes: vec!["skills:call"],
         },
-        Target::Rest => return rest(history, arguments),
-        Target::Next => return Err("This is not a call of the platform.".to_owned()),
+        Target::Remember => memory::remember(context, arguments),
+        Target::LookUp => memory::look_up(arguments),
+        Target::Rest => return rest(history, arguments).map(Reply::from),
+        Target::Next | Target::Agent(_) | Target::Server { .. } => {
+            return Err("This is not a call of the platform.".to_owned());
+        }
     };
     let is_skill = matches!(tool.target, Target::Skill { .. });
-    let (status, text) = ask(context, asked, key).await?;
+    let (status, text) = ask(context, asked, Some(key)).await?;
     read(status, &text, is_skill)
 }
 
-async fn ask(context: &Context, asked: Asked, key: &str) -> Result<(u16, String), String> {
+/// Sends a request as the agent, and returns the status and the text of the answer.
+///
+/// # Errors
+/// There is no answer: why, for the model.
+pub async fn ask(
+    context: &Context,
+    asked: Asked,
+    key: Option<&str>,
+) -> Result<(u16, String), String> {
     let may = |scope: &&str| {
         let mut scopes = context.scopes.iter();
         scopes.any(|own| own == scope || own == guest::ALL)
@@ -89,8 +121,10 @@ async fn ask(context: &Context, asked: Asked, key: &str) -> Result<(u16, String)
     let mut request = Request::builder()
         .method(asked.method)
         .uri(format!("{url}{}", asked.path))
-        .header(AUTHORIZATION, token)
-        .header("idempotency-key", key);
+        .header(AUTHORIZATION, token);
+    if let Some(key) = key {
+        request = request.header("idempotency-key", key);
+    }
     let mut content = Body::empty();
     if let Some(body) = asked.body {
         request = request.header(CONTENT_TYPE, "application/json");
@@ -112,15 +146,20 @@ async fn ask(context: &Context, asked: Asked, key: &str) -> Result<(u16, String)
     }
 }
 
-/// What an answer means: of a skill, its result without the receipt; of a problem, its code and detail.
+/// What an answer means: of a skill, its result, and its receipt apart; of a problem, its code and detail.
 fn read(status: u16, text: &str, is_skill: bool) -> Done {
-    let body: Value = serde_json::from_str(text).unwrap_or_default();
+    let mut body: Value = serde_json::from_str(text).unwrap_or_default();
     if (200..300).contains(&status) {
-        return Ok(match &body["result"] {
+        let told = match &body["result"] {
             Value::String(result) if is_skill => result.clone(),
             result if is_skill => result.to_string(),
             _ if text.is_empty() => "Done.".to_owned(),
             _ => text.to_owned(),
+        };
+        let receipt = is_skill.then(|| body["receipt"].take());
+        return Ok(Reply {
+            text: told,
+            receipt: receipt.filter(|receipt| !receipt.is_null()),
         });
     }
     let mut told = format!(
@@ -140,7 +179,7 @@ fn read(status: u16, text: &str, is_skill: bool) -> Done {
 }
 
 /// A page of an earlier result.
-fn rest(history: &History, arguments: &Map<String, Value>) -> Done {
+fn rest(history: &History, arguments: &Map<String, Value>) -> Result<String, String> {
     let number = |name: &str| {
         arguments
             .get(name)
@@ -172,8 +211,13 @@ mod tests {
     #[test]
     fn results_of_skills_come_without_receipts() {
         let answer = json!({"result": 3, "receipt": {"payload": "x"}}).to_string();
-        assert_eq!(read(200, &answer, true), Ok("3".to_owned()));
-        assert_eq!(read(200, r#"{"a":1}"#, false), Ok(r#"{"a":1}"#.to_owned()));
+        let reply = read(200, &answer, true).expect("a result");
+        assert_eq!(
+            (reply.text.as_str(), reply.receipt),
+            ("3", Some(json!({"payload": "x"})))
+        );
+        let plain = Reply::from(r#"{"a":1}"#.to_owned());
+        assert_eq!(read(200, r#"{"a":1}"#, false), Ok(plain));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `gather circle` and `gather turn`: talking with agents that the platform thinks for, and looking at how they thought.
 
 use std::io::BufRead;
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     agent::{self, Client, Common},
     answer::{lines, print, text},
-    plain,
+    plain, turn_receipt,
 };
 
 /// The interval at which a conversation is looked at.
@@ -34,6 +35,12 @@ pub enum TurnCommand {
     /// Show a turn with its steps
     #[command(after_help = "Example:\n  gather turn show 0192…")]
     Show(Show),
+    /// Verify the receipt of a turn with the platform's keys alone
+    #[command(
+        after_help = "Examples:\n  gather turn verify receipt.json --keys jwks.json\n  \
+                            gather turn verify receipt.json --server https://gather.example"
+    )]
+    Verify(VerifyTurn),
 }
 
 /// Where to talk.
@@ -62,6 +69,21 @@ pub struct Show {
 
     #[command(flatten)]
     common: Common,
+}
+
+/// The arguments of the check of a receipt.
+#[derive(Args, Debug)]
+pub struct VerifyTurn {
+    /// What GET /api/turns/{turn}/receipt answers
+    pub file: PathBuf,
+
+    /// The platform's keys: what its /.well-known/jwks.json answers, in a file
+    #[arg(long, conflicts_with = "server")]
+    pub keys: Option<PathBuf>,
+
+    /// Fetch the keys from this server instead
+    #[arg(long)]
+    pub server: Option<String>,
 }
 
 /// Runs a command about circles.
@@ -103,7 +125,10 @@ pub fn run(command: Command) -> Result<()> {
 
 /// Runs a command about turns.
 pub fn run_turn(command: TurnCommand) -> Result<()> {
-    let TurnCommand::Show(options) = command;
+    let options = match command {
+        TurnCommand::Show(options) => options,
+        TurnCommand::Verify(options) => return turn_receipt::verify(&options),
+    };
     let (client, token) = agent::signed_in(&options.common, "gather turn show")?;
     let path = format!("/api/turns/{}", options.turn);
     let mut turn = client.get(&path, &token)?;

@@ -46,5 +46,6 @@ pub mod skill;
 pub mod sql_files;
 pub mod toolchain;
 mod traces;
+mod turn_receipt;
 mod watch;
 pub mod webhook;

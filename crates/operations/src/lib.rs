@@ -7,7 +7,8 @@ use guest::Caller;
 use http::Method;
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
-use written::{plain, segment};
+use written::plain;
+pub use written::segment;
 
 const OPENAPI: &str = include_str!("../../../static/openapi.json");
 /// The number of references that are followed one within another.

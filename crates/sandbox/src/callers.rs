@@ -30,15 +30,18 @@ pub enum Right {
     Attest,
     /// The right to have a statement about an erasure signed.
     AttestErasure,
+    /// The right to have the receipt of a turn signed.
+    AttestTurn,
 }
 
-const RIGHTS: [(&str, Right); 6] = [
+const RIGHTS: [(&str, Right); 7] = [
     ("upload", Right::Upload),
     ("download", Right::Download),
     ("invoke", Right::Invoke),
     ("probe", Right::Probe),
     ("attest", Right::Attest),
     ("attest-erasure", Right::AttestErasure),
+    ("attest-turn", Right::AttestTurn),
 ];
 
 impl FromStr for Right {

@@ -27,7 +27,7 @@ use serde::Deserialize;
 use serde_json::json;
 use skill::{
     FieldError, MAX_COMPONENT_BYTES,
-    statement::{ERASURE, REVIEW, STATEMENT_TYPE, Signer, Statement},
+    statement::{ERASURE, REVIEW, STATEMENT_TYPE, Signer, Statement, TURN},
 };
 use sqlx::PgPool;
 use std::{
@@ -215,10 +215,11 @@ struct ToSign {
     statement: Statement,
 }
 
-/// POST /attest: signs the findings of a review or the decision of a person, or that something was erased.
+/// POST /attest: signs the findings of a review or the decision of a person, that something was erased, or what an agent
+/// did in a turn.
 async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) -> Response {
     let signed = async {
-        if !caller.has(Right::AttestErasure) {
+        if !caller.has(Right::AttestErasure) && !caller.has(Right::AttestTurn) {
             caller.require(Right::Attest)?;
         }
         let ToSign { statement } = parse(&body)?;
@@ -226,6 +227,7 @@ async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) 
         let right = match statement.predicate_type.as_str() {
             REVIEW => Some(Right::Attest),
             ERASURE => Some(Right::AttestErasure),
+            TURN => Some(Right::AttestTurn),
             _ => None,
         };
         caller.require(right.unwrap_or(Right::Attest))?;
@@ -233,7 +235,7 @@ async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) 
             return Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid-input",
-                "Only statements about reviews and erasures are signed.",
+                "Only statements about reviews, erasures and turns are signed.",
             ));
         }
         let envelope = shared

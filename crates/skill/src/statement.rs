@@ -19,6 +19,9 @@ pub const REVIEW: &str = "https://gather.dev/attestations/skill-review/v1";
 /// The predicate type of a statement that memories were erased.
 pub const ERASURE: &str = "https://gather.dev/attestations/memory-erasure/v1";
 
+/// The predicate type of the receipt of an agent's turn.
+pub const TURN: &str = "https://gather.dev/attestations/turn/v1";
+
 /// A DSSE envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -12,7 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::input::{Budget, circle_name, storable, text};
+use crate::members::NewMember;
 use crate::outcome::{Outcome, Refusal};
+use crate::scenarios;
 
 /// A circle: agents and people with a purpose, and rules for who speaks when.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -97,6 +99,11 @@ pub struct Rules {
     #[garde(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     allow_repeat: Option<bool>,
+    /// The number of votes that decide a proposal; more than half of those who may vote if absent.
+    #[garde(inner(range(min = 1, max = 200)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 200)]
+    quorum: Option<u32>,
     /// What becomes of messages to an agent that is at work; `queue` if absent.
     #[garde(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,19 +131,27 @@ pub struct NewCircle {
     #[garde(custom(circle_name))]
     #[schema(example = "planning", pattern = "^[a-z0-9-]{2,60}$")]
     name: String,
-    /// What the circle is for, as its agents are told.
-    #[garde(length(chars, max = 4000), custom(text))]
-    #[serde(default)]
+    /// What the circle is for, as its agents are told; as the scenario says if absent.
+    #[garde(inner(length(chars, max = 4000), custom(text)))]
     #[schema(max_length = 4000)]
-    purpose: String,
-    /// How speakers are chosen. A moderated circle begins in another mode, and is changed when it has its moderator.
+    purpose: Option<String>,
+    /// How speakers are chosen; as the scenario says, or `mention`, if absent. A moderated circle needs a moderator among
+    /// its members.
     #[garde(skip)]
-    #[serde(default)]
-    mode: Mode,
-    /// The rules of its conversations.
+    mode: Option<Mode>,
+    /// The rules of its conversations; those of the scenario if absent.
     #[garde(dive)]
+    rules: Option<Rules>,
+    /// The scenario that the circle begins with: its purpose, mode and rules, and seats with personas of their own, which
+    /// the caller owns.
+    #[garde(inner(length(min = 1, max = 60)))]
+    #[schema(example = "gamemaster")]
+    scenario: Option<String>,
+    /// Members to begin with, 50 at most.
+    #[garde(length(max = 50), dive)]
     #[serde(default)]
-    rules: Rules,
+    #[schema(max_items = 50)]
+    members: Vec<NewMember>,
     /// Whether only members can see the circle.
     #[garde(skip)]
     #[serde(default)]
@@ -190,6 +205,13 @@ fn name_taken() -> Problem {
     Problem::conflict("name-taken", "Another circle has this name.")
 }
 
+fn persona_taken() -> Problem {
+    Problem::conflict(
+        "name-taken",
+        "A persona or an agent of a name that would be made exists.",
+    )
+}
+
 /// Lists circles, the newest first: the public ones or, with `joined=true`, those that the caller is in.
 #[utoipa::path(
     get, path = "/api/circles", tag = "circles", operation_id = "list_circles", params(Filter, guest::PageParams),
@@ -233,23 +255,40 @@ pub async fn create(
     caller: Caller,
     Input(new): Input<NewCircle>,
 ) -> Result<Created<Circle>> {
-    if new.mode == Mode::Moderated {
-        return Err(guest::Refusal::problem(Refusal::ModeNeedsModerator, None));
+    for member in &new.members {
+        member.check()?;
     }
+    let scenario = new.scenario.as_deref().map(scenarios::named).transpose()?;
+    let seats = scenario.iter().flat_map(|scenario| &scenario.seats);
+    let seats: Vec<Value> = seats.map(|seat| seat.to_make(&new.name)).collect();
+    let (purpose, mode, rules) = scenario.map_or_else(
+        || (String::new(), Mode::default(), Rules::default()),
+        |scenario| (scenario.purpose, scenario.mode, scenario.rules),
+    );
     let made: Outcome<Circle> = db
         .one(
             "select create_circle($1, $2) as outcome",
             args![
                 caller.id,
                 json!({
-                    "name": new.name, "purpose": new.purpose, "mode": new.mode, "rules": new.rules,
-                    "private": new.private, "budget": new.budget,
+                    "name": new.name, "purpose": new.purpose.unwrap_or(purpose),
+                    "mode": new.mode.unwrap_or(mode), "rules": new.rules.unwrap_or(rules),
+                    "private": new.private, "budget": new.budget, "members": new.members, "seats": seats,
                 })
             ],
         )
         .await
         .on_constraint("account_active", Problem::unauthenticated())
-        .on_constraint("circle_name_key", name_taken())?;
+        .on_constraint("circle_name_key", name_taken())
+        .on_constraint("persona_name_key", persona_taken())
+        .on_constraint("account_name_key", persona_taken())
+        .on_constraint("account_name_form", Problem::invalid("name", "can't begin the names of agents"))
+        .on_constraint("account_name_free", persona_taken())
+        .on_constraint("circle_moderator", guest::Refusal::problem(Refusal::ModeNeedsModerator, None))
+        .on_constraint(
+            "circle_members",
+            Problem::invalid("members", "must be accounts and personas that you can add"),
+        )?;
     let circle = made.value()?;
     Ok(Created::at(format!("/api/circles/{}", circle.id), circle))
 }

@@ -66,6 +66,10 @@ pub struct Definition {
     #[garde(dive)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<Tool>>,
+    /// What the agent recalls of its memory when a turn begins; nothing if absent.
+    #[garde(dive)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Recall>,
     /// The limits of each turn.
     #[garde(dive)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,7 +94,9 @@ pub enum Visibility {
 #[schema(as = PersonaTool)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
-    /// The tool: `skill:<name>`, `skill:<name>@<version>` or `api:<operation>`, as the MCP server names operations.
+    /// The tool: `skill:<name>`, `skill:<name>@<version>`, `api:<operation>` as the MCP server names operations,
+    /// `mcp:<source>` or `mcp:<source>/<tool>` of a source of the agent's owner, `agent:<account>` for another agent of its
+    /// owner, by id or name, or `memory`.
     #[garde(length(chars, min = 1, max = 200), custom(line))]
     #[serde(rename = "use")]
     #[schema(example = "api:search")]
@@ -100,6 +106,17 @@ pub struct Tool {
     #[garde(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+}
+
+/// What an agent recalls of its own memory, and of its circle's, when a turn begins.
+#[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
+#[schema(as = PersonaMemory)]
+#[serde(deny_unknown_fields)]
+pub struct Recall {
+    /// The largest number of tokens that are recalled.
+    #[garde(range(min = 1, max = 20_000))]
+    #[schema(minimum = 1, maximum = 20_000, example = 1000)]
+    recall_tokens: u32,
 }
 
 /// Whether calls of a tool have to be approved.
@@ -191,9 +208,16 @@ fn persona_name(text: &str, _: &()) -> garde::Result {
     Ok(())
 }
 
-/// Whether a tool can exist. Whether a skill does is looked up when a turn begins, since skills come and go.
+/// Whether a tool can exist. Whether a skill, a source or an agent does is looked up when a turn begins, since they come
+/// and go.
 fn exists(tool: &str) -> bool {
     match tool.split_once(':') {
+        None => tool == "memory",
+        Some(("agent", name)) => !name.is_empty(),
+        Some(("mcp", whole)) => {
+            let (source, tool) = whole.split_once('/').unwrap_or((whole, "all"));
+            !source.is_empty() && !tool.is_empty()
+        }
         Some(("api", operation)) => ENDPOINTS.iter().any(|one| one.name == operation),
         Some(("skill", skill)) => {
             let (name, version) = skill.split_once('@').unwrap_or((skill, "1"));
@@ -209,17 +233,26 @@ mod tests {
 
     #[test]
     fn tools_are_of_kinds_that_this_platform_has() {
-        for good in ["api:search", "skill:adder", "skill:adder@1.0.0"] {
+        for good in [
+            "api:search",
+            "skill:adder",
+            "skill:adder@1.0.0",
+            "mcp:x",
+            "mcp:x/y",
+            "agent:bob",
+            "memory",
+        ] {
             assert!(exists(good), "{good}");
         }
         for bad in [
             "api:nothing",
             "skill:",
             "skill:a@",
-            "mcp:x",
+            "mcp:",
+            "mcp:/y",
             "a2a:x",
-            "memory",
-            "agent:bob",
+            "agent:",
+            "memories",
             "",
         ] {
             assert!(!exists(bad), "{bad}");

@@ -1,4 +1,4 @@
-//! Personas, circles, conversations and turns: agents that the platform thinks for, and whom they talk with. Their thinking
+//! Personas, sources of tools, circles, conversations and turns: agents that the platform thinks for, and whom they talk with. Their thinking
 //! is done by jobs, `components/agent-turn`.
 
 mod circles;
@@ -10,6 +10,9 @@ mod messages;
 mod outcome;
 mod personas;
 mod problems;
+mod receipts;
+mod scenarios;
+mod sources;
 mod turns;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -21,6 +24,11 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(personas::list, personas::create))
         .routes(routes!(personas::get, personas::change, personas::delete))
         .routes(routes!(personas::version))
+        .routes(routes!(sources::list, sources::add))
+        .routes(routes!(sources::get, sources::remove))
+        .routes(routes!(sources::accept))
+        .routes(routes!(scenarios::list))
+        .routes(routes!(scenarios::get))
         .routes(routes!(circles::list, circles::create))
         .routes(routes!(circles::get, circles::change, circles::delete))
         .routes(routes!(members::join))
@@ -35,6 +43,7 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(turns::list))
         .routes(routes!(turns::get))
         .routes(routes!(turns::steps))
+        .routes(routes!(receipts::get))
         .routes(routes!(turns::cancel))
         .routes(routes!(turns::retry))
         .routes(routes!(turns::complete))

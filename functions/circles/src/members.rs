@@ -62,7 +62,7 @@ pub enum Role {
 }
 
 /// A member to add: an account that exists, or a seat.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
 #[schema(as = NewCircleMember)]
 #[serde(deny_unknown_fields)]
 pub struct NewMember {
@@ -88,6 +88,28 @@ pub struct NewMember {
     #[garde(inner(range(min = 0, max = 10_000)))]
     #[schema(minimum = 0, maximum = 10_000)]
     order: Option<i32>,
+}
+
+impl NewMember {
+    /// Checks that it names one account or one persona.
+    ///
+    /// # Errors
+    /// It names both or neither, or says of an account what only a seat has: 422.
+    pub fn check(&self) -> Result<()> {
+        if self.account.is_some() == self.persona.is_some() {
+            return Err(Problem::invalid(
+                "account",
+                "is needed, or `persona`, and not both",
+            ));
+        }
+        if self.account.is_some() && (self.name.is_some() || self.budget.is_some()) {
+            return Err(Problem::invalid(
+                "persona",
+                "is needed with `name` and `budget`",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// The changes to a member. Absent properties stay as they are.
@@ -236,29 +258,11 @@ pub async fn add(
     Path(circle): Path<String>,
     Input(new): Input<NewMember>,
 ) -> Result<Response> {
-    if new.account.is_some() == new.persona.is_some() {
-        return Err(Problem::invalid(
-            "account",
-            "is needed, or `persona`, and not both",
-        ));
-    }
-    if new.account.is_some() && (new.name.is_some() || new.budget.is_some()) {
-        return Err(Problem::invalid(
-            "persona",
-            "is needed with `name` and `budget`",
-        ));
-    }
+    new.check()?;
     let put: Outcome<Put> = db
         .one(
             "select put_member($1, $2, $3, false) as outcome",
-            args![
-                caller.id,
-                circle,
-                json!({
-                    "account": new.account, "persona": new.persona, "name": new.name, "budget": new.budget,
-                    "role": new.role, "order": new.order,
-                })
-            ],
+            args![caller.id, circle, json!(new)],
         )
         .await
         .on_constraint("account_active", Problem::unauthenticated())

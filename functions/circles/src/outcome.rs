@@ -25,8 +25,10 @@ pub enum Refusal {
     PersonaNotFound,
     ReplyNotFound,
     SlowMode,
+    SourceNotFound,
     TooManyMembers,
     TooManyPersonas,
+    TooManySources,
     TurnFinished,
     TurnNotFound,
     TurnNotWaiting,
@@ -77,6 +79,7 @@ impl guest::Refusal for Refusal {
                 "The conversation is in slow mode. Wait before you post again.",
                 seconds,
             ),
+            Self::SourceNotFound => Problem::not_found("source"),
             Self::TooManyMembers => Problem::invalid(
                 "account",
                 "can't be added: a circle has at most 200 members",
@@ -84,6 +87,10 @@ impl guest::Refusal for Refusal {
             Self::TooManyPersonas => Problem::conflict(
                 "too-many-personas",
                 "An account has at most 1,000 personas.",
+            ),
+            Self::TooManySources => Problem::conflict(
+                "too-many-sources",
+                "An account has at most 100 sources of tools.",
             ),
             Self::TurnFinished => Problem::conflict("turn-finished", "The turn has ended."),
             Self::TurnNotFound => Problem::not_found("turn"),

@@ -5,6 +5,7 @@ guest::problems! {
     "mode-needs-moderator" => "A moderated circle needs an agent with the role `moderator` that the platform thinks for. Give a seat that role first.",
     "persona-invalid" => "The persona asks for a tool that does not exist here; `detail` names it.",
     "too-many-personas" => "An account has at most 1,000 personas. Delete one that is not needed.",
+    "too-many-sources" => "An account has at most 100 sources of tools. Remove one that is not needed.",
     "turn-finished" => "The turn has ended, so nothing about it can change.",
     "turn-not-waiting" => "The turn does not wait for its speaker.",
     "turn-running" => "A turn of this conversation has not ended. Wait for its end, or cancel it.",

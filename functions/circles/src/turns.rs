@@ -110,6 +110,9 @@ pub struct Step {
     tainted: bool,
     /// The id of the approval that it waited for; null if it needed none.
     approval: Option<Uuid>,
+    /// The signed receipt of a skill's call; null for everything else.
+    #[schema(value_type = Object)]
+    receipt: Value,
     /// What the call of a model used.
     usage: StepUsage,
     /// The time at which the call began; null if it did not.

@@ -175,7 +175,7 @@ async fn limits_of_steps_end_a_turn_with_what_was_done() -> Result<()> {
 #[tokio::test]
 async fn a_persona_says_which_tools_do_not_exist() -> Result<()> {
     let world = World::without_worker(|_, _| says("Never asked.")).await?;
-    for tool in ["api:nothing", "mcp:files", "a2a:x", "memory", "agent:bob"] {
+    for tool in ["api:nothing", "mcp:", "a2a:x", "memories", "agent:"] {
         let refused = world
             .ask("POST", "/api/personas", &with(&[tool], &json!({})), 422)
             .await?;
