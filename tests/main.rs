@@ -23,6 +23,8 @@ mod functions {
         pub(crate) mod live;
         pub(crate) mod pages;
         pub(crate) mod personas;
+        pub(crate) mod rounds;
+        pub(crate) mod scenarios;
         pub(crate) mod talking;
     }
     pub(crate) mod events;
@@ -161,7 +163,12 @@ mod functions {
 mod jobs {
     pub(crate) mod account_purge;
     pub(crate) mod agent_turn {
+        pub(crate) mod approving;
+        pub(crate) mod asking;
         pub(crate) mod faults;
+        pub(crate) mod memory;
+        pub(crate) mod receipts;
+        pub(crate) mod servers;
         pub(crate) mod thinking;
         pub(crate) mod tools;
         pub(crate) mod world;
