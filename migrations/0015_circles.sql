@@ -39,6 +39,8 @@ create table circles.seat (
     persona_id uuid not null references circles.persona (id),
     -- Null: always the newest.
     persona_version integer,
+    -- Whether everybody who is signed in may talk with it, and its owner pays.
+    public boolean not null default false,
     created_at timestamptz not null default now()
 );
 create index seat_owner on circles.seat (owner_id, account_id);
@@ -51,6 +53,8 @@ create table circles.circle (
     mode text not null default 'mention',
     rules jsonb not null default '{}',
     private boolean not null default false,
+    -- Whether everybody who is signed in may talk with its agents, whose owners pay.
+    public boolean not null default false,
     created_by uuid references identity.account (id) on delete set null,
     created_at timestamptz not null default now(),
     version integer not null default 1,
@@ -77,6 +81,38 @@ create table circles.member (
 create index member_account on circles.member (account_id, circle_id);
 create index member_place on circles.member (circle_id, place, account_id);
 
+-- What the members of a circle agree on by votes.
+create table circles.proposal (
+    id uuid primary key default platform.uuid_v7(),
+    circle_id uuid not null references circles.circle (id) on delete cascade,
+    kind text not null,
+    text text not null,
+    by_id uuid references identity.account (id) on delete set null,
+    status text not null default 'open',
+    -- The memory that it became.
+    memory_id uuid,
+    created_at timestamptz not null default now(),
+    decided_at timestamptz,
+    constraint proposal_kind_known check (kind in ('canon', 'plan', 'answer')),
+    constraint proposal_text_size check (char_length(text) between 1 and 4000),
+    constraint proposal_decided check ((decided_at is not null) = (status in ('accepted', 'rejected'))),
+    constraint proposal_status_known check (status in ('open', 'accepted', 'rejected'))
+);
+create index proposal_circle on circles.proposal (circle_id, id);
+create index proposal_by on circles.proposal (by_id) where by_id is not null;
+
+create table circles.vote (
+    proposal_id uuid not null references circles.proposal (id) on delete cascade,
+    account_id uuid not null references identity.account (id) on delete cascade,
+    value smallint not null,
+    reason text,
+    at timestamptz not null default clock_timestamp(),
+    constraint vote_pkey primary key (proposal_id, account_id),
+    constraint vote_value_range check (value between -1 and 1),
+    constraint vote_reason_size check (char_length(reason) <= 1000)
+);
+create index vote_account on circles.vote (account_id);
+
 -- What a channel has beside its messages if it is a conversation.
 create table circles.conversation (
     channel_id uuid primary key references channels.channel (id) on delete cascade,
@@ -85,10 +121,13 @@ create table circles.conversation (
     status text not null default 'open',
     -- The turn whose agent asks another one here; null: it is nobody's but its members'.
     asked_by uuid,
+    -- The public agent or circle that a client of A2A talks with here.
+    door uuid,
     created_by uuid references identity.account (id) on delete set null,
     constraint conversation_status_known check (status in ('open', 'paused', 'closed')),
     constraint conversation_title_size check (char_length(title) <= 200)
 );
+create index conversation_door on circles.conversation (created_by, door, channel_id) where door is not null;
 create index conversation_circle on circles.conversation (circle_id, channel_id) where circle_id is not null;
 
 -- One thought of one speaker. What it did is in its steps.
@@ -187,6 +226,8 @@ create table circles.step (
     approval_digest text,
     -- Null while the approval is awaited.
     begun_at timestamptz,
+    -- Of a model: when its first words came.
+    spoke_at timestamptz,
     ended_at timestamptz,
     constraint step_pkey primary key (turn_id, number),
     constraint step_call_key unique (turn_id, of_step, call),
@@ -222,7 +263,7 @@ select platform.leaver('circles');
 select platform.function_role('circles');
 -- Changes go through the schema's functions only.
 grant select on circles.persona, circles.persona_version, circles.seat, circles.circle, circles.member,
-    circles.conversation, circles.turn, circles.step, circles.tool_source to gather_circles;
+    circles.conversation, circles.turn, circles.step, circles.tool_source, circles.proposal, circles.vote to gather_circles;
 
 select platform.role('agent_turn', 'circles');
 
@@ -237,7 +278,7 @@ select r, p from unnest(array['gather_circles', 'gather_agent_turn', 'gather_cha
 union all
 select r, p from unnest(array['gather_circles', 'gather_agent_turn']) r, unnest(array['message.', 'channel.']) p
 union all
-select 'gather_circles', p from unnest(array['circle.', 'member.', 'persona.']) p
+select 'gather_circles', p from unnest(array['circle.', 'member.', 'persona.', 'proposal.']) p
 union all
 values ('gather_agent_turn', 'tool-source.');
 insert into jobs.enqueuer (role, kind)

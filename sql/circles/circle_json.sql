@@ -3,7 +3,7 @@ create or replace function circles.circle_json(c circles.circle, viewer uuid) re
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object('id', c.id, 'name', c.name, 'purpose', c.purpose, 'mode', c.mode, 'rules', c.rules,
-            'private', c.private, 'created_at', c.created_at, 'version', c.version,
+            'private', c.private, 'public', c.public, 'created_at', c.created_at, 'version', c.version,
             'budget', (select jsonb_build_object('limit_microusd', b.limit_microusd, 'period', b.period,
                     'spent_microusd', b.spent_microusd)
                 from llm.budget b where b.subject = 'circle:' || c.id limit 1),

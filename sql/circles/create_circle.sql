@@ -1,7 +1,7 @@
 -- Makes a circle that the account owns, with its members. Refuses by the constraints circle_name_key, circle_name_form,
 -- persona_name_key, those of `identity.create_hosted_agent`, circle_members if one of the members can't be added, and
 -- circle_moderator.
---   new  {name, purpose, mode, rules, private, budget, members, seats}
+--   new  {name, purpose, mode, rules, private, public, budget, members, seats}
 --     members  those that `circles.put_member` takes
 --     seats    agents with personas of their own: {name, role, definition}
 create or replace function circles.create_circle(account uuid, new jsonb) returns jsonb
@@ -13,8 +13,9 @@ declare
     persona jsonb;
 begin
     perform identity.require_active(account);
-    insert into circles.circle as c (name, purpose, mode, rules, private, created_by)
-    values (new ->> 'name', new ->> 'purpose', new ->> 'mode', new -> 'rules', (new ->> 'private')::boolean, account)
+    insert into circles.circle as c (name, purpose, mode, rules, private, public, created_by)
+    values (new ->> 'name', new ->> 'purpose', new ->> 'mode', new -> 'rules', (new ->> 'private')::boolean,
+        (new ->> 'public')::boolean, account)
     returning c.* into made;
     insert into circles.member (circle_id, account_id, role) values (made.id, account, 'owner');
     perform circles.set_budget('circle:' || made.id, new -> 'budget');

@@ -7,6 +7,10 @@ as $$
             from circles.persona p join circles.persona_version v on v.persona_id = p.id where p.owner_id = account), '[]'),
         'tool_sources', coalesce((select jsonb_agg(circles.source_json(s) order by s.name)
             from circles.tool_source s where s.owner_id = account), '[]'),
+        'proposals', coalesce((select jsonb_agg(jsonb_build_object('id', p.id, 'kind', p.kind, 'text', p.text) order by p.id)
+            from circles.proposal p where p.by_id = account), '[]'),
+        'votes', coalesce((select jsonb_agg(jsonb_build_object('proposal', v.proposal_id, 'value', v.value,
+                'reason', v.reason) order by v.at) from circles.vote v where v.account_id = account), '[]'),
         'agents', coalesce((select jsonb_agg(circles.account_json(s.account_id) || jsonb_build_object(
                 'persona', s.persona_id, 'created_at', s.created_at) order by s.account_id)
             from circles.seat s where s.owner_id = account), '[]'),

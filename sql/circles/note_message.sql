@@ -9,6 +9,10 @@ begin
     -- The reply of a turn has that turn for its `client_id`.
     select t.hops + 1 into hops from circles.turn t
     where t.id = platform.uuid_of(new.client_id) and t.agent_id = new.author_id and t.channel_id = new.channel_id;
+    if hops is null and exists (select from circles.seat s where s.account_id = new.author_id) then
+        -- What an agent writes by a tool follows from the turn that it writes it in.
+        select max(t.hops) + 1 into hops from circles.turn t where t.agent_id = new.author_id and t.finished_at is null;
+    end if;
     -- Who is asked there is asked by `circles.ask_agent`, and its answer asks nobody.
     if exists (select from circles.conversation v where v.channel_id = new.channel_id and v.asked_by is not null) then
         return null;

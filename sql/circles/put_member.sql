@@ -1,6 +1,6 @@
 -- Adds a member to a circle, or with `change` sets the role and the order of one. Owners and moderators can; roles are for
 -- owners alone. A `persona` makes a seat: an account that the platform thinks for, which its owner pays for.
---   new  {account} or {persona, name, budget}, and {role, order}
+--   new  {account} or {persona, name, budget}, and {role, order, public}
 create or replace function circles.put_member(by uuid, ref text, new jsonb, change boolean) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -39,6 +39,8 @@ begin
         end if;
         perform circles.set_budget('account:' || target, new -> 'budget');
     end if;
+    update circles.seat s set public = (new ->> 'public')::boolean
+    where s.account_id = target and s.owner_id = by and new ->> 'public' is not null;
     return jsonb_build_object('ok', circles.enter(c, target, new ->> 'role', (new ->> 'order')::integer, by));
 end
 $$;

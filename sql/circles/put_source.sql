@@ -1,6 +1,6 @@
 -- Keeps a source of tools with the definitions that its owner has accepted by it, or others that it accepts now.
---   found  {name, kind, url, headers, revision, tools, digest}
-create or replace function circles.put_source(owner uuid, found jsonb) returns jsonb
+--   listing  {name, kind, url, headers, revision, tools, digest}
+create or replace function circles.put_source(owner uuid, listing jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -12,8 +12,8 @@ begin
         return circles.refused('too-many-sources');
     end if;
     insert into circles.tool_source as x (owner_id, name, kind, url, headers, revision, tools, digest)
-    values (put_source.owner, found ->> 'name', found ->> 'kind', found ->> 'url', found -> 'headers',
-        found ->> 'revision', found -> 'tools', found ->> 'digest') returning x.* into s;
+    values (put_source.owner, listing ->> 'name', listing ->> 'kind', listing ->> 'url', listing -> 'headers',
+        listing ->> 'revision', listing -> 'tools', listing ->> 'digest') returning x.* into s;
     return jsonb_build_object('ok', circles.source_json(s));
 end
 $$;

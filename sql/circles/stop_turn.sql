@@ -9,8 +9,8 @@ begin
     -- Whoever decides about a question locks it before its turn, and whoever was asked for an answer its own turn before
     -- the asker's.
     perform from inbox.approval a join circles.step s on s.approval_id = a.id
-    where s.turn_id = turn and s.status = 'started' for update of a;
-    perform circles.stop_turn(x.id, reason) from circles.turn x where x.parent_id = turn and x.finished_at is null;
+    where s.turn_id = stop_turn.turn and s.status = 'started' for update of a;
+    perform circles.stop_turn(x.id, stop_turn.reason) from circles.turn x where x.parent_id = stop_turn.turn and x.finished_at is null;
     select x.* into t from circles.turn x where x.id = turn and x.finished_at is null for update;
     if t.id is null then
         return false;

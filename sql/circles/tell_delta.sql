@@ -11,6 +11,8 @@ declare
 begin
     select x.* into t from circles.turn x where x.id = turn and x.holder = tell_delta.holder;
     if piece <> '' and t.status = 'running' then
+        update circles.step x set spoke_at = clock_timestamp()
+        where x.turn_id = t.id and x.number = tell_delta.step and tell_delta.at = 0 and x.spoke_at is null;
         foreach topic in array array['turn:' || t.id]
             || case when t.visible_to is null then array['conversation:' || t.channel_id] else '{}' end
         loop

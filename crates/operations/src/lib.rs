@@ -68,7 +68,7 @@ const fn endpoint(
 }
 
 /// All endpoints that are tools.
-pub static ENDPOINTS: [Endpoint; 21] = [
+pub static ENDPOINTS: [Endpoint; 25] = [
     endpoint(
         "search_skills",
         Method::GET,
@@ -195,6 +195,34 @@ pub static ENDPOINTS: [Endpoint; 21] = [
         "/api/memory/{memory}",
         "memory",
         Effect::Replaces,
+    ),
+    endpoint(
+        "list_circles",
+        Method::GET,
+        "/api/circles",
+        "circles",
+        Effect::Reads,
+    ),
+    endpoint(
+        "read_conversation",
+        Method::GET,
+        "/api/conversations/{conversation}/messages",
+        "circles",
+        Effect::Reads,
+    ),
+    endpoint(
+        "say_in_conversation",
+        Method::POST,
+        "/api/conversations/{conversation}/messages",
+        "circles",
+        Effect::Adds,
+    ),
+    endpoint(
+        "read_turn",
+        Method::GET,
+        "/api/turns/{turn}",
+        "circles",
+        Effect::Reads,
     ),
     endpoint(
         "read_inbox",

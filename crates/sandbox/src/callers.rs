@@ -32,9 +32,11 @@ pub enum Right {
     AttestErasure,
     /// The right to have the receipt of a turn signed.
     AttestTurn,
+    /// The right to have an A2A card signed.
+    SignCard,
 }
 
-const RIGHTS: [(&str, Right); 7] = [
+const RIGHTS: [(&str, Right); 8] = [
     ("upload", Right::Upload),
     ("download", Right::Download),
     ("invoke", Right::Invoke),
@@ -42,6 +44,7 @@ const RIGHTS: [(&str, Right); 7] = [
     ("attest", Right::Attest),
     ("attest-erasure", Right::AttestErasure),
     ("attest-turn", Right::AttestTurn),
+    ("sign-card", Right::SignCard),
 ];
 
 impl FromStr for Right {

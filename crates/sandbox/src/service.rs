@@ -184,6 +184,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/invoke", post(calls::invoke))
         .route("/probe", post(calls::try_out))
         .route("/attest", post(attest))
+        .route("/sign-card", post(sign_card))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(traced))
         .route("/health", get(async || "ok"))
@@ -243,6 +244,21 @@ async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) 
             .sign(&statement)
             .map_err(|error| Problem::internal(&error))?;
         Ok(Json(json!({"envelope": envelope})))
+    };
+    answer(signed.await, caller.request_id)
+}
+
+/// POST /sign-card: signs an A2A card. Unlike a statement, it has a signature of its own form: a detached JWS.
+async fn sign_card(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) -> Response {
+    #[derive(Deserialize)]
+    struct Card {
+        card: serde_json::Value,
+    }
+    let signed = async {
+        caller.require(Right::SignCard)?;
+        let Card { card } = parse(&body)?;
+        let signed = shared.signer.sign_card(&card);
+        signed.map(Json).map_err(|error| Problem::internal(&error))
     };
     answer(signed.await, caller.request_id)
 }

@@ -150,6 +150,32 @@ impl Signer {
     }
 }
 
+/// A signature of an A2A card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardSignature {
+    /// The protected header of the JWS, encoded as base64url.
+    pub protected: String,
+    /// The Ed25519 signature: 64 bytes, encoded as base64url.
+    pub signature: String,
+}
+
+impl Signer {
+    /// Signs an A2A card: a detached JWS (RFC 7515) over its canonical JSON (RFC 8785).
+    ///
+    /// # Errors
+    /// The card can't be written as JSON.
+    pub fn sign_card(&self, card: &Value) -> serde_json::Result<CardSignature> {
+        let header = serde_json::json!({"alg": "EdDSA", "kid": self.kid, "typ": "JOSE"});
+        let protected = URL_SAFE_NO_PAD.encode(header.to_string());
+        let payload = URL_SAFE_NO_PAD.encode(serde_json_canonicalizer::to_vec(card)?);
+        let signature = self.pair.sign(format!("{protected}.{payload}").as_bytes());
+        Ok(CardSignature {
+            protected,
+            signature: URL_SAFE_NO_PAD.encode(signature),
+        })
+    }
+}
+
 /// The signed bytes: the pre-authentication encoding of DSSE v1.
 fn pre_authentication(kind: &str, payload: &[u8]) -> Vec<u8> {
     let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());

@@ -32,6 +32,8 @@ pub struct Circle {
     rules: Rules,
     /// Whether only members can see the circle.
     private: bool,
+    /// Whether the circle has an A2A card, and everybody who is signed in may talk with its agents.
+    public: bool,
     /// The most that its turns may spend; null if there is no limit.
     budget: Option<Spent>,
     /// The number of members, counted up to 1,000.
@@ -156,6 +158,10 @@ pub struct NewCircle {
     #[garde(skip)]
     #[serde(default)]
     private: bool,
+    /// Whether the circle has an A2A card, and everybody who is signed in may talk with its agents at their owners' cost.
+    #[garde(skip)]
+    #[serde(default)]
+    public: bool,
     /// The most that its turns may spend.
     #[garde(inner(custom(storable)))]
     budget: Option<Budget>,
@@ -182,6 +188,9 @@ pub struct CircleChange {
     /// Whether only members can see the circle.
     #[garde(skip)]
     private: Option<bool>,
+    /// Whether the circle has an A2A card, and everybody who is signed in may talk with its agents at their owners' cost.
+    #[garde(skip)]
+    public: Option<bool>,
     /// The most that its turns may spend, instead of the budget that it has.
     #[garde(inner(custom(storable)))]
     budget: Option<Budget>,
@@ -273,7 +282,7 @@ pub async fn create(
                 json!({
                     "name": new.name, "purpose": new.purpose.unwrap_or(purpose),
                     "mode": new.mode.unwrap_or(mode), "rules": new.rules.unwrap_or(rules),
-                    "private": new.private, "budget": new.budget, "members": new.members, "seats": seats,
+                    "private": new.private, "public": new.public, "budget": new.budget, "members": new.members, "seats": seats,
                 })
             ],
         )
@@ -332,7 +341,7 @@ pub async fn change(
 ) -> Result<Json<Circle>> {
     let changes = json!({
         "name": change.name, "purpose": change.purpose, "mode": change.mode, "rules": change.rules,
-        "private": change.private, "budget": change.budget,
+        "private": change.private, "public": change.public, "budget": change.budget,
     });
     let given = changes.as_object().into_iter().flatten();
     let changes: Map<String, Value> = given

@@ -1,6 +1,7 @@
 //! Personas, sources of tools, circles, conversations and turns: agents that the platform thinks for, and whom they talk with. Their thinking
 //! is done by jobs, `components/agent-turn`.
 
+mod a2a;
 mod circles;
 mod conversations;
 mod definition;
@@ -10,6 +11,7 @@ mod messages;
 mod outcome;
 mod personas;
 mod problems;
+mod proposals;
 mod receipts;
 mod scenarios;
 mod sources;
@@ -35,6 +37,8 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(members::leave))
         .routes(routes!(members::list, members::add))
         .routes(routes!(members::put, members::remove))
+        .routes(routes!(proposals::list, proposals::propose))
+        .routes(routes!(proposals::vote))
         .routes(routes!(conversations::list, conversations::create))
         .routes(routes!(conversations::get, conversations::change))
         .routes(routes!(messages::list, messages::post))
@@ -44,6 +48,8 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(turns::get))
         .routes(routes!(turns::steps))
         .routes(routes!(receipts::get))
+        .routes(routes!(a2a::card::get))
+        .routes(routes!(a2a::rpc::call))
         .routes(routes!(turns::cancel))
         .routes(routes!(turns::retry))
         .routes(routes!(turns::complete))

@@ -44,6 +44,8 @@ struct SeatPersona {
     version: i32,
     /// The id of the account that answers and pays for the agent.
     owner: Uuid,
+    /// Whether the agent has an A2A card, and everybody who is signed in may talk with it.
+    public: bool,
 }
 
 /// The role of a member.
@@ -81,6 +83,9 @@ pub struct NewMember {
     /// The most that the seat may spend.
     #[garde(inner(custom(storable)))]
     budget: Option<Budget>,
+    /// Whether the seat has an A2A card, and everybody who is signed in may talk with it at the caller's cost.
+    #[garde(skip)]
+    public: Option<bool>,
     /// The member's role; `member` if absent.
     #[garde(skip)]
     role: Option<Role>,
@@ -102,10 +107,12 @@ impl NewMember {
                 "is needed, or `persona`, and not both",
             ));
         }
-        if self.account.is_some() && (self.name.is_some() || self.budget.is_some()) {
+        if self.account.is_some()
+            && (self.name.is_some() || self.budget.is_some() || self.public.is_some())
+        {
             return Err(Problem::invalid(
                 "persona",
-                "is needed with `name` and `budget`",
+                "is needed with `name`, `budget` and `public`",
             ));
         }
         Ok(())
@@ -117,6 +124,9 @@ impl NewMember {
 #[schema(as = CircleMemberChange)]
 #[serde(deny_unknown_fields)]
 pub struct MemberChange {
+    /// Whether the seat has an A2A card, and everybody who is signed in may talk with it; for the seat's owner to say.
+    #[garde(skip)]
+    public: Option<bool>,
     /// The member's role.
     #[garde(skip)]
     role: Option<Role>,
@@ -312,7 +322,7 @@ pub async fn put(
             args![
                 caller.id,
                 circle,
-                json!({"account": account, "role": change.role, "order": change.order})
+                json!({"account": account, "role": change.role, "order": change.order, "public": change.public})
             ],
         )
         .await?;

@@ -23,6 +23,8 @@ pub enum Refusal {
     NotAMember,
     NotFound,
     PersonaNotFound,
+    ProposalDecided,
+    ProposalNotFound,
     ReplyNotFound,
     SlowMode,
     SourceNotFound,
@@ -71,6 +73,10 @@ impl guest::Refusal for Refusal {
                 "Only members may do this. Join first.",
             ),
             Self::PersonaNotFound => Problem::not_found("persona"),
+            Self::ProposalDecided => {
+                Problem::conflict("proposal-decided", "The proposal is decided.")
+            }
+            Self::ProposalNotFound => Problem::not_found("proposal"),
             Self::ReplyNotFound => {
                 Problem::invalid("reply_to", "must be a message of this conversation")
             }

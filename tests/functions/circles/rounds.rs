@@ -29,7 +29,10 @@ async fn a_round_goes_on_past_who_says_nothing() -> Result<()> {
     let talk = circle(&world, &json!({"mode": "round_robin"})).await?;
     world.say(&talk, "Introduce yourselves.").await?;
     let turns = world.rested(&talk).await?;
-    let said: Vec<_> = turns.iter().filter_map(|turn| turn["agent"]["name"].as_str()).collect();
+    let said: Vec<_> = turns
+        .iter()
+        .filter_map(|turn| turn["agent"]["name"].as_str())
+        .collect();
     assert_eq!(said, ["one", "two", "boss"]);
     assert_eq!(turns[0]["reason"], "silent");
     Ok(())
@@ -37,17 +40,22 @@ async fn a_round_goes_on_past_who_says_nothing() -> Result<()> {
 
 #[tokio::test]
 async fn a_moderator_is_asked_again_when_a_speaker_says_nothing() -> Result<()> {
-    let world = World::new(|asked, number| match (speaker(asked).as_str(), results(asked)) {
-        ("boss", 0) if number < 2 => calls(&[("next_speaker", "{\"name\": \"one\"}")]),
-        ("boss", 1) => says("[silent]"),
-        ("boss", _) => says("That is all."),
-        _ => says("[silent]"),
-    })
+    let world = World::new(
+        |asked, number| match (speaker(asked).as_str(), results(asked)) {
+            ("boss", 0) if number < 2 => calls(&[("next_speaker", "{\"name\": \"one\"}")]),
+            ("boss", 1) => says("[silent]"),
+            ("boss", _) => says("That is all."),
+            _ => says("[silent]"),
+        },
+    )
     .await?;
     let talk = circle(&world, &json!({"mode": "moderated"})).await?;
     world.say(&talk, "Discuss.").await?;
     let turns = world.rested(&talk).await?;
-    let said: Vec<_> = turns.iter().filter_map(|turn| turn["agent"]["name"].as_str()).collect();
+    let said: Vec<_> = turns
+        .iter()
+        .filter_map(|turn| turn["agent"]["name"].as_str())
+        .collect();
     assert_eq!(said, ["boss", "one", "boss"], "{turns:#?}");
     assert_eq!(world.messages(&talk).await?.len(), 2);
     Ok(())
@@ -68,7 +76,9 @@ async fn who_is_interrupted_begins_anew() -> Result<()> {
     world.ask("POST", "/api/circles", &new, 201).await?;
     let talk = world.conversation(&json!({"circle": "alone"})).await?;
     let first = world.say(&talk, "Tell a story.").await?;
-    world.until(&first, |turn| turn["partial"] == "Once upon").await?;
+    world
+        .until(&first, |turn| turn["partial"] == "Once upon")
+        .await?;
     let second = world.say(&talk, "No, stop.").await?;
     assert_ne!(first, second);
     assert_eq!(world.ended(&first).await?["status"], "cancelled");

@@ -17,16 +17,38 @@ async fn members(world: &World, circle: &str) -> Result<Vec<(String, String)>> {
 async fn a_scenario_makes_a_circle_that_can_talk() -> Result<()> {
     let world = World::new(|asked, _| says(&format!("I am {}.", speaker(asked)))).await?;
     let scenarios = world.get("/api/scenarios").await?;
-    let names: Vec<_> = scenarios["items"].as_array().into_iter().flatten().filter_map(|one| one["name"].as_str()).collect();
-    assert_eq!(names, ["gamemaster", "worldbuilding", "problem-solving", "storytelling"]);
+    let names: Vec<_> = scenarios["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one["name"].as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "gamemaster",
+            "worldbuilding",
+            "problem-solving",
+            "storytelling"
+        ]
+    );
     let scenario = world.get("/api/scenarios/problem-solving").await?;
     let new = json!({"name": "riddle", "scenario": "problem-solving"});
     let circle = world.ask("POST", "/api/circles", &new, 201).await?;
-    assert_eq!((&circle["mode"], &circle["purpose"]), (&scenario["mode"], &scenario["purpose"]), "{circle:#}");
+    assert_eq!(
+        (&circle["mode"], &circle["purpose"]),
+        (&scenario["mode"], &scenario["purpose"]),
+        "{circle:#}"
+    );
     let made = members(&world, "riddle").await?;
-    assert!(made.contains(&("riddle-foreman".to_owned(), "moderator".to_owned())), "{made:?}");
+    assert!(
+        made.contains(&("riddle-foreman".to_owned(), "moderator".to_owned())),
+        "{made:?}"
+    );
     let talk = world.conversation(&json!({"circle": "riddle"})).await?;
-    world.post(&talk, &json!({"body": "What has keys and opens nothing?"})).await?;
+    world
+        .post(&talk, &json!({"body": "What has keys and opens nothing?"}))
+        .await?;
     world.rested(&talk).await?;
     let said = world.messages(&talk).await?;
     let last = said.last().map(|(who, _)| who.as_str());
@@ -37,17 +59,24 @@ async fn a_scenario_makes_a_circle_that_can_talk() -> Result<()> {
     let unknown = json!({"name": "other", "scenario": "nothing"});
     let refused = world.ask("POST", "/api/circles", &unknown, 422).await?;
     assert_eq!(refused["errors"][0]["field"], "scenario", "{refused:#}");
-    assert_eq!(world.ask("GET", "/api/scenarios/nothing", &json!({}), 404).await?["code"], "not-found");
+    assert_eq!(
+        world
+            .ask("GET", "/api/scenarios/nothing", &json!({}), 404)
+            .await?["code"],
+        "not-found"
+    );
     Ok(())
 }
 
 #[tokio::test]
 async fn a_circle_is_made_with_its_members_or_not_at_all() -> Result<()> {
     let world = World::without_worker(|_, _| says("Never asked.")).await?;
-    let bad = json!({"name": "table", "members": [{"persona": "critic"}, {"account": "nobody-here"}]});
+    let bad =
+        json!({"name": "table", "members": [{"persona": "critic"}, {"account": "nobody-here"}]});
     let refused = world.ask("POST", "/api/circles", &bad, 422).await?;
     assert_eq!(refused["errors"][0]["field"], "members", "{refused:#}");
-    let moderated = json!({"name": "table", "mode": "moderated", "members": [{"persona": "critic"}]});
+    let moderated =
+        json!({"name": "table", "mode": "moderated", "members": [{"persona": "critic"}]});
     let refused = world.ask("POST", "/api/circles", &moderated, 422).await?;
     assert_eq!(refused["code"], "mode-needs-moderator");
     let good = json!({"name": "table", "mode": "moderated", "members": [
@@ -55,6 +84,9 @@ async fn a_circle_is_made_with_its_members_or_not_at_all() -> Result<()> {
     world.ask("POST", "/api/circles", &good, 201).await?;
     let made = members(&world, "table").await?;
     let expected = [("ada", "owner"), ("mean", "member"), ("chair", "moderator")];
-    assert_eq!(made, expected.map(|(name, role)| (name.to_owned(), role.to_owned())));
+    assert_eq!(
+        made,
+        expected.map(|(name, role)| (name.to_owned(), role.to_owned()))
+    );
     Ok(())
 }

@@ -50,9 +50,15 @@ async fn the_answer_of_another_agent_is_the_result_of_a_call() -> Result<()> {
     let asked = world.models.asked();
     assert_eq!(asked.len(), 3);
     let told = body(&asked[1]).to_string();
-    assert!(told.contains("[bot] Which bird is it?") && !told.contains("sings here"), "{told}");
+    assert!(
+        told.contains("[bot] Which bird is it?") && !told.contains("sings here"),
+        "{told}"
+    );
     let helped = of_helper(&world).await?;
-    assert_eq!((helped.len(), &helped[0]["status"]), (1, &json!("completed")));
+    assert_eq!(
+        (helped.len(), &helped[0]["status"]),
+        (1, &json!("completed"))
+    );
     Ok(())
 }
 
@@ -71,12 +77,20 @@ async fn who_is_cancelled_takes_along_whom_it_asked() -> Result<()> {
     assert_eq!(waiting["status"], "waiting");
     world.models.until_asked(2).await?;
     world
-        .ask("POST", &format!("/api/turns/{turn}/cancel"), &json!({}), 200)
+        .ask(
+            "POST",
+            &format!("/api/turns/{turn}/cancel"),
+            &json!({}),
+            200,
+        )
         .await?;
     world.models.until_hung_up(1).await?;
     let helped = of_helper(&world).await?;
     assert_eq!(helped[0]["status"], "cancelled", "{helped:#?}");
-    assert_eq!(world.get(&format!("/api/turns/{turn}")).await?["status"], "cancelled");
+    assert_eq!(
+        world.get(&format!("/api/turns/{turn}")).await?["status"],
+        "cancelled"
+    );
     Ok(())
 }
 
@@ -89,13 +103,19 @@ async fn agents_that_ask_each_other_in_a_ring_end_five_deep() -> Result<()> {
     })
     .await?;
     let helper = json!({"name": "helpful", "tools": [{"use": "agent:bot"}]});
-    world.circle(&json!({"name": "helpers"}), &helper, &["helper"]).await?;
+    world
+        .circle(&json!({"name": "helpers"}), &helper, &["helper"])
+        .await?;
     let talk = world
         .talk(&json!({"name": "asking", "tools": [{"use": "agent:helper"}]}))
         .await?;
     let turn = world.say(&talk, "Who knows?").await?;
     let ended = world.ended(&turn).await?;
     assert_eq!(ended["status"], "completed", "{ended:#}");
-    assert_eq!(world.models.asked().len(), 12, "six agents, each asked twice");
+    assert_eq!(
+        world.models.asked().len(),
+        12,
+        "six agents, each asked twice"
+    );
     Ok(())
 }

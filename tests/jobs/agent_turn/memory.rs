@@ -42,7 +42,10 @@ async fn what_was_noted_is_known_in_another_conversation() -> Result<()> {
 #[tokio::test]
 async fn an_agent_looks_up_what_it_noted() -> Result<()> {
     let world = World::new(|asked, _| match results(asked) {
-        0 => calls(&[("remember", "{\"content\": \"The door code is on the fridge.\"}")]),
+        0 => calls(&[(
+            "remember",
+            "{\"content\": \"The door code is on the fridge.\"}",
+        )]),
         1 => calls(&[("look_up", "{\"query\": \"door code\"}")]),
         _ => says("On the fridge."),
     })

@@ -36,7 +36,9 @@ async fn the_keys_alone_verify_what_an_agent_did() -> Result<()> {
     let skill = manifest("adder", "1.0.0");
     approved(&world.server, &world.ada, &skill, "adder").await?;
     let talk = world.talk(&with(&["skill:adder"], &json!({}))).await?;
-    let turn = world.say(&talk, "Add two and three for the canary.").await?;
+    let turn = world
+        .say(&talk, "Add two and three for the canary.")
+        .await?;
     let ended = world.ended(&turn).await?;
     assert_eq!(ended["status"], "completed", "{ended:#}");
 
