@@ -20,9 +20,11 @@ mod functions {
         pub(crate) mod world;
     }
     pub(crate) mod circles {
+        pub(crate) mod a2a;
         pub(crate) mod live;
         pub(crate) mod pages;
         pub(crate) mod personas;
+        pub(crate) mod proposals;
         pub(crate) mod rounds;
         pub(crate) mod scenarios;
         pub(crate) mod talking;
