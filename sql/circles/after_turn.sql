@@ -20,7 +20,7 @@ begin
     if c.mode in ('moderated', 'handoff') and t.next_id is not null then
         perform circles.start_turn(t.channel_id, t.next_id, coalesce(t.reply_id, t.cause_id), latest, t.hops + 1, null);
     elsif t.reply_id is null and t.status <> 'cancelled' and c.mode = 'moderated' and t.agent_id <> moderator then
-        -- Who says nothing leaves it to the moderator, as who says something does.
+        -- A speaker who says nothing leaves it to the moderator, as one who says something does.
         perform circles.start_turn(t.channel_id, moderator, t.cause_id, latest, t.hops + 1, null);
     elsif t.reply_id is null and t.status <> 'cancelled' and c.mode = 'round_robin' then
         next_one := circles.next_in_round(c, t.agent_id, t.hops + 1);

@@ -6,7 +6,7 @@ declare
     waiting uuid;
 begin
     update circles.turn t set status = 'running', waiting_for = null, holder = null,
-        -- What was left of the time to decide is not the turn's.
+        -- The rest of the time to decide is not the turn's.
         deadline_at = t.deadline_at - greatest(a.expires_at - clock_timestamp(), interval '0')
     from circles.step s join inbox.approval a on a.id = s.approval_id
     where s.approval_id = decided.approval and s.turn_id = t.id and t.waiting_for = 'approval' returning t.id into waiting;

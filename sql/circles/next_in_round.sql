@@ -1,5 +1,5 @@
--- Who speaks after an account where all speak one after another, when so many have spoken since somebody else wrote. Null:
--- the rounds are over.
+-- The agent that speaks after an account where all speak one after another, when so many have spoken since somebody else
+-- wrote. Null: the rounds are over.
 create or replace function circles.next_in_round(c circles.circle, account uuid, hops integer) returns uuid
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -13,7 +13,7 @@ begin
         -- What an agent writes by a tool follows from the turn that it writes it in.
         select max(t.hops) + 1 into hops from circles.turn t where t.agent_id = new.author_id and t.finished_at is null;
     end if;
-    -- Who is asked there is asked by `circles.ask_agent`, and its answer asks nobody.
+    -- Agents are asked there by `circles.ask_agent`, and their answers ask nobody.
     if exists (select from circles.conversation v where v.channel_id = new.channel_id and v.asked_by is not null) then
         return null;
     end if;

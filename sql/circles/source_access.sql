@@ -1,4 +1,4 @@
--- What is needed to ask a source: its address, its headers, the id of the secret that they name, and its definitions.
+-- The access to a source: its address, its headers, the id of the secret that they name, and its definitions.
 create or replace function circles.source_access(s circles.tool_source) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

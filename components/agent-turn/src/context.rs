@@ -24,7 +24,7 @@ pub struct Context {
     pub tainted: bool,
     /// The message that the turn answers.
     pub cause: Option<Uuid>,
-    /// What was recalled when the turn began; null: nothing was asked for yet.
+    /// The memories that were recalled when the turn began, as text; null: nothing was asked for yet.
     pub recalled: Option<String>,
     /// The agents and circles whose limits have to hold, beside the owner's.
     pub pays: Vec<String>,

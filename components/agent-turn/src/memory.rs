@@ -14,7 +14,7 @@ const MAX_CHARS: usize = 2_000;
 /// The number of memories that a search finds.
 const FOUND: u32 = 10;
 
-/// What was recalled.
+/// The memories that bear on a conversation.
 #[derive(Debug, Default, PartialEq)]
 pub struct Recalled {
     pub text: String,

@@ -29,7 +29,7 @@ pub struct Proposal {
     circle: Uuid,
     /// The kind of proposal.
     kind: ProposalKind,
-    /// What is proposed.
+    /// The proposal's text.
     text: String,
     /// The account that proposes it; null if it has left.
     by: Option<Account>,
@@ -39,7 +39,7 @@ pub struct Proposal {
     votes: Vec<Vote>,
     /// The number of votes that decide it.
     quorum: i64,
-    /// The id of the memory that it became; null if it is none, or could not be noted yet.
+    /// The id of the memory that it became; null if there is no such memory.
     memory: Option<Uuid>,
     /// The time at which it was proposed.
     #[serde(with = "time::serde::rfc3339")]
@@ -53,9 +53,9 @@ pub struct Proposal {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ProposalKind {
-    /// What is true in the circle's world.
+    /// A fact of the circle's world.
     Canon,
-    /// What is to be done.
+    /// A plan of work.
     Plan,
     /// The answer to a question.
     Answer,
@@ -69,7 +69,7 @@ struct Vote {
     account: Account,
     /// 1 for it, -1 against it, 0 for neither.
     value: i32,
-    /// Why; null if that was not said.
+    /// The reason; null if none was given.
     reason: Option<String>,
 }
 
@@ -80,7 +80,7 @@ pub struct NewProposal {
     /// The kind of proposal.
     #[garde(skip)]
     kind: ProposalKind,
-    /// What is proposed, in a few sentences.
+    /// The proposal, in a few sentences.
     #[garde(length(chars, min = 1, max = 4000), custom(text))]
     #[schema(min_length = 1, max_length = 4000)]
     text: String,
@@ -94,7 +94,7 @@ pub struct NewVote {
     #[garde(range(min = -1, max = 1))]
     #[schema(minimum = -1, maximum = 1)]
     value: i32,
-    /// Why.
+    /// The reason.
     #[garde(inner(length(chars, min = 1, max = 1000), custom(text)))]
     #[schema(min_length = 1, max_length = 1000)]
     reason: Option<String>,

@@ -101,7 +101,7 @@ struct Row {
     source: ToolSource,
 }
 
-/// What is needed to ask a server.
+/// The address of a server, with its headers and its secret.
 #[derive(Debug, Deserialize)]
 struct Access {
     url: String,

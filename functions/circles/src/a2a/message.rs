@@ -45,7 +45,7 @@ impl Sending {
     /// The text of the message, and the conversation and the task that it belongs to.
     ///
     /// # Errors
-    /// It has no text, or parts of another kind; or an id is none.
+    /// It has no text, or parts of another kind; or an id is malformed.
     pub fn read(&self) -> Result<(String, Option<Uuid>, Option<Uuid>), Error> {
         if self.configuration.task_push_notification_config.is_some() {
             return Err(Error::new(-32003, "Push notifications are not supported."));

@@ -75,7 +75,7 @@ struct Told {
 }
 
 impl Told {
-    /// What is new in a task: words, complete artifacts, and the state last.
+    /// The news of a task: words, complete artifacts, and the state last.
     fn changes(&mut self, task: &Task) -> Vec<Value> {
         let mut changes = Vec::new();
         let artifacts = task.artifacts();

@@ -23,7 +23,7 @@ pub struct Task {
     changed_at: String,
     /// The message that it answers.
     cause: Option<Said>,
-    /// What was answered.
+    /// The answers so far.
     replies: Vec<Said>,
 }
 
@@ -98,7 +98,7 @@ impl Task {
         status
     }
 
-    /// What was answered, as artifacts.
+    /// The answers, as artifacts.
     pub fn artifacts(&self) -> Vec<Value> {
         let replies = self.replies.iter();
         replies
