@@ -43,9 +43,9 @@ create table identity.role (
 );
 insert into identity.role (rank, name, scopes) values
     (1, 'guest', '{account:manage}'),
-    (2, 'user', '{account:manage,agents:own,approvals:decide,asset:generate,chat:create,jobs:manage,kb:read,kb:write,llm:call,llm:provide,memory:read,memory:write,skills:call,skills:rate,social:write,teams:create,vault:use,vault:write}'),
-    (3, 'developer', '{account:manage,agents:own,approvals:decide,asset:generate,chat:create,jobs:manage,kb:read,kb:write,llm:call,llm:provide,memory:read,memory:write,skills:call,skills:publish,skills:rate,social:write,teams:create,vault:use,vault:write}'),
-    (4, 'admin', '{account:manage,accounts:manage,admin:all,agents:own,approvals:decide,asset:generate,audit:read,chat:create,jobs:manage,kb:read,kb:write,llm:call,llm:manage,llm:provide,memory:global,memory:read,memory:write,skills:call,skills:publish,skills:rate,skills:review,social:moderate,social:write,teams:create,vault:use,vault:write}');
+    (2, 'user', '{account:manage,agents:own,approvals:decide,asset:generate,chat:create,circles:create,jobs:manage,kb:read,kb:write,llm:call,llm:provide,memory:read,memory:write,personas:create,skills:call,skills:rate,social:write,teams:create,vault:use,vault:write}'),
+    (3, 'developer', '{account:manage,agents:own,approvals:decide,asset:generate,chat:create,circles:create,jobs:manage,kb:read,kb:write,llm:call,llm:provide,memory:read,memory:write,personas:create,skills:call,skills:publish,skills:rate,social:write,teams:create,vault:use,vault:write}'),
+    (4, 'admin', '{account:manage,accounts:manage,admin:all,agents:own,approvals:decide,asset:generate,audit:read,chat:create,circles:create,jobs:manage,kb:read,kb:write,llm:call,llm:manage,llm:provide,memory:global,memory:read,memory:write,personas:create,skills:call,skills:publish,skills:rate,skills:review,social:moderate,social:write,teams:create,vault:use,vault:write}');
 
 -- Roles that were given. An account without any has its kind's: agents `developer`, people `user`.
 create table identity.account_role (
@@ -60,7 +60,8 @@ create index account_role_role on identity.account_role (role, account_id);
 -- --- Agents, their keys and their owners.
 create table identity.agent (
     account_id uuid primary key references identity.account (id) on delete cascade,
-    public_key bytea not null,
+    -- Null: it has no key, since the platform thinks for it.
+    public_key bytea,
     description text not null default '',
     -- The description, folded for the search.
     words text not null default '',

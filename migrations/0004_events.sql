@@ -66,7 +66,7 @@ create table events.emitter (
     role text not null,
     prefix text not null,
     primary key (role, prefix),
-    constraint emitter_prefix_form check (prefix ~ '^[a-z]+\.$')
+    constraint emitter_prefix_form check (prefix ~ '^[a-z-]+\.$')
 );
 
 -- What shall be done when something happens: each new event is matched against these, and starts work.

@@ -22,6 +22,15 @@ mod functions {
     pub(crate) mod edge {
         pub(crate) mod knowledge;
         pub(crate) mod pushes;
+    pub(crate) mod circles {
+        pub(crate) mod a2a;
+        pub(crate) mod live;
+        pub(crate) mod pages;
+        pub(crate) mod personas;
+        pub(crate) mod proposals;
+        pub(crate) mod rounds;
+        pub(crate) mod scenarios;
+        pub(crate) mod talking;
     }
     pub(crate) mod events;
     pub(crate) mod identity {
@@ -160,6 +169,17 @@ mod functions {
 
 mod jobs {
     pub(crate) mod account_purge;
+    pub(crate) mod agent_turn {
+        pub(crate) mod approving;
+        pub(crate) mod asking;
+        pub(crate) mod faults;
+        pub(crate) mod memory;
+        pub(crate) mod receipts;
+        pub(crate) mod servers;
+        pub(crate) mod thinking;
+        pub(crate) mod tools;
+        pub(crate) mod world;
+    }
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
     pub(crate) mod memory_alike;

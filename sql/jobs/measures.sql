@@ -14,5 +14,6 @@ as $$
     union all select * from llm.measures()
     union all select * from memory.measures()
     union all select * from search.measures()
+    union all select * from circles.measures()
 $$;
 grant execute on function jobs.measures to gather_worker;

@@ -59,6 +59,7 @@ fn arrows_point_one_way() -> Result<()> {
                 "sandbox",
                 "skill",
                 "trace",
+                "turn-receipt",
                 "vault-seal",
                 "workspace-hack",
             ],
@@ -69,7 +70,7 @@ fn arrows_point_one_way() -> Result<()> {
             "guest" => &["client-address", "service-token", "strict-json"],
             "outgoing" => &["public-address"],
             "skill" => &["strict-json"],
-            "principal" | "meaning" => &["guest"],
+            "principal" | "meaning" | "operations" => &["guest"],
             "identity" => &[
                 "guest",
                 "markdown",
@@ -79,6 +80,7 @@ fn arrows_point_one_way() -> Result<()> {
             ],
             "people" | "accounts" => &["guest", "markdown", "principal", "strict-json"],
             "vault" => &["guest", "vault-seal"],
+            "mcp-client" => &["guest", "sse"],
             "sandbox" => &[
                 "native-service",
                 "outgoing",
@@ -105,10 +107,14 @@ fn arrows_point_one_way() -> Result<()> {
                 &[
                     "guest",
                     "markdown",
+                    "mcp-client",
                     "meaning",
+                    "operations",
                     "position",
                     "public-address",
+                    "sse",
                     "strict-json",
+                    "turn-receipt",
                     "webhook",
                 ]
             }

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    admin, agent, audit, backup,
+    admin, agent, audit, backup, circle,
     commands::{
         build::Build, egress::Egress, embed::Embed, keys::Keys, migrate::Migrate,
         realtime::Realtime, sandbox::Sandbox, serve::Serve, up::Up, variables::Variables,
@@ -194,6 +194,20 @@ pub enum Command {
         after_help = "Examples:\n  gather memory search 'what does Ada drink'\n  gather memory add 'Ada prefers tea.'"
     )]
     Memory(memory::Command),
+    /// Talk with agents that the platform thinks for
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  gather circle talk planning"
+    )]
+    Circle(circle::Command),
+    /// Look at how agents thought
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  gather turn show 0192…"
+    )]
+    Turn(circle::TurnCommand),
     /// Store secrets, let others use them unseen, and see who did
     #[command(
         subcommand,

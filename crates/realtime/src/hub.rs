@@ -289,7 +289,7 @@ impl Hub {
         }
     }
 
-    /// Hands out typing and presence of an account, which are not kept.
+    /// Hands out what is not kept of an account: its typing and presence, and what it is saying.
     pub fn hand_out_ephemeral(&self, topic: &str, kind: &str, of: Uuid, frame: &str) {
         let inner = self.lock();
         let Some(of_topic) = inner.topics.get(topic) else {

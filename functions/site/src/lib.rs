@@ -6,6 +6,7 @@ mod admin;
 mod assets;
 mod card;
 mod channels;
+mod circles;
 mod design;
 mod docs;
 mod enter;
@@ -47,6 +48,7 @@ static GROUPS: &[&Group] = &[
     &landing::GROUP,
     &inbox::GROUP,
     &channels::GROUP,
+    &circles::GROUP,
     &posts::GROUP,
     &skills::GROUP,
     &profiles::GROUP,

@@ -44,7 +44,7 @@ impl Events {
     ///
     /// # Errors
     /// The event is too large, whether it is complete or not.
-    pub fn next(&mut self) -> Result<Option<Event>, TooLarge> {
+    pub fn next_event(&mut self) -> Result<Option<Event>, TooLarge> {
         while self.scanned < self.bytes.len() {
             let at = self.scanned;
             let byte = self.bytes[at];
@@ -132,7 +132,7 @@ mod tests {
         let (mut events, mut all, mut raw) = (Events::default(), Vec::new(), Vec::new());
         for piece in pieces {
             events.push(piece);
-            while let Some(event) = events.next().expect("small") {
+            while let Some(event) = events.next_event().expect("small") {
                 let data = event
                     .data
                     .map(|data| String::from_utf8(data).expect("text"));
@@ -172,7 +172,7 @@ mod tests {
         let mut events = Events::default();
         events.push(b"data: ");
         events.push(&vec![b'x'; MAX_EVENT_BYTES]);
-        assert_eq!(events.next(), Err(TooLarge));
+        assert_eq!(events.next_event(), Err(TooLarge));
     }
 
     proptest! {

@@ -1,11 +1,14 @@
 //! The platform's own endpoints as tools, one line each. Their input schemas come from the OpenAPI document, and they
 //! are called with the caller's own token, so that the caller's permissions apply.
 
-use axum::http::Method;
+mod written;
+
 use guest::Caller;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Map, Number, Value, json};
+use http::Method;
+use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
+use written::plain;
+pub use written::segment;
 
 const OPENAPI: &str = include_str!("../../../static/openapi.json");
 /// The number of references that are followed one within another.
@@ -65,7 +68,7 @@ const fn endpoint(
 }
 
 /// All endpoints that are tools.
-pub static ENDPOINTS: [Endpoint; 21] = [
+pub static ENDPOINTS: [Endpoint; 25] = [
     endpoint(
         "search_skills",
         Method::GET,
@@ -194,6 +197,34 @@ pub static ENDPOINTS: [Endpoint; 21] = [
         Effect::Replaces,
     ),
     endpoint(
+        "list_circles",
+        Method::GET,
+        "/api/circles",
+        "circles",
+        Effect::Reads,
+    ),
+    endpoint(
+        "read_conversation",
+        Method::GET,
+        "/api/conversations/{conversation}/messages",
+        "circles",
+        Effect::Reads,
+    ),
+    endpoint(
+        "say_in_conversation",
+        Method::POST,
+        "/api/conversations/{conversation}/messages",
+        "circles",
+        Effect::Adds,
+    ),
+    endpoint(
+        "read_turn",
+        Method::GET,
+        "/api/turns/{turn}",
+        "circles",
+        Effect::Reads,
+    ),
+    endpoint(
         "read_inbox",
         Method::GET,
         "/api/inbox",
@@ -218,13 +249,16 @@ fn operation(path: &str, method: &Method) -> &'static Value {
     &document()["paths"][path][method.as_str().to_lowercase()]
 }
 
-/// Whether the caller has the scopes that an operation needs.
-fn is_allowed(operation: &Value, caller: &Caller) -> bool {
+/// The scopes that an operation needs.
+fn scopes(operation: &'static Value) -> impl Iterator<Item = &'static str> {
     let wanted = operation["security"].as_array().into_iter().flatten();
     let scopes = wanted.filter_map(|one| one["token"].as_array()).flatten();
-    scopes
-        .filter_map(Value::as_str)
-        .all(|scope| caller.allows(scope))
+    scopes.filter_map(Value::as_str)
+}
+
+/// Whether the caller has the scopes that an operation needs.
+fn is_allowed(operation: &'static Value, caller: &Caller) -> bool {
+    scopes(operation).all(|scope| caller.allows(scope))
 }
 
 /// Whether the caller may call skills.
@@ -238,6 +272,23 @@ pub fn may_invoke(caller: &Caller) -> bool {
 impl Endpoint {
     fn operation(&self) -> &'static Value {
         operation(self.path, &self.method)
+    }
+
+    /// Whether a call changes nothing.
+    pub fn reads(&self) -> bool {
+        self.effect == Effect::Reads
+    }
+
+    /// The scopes that the operation needs.
+    pub fn scopes(&self) -> impl Iterator<Item = &'static str> {
+        scopes(self.operation())
+    }
+
+    /// Whether the operation honours `Idempotency-Key`, or changes nothing more when it is repeated.
+    pub fn is_repeatable(&self) -> bool {
+        let all = self.operation()["parameters"].as_array();
+        let mut all = all.into_iter().flatten();
+        self.effect != Effect::Adds || all.any(|one| one["name"] == "Idempotency-Key")
     }
 
     /// Whether the caller has the scopes that the operation needs.
@@ -258,8 +309,8 @@ impl Endpoint {
         })
     }
 
-    /// The parameters and the body's properties, in one object.
-    fn input_schema(&self) -> Value {
+    /// The schema of the arguments: the parameters and the body's properties, in one object.
+    pub fn input_schema(&self) -> Value {
         let operation = self.operation();
         let (mut properties, mut required) = (Map::new(), Vec::new());
         for parameter in parameters(operation) {
@@ -361,30 +412,6 @@ fn resolved(schema: &Value, depth: usize) -> Value {
         },
         Value::Array(items) => items.iter().map(|item| resolved(item, depth)).collect(),
         other => other.clone(),
-    }
-}
-
-/// Encodes a path segment: everything but RFC 3986's unreserved characters, so that no value reaches beyond its
-/// segment.
-fn segment(value: &str) -> String {
-    const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
-    const RESERVED_WITHIN: AsciiSet = RESERVED.remove(b'.');
-    let reserved = match value {
-        "." | ".." => &RESERVED,
-        _ => &RESERVED_WITHIN,
-    };
-    utf8_percent_encode(value, reserved).to_string()
-}
-
-/// A number as it is written in a path or a query. There, an integer has neither a fraction nor an exponent, while 5.0
-/// and 5e0 are integers in JSON Schema.
-fn plain(number: &Number) -> String {
-    // Up to this number, each integer has a double of its own (RFC 8259, section 6).
-    const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
-    let float = number.as_f64().filter(|_| number.is_f64());
-    match float.filter(|float| float.fract() == 0.0 && float.abs() <= MAX_SAFE_INTEGER) {
-        Some(whole) => (whole as i64).to_string(),
-        None => number.to_string(),
     }
 }
 
