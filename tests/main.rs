@@ -63,6 +63,10 @@ mod functions {
         pub(crate) mod sessions;
         pub(crate) mod stand_in;
     }
+    pub(crate) mod pipelines {
+        pub(crate) mod command;
+        pub(crate) mod definitions;
+    }
     pub(crate) mod realtime {
         pub(crate) mod clients;
         pub(crate) mod crowd;
@@ -85,6 +89,7 @@ mod functions {
         pub(crate) mod operator;
         pub(crate) mod people;
         pub(crate) mod personal;
+        pub(crate) mod pipelines;
         pub(crate) mod posts;
         pub(crate) mod skills;
     }
@@ -129,6 +134,13 @@ mod jobs {
     pub(crate) mod account_purge;
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
+    pub(crate) mod pipeline_run {
+        pub(crate) mod engine;
+        pub(crate) mod faults;
+        pub(crate) mod flow;
+        pub(crate) mod requests;
+        pub(crate) mod world;
+    }
     pub(crate) mod run;
     pub(crate) mod skill_rank;
     pub(crate) mod skill_review;

@@ -11,5 +11,6 @@ as $$
     group by c.status
     union all select * from jobs.measures_of_parts()
     union all select * from webhooks.measures()
+    union all select * from pipelines.measures()
 $$;
 grant execute on function jobs.measures to gather_worker;

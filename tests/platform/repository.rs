@@ -89,6 +89,7 @@ fn arrows_point_one_way() -> Result<()> {
                 &[
                     "guest",
                     "markdown",
+                    "pipeline",
                     "position",
                     "public-address",
                     "strict-json",

@@ -9,7 +9,7 @@ use crate::{
         sandbox::Sandbox, serve::Serve, up::Up, variables::Variables, worker::Worker,
     },
     doctor::Doctor,
-    live, llm, new,
+    live, llm, new, pipeline,
     sandbox::ChildWork,
     secret, skill, webhook,
 };
@@ -168,6 +168,13 @@ pub enum Command {
         after_help = "Examples:\n  gather webhook add https://example.org/gather --topic account:me\n  gather webhook list"
     )]
     Webhook(webhook::Command),
+    /// Define work of many steps as data, run it, and look at what it does
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather pipeline publish review review.json\n  gather pipeline run review --watch"
+    )]
+    Pipeline(pipeline::Command),
     /// Use language models, and look at what they cost
     #[command(
         subcommand,

@@ -25,6 +25,7 @@ pub mod migrate;
 mod model_providers;
 pub mod new;
 mod npm;
+pub mod pipeline;
 mod plain;
 pub mod platform_secrets;
 pub mod port;

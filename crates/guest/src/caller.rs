@@ -18,7 +18,7 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in alphabetical order. A router whose operation asks for another scope is refused
 /// when it is made.
-pub const SCOPES: [&str; 23] = [
+pub const SCOPES: [&str; 25] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
@@ -33,6 +33,8 @@ pub const SCOPES: [&str; 23] = [
     "llm:call",
     "llm:manage",
     "llm:provide",
+    "pipelines:run",
+    "pipelines:write",
     "skills:call",
     "skills:publish",
     "skills:rate",

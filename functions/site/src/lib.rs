@@ -18,6 +18,7 @@ mod health;
 mod inbox;
 mod jobs;
 mod landing;
+mod pipelines;
 mod posts;
 mod problems;
 mod profiles;
@@ -45,6 +46,7 @@ static GROUPS: &[&Group] = &[
     &posts::GROUP,
     &skills::GROUP,
     &profiles::GROUP,
+    &pipelines::GROUP,
     &jobs::GROUP,
     &admin::GROUP,
     &search::GROUP,

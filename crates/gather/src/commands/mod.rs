@@ -18,7 +18,7 @@ use anyhow::Result;
 use crate::{
     admin, agent, audit, backup,
     cli::{Cli, Command},
-    doctor, live, llm, new, secret, skill, webhook,
+    doctor, live, llm, new, pipeline, secret, skill, webhook,
 };
 use process::runtime;
 
@@ -54,6 +54,7 @@ pub fn run(cli: Cli) -> Result<bool> {
         Some(Command::Skill(command)) => return skill::run(command),
         Some(Command::Llm(command)) => return llm::run(command),
         Some(Command::Webhook(command)) => webhook::run(&command)?,
+        Some(Command::Pipeline(command)) => pipeline::run(&command)?,
         Some(Command::Secret(command)) => secret::run(&command)?,
         Some(Command::Hook(command)) => webhook::run_hook(&command)?,
         Some(Command::New(command)) => new::run(&command)?,
