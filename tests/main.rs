@@ -136,7 +136,6 @@ mod jobs {
     pub(crate) mod mail_delivery;
     pub(crate) mod pipeline_run {
         pub(crate) mod engine;
-        pub(crate) mod faults;
         pub(crate) mod flow;
         pub(crate) mod requests;
         pub(crate) mod world;

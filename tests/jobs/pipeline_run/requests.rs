@@ -75,13 +75,13 @@ async fn failed_requests_are_repeated_with_growing_pauses() -> Result<()> {
     let target = Receiver::start(|count| Answer::status(if count < 2 { 503 } else { 200 })).await?;
     let origin = format!("http://{}", target.address);
     let world = World::over(Server::letting_out(&[&origin]).await?).await?;
-    let fetch = |path: &str, attempts: u32| {
-        json!({"type": "action", "do": "http", "input": {"url": format!("{origin}{path}")},
-            "retry": {"attempts": attempts, "first_ms": 20}})
-    };
-    let definition = json!({"nodes": {"fetch": fetch("/a", 4)}, "permissions": {"http": [origin]}});
+    let fetch = json!({"type": "action", "do": "http", "effect": "repeatable",
+        "input": {"method": "POST", "url": format!("{origin}/a"), "body": {"sum": 1}},
+        "retry": {"attempts": 4, "first_ms": 20}});
+    let definition = json!({"nodes": {"fetch": fetch}, "permissions": {"http": [origin]}});
     let run = world.start("retries", definition, json!(null)).await?;
-    assert_eq!(world.ended(&run).await?["status"], "succeeded");
+    let ended = world.ended(&run).await?;
+    assert_eq!(ended["status"], "succeeded", "{ended}");
     let (_, step) = world
         .ada
         .get(&world.server, &format!("{run}/steps/fetch"))
