@@ -106,6 +106,7 @@ fn arrows_point_one_way() -> Result<()> {
                     "guest",
                     "markdown",
                     "meaning",
+                    "pipeline",
                     "position",
                     "public-address",
                     "strict-json",

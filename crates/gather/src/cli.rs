@@ -11,7 +11,7 @@ use crate::{
     },
     demo::Demo,
     doctor::Doctor,
-    live, llm, memory, new,
+    live, llm, memory, new, pipeline,
     sandbox::ChildWork,
     secret, skill, webhook,
 };
@@ -180,6 +180,13 @@ pub enum Command {
         after_help = "Examples:\n  gather webhook add https://example.org/gather --topic account:me\n  gather webhook list"
     )]
     Webhook(webhook::Command),
+    /// Define work of many steps as data, run it, and look at what it does
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather pipeline publish review review.json\n  gather pipeline run review --watch"
+    )]
+    Pipeline(pipeline::Command),
     /// Use language models, and look at what they cost
     #[command(
         subcommand,

@@ -31,6 +31,7 @@ pub mod model_providers;
 pub mod new;
 mod npm;
 mod pip;
+pub mod pipeline;
 mod plain;
 pub mod platform_secrets;
 pub mod port;

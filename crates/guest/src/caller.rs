@@ -18,7 +18,7 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in alphabetical order. A router whose operation asks for another scope is refused
 /// when it is made.
-pub const SCOPES: [&str; 26] = [
+pub const SCOPES: [&str; 29] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
@@ -36,6 +36,9 @@ pub const SCOPES: [&str; 26] = [
     "memory:global",
     "memory:read",
     "memory:write",
+    "pipelines:run",
+    "pipelines:write",
+    "schedules:write",
     "skills:call",
     "skills:publish",
     "skills:rate",

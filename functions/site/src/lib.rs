@@ -22,6 +22,7 @@ mod memory;
 mod models;
 mod offline;
 mod owners;
+mod pipelines;
 mod posts;
 mod problems;
 mod profiles;
@@ -51,6 +52,7 @@ static GROUPS: &[&Group] = &[
     &skills::GROUP,
     &profiles::GROUP,
     &memory::GROUP,
+    &pipelines::GROUP,
     &jobs::GROUP,
     &models::GROUP,
     &secrets::GROUP,

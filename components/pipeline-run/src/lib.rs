@@ -1,0 +1,128 @@
+//! Drives a run of a pipeline. What has been done stands in the database, so a run goes on after any crash from its last
+//! commit; whoever drove it before changes nothing any more. A run that waits for something holds no job.
+
+mod engine;
+mod outgoing;
+mod state;
+mod work;
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use guest::{Db, Failure, Job, args};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use engine::{Engine, Plan};
+use state::State;
+
+/// The time after which another job goes on, so that no run keeps the others waiting.
+const SLICE: Duration = Duration::from_secs(30);
+
+/// The arguments of the job: the run to drive.
+#[derive(Debug, Deserialize)]
+pub struct Arguments {
+    run: Uuid,
+}
+
+/// What the job has done.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// The number of commits.
+    commits: u32,
+}
+
+#[derive(Deserialize)]
+struct Taken {
+    taken: Option<Beginning>,
+}
+
+#[derive(Deserialize)]
+struct Beginning {
+    definition: Value,
+    #[serde(flatten)]
+    state: State,
+}
+
+#[derive(Deserialize)]
+struct Committed {
+    committed: Reply,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    held: bool,
+    #[serde(default)]
+    goes_on: bool,
+    state: Option<State>,
+}
+
+/// Drives a run until it ends, waits, or has had its slice.
+///
+/// # Errors
+/// The database can't be reached, which is tried again later.
+pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
+    let run = job.payload.run;
+    let taken: Taken = db
+        .one("select take($1, $2) as taken", args![run, job.id])
+        .await?;
+    let mut summary = Summary { commits: 0 };
+    let Some(beginning) = taken.taken else {
+        return Ok(summary);
+    };
+    let definition = pipeline::check(&beginning.definition).definition;
+    let unfit = || Failure::Final("The definition of the run can't be read.".to_owned());
+    let mut engine = Engine::new(run, definition.ok_or_else(unfit)?, beginning.state);
+    let began = Instant::now();
+    loop {
+        let plan = engine.advance();
+        let hands_over = began.elapsed() > SLICE;
+        let (ending, parks) = match &plan {
+            Plan::Ending(ending) => (Some(ending.clone()), false),
+            Plan::Park => (None, true),
+            Plan::Send(_) => (None, false),
+        };
+        // What has been recorded as sent is sent, whatever the time.
+        let hands_over = hands_over && matches!(plan, Plan::Park);
+        let committed: Committed = db
+            .one(
+                "select commit($1, $2, $3, $4, $5, $6, $7) as committed",
+                args![
+                    run,
+                    engine.epoch(),
+                    engine.news(),
+                    engine.changes(),
+                    ending,
+                    parks,
+                    hands_over
+                ],
+            )
+            .await?;
+        summary.commits += 1;
+        let reply = committed.committed;
+        if !reply.held || !reply.goes_on {
+            return Ok(summary);
+        }
+        engine.committed();
+        if let Plan::Send(steps) = plan {
+            let calls = steps.iter().map(|step| outgoing::send(engine.call(step)));
+            let answers = join_all(calls).await;
+            for (step, answer) in steps.iter().zip(answers) {
+                engine.record(step, answer);
+            }
+        }
+        // After sending: the answers belong to steps that this state has as running.
+        if let Some(state) = reply.state {
+            engine.look_again(state);
+        }
+    }
+}
+
+/// The error of a step or of a run.
+fn error(code: &str, detail: impl std::fmt::Display) -> Value {
+    let detail: String = detail.to_string().chars().take(500).collect();
+    json!({"code": code, "detail": detail})
+}
+
+guest::export_job!(super::run);

@@ -1,0 +1,20 @@
+//! Definitions of pipelines: their form, the checks before they are stored, their expressions, and what follows from the
+//! steps that have ended. Everything here is pure: the same input gives the same result, whoever asks.
+
+mod check;
+mod cost;
+mod definition;
+mod expression;
+mod graph;
+mod schema;
+mod template;
+
+pub use check::{Checked, FieldProblem, check, digest, origin};
+pub use definition::{
+    Action, Approval, Definition, Do, Edge, Effect, Node, OnTimeout, OnUncertain, Permissions,
+    Retry, Until, Wait, Work, ids,
+};
+pub use expression::{Expression, Fault, MAX_VALUE_BYTES, Names, fit};
+pub use graph::{Outcome, Settled, Verdict, next};
+pub use schema::Schema;
+pub use template::{evaluate, expressions};

@@ -1,0 +1,15 @@
+//! The problem codes of this function.
+
+guest::problems! {
+    "invalid-definition" => "The definition of a pipeline has problems. `problems` names all of them, each with its path, a code and a text. Nothing was stored.",
+    "pipeline-archived" => "The pipeline is archived, so it can't be changed, and nothing starts it.",
+    "pipeline-paused" => "The pipeline is paused, so no run of it starts. Set `paused` to false first.",
+    "run-finished" => "The run has ended, so it can't be changed. Start it again, or restart it from a step.",
+    "runs-unfinished" => "The pipeline has runs that have not ended. Wait for them, or archive it with `cancel=true`.",
+    "step-not-uncertain" => "Only a step whose request may or may not have arrived is decided by hand. Read the step to see its state.",
+    "too-many-pipelines" => "An account can have at most 1,000 pipelines. Archive one first.",
+    "too-many-runs" => "An account can have at most 1,000 runs that have not ended. Wait for one to end, or cancel one.",
+    "too-many-signals" => "A run keeps at most 1,000 signals.",
+    "unknown-step" => "The definition of the run does not have this step, or it has not ended, so that nothing can be taken over from it.",
+    "unknown-version" => "The pipeline does not have a version of this number.",
+}

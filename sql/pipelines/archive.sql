@@ -1,0 +1,26 @@
+-- Archives a pipeline of an account: nothing starts it any more. Answers whether there is one. Refuses unfinished runs by
+-- the constraint runs_unfinished, unless they are to be cancelled.
+create or replace function pipelines.archive(account uuid, pipeline uuid, cancel boolean) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    unfinished uuid;
+begin
+    perform from pipelines.pipeline p where p.id = archive.pipeline and p.owner_id = account for update;
+    if not found then
+        return false;
+    end if;
+    for unfinished in
+        select r.id from pipelines.run r where r.account_id = account and r.pipeline_id = archive.pipeline
+        and r.finished_at is null order by r.id
+    loop
+        if not archive.cancel then
+            perform identity.refuse('runs_unfinished');
+        end if;
+        perform pipelines.end_run(unfinished, 'cancelled', null, '{"code": "cancelled", "detail": "The pipeline was archived."}');
+    end loop;
+    update pipelines.pipeline p set archived_at = coalesce(p.archived_at, now()) where p.id = archive.pipeline;
+    return true;
+end
+$$;
+grant execute on function pipelines.archive to gather_pipelines;

@@ -1,0 +1,24 @@
+-- The measures of pipelines, in the form of `jobs.measures`.
+create or replace function pipelines.measures() returns setof jobs.measure
+language sql stable
+as $$
+    select 'gather_pipeline_runs_total', 'Runs of pipelines that have ended, by status.', true, 'status', r.status,
+        coalesce(sum(c.count), 0)::double precision
+    from unnest(array['succeeded', 'failed', 'cancelled', 'timed_out']) r (status)
+    left join pipelines.ended c on c.what = 'run' and c.status = r.status
+    group by r.status
+    union all
+    select 'gather_pipeline_steps_total', 'Steps of ended runs, by status.', true, 'status', r.status,
+        coalesce(sum(c.count), 0)::double precision
+    from unnest(array['succeeded', 'failed', 'skipped', 'cancelled', 'timed_out']) r (status)
+    left join pipelines.ended c on c.what = 'step' and c.status = r.status
+    group by r.status
+    union all
+    select 'gather_pipeline_runs_active', 'Runs of pipelines that have not ended.', false, null, null,
+        count(*)::double precision
+    from pipelines.run r where r.finished_at is null
+    union all
+    select 'gather_pipeline_steps_uncertain', 'Steps of which nobody knows whether their request arrived.', false, null,
+        null, count(*)::double precision
+    from pipelines.step s where s.status = 'uncertain'
+$$;
