@@ -49,6 +49,19 @@ create table pipelines.run (
     error jsonb,
     cause text not null default 'call',
     restarted_from uuid,
+    -- The run that started it, by which of its steps, and how many runs are above it.
+    parent_id uuid,
+    parent_path text collate "C",
+    level integer not null default 0,
+    -- The event that led to it, and how many starts of work by events lie behind it.
+    event_id uuid,
+    depth smallint not null default 0,
+    -- Somebody has paused it: its driver stops as soon as nothing is being sent.
+    is_paused boolean not null default false,
+    -- The job that drove it gave up.
+    is_lost boolean not null default false,
+    -- When it was last told how far its maps are.
+    progress_at timestamptz,
     -- Who drives it: a driver of an earlier epoch changes nothing any more.
     epoch integer not null default 0,
     -- How often something happened that its driver has to look at before it may park.
@@ -62,12 +75,14 @@ create table pipelines.run (
     finished_at timestamptz,
     constraint run_version_known foreign key (pipeline_id, version)
         references pipelines.version (pipeline_id, number) on delete cascade,
-    constraint run_status_known check (status in ('queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled',
-        'timed_out')),
+    constraint run_status_known check (status in ('queued', 'running', 'waiting', 'paused', 'succeeded', 'failed',
+        'cancelled', 'timed_out')),
     constraint run_finished check (
         (finished_at is not null) = (status in ('succeeded', 'failed', 'cancelled', 'timed_out'))),
-    constraint run_cause_known check (cause in ('call', 'restart')),
+    constraint run_cause_known check (cause in ('call', 'restart', 'schedule', 'event', 'webhook', 'pipeline')),
     constraint run_key_size check (char_length(key) between 1 and 200),
+    constraint run_level check (level between 0 and 8),
+    constraint run_parent check ((parent_id is null) = (parent_path is null)),
     constraint run_priority_range check (priority between -100 and 100)
 ) with (fillfactor = 85);
 create unique index run_key on pipelines.run (pipeline_id, key) where key is not null and finished_at is null;
@@ -75,6 +90,7 @@ create index run_account on pipelines.run (account_id, id);
 create index run_account_status on pipelines.run (account_id, status, id);
 create index run_pipeline on pipelines.run (pipeline_id, id);
 create index run_pipeline_status on pipelines.run (pipeline_id, status, id);
+create index run_parent on pipelines.run (parent_id, id) where parent_id is not null;
 create index run_active on pipelines.run (account_id) where finished_at is null;
 create index run_unfinished on pipelines.run (id) where finished_at is null;
 create index run_job on pipelines.run (job_id) where job_id is not null;
@@ -95,6 +111,8 @@ create table pipelines.step (
     -- The case that a condition chose.
     chosen text,
     approval_id uuid,
+    -- The run that it has started.
+    child_id uuid,
     -- The time at which it is to be looked at again.
     wake_at timestamptz,
     -- The time at which it is given up.
@@ -130,22 +148,85 @@ create table pipelines.ended (
     what text not null,
     status text not null,
     count bigint not null default 1,
-    constraint ended_what_known check (what in ('run', 'step'))
+    constraint ended_what_known check (what in ('run', 'step', 'firing'))
 );
+
+-- Work that starts at times.
+create table pipelines.schedule (
+    id uuid primary key default platform.uuid_v7(),
+    owner_id uuid not null references identity.account (id) on delete cascade,
+    name text not null,
+    -- Its times, as the crate `calendar` reads them.
+    times jsonb not null,
+    -- {"type", …}: what is done at each of them.
+    action jsonb not null,
+    pipeline_id uuid references pipelines.pipeline (id) on delete cascade,
+    -- What happens while the work of the last time goes on.
+    overlap text not null default 'skip',
+    -- How many of the times that were missed are made up for, and how old they may be.
+    catch_up_max integer not null default 1,
+    catch_up_within_ms bigint not null default 86400000,
+    pause_after_failures integer,
+    -- How often in a row it has failed.
+    failures integer not null default 0,
+    -- Why it is paused; null: it is not.
+    paused text,
+    -- The time that comes next, and when that fires, which may be a little later; null: there is none.
+    due_at timestamptz,
+    next_at timestamptz,
+    created_at timestamptz not null default now(),
+    constraint schedule_name_size check (char_length(name) between 1 and 100),
+    constraint schedule_overlap_known check (overlap in ('skip', 'queue', 'cancel', 'allow')),
+    constraint schedule_catch_up_range check (catch_up_max between 0 and 100 and catch_up_within_ms >= 0),
+    constraint schedule_paused_known check (paused in ('by-hand', 'failures', 'unreadable')),
+    constraint schedule_next check ((due_at is null) = (next_at is null))
+);
+create index schedule_owner on pipelines.schedule (owner_id, id);
+create index schedule_next_at on pipelines.schedule (next_at) where next_at is not null and paused is null;
+create index schedule_pipeline on pipelines.schedule (pipeline_id) where pipeline_id is not null;
+
+-- What became of a time of a schedule.
+create table pipelines.firing (
+    id uuid primary key default platform.uuid_v7(),
+    schedule_id uuid not null references pipelines.schedule (id) on delete cascade,
+    due_at timestamptz not null,
+    fired_at timestamptz,
+    status text not null,
+    reason text,
+    run_id uuid,
+    job_id uuid,
+    -- When the request of a call was about to leave, for the first time.
+    sent_at timestamptz,
+    -- Whether its schedule has taken note of its end.
+    settled boolean not null default false,
+    finished_at timestamptz,
+    constraint firing_due unique (schedule_id, due_at),
+    constraint firing_status_known check (
+        status in ('due', 'running', 'succeeded', 'failed', 'cancelled', 'skipped', 'missed')),
+    constraint firing_finished check ((finished_at is null) = (status in ('due', 'running')))
+) with (fillfactor = 85);
+create index firing_status on pipelines.firing (schedule_id, status, due_at);
+create index firing_run on pipelines.firing (run_id) where run_id is not null;
+create index firing_job on pipelines.firing (job_id) where job_id is not null;
+create index firing_unsettled on pipelines.firing (finished_at) where not settled and finished_at is not null;
+create index firing_finished_at on pipelines.firing (finished_at) where finished_at is not null;
 
 select platform.leaver('pipelines');
 
 select platform.function_role('pipelines');
-grant select on pipelines.pipeline, pipelines.version to gather_pipelines;
+grant select on pipelines.pipeline, pipelines.version, pipelines.schedule, pipelines.firing to gather_pipelines;
 -- The work: drives a run.
 select platform.role('pipeline_run', 'pipelines');
+-- The work: does what schedules say.
+select platform.role('schedule_dispatch', 'pipelines');
 
 insert into events.topic_kind (kind, reader) values
-    ('pipeline', 'pipelines.may_read_pipeline'), ('run', 'pipelines.may_read_run');
-insert into inbox.kind (name) values ('run');
+    ('pipeline', 'pipelines.may_read_pipeline'), ('run', 'pipelines.may_read_run'),
+    ('schedule', 'pipelines.may_read_schedule');
+insert into inbox.kind (name) values ('run'), ('schedule');
 insert into inbox.on_decided (kind, function) values ('run', 'pipelines.approval_decided');
--- A decision in the inbox and the end of a job put a run back to work, too.
-insert into jobs.enqueuer (role, kind) values
-    ('gather_pipelines', 'pipeline-run'), ('gather_pipeline_run', 'pipeline-run'), ('gather_inbox', 'pipeline-run'),
-    ('gather_worker', 'pipeline-run'), ('gather_people', 'pipeline-run'), ('gather_accounts', 'pipeline-run');
-insert into jobs.notified (function) values ('pipelines.job_ended');
+-- A decision in the inbox and the end of a job put a run back to work, too, and the end of a run its schedule.
+insert into jobs.enqueuer (role, kind)
+select r, k from unnest(array['gather_pipelines', 'gather_pipeline_run', 'gather_schedule_dispatch', 'gather_inbox',
+    'gather_worker', 'gather_people', 'gather_accounts']) r, unnest(array['pipeline-run', 'schedule-dispatch']) k;
+insert into jobs.notified (function) values ('pipelines.job_ended'), ('pipelines.call_ended');

@@ -82,6 +82,7 @@ mod functions {
     pub(crate) mod pipelines {
         pub(crate) mod command;
         pub(crate) mod definitions;
+        pub(crate) mod schedules;
     }
     pub(crate) mod realtime {
         pub(crate) mod clients;
@@ -166,6 +167,7 @@ mod jobs {
     pub(crate) mod memory_forget;
     pub(crate) mod pipeline_run {
         pub(crate) mod engine;
+        pub(crate) mod faults;
         pub(crate) mod flow;
         pub(crate) mod requests;
         pub(crate) mod world;

@@ -6,19 +6,25 @@ as $$
 declare
     unfinished uuid;
 begin
-    perform from pipelines.pipeline p where p.id = archive.pipeline and p.owner_id = account for update;
+    perform from pipelines.pipeline p where p.id = archive.pipeline and p.owner_id = account;
     if not found then
         return false;
     end if;
-    for unfinished in
-        select r.id from pipelines.run r where r.account_id = account and r.pipeline_id = archive.pipeline
-        and r.finished_at is null order by r.id
-    loop
-        if not archive.cancel then
-            perform identity.refuse('runs_unfinished');
-        end if;
-        perform pipelines.end_run(unfinished, 'cancelled', null, '{"code": "cancelled", "detail": "The pipeline was archived."}');
-    end loop;
+    if archive.cancel then
+        -- Before the pipeline is locked, which whoever drives a run may wait for.
+        for unfinished in
+            select r.id from pipelines.run r where r.account_id = account and r.pipeline_id = archive.pipeline
+            and r.finished_at is null order by r.id
+        loop
+            perform pipelines.end_run(unfinished, 'cancelled', null,
+                '{"code": "cancelled", "detail": "The pipeline was archived."}');
+        end loop;
+    end if;
+    perform from pipelines.pipeline p where p.id = archive.pipeline and p.owner_id = account for update;
+    if exists (select from pipelines.run r where r.account_id = account and r.pipeline_id = archive.pipeline
+        and r.finished_at is null) then
+        perform identity.refuse('runs_unfinished');
+    end if;
     update pipelines.pipeline p set archived_at = coalesce(p.archived_at, now()) where p.id = archive.pipeline;
     return true;
 end

@@ -6,6 +6,7 @@ as $$
 declare
     was text;
 begin
+    perform pipelines.lock_run(cancel.run);
     select r.status into was from pipelines.run r where r.id = cancel.run and r.account_id = account for update;
     if was is null then
         return null;

@@ -11,6 +11,7 @@ begin
         perform pipelines.end_run(unfinished, 'cancelled', null, null);
     end loop;
     delete from pipelines.run r where r.account_id = account;
+    delete from pipelines.schedule s where s.owner_id = account;
     delete from pipelines.pipeline p where p.owner_id = account;
     delete from pipelines.idempotency_key k where k.owner = account::text;
 end

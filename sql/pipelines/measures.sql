@@ -14,6 +14,16 @@ as $$
     left join pipelines.ended c on c.what = 'step' and c.status = r.status
     group by r.status
     union all
+    select 'gather_schedule_firings_total', 'Firings of schedules that have ended, by status.', true, 'status', r.status,
+        coalesce(sum(c.count), 0)::double precision
+    from unnest(array['succeeded', 'failed', 'cancelled', 'missed']) r (status)
+    left join pipelines.ended c on c.what = 'firing' and c.status = r.status
+    group by r.status
+    union all
+    select 'gather_schedule_late_seconds', 'For how long the schedule has been due that is due the longest.', false, null,
+        null, greatest(0, coalesce(extract(epoch from clock_timestamp() - (select min(s.next_at) from pipelines.schedule s
+            where s.next_at is not null and s.paused is null)), 0))::double precision
+    union all
     select 'gather_pipeline_runs_active', 'Runs of pipelines that have not ended.', false, null, null,
         count(*)::double precision
     from pipelines.run r where r.finished_at is null

@@ -1,7 +1,7 @@
 -- A run as its account sees it.
 create or replace view pipelines.run_view as
 select r.id, r.pipeline_id as pipeline, r.version, r.status, r.key, r.input, r.result, r.error, r.cause,
-    r.account_id as actor, r.restarted_from, r.created_at, r.started_at, r.finished_at,
+    r.account_id as actor, r.restarted_from, r.parent_id as parent, r.created_at, r.started_at, r.finished_at,
     case when r.finished_at is null then array(
         select s.path from pipelines.step s where s.run_id = r.id and s.status in ('waiting', 'retrying', 'uncertain')
         order by s.path) else '{}' end as waiting_for,

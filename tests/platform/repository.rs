@@ -103,6 +103,7 @@ fn arrows_point_one_way() -> Result<()> {
                 .any(|f| path.contains(f)) =>
             {
                 &[
+                    "calendar",
                     "guest",
                     "markdown",
                     "meaning",

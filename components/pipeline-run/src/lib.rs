@@ -2,13 +2,16 @@
 //! commit; whoever drove it before changes nothing any more. A run that waits for something holds no job.
 
 mod engine;
+mod graphs;
 mod outgoing;
 mod state;
 mod work;
 
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use guest::task::{Ticker, Waited};
 use guest::{Db, Failure, Job, args};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,6 +22,8 @@ use state::State;
 
 /// The time after which another job goes on, so that no run keeps the others waiting.
 const SLICE: Duration = Duration::from_secs(30);
+/// The time after which a driver that waits for answers looks whether something else has happened.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The arguments of the job: the run to drive.
 #[derive(Debug, Deserialize)]
@@ -75,16 +80,18 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
     let unfit = || Failure::Final("The definition of the run can't be read.".to_owned());
     let mut engine = Engine::new(run, definition.ok_or_else(unfit)?, beginning.state);
     let began = Instant::now();
+    let mut ticker = Ticker::new(LOOK);
+    let mut flying = FuturesUnordered::new();
     loop {
-        let plan = engine.advance();
-        let hands_over = began.elapsed() > SLICE;
-        let (ending, parks) = match &plan {
-            Plan::Ending(ending) => (Some(ending.clone()), false),
-            Plan::Park => (None, true),
-            Plan::Send(_) => (None, false),
-        };
-        // What has been recorded as sent is sent, whatever the time.
-        let hands_over = hands_over && matches!(plan, Plan::Park);
+        let may_send = began.elapsed() < SLICE;
+        let Plan {
+            sending,
+            ending,
+            is_forced,
+        } = engine.advance(may_send);
+        // What is being sent is recorded before the run ends, so that its last state is known.
+        let ending = ending.filter(|_| flying.is_empty() || is_forced);
+        let parks = flying.is_empty() && sending.is_empty() && ending.is_none();
         let committed: Committed = db
             .one(
                 "select commit($1, $2, $3, $4, $5, $6, $7) as committed",
@@ -95,7 +102,7 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
                     engine.changes(),
                     ending,
                     parks,
-                    hands_over
+                    parks && !may_send
                 ],
             )
             .await?;
@@ -105,16 +112,16 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
             return Ok(summary);
         }
         engine.committed();
-        if let Plan::Send(steps) = plan {
-            let calls = steps.iter().map(|step| outgoing::send(engine.call(step)));
-            let answers = join_all(calls).await;
-            for (step, answer) in steps.iter().zip(answers) {
-                engine.record(step, answer);
-            }
+        for path in sending {
+            let call = engine.call(&path);
+            flying.push(async move { (path, outgoing::send(call).await) });
         }
-        // After sending: the answers belong to steps that this state has as running.
         if let Some(state) = reply.state {
             engine.look_again(state);
+            continue;
+        }
+        if let Waited::Ready(Some((path, answer))) = ticker.beside(flying.next()).await {
+            engine.record(&path, answer);
         }
     }
 }

@@ -11,6 +11,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use pipeline::{Do, MAX_VALUE_BYTES, Work, origin};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::engine::Engine;
@@ -26,12 +27,12 @@ const WITHIN: Duration = Duration::from_secs(120);
 const MAX_AFTER_MS: u64 = 3_600_000;
 
 /// A request of a step.
-pub struct Call<'a> {
+pub struct Call {
     what: Do,
-    input: &'a Value,
+    input: Value,
     account: Uuid,
-    origins: &'a [String],
-    scopes: Vec<&'a str>,
+    origins: Vec<String>,
+    scopes: Vec<String>,
     key: String,
     within: Duration,
 }
@@ -52,23 +53,24 @@ pub enum Answer {
     Unknown,
 }
 
-impl<'a> Call<'a> {
+impl Call {
     /// The request of a step of a run.
-    pub fn new(engine: &'a Engine, id: &str) -> Self {
-        let node = engine.definition.nodes.get(id);
+    pub fn new(engine: &Engine, path: &str) -> Self {
+        let node = engine.node(path);
         let what = node.map(|node| match &node.work {
             Work::Action(action) => action.what,
             _ => Do::Api,
         });
         let timeout = node.and_then(|node| node.common.timeout_ms);
-        let permissions = &engine.definition.permissions;
+        let permissions = &engine.root.definition.permissions;
+        let input = engine.steps.get(path).map(|step| step.input.clone());
         Self {
             what: what.unwrap_or(Do::Api),
-            input: engine.step(id).map_or(&Value::Null, |step| &step.input),
+            input: input.unwrap_or_default(),
             account: engine.account,
-            origins: &permissions.http,
-            scopes: permissions.scopes.iter().map(String::as_str).collect(),
-            key: format!("run-{}-{id}", engine.run),
+            origins: permissions.http.clone(),
+            scopes: permissions.scopes.clone(),
+            key: format!("run-{}-{path}", engine.run),
             within: timeout.map_or(WITHIN, |ms| Duration::from_millis(ms).min(WITHIN)),
         }
     }
@@ -91,21 +93,22 @@ fn again(code: &str, detail: impl std::fmt::Display) -> Answer {
 }
 
 /// Sends a request, and reads its answer.
-pub async fn send(call: Call<'_>) -> Answer {
+pub async fn send(call: Call) -> Answer {
     let sent = match call.what {
         Do::Http => http(&call).await,
         Do::Api => {
             let path = call.input["path"].as_str().unwrap_or_default();
-            api(&call, method(call.input), path, call.input.get("body")).await
+            api(&call, method(&call.input), path, call.input.get("body")).await
         }
+        Do::Message => message(&call).await,
         Do::Skill => skill(&call).await,
-        Do::Notify => Err(failure("http-refused", "It is not a request.")),
+        Do::Notify | Do::Event => Err(failure("http-refused", "It is not a request.")),
     };
     sent.unwrap_or_else(|answer| answer)
 }
 
-async fn skill(call: &Call<'_>) -> Result<Answer, Answer> {
-    let input = call.input;
+async fn skill(call: &Call) -> Result<Answer, Answer> {
+    let input = &call.input;
     let name = input["skill"].as_str().unwrap_or_default();
     if name.is_empty()
         || !name
@@ -128,9 +131,28 @@ async fn skill(call: &Call<'_>) -> Result<Answer, Answer> {
     })
 }
 
+/// Writes a message to a channel. The step's own name for it makes a repetition harmless.
+async fn message(call: &Call) -> Result<Answer, Answer> {
+    let channel = call.input["channel"].as_str().unwrap_or_default();
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if channel.is_empty() || !channel.bytes().all(is_name) {
+        return Err(failure(
+            "http-refused",
+            "`channel` must be the id or the name of a channel.",
+        ));
+    }
+    let name = hex::encode(Sha256::digest(&call.key));
+    let body = json!({"body": call.input["body"], "client_id": name});
+    let path = format!("/api/channels/{channel}/messages");
+    Ok(match api(call, "POST", &path, Some(&body)).await? {
+        Answer::Output(mut answer) => Answer::Output(answer["body"].take()),
+        other => other,
+    })
+}
+
 /// Calls the platform's own API in the name of the account.
 async fn api(
-    call: &Call<'_>,
+    call: &Call,
     method: &str,
     path: &str,
     body: Option<&Value>,
@@ -146,8 +168,9 @@ async fn api(
         ),
     };
     let url = required_variable("internal_url").await.map_err(gone)?;
+    let scopes: Vec<&str> = call.scopes.iter().map(String::as_str).collect();
     let token = ACTING
-        .authorization(&url, call.account, &call.scopes)
+        .authorization(&url, call.account, &scopes)
         .await
         .map_err(gone)?;
     let bytes = body.filter(|body| !body.is_null()).map(Value::to_string);
@@ -177,8 +200,8 @@ async fn api(
 }
 
 /// Sends a request to another host, through the way out.
-async fn http(call: &Call<'_>) -> Result<Answer, Answer> {
-    let input = call.input;
+async fn http(call: &Call) -> Result<Answer, Answer> {
+    let input = &call.input;
     let url = input["url"].as_str().unwrap_or_default();
     if !origin(url).is_some_and(|origin| call.origins.contains(&origin)) {
         return Err(failure(
@@ -201,6 +224,7 @@ async fn http(call: &Call<'_>) -> Result<Answer, Answer> {
         version: None,
         head_within: call.within,
         silence: call.within,
+        whole: call.within,
     };
     let answer = EGRESS.forward(forward, request(call)?).await;
     // The way out itself can't be reached, so nothing was sent.
@@ -232,9 +256,9 @@ async fn http(call: &Call<'_>) -> Result<Answer, Answer> {
     Ok(read(parts.status, &parts.headers, &body))
 }
 
-fn request(call: &Call<'_>) -> Result<Request<Body>, Answer> {
+fn request(call: &Call) -> Result<Request<Body>, Answer> {
     let malformed = || failure("http-refused", "The method or a header is malformed.");
-    let input = call.input;
+    let input = &call.input;
     let mut request = Request::builder().method(method(input)).uri("/");
     let body = match input.get("body").filter(|body| !body.is_null()) {
         None => Body::empty(),

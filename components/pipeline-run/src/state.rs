@@ -15,6 +15,8 @@ pub struct State {
     pub version: u32,
     /// Whether the run has reached its time-out.
     pub is_late: bool,
+    /// Whether somebody has paused the run.
+    pub is_paused: bool,
     pub steps: Vec<Step>,
     /// The signals that no wait has taken, the oldest first.
     pub signals: Vec<Signal>,
@@ -38,6 +40,24 @@ pub struct Step {
     pub is_late: bool,
 }
 
+impl Step {
+    /// A step that begins.
+    pub fn new(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            status: Status::Ready,
+            effect: Effect::Pure,
+            attempts: 0,
+            input: Value::Null,
+            output: Value::Null,
+            error: Value::Null,
+            chosen: None,
+            is_due: false,
+            is_late: false,
+        }
+    }
+}
+
 /// The state of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,6 +75,14 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether the step has ended.
+    pub fn is_end(self) -> bool {
+        matches!(
+            self,
+            Self::Succeeded | Self::Failed | Self::Skipped | Self::Cancelled | Self::TimedOut
+        )
+    }
+
     /// The status as expressions and the database have it.
     pub fn name(self) -> &'static str {
         match self {
@@ -126,4 +154,8 @@ pub struct More {
     pub notify: Option<Value>,
     /// The question that is asked.
     pub approval: Option<Value>,
+    /// The run of another pipeline that is started.
+    pub child: Option<Value>,
+    /// The event that is emitted.
+    pub event: Option<Value>,
 }

@@ -3,13 +3,14 @@
 mod contents;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map as Fields, Value};
 use sha2::{Digest, Sha256};
 
-use crate::definition::{Common, Definition, Edge, Need, Node, Permissions, Work};
+use crate::definition::{Common, Definition, Edge, Map, Need, Node, Permissions, Work};
 
 pub use contents::origin;
 
@@ -38,7 +39,9 @@ const COMMON: [&str; 7] = [
     "output",
 ];
 /// The types of nodes of the contract whose part this platform does not have yet.
-const MISSING: [&str; 4] = ["agent", "loop", "map", "pipeline"];
+const MISSING: [&str; 2] = ["agent", "loop"];
+/// The deepest nesting of maps.
+const MAX_DEPTH: usize = 4;
 /// The longest time-out: 30 days.
 const MAX_MS: u64 = 30 * 86_400_000;
 
@@ -62,6 +65,8 @@ pub struct Checked {
     pub problems: Vec<FieldProblem>,
     /// The skills that it calls by name, with the paths.
     pub skills: BTreeMap<String, String>,
+    /// The pipelines that it runs, with the paths.
+    pub pipelines: BTreeMap<String, String>,
 }
 
 /// The digest of a definition: the SHA-256 of its canonical form (RFC 8785).
@@ -76,13 +81,14 @@ pub fn check(value: &Value) -> Checked {
     let mut check = Check::default();
     let definition = check.read(value);
     if let Some(definition) = &definition {
-        check.graph(definition);
+        check.graph(definition, "");
         check.contents(definition);
     }
     Checked {
         definition: definition.filter(|_| check.problems.is_empty()),
         problems: check.problems,
         skills: check.skills,
+        pipelines: check.pipelines,
     }
 }
 
@@ -90,6 +96,11 @@ pub fn check(value: &Value) -> Checked {
 struct Check {
     problems: Vec<FieldProblem>,
     skills: BTreeMap<String, String>,
+    pipelines: BTreeMap<String, String>,
+    /// The number of nodes so far, with those of maps.
+    nodes: usize,
+    /// How many maps the present graph is in.
+    depth: usize,
 }
 
 impl Check {
@@ -124,44 +135,10 @@ impl Check {
             self.problem("definition", "too-large", "has more than 256 KiB");
             return None;
         }
-        for name in fields
-            .keys()
-            .filter(|name| !FIELDS.contains(&name.as_str()))
-        {
-            self.problem(name, "shape", "is not a field of a definition");
-        }
-        let Some(nodes) = fields
-            .get("nodes")
-            .and_then(Value::as_object)
-            .filter(|nodes| !nodes.is_empty())
-        else {
-            self.problem("nodes", "shape", "must be an object with at least one node");
-            return None;
-        };
-        if nodes.len() > MAX_NODES {
-            self.problem(
-                "nodes",
-                "too-large",
-                format!("has more than {MAX_NODES} nodes"),
-            );
-            return None;
-        }
-        let mut definition = Definition {
-            input: fields.get("input").cloned(),
-            output: fields.get("output").cloned(),
-            result: fields.get("result").cloned().unwrap_or_default(),
-            ..Definition::default()
-        };
-        let mut is_whole = true;
-        for (id, node) in nodes {
-            match self.node(id, node) {
-                Some(node) => drop(definition.nodes.insert(id.clone(), node)),
-                None => is_whole = false,
-            }
-        }
-        if let Some(edges) = fields.get("edges") {
-            definition.edges = self.field::<Vec<Edge>>(edges.clone(), "edges")?;
-        }
+        self.unknown_fields(fields, &FIELDS, "");
+        let mut definition = self.read_graph(fields, "")?;
+        definition.input = fields.get("input").cloned();
+        definition.output = fields.get("output").cloned();
         if let Some(permissions) = fields.get("permissions") {
             definition.permissions =
                 self.field::<Permissions>(permissions.clone(), "permissions")?;
@@ -169,6 +146,56 @@ impl Check {
         if let Some(timeout) = fields.get("timeout_ms") {
             definition.timeout_ms = self.field(timeout.clone(), "timeout_ms")?;
             self.duration(definition.timeout_ms, "timeout_ms");
+        }
+        Some(definition)
+    }
+
+    fn unknown_fields(&mut self, fields: &Fields<String, Value>, known: &[&str], at: &str) {
+        for name in fields.keys().filter(|name| !known.contains(&name.as_str())) {
+            self.problem(
+                format!("{at}{name}"),
+                "shape",
+                "is not a field that is known here",
+            );
+        }
+    }
+
+    /// Reads the nodes, the edges and the result of a graph, whose path `at` ends with a point unless it is empty.
+    fn read_graph(&mut self, fields: &Fields<String, Value>, at: &str) -> Option<Definition> {
+        let Some(nodes) = fields
+            .get("nodes")
+            .and_then(Value::as_object)
+            .filter(|nodes| !nodes.is_empty())
+        else {
+            self.problem(
+                format!("{at}nodes"),
+                "shape",
+                "must be an object with at least one node",
+            );
+            return None;
+        };
+        self.nodes += nodes.len();
+        if self.nodes > MAX_NODES {
+            self.problem(
+                format!("{at}nodes"),
+                "too-large",
+                format!("has more than {MAX_NODES} nodes"),
+            );
+            return None;
+        }
+        let mut definition = Definition {
+            result: fields.get("result").cloned().unwrap_or_default(),
+            ..Definition::default()
+        };
+        let mut is_whole = true;
+        for (id, node) in nodes {
+            match self.node(id, node, at) {
+                Some(node) => drop(definition.nodes.insert(id.clone(), node)),
+                None => is_whole = false,
+            }
+        }
+        if let Some(edges) = fields.get("edges") {
+            definition.edges = self.field::<Vec<Edge>>(edges.clone(), &format!("{at}edges"))?;
         }
         is_whole.then_some(definition)
     }
@@ -179,8 +206,8 @@ impl Check {
         }
     }
 
-    fn node(&mut self, id: &str, node: &Value) -> Option<Node> {
-        let path = format!("nodes.{id}");
+    fn node(&mut self, id: &str, node: &Value, at: &str) -> Option<Node> {
+        let path = format!("{at}nodes.{id}");
         let is_id = id.len() <= 40
             && id.starts_with(|first: char| first.is_ascii_lowercase())
             && id
@@ -197,7 +224,7 @@ impl Check {
             self.problem(path, "shape", "must be an object");
             return None;
         };
-        let (mut common, mut own) = (Map::new(), Map::new());
+        let (mut common, mut own) = (Fields::new(), Fields::new());
         for (name, field) in fields.iter().filter(|(name, _)| *name != "type") {
             let part = if COMMON.contains(&name.as_str()) {
                 &mut common
@@ -214,7 +241,7 @@ impl Check {
         })
     }
 
-    fn work(&mut self, kind: Option<&str>, own: Map<String, Value>, path: &str) -> Option<Work> {
+    fn work(&mut self, kind: Option<&str>, own: Fields<String, Value>, path: &str) -> Option<Work> {
         let own = Value::Object(own);
         match kind {
             Some("condition") => self.field(own, path).map(Work::Condition),
@@ -224,6 +251,8 @@ impl Check {
             Some("wait") => self.field(own, path).map(Work::Wait),
             Some("approval") => self.field(own, path).map(Work::Approval),
             Some("action") => self.field(own, path).map(Work::Action),
+            Some("pipeline") => self.field(own, path).map(Work::Pipeline),
+            Some("map") => self.map(own, path),
             Some(kind) if MISSING.contains(&kind) => {
                 self.problem(
                     format!("{path}.type"),
@@ -247,10 +276,42 @@ impl Check {
         }
     }
 
-    fn graph(&mut self, definition: &Definition) {
+    fn map(&mut self, mut own: Value, path: &str) -> Option<Work> {
+        let body = own.as_object_mut().and_then(|own| own.remove("body"));
+        let at = format!("{path}.body.");
+        let Some(Value::Object(body)) = body else {
+            self.problem(format!("{path}.body"), "shape", "must be a graph");
+            return None;
+        };
+        if self.depth == MAX_DEPTH {
+            self.problem(format!("{path}.body"), "too-large", "is in too many maps");
+            return None;
+        }
+        self.unknown_fields(&body, &["nodes", "edges", "result"], &at);
+        self.depth += 1;
+        let body = self.read_graph(&body, &at);
+        self.depth -= 1;
+        let fields = self.field(own, path);
+        Some(Work::Map(Box::new(Map {
+            fields: fields?,
+            body: Arc::new(body?),
+        })))
+    }
+
+    /// Checks the edges of a graph, whose path `at` ends with a point unless it is empty.
+    fn graph(&mut self, definition: &Definition, at: &str) {
+        for (id, node) in &definition.nodes {
+            if let Work::Map(map) = &node.work {
+                self.graph(&map.body, &format!("{at}nodes.{id}.body."));
+            }
+        }
+        self.edges(definition, at);
+    }
+
+    fn edges(&mut self, definition: &Definition, prefix: &str) {
         let mut seen = BTreeSet::new();
         for (at, edge) in definition.edges.iter().enumerate() {
-            let path = format!("edges[{at}]");
+            let path = format!("{prefix}edges[{at}]");
             for (end, id) in [("from", &edge.from), ("to", &edge.to)] {
                 if !definition.nodes.contains_key(id) {
                     self.problem(
@@ -280,7 +341,7 @@ impl Check {
         }
         for id in cyclic(definition) {
             self.problem(
-                format!("nodes.{id}"),
+                format!("{prefix}nodes.{id}"),
                 "cycle",
                 "is in a cycle, or only reached through one",
             );
@@ -297,7 +358,7 @@ impl Check {
             incoming.dedup();
             if !matches!(node.work, Work::Merge(_)) && incoming.len() < count {
                 self.problem(
-                    format!("nodes.{id}"),
+                    format!("{prefix}nodes.{id}"),
                     "unreachable",
                     "needs two outcomes of one node, which can't both be; a merge takes either",
                 );
@@ -307,7 +368,7 @@ impl Check {
                 && (number == 0 || number as usize > count)
             {
                 self.problem(
-                    format!("nodes.{id}.need"),
+                    format!("{prefix}nodes.{id}.need"),
                     "unreachable",
                     "must be at least 1, and at most the number of edges to the merge",
                 );

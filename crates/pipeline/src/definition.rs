@@ -1,6 +1,7 @@
 //! The form of a definition.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -155,6 +156,10 @@ pub enum Work {
     Wait(Wait),
     /// Asks accounts and teams.
     Approval(Approval),
+    /// Runs another pipeline.
+    Pipeline(Child),
+    /// Runs a graph for each item of a list.
+    Map(Box<Map>),
     /// Does something that others notice.
     Action(Action),
 }
@@ -308,6 +313,64 @@ pub enum OnTimeout {
     Deny,
 }
 
+/// The fields of a node that runs another pipeline.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Child {
+    /// The id or the name of a pipeline of the account that the run acts for.
+    pub pipeline: String,
+    /// The version; the active one if absent.
+    pub version: Option<u32>,
+    /// The template of the input.
+    #[serde(default)]
+    pub input: Value,
+    /// Whether the node ends with the other run; else it ends at once, with that run's id.
+    #[serde(default = "yes")]
+    pub wait: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The work of a node that runs a graph for each item of a list.
+#[derive(Debug, Clone)]
+pub struct Map {
+    /// What is said beside the graph.
+    pub fields: MapFields,
+    /// The graph of an item, with the template of its output as `result`.
+    pub body: Arc<Definition>,
+}
+
+/// The fields of a map, without its graph.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MapFields {
+    /// The expression of the list.
+    pub items: String,
+    /// The number of items that are worked on at a time.
+    #[serde(default = "eight")]
+    pub parallel: usize,
+    /// What a failure of an item means.
+    #[serde(default)]
+    pub on_item_error: OnItemError,
+}
+
+fn eight() -> usize {
+    8
+}
+
+/// What a failure of an item means for its map.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnItemError {
+    /// The map fails.
+    #[default]
+    Fail,
+    /// Its place in the output has the error.
+    Collect,
+}
+
 /// The fields of an action.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -323,6 +386,10 @@ pub struct Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Do {
+    /// Emits an event.
+    Event,
+    /// Writes a message to a channel.
+    Message,
     /// Calls the platform's own API in the name of the account that the run acts for.
     Api,
     /// Sends a request to another host.
@@ -336,7 +403,7 @@ pub enum Do {
 impl Do {
     /// Whether the action leaves the database, so that a crash can hide whether it happened.
     pub fn is_outgoing(self) -> bool {
-        self != Self::Notify
+        !matches!(self, Self::Notify | Self::Event)
     }
 }
 
@@ -350,8 +417,36 @@ impl Work {
             Self::Merge(_) => "merge",
             Self::Wait(_) => "wait",
             Self::Approval(_) => "approval",
+            Self::Pipeline(_) => "pipeline",
+            Self::Map(_) => "map",
             Self::Action(_) => "action",
         }
+    }
+}
+
+impl Definition {
+    /// The node of a step, whose path is such as `fetch` or `each[17].fetch`.
+    pub fn node(&self, path: &str) -> Option<&Node> {
+        let (first, rest) = match path.split_once('.') {
+            Some((first, rest)) => (first, Some(rest)),
+            None => (path, None),
+        };
+        let (id, is_item) = match first.split_once('[') {
+            Some((id, _)) => (id, true),
+            None => (first, false),
+        };
+        let node = self.nodes.get(id)?;
+        match (rest, &node.work) {
+            (None, _) => (!is_item).then_some(node),
+            (Some(rest), Work::Map(map)) if is_item => map.body.node(rest),
+            _ => None,
+        }
+    }
+
+    /// The nodes that no edge leads on from.
+    pub fn last_nodes(&self) -> Vec<&String> {
+        let leads_on = |id: &&String| self.edges.iter().any(|edge| edge.from == **id);
+        self.nodes.keys().filter(|id| !leads_on(id)).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Expressions: CEL, without a clock, without chance, and bounded in everything. The parser recurses without a limit, so
 //! the nesting is checked before it runs.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -24,8 +25,26 @@ pub const MAX_VALUE_BYTES: usize = 1 << 20;
 /// The names that expressions may use.
 const NAMES: [&str; 5] = ["input", "nodes", "item", "index", "run"];
 
-/// The values of the names that an expression may use.
+/// The values of the names that an expression may use, by name.
 pub type Names = Map<String, Value>;
+
+/// What an expression can read. Only what it names is asked for.
+pub trait Values {
+    /// The value of a name other than `nodes`; `None` if it has none here.
+    fn value(&self, name: &str) -> Option<Cow<'_, Value>>;
+    /// The `{output, status, error}` of a node; `None` if it has not run.
+    fn node(&self, id: &str) -> Option<Value>;
+}
+
+impl Values for Names {
+    fn value(&self, name: &str) -> Option<Cow<'_, Value>> {
+        self.get(name).map(Cow::Borrowed)
+    }
+
+    fn node(&self, id: &str) -> Option<Value> {
+        self.get("nodes")?.get(id).cloned()
+    }
+}
 
 /// The reason why an expression has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,16 +123,18 @@ impl Expression {
     ///
     /// # Errors
     /// It fails, costs too much, or has a value that JSON can't hold.
-    pub fn evaluate(&self, values: &Names) -> Result<Value, Fault> {
+    pub fn evaluate(&self, values: &dyn Values) -> Result<Value, Fault> {
         let meter = Meter::default();
         let mut context = Context::with_env(Arc::new(Env::stdlib()));
         meter.install(&mut context);
         let mut sizes = HashMap::new();
         for name in &self.read.names {
-            let value = match (*name, values.get(*name)) {
-                ("nodes", Some(Value::Object(all))) => self.read_nodes(all),
-                (_, Some(value)) => cel_of(value),
-                (_, None) => continue,
+            let value = match *name {
+                "nodes" => self.read_nodes(values),
+                name => match values.value(name) {
+                    Some(value) => cel_of(&value),
+                    None => continue,
+                },
             };
             sizes.insert(*name, bytes(&value));
             context.add_variable_from_value(*name, value);
@@ -140,7 +161,7 @@ impl Expression {
     ///
     /// # Errors
     /// The errors of [`Expression::evaluate`], and another value.
-    pub fn decide(&self, values: &Names) -> Result<bool, Fault> {
+    pub fn decide(&self, values: &dyn Values) -> Result<bool, Fault> {
         match self.evaluate(values)? {
             Value::Bool(decision) => Ok(decision),
             other => Err(Fault::failed(format!(
@@ -150,14 +171,13 @@ impl Expression {
     }
 
     /// Only the nodes that are named are converted. One that has not run has null for everything.
-    fn read_nodes(&self, all: &Map<String, Value>) -> Cel {
+    fn read_nodes(&self, values: &dyn Values) -> Cel {
         let mut out = HashMap::new();
         for id in &self.read.nodes {
-            let node = all.get(id).map_or_else(
-                || cel_of(&serde_json::json!({"output": null, "status": null, "error": null})),
-                cel_of,
+            let node = values.node(id).unwrap_or_else(
+                || serde_json::json!({"output": null, "status": null, "error": null}),
             );
-            out.insert(Key::from(id.clone()), node);
+            out.insert(Key::from(id.clone()), cel_of(&node));
         }
         Cel::Map(CelMap { map: Arc::new(out) })
     }

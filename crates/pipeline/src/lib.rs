@@ -11,10 +11,10 @@ mod template;
 
 pub use check::{Checked, FieldProblem, check, digest, origin};
 pub use definition::{
-    Action, Approval, Definition, Do, Edge, Effect, Node, OnTimeout, OnUncertain, Permissions,
-    Retry, Until, Wait, Work, ids,
+    Action, Approval, Child, Definition, Do, Edge, Effect, Filter, Map, Node, OnItemError,
+    OnTimeout, OnUncertain, Permissions, Retry, Until, Wait, Work, ids,
 };
-pub use expression::{Expression, Fault, MAX_VALUE_BYTES, Names, fit};
+pub use expression::{Expression, Fault, MAX_VALUE_BYTES, Names, Values, fit};
 pub use graph::{Outcome, Settled, Verdict, next};
 pub use schema::Schema;
 pub use template::{evaluate, expressions};

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::expression::{Expression, Fault, Names};
+use crate::expression::{Expression, Fault, Values};
 
 /// The text of the expression that a value is.
 fn expression(value: &Value) -> Option<&Value> {
@@ -34,7 +34,7 @@ pub fn expressions<'a>(template: &'a Value, path: &str, each: &mut impl FnMut(&s
 ///
 /// # Errors
 /// An expression fails, or costs too much.
-pub fn evaluate(template: &Value, names: &Names) -> Result<Value, Fault> {
+pub fn evaluate(template: &Value, names: &dyn Values) -> Result<Value, Fault> {
     if let Some(text) = expression(template) {
         let text = text.as_str().unwrap_or_default();
         return Expression::parse(text)

@@ -96,12 +96,65 @@ pub async fn cancel(
             args![caller.id, run, reason],
         )
         .await?;
+    accepted(&db, &caller, run, told).await
+}
+
+/// Pauses a run: nothing more is begun or sent until it is resumed. What is being sent is recorded first.
+#[utoipa::path(
+    post, path = "/api/runs/{run}/pause", tag = "pipelines", operation_id = "pause_run",
+    params(("run" = Uuid, Path, description = "The run's id.")),
+    responses(
+        (status = 202, body = Run),
+        (status = 404, description = "`not-found`"),
+        (status = 409, description = "`run-finished`"),
+    ),
+    security(("token" = ["pipelines:run"]))
+)]
+pub async fn pause(
+    db: Db,
+    caller: Caller,
+    Path(run): Path<Uuid>,
+) -> Result<(StatusCode, Json<Run>)> {
+    let told: Told = db
+        .one("select pause_run($1, $2) as told", args![caller.id, run])
+        .await?;
+    accepted(&db, &caller, run, told).await
+}
+
+/// Lets a paused run go on.
+#[utoipa::path(
+    post, path = "/api/runs/{run}/resume", tag = "pipelines", operation_id = "resume_run",
+    params(("run" = Uuid, Path, description = "The run's id.")),
+    responses(
+        (status = 202, body = Run),
+        (status = 404, description = "`not-found`"),
+        (status = 409, description = "`run-finished`"),
+    ),
+    security(("token" = ["pipelines:run"]))
+)]
+pub async fn resume(
+    db: Db,
+    caller: Caller,
+    Path(run): Path<Uuid>,
+) -> Result<(StatusCode, Json<Run>)> {
+    let told: Told = db
+        .one("select resume_run($1, $2) as told", args![caller.id, run])
+        .await?;
+    accepted(&db, &caller, run, told).await
+}
+
+async fn accepted(
+    db: &Db,
+    caller: &Caller,
+    run: Uuid,
+    told: Told,
+) -> Result<(StatusCode, Json<Run>)> {
     match told.told.as_deref() {
         None => Err(Problem::not_found("run")),
         Some("finished") => Err(finished()),
         Some(_) => Ok((
             StatusCode::ACCEPTED,
-            Json(runs::one(&db, &caller, run).await?),
+            Json(runs::one(db, caller, run).await?),
         )),
     }
 }

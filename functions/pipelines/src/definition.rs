@@ -1,5 +1,7 @@
 //! The checks of a definition before it is stored.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
@@ -65,10 +67,10 @@ struct Name {
 )]
 pub async fn validate(
     db: Db,
-    _caller: Caller,
+    caller: Caller,
     Input(candidate): Input<Candidate>,
 ) -> Result<Json<Validation>> {
-    let checked = check(&db, &candidate.definition).await?;
+    let checked = check(&db, &caller, &candidate.definition).await?;
     Ok(Json(Validation {
         valid: checked.problems.is_empty(),
         digest: pipeline::digest(&candidate.definition),
@@ -81,8 +83,8 @@ pub async fn validate(
 ///
 /// # Errors
 /// 422 `invalid-definition` with all problems.
-pub async fn checked(db: &Db, definition: &Value) -> Result<String> {
-    let checked = check(db, definition).await?;
+pub async fn checked(db: &Db, caller: &Caller, definition: &Value) -> Result<String> {
+    let checked = check(db, caller, definition).await?;
     if checked.problems.is_empty() {
         return Ok(pipeline::digest(definition));
     }
@@ -95,25 +97,49 @@ pub async fn checked(db: &Db, definition: &Value) -> Result<String> {
     Err(problem.with("problems", json!(checked.problems)))
 }
 
-async fn check(db: &Db, definition: &Value) -> Result<Checked> {
+async fn check(db: &Db, caller: &Caller, definition: &Value) -> Result<Checked> {
     let mut checked = pipeline::check(definition);
-    let mut names: Vec<_> = checked.skills.values().cloned().collect();
-    names.sort();
-    names.dedup();
-    if names.is_empty() {
-        return Ok(checked);
+    let skills = names_of(&checked.skills);
+    let mut unknown: Vec<Name> = Vec::new();
+    if !skills.is_empty() {
+        let statement = "select n as name from unknown_skills($1) n";
+        unknown = db.many(statement, args![skills]).await?;
     }
-    let unknown: Vec<Name> = db
-        .many("select n as name from unknown_skills($1) n", args![names])
-        .await?;
-    for (path, name) in &checked.skills {
-        if unknown.iter().any(|unknown| unknown.name == *name) {
-            checked.problems.push(FieldProblem {
-                path: path.clone(),
-                code: "unknown-skill",
-                detail: format!("`{name}` is not a skill that can be called"),
-            });
-        }
+    for (path, name) in missing(&checked.skills, &unknown) {
+        let detail = format!("`{name}` is not a skill that can be called");
+        checked.problems.push(FieldProblem {
+            path,
+            code: "unknown-skill",
+            detail,
+        });
+    }
+    let pipelines = names_of(&checked.pipelines);
+    let mut unknown: Vec<Name> = Vec::new();
+    if !pipelines.is_empty() {
+        let statement = "select n as name from unknown_pipelines($1, $2) n";
+        unknown = db.many(statement, args![caller.id, pipelines]).await?;
+    }
+    for (path, name) in missing(&checked.pipelines, &unknown) {
+        let detail = format!("`{name}` is not one of your pipelines");
+        checked.problems.push(FieldProblem {
+            path,
+            code: "unknown-pipeline",
+            detail,
+        });
     }
     Ok(checked)
+}
+
+fn names_of(places: &BTreeMap<String, String>) -> Vec<String> {
+    let names: BTreeSet<&String> = places.values().collect();
+    names.into_iter().cloned().collect()
+}
+
+/// The places, with their names, of what is unknown.
+fn missing(places: &BTreeMap<String, String>, unknown: &[Name]) -> Vec<(String, String)> {
+    let is_unknown = |name: &String| unknown.iter().any(|unknown| unknown.name == *name);
+    let places = places.iter().filter(|(_, name)| is_unknown(name));
+    places
+        .map(|(path, name)| (path.clone(), name.clone()))
+        .collect()
 }

@@ -1,11 +1,14 @@
-//! Pipelines: graphs of steps, kept as data in numbered versions, and their runs. The work of driving a run is
-//! `components/pipeline-run`.
+//! Pipelines: graphs of steps, kept as data in numbered versions, their runs, and schedules. The work is done by
+//! `components/pipeline-run` and `components/schedule-dispatch`.
 
 mod control;
 mod definition;
+mod firings;
 mod pipelines;
 mod problems;
 mod runs;
+mod schedule_input;
+mod schedules;
 mod start;
 mod steps;
 mod versions;
@@ -31,9 +34,22 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(steps::list))
         .routes(routes!(steps::get))
         .routes(routes!(control::cancel))
+        .routes(routes!(control::pause))
+        .routes(routes!(control::resume))
         .routes(routes!(control::signal))
         .routes(routes!(control::resolve))
         .routes(routes!(start::restart))
+        .routes(routes!(schedules::list, schedules::create))
+        .routes(routes!(schedules::preview))
+        .routes(routes!(
+            schedules::get,
+            schedules::change,
+            schedules::delete
+        ))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume))
+        .routes(routes!(firings::run))
+        .routes(routes!(firings::list))
 }
 
 guest::export!(super::router);

@@ -177,7 +177,7 @@ pub async fn create(
     caller: Caller,
     Input(new): Input<NewPipeline>,
 ) -> Result<Created<Pipeline>> {
-    let digest = definition::checked(&db, &new.definition).await?;
+    let digest = definition::checked(&db, &caller, &new.definition).await?;
     let many = Problem::conflict(
         "too-many-pipelines",
         "You have 1,000 pipelines. Archive one first.",

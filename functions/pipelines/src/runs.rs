@@ -32,12 +32,14 @@ pub struct Run {
     /// The reason why the run did not succeed: `{code, detail}`.
     #[schema(value_type = Object, nullable)]
     pub error: Value,
-    /// What started the run: `call`, or `restart` of another run.
+    /// What started the run: `call`, `restart` of another run, `schedule`, `event`, or `pipeline`: a step of another run.
     pub cause: String,
     /// The account that the run acts for.
     pub actor: Uuid,
     /// The run that this one began anew.
     pub restarted_from: Option<Uuid>,
+    /// The run that started this one by one of its steps.
+    pub parent: Option<Uuid>,
     /// What the run has used: `{steps}`.
     #[schema(value_type = Object)]
     pub usage: Value,
@@ -64,6 +66,8 @@ pub enum RunStatus {
     Running,
     /// Waits for a time, a signal or somebody, and holds nothing meanwhile.
     Waiting,
+    /// Somebody has paused it.
+    Paused,
     /// Ended with a result.
     Succeeded,
     /// Ended with an error.
@@ -80,6 +84,7 @@ impl RunStatus {
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Waiting => "waiting",
+            Self::Paused => "paused",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -99,6 +104,12 @@ pub struct Filter {
     #[garde(skip)]
     #[param(inline)]
     status: Option<RunStatus>,
+    /// Lists only runs that this run has started by its steps.
+    #[garde(skip)]
+    parent: Option<Uuid>,
+    /// Lists only runs that were started so: `call`, `restart`, `schedule`, `event` or `pipeline`.
+    #[garde(inner(length(max = 20)))]
+    cause: Option<String>,
 }
 
 /// A run of the caller's.
@@ -132,23 +143,40 @@ pub async fn list(
     let runs: Vec<Run> = match filter.pipeline {
         Some(pipeline) => {
             db.many(
-                "select id, pipeline, version, status, key, result, error, cause, actor, restarted_from, usage,
+                "select id, pipeline, version, status, key, result, error, cause, actor, restarted_from, parent, usage,
                      waiting_for, created_at, started_at, finished_at
                  from run_view
                  where actor = $1 and pipeline = $5 and ($2::text is null or status = $2)
-                 and ($3::uuid is null or id < $3) order by id desc limit $4",
-                args![caller.id, status, page.after, page.fetch(), pipeline],
+                 and ($3::uuid is null or id < $3) and ($6::text is null or cause = $6)
+                 and ($7::uuid is null or parent = $7) order by id desc limit $4",
+                args![
+                    caller.id,
+                    status,
+                    page.after,
+                    page.fetch(),
+                    pipeline,
+                    filter.cause,
+                    filter.parent
+                ],
             )
             .await?
         }
         None => {
             db.many(
-                "select id, pipeline, version, status, key, result, error, cause, actor, restarted_from, usage,
+                "select id, pipeline, version, status, key, result, error, cause, actor, restarted_from, parent, usage,
                      waiting_for, created_at, started_at, finished_at
                  from run_view
                  where actor = $1 and ($2::text is null or status = $2)
-                 and ($3::uuid is null or id < $3) order by id desc limit $4",
-                args![caller.id, status, page.after, page.fetch()],
+                 and ($3::uuid is null or id < $3) and ($5::text is null or cause = $5)
+                 and ($6::uuid is null or parent = $6) order by id desc limit $4",
+                args![
+                    caller.id,
+                    status,
+                    page.after,
+                    page.fetch(),
+                    filter.cause,
+                    filter.parent
+                ],
             )
             .await?
         }

@@ -1,15 +1,17 @@
 //! Starting runs, anew or from a step of another one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use axum::Json;
-use axum::http::StatusCode;
 use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use guest::db::OnConstraint;
+use guest::task::sleep;
 use guest::{Caller, Db, Input, OptionalInput, Path, Problem, Result, args, db};
-use pipeline::{Definition, Schema};
+use pipeline::{Definition, Schema, Work};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -18,6 +20,10 @@ use uuid::Uuid;
 
 use crate::runs::Run;
 use crate::{pipelines, runs};
+
+/// The longest time that a client can wait for the end of a run, in seconds.
+const MAX_PATIENCE: u64 = 25;
+const LOOKS_A_SECOND: u64 = 4;
 
 /// A new run.
 #[derive(Debug, Default, Deserialize, Validate, ToSchema)]
@@ -91,6 +97,7 @@ struct Ended {
     status: String,
     effect: String,
     attempts: u32,
+    input: Value,
     output: Value,
     error: Value,
     chosen: Option<String>,
@@ -104,10 +111,11 @@ struct Ended {
     params(
         ("pipeline" = String, Path, description = "The pipeline's id, or its name."),
         ("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless."),
+        ("Prefer" = Option<String>, Header, description = "`wait=N` waits up to N seconds, 25 at most, for the end of the run."),
     ),
     request_body = NewRun,
     responses(
-        (status = 200, body = Run, description = "The unfinished run with this key"),
+        (status = 200, body = Run, description = "The unfinished run with this key, or the run that has ended in time"),
         (status = 202, body = Run, headers(("Location" = String))),
         (status = 404, description = "`not-found`, `unknown-version`"),
         (status = 409, description = "`pipeline-paused`, `pipeline-archived`"),
@@ -120,6 +128,7 @@ pub async fn start(
     db: Db,
     caller: Caller,
     Path(pipeline): Path<String>,
+    headers: HeaderMap,
     OptionalInput(new): OptionalInput<NewRun>,
 ) -> Result<Response> {
     let new = new.unwrap_or_default();
@@ -140,7 +149,39 @@ pub async fn start(
             ],
         )
         .await;
-    answer(&db, &caller, started).await
+    let (run, is_new) = begun(&db, &caller, started).await?;
+    let run = wait(&db, &caller, run, patience(&headers)).await?;
+    if !is_new || run.finished_at.is_some() {
+        return Ok(Json(run).into_response());
+    }
+    Ok(accepted(run))
+}
+
+/// The seconds that the client prefers to wait (RFC 7240).
+fn patience(headers: &HeaderMap) -> u64 {
+    let values = headers.get_all("prefer").iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    let wishes = texts.flat_map(|text| text.split(',')).map(str::trim);
+    let wait = wishes
+        .filter_map(|wish| wish.strip_prefix("wait="))
+        .find_map(|seconds| seconds.parse::<u64>().ok());
+    wait.unwrap_or_default().min(MAX_PATIENCE)
+}
+
+async fn wait(db: &Db, caller: &Caller, mut run: Run, seconds: u64) -> Result<Run> {
+    for _ in 0..seconds.saturating_mul(LOOKS_A_SECOND) {
+        if run.finished_at.is_some() {
+            break;
+        }
+        sleep(Duration::from_millis(1_000 / LOOKS_A_SECOND)).await;
+        run = runs::one(db, caller, run.id).await?;
+    }
+    Ok(run)
+}
+
+fn accepted(run: Run) -> Response {
+    let location = format!("/api/runs/{}", run.id);
+    (StatusCode::ACCEPTED, [(LOCATION, location)], Json(run)).into_response()
 }
 
 /// Restarts a run from one of its steps, as a new run.
@@ -180,23 +221,34 @@ pub async fn restart(
         Problem::new(StatusCode::NOT_FOUND, "unknown-step", detail)
     };
     let mut again = following(&definition, &restart.from).ok_or_else(|| unknown(&restart.from))?;
-    if let Some(step) = restart
-        .outputs
-        .keys()
-        .find(|step| again.contains(*step) || !definition.nodes.contains_key(*step))
-    {
+    let is_dropped =
+        |again: &BTreeSet<String>, path: &str| again.iter().any(|step| is_at_or_in(step, path));
+    if let Some(step) = restart.outputs.keys().find(|step| {
+        definition.node(step).is_none()
+            || is_dropped(&again, step)
+            || is_at_or_in(step, &restart.from)
+    }) {
         return Err(unknown(step));
     }
     let input = restart.input.or(former.input).unwrap_or_default();
     accept(&definition, &input)?;
     let ended: Vec<Ended> = db
         .many(
-            "select path, type, status, effect, attempts, output, error, chosen from step_view
-             where account_id = $1 and run_id = $2 and status in ('succeeded', 'failed', 'skipped') order by path limit 500",
+            "select path, type, status, effect, attempts, input, output, error, chosen from step_view
+             where account_id = $1 and run_id = $2 order by path limit 100000",
             args![caller.id, run],
         )
         .await?;
-    // What had not ended runs as well, and so does what follows from it.
+    // What had not ended runs as well, and so does what follows from it. The maps around a step go on with their items.
+    let has_ended =
+        |step: &Ended| ["succeeded", "failed", "skipped"].contains(&step.status.as_str());
+    let around = |path: &str| is_in(path, &restart.from);
+    for step in &ended {
+        let is_given = restart.outputs.contains_key(&step.path);
+        if !has_ended(step) && !is_given && !is_map_at_work(step) {
+            again.extend(following(&definition, &step.path).unwrap_or_default());
+        }
+    }
     let known: BTreeSet<&str> = ended.iter().map(|step| step.path.as_str()).collect();
     for id in definition.nodes.keys() {
         if !known.contains(id.as_str()) && !restart.outputs.contains_key(id) {
@@ -205,12 +257,18 @@ pub async fn restart(
     }
     let taken: Vec<Ended> = ended
         .into_iter()
-        .filter(|step| definition.nodes.contains_key(&step.path) && !again.contains(&step.path))
+        .filter(|step| {
+            definition.node(&step.path).is_some()
+                && (around(&step.path) || !is_dropped(&again, &step.path))
+        })
         .map(|mut step| {
             if let Some(output) = restart.outputs.get(&step.path) {
                 step.output = output.clone();
                 "succeeded".clone_into(&mut step.status);
                 step.error = Value::Null;
+            } else if around(&step.path) || (is_map_at_work(&step) && !has_ended(&step)) {
+                "waiting".clone_into(&mut step.status);
+                (step.output, step.error) = (Value::Null, Value::Null);
             }
             step
         })
@@ -227,24 +285,58 @@ pub async fn restart(
             ],
         )
         .await;
-    answer(&db, &caller, started).await
+    begun(&db, &caller, started)
+        .await
+        .map(|(run, _)| accepted(run))
 }
 
-/// A step and all steps that follow from it.
+/// Whether a path is in a map: `each[3].a` is in `each`.
+fn is_in(map: &str, path: &str) -> bool {
+    path.strip_prefix(map)
+        .is_some_and(|rest| rest.starts_with('['))
+}
+
+fn is_at_or_in(step: &str, path: &str) -> bool {
+    step == path || is_in(step, path)
+}
+
+/// Whether a step is a map whose items are known.
+fn is_map_at_work(step: &Ended) -> bool {
+    step.kind == "map" && step.input["items"].is_array()
+}
+
+/// A step and all steps that follow from it, also outside of the maps that it is in. `None` if it is not a step.
 fn following(definition: &Definition, from: &str) -> Option<BTreeSet<String>> {
-    definition.nodes.contains_key(from).then_some(())?;
-    let mut out = BTreeSet::from([from.to_owned()]);
+    definition.node(from)?;
+    let mut out = BTreeSet::new();
+    let (mut graph, mut prefix, mut rest) = (definition, String::new(), from);
     loop {
-        let before = out.len();
-        let more: Vec<_> = definition
-            .edges
-            .iter()
-            .filter(|edge| out.contains(&edge.from))
-            .collect();
-        out.extend(more.into_iter().map(|edge| edge.to.clone()));
-        if out.len() == before {
-            return Some(out);
+        let (first, inner) = match rest.split_once('.') {
+            Some((first, inner)) => (first, Some(inner)),
+            None => (rest, None),
+        };
+        let id = first.split('[').next().unwrap_or(first);
+        let mut level = BTreeSet::from([id.to_owned()]);
+        loop {
+            let before = level.len();
+            let edges = graph.edges.iter().filter(|edge| level.contains(&edge.from));
+            let more: Vec<_> = edges.map(|edge| edge.to.clone()).collect();
+            level.extend(more);
+            if level.len() == before {
+                break;
+            }
         }
+        // A map around the step goes on, and what follows from it runs again.
+        if inner.is_some() {
+            level.remove(id);
+        }
+        out.extend(level.into_iter().map(|id| format!("{prefix}{id}")));
+        let Some(inner) = inner else { return Some(out) };
+        let Some(Work::Map(map)) = graph.nodes.get(id).map(|node| &node.work) else {
+            return None;
+        };
+        prefix = format!("{prefix}{first}.");
+        (graph, rest) = (&*map.body, inner);
     }
 }
 
@@ -277,7 +369,12 @@ fn accept(definition: &Definition, input: &Value) -> Result<()> {
     }
 }
 
-async fn answer(db: &Db, caller: &Caller, started: Result<Started, db::Error>) -> Result<Response> {
+/// The run that was started, and whether it is new.
+async fn begun(
+    db: &Db,
+    caller: &Caller,
+    started: Result<Started, db::Error>,
+) -> Result<(Run, bool)> {
     let many = Problem::new(
         StatusCode::TOO_MANY_REQUESTS,
         "too-many-runs",
@@ -294,9 +391,5 @@ async fn answer(db: &Db, caller: &Caller, started: Result<Started, db::Error>) -
         .started
         .ok_or_else(|| Problem::not_found("pipeline"))?;
     let run = runs::one(db, caller, outcome.run).await?;
-    if !outcome.is_new {
-        return Ok(Json(run).into_response());
-    }
-    let location = format!("/api/runs/{}", run.id);
-    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(run)).into_response())
+    Ok((run, outcome.is_new))
 }

@@ -14,7 +14,7 @@ use crate::runs;
 /// A step: the execution of a node in a run.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Step {
-    /// The path of the step, which is the id of its node.
+    /// The path of the step: the id of its node, or `each[17].fetch` for a node in a map.
     #[schema(example = "fetch")]
     pub path: String,
     /// The type of the node.
@@ -39,6 +39,8 @@ pub struct Step {
     pub error: Value,
     /// The approval that the step waits for, or waited for.
     pub approval: Option<Uuid>,
+    /// The run that the step has started.
+    pub child: Option<Uuid>,
     /// The time at which the step is looked at again.
     #[serde(with = "time::serde::rfc3339::option")]
     pub wake_at: Option<OffsetDateTime>,
@@ -101,6 +103,9 @@ pub struct Filter {
     #[garde(skip)]
     #[param(inline)]
     status: Option<StepStatus>,
+    /// Lists only steps whose paths begin so.
+    #[garde(inner(length(max = 200)))]
+    path: Option<String>,
 }
 
 /// Lists the steps of a run by their paths, without inputs and outputs.
@@ -124,11 +129,12 @@ pub async fn list(
     runs::one(&db, &caller, run).await?;
     let steps: Vec<Step> = db
         .many(
-            "select path, type, status, effect, attempts, error, approval, wake_at, started_at, finished_at
+            "select path, type, status, effect, attempts, error, approval, child, wake_at, started_at, finished_at
              from step_view
              where run_id = $1 and ($2::text is null or status = $2) and ($3::text is null or path > $3)
+             and ($5::text is null or starts_with(path, $5))
              order by path limit $4",
-            args![run, filter.status.map(StepStatus::text), &page.after, page.fetch()],
+            args![run, filter.status.map(StepStatus::text), &page.after, page.fetch(), filter.path],
         )
         .await?;
     Ok(Json(page.answer(steps, |step| step.path.clone())))
@@ -159,7 +165,7 @@ pub async fn get(
 pub async fn one(db: &Db, caller: &Caller, run: Uuid, path: &str) -> Result<Step> {
     let found = db
         .optional(
-            "select path, type, status, effect, attempts, input, output, error, approval, wake_at, started_at,
+            "select path, type, status, effect, attempts, input, output, error, approval, child, wake_at, started_at,
                  finished_at
              from step_view where account_id = $1 and run_id = $2 and path = $3",
             args![caller.id, run, path],

@@ -97,7 +97,7 @@ pub async fn publish(
     Input(new): Input<NewVersion>,
 ) -> Result<Response> {
     let id = pipelines::find(&db, &caller, &pipeline).await?;
-    let digest = definition::checked(&db, &new.definition).await?;
+    let digest = definition::checked(&db, &caller, &new.definition).await?;
     let published: Published = db
         .one(
             "select publish($1, $2, $3, $4, $5, $6) as published",

@@ -6,7 +6,7 @@ use e2e::{
     Server,
     agents::Agent,
     component_file,
-    errands::WorkerProcess,
+    process::Process,
     receiver::{Answer, Receiver},
 };
 use serde_json::{Value, json};
@@ -55,6 +55,7 @@ role = "gather_pipeline_run"
 memory_bytes = 536870912
 concurrency = 8
 egress = true
+exchange = ["asset:generate", "chat:create", "kb:read", "kb:write", "llm:call", "skills:call", "social:write"]
 job = {{ attempts = 20 }}
 "#
     )
@@ -96,7 +97,7 @@ impl World {
         })
     }
 
-    fn worker(&self) -> Result<WorkerProcess> {
+    fn worker(&self) -> Result<Process> {
         let variables = &self.server.variables;
         let platform: Value = variables
             .get("platform")
@@ -114,7 +115,8 @@ impl World {
             &self.server.url,
         ];
         let folder = self.folder.path();
-        WorkerProcess::start(
+        Process::start(
+            "worker",
             &self.server.database,
             &folder.join("spin.toml"),
             folder,

@@ -25,12 +25,27 @@ impl Check {
         self.schema(definition.input.as_ref(), "input");
         self.schema(definition.output.as_ref(), "output");
         self.permissions(&definition.permissions);
-        let before = ancestors(definition);
-        let all = definition.nodes.keys().cloned().collect();
-        self.template(&definition.result, "result", &all);
-        for (id, node) in &definition.nodes {
-            let path = format!("nodes.{id}");
-            let known = before.get(id).cloned().unwrap_or_default();
+        self.graph_contents(definition, definition, "", &BTreeSet::new());
+    }
+
+    /// Checks the nodes of a graph. `outside` has the nodes of the graphs around it that have ended before it begins.
+    fn graph_contents(
+        &mut self,
+        graph: &Definition,
+        definition: &Definition,
+        at: &str,
+        outside: &BTreeSet<String>,
+    ) {
+        let before = ancestors(graph);
+        let all = graph.nodes.keys().chain(outside).cloned().collect();
+        self.template(&graph.result, &format!("{at}result"), &all);
+        for (id, node) in &graph.nodes {
+            let path = format!("{at}nodes.{id}");
+            if outside.contains(id) {
+                self.problem(&path, "shape", "has the name of a node outside");
+            }
+            let mut known = before.get(id).cloned().unwrap_or_default();
+            known.extend(outside.iter().cloned());
             self.schema(node.common.output.as_ref(), &format!("{path}.output"));
             self.duration(node.common.timeout_ms, &format!("{path}.timeout_ms"));
             if let Some(when) = &node.common.when {
@@ -122,6 +137,18 @@ impl Check {
                     self.problem(format!("{path}.need"), "shape", "must be at least 1");
                 }
             }
+            Work::Pipeline(child) => {
+                self.template(&child.input, &format!("{path}.input"), known);
+                self.pipelines
+                    .insert(format!("{path}.pipeline"), child.pipeline.clone());
+            }
+            Work::Map(map) => {
+                self.expression(&map.fields.items, &format!("{path}.items"), known);
+                if !(1..=64).contains(&map.fields.parallel) {
+                    self.problem(format!("{path}.parallel"), "shape", "must be 1 to 64");
+                }
+                self.graph_contents(&map.body, definition, &format!("{path}.body."), known);
+            }
             Work::Action(action) => {
                 self.template(&action.input, &format!("{path}.input"), known);
                 self.action(action.what, &action.input, path, definition);
@@ -134,6 +161,8 @@ impl Check {
             Do::Api => &["method", "path"],
             Do::Http => &["url"],
             Do::Notify => &["to", "title"],
+            Do::Message => &["channel", "body"],
+            Do::Event => &["type", "topic"],
             Do::Skill => &["skill", "tool"],
         };
         // An expression of the whole input has its fields when it runs.
@@ -153,6 +182,14 @@ impl Check {
             }
             Do::Api if permissions.scopes.is_empty() => {
                 Some("needs a scope in `permissions.scopes`")
+            }
+            Do::Message
+                if !permissions
+                    .scopes
+                    .iter()
+                    .any(|scope| scope == "chat:create") =>
+            {
+                Some("needs `chat:create` in `permissions.scopes`")
             }
             Do::Skill
                 if !permissions
