@@ -211,10 +211,48 @@ create index firing_job on pipelines.firing (job_id) where job_id is not null;
 create index firing_unsettled on pipelines.firing (finished_at) where not settled and finished_at is not null;
 create index firing_finished_at on pipelines.firing (finished_at) where finished_at is not null;
 
+-- Events that start runs of a pipeline.
+create table pipelines.trigger (
+    id uuid primary key,
+    pipeline_id uuid not null references pipelines.pipeline (id) on delete cascade,
+    owner_id uuid not null references identity.account (id) on delete cascade,
+    type text not null,
+    -- Null: every topic that the owner may read.
+    topic text,
+    -- The expression that decides; null: every event counts.
+    condition text,
+    -- The template of the input.
+    input jsonb not null,
+    enabled boolean not null default true,
+    -- The subscription of events that starts its work; null: it is disabled.
+    subscription uuid,
+    created_at timestamptz not null default now(),
+    constraint trigger_type_size check (char_length(type) between 1 and 100),
+    constraint trigger_condition_size check (octet_length(condition) <= 4096)
+);
+create index trigger_pipeline on pipelines.trigger (pipeline_id, id);
+create index trigger_owner on pipelines.trigger (owner_id, id);
+
+-- What became of an event.
+create table pipelines.trigger_firing (
+    id uuid primary key default platform.uuid_v7(),
+    trigger_id uuid not null references pipelines.trigger (id) on delete cascade,
+    event_id uuid not null,
+    status text not null,
+    reason text,
+    run_id uuid,
+    at timestamptz not null default clock_timestamp(),
+    constraint trigger_firing_event unique (trigger_id, event_id),
+    constraint trigger_firing_status_known check (status in ('started', 'filtered', 'suppressed', 'failed'))
+);
+create index trigger_firing_trigger on pipelines.trigger_firing (trigger_id, id);
+create index trigger_firing_at on pipelines.trigger_firing (at);
+
 select platform.leaver('pipelines');
 
 select platform.function_role('pipelines');
-grant select on pipelines.pipeline, pipelines.version, pipelines.schedule, pipelines.firing to gather_pipelines;
+grant select on pipelines.pipeline, pipelines.version, pipelines.schedule, pipelines.firing,
+    pipelines.trigger, pipelines.trigger_firing to gather_pipelines;
 -- The work: drives a run.
 select platform.role('pipeline_run', 'pipelines');
 -- The work: does what schedules say.
@@ -229,4 +267,5 @@ insert into inbox.on_decided (kind, function) values ('run', 'pipelines.approval
 insert into jobs.enqueuer (role, kind)
 select r, k from unnest(array['gather_pipelines', 'gather_pipeline_run', 'gather_schedule_dispatch', 'gather_inbox',
     'gather_worker', 'gather_people', 'gather_accounts']) r, unnest(array['pipeline-run', 'schedule-dispatch']) k;
+insert into events.held_back (kind, function) values ('pipeline-run', 'pipelines.suppress');
 insert into jobs.notified (function) values ('pipelines.job_ended'), ('pipelines.call_ended');

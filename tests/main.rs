@@ -80,9 +80,10 @@ mod functions {
         pub(crate) mod stand_in;
     }
     pub(crate) mod pipelines {
+        pub(crate) mod calendar;
         pub(crate) mod command;
         pub(crate) mod definitions;
-        pub(crate) mod schedules;
+        pub(crate) mod triggers;
     }
     pub(crate) mod realtime {
         pub(crate) mod clients;
@@ -169,10 +170,12 @@ mod jobs {
         pub(crate) mod engine;
         pub(crate) mod faults;
         pub(crate) mod flow;
+        pub(crate) mod nested;
         pub(crate) mod requests;
         pub(crate) mod world;
     }
     pub(crate) mod run;
+    pub(crate) mod schedule_dispatch;
     pub(crate) mod skill_rank;
     pub(crate) mod skill_review;
     pub(crate) mod subscriptions {

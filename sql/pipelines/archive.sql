@@ -1,4 +1,4 @@
--- Archives a pipeline of an account: nothing starts it any more. Answers whether there is one. Refuses unfinished runs by
+-- Archives a pipeline of an account: nothing starts it any more, and its triggers are deleted. Answers whether there is one. Refuses unfinished runs by
 -- the constraint runs_unfinished, unless they are to be cancelled.
 create or replace function pipelines.archive(account uuid, pipeline uuid, cancel boolean) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -25,6 +25,7 @@ begin
         and r.finished_at is null) then
         perform identity.refuse('runs_unfinished');
     end if;
+    perform pipelines.delete_trigger(account, t.id) from pipelines.trigger t where t.pipeline_id = archive.pipeline;
     update pipelines.pipeline p set archived_at = coalesce(p.archived_at, now()) where p.id = archive.pipeline;
     return true;
 end

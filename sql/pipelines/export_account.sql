@@ -1,4 +1,4 @@
--- The pipelines and schedules of an account, and its newest 1,000 runs.
+-- The pipelines, triggers and schedules of an account, and its newest 1,000 runs.
 create or replace function pipelines.export_account(account uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -8,6 +8,9 @@ as $$
                 'created_at', v.created_at) order by v.number) from pipelines.version v where v.pipeline_id = p.id))
             order by p.id)
             from pipelines.pipeline p where p.owner_id = account), '[]'),
+        'triggers', coalesce((select jsonb_agg(jsonb_build_object('id', t.id, 'pipeline', t.pipeline_id, 'type', t.type,
+            'topic', t.topic, 'where', t.condition, 'input', t.input) order by t.id)
+            from pipelines.trigger t where t.owner_id = account), '[]'),
         'schedules', coalesce((select jsonb_agg(jsonb_build_object('id', s.id, 'name', s.name, 'times', s.times,
             'action', s.action, 'created_at', s.created_at) order by s.id)
             from pipelines.schedule s where s.owner_id = account), '[]'),

@@ -36,6 +36,8 @@ begin
     delete from pipelines.firing f where f.id in (
         select o.id from pipelines.firing o where o.finished_at < now() - interval '30 days'
         order by o.finished_at limit most);
+    delete from pipelines.trigger_firing f where f.id in (
+        select o.id from pipelines.trigger_firing o where o.at < now() - interval '30 days' order by o.at limit most);
     delete from pipelines.run r where r.id in (
         select o.id from pipelines.run o where o.finished_at < now() - interval '30 days'
         order by o.finished_at limit most);

@@ -89,6 +89,7 @@ fn arrows_point_one_way() -> Result<()> {
                 "wasm",
             ],
             "e2e" => &[
+                "calendar",
                 "egress",
                 "embedding",
                 "gather",

@@ -5,6 +5,7 @@ mod engine;
 mod graphs;
 mod outgoing;
 mod state;
+mod trigger;
 mod work;
 
 use std::time::{Duration, Instant};
@@ -19,16 +20,20 @@ use uuid::Uuid;
 
 use engine::{Engine, Plan};
 use state::State;
+use trigger::Subscribed;
 
 /// The time after which another job goes on, so that no run keeps the others waiting.
 const SLICE: Duration = Duration::from_secs(30);
 /// The time after which a driver that waits for answers looks whether something else has happened.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The arguments of the job: the run to drive.
+/// The arguments of the job: the run to drive, or an event that a trigger waits for.
 #[derive(Debug, Deserialize)]
 pub struct Arguments {
-    run: Uuid,
+    run: Option<Uuid>,
+    argument: Option<Subscribed>,
+    #[serde(default)]
+    event: Value,
 }
 
 /// What the job has done.
@@ -63,16 +68,21 @@ struct Reply {
     state: Option<State>,
 }
 
-/// Drives a run until it ends, waits, or has had its slice.
+/// Drives a run until it ends, waits, or has had its slice, or decides about an event.
 ///
 /// # Errors
 /// The database can't be reached, which is tried again later.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
-    let run = job.payload.run;
+    let mut summary = Summary { commits: 0 };
+    if let Some(subscribed) = &job.payload.argument {
+        trigger::decide(&db, &job, subscribed.trigger).await?;
+        return Ok(summary);
+    }
+    let unfit = || Failure::Final("The arguments name neither a run nor a trigger.".to_owned());
+    let run = job.payload.run.ok_or_else(unfit)?;
     let taken: Taken = db
         .one("select take($1, $2) as taken", args![run, job.id])
         .await?;
-    let mut summary = Summary { commits: 0 };
     let Some(beginning) = taken.taken else {
         return Ok(summary);
     };

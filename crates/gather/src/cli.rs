@@ -13,7 +13,7 @@ use crate::{
     doctor::Doctor,
     live, llm, memory, new, pipeline,
     sandbox::ChildWork,
-    secret, skill, webhook,
+    schedule, secret, skill, webhook,
 };
 
 /// An agent-first collaboration platform: wasm functions over PostgreSQL.
@@ -187,6 +187,13 @@ pub enum Command {
         after_help = "Examples:\n  gather pipeline publish review review.json\n  gather pipeline run review --watch"
     )]
     Pipeline(pipeline::Command),
+    /// Start work at times
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather schedule preview --cron '30 2 * * *' --timezone Europe/Berlin\n  gather schedule list"
+    )]
+    Schedule(schedule::Command),
     /// Use language models, and look at what they cost
     #[command(
         subcommand,

@@ -39,6 +39,7 @@ pub mod postgres;
 pub mod progress;
 pub mod realtime;
 pub mod sandbox;
+pub mod schedule;
 pub mod secret;
 pub mod secrets;
 mod serve;

@@ -99,7 +99,7 @@ struct Check {
     pipelines: BTreeMap<String, String>,
     /// The number of nodes so far, with those of maps.
     nodes: usize,
-    /// How many maps the present graph is in.
+    /// The number of maps around the present graph.
     depth: usize,
 }
 

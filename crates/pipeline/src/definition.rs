@@ -336,7 +336,7 @@ fn yes() -> bool {
 /// The work of a node that runs a graph for each item of a list.
 #[derive(Debug, Clone)]
 pub struct Map {
-    /// What is said beside the graph.
+    /// The fields beside the graph.
     pub fields: MapFields,
     /// The graph of an item, with the template of its output as `result`.
     pub body: Arc<Definition>,

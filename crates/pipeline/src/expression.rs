@@ -23,7 +23,7 @@ const MAX_OPERATORS: usize = 100;
 /// The largest value, as JSON.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
 /// The names that expressions may use.
-const NAMES: [&str; 5] = ["input", "nodes", "item", "index", "run"];
+const NAMES: [&str; 6] = ["input", "nodes", "item", "index", "run", "event"];
 
 /// The values of the names that an expression may use, by name.
 pub type Names = Map<String, Value>;
@@ -112,6 +112,11 @@ impl Expression {
         let mut read = Read::default();
         names(&tree, &mut Vec::new(), &mut read)?;
         Ok(Self { tree, read })
+    }
+
+    /// The names that it reads.
+    pub fn names(&self) -> &BTreeSet<&'static str> {
+        &self.read.names
     }
 
     /// The nodes that it reads.

@@ -111,6 +111,19 @@ fn decide(
     is_settled.then_some(false)
 }
 
+/// Whether an edge was taken; `None` while that is open.
+pub fn taken(
+    definition: &Definition,
+    edge: &Edge,
+    ended: &BTreeMap<String, Outcome>,
+) -> Option<bool> {
+    match state(definition, edge, ended) {
+        EdgeState::Open => None,
+        EdgeState::Taken => Some(true),
+        EdgeState::NotTaken => Some(false),
+    }
+}
+
 fn state(definition: &Definition, edge: &Edge, known: &BTreeMap<String, Outcome>) -> EdgeState {
     let is_taken = match known.get(&edge.from) {
         None => return EdgeState::Open,

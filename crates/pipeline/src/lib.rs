@@ -6,6 +6,7 @@ mod cost;
 mod definition;
 mod expression;
 mod graph;
+mod layout;
 mod schema;
 mod template;
 
@@ -15,6 +16,7 @@ pub use definition::{
     OnTimeout, OnUncertain, Permissions, Retry, Until, Wait, Work, ids,
 };
 pub use expression::{Expression, Fault, MAX_VALUE_BYTES, Names, Values, fit};
-pub use graph::{Outcome, Settled, Verdict, next};
+pub use graph::{Outcome, Settled, Verdict, next, taken};
+pub use layout::layout;
 pub use schema::Schema;
 pub use template::{evaluate, expressions};

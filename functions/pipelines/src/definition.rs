@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::graph::{self, Graph};
+
 /// A definition to be checked.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +34,8 @@ pub struct Validation {
     /// Everything that is wrong.
     #[schema(value_type = Vec<DefinitionProblem>)]
     problems: Vec<FieldProblem>,
+    /// The graph as it is drawn; null if the definition is not valid.
+    graph: Option<Graph>,
     /// What runs may do in the name of the account that they act for; null if the definition is not valid.
     #[schema(value_type = Object, nullable)]
     permissions: Option<Permissions>,
@@ -74,6 +78,7 @@ pub async fn validate(
     Ok(Json(Validation {
         valid: checked.problems.is_empty(),
         digest: pipeline::digest(&candidate.definition),
+        graph: checked.definition.as_ref().map(graph::drawn),
         permissions: checked.definition.map(|definition| definition.permissions),
         problems: checked.problems,
     }))

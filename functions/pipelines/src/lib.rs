@@ -4,6 +4,7 @@
 mod control;
 mod definition;
 mod firings;
+mod graph;
 mod pipelines;
 mod problems;
 mod runs;
@@ -11,6 +12,7 @@ mod schedule_input;
 mod schedules;
 mod start;
 mod steps;
+mod triggers;
 mod versions;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -50,6 +52,10 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(schedules::resume))
         .routes(routes!(firings::run))
         .routes(routes!(firings::list))
+        .routes(routes!(graph::get))
+        .routes(routes!(triggers::list, triggers::create))
+        .routes(routes!(triggers::get, triggers::change, triggers::delete))
+        .routes(routes!(triggers::firings))
 }
 
 guest::export!(super::router);

@@ -14,6 +14,7 @@ guest::problems! {
     "too-many-runs" => "An account can have at most 1,000 runs that have not ended. Wait for one to end, or cancel one.",
     "too-many-schedules" => "An account can have at most 1,000 schedules. Delete one first.",
     "too-many-signals" => "A run keeps at most 1,000 signals.",
+    "too-many-triggers" => "A pipeline can have at most 50 triggers. Delete one first.",
     "unknown-step" => "The definition of the run does not have this step, or it has not ended, so that nothing can be taken over from it.",
     "unknown-version" => "The pipeline does not have a version of this number.",
 }

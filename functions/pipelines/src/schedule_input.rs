@@ -18,7 +18,7 @@ pub struct NewSchedule {
     #[garde(length(chars, min = 1, max = 100))]
     #[schema(min_length = 1, max_length = 100, example = "Nightly report")]
     pub name: String,
-    /// What is done at each time.
+    /// The action at each time.
     #[garde(skip)]
     pub action: Action,
     /// The IANA name of the time zone in which cron expressions are read.
@@ -80,9 +80,9 @@ fn utc() -> String {
 pub enum Action {
     /// Has an agent do a task. This server lacks the part that agents need, so it is refused.
     RunTask {
-        /// The agent.
+        /// The agent that does the task.
         agent: String,
-        /// The task.
+        /// The task for the agent.
         prompt: String,
     },
     /// Starts a run of one of the owner's pipelines.
@@ -92,24 +92,24 @@ pub enum Action {
         /// The version; the active one if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<i32>,
-        /// The input.
+        /// The input of the run.
         #[serde(default)]
         #[schema(value_type = Object, nullable)]
         input: Value,
     },
     /// Writes to the inboxes of accounts: of the owner, and of those that share a team with it.
     SendNotification {
-        /// The accounts.
+        /// The accounts that are notified.
         to: Vec<Uuid>,
-        /// The title.
+        /// The title of the notification.
         title: String,
-        /// The text.
+        /// The text of the notification.
         #[serde(default)]
         body: String,
     },
     /// Sends a request: to the platform's own API if `url` is a path, else to another host through the way out.
     CallApi {
-        /// The method.
+        /// The method of the request.
         #[serde(default = "get")]
         method: String,
         /// The path or the address.

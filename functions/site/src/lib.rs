@@ -27,6 +27,7 @@ mod posts;
 mod problems;
 mod profiles;
 mod publish;
+mod schedules;
 mod search;
 mod secrets;
 mod settings;
@@ -53,6 +54,7 @@ static GROUPS: &[&Group] = &[
     &profiles::GROUP,
     &memory::GROUP,
     &pipelines::GROUP,
+    &schedules::GROUP,
     &jobs::GROUP,
     &models::GROUP,
     &secrets::GROUP,

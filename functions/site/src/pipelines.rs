@@ -24,7 +24,7 @@ pub static GROUP: Group = Group {
         label: "Pipelines",
         path: "/pipelines",
         icon: "pipelines",
-        key: "l",
+        key: "y",
         shown: signed_in,
     }],
     routes: || {

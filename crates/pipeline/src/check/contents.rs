@@ -260,6 +260,9 @@ impl Check {
     fn expression(&mut self, text: &str, path: &str, known: &BTreeSet<String>) {
         match Expression::parse(text) {
             Err(why) => self.problem(path, "bad-expression", why),
+            Ok(expression) if expression.names().contains("event") => {
+                self.problem(path, "bad-expression", "only triggers can read `event`");
+            }
             Ok(expression) => {
                 for id in expression.nodes().difference(known) {
                     self.problem(
