@@ -41,7 +41,7 @@ begin
     end loop;
     perform pipelines.plan_dispatch(n.at) from (
         select distinct to_timestamp(ceil(extract(epoch from pipelines.time_of(c.next_at)) * 4) / 4) as at
-        from jsonb_to_recordset(due) as c (next_at bigint) where c.next_at is not null) n;
+        from jsonb_to_recordset(due) as c (next_at bigint) where c.next_at is not null order by 1) n;
     return fired;
 end
 $$;

@@ -14,16 +14,19 @@ struct World {
     _worker: JobWorker,
 }
 
+/// A machine with other work to do must not take the worker for lost.
+fn times() -> JobTimes {
+    JobTimes {
+        lease: Duration::from_secs(30),
+        ..quick()
+    }
+}
+
 impl World {
     async fn new() -> Result<Self> {
         let server = Server::start().await?;
         let ada = Agent::sign_in(&server, "ada", 1).await?;
-        // A machine with other work to do must not take the worker for lost.
-        let times = JobTimes {
-            lease: Duration::from_secs(30),
-            ..quick()
-        };
-        let worker = server.worker(times).await?;
+        let worker = server.worker(times()).await?;
         Ok(Self {
             server,
             ada,
@@ -435,5 +438,44 @@ async fn a_schedule_calls_the_api_in_the_name_of_its_owner() -> Result<()> {
             .is_some_and(|reason| reason.contains("404")),
         "{firings:?}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_schedules_of_one_second_fire_once_each_whoever_dispatches() -> Result<()> {
+    let world = World::new().await?;
+    let mut workers = Vec::new();
+    for _ in 0..3 {
+        workers.push(world.server.worker(times()).await?);
+    }
+    world
+        .make(json!({"name": "first", "action": notice(&json!(world.ada.id)), "at": ["2099-01-01T00:00:00Z"]}))
+        .await?;
+    world
+        .sql(
+            "insert into pipelines.schedule (owner_id, name, times, action, due_at, next_at)
+             select s.owner_id, 'n' || n, s.times, s.action, d.at, d.at
+             from pipelines.schedule s, generate_series(1, 400) n, (select date_trunc('second', clock_timestamp()) as at) d",
+        )
+        .await?;
+    world
+        .sql("select pipelines.plan_dispatch(clock_timestamp()) from generate_series(1, 8)")
+        .await?;
+    let number = async |sql: &'static str| -> Result<i64> {
+        let mut database = world.server.database.connect().await?;
+        Ok(sqlx::query_scalar(sql).fetch_one(&mut database).await?)
+    };
+    let began = Instant::now();
+    while number("select count(*) from pipelines.firing where status = 'succeeded'").await? < 400 {
+        ensure!(began.elapsed() < LIMIT, "not all have fired");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(number("select count(*) from pipelines.firing").await?, 400);
+    assert_eq!(
+        number("select count(*) from inbox.item where kind = 'schedule'").await?,
+        400
+    );
+    let over = "select count(*) from pipelines.schedule where due_at = '2099-01-01T00:00:00Z'";
+    assert_eq!(number(over).await?, 401);
     Ok(())
 }

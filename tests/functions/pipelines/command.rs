@@ -65,3 +65,43 @@ async fn a_definition_is_checked_published_run_and_restarted() -> Result<()> {
     assert!(!done && said.contains("has ended"), "{said}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_schedule_is_previewed_made_listed_and_paused() -> Result<()> {
+    let server = Server::start().await?;
+    let user = User::register_as(&server.url, "grace").await?;
+    let times = ["--cron", "30 2 * * *", "--timezone", "Europe/Berlin"];
+    let preview = printed(&user, &[&["schedule", "preview"], &times[..]].concat()).await?;
+    assert!(
+        preview.lines().count() >= 10 && preview.contains("T02:30:00+0"),
+        "{preview}"
+    );
+    let action = json!({"type": "call_api", "url": "/api/health/status"}).to_string();
+    let add = [
+        &["schedule", "add", "nightly", "--action", &action],
+        &times[..],
+    ]
+    .concat();
+    let made = printed(&user, &add).await?;
+    let id = made.split_whitespace().next().context("an id")?;
+    assert!(
+        printed(&user, &["schedule", "list"])
+            .await?
+            .contains("nightly")
+    );
+    assert!(
+        printed(&user, &["schedule", "pause", id])
+            .await?
+            .contains("paused")
+    );
+    assert!(
+        !printed(&user, &["schedule", "resume", id])
+            .await?
+            .contains("paused")
+    );
+    let (done, _, said) = user
+        .run(&["schedule", "add", "none", "--every-ms", "1"], "")
+        .await?;
+    assert!(!done && !said.is_empty(), "a name alone is not enough");
+    Ok(())
+}

@@ -54,3 +54,60 @@ async fn a_run_is_started_watched_and_cancelled_on_its_pages() -> Result<()> {
     assert!(pipeline.text("main").contains("cancelled"));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_schedule_is_made_fired_paused_and_deleted_on_its_pages() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Person::register(&server, "ada").await?;
+    let browser = ada.browser(&server)?;
+    let empty = browser.get("/schedules").await?;
+    assert!(empty.text("main").contains("You have none yet"));
+    let action =
+        json!({"type": "send_notification", "to": [ada.id], "title": "Good morning"}).to_string();
+    let fields = [
+        ("name", "Mornings"),
+        ("cron", "0 6 * *"),
+        ("timezone", "Europe/Berlin"),
+        ("action", action.as_str()),
+    ];
+    let refused = browser
+        .submit(&empty, "form[action='/schedules']", &fields)
+        .await?;
+    assert!(
+        refused.text("main").contains("five fields"),
+        "{}",
+        refused.text("main")
+    );
+    assert_eq!(
+        refused.attribute("input[name=name]", "value").as_deref(),
+        Some("Mornings")
+    );
+    let fields = [("cron", "0 6 * * *")];
+    let made = browser
+        .submit(&refused, "form[action='/schedules']", &fields)
+        .await?;
+    assert!(made.text("main").contains("Next"), "{}", made.text("main"));
+    let fired = browser.submit(&made, "form[action$='/run']", &[]).await?;
+    assert!(
+        fired.text("table").contains("succeeded"),
+        "{}",
+        fired.text("main")
+    );
+    let paused = browser
+        .submit(&fired, "form[action$='/pause']", &[])
+        .await?;
+    assert!(
+        paused.text("main").contains("paused (by hand)"),
+        "{}",
+        paused.text("main")
+    );
+    let list = browser
+        .submit(&paused, "form[action$='/delete']", &[])
+        .await?;
+    assert!(
+        list.text("main").contains("You have none yet"),
+        "{}",
+        list.text("main")
+    );
+    Ok(())
+}

@@ -2,7 +2,10 @@
 
 use super::world::{World, transform};
 use anyhow::{Context, Result};
-use e2e::{agents::Agent, client::refusal};
+use e2e::{
+    agents::Agent,
+    client::{read, refusal},
+};
 use serde_json::{Value, json};
 
 fn map(body: Value, more: Value) -> Value {
@@ -422,5 +425,60 @@ async fn a_map_s_definition_is_checked_to_its_depth() -> Result<()> {
     ] {
         assert!(problems.contains(&path), "{path} in {problems:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_can_wait_for_the_end_of_a_short_run() -> Result<()> {
+    let world = World::new().await?;
+    let definition =
+        json!({"nodes": {"a": transform("input * 2")}, "result": {"$": "nodes.a.output"}});
+    world
+        .call(
+            "POST",
+            "/api/pipelines",
+            json!({"name": "short", "definition": definition}),
+        )
+        .await?;
+    let holds = json!({"nodes": {"hold": {"type": "wait", "any": [{"signal": "go"}]}}});
+    world
+        .call(
+            "POST",
+            "/api/pipelines",
+            json!({"name": "long", "definition": holds}),
+        )
+        .await?;
+    let start = async |name: &str, wait: &str, input: Value| -> Result<(u16, Value)> {
+        let path = format!("/api/pipelines/{name}/runs");
+        let request = world
+            .ada
+            .request(&world.server, "POST", &path)
+            .header("prefer", wait);
+        read(request.json(&json!({"input": input})).send().await?).await
+    };
+    let (status, run) = start("short", "respond-async, wait=25", json!(21)).await?;
+    assert_eq!(
+        (status, &run["status"], &run["result"]),
+        (200, &json!("succeeded"), &json!(42)),
+        "{run}"
+    );
+    let (status, run) = start("long", "wait=1", json!(null)).await?;
+    assert_eq!(status, 202, "{run}");
+    let (status, graph) = world
+        .ada
+        .get(
+            &world.server,
+            &format!("/api/runs/{}/graph", run["id"].as_str().context("id")?),
+        )
+        .await?;
+    assert_eq!(
+        (
+            status,
+            &graph["nodes"][0]["id"],
+            &graph["nodes"][0]["column"]
+        ),
+        (200, &json!("hold"), &json!(0)),
+        "{graph}"
+    );
     Ok(())
 }
