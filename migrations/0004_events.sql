@@ -117,6 +117,14 @@ create table events.uncounted (
     kind text primary key
 );
 
+-- The SQL function, if any, that is told of each event that was not to start work of a kind: it takes the subscription's
+-- argument, the event, and the reason.
+create table events.held_back (
+    kind text primary key,
+    function text not null,
+    constraint held_back_function_form check (function ~ '^[a-z_]+\.[a-z_]+$')
+);
+
 -- How far events have been matched, and the worker that does it.
 create table events.dispatcher (
     -- Everything that could be seen then is done.

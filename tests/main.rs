@@ -92,6 +92,12 @@ mod functions {
         pub(crate) mod sessions;
         pub(crate) mod stand_in;
     }
+    pub(crate) mod pipelines {
+        pub(crate) mod calendar;
+        pub(crate) mod command;
+        pub(crate) mod definitions;
+        pub(crate) mod triggers;
+    }
     pub(crate) mod realtime {
         pub(crate) mod clients;
         pub(crate) mod credentials;
@@ -126,6 +132,7 @@ mod functions {
         pub(crate) mod operator;
         pub(crate) mod people;
         pub(crate) mod personal;
+        pub(crate) mod pipelines;
         pub(crate) mod posts;
         pub(crate) mod secrets;
         pub(crate) mod skills;
@@ -186,8 +193,17 @@ mod jobs {
     pub(crate) mod memory_consolidate;
     pub(crate) mod memory_embed;
     pub(crate) mod memory_forget;
+    pub(crate) mod pipeline_run {
+        pub(crate) mod engine;
+        pub(crate) mod faults;
+        pub(crate) mod flow;
+        pub(crate) mod nested;
+        pub(crate) mod requests;
+        pub(crate) mod world;
+    }
     pub(crate) mod run;
     pub(crate) mod search_embed;
+    pub(crate) mod schedule_dispatch;
     pub(crate) mod skill_rank;
     pub(crate) mod skill_review;
     pub(crate) mod subscriptions {

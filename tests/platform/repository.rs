@@ -91,6 +91,7 @@ fn arrows_point_one_way() -> Result<()> {
                 "wasm",
             ],
             "e2e" => &[
+                "calendar",
                 "egress",
                 "embedding",
                 "gather",
@@ -105,11 +106,13 @@ fn arrows_point_one_way() -> Result<()> {
                 .any(|f| path.contains(f)) =>
             {
                 &[
+                    "calendar",
                     "guest",
                     "markdown",
                     "mcp-client",
                     "meaning",
                     "operations",
+                    "pipeline",
                     "position",
                     "public-address",
                     "sse",

@@ -18,7 +18,7 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in alphabetical order. A router whose operation asks for another scope is refused
 /// when it is made.
-pub const SCOPES: [&str; 28] = [
+pub const SCOPES: [&str; 31] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
@@ -38,6 +38,9 @@ pub const SCOPES: [&str; 28] = [
     "memory:read",
     "memory:write",
     "personas:create",
+    "pipelines:run",
+    "pipelines:write",
+    "schedules:write",
     "skills:call",
     "skills:publish",
     "skills:rate",

@@ -23,10 +23,12 @@ mod memory;
 mod models;
 mod offline;
 mod owners;
+mod pipelines;
 mod posts;
 mod problems;
 mod profiles;
 mod publish;
+mod schedules;
 mod search;
 mod secrets;
 mod settings;
@@ -53,6 +55,8 @@ static GROUPS: &[&Group] = &[
     &skills::GROUP,
     &profiles::GROUP,
     &memory::GROUP,
+    &pipelines::GROUP,
+    &schedules::GROUP,
     &jobs::GROUP,
     &models::GROUP,
     &secrets::GROUP,
