@@ -10,7 +10,7 @@ use axum::extract::FromRequestParts;
 use bytes::Bytes;
 use futures::future::join3;
 use guest::{Problem, SESSION_COOKIE, cookie, csrf_token, fetch_whole, vouch};
-use http::header::{CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT};
+use http::header::{CONTENT_TYPE, COOKIE, IF_MATCH, REFERER, USER_AGENT};
 use http::request::{Builder, Parts};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use serde::de::DeserializeOwned;
@@ -158,6 +158,18 @@ impl Visitor {
 
     /// Whether a script asks for a part of a page, and not the browser for a page.
     pub fn wants_part(&self) -> bool {
+    /// The address of the page with the form that is sent; for any other request, the address that is asked for.
+    pub fn came_from(&self) -> &str {
+        let is_form = self.0.headers.contains_key(CONTENT_TYPE);
+        let referer = self.0.headers.get(REFERER).filter(|_| is_form);
+        let referer = referer.and_then(|referer| referer.to_str().ok());
+        let path = referer.and_then(|referer| {
+            let (_, rest) = referer.split_once("://")?;
+            rest.find('/').map(|at| &rest[at..])
+        });
+        path.map_or_else(|| self.address(), guest::own_address)
+    }
+
         self.0.headers.contains_key("hx-request")
     }
 

@@ -196,7 +196,7 @@ async fn change(
         )
         .await;
     match changed {
-        Ok(_) => see(&around(&channel, &message)),
+        Ok(_) => forms::sent(&around(&channel, &message), &proof),
         Err(failure) => {
             let again = page(
                 &visitor,
