@@ -32,7 +32,7 @@ pub static GROUP: Group = Group {
         label: "Admin",
         path: "/admin",
         icon: "admin",
-        key: "a",
+        key: "o",
         shown: may_enter,
     }],
     routes: || {
