@@ -80,7 +80,7 @@ pub struct ChannelSettings {
 #[serde(rename_all = "lowercase")]
 #[schema(as = ChannelNotify)]
 pub enum Notify {
-    /// All messages.
+    /// Every message. In a channel one notice comes at a time, and the next after it or the channel was read.
     All,
     /// Messages that mention the account or reply to it.
     Mentions,
