@@ -103,6 +103,10 @@ async fn each_finder_has_its_indexes() -> Result<()> {
          from generate_series(1, 3000) n",
         "insert into identity.agent (account_id, public_key, words)
          select id, sha256(name::bytea), 'the description of ' || name from identity.account",
+        "insert into identity.account (kind, name, authenticated_at) select 'user', 'person-' || n, now()
+         from generate_series(1, 3000) n",
+        "insert into identity.person (account_id, email, words)
+         select id, name || '@example.org', 'the words of ' || name from identity.account where kind = 'user'",
         "insert into channels.channel (name, words) select 'channel-' || n, 'channel-' || n || ' about things'
          from generate_series(1, 3000) n",
         "insert into channels.message (channel_id, seq, author_id, body, html, plain, words)
@@ -113,7 +117,7 @@ async fn each_finder_has_its_indexes() -> Result<()> {
          select 'skill-' || n, platform.uuid_v7(), platform.uuid_v7(), 'counts the words of text ' || n,
              to_tsvector('simple', 'counts the words of text ' || n)
          from generate_series(1, 3000) n",
-        "vacuum analyze identity.account, identity.agent, channels.channel, channels.message, skills.skill",
+        "vacuum analyze identity.account, identity.agent, identity.person, channels.channel, channels.message, skills.skill",
         "set enable_seqscan = off",
         "select search.find(id, 'needle', null, null, null, null, null, 20) from identity.account where name = 'agent-1'",
         "select pg_stat_force_next_flush()",
@@ -123,7 +127,7 @@ async fn each_finder_has_its_indexes() -> Result<()> {
     // For the words as they are written, and for what looks alike.
     let unused: Vec<String> = sqlx::query_scalar(
         "select indexrelname::text from pg_stat_user_indexes where idx_scan < 2 and indexrelname in
-         ('account_name_words', 'agent_words', 'channel_words', 'message_words', 'skill_words')",
+         ('account_name_words', 'agent_words', 'person_words', 'channel_words', 'message_words', 'skill_words')",
     )
     .fetch_all(&mut admin)
     .await?;
