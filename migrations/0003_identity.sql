@@ -101,6 +101,8 @@ create table identity.person (
     email text not null,
     -- What the person says of themselves, for anybody to read.
     description text not null default '',
+    -- The description, folded for the search.
+    words text not null default '',
     verified_at timestamptz,
     -- Argon2id, salted by the address and a secret that the database never sees, so that one hash is
     -- compared with those of all accounts that claim the address. Null: signs in elsewhere.
@@ -118,6 +120,7 @@ create table identity.person (
     constraint person_password_version check ((password is null) = (password_version is null))
 );
 create index person_email on identity.person (email);
+create index person_words on identity.person using gin (words trigram.gin_trgm_ops);
 create unique index person_email_verified on identity.person (email) where verified_at is not null;
 
 create table identity.recovery_code (
@@ -350,8 +353,8 @@ create schema people;
 select platform.function_role('people');
 grant usage on schema audit to gather_people;
 grant select (id, name) on identity.account to gather_people;
-grant select (account_id, email, description, verified_at, totp_confirmed_at, totp_secret, password_version),
-    update (description) on identity.person to gather_people;
+grant select (account_id, email, description, words, verified_at, totp_confirmed_at, totp_secret, password_version),
+    update (description, words) on identity.person to gather_people;
 grant select on identity.passkey to gather_people;
 grant select (id, account_id, created_at, refreshed_at, expires_at, revoked_at, method, address, user_agent),
     update (revoked_at) on identity.session to gather_people;

@@ -115,6 +115,7 @@ mod functions {
     pub(crate) mod site {
         pub(crate) mod channels;
         pub(crate) mod chromium {
+            pub(crate) mod drafts;
             pub(crate) mod keys;
             pub(crate) mod pages;
             pub(crate) mod routes;

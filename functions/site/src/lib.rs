@@ -83,6 +83,10 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(health::ready))
         .routes(routes!(health::status))
         .route("/static/{*path}", axum::routing::get(assets::asset))
+        .route(
+            "/parts/avatars/{name}",
+            axum::routing::get(profiles::avatar),
+        )
         .fallback(files::nothing)
 }
 

@@ -294,6 +294,10 @@ async fn a_private_channel_is_to_outsiders_as_one_that_is_not_there() -> Result<
     assert_eq!(each(&list, "id"), [&json!(own)]);
     let (_, unread) = bob.get(&server, "/api/channels/unread").await?;
     assert_eq!(each(&unread, "channel"), [&json!(own)]);
+    let other = channel(&server, &bob, "another", false).await?;
+    let one = format!("/api/channels/unread?channel={other}");
+    let (_, unread) = bob.get(&server, &one).await?;
+    assert_eq!(each(&unread, "channel"), [&json!(other)]);
     let (status, _) = bob
         .get(&server, &format!("/api/events?topic=channel:{id}"))
         .await?;

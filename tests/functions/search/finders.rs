@@ -103,6 +103,10 @@ async fn each_finder_has_its_indexes() -> Result<()> {
          from generate_series(1, 3000) n",
         "insert into identity.agent (account_id, public_key, words)
          select id, sha256(name::bytea), 'the description of ' || name from identity.account",
+        "insert into identity.account (kind, name, authenticated_at) select 'user', 'person-' || n, now()
+         from generate_series(1, 3000) n",
+        "insert into identity.person (account_id, email, words)
+         select id, name || '@example.org', 'the words of ' || name from identity.account where kind = 'user'",
         "insert into channels.channel (name, words) select 'channel-' || n, 'channel-' || n || ' about things'
          from generate_series(1, 3000) n",
         "insert into channels.message (channel_id, seq, author_id, body, html, plain, words)
@@ -123,8 +127,8 @@ async fn each_finder_has_its_indexes() -> Result<()> {
         "insert into search.vector (kind, id, model, passage, place, embedding)
          select 'message', id, 'local', 1, channel_id, array_fill(0.1::real, array[384])::vector.halfvec
          from channels.message",
-        "vacuum analyze identity.account, identity.agent, channels.channel, channels.message, skills.skill, memory.memory,
-         memory.version, search.vector",
+        "vacuum analyze identity.account, identity.agent, identity.person, channels.channel, channels.message, skills.skill,
+         memory.memory, memory.version, search.vector",
         "set enable_seqscan = off",
         "select search.find(id, 'needle', null, null, null, null, null, 20, scopes => '{memory:read}')
          from identity.account where name = 'agent-1'",
@@ -138,7 +142,8 @@ async fn each_finder_has_its_indexes() -> Result<()> {
     // For the words as they are written, and for what looks alike.
     let unused: Vec<String> = sqlx::query_scalar(
         "select indexrelname::text from pg_stat_user_indexes where idx_scan < 2 and indexrelname in
-         ('account_name_words', 'agent_words', 'channel_words', 'message_words', 'skill_words', 'version_words')
+         ('account_name_words', 'agent_words', 'person_words', 'channel_words', 'message_words',
+             'skill_words', 'version_words')
          or indexrelname = 'vector_place' and idx_scan < 1",
     )
     .fetch_all(&mut admin)
