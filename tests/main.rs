@@ -19,9 +19,6 @@ mod functions {
         pub(crate) mod races;
         pub(crate) mod world;
     }
-    pub(crate) mod edge {
-        pub(crate) mod knowledge;
-        pub(crate) mod pushes;
     pub(crate) mod circles {
         pub(crate) mod a2a;
         pub(crate) mod live;
@@ -31,6 +28,10 @@ mod functions {
         pub(crate) mod rounds;
         pub(crate) mod scenarios;
         pub(crate) mod talking;
+    }
+    pub(crate) mod edge {
+        pub(crate) mod knowledge;
+        pub(crate) mod pushes;
     }
     pub(crate) mod events;
     pub(crate) mod identity {
@@ -174,7 +175,6 @@ mod functions {
         pub(crate) mod sources;
     }
 }
-
 mod jobs {
     pub(crate) mod account_purge;
     pub(crate) mod agent_turn {
@@ -203,8 +203,8 @@ mod jobs {
         pub(crate) mod world;
     }
     pub(crate) mod run;
-    pub(crate) mod search_embed;
     pub(crate) mod schedule_dispatch;
+    pub(crate) mod search_embed;
     pub(crate) mod skill_rank;
     pub(crate) mod skill_review;
     pub(crate) mod subscriptions {
@@ -222,7 +222,6 @@ mod jobs {
         pub(crate) mod world;
     }
 }
-
 mod platform {
     pub(crate) mod access;
     pub(crate) mod backup;
@@ -268,7 +267,6 @@ mod platform {
     pub(crate) mod visitor;
     pub(crate) mod wasi_http;
 }
-
 mod sandbox {
     pub(crate) mod callers;
     pub(crate) mod front_door;
