@@ -75,6 +75,7 @@ create table search.wanted (
     constraint wanted_number_key unique (number)
 );
 create index wanted_ready on search.wanted (ready_at, number);
+create index wanted_author on search.wanted (author_id, number);
 
 -- How often was searched, by the mode that answered. Rows are only inserted, and added up by workers.
 create table search.search_count (
@@ -82,6 +83,8 @@ create table search.search_count (
     count bigint not null,
     constraint search_count_mode check (mode in ('hybrid', 'semantic', 'text', 'text-alone'))
 );
+
+select platform.leaver('search');
 
 -- What has not been found by then is not worth the wait.
 select platform.function_role('search', writes => false, statement_timeout => '5s');
