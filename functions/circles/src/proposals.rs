@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::input::{Account, text};
+use crate::input::{Account, text as plain};
 use crate::outcome::Outcome;
 
 /// The largest answer of the memory that is read.
@@ -81,7 +81,7 @@ pub struct NewProposal {
     #[garde(skip)]
     kind: ProposalKind,
     /// The proposal, in a few sentences.
-    #[garde(length(chars, min = 1, max = 4000), custom(text))]
+    #[garde(length(chars, min = 1, max = 4000), custom(plain))]
     #[schema(min_length = 1, max_length = 4000)]
     text: String,
 }
@@ -95,7 +95,7 @@ pub struct NewVote {
     #[schema(minimum = -1, maximum = 1)]
     value: i32,
     /// The reason.
-    #[garde(inner(length(chars, min = 1, max = 1000), custom(text)))]
+    #[garde(inner(length(chars, min = 1, max = 1000), custom(plain)))]
     #[schema(min_length = 1, max_length = 1000)]
     reason: Option<String>,
 }
