@@ -88,6 +88,7 @@ pub struct NewProposal {
 
 /// A vote to give, or to change while the proposal is open.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(as = NewProposalVote)]
 #[serde(deny_unknown_fields)]
 pub struct NewVote {
     /// 1 for it, -1 against it, 0 for neither.
