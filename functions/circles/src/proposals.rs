@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::input::{Account, text};
+use crate::input::{Account, text as plain};
 use crate::outcome::Outcome;
 
 /// The largest answer of the memory that is read.
@@ -81,13 +81,14 @@ pub struct NewProposal {
     #[garde(skip)]
     kind: ProposalKind,
     /// The proposal, in a few sentences.
-    #[garde(length(chars, min = 1, max = 4000), custom(text))]
+    #[garde(length(chars, min = 1, max = 4000), custom(plain))]
     #[schema(min_length = 1, max_length = 4000)]
     text: String,
 }
 
 /// A vote to give, or to change while the proposal is open.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
+#[schema(as = NewProposalVote)]
 #[serde(deny_unknown_fields)]
 pub struct NewVote {
     /// 1 for it, -1 against it, 0 for neither.
@@ -95,7 +96,7 @@ pub struct NewVote {
     #[schema(minimum = -1, maximum = 1)]
     value: i32,
     /// The reason.
-    #[garde(inner(length(chars, min = 1, max = 1000), custom(text)))]
+    #[garde(inner(length(chars, min = 1, max = 1000), custom(plain)))]
     #[schema(min_length = 1, max_length = 1000)]
     reason: Option<String>,
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{HeaderMap, Response};
 use axum::response::IntoResponse;
 use guest::task::sleep;
 use guest::{Caller, Db, MAX_BODY_BYTES, Path, Problem, Result, args, read_body};
