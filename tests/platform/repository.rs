@@ -64,7 +64,7 @@ fn arrows_point_one_way() -> Result<()> {
             ],
             "embedding" => &["native-service"],
             "egress" => &["native-service", "outgoing", "service-token", "vault-seal"],
-            "realtime" => &["client-address", "position"],
+            "realtime" => &["client-address", "outgoing", "position", "service-token"],
             "host" => &["outgoing", "trace", "wasm"],
             "guest" => &["client-address", "service-token", "strict-json"],
             "outgoing" => &["public-address"],
@@ -78,6 +78,7 @@ fn arrows_point_one_way() -> Result<()> {
                 "strict-json",
             ],
             "people" | "accounts" => &["guest", "markdown", "principal", "strict-json"],
+            "edge" => &["guest", "position", "public-address", "service-token"],
             "vault" => &["guest", "vault-seal"],
             "sandbox" => &[
                 "native-service",
