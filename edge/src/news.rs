@@ -70,7 +70,7 @@ thread_local! {
     static NEWS: RefCell<News> = RefCell::default();
 }
 
-/// What is known of a token.
+/// The judgement of a token.
 pub enum Verdict {
     /// It is valid.
     Valid(Claims),

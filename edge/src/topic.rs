@@ -36,7 +36,7 @@ const PATIENCE_MS: u64 = 10_000;
 /// The code of a socket whose credential has ended.
 const ENDED: u16 = 4401;
 
-/// Who reads.
+/// The reader of a socket.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reader {
     /// The account.
@@ -49,7 +49,7 @@ pub struct Reader {
     pub without: Vec<String>,
 }
 
-/// What is kept with a socket while the topic sleeps. It has little room, so the rest is in the storage.
+/// The data of a socket while the topic sleeps. There is little room, so the rest is in the storage.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Attachment {
     /// The row of the accounts to leave out; 0: there are none.

@@ -65,7 +65,7 @@ fn arrows_point_one_way() -> Result<()> {
             ],
             "embedding" => &["native-service"],
             "egress" => &["native-service", "outgoing", "service-token", "vault-seal"],
-            "realtime" => &["client-address", "position"],
+            "realtime" => &["client-address", "outgoing", "position", "service-token"],
             "host" => &["outgoing", "trace", "wasm"],
             "guest" => &["client-address", "service-token", "strict-json"],
             "outgoing" => &["public-address"],
@@ -79,6 +79,7 @@ fn arrows_point_one_way() -> Result<()> {
                 "strict-json",
             ],
             "people" | "accounts" => &["guest", "markdown", "principal", "strict-json"],
+            "edge" => &["guest", "position", "public-address", "service-token"],
             "vault" => &["guest", "vault-seal"],
             "mcp-client" => &["guest", "sse"],
             "sandbox" => &[

@@ -87,7 +87,7 @@ impl Happenings {
 /// The subscriptions of all sockets and streams.
 #[derive(Default)]
 pub struct Hub {
-    /// What was handed out.
+    /// The events that were handed out, for those who follow without reading here.
     pub happenings: Happenings,
     inner: Mutex<Inner>,
     /// Held by the reader of the outbox from the first to the last event of what it read. A subscription that began in

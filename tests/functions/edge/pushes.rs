@@ -19,9 +19,9 @@ struct Edge {
     have: Option<String>,
     events: Vec<Value>,
     revoked: Vec<Value>,
-    /// How many pushes are answered with a 500 before their effect.
+    /// The number of pushes that are answered with a 500 before their effect.
     failures: usize,
-    /// How many pushes take effect, and are answered with a 500 all the same.
+    /// The number of pushes that take effect, and are answered with a 500 all the same.
     lost_answers: usize,
     pushes: usize,
     gaps: usize,

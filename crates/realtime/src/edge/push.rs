@@ -41,11 +41,11 @@ pub(super) struct Pusher {
     ended: broadcast::Receiver<Arc<Ended>>,
     /// Accounts and sessions that the edge is yet to be told of.
     revoke: BTreeSet<String>,
-    /// What it was told of: a session, or an account with its generation.
+    /// The sessions, and the accounts with their generation, that the edge was told of.
     told: HashSet<(Uuid, i64)>,
 }
 
-/// What was committed after a position.
+/// The events after a position, and the accounts whose rights changed with them.
 struct Found {
     position: Position,
     events: Vec<Box<RawValue>>,
