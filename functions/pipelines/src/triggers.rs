@@ -47,28 +47,28 @@ pub struct Trigger {
 pub struct NewTrigger {
     /// The kind of trigger: `event`. What other systems send becomes an event by a hook (`POST /api/hooks`), so that a
     /// trigger of the topic `hook:<id>` takes it.
-    #[garde(custom(kind))]
+    #[garde(custom(check_kind))]
     #[schema(example = "event")]
     kind: String,
     /// The type of the events: `message.created`, or `message.*` for all that begin so.
-    #[garde(custom(event_type))]
+    #[garde(custom(check_event_type))]
     #[serde(rename = "type")]
     #[schema(max_length = 100)]
     event_type: String,
     /// The topic of the events; every topic that the caller may read if absent.
-    #[garde(inner(custom(topic)))]
+    #[garde(inner(custom(check_topic)))]
     #[schema(
         max_length = 120,
         example = "channel:0192f5c0-0000-7000-8000-000000000000"
     )]
     topic: Option<String>,
     /// The expression that decides, which reads `event {id, type, topic, data, created_at}`.
-    #[garde(custom(expression))]
+    #[garde(custom(check_expression))]
     #[serde(rename = "where")]
     #[schema(max_length = 4096, example = "event.data.body.contains('deploy')")]
     condition: Option<String>,
     /// The template of the run's input; the event if absent.
-    #[garde(custom(template))]
+    #[garde(custom(check_template))]
     #[serde(default = "whole")]
     #[schema(value_type = Object)]
     input: Value,
@@ -82,12 +82,12 @@ pub struct TriggerChange {
     #[garde(skip)]
     enabled: Option<bool>,
     /// The expression that decides.
-    #[garde(custom(expression))]
+    #[garde(custom(check_expression))]
     #[serde(rename = "where")]
     #[schema(max_length = 4096)]
     condition: Option<String>,
     /// The template of the run's input.
-    #[garde(inner(custom(template)))]
+    #[garde(inner(custom(check_template)))]
     #[schema(value_type = Object, nullable = false)]
     input: Option<Value>,
 }
@@ -124,7 +124,7 @@ fn whole() -> Value {
     serde_json::json!({"$": "event"})
 }
 
-fn kind(kind: &str, (): &()) -> garde::Result {
+fn check_kind(kind: &str, (): &()) -> garde::Result {
     if kind == "event" {
         return Ok(());
     }
@@ -134,7 +134,7 @@ fn kind(kind: &str, (): &()) -> garde::Result {
 }
 
 /// Types are lower-case words between points and hyphens; `.*` may end them.
-fn event_type(text: &str, (): &()) -> garde::Result {
+fn check_event_type(text: &str, (): &()) -> garde::Result {
     let body = text.strip_suffix(".*").unwrap_or(text);
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_plain);
@@ -148,7 +148,7 @@ fn event_type(text: &str, (): &()) -> garde::Result {
 }
 
 /// The database decides about topics; it refuses other forms by a constraint, and clients get an answer here.
-fn topic(text: &str, (): &()) -> garde::Result {
+fn check_topic(text: &str, (): &()) -> garde::Result {
     let is_fit = match text.split_once(':') {
         Some(("tag", name)) => {
             (1..=40).contains(&name.chars().count())
@@ -179,11 +179,11 @@ fn reads_events(text: &str) -> garde::Result {
     Err(garde::Error::new("may only read `event`"))
 }
 
-fn expression(text: &Option<String>, (): &()) -> garde::Result {
+fn check_expression(text: &Option<String>, (): &()) -> garde::Result {
     text.as_ref().map_or(Ok(()), |text| reads_events(text))
 }
 
-fn template(template: &Value, (): &()) -> garde::Result {
+fn check_template(template: &Value, (): &()) -> garde::Result {
     if template.to_string().len() > 64 << 10 {
         return Err(garde::Error::new("must have at most 64 KiB"));
     }
