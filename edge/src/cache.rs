@@ -25,7 +25,7 @@ const PATIENCE_MS: u64 = 10_000;
 /// The pause between two looks at what another request has asked for.
 const LOOK_EVERY_MS: u64 = 4;
 /// The largest answer that is kept, and the size of all together.
-const MAX_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 2 << 20;
 const MAX_TOTAL_BYTES: usize = 32 << 20;
 /// The headers by which a kept answer may differ: the key has them, or requests with them do not get here.
 const VARIES_BY: [&str; 6] = [

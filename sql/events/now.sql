@@ -11,4 +11,4 @@ as $$
     from pg_control_system() s, pg_control_checkpoint() c, pg_database d, events.kept k
     where d.datname = current_database()
 $$;
-grant execute on function events.now() to gather_events, gather_realtime;
+grant execute on function events.now() to gather_edge, gather_events, gather_realtime;

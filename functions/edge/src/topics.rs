@@ -95,7 +95,7 @@ pub async fn lease(
     let topic_form = Problem::invalid("topic", "must be `<kind>:<id>`, such as `feed:all`");
     db.execute(
         "insert into topic (topic, callback, position, lease_ends_at)
-         values ($1, $2, $3, now() + $4 * interval '1 millisecond')
+         values ($1, $2, $3, now() + $4::integer * interval '1 millisecond')
          on conflict (topic) do update set
             callback = excluded.callback, position = excluded.position, lease_ends_at = excluded.lease_ends_at",
         args![topic, callback, position.as_str(), LEASE_MS],

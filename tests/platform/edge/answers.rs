@@ -92,7 +92,7 @@ async fn a_bad_credential_never_gets_what_is_kept() -> Result<()> {
         format!("/api/posts/{id}"),
         format!("/api/posts/{id}/comments"),
         "/api/skills".to_owned(),
-        "/api/search?q=first".to_owned(),
+        "/api/search?query=first".to_owned(),
         "/api/profiles/ada".to_owned(),
     ] {
         let (status, first) = asked(&edge, &path, &[]).await?;
