@@ -3,6 +3,7 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const VALUE: &str = "sk-Canary/42+\"x\\%&";
 
@@ -16,6 +17,7 @@ fn whole(value: &str, text: &[u8]) -> Vec<u8> {
 fn forms(value: &str) -> Vec<String> {
     let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
     let percent = |byte: u8| format!("%{byte:02x}");
+    let json = serde_json::to_string(value).unwrap();
     let mut forms = vec![
         value.to_owned(),
         value.to_uppercase(),
@@ -33,10 +35,7 @@ fn forms(value: &str) -> Vec<String> {
         value.bytes().map(|byte| format!("\\x{byte:02x}")).collect(),
         value.bytes().map(|byte| format!("&#{byte};")).collect(),
         value.bytes().map(|byte| format!("&#x{byte:x};")).collect(),
-        serde_json::to_string(value)
-            .unwrap()
-            .trim_matches('"')
-            .to_owned(),
+        json[1..json.len() - 1].to_owned(),
         value
             .replace('\\', "\\\\")
             .replace('/', "\\/")
@@ -122,7 +121,53 @@ fn headers_are_masked_and_names_dropped() {
     assert_eq!(headers.len(), 2);
 }
 
+#[test]
+fn a_value_that_repeats_itself_costs_no_more_than_another() {
+    let value = "a".repeat(64 << 10);
+    let mask = Arc::new(Mask::new(value.as_bytes()));
+    let nearly = format!("{}b", &value[1..]);
+    let begin = Instant::now();
+    let mut masking = Masking::new(mask);
+    let mut out = Vec::new();
+    // In small parts, of which none may wait for the whole value.
+    for part in nearly.repeat(8).as_bytes().chunks(8) {
+        out.extend(masking.push(part));
+    }
+    out.extend(masking.push(value.as_bytes()));
+    out.extend(masking.finish());
+    assert_eq!(out, format!("{}***", "***b".repeat(8)).as_bytes());
+    // Comparing each place with all of the value takes minutes.
+    assert!(begin.elapsed() < Duration::from_secs(60));
+}
+
 proptest! {
+    #[test]
+    fn a_value_behind_its_own_beginning_is_taken_out(
+        unit in "[a-z%&\\\\]{1,3}", times in 20_usize..60, more in 0_usize..90, form in any::<prop::sample::Index>(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let tail = "QRSTUVWXYZ0123456789QRSTUVWXYZ9876543210";
+        let value = format!("{}{tail}", unit.repeat(times));
+        let forms = forms(&value);
+        // The same beginning stands before it, in the same writing.
+        let written = form.get(&forms);
+        let text = format!("{}{written}\n", &written[..written.len() * more / 100]);
+        let mask = Arc::new(Mask::new(value.as_bytes()));
+        let mut masking = Masking::new(mask.clone());
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
+        cuts.sort_unstable();
+        let (mut out, mut from) = (Vec::new(), 0);
+        for cut in cuts.into_iter().chain([text.len()]) {
+            out.extend(masking.push(&text.as_bytes()[from..cut]));
+            from = cut;
+        }
+        out.extend(masking.finish());
+        prop_assert_eq!(&out, &mask.whole(text.as_bytes()).unwrap_or_default());
+        let (out, written) = (String::from_utf8(out).unwrap(), written.as_bytes());
+        let end = std::str::from_utf8(&written[written.len() - 24..written.len() - 4]).unwrap();
+        prop_assert!(!out.contains(end), "{} in {}", end, out);
+    }
+
     #[test]
     fn other_text_passes_unchanged(text in any::<Vec<u8>>(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4)) {
         let mask = Arc::new(Mask::new(VALUE.as_bytes()));
