@@ -398,23 +398,22 @@ async fn a_statement_that_fails_does_not_cut_a_stream() -> Result<()> {
     .await?;
     world.price().await?;
     world.limit(1_000_000).await?;
-    // The first note fails. Sequences go on in spite of that.
+    // The first time that more is reserved, the statement fails. Sequences go on in spite of that.
     world
         .server
         .database
         .execute(
-            "create sequence llm.noted;
-             alter function llm.note rename to really_note;
-             create function llm.note(call uuid, attempt integer, target jsonb, output bigint, wanted bigint) returns bigint
-             language plpgsql security definer as $$
+            "create sequence llm.reserving;
+             create function llm.fail_once() returns trigger language plpgsql security definer as $$
              begin
-                 if nextval('llm.noted') = 1 then
-                     raise 'this note fails';
+                 if nextval('llm.reserving') = 1 then
+                     raise 'this statement fails';
                  end if;
-                 return llm.really_note(call, attempt, target, output, wanted);
+                 return new;
              end
              $$;
-             grant execute on function llm.note to gather_llm",
+             create trigger fail_once before update on llm.call for each row
+             when (new.reserved_output > old.reserved_output) execute function llm.fail_once()",
         )
         .await?;
     let mut body = chat("open/m", true);
@@ -423,10 +422,10 @@ async fn a_statement_that_fails_does_not_cut_a_stream() -> Result<()> {
     let call = world.call(&response).await?;
     assert_eq!(call["status"], "succeeded", "{call}");
     assert!(response.text().await?.ends_with("data: [DONE]\n\n"));
-    let notes: i64 = sqlx::query_scalar("select last_value from llm.noted")
+    let reserved: i64 = sqlx::query_scalar("select last_value from llm.reserving")
         .fetch_one(&mut world.server.database.connect().await?)
         .await?;
-    assert!(notes > 1, "{notes}");
+    assert!(reserved > 1, "{reserved}");
     Ok(())
 }
 
