@@ -12,7 +12,7 @@ declare
     cached bigint := least((told ->> 'cached')::bigint, input);
     written bigint := least((told ->> 'written')::bigint, input - cached);
     output bigint := (told ->> 'output')::bigint;
-    -- What was counted against the limits of a minute as the call began.
+    -- The tokens that were counted against the limits of a minute as the call began.
     counted bigint;
 begin
     select k.* into c from llm.call k where k.id = settle.call and k.status = 'running';

@@ -13,8 +13,10 @@ const LONGEST_ESCAPE: usize = 11;
 /// can be read in two ways.
 const WAYS: usize = 8;
 /// A text that agrees with this many characters of a form is taken out as far as it agrees, before all of the form is there.
-/// So no character of a text is compared with many others, however long the value is and however it repeats itself.
-const DECIDING: usize = 64;
+/// So no character of a text is compared with many others, however long the value is and however it repeats itself. Of a
+/// longer value that repeats itself and has signs that can be read in two ways, an end that stands behind such a beginning
+/// may stay; a shorter one is found wherever it stands.
+const DECIDING: usize = 256;
 
 /// A set of ASCII characters.
 type Set = u128;

@@ -54,7 +54,7 @@ pub(crate) struct Shared {
     pub(crate) key: PrivateKey,
     pub(crate) callers: Verifier,
     pub(crate) connections: Arc<Connections>,
-    /// Those for providers of the environment. They are apart, since a kept connection is not checked again.
+    /// The connections for providers of the environment, apart from the others, since a kept one is not checked again.
     pub(crate) of_environment: Arc<Connections>,
     pub(crate) metrics: Arc<Metrics>,
 }
