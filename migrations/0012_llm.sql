@@ -149,7 +149,7 @@ create table llm.call (
     purpose text,
     parent text,
     attempts jsonb not null default '[]',
-    -- The number of the attempt that is under way.
+    -- The number of the attempt that is under way; negative: of one that has ended, and none is; 0: nothing was sent yet.
     attempt smallint not null default 1,
     -- All of the input; what was read from a cache or written to one is part of it.
     input_tokens bigint not null default 0,
@@ -185,6 +185,8 @@ create table llm.call (
     constraint call_error_size check (char_length(error) <= 300)
 );
 create index call_account on llm.call (account_id, id);
+create index call_account_created on llm.call (account_id, created_at);
+create index call_status on llm.call (status, id);
 create index call_payers on llm.call using gin (payers);
 create index call_running on llm.call using gin (payers) where status = 'running';
 create index call_lease on llm.call (lease) where status = 'running';

@@ -63,8 +63,10 @@ mod functions {
         pub(crate) mod local;
         pub(crate) mod metrics;
         pub(crate) mod money;
+        pub(crate) mod odd_answers;
         pub(crate) mod passing;
         pub(crate) mod patience;
+        pub(crate) mod retries;
         pub(crate) mod sdks;
         pub(crate) mod world;
     }

@@ -3,7 +3,7 @@ create or replace function llm.affordable(targets jsonb, input bigint, sum bigin
 language sql immutable
 as $$
     select min(case
-        when sum < c.fixed then -1
+        when c.fixed > 0 and sum < c.fixed then -1
         when c.million = 0 then 1000000000
         else least(floor((sum - c.fixed)::numeric * 1000000 / c.million), 1000000000) end)::bigint
     from jsonb_array_elements(targets) t

@@ -26,11 +26,16 @@ begin
     -- Locks the payers too.
     perform llm.settle_lost(payers);
     at := clock_timestamp();
+    -- A kept answer is told though its target gets no calls at the moment.
+    refused := llm.repeated(account, asked, payers);
+    if refused is not null then
+        return refused;
+    end if;
     targets := llm.choose(account, asked ->> 'model', payers);
     if targets.refused is not null then
         return targets.refused;
     end if;
-    refused := coalesce(llm.repeated(account, asked, targets.targets), llm.over_limit(payers, input, at));
+    refused := llm.over_limit(payers, input, at);
     if refused is not null then
         return refused;
     end if;
@@ -45,9 +50,9 @@ begin
     update llm.payer p set requests = p.requests + 1, tokens = p.tokens + input
     where p.subject = any(payers) and num_nonnulls(p.requests_per_minute, p.tokens_per_minute) > 0;
     insert into llm.call (id, account_id, key_id, payers, route, alias, provider_id, provider, model, purpose, parent,
-        input_tokens, price, reserved_output, reserved_microusd, request_digest, lease, created_at)
+        attempt, input_tokens, price, reserved_output, reserved_microusd, request_digest, lease, created_at)
     select call, account, (asked ->> 'key')::uuid, payers, asked ->> 'route', a.name, (t ->> 'provider_id')::uuid,
-        t ->> 'provider', t ->> 'model', asked ->> 'purpose', asked ->> 'parent', input, t -> 'price', granted,
+        t ->> 'provider', t ->> 'model', asked ->> 'purpose', asked ->> 'parent', 0, input, t -> 'price', granted,
         (select max(llm.cost(e -> 'price', input, 0, 0, granted)) from jsonb_array_elements(targets.targets) e),
         asked ->> 'digest', at + interval '30 seconds', at
     from (select targets.targets -> 0) f (t);

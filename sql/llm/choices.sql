@@ -7,7 +7,7 @@ language sql stable
 as $$
     select r.place, r.alias_id, p.id, p.name, r.model, c.price, b.until, b.reason,
         jsonb_build_object('provider_id', p.id, 'provider', p.name, 'model', r.model, 'protocol', p.protocol, 'url', p.url,
-            'secret_id', p.secret_id, 'price', c.price,
+            'secret_id', p.secret_id, 'environment', p.environment, 'price', c.price,
             'max_output', least(r.max_output_tokens, (c.price ->> 'max_output')::integer),
             'is_bounded', r.max_output_tokens is not null, 'silence_ms', r.silence_ms, 'total_ms', r.total_ms)
     from llm.resolve(account, name) r join llm.provider p on p.id = r.provider_id and not p.drain

@@ -1,5 +1,5 @@
--- Makes an alias or replaces it. Answers `{id}`; or, having changed nothing, `{circle}` with the names on it, or `{unknown}`
--- with the first target that the owner has no provider or alias for.
+-- Makes an alias or replaces it. Answers `{id}`; or, having changed nothing, what `llm.misled` says, or `{unknown}` with the
+-- first target that the owner has no provider or alias for.
 --   new   {team_id, platform, targets: [{provider, alias, model, order, max_output_tokens, silence_ms, total_ms}], retries, retry_uncertain,
 --          unsupported, capture}
 create or replace function llm.put_alias(account uuid, admin boolean, name text, new jsonb) returns jsonb
@@ -9,7 +9,7 @@ declare
     team uuid := (new ->> 'team_id')::uuid;
     is_platforms boolean := coalesce((new ->> 'platform')::boolean, false);
     belongs text := case when is_platforms then 'platform' when team is not null then 'team:' || team else 'account:' || account end;
-    circle text[];
+    misled jsonb;
     unknown text;
     made uuid;
 begin
@@ -22,10 +22,10 @@ begin
     if (select count(*) from llm.alias a where a.owner = belongs and a.name <> put_alias.name) >= 200 then
         perform identity.refuse('alias_count');
     end if;
-    circle := llm.circle(belongs, put_alias.name,
-        array(select t ->> 'alias' from jsonb_array_elements(new -> 'targets') t where t ? 'alias'));
-    if circle is not null then
-        return jsonb_build_object('circle', circle);
+    misled := llm.misled(belongs, put_alias.name,
+        array(select t ->> 'alias' from jsonb_array_elements(new -> 'targets') t));
+    if misled is not null then
+        return misled;
     end if;
     select coalesce(t.t ->> 'alias', t.t ->> 'provider') into unknown
     from jsonb_array_elements(new -> 'targets') t (t)

@@ -1,6 +1,6 @@
 -- The answer to a request whose Idempotency-Key was used before; null for the first request. The answer of a
 -- target that the account may not use any more is forgotten.
-create or replace function llm.repeated(account uuid, asked jsonb, targets jsonb) returns jsonb
+create or replace function llm.repeated(account uuid, asked jsonb, payers text[]) returns jsonb
 language plpgsql
 as $$
 declare
@@ -19,8 +19,8 @@ begin
     elsif found and k.status = 'running' then
         return '{"refused": "call-running", "retry_after": 1}';
     elsif found and k.body is not null and exists (
-        select from jsonb_array_elements(targets) t
-        where (t ->> 'provider_id')::uuid = k.provider_id and t ->> 'model' = k.model) then
+        select from llm.choices(account, asked ->> 'model', payers) c
+        where c.provider_id = k.provider_id and c.model = k.model) then
         return jsonb_build_object('kept', jsonb_build_object('headers', k.headers, 'body', k.body));
     end if;
     delete from llm.answer n where n.account_id = account and n.key = asked #>> '{repeat,key}';

@@ -12,11 +12,14 @@ declare
     cached bigint := least((told ->> 'cached')::bigint, input);
     written bigint := least((told ->> 'written')::bigint, input - cached);
     output bigint := (told ->> 'output')::bigint;
+    -- The tokens that were counted against the limits of a minute as the call began.
+    counted bigint;
 begin
     select k.* into c from llm.call k where k.id = settle.call and k.status = 'running';
     if not found then
         return false;
     end if;
+    counted := c.input_tokens;
     perform llm.lock_payers(c.payers, at);
     update llm.call k
     set provider_id = coalesce((told ->> 'provider_id')::uuid, k.provider_id), provider = coalesce(told ->> 'provider', k.provider),
@@ -38,7 +41,7 @@ begin
         insert into llm.capture (call_id, request, answer)
         values (c.id, told #>> '{capture,request}', told #>> '{capture,answer}');
     end if;
-    update llm.payer p set tokens = p.tokens + input + output
+    update llm.payer p set tokens = greatest(p.tokens + input + output - counted, 0)
     where p.subject = any(c.payers) and p.tokens_per_minute is not null and p.minute <= c.created_at;
     perform llm.recover(c.provider_id, c.model) where told ->> 'status' = 'succeeded';
     return llm.book(c.id, told ->> 'status', llm.cost(c.price, input, cached, written, output), at);

@@ -3,11 +3,12 @@
 create or replace function vault.resolve_secret(reference text, account uuid) returns uuid
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-    select s.id
-    from (select regexp_replace(reference, '^vault:', '') as called) r
-    join vault.secret s on s.state <> 'deleted' and case
-        when platform.uuid_of(r.called) is null then s.account_id = resolve_secret.account and s.name = r.called
-        else s.id = platform.uuid_of(r.called) and vault.sees(resolve_secret.account, s)
-    end
+    -- No name has the form of an id, so at most one of these finds something.
+    select s.id from vault.secret s
+    where s.account_id = resolve_secret.account and s.name = regexp_replace(reference, '^vault:', '') and s.state <> 'deleted'
+    union all
+    select s.id from vault.secret s
+    where s.id = platform.uuid_of(regexp_replace(reference, '^vault:', '')) and s.state <> 'deleted'
+    and vault.sees(resolve_secret.account, s)
 $$;
 grant execute on function vault.resolve_secret to gather_vault;

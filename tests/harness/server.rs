@@ -13,18 +13,16 @@ use host::{
     Application, ApplicationOptions, Host, Limits, MailOptions, Metrics, Options,
     jobs::{JobOptions, JobTimes, JobWorker},
 };
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 mod probe;
+mod serving;
 mod stopping;
+
+use serving::Serving;
+pub(crate) use serving::Wishes;
 
 /// A host that serves in this process, and a client for it.
 pub struct Server {
@@ -118,7 +116,7 @@ impl Server {
             admin: self.database.admin.clone(),
         };
         let variables = self.variables.clone();
-        Self::platform(free_address()?, database, variables, limits()).await
+        Self::platform(free_address()?, database, variables, limits(), WORKERS).await
     }
 
     /// Starts the platform through `wasi:http` alone, on a host that refuses calls of the database that would block an
@@ -140,7 +138,7 @@ impl Server {
         let listen = free_address()?;
         let url = format!("http://{listen}");
         let sandbox = services::sandbox(&database, &url, wishes.trusted_hosts).await?;
-        let egress = services::egress(&database, wishes.origins).await?;
+        let egress = services::egress(&database, wishes.origins, wishes.provider_origins).await?;
         let sandbox_url = format!("http://{}", sandbox.address());
         let egress_url = format!("http://{}", egress.address());
         let mut variables = variables(&database.admin, &url, &sandbox_url, &egress_url)?;
@@ -152,6 +150,7 @@ impl Server {
             database,
             variables,
             wishes.limits.unwrap_or_else(limits),
+            wishes.workers.unwrap_or(WORKERS),
         )
         .await?;
         server.sandbox = Some(sandbox);
@@ -242,7 +241,7 @@ impl Server {
             .replace("{database}", database.admin.as_str());
         std::fs::write(&file, probe::manifest(&database.admin, hosts, &settings))?;
         let listen = free_address()?;
-        Self::serve(file, listen, database, BTreeMap::new(), limits, None).await
+        Self::serve(Serving::of(file, limits), listen, database, BTreeMap::new()).await
     }
 
     /// Starts a function that takes whole requests, and misbehaves.
@@ -267,7 +266,7 @@ impl Server {
         );
         std::fs::write(&file, text)?;
         let (listen, database) = (free_address()?, Database::create().await?);
-        Self::serve(file, listen, database, BTreeMap::new(), limits, None).await
+        Self::serve(Serving::of(file, limits), listen, database, BTreeMap::new()).await
     }
 
     /// Starts the probe with its key-value store in Redis, and waits until Redis answers.
@@ -287,17 +286,11 @@ impl Server {
         let folder = scratch()?;
         let file = folder.path().join("spin.toml");
         std::fs::write(&file, probe::manifest(&database.admin, &[], ""))?;
-        let variables = BTreeMap::new();
-        let key_value = Some(url.to_owned());
-        Self::serve(
-            file,
-            free_address()?,
-            database,
-            variables,
-            Limits::default(),
-            key_value,
-        )
-        .await
+        let serving = Serving {
+            key_value_url: Some(url.to_owned()),
+            ..Serving::of(file, Limits::default())
+        };
+        Self::serve(serving, free_address()?, database, BTreeMap::new()).await
     }
 
     /// Serves the platform's manifest with Gather's host, or with Spin if the tests are to run through it.
@@ -306,10 +299,17 @@ impl Server {
         database: Database,
         variables: BTreeMap<String, String>,
         limits: Limits,
+        workers: usize,
     ) -> Result<Self> {
         let manifest = root().join("spin.toml");
         let Some(program) = spin::program() else {
-            return Self::serve(manifest, listen, database, variables, limits, None).await;
+            let serving = Serving {
+                manifest,
+                limits,
+                workers,
+                key_value_url: None,
+            };
+            return Self::serve(serving, listen, database, variables).await;
         };
         let spin = spin::Spin::start(&program, &manifest, listen, &variables).await?;
         Ok(Self {
@@ -346,12 +346,10 @@ impl Server {
     }
 
     async fn serve(
-        manifest: PathBuf,
+        serving: Serving,
         listen: SocketAddr,
         database: Database,
         variables: BTreeMap<String, String>,
-        limits: Limits,
-        key_value_url: Option<String>,
     ) -> Result<Self> {
         let realtime = (!variables.is_empty())
             .then(|| services::realtime(&database, listen, &variables))
@@ -359,15 +357,15 @@ impl Server {
         let native = realtime.as_ref().map(Realtime::routes).unwrap_or_default();
         let state = scratch()?;
         let application = Application::new(ApplicationOptions {
-            key_value_url,
-            limits,
-            ..application_options(&manifest, state.path(), variables.clone())?
+            key_value_url: serving.key_value_url,
+            limits: serving.limits,
+            ..application_options(&serving.manifest, state.path(), variables.clone())?
         });
         let options = Options {
             listen,
             metrics_listen: None,
             public_metrics: true,
-            workers: Some(WORKERS),
+            workers: Some(serving.workers),
             native,
         };
         let application = application.await?;
@@ -459,19 +457,6 @@ impl Server {
     pub fn host(&self) -> &Host {
         self.host.as_ref().expect("our host, not stopped yet")
     }
-}
-
-/// How a test's platform differs from the usual one.
-#[derive(Default)]
-pub(crate) struct Wishes<'a> {
-    /// Limits that differ from [`limits`].
-    pub(crate) limits: Option<Limits>,
-    /// Hosts that skills may be granted.
-    pub(crate) trusted_hosts: BTreeMap<String, SocketAddr>,
-    /// Private origins that the way out reaches.
-    pub(crate) origins: &'a [&'a str],
-    /// Variables that replace those of [`variables`].
-    pub(crate) changes: &'a [(&'a str, &'a str)],
 }
 
 /// The number of serving threads of a test's host.

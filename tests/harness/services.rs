@@ -1,13 +1,33 @@
 //! The native services of a test's platform.
 
-use crate::{Database, Server, manifest, master_key, root, sandbox_child, server::Wishes};
+use crate::{Database, Server, limits, manifest, master_key, root, sandbox_child, server::Wishes};
 use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
 use anyhow::{Result, anyhow};
 use gather::{config::EmbedSettings, model_providers, realtime::Realtime};
+use host::Limits;
 use std::{collections::BTreeMap, net::SocketAddr, sync::LazyLock, time::Duration};
 
 impl Server {
+    /// Starts the platform with a way out that reaches these origins, with this number of serving threads, each of which
+    /// has as few connections to the database as there may be.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn with_few_connections(workers: usize, origins: &[&str]) -> Result<Self> {
+        let limits = Limits {
+            database_connections: 1,
+            ..limits()
+        };
+        let wishes = Wishes {
+            origins,
+            workers: Some(workers),
+            limits: Some(limits),
+            ..Wishes::default()
+        };
+        Self::on(Database::create().await?, wishes).await
+    }
+
     /// Starts the platform with the embedding model that comes with it, as the model `local`.
     ///
     /// # Errors
@@ -24,9 +44,9 @@ impl Server {
         let database = Database::create().await?;
         let url = tokio::task::spawn_blocking(embedding).await?;
         model_providers::keep_local(&database.admin, &master_key(), &url).await?;
-        let origins = [&[url.as_str()], origins].concat();
         let wishes = Wishes {
-            origins: &origins,
+            origins,
+            provider_origins: &[&url],
             ..Wishes::default()
         };
         Self::on(database, wishes).await
@@ -100,16 +120,23 @@ pub fn embedding() -> String {
 }
 
 /// The way out for secrets of a test's platform.
-pub async fn egress(database: &Database, origins: &[&str]) -> Result<Egress> {
-    let origins = origins
-        .iter()
-        .map(|origin| origin.parse().map_err(|error: &str| anyhow!(error)));
+pub async fn egress(
+    database: &Database,
+    origins: &[&str],
+    provider_origins: &[&str],
+) -> Result<Egress> {
+    let read = |origins: &[&str]| {
+        let origins = origins.iter();
+        let origins = origins.map(|origin| origin.parse().map_err(|error: &str| anyhow!(error)));
+        origins.collect::<Result<_>>()
+    };
     gather::egress::start(gather::egress::Start {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         manifest: &manifest()?,
         database: &database.admin,
         key: &master_key(),
-        trusted_origins: origins.collect::<Result<_>>()?,
+        trusted_origins: read(origins)?,
+        provider_origins: read(provider_origins)?,
         resolve: None,
     })
     .await

@@ -1,6 +1,7 @@
 //! One request on its way out: the headers that say where and with which secret, and the headers that pass.
 
 use crate::answer::{self, Limits};
+use crate::connections::{Answer, Connections};
 use crate::mask::Mask;
 use crate::place;
 use crate::presence::Presence;
@@ -26,8 +27,10 @@ const SILENCE: Duration = Duration::from_secs(120);
 const MAX_PATIENCE_MS: u64 = 3_600_000;
 /// Headers of this request that are about the way out itself.
 const OWN: &str = "gather-";
-/// Headers that name the platform's own client, or would keep the secret from being found in the answer.
-const DROPPED: [HeaderName; 11] = [
+/// The component that calls models. It may ask for what only providers of the environment reach.
+const GATEWAY: &str = "llm";
+/// Headers that name the platform's own client or its traces, or would keep the secret from being found in the answer.
+const DROPPED: [HeaderName; 14] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::CONTENT_LENGTH,
@@ -39,12 +42,15 @@ const DROPPED: [HeaderName; 11] = [
     header::RANGE,
     header::IF_RANGE,
     HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
 ];
 
 /// Any method, /forward: sends the request to its target, and passes the answer back as it comes.
 pub async fn forward(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
     let mut presence = Presence::of(request.headers(), &shared.pool);
-    match sent(&shared, request).await {
+    match sent(&shared, request, &mut presence).await {
         Ok(response) => answer::watched(response, presence),
         Err(problem) => {
             presence.ended();
@@ -54,12 +60,23 @@ pub async fn forward(State(shared): State<Arc<Shared>>, request: Request<Body>) 
     }
 }
 
-async fn sent(shared: &Arc<Shared>, request: Request<Body>) -> Result<Response, Problem> {
+async fn sent(
+    shared: &Arc<Shared>,
+    request: Request<Body>,
+    presence: &mut Presence,
+) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let issuer = issuer(shared, &parts.headers)?;
     let target = text(&parts.headers, "gather-target")?
         .ok_or_else(|| Problem::invalid("The header `Gather-Target` is missing."))?;
-    let target = Target::read(target, &shared.connections.outgoing)?;
+    let is_of_environment = issuer.component == GATEWAY
+        && text(&parts.headers, "gather-provider")? == Some("environment");
+    let connections = if is_of_environment {
+        &shared.of_environment
+    } else {
+        &shared.connections
+    };
+    let target = Target::read(target, &connections.outgoing)?;
     let head_within = patience(&parts.headers, "gather-timeout-ms")?.unwrap_or(HEAD_WITHIN);
     let silence = patience(&parts.headers, "gather-idle-ms")?.unwrap_or(SILENCE);
     let whole = patience(&parts.headers, "gather-total-ms")?
@@ -72,7 +89,8 @@ async fn sent(shared: &Arc<Shared>, request: Request<Body>) -> Result<Response, 
     let mut headers = passed(&parts.headers);
     let Some(asked) = asked else {
         let request = assemble(parts.method, target.uri.clone(), headers, body)?;
-        let answer = exchange(shared, &target, request, head_within).await?;
+        presence.sending();
+        let answer = exchange(connections, &target, request, head_within).await?;
         return answer::prepare(answer, None, None, &limits);
     };
     let taken = vault::take(
@@ -91,7 +109,8 @@ async fn sent(shared: &Arc<Shared>, request: Request<Body>) -> Result<Response, 
         HeaderValue::from_static("identity"),
     );
     let request = assemble(parts.method, uri, headers, body)?;
-    let answer = exchange(shared, &target, request, head_within).await?;
+    presence.sending();
+    let answer = exchange(connections, &target, request, head_within).await?;
     // The use is written down already; its status may come a moment later.
     tokio::spawn(vault::note_status(
         shared.pool.clone(),
@@ -171,12 +190,12 @@ fn assemble(
 }
 
 async fn exchange(
-    shared: &Shared,
+    connections: &Arc<Connections>,
     target: &Target,
     request: Request<Body>,
     head_within: Duration,
-) -> Result<http::Response<crate::connections::Answer>, Problem> {
-    let sent = shared.connections.send(&target.origin, request);
+) -> Result<http::Response<Answer>, Problem> {
+    let sent = connections.send(&target.origin, request);
     match tokio::time::timeout(head_within, sent).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(failure)) => Err(unreached(&failure)),

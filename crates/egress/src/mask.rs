@@ -12,6 +12,11 @@ const LONGEST_ESCAPE: usize = 11;
 /// The number of ways to read a text that are followed at the same time. A backslash or percent sign in the value itself
 /// can be read in two ways.
 const WAYS: usize = 8;
+/// A text that agrees with this many characters of a form is taken out as far as it agrees, before all of the form is there.
+/// So no character of a text is compared with many others, however long the value is and however it repeats itself. Of a
+/// longer value that repeats itself and has signs that can be read in two ways, an end that stands behind such a beginning
+/// may stay; a shorter one is found wherever it stands.
+const DECIDING: usize = 256;
 
 /// A set of ASCII characters.
 type Set = u128;
@@ -28,18 +33,88 @@ fn has(set: Set, character: u8) -> bool {
 
 /// The forms of a value that are taken out.
 pub struct Mask {
-    patterns: Vec<Vec<Set>>,
+    forms: Vec<Form>,
     /// The bytes that a form can begin with, escaped or not.
     begins: [bool; 256],
 }
 
-/// What a text begins with.
-#[derive(Default)]
-struct Found {
-    /// The length of a form of the value.
-    until: Option<usize>,
-    /// Whether more text may make a form, or a longer one.
-    is_unfinished: bool,
+/// A form of a value.
+struct Form {
+    characters: Vec<Set>,
+    /// For each number of characters that a text agrees with, the longest beginning of the form that these end with.
+    borders: Vec<u32>,
+}
+
+/// A text that agrees with a form so far.
+#[derive(Clone, Copy)]
+struct Match {
+    form: usize,
+    /// The number of characters of the form that are there.
+    matched: usize,
+    ways: Ways,
+}
+
+/// The places in a text, without repetition, to which it may have been read.
+#[derive(Clone, Copy, Default)]
+struct Ways {
+    at: [usize; WAYS],
+    count: usize,
+}
+
+/// The reason why a text was not followed any further.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// The characters that were wanted are all there.
+    Reached,
+    /// The next character is another one.
+    Differs,
+    /// More text decides.
+    Waits,
+}
+
+impl Ways {
+    fn only(at: usize) -> Self {
+        let mut ways = Self::default();
+        ways.add(at);
+        ways
+    }
+
+    fn add(&mut self, at: usize) {
+        if self.count < WAYS && !self.all().contains(&at) {
+            self.at[self.count] = at;
+            self.count += 1;
+        }
+    }
+
+    fn all(&self) -> &[usize] {
+        &self.at[..self.count]
+    }
+
+    fn first(&self) -> usize {
+        self.all().iter().copied().min().unwrap_or_default()
+    }
+
+    fn last(&self) -> usize {
+        self.all().iter().copied().max().unwrap_or_default()
+    }
+}
+
+impl Form {
+    fn new(characters: Vec<Set>) -> Self {
+        let mut borders = vec![0_u32; characters.len() + 1];
+        let mut length = 0;
+        for end in 1..characters.len() {
+            while length > 0 && characters[length] & characters[end] == 0 {
+                length = borders[length] as usize;
+            }
+            length += usize::from(characters[length] & characters[end] != 0);
+            borders[end + 1] = u32::try_from(length).unwrap_or(u32::MAX);
+        }
+        Self {
+            characters,
+            borders,
+        }
+    }
 }
 
 impl Mask {
@@ -54,11 +129,12 @@ impl Mask {
                 set_of([digit, digit.to_ascii_uppercase()])
             })
         });
-        let mut patterns = vec![plain.collect(), hex.collect()];
-        patterns.extend((0..3).map(|before| base64_of(value, before)));
+        let mut forms = vec![plain.collect(), hex.collect()];
+        forms.extend((0..3).map(|before| base64_of(value, before)));
+        let forms: Vec<_> = forms.into_iter().map(Form::new).collect();
         let mut begins = [false; 256];
-        for pattern in &patterns {
-            let first = pattern.first().copied().unwrap_or_default();
+        for form in &forms {
+            let first = form.characters.first().copied().unwrap_or_default();
             for byte in 0..=127_u8 {
                 begins[usize::from(byte)] |= has(first, byte);
             }
@@ -67,23 +143,34 @@ impl Mask {
         for escape in [b'%', b'\\', b'&'] {
             begins[usize::from(escape)] = true;
         }
-        Self { patterns, begins }
+        Self { forms, begins }
     }
 
     /// Masks text from the front. Returns what can be passed on, and how many bytes of the text that stands for: the rest
-    /// may be the beginning of the value, unless this `is_last`.
-    fn scan(&self, text: &[u8], is_last: bool) -> (Vec<u8>, usize) {
+    /// may be the beginning of the value, unless this `is_last`. A form of which a part was taken out is kept in `within`
+    /// until its end.
+    fn scan(&self, text: &[u8], is_last: bool, within: &mut Option<Match>) -> (Vec<u8>, usize) {
         let mut out = Vec::with_capacity(text.len());
         let mut at = 0;
-        while let Some(&byte) = text.get(at) {
-            if self.begins[usize::from(byte)] {
-                let found = self.find(&text[at..]);
-                if found.is_unfinished && !is_last {
+        loop {
+            if let Some(found) = within.take() {
+                let (left, read) = self.take_out(found, &text[at..], is_last);
+                at += read;
+                *within = left;
+                if within.is_some() {
                     break;
                 }
-                if let Some(length) = found.until {
+            }
+            let Some(&byte) = text.get(at) else {
+                break;
+            };
+            if self.begins[usize::from(byte)] {
+                let Ok(found) = self.find(&text[at..], is_last) else {
+                    break;
+                };
+                if found.is_some() {
                     out.extend(MASK);
-                    at += length;
+                    *within = found;
                     continue;
                 }
             }
@@ -93,19 +180,83 @@ impl Mask {
         (out, at)
     }
 
-    fn find(&self, text: &[u8]) -> Found {
-        let mut found = Found::default();
-        for pattern in &self.patterns {
-            let one = begins_with(pattern, text);
-            found.until = found.until.max(one.until);
-            found.is_unfinished |= one.is_unfinished;
+    /// What a text begins with: a form, or enough of one. An error if more text decides.
+    fn find(&self, text: &[u8], is_last: bool) -> Result<Option<Match>, ()> {
+        let mut longest: Option<Match> = None;
+        let mut waits = false;
+        for form in 0..self.forms.len() {
+            let begin = Match {
+                form,
+                matched: 0,
+                ways: Ways::only(0),
+            };
+            let (found, end) = self.follow(begin, text, DECIDING, is_last);
+            waits |= end == End::Waits;
+            let is_longer = longest.is_none_or(|longest| longest.ways.last() < found.ways.last());
+            if end == End::Reached && is_longer {
+                longest = Some(found);
+            }
         }
-        found
+        if waits { Err(()) } else { Ok(longest) }
+    }
+
+    /// Takes out what follows a part of a form that was taken out, as far as it agrees. Returns the match if more text is
+    /// needed, its places from the end of what was read, and the length of what was read.
+    fn take_out(&self, found: Match, text: &[u8], is_last: bool) -> (Option<Match>, usize) {
+        let mut found = found;
+        loop {
+            let (mut left, end) = self.follow(found, text, usize::MAX, is_last);
+            if end == End::Waits {
+                let read = left.ways.first();
+                let places = left.ways;
+                left.ways = Ways::default();
+                for at in places.all() {
+                    left.ways.add(at - read);
+                }
+                return (Some(left), read);
+            }
+            let read = left.ways.last();
+            // What was taken out may end with the beginning of the value.
+            let border = self.forms[left.form].borders[left.matched] as usize;
+            if border == 0 {
+                return (None, read);
+            }
+            found = Match {
+                matched: border,
+                ways: Ways::only(read),
+                ..left
+            };
+        }
+    }
+
+    /// Follows a match through a text, up to a number of characters of its form.
+    fn follow(&self, from: Match, text: &[u8], most: usize, is_last: bool) -> (Match, End) {
+        let mut found = from;
+        let characters = &self.forms[found.form].characters;
+        while let Some(set) = characters[..most.min(characters.len())].get(found.matched) {
+            let mut next = Ways::default();
+            let mut waits = false;
+            for at in found.ways.all() {
+                step(*set, &text[*at..], &mut |length| match length {
+                    Some(length) => next.add(at + length),
+                    None => waits = true,
+                });
+            }
+            if waits && !is_last {
+                return (found, End::Waits);
+            }
+            if next.count == 0 {
+                return (found, End::Differs);
+            }
+            found.ways = next;
+            found.matched += 1;
+        }
+        (found, End::Reached)
     }
 
     /// Masks a whole text; `None` if it does not have the value.
     pub fn whole(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let (out, _) = self.scan(text, true);
+        let (out, _) = self.scan(text, true, &mut None);
         (out != text).then_some(out)
     }
 
@@ -132,20 +283,24 @@ impl Mask {
 fn base64_of(value: &[u8], before: usize) -> Vec<Set> {
     let bits = value.len() * 8;
     let begin = before * 8;
-    let bit = |at: usize| -> Option<bool> {
+    let bit = |at: usize| -> Option<usize> {
         let at = at.checked_sub(begin).filter(|at| *at < bits)?;
-        Some(value[at / 8] >> (7 - at % 8) & 1 == 1)
+        Some(usize::from(value[at / 8] >> (7 - at % 8) & 1))
     };
     let characters = begin / 6..=(begin + bits).saturating_sub(1) / 6;
     characters
         .map(|character| {
-            let fits = |index: usize| {
-                (0..6).all(|place| {
-                    bit(character * 6 + place)
-                        .is_none_or(|bit| bit == (index >> (5 - place) & 1 == 1))
-                })
+            let (mut known, mut index) = (0, 0);
+            for place in 0..6 {
+                let bit = bit(character * 6 + place);
+                known = known << 1 | usize::from(bit.is_some());
+                index = index << 1 | bit.unwrap_or_default();
+            }
+            let fitting = match known {
+                63 => index..index + 1,
+                _ => 0..64,
             };
-            let fitting = (0..64).filter(|index| fits(*index));
+            let fitting = fitting.filter(|other| other & known == index);
             fitting.fold(0, |set, index| {
                 set | match BASE64[index] {
                     b'+' => set_of(*b"+-"),
@@ -155,40 +310,6 @@ fn base64_of(value: &[u8], before: usize) -> Vec<Set> {
             })
         })
         .collect()
-}
-
-/// Whether a text begins with a pattern, each character of which may be escaped.
-fn begins_with(pattern: &[Set], text: &[u8]) -> Found {
-    let mut ways = [0; WAYS];
-    let mut count = 1;
-    let mut is_unfinished = false;
-    for set in pattern {
-        let mut next = [0; WAYS];
-        let mut found = 0;
-        for at in &ways[..count] {
-            step(*set, &text[*at..], &mut |length| match length {
-                None => is_unfinished = true,
-                Some(length) => {
-                    let to = at + length;
-                    if found < WAYS && !next[..found].contains(&to) {
-                        next[found] = to;
-                        found += 1;
-                    }
-                }
-            });
-        }
-        if found == 0 {
-            return Found {
-                until: None,
-                is_unfinished,
-            };
-        }
-        (ways, count) = (next, found);
-    }
-    Found {
-        until: ways[..count].iter().copied().max(),
-        is_unfinished,
-    }
 }
 
 /// Tells the lengths of the ways in which a text begins with a character of the set; `None` for one that more text would
@@ -272,6 +393,7 @@ fn entity(set: Set, text: &[u8], tell: &mut impl FnMut(Option<usize>)) {
 pub struct Masking {
     mask: std::sync::Arc<Mask>,
     held: BytesMut,
+    within: Option<Match>,
 }
 
 impl Masking {
@@ -280,13 +402,14 @@ impl Masking {
         Self {
             mask,
             held: BytesMut::new(),
+            within: None,
         }
     }
 
     /// Takes the next part of the stream, and returns what can be passed on.
     pub fn push(&mut self, part: &[u8]) -> Bytes {
         self.held.extend_from_slice(part);
-        let (out, read) = self.mask.scan(&self.held, false);
+        let (out, read) = self.mask.scan(&self.held, false, &mut self.within);
         self.held.advance(read);
         out.into()
     }
@@ -294,7 +417,7 @@ impl Masking {
     /// Returns what waited, at the end of the stream.
     pub fn finish(&mut self) -> Bytes {
         let held = self.held.split();
-        self.mask.scan(&held, true).0.into()
+        self.mask.scan(&held, true, &mut self.within).0.into()
     }
 }
 

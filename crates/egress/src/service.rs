@@ -35,6 +35,8 @@ pub struct ServiceOptions {
     pub callers: BTreeMap<String, String>,
     /// Origins that may be reached though they be private, or without TLS.
     pub trusted_origins: BTreeSet<Origin>,
+    /// Origins that only providers of models reach which the environment names, though they be private, or without TLS.
+    pub provider_origins: BTreeSet<Origin>,
     /// Finds the addresses of hosts; `None` for the system's resolver.
     pub resolve: Option<Resolve>,
 }
@@ -52,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) key: PrivateKey,
     pub(crate) callers: Verifier,
     pub(crate) connections: Arc<Connections>,
+    /// The connections for providers of the environment, apart from the others, since a kept one is not checked again.
+    pub(crate) of_environment: Arc<Connections>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -62,14 +66,20 @@ impl Service {
     /// The port is taken.
     pub async fn start(options: ServiceOptions) -> Result<Self> {
         let metrics = Arc::new(Metrics::new()?);
-        let outgoing = Outgoing::new(options.resolve, BTreeMap::new());
+        let trusted = options.trusted_origins;
+        let for_providers = trusted.union(&options.provider_origins).cloned().collect();
+        let reaching = |origins| {
+            let outgoing = Outgoing::new(options.resolve.clone(), BTreeMap::new());
+            Connections::new(outgoing.trusting(origins))
+        };
         let callers = options.callers.iter();
         let callers = callers.map(|(name, key)| (name.as_str(), key.as_str()));
         let shared = Arc::new(Shared {
             pool: options.pool,
             key: options.key,
             callers: Verifier::new(EGRESS, callers),
-            connections: Connections::new(outgoing.trusting(options.trusted_origins)),
+            of_environment: reaching(for_providers),
+            connections: reaching(trusted),
             metrics: metrics.clone(),
         });
         let router = router(shared.clone());
@@ -116,6 +126,7 @@ async fn keep_house(shared: Arc<Shared>) {
     let mut visits = 0_u32;
     loop {
         shared.connections.sweep();
+        shared.of_environment.sweep();
         let report = "select platform.report_health('egress', 'healthy', $1)";
         let report = sqlx::query(report).bind(json!({}));
         let visit = async {

@@ -9,7 +9,7 @@ use std::{
 
 use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use host::{Application, ApplicationOptions, Limits, jobs::JobWorker};
 use url::Url;
@@ -231,19 +231,26 @@ impl Deployment {
         .await
     }
 
-    /// Starts a way out for the secrets of this platform.
+    /// Starts a way out for the secrets of this platform. At the addresses in `own` are providers of models that only the
+    /// platform itself reaches.
     pub async fn start_egress(
         &self,
         settings: &EgressSettings,
+        own: &[&str],
         database: &Url,
         listen: SocketAddr,
     ) -> Result<Egress> {
+        let own = own.iter().map(|url| {
+            let origin = url.parse();
+            origin.map_err(|error: &str| anyhow!("{url}: {error}"))
+        });
         egress::start(egress::Start {
             listen,
             manifest: &self.manifest,
             database,
             key: &self.key,
             trusted_origins: settings.origins(),
+            provider_origins: own.collect::<Result<_>>()?,
             resolve: None,
         })
         .await

@@ -37,6 +37,8 @@ pub struct Start<'a> {
     pub key: &'a MasterKey,
     /// Origins that may be reached though they be private, or without TLS.
     pub trusted_origins: BTreeSet<Origin>,
+    /// Origins that only providers of models reach which the environment names, though they be private, or without TLS.
+    pub provider_origins: BTreeSet<Origin>,
     /// Finds the addresses of hosts; `None` for the system's resolver.
     pub resolve: Option<Resolve>,
 }
@@ -61,6 +63,7 @@ pub async fn start(options: Start<'_>) -> Result<Service> {
         key: secrets::sealing_keys(options.key).0,
         callers: callers.collect(),
         trusted_origins: options.trusted_origins,
+        provider_origins: options.provider_origins,
         resolve: options.resolve,
     })
     .await

@@ -219,13 +219,37 @@ impl Loader {
             let hosts = &other.allowed_outbound_hosts;
             other.settings.job.is_some() == is_job && hosts.iter().any(|host| host.is_postgres())
         });
-        let own = OWN_CONNECTIONS * components.count();
-        // A machine with very many cores needs more than it is told.
-        let connections = (self.database_connections / self.workers).max(own);
+        let (connections, shared) = shares(
+            self.database_connections / self.workers,
+            OWN_CONNECTIONS * components.count(),
+        );
         PoolLimits {
             connections,
-            shared: connections - own,
+            shared,
             timeout: self.application.limits.database_timeout,
+        }
+    }
+}
+
+/// The connections of a worker, and those of them that are shared, if it is told to have `told`, and `own` are reserved for
+/// components. At least half as many as are reserved are shared: a machine with many cores, or a platform of many components,
+/// needs more than it is told.
+fn shares(told: usize, own: usize) -> (usize, usize) {
+    let connections = told.max(own + own / 2);
+    (connections, connections - own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shares;
+
+    #[test]
+    fn however_many_components_there_are_some_connections_are_shared() {
+        assert_eq!(shares(32, 17), (32, 15));
+        assert_eq!(shares(8, 1), (8, 7));
+        for (told, own) in [(16, 17), (16, 21), (1, 40)] {
+            let (connections, shared) = shares(told, own);
+            assert!(shared >= 8 && connections == own + shared, "{own}");
         }
     }
 }

@@ -100,7 +100,8 @@ pub enum Capture {
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AliasSettings {
-    /// The targets. Each is tried once in a call, and at most three attempts are made.
+    /// The targets. Each is tried once in a call, and at most three attempts are made. With those of the aliases among them,
+    /// there are at most 100, behind at most 8 aliases.
     #[garde(length(min = 1, max = 20), dive)]
     #[schema(min_items = 1, max_items = 20)]
     targets: Vec<Target>,
@@ -230,6 +231,10 @@ pub async fn put(
             "alias-circle",
             format!("The targets lead back to the alias: {}.", way.join(" → ")),
         ));
+    }
+    if put.answer["wide"] == true {
+        let wrong = "lead to more than 100 targets, with those of the aliases among them, or through more than 8 aliases";
+        return Err(Problem::invalid("targets", wrong));
     }
     if let Some(unknown) = put.answer["unknown"].as_str() {
         return Err(Problem::invalid(

@@ -49,8 +49,10 @@ pub enum Head {
 
 /// The reason why an attempt ends without an answer.
 pub enum Stop {
-    /// The client left, or the call has been settled by somebody else.
+    /// The client left.
     Gone,
+    /// Somebody else has settled the call.
+    Settled,
     Fault(Fault),
     /// The answer is complete, and its provider does not end it.
     Late,
@@ -175,12 +177,9 @@ impl Call {
     ///
     /// # Errors
     /// The target can't do what is asked.
-    pub async fn begin_attempt(&mut self) -> Result<Sent, Stop> {
+    pub fn begin_attempt(&mut self) -> Result<Sent, Stop> {
         self.progress = Progress::begin();
         let target = self.target().clone();
-        if self.attempt() > 1 {
-            self.note(0, 0).await?;
-        }
         let path = self.request.route.path_at(target.protocol);
         let path = path.ok_or_else(|| Fault::unsupported(self.request.route.name()))?;
         let body = self.request.body_for(&target, &self.plan)?;
@@ -194,6 +193,7 @@ impl Call {
             method: Method::POST,
             address: egress::address_of(&target, path),
             secret: target.secret_id,
+            environment: target.environment,
             key_header: target.protocol.key_header(),
             account: self.account,
             attempt: Some(format!("{}.{}", self.plan.call, self.attempt())),
@@ -236,9 +236,7 @@ impl Call {
     }
 
     async fn tick(&mut self, outlet: &mut Outlet) -> Result<(), Stop> {
-        if outlet.is_gone() {
-            return Err(Stop::Gone);
-        }
+        self.look_at(outlet).await?;
         let progress = &self.progress;
         if progress
             .finished
@@ -251,13 +249,6 @@ impl Call {
         {
             return Err(Fault::silent().into());
         }
-        if self.request.stream && outlet.is_silent() {
-            let headers = self.present_headers();
-            if !outlet.ping(headers).await {
-                return Err(Stop::Gone);
-            }
-        }
-        let progress = &self.progress;
         let pauses =
             progress.said > progress.noted_said && progress.last_said.elapsed() >= TICK / 2;
         if pauses || progress.noted.elapsed() > NOTE_EVERY {
@@ -266,8 +257,20 @@ impl Call {
         Ok(())
     }
 
-    /// Tells the ledger how far the call is, and reserves for more output if it may. Answers the output that is reserved.
-    pub async fn note(&mut self, said: u64, wanted: u64) -> Result<u64, Stop> {
+    /// Looks whether the client is there still, and lets it hear something from time to time.
+    async fn look_at(&self, outlet: &mut Outlet) -> Result<(), Stop> {
+        if outlet.is_gone() {
+            return Err(Stop::Gone);
+        }
+        if self.request.stream && outlet.is_silent() && !outlet.ping(self.present_headers()).await {
+            return Err(Stop::Gone);
+        }
+        Ok(())
+    }
+
+    /// Tells the ledger how far the call is, and reserves for more output if it may. Answers the output that is reserved;
+    /// `None` if the ledger can't be told at the moment.
+    pub async fn note(&mut self, said: u64, wanted: u64) -> Result<Option<u64>, Stop> {
         let target = self.target().clone();
         let noted = self
             .ledger
@@ -276,10 +279,10 @@ impl Call {
         self.progress.noted = Instant::now();
         self.progress.noted_said = said;
         match noted {
-            Ok(Some(granted)) => Ok(granted),
-            Ok(None) => Err(Stop::Gone),
-            // The lease lasts for a few notes. Money that can't be reserved is not spent.
-            Err(_) => Ok(self.reserved),
+            Ok(Some(granted)) => Ok(Some(granted)),
+            Ok(None) => Err(Stop::Settled),
+            // The lease lasts for a few notes.
+            Err(_) => Ok(None),
         }
     }
 
@@ -351,10 +354,10 @@ impl Call {
             "secret_version": self.secret_version,
             "answer_digest": format!("sha256:{}", hex::encode(self.digest.clone().finalize())),
         });
-        let kept = self
-            .kept
-            .as_ref()
-            .and_then(|kept| std::str::from_utf8(kept).ok());
+        let kept = self.kept.as_ref();
+        let kept = kept.and_then(|kept| std::str::from_utf8(kept).ok());
+        // PostgreSQL does not store texts with a zero character.
+        let kept = kept.filter(|kept| !kept.contains('\0'));
         if let Some(body) = kept {
             // What is told again has to be what the first target said, in full.
             if self.is_repeatable
@@ -389,18 +392,48 @@ impl Call {
         }
     }
 
-    /// Waits before the next attempt.
+    /// Says that no attempt is under way, so that whoever leaves now pays nothing. Answers how long the next target gets no
+    /// calls, whoever's fault that is: it is passed over if there is another one.
+    pub async fn rest(&mut self) -> Result<Duration, Stop> {
+        loop {
+            let attempts = self.attempts.len();
+            let target = self.target();
+            let rested = self.ledger.rest(self.plan.call, attempts, target).await;
+            let cooling = match rested {
+                Ok(Some(cooling)) => cooling,
+                Ok(None) => return Err(Stop::Settled),
+                // The lease lasts until the ledger is told again.
+                Err(_) => Duration::ZERO,
+            };
+            if cooling.is_zero() || self.at + 1 == self.plan.targets.len() {
+                return Ok(cooling);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Waits before the next attempt, as [`Call::rest`] says. Whether the target may be asked then.
     pub async fn pause(
         &mut self,
         ticker: &mut Ticker,
         outlet: &mut Outlet,
         pause: Duration,
-    ) -> Result<(), Stop> {
-        if pause.is_zero() {
-            return Ok(());
+    ) -> Result<bool, Stop> {
+        let begin = Instant::now();
+        let mut pause = pause;
+        while !pause.is_zero() {
+            if begin.elapsed() + pause > PATIENCE {
+                return Ok(false);
+            }
+            let mut waiting = std::pin::pin!(sleep(pause));
+            while ticker.beside(waiting.as_mut()).await == Waited::Tick {
+                self.look_at(outlet).await?;
+            }
+            // Another call may have been told to wait for longer.
+            pause = self.rest().await?;
         }
-        self.progress.last_said = Instant::now();
-        self.wait(ticker, outlet, sleep(pause)).await
+        self.waited += begin.elapsed();
+        Ok(true)
     }
 
     /// The time since the client asked.

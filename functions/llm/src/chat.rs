@@ -51,7 +51,7 @@ enum Refusals {
     /// `provider-failed`
     #[response(status = 502)]
     Failed,
-    /// `no-provider-configured`, `egress-unavailable`
+    /// `no-provider-configured`, `egress-unavailable`, `call-lost`
     #[response(status = 503)]
     Unavailable,
     /// `provider-timeout`
@@ -141,6 +141,9 @@ pub async fn embeddings(db: Db, caller: Caller, request: HttpRequest) -> Result<
 async fn serve(db: Db, caller: &Caller, route: Route, request: HttpRequest) -> Result<Response> {
     let began = Instant::now();
     let (parts, body) = request.into_parts();
+    // The connection of the guard goes back, since a call may take minutes. The request's extensions hold it too.
+    let ledger = Ledger(db.apart());
+    drop((db, parts.extensions));
     // What is somewhat too large is read to its end: whoever sends it would not hear of the refusal before.
     let raw = read_body(&parts.headers, body, 2 * MAX_BYTES).await?;
     if raw.len() > MAX_BYTES {
@@ -151,9 +154,6 @@ async fn serve(db: Db, caller: &Caller, route: Route, request: HttpRequest) -> R
             detail,
         ));
     }
-    // The connection of the guard goes back, since a call may take minutes.
-    let ledger = Ledger(db.apart());
-    drop(db);
     let headers = parts.headers;
     let request = Request::read(route, &headers, raw)?;
     let is_stream = request.stream;

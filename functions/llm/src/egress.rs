@@ -19,6 +19,8 @@ const EGRESS: Egress = Egress("llm");
 const CALL: &str = "gather-call";
 /// Names the header for the key, since a provider with both protocols has one key for both.
 const KEY_HEADER: &str = "gather-secret-header";
+/// Tells the way out that a provider comes from the environment, which may be where nobody else reaches.
+const PROVIDER: &str = "gather-provider";
 /// The largest answer with an error that is read.
 const MAX_ERROR_BYTES: usize = 1 << 20;
 
@@ -28,6 +30,8 @@ pub struct Sent {
     /// The exact address.
     pub address: String,
     pub secret: Option<Uuid>,
+    /// Whether the provider comes from the environment.
+    pub environment: bool,
     /// The header in which the provider's protocol has the key.
     pub key_header: &'static str,
     /// The account on whose behalf it is sent.
@@ -54,6 +58,9 @@ pub async fn send(sent: Sent) -> Result<Response<Body>, Fault> {
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(KEY_HEADER, HeaderValue::from_static(sent.key_header));
+    if sent.environment {
+        headers.insert(PROVIDER, HeaderValue::from_static("environment"));
+    }
     for (name, value) in sent
         .headers
         .into_iter()

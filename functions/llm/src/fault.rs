@@ -59,6 +59,12 @@ impl Fault {
         Self::new(504, "provider-timeout", detail, Repeat::Uncertain)
     }
 
+    /// Somebody else has ended the call in the ledger, since this function did not say for too long that it is under way.
+    pub fn settled() -> Self {
+        let detail = "The call was given up, since the server did not get on with it in time.";
+        Self::new(503, "call-lost", detail, Repeat::Uncertain)
+    }
+
     /// The target's protocol has no word for a part of the request.
     pub fn unsupported(what: &str) -> Self {
         let detail = format!("The target of this model can't do `{what}`.");
@@ -155,7 +161,9 @@ fn message(body: &[u8]) -> String {
         (None, Some(code)) => code.to_owned(),
         (None, None) => "The provider failed, and did not say why.".to_owned(),
     };
-    without_keys(&said.chars().take(1000).collect::<String>())
+    // PostgreSQL does not store texts with a zero character.
+    let said = said.chars().filter(|c| *c != '\0').take(1000);
+    without_keys(&said.collect::<String>())
 }
 
 /// Replaces what looks like a key: long words of letters and digits, and words with the prefixes of keys.

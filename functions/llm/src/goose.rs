@@ -77,7 +77,7 @@ struct Booked {
         (status = 422, description = "`invalid-input`"),
         (status = 429, description = "`rate-limited`, `provider-rate-limited`"),
         (status = 502, description = "`provider-failed`"),
-        (status = 503, description = "`no-provider-configured`, `egress-unavailable`"),
+        (status = 503, description = "`no-provider-configured`, `egress-unavailable`, `call-lost`"),
         (status = 504, description = "`provider-timeout`"),
         (status = 529, description = "`provider-overloaded`"),
     ),

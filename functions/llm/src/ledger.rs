@@ -20,6 +20,8 @@ pub struct Target {
     pub protocol: Protocol,
     pub url: String,
     pub secret_id: Option<Uuid>,
+    /// Whether its provider comes from the environment.
+    pub environment: bool,
     /// The prices, as the ledger wants them back.
     #[serde(default)]
     pub price: Value,
@@ -43,6 +45,11 @@ impl Target {
     /// The name that clients are told.
     pub fn name(&self) -> String {
         format!("{}/{}", self.provider, self.model)
+    }
+
+    /// The target as the ledger is told of it.
+    fn told(&self) -> Value {
+        json!({"provider_id": self.provider_id, "provider": self.provider, "model": self.model, "price": self.price})
     }
 
     /// The longest time in which the target may say nothing.
@@ -99,6 +106,11 @@ struct Granted {
 }
 
 #[derive(Deserialize)]
+struct Cooling {
+    milliseconds: Option<u64>,
+}
+
+#[derive(Deserialize)]
 struct Done {
     done: bool,
 }
@@ -141,19 +153,38 @@ impl Ledger {
         output: u64,
         wanted: u64,
     ) -> Result<Option<u64>> {
-        let told = json!({
-            "provider_id": target.provider_id, "provider": target.provider, "model": target.model, "price": target.price,
-        });
         let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let attempt = i32::try_from(attempt).unwrap_or(i32::MAX);
         let db = self.0.apart();
         let Granted { granted } = db
             .one(
                 "select llm.note($1, $2, $3, $4, $5) as granted",
-                args![call, attempt, told, number(output), number(wanted)],
+                args![call, attempt, target.told(), number(output), number(wanted)],
             )
             .await?;
         Ok(granted)
+    }
+
+    /// Says that an attempt of a call has ended, and which target is asked next. Answers how long that gets no calls; `None`
+    /// if the call has ended.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn rest(
+        &self,
+        call: Uuid,
+        attempt: usize,
+        target: &Target,
+    ) -> Result<Option<Duration>> {
+        let attempt = i32::try_from(attempt).unwrap_or(i32::MAX);
+        let db = self.0.apart();
+        let Cooling { milliseconds } = db
+            .one(
+                "select llm.rest($1, $2, $3) as milliseconds",
+                args![call, attempt, target.told()],
+            )
+            .await?;
+        Ok(milliseconds.map(Duration::from_millis))
     }
 
     /// Ends a call; `told` is explained in `sql/llm/settle.sql`. Whether it was under way.
@@ -261,6 +292,7 @@ impl Target {
             protocol,
             url: "https://p.example".to_owned(),
             secret_id: None,
+            environment: false,
             price: Value::Null,
             max_output: None,
             is_bounded: false,

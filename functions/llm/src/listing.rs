@@ -43,12 +43,13 @@ pub struct ModelPrices {
     output_microusd: i64,
 }
 
-async fn models(db: &Db, caller: &Caller) -> Result<Vec<Model>> {
+/// The models that the caller may use, or the one that is wanted.
+async fn models(db: &Db, caller: &Caller, wanted: Option<&str>) -> Result<Vec<Model>> {
     let key = (caller.via == guest::Via::Key).then_some(caller.session);
     let models = db
         .many(
-            "select id, alias, targets, prices, available from models_of($1, $2) order by not alias, id limit 5000",
-            args![caller.id, key],
+            "select id, alias, targets, prices, available from models_of($1, $2, $3) order by not alias, id limit 5000",
+            args![caller.id, key, wanted.map(str::to_owned)],
         )
         .await?;
     Ok(models)
@@ -60,7 +61,7 @@ async fn models(db: &Db, caller: &Caller) -> Result<Vec<Model>> {
     responses((status = 200, body = ModelList)), security(("token" = ["llm:call"]))
 )]
 pub async fn priced(db: Db, caller: Caller) -> Result<Json<ModelList>> {
-    let models = models(&db, &caller).await?;
+    let models = models(&db, &caller, None).await?;
     Ok(Json(ModelList { models }))
 }
 
@@ -84,7 +85,7 @@ fn written(model: &Model, is_anthropic: bool) -> Value {
 )]
 pub async fn list(db: Db, caller: Caller, headers: HeaderMap) -> Result<Json<Value>> {
     let is_anthropic = headers.contains_key("anthropic-version");
-    let models = models(&db, &caller).await?;
+    let models = models(&db, &caller, None).await?;
     let data: Vec<_> = models
         .iter()
         .map(|model| written(model, is_anthropic))
@@ -111,9 +112,8 @@ pub async fn get(
     Path(model): Path<String>,
 ) -> Result<Response> {
     let is_anthropic = headers.contains_key("anthropic-version");
-    let models = models(&db, &caller).await?;
-    let found = models.iter().find(|known| known.id == model);
-    let found = found.ok_or_else(|| {
+    let models = models(&db, &caller, Some(&model)).await?;
+    let found = models.first().ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,
             "model-unknown",

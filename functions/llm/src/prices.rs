@@ -133,8 +133,8 @@ pub async fn put(db: Db, caller: Caller, Input(mut price): Input<Price>) -> Resu
     Ok(Json(price))
 }
 
-/// Lists the prices of the models of providers that the caller may use: those that are set, the latest first, and then the
-/// public ones.
+/// Lists the prices of the models of providers that the caller may use: those that are set, by provider and model, of each the
+/// latest first, and then the public ones.
 #[utoipa::path(
     get, path = "/api/llm/prices", tag = "models", operation_id = "list_llm_prices", params(guest::PageParams),
     responses((status = 200, body = Items<Price>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
@@ -143,13 +143,13 @@ pub async fn put(db: Db, caller: Caller, Input(mut price): Input<Price>) -> Resu
 pub async fn list(
     db: Db,
     caller: Caller,
-    page: Page<(i64, String, String)>,
+    page: Page<(i64, String, String, i64)>,
 ) -> Result<Json<Items<Price>>> {
     #[derive(Deserialize)]
     struct Row {
         is_public: i64,
         owner: String,
-        since: String,
+        age: i64,
         #[serde(flatten)]
         price: Priced,
     }
@@ -169,27 +169,29 @@ pub async fn list(
     let rows: Vec<Row> = db
         .many(
             "select * from (
-                 select 0::bigint as is_public, o.owner || '/' || p.name as owner, x.model || ' ' || extract(epoch from x.valid_from)::bigint as since,
-                     p.name as provider, x.model, x.input, x.cached_input, x.cache_write, x.output, x.above, x.valid_from
+                 select 0::bigint as is_public, o.owner || '/' || p.name as owner,
+                     -(extract(epoch from x.valid_from) * 1000000)::bigint as age, p.name as provider, x.model, x.input, x.cached_input, x.cache_write, x.output, x.above, x.valid_from
                  from price x join provider p on p.id = x.provider_id join owners_of($1) o on o.owner = p.owner
                  union all
-                 select 1, o.owner || '/' || p.name, c.model, p.name, c.model, c.input, c.cached_input, c.cache_write, c.output,
+                 select 1, o.owner || '/' || p.name, 0, p.name, c.model, c.input, c.cached_input, c.cache_write, c.output,
                      c.above, null
                  from provider p join owners_of($1) o on o.owner = p.owner join catalogue c on c.provider = p.catalogue
              ) every
-             where $2::bigint is null or (is_public, owner, since) > ($2, $3, $4)
-             order by is_public, owner, since limit $5",
+             where $2::bigint is null or (is_public, owner, model, age) > ($2, $3, $4, $5)
+             order by is_public, owner, model, age limit $6",
             args![
                 caller.id,
                 after.map(|after| after.0),
                 after.map(|after| after.1.clone()),
                 after.map(|after| after.2.clone()),
+                after.map(|after| after.3),
                 page.fetch()
             ],
         )
         .await?;
     let items = page.answer(rows, |row| {
-        (row.is_public, row.owner.clone(), row.since.clone())
+        let model = row.price.model.clone();
+        (row.is_public, row.owner.clone(), model, row.age)
     });
     Ok(Json(Items {
         items: items

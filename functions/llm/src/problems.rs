@@ -3,6 +3,7 @@
 guest::problems! {
     "alias-circle" => "The targets of an alias lead back to it; `detail` names the way. Remove one of them.",
     "budget-exhausted" => "A budget of those who pay for the call has too little left. Raise it, or wait until its period ends: `GET /api/llm/limits/{subject}` shows when.",
+    "call-lost" => "The call was given up, since the server did not get on with it in time. It may have worked, and be paid for that.",
     "call-running" => "The first request with this `Idempotency-Key` is under way. Send yours again after `Retry-After` seconds.",
     "context-too-large" => "The request is longer than the model can read. Shorten it, or use another model.",
     "insufficient-scope" => "You are signed in, but this needs a scope that you don't have.",

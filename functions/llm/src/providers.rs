@@ -368,7 +368,7 @@ pub async fn delete(db: Db, caller: Caller, Path(provider): Path<Uuid>) -> Resul
 pub async fn check(db: Db, caller: Caller, Path(provider): Path<Uuid>) -> Result<Json<Checked>> {
     let target: Option<Target> = db
         .optional(
-            "select id as provider_id, name as provider, '' as model, protocol, url, secret_id
+            "select id as provider_id, name as provider, '' as model, protocol, url, secret_id, environment
              from provider p where id = $2 and owner in (select o.owner from owners_of($1) o)",
             args![caller.id, provider],
         )
@@ -406,6 +406,7 @@ async fn models_of(caller: &Caller, target: &Target) -> std::result::Result<Vec<
         method: Method::GET,
         address: egress::address_of(target, "models"),
         secret: target.secret_id,
+        environment: target.environment,
         key_header: target.protocol.key_header(),
         account: caller.id,
         attempt: None,

@@ -14,12 +14,7 @@ use crate::{tokens, translate};
 /// The largest body of a request.
 pub const MAX_BYTES: usize = 32 << 20;
 /// The headers that go on to a provider as they are.
-const HEADERS: [&str; 4] = [
-    "anthropic-version",
-    "anthropic-beta",
-    "openai-beta",
-    "traceparent",
-];
+const HEADERS: [&str; 3] = ["anthropic-version", "anthropic-beta", "openai-beta"];
 
 /// A request as a client sent it.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! A call whose answer is streamed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use futures::channel::oneshot;
-use guest::task::Ticker;
+use guest::task::{Ticker, sleep};
 use http::Response;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, Limited};
@@ -23,6 +23,14 @@ use sse::{Event, Events};
 const MAX_EMPTY: usize = 1000;
 /// The largest answer that is read though it is no stream.
 const MAX_OTHER_BYTES: usize = 1 << 20;
+/// The most that a provider may send behind the reason of the end: its usage, and pings.
+const MAX_BEHIND: usize = 1 << 20;
+/// The pauses between attempts to reserve more, where the answer waits for that.
+const RESERVED_AFTER: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_secs(2),
+];
 /// The output that is reserved at least when the reserved one is nearly used up.
 const STEP: u64 = 1024;
 
@@ -32,11 +40,15 @@ struct Attempt {
     translator: Translator,
     /// The events from the reason of the end on. They wait until the call is settled.
     tail: Vec<u8>,
+    /// The bytes behind the first event of these.
+    behind: usize,
     empty: usize,
     /// Whether the provider ended the stream as the protocol says.
     is_ended: bool,
     /// Whether a budget refused to reserve more.
     is_denied: bool,
+    /// When the ledger could last not be asked to reserve more.
+    unheard: Option<Instant>,
 }
 
 pub async fn run(mut call: Call, head: oneshot::Sender<Head>) {
@@ -54,11 +66,16 @@ pub async fn run(mut call: Call, head: oneshot::Sender<Head>) {
                 call.request.wants_usage,
             ),
             tail: Vec::new(),
+            behind: 0,
             empty: 0,
             is_ended: false,
             is_denied: false,
+            unheard: None,
         };
-        let stopped = attempt.run(&mut call, &mut ticker, &mut outlet).await;
+        // It is kept until the ledger knows how the attempt ended: the way out takes its end for the end of the call.
+        let mut answer = Body::empty();
+        let stopped = attempt.run(&mut call, &mut ticker, &mut outlet, &mut answer);
+        let stopped = stopped.await;
         let stopped = match stopped {
             Ok(()) | Err(Stop::Late) => attempt.check(&outlet),
             Err(stop) => Err(stop),
@@ -67,18 +84,47 @@ pub async fn run(mut call: Call, head: oneshot::Sender<Head>) {
             Ok(()) => return attempt.finish(&mut call, &mut outlet).await,
             Err(Stop::Cut) => return attempt.cut(&mut call, &mut outlet).await,
             Err(Stop::Gone | Stop::Late) => return attempt.leave(&mut call).await,
+            Err(Stop::Settled) => return settled(&call, &mut outlet).await,
             Err(Stop::Fault(fault)) => {
-                let next = call.after(&fault).await.filter(|_| !outlet.has_content());
-                let Some(pause) = next else {
-                    return attempt.fail(&mut call, &mut outlet, fault).await;
-                };
-                outlet.forget();
-                if call.pause(&mut ticker, &mut outlet, pause).await.is_err() {
-                    return attempt.leave(&mut call).await;
+                match again(&mut call, &mut ticker, &mut outlet, &fault, answer).await {
+                    Ok(true) => {}
+                    Ok(false) => return attempt.fail(&mut call, &mut outlet, fault).await,
+                    Err(Stop::Settled) => return settled(&call, &mut outlet).await,
+                    // Nothing of an answer has come.
+                    Err(_) => {
+                        return call
+                            .settle("cancelled", &Usage::default(), true, None)
+                            .await;
+                    }
                 }
             }
         }
     }
+}
+
+/// Waits until a target may be asked again after a fault. Whether one may. The answer that failed ends as soon as the ledger
+/// knows that.
+async fn again(
+    call: &mut Call,
+    ticker: &mut Ticker,
+    outlet: &mut Outlet,
+    fault: &Fault,
+    answer: Body,
+) -> Result<bool, Stop> {
+    let next = call.after(fault).await.filter(|_| !outlet.has_content());
+    let Some(pause) = next else {
+        return Ok(false);
+    };
+    outlet.forget();
+    let cooling = call.rest().await?;
+    drop(answer);
+    call.pause(ticker, outlet, pause.max(cooling)).await
+}
+
+/// Tells the client that somebody else has settled the call.
+async fn settled(call: &Call, outlet: &mut Outlet) {
+    let headers = call.headers(call.attempts());
+    outlet.fail(headers, Fault::settled()).await;
 }
 
 impl Attempt {
@@ -87,8 +133,9 @@ impl Attempt {
         call: &mut Call,
         ticker: &mut Ticker,
         outlet: &mut Outlet,
+        answer: &mut Body,
     ) -> Result<(), Stop> {
-        let sent = call.begin_attempt().await?;
+        let sent = call.begin_attempt()?;
         let response = call.wait(ticker, outlet, egress::send(sent)).await??;
         call.answered(response.headers());
         let kind = response
@@ -99,9 +146,9 @@ impl Attempt {
             let read = call.wait(ticker, outlet, no_stream(response)).await?;
             return Err(read.into());
         }
-        let mut body = response.into_body();
+        *answer = response.into_body();
         let mut events = Events::default();
-        while let Some(frame) = call.wait(ticker, outlet, body.frame()).await? {
+        while let Some(frame) = call.wait(ticker, outlet, answer.frame()).await? {
             let frame = frame.map_err(|_| self.broken(outlet))?;
             events.push(&frame.into_data().unwrap_or_default());
             let too_large = |_| Fault::garbled("The provider sent an event of more than 4 MiB.");
@@ -145,10 +192,23 @@ impl Attempt {
         call.progress.said = self.watch.said;
         if self.watch.is_finished || seen.is_end {
             call.progress.finished.get_or_insert_with(Instant::now);
+            if !self.tail.is_empty() {
+                self.behind += bytes.len();
+                if self.behind > MAX_BEHIND {
+                    let detail = "The provider goes on after the end of its answer.";
+                    return Err(self.late(outlet, Fault::garbled(detail)).into());
+                }
+            }
             self.tail.extend_from_slice(&bytes);
             return Ok(());
         }
-        if seen.is_content || outlet.has_content() {
+        // What was taken for the end of the answer was that of one of its choices.
+        call.progress.finished = None;
+        let mut all = std::mem::take(&mut self.tail);
+        let is_content = seen.is_content || !all.is_empty();
+        all.extend_from_slice(&bytes);
+        let bytes = all;
+        if is_content || outlet.has_content() {
             let bytes = outlet.released(bytes);
             call.passed_on(&bytes);
             let headers = || call.present_headers();
@@ -164,13 +224,27 @@ impl Attempt {
     /// Reserves for more output in time. Stops the stream where a budget has nothing left.
     async fn reserve(&mut self, call: &mut Call) -> Result<(), Stop> {
         let said = self.watch.said;
-        if call.plan.metered && !self.is_denied && said * 4 > call.reserved * 3 {
-            let wanted = call.reserved + STEP.max(call.reserved);
-            let granted = call.note(said, wanted).await?;
-            self.is_denied = granted < wanted;
-            call.reserved = granted;
+        if !call.plan.metered {
+            return Ok(());
         }
-        if call.plan.metered && said > call.reserved {
+        // A statement that failed says nothing of the money. It is tried again with a later event, or now if none may go.
+        let mut pauses = RESERVED_AFTER.into_iter();
+        let is_late = self.unheard.is_none_or(|at| at.elapsed() > TICK);
+        while !self.is_denied && said * 4 > call.reserved * 3 && (is_late || said > call.reserved) {
+            let wanted = call.reserved + STEP.max(call.reserved);
+            if let Some(granted) = call.note(said, wanted).await? {
+                self.is_denied = granted < wanted;
+                call.reserved = granted;
+            } else if said <= call.reserved {
+                self.unheard = Some(Instant::now());
+                return Ok(());
+            } else if let Some(pause) = pauses.next() {
+                sleep(pause).await;
+            } else {
+                break;
+            }
+        }
+        if said > call.reserved {
             return Err(Stop::Cut);
         }
         Ok(())

@@ -13,6 +13,9 @@ pub const OVERHEAD_TOKENS: u64 = 16;
 /// What each object of a request adds, such as a message.
 const OBJECT_TOKENS: u64 = 2;
 
+/// More tokens than any call has. A provider that tells more is taken to tell this many.
+const MAX_TOKENS: u64 = 1_000_000_000;
+
 /// The tokens of a call. Parts are contained in their whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -33,9 +36,9 @@ impl Usage {
     /// Takes over the numbers of a provider's object `usage`. They are totals, so later ones replace earlier ones.
     pub fn learn(&mut self, protocol: Protocol, usage: &Value) {
         let count = |value: &Value| {
-            value
-                .as_u64()
-                .or_else(|| value.as_f64().map(|n| n.max(0.0) as u64))
+            let count = value.as_u64();
+            let count = count.or_else(|| value.as_f64().map(|n| n.max(0.0) as u64));
+            count.map(|count| count.min(MAX_TOKENS))
         };
         match protocol {
             Protocol::Openai => {
@@ -153,6 +156,18 @@ mod tests {
         usage.learn(Protocol::Anthropic, &json!({"output_tokens": 9}));
         usage.learn(Protocol::Anthropic, &json!({"output_tokens": 15}));
         assert_eq!((usage.input, usage.output), (25, 15));
+    }
+
+    #[test]
+    fn no_number_is_too_large_to_be_added() {
+        for protocol in [Protocol::Openai, Protocol::Anthropic] {
+            let mut usage = Usage::default();
+            let huge = json!({"prompt_tokens": u64::MAX, "completion_tokens": 1e300, "input_tokens": u64::MAX,
+                "cache_read_input_tokens": u64::MAX, "cache_creation_input_tokens": 1e300, "output_tokens": u64::MAX});
+            usage.learn(protocol, &huge);
+            assert!((MAX_TOKENS..=3 * MAX_TOKENS).contains(&usage.input));
+            assert_eq!(usage.output, MAX_TOKENS);
+        }
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Watch {
     open: BTreeSet<u64>,
     /// OpenAI's choices that began and did not end.
     choices: BTreeSet<u64>,
+    /// Those that ended.
+    ended: BTreeSet<u64>,
 }
 
 /// What an event says.
@@ -53,6 +55,7 @@ impl Watch {
             created: Value::Null,
             open: BTreeSet::new(),
             choices: BTreeSet::new(),
+            ended: BTreeSet::new(),
         }
     }
 
@@ -121,10 +124,15 @@ impl Watch {
             let said = texts_of(&choice["delta"]);
             self.said += said;
             seen.is_content |= said > 0 || has_content(&choice["delta"]);
-            if choice["finish_reason"].is_null() {
-                self.choices.insert(index);
+            if !is_reason(&choice["finish_reason"]) {
+                // Some servers send a last chunk for a choice that has ended.
+                if !self.ended.contains(&index) {
+                    self.choices.insert(index);
+                    self.is_finished = false;
+                }
             } else {
                 self.choices.remove(&index);
+                self.ended.insert(index);
                 seen.is_content = true;
                 self.is_finished = self.choices.is_empty();
             }
@@ -157,7 +165,7 @@ impl Watch {
             }
             "message_delta" => {
                 self.usage.learn(Protocol::Anthropic, &event["usage"]);
-                self.is_finished |= !event["delta"]["stop_reason"].is_null();
+                self.is_finished |= is_reason(&event["delta"]["stop_reason"]);
                 seen.is_content = true;
             }
             "message_stop" => seen.is_end = true,
@@ -218,6 +226,11 @@ impl Watch {
             }
         }
     }
+}
+
+/// Whether a member tells the reason of an end. Some servers send an empty one in each chunk.
+fn is_reason(member: &Value) -> bool {
+    member.as_str().is_some_and(|reason| !reason.is_empty())
 }
 
 /// The members of a delta that hold what a model says.
@@ -297,6 +310,36 @@ mod tests {
             r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#
         ));
         assert!(openai.is_finished);
+    }
+
+    #[test]
+    fn an_answer_ends_with_the_last_of_its_choices() {
+        let mut watch = Watch::new(Protocol::Openai);
+        for (data, is_finished) in [
+            (
+                r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":""}]}"#,
+                false,
+            ),
+            (
+                r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+                true,
+            ),
+            (
+                r#"{"choices":[{"index":1,"delta":{"content":"b"},"finish_reason":null}]}"#,
+                false,
+            ),
+            (
+                r#"{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}"#,
+                true,
+            ),
+            (
+                r#"{"choices":[{"index":1,"delta":{},"finish_reason":null}]}"#,
+                true,
+            ),
+        ] {
+            watch.event(&event("", data)).expect("an event");
+            assert_eq!(watch.is_finished, is_finished, "{data}");
+        }
     }
 
     #[test]

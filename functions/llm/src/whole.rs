@@ -47,23 +47,50 @@ pub async fn run(mut call: Call, head: oneshot::Sender<Head>) {
                 return;
             }
             Err(Stop::Fault(fault)) => {
-                let pause = call.after(&fault).await;
-                let paused = match pause {
-                    Some(pause) => call.pause(&mut ticker, &mut outlet, pause).await,
-                    None => {
+                match again(&mut call, &mut ticker, &mut outlet, &fault).await {
+                    Ok(true) => {}
+                    Ok(false) => {
                         call.settle("failed", &Usage::default(), true, Some(&fault))
                             .await;
                         let headers = call.headers(call.attempts());
                         return outlet.answer(Head::Failed { headers, fault });
                     }
-                };
-                if paused.is_err() {
-                    return leave(&mut call).await;
+                    Err(Stop::Settled) => return settled(&call, &mut outlet),
+                    // Nothing was answered.
+                    Err(_) => {
+                        return call
+                            .settle("cancelled", &Usage::default(), true, None)
+                            .await;
+                    }
                 }
             }
+            Err(Stop::Settled) => return settled(&call, &mut outlet),
             Err(Stop::Gone | Stop::Late | Stop::Cut) => return leave(&mut call).await,
         }
     }
+}
+
+/// Waits until a target may be asked again after a fault. Whether one may.
+async fn again(
+    call: &mut Call,
+    ticker: &mut Ticker,
+    outlet: &mut Outlet,
+    fault: &Fault,
+) -> Result<bool, Stop> {
+    let Some(pause) = call.after(fault).await else {
+        return Ok(false);
+    };
+    let cooling = call.rest().await?;
+    call.pause(ticker, outlet, pause.max(cooling)).await
+}
+
+/// Tells the client that somebody else has settled the call.
+fn settled(call: &Call, outlet: &mut Outlet) {
+    let headers = call.headers(call.attempts());
+    outlet.answer(Head::Failed {
+        headers,
+        fault: Fault::settled(),
+    });
 }
 
 /// The client left. The provider read the input, and may be paid for it.
@@ -80,7 +107,7 @@ async fn attempt(
     ticker: &mut Ticker,
     outlet: &mut Outlet,
 ) -> Result<Answer, Stop> {
-    let sent = call.begin_attempt().await?;
+    let sent = call.begin_attempt()?;
     let response = call.wait(ticker, outlet, egress::send(sent)).await??;
     call.answered(response.headers());
     let body = read(call, ticker, outlet, response).await?;

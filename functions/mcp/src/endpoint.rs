@@ -62,7 +62,10 @@ pub async fn mcp(db: Db, request: Request) -> Response<Body> {
         Ok(Message::Note) => return StatusCode::ACCEPTED.into_response(),
         Err((id, error)) => return answer(error.status, &error.render(&id)),
     };
-    match respond(&db, &caller, &parts.headers, &request).await {
+    // The guard's connection to the database goes back, since a tool may take long. The request's extensions hold it too.
+    let apart = db.apart();
+    drop((db, parts.extensions));
+    match respond(apart, &caller, &parts.headers, &request).await {
         Ok(result) => answer(
             StatusCode::OK,
             &json!({"jsonrpc": "2.0", "id": request.id, "result": result}),
@@ -72,7 +75,7 @@ pub async fn mcp(db: Db, request: Request) -> Response<Body> {
 }
 
 async fn respond(
-    db: &Db,
+    db: Db,
     caller: &Caller,
     headers: &HeaderMap,
     request: &rpc::Request,
@@ -80,7 +83,7 @@ async fn respond(
     let revision = rpc::revision(headers, request)?;
     let params = &request.params;
     let mut result = match (revision, request.method.as_str()) {
-        (_, "tools/list") => tools::list(db, caller, revision, params).await?,
+        (_, "tools/list") => tools::list(&db, caller, revision, params).await?,
         (_, "tools/call") => tools::call(db, caller, headers, revision, params).await?,
         (Revision::Modern, "server/discover") => json!({
             "supportedVersions": SUPPORTED, "capabilities": {"tools": {}}, "instructions": INSTRUCTIONS,

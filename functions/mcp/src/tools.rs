@@ -197,7 +197,7 @@ fn decode(cursor: &Value) -> Option<Cursor> {
 
 /// Calls a tool as the caller.
 pub async fn call(
-    db: &Db,
+    db: Db,
     caller: &Caller,
     headers: &HeaderMap,
     revision: Revision,
@@ -219,7 +219,10 @@ pub async fn call(
             name.chars().take(MAX_SHOWN_NAME).collect::<String>()
         ))
     };
-    if let Some((skill, tool)) = resolve(db, name).await? {
+    let of_a_skill = resolve(&db, name).await?;
+    // The connection goes back before another component is asked.
+    drop(db);
+    if let Some((skill, tool)) = of_a_skill {
         let call = json!({"tool": tool, "arguments": arguments});
         let path = format!("/api/skills/{skill}/invoke");
         let answer = ask("skills", Method::POST, &path, Some(call), headers).await?;

@@ -51,6 +51,8 @@ pub async fn download(
         )
         .await?;
     let Stored { digest, is_public } = stored.ok_or_else(|| Problem::not_found("version"))?;
+    // The connection to the database goes back before the sandbox is asked.
+    drop(db);
     let tag = format!("\"{digest}\"");
     let mut response = if guest::is_known(&headers, &tag) {
         let mut response = Response::new(Body::empty());

@@ -131,6 +131,8 @@ pub async fn invoke(
         permissions: &callable.permissions,
         limits: &callable.limits,
     };
+    // The connection to the database goes back, since a skill may run for long.
+    drop(db);
     let answer = SANDBOX
         .ask("/invoke", &question, headers.get("x-request-id"))
         .await?;

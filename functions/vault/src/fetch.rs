@@ -101,6 +101,8 @@ async fn send(db: Db, caller: Caller, request: Request) -> Result<Response<Body>
     let mut outgoing = Request::new(body);
     *outgoing.method_mut() = parts.method;
     *outgoing.headers_mut() = sent(&parts.headers);
+    // The connection to the database goes back, since the host may take minutes. The request's extensions hold it too.
+    drop((db, parts.extensions));
     let forward = Forward {
         // Without a scheme: the way out knows which one the operator lists.
         target: &format!("//{target}"),

@@ -196,3 +196,64 @@ async fn whole_numbers_may_have_a_fraction_of_zero() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn the_ways_through_aliases_are_bounded() -> Result<()> {
+    let world = World::new(|asked, _| well(asked)).await?;
+    let models = |count: usize| -> Vec<_> {
+        let model = |number| json!({"provider": "open", "model": format!("m{number}")});
+        (0..count).map(model).collect()
+    };
+    let all = |layer: usize, count: usize| -> Vec<_> {
+        let alias = |number| json!({"model": format!("layer{layer}-{number}")});
+        (0..count).map(alias).collect()
+    };
+    let put = async |name: &str, targets: Vec<serde_json::Value>| {
+        let path = format!("/api/llm/models/{name}");
+        let body = json!({ "targets": targets });
+        world.ada.send(&world.server, "PUT", &path, &body).await
+    };
+    for number in 0..20 {
+        let put = put(&format!("layer0-{number}"), models(5)).await?;
+        assert_eq!(put.0, 200, "{put:?}");
+    }
+    let (status, wide) = put("wide", all(0, 20)).await?;
+    assert_eq!((status, &wide["code"]), (422, &json!("invalid-input")));
+    assert!(wide.to_string().contains("more than 100 targets"), "{wide}");
+    assert_eq!(put("narrow", all(0, 16)).await?.0, 200);
+    assert_eq!(world.chat("narrow", false).await?.status(), 200);
+    // Each names the one before.
+    for number in 1..8 {
+        let target = match number {
+            1 => models(1),
+            _ => vec![json!({"model": format!("deep{}", number - 1)})],
+        };
+        let put = put(&format!("deep{number}"), target).await?;
+        assert_eq!(put.0, 200, "{put:?}");
+    }
+    assert_eq!(put("deep8", vec![json!({"model": "deep7"})]).await?.0, 200);
+    assert_eq!(world.chat("deep8", false).await?.status(), 200);
+    assert_eq!(put("deep9", vec![json!({"model": "deep8"})]).await?.0, 422);
+    // What lies below an alias may become wider later on. Without a bound, this takes minutes.
+    for layer in 1..7 {
+        let mut database = world.server.database.connect().await?;
+        sqlx::query(
+            "with made as (
+                 insert into llm.alias (account_id, name)
+                 select $1, 'layer' || $2::integer || '-' || n from generate_series(0, 19) n returning id)
+             insert into llm.target (alias_id, place, alias)
+             select m.id, n + 1, 'layer' || $2::integer - 1 || '-' || n from made m, generate_series(0, 19) n",
+        )
+        .bind(world.ada.id)
+        .bind(layer)
+        .execute(&mut database)
+        .await?;
+    }
+    let begin = std::time::Instant::now();
+    world.chat("layer6-0", false).await?;
+    assert_eq!(put("wide", all(6, 20)).await?.0, 422);
+    let (status, _) = world.ada.get(&world.server, "/v1/models").await?;
+    assert_eq!(status, 200);
+    assert!(begin.elapsed() < std::time::Duration::from_secs(60));
+    Ok(())
+}

@@ -1,8 +1,11 @@
 //! Many streams at once, and bodies as large as they may be.
 
 use anyhow::{Context, Result, ensure};
-use e2e::models::{Piece, Say};
-use futures::{StreamExt, stream};
+use e2e::{
+    Server,
+    models::{Models, Piece, Say},
+};
+use futures::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
 
 use super::world::{World, well};
@@ -43,6 +46,23 @@ async fn hundreds_of_streams_are_open_at_once() -> Result<()> {
     );
     drop(streams);
     world.models.until_hung_up(STREAMS).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_models_hold_no_connections() -> Result<()> {
+    const CALLS: usize = 64;
+    let models = Models::start(|_, _| Say::Silence).await?;
+    let server = Server::with_few_connections(4, &[models.origin()]).await?;
+    let world = World::on(server, models).await?;
+    let calls = join_all((0..CALLS).map(|_| async {
+        let response = world.chat("open/m", false).await?;
+        anyhow::Ok(response.text().await?)
+    }));
+    tokio::select! {
+        answers = calls => anyhow::bail!("they were answered: {answers:?}"),
+        asked = world.models.until_asked(CALLS) => asked?,
+    };
     Ok(())
 }
 

@@ -160,6 +160,73 @@ async fn a_key_is_sent_to_its_provider_and_shown_nowhere() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_key_that_its_owner_gives_to_a_team_works_for_the_team() -> Result<()> {
+    let world = World::new(|asked, _| well(asked)).await?;
+    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
+    let owner = world
+        .ada
+        .with_scope(&world.server.database, "admin:all")
+        .await?;
+    let team = json!({"name": "a-team"});
+    let (status, team) = owner
+        .send(&world.server, "POST", "/api/teams", &team)
+        .await?;
+    assert_eq!(status, 201, "{team}");
+    let team = team["id"].as_str().context("an id")?;
+    let member = format!("/api/teams/{team}/members/{}", bob.id);
+    let role = json!({"role": "member"});
+    let joined = owner.send(&world.server, "PUT", &member, &role).await?;
+    assert_eq!(joined.0, 204, "{joined:?}");
+    let id = secret(&world, "key", "provider", None).await?;
+    let new = json!({"name": "teams", "protocol": "openai", "url": world.models.url, "secret": "vault:key", "team_id": team});
+    let (status, made) = owner
+        .send(&world.server, "POST", "/api/llm/providers", &new)
+        .await?;
+    assert_eq!(status, 201, "{made}");
+    let request = bob.request(&world.server, "POST", "/v1/chat/completions");
+    let answer = request
+        .json(&super::world::chat("teams/m", false))
+        .send()
+        .await?;
+    assert_eq!(answer.status(), 200, "{}", answer.text().await?);
+    let asked = world.models.asked();
+    assert_eq!(
+        asked[0].headers["authorization"],
+        format!("Bearer {CANARY}").as_str()
+    );
+    // It is no more visible to the others than before.
+    let seen = bob
+        .get(&world.server, &format!("/api/vault/secrets/{id}"))
+        .await?;
+    assert_eq!(seen.0, 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_of_the_operators_finds_room_beside_an_administrators() -> Result<()> {
+    let world = World::new(|asked, _| well(asked)).await?;
+    let taken =
+        json!({"name": "GATHER_EMBED_KEY", "kind": "provider", "value": CANARY, "platform": true});
+    let (status, made) = world
+        .admin
+        .send(&world.server, "POST", "/api/vault/secrets", &taken)
+        .await?;
+    assert_eq!(status, 201, "{made}");
+    let database = &world.server.database.admin;
+    for _ in 0..2 {
+        gather::model_providers::keep_local(database, &e2e::master_key(), &world.models.url)
+            .await?;
+    }
+    let kept: i64 = sqlx::query_scalar(
+        "select count(*) from vault.secret where name ~ '^GATHER_EMBED_KEY' and state = 'active'",
+    )
+    .fetch_one(&mut world.server.database.connect().await?)
+    .await?;
+    assert_eq!(kept, 2);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_key_is_bound_by_those_who_may_and_to_one_origin() -> Result<()> {
     let world = World::new(|asked, _| well(asked)).await?;
     let bob = Agent::sign_in(&world.server, "bob", 2).await?;

@@ -86,6 +86,52 @@ async fn texts_are_embedded_without_a_provider() -> Result<()> {
 }
 
 #[tokio::test]
+async fn only_the_platform_reaches_its_own_model() -> Result<()> {
+    let server = Server::embedding().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let url: String = sqlx::query_scalar("select url from llm.provider where name = 'local'")
+        .fetch_one(&mut server.database.connect().await?)
+        .await?;
+    let origin = url.trim_end_matches("/v1");
+    let place = json!({"header": "x-key", "format": "{}"});
+    let used = json!({"origins": [origin], "place": place});
+    let new = json!({"name": "key", "kind": "token", "value": "of no use", "use": used});
+    let stored = ada
+        .send(&server, "POST", "/api/vault/secrets", &new)
+        .await?;
+    assert_eq!(stored.0, 201, "{stored:?}");
+    let host = origin.trim_start_matches("http://");
+    let request = ada.request(&server, "GET", &format!("/api/vault/fetch/{host}/metrics"));
+    let request = request.header("gather-secret", "key");
+    let refused = request
+        .header("gather-provider", "environment")
+        .send()
+        .await?;
+    let status = refused.status().as_u16();
+    let problem: Value = refused.json().await?;
+    assert_eq!((status, &problem["code"]), (403, &json!("origin-refused")));
+    let own = json!({"name": "own", "protocol": "openai", "url": url, "secret": "vault:key"});
+    for own in [
+        own,
+        json!({"name": "bare", "protocol": "openai", "url": url}),
+    ] {
+        let made = ada
+            .send(&server, "POST", "/api/llm/providers", &own)
+            .await?;
+        assert_eq!(made.0, 201, "{made:?}");
+        let model = format!(
+            "{}/all-minilm-l6-v2",
+            own["name"].as_str().context("a name")?
+        );
+        let refused = embed(&server, &ada, &json!({"model": model, "input": "a"})).await?;
+        assert_eq!(refused.status(), StatusCode::BAD_GATEWAY, "{model}");
+    }
+    let answer = embed(&server, &ada, &json!({"model": "local", "input": "a"})).await?;
+    assert_eq!(answer.status(), StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_the_local_model_cannot_do_is_refused() -> Result<()> {
     let server = Server::embedding().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;

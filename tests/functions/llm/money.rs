@@ -197,11 +197,16 @@ async fn a_call_whose_server_died_costs_what_it_had_reserved() -> Result<()> {
         .fetch_one(&mut database)
         .await?;
     assert_eq!(world.spent().await?, (0, 100));
+    let id = begun["call"].as_str().expect("an id");
+    sqlx::query("select llm.sent($1)")
+        .bind(format!("{id}.1"))
+        .execute(&mut database)
+        .await?;
     sqlx::query("update llm.call set lease = now() - interval '1 second' where status = 'running'")
         .execute(&mut database)
         .await?;
     assert_eq!(world.spent().await?, (100, 0));
-    let call = world.ended(begun["call"].as_str().expect("an id")).await?;
+    let call = world.ended(id).await?;
     assert_eq!(
         (&call["status"], &call["cost_microusd"]),
         (&json!("lost"), &json!(100))
@@ -226,9 +231,24 @@ async fn sums_agree_after_all_clients_left_their_streams() -> Result<()> {
     let mut database = world.server.database.connect().await?;
     drop(streams);
     world.models.until_hung_up(20).await?;
-    sqlx::query("update llm.call set lease = now() - interval '1 second' where status = 'running'")
+    // They are booked without the lapse of any lease.
+    let begin = Instant::now();
+    loop {
+        sqlx::query(
+            "update llm.call set lease = now() + interval '1 hour' where status = 'running'",
+        )
         .execute(&mut database)
         .await?;
+        let booked: i64 =
+            sqlx::query_scalar("select count(*) from llm.call where status = 'cancelled'")
+                .fetch_one(&mut database)
+                .await?;
+        if booked == 20 {
+            break;
+        }
+        ensure!(begin.elapsed() < Duration::from_secs(60), "{booked} of 20");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let audit: Value = sqlx::query_scalar("select llm.audit()")
         .fetch_one(&mut database)
         .await?;
@@ -281,5 +301,169 @@ async fn a_repeated_request_is_paid_once() -> Result<()> {
     let response = request.json(&chat("open/m", false)).send().await?;
     assert_eq!(response.headers()["gather-cache"], "none");
     assert_eq!(world.models.asked().len(), before + 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_is_told_again_though_its_target_gets_no_calls() -> Result<()> {
+    let world = World::new(|asked, number| match number {
+        0 => well(asked),
+        _ => Say::Whole(429, vec![("retry-after", "60".to_owned())], "{}".to_owned()),
+    })
+    .await?;
+    let send = async || {
+        let request = world
+            .ada
+            .request(&world.server, "POST", "/v1/chat/completions");
+        let request = request.header("idempotency-key", "key");
+        let response = request.json(&small("open/m")).send().await?;
+        let cache = response.headers().get("gather-cache").cloned();
+        anyhow::Ok((response.status().as_u16(), cache, response.text().await?))
+    };
+    let first = send().await?;
+    assert_eq!(first.0, 200, "{first:?}");
+    assert_eq!(world.chat("open/m", false).await?.status(), 429);
+    // Nor does it matter that money is limited now, and the model has no price.
+    for _ in 0..2 {
+        let second = send().await?;
+        assert_eq!(second.0, 200, "{second:?}");
+        assert_eq!(
+            second.1.as_ref().map(|cache| cache.as_bytes()),
+            Some(&b"replay"[..])
+        );
+        assert_eq!(first.2, second.2);
+        world.limit(1000).await?;
+    }
+    assert_eq!(world.models.asked().len(), 2);
+    // An answer of a model that may not be used any more is not told.
+    world.limits(&json!({"models": ["anth/*"]})).await?;
+    assert_eq!(send().await?.0, 404);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_tokens_of_a_minute_are_counted_once() -> Result<()> {
+    let world = World::new(|asked, _| well(asked)).await?;
+    world.limits(&json!({"tokens_per_minute": 100_000})).await?;
+    for calls in 1..=2 {
+        let response = world.chat("open/m", false).await?;
+        assert_eq!(response.status(), 200);
+        world.call(&response).await?;
+        let counted: i64 = sqlx::query_scalar("select tokens from llm.payer where subject = $1")
+            .bind(format!("account:{}", world.ada.id))
+            .fetch_one(&mut world.server.database.connect().await?)
+            .await?;
+        assert_eq!(counted, 40 * calls);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_free_model_answers_though_a_budget_is_overspent() -> Result<()> {
+    let world = World::new(|asked, _| well(asked)).await?;
+    world.price().await?;
+    world.limit(1000).await?;
+    let paid = world.ask("/v1/chat/completions", &small("open/m")).await?;
+    world.call(&paid).await?;
+    world.limit(10).await?;
+    let refused = world.ask("/v1/chat/completions", &small("open/m")).await?;
+    assert_eq!(refused.status(), 402);
+    let free =
+        json!({"provider": "open", "model": "free", "input_microusd": 0, "output_microusd": 0});
+    let put = world
+        .ada
+        .send(&world.server, "PUT", "/api/llm/prices", &free)
+        .await?;
+    assert_eq!(put.0, 200, "{put:?}");
+    let answer = world
+        .ask("/v1/chat/completions", &small("open/free"))
+        .await?;
+    assert_eq!(answer.status(), 200, "{}", answer.text().await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_does_not_cut_a_stream() -> Result<()> {
+    let word = format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
+        "x".repeat(300)
+    );
+    let world = World::new(move |_, _| {
+        let mut pieces = vec![Piece::text(&word); 40];
+        pieces.push(Piece::text(
+            "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+        ));
+        Say::Stream(pieces)
+    })
+    .await?;
+    world.price().await?;
+    world.limit(1_000_000).await?;
+    // The first time that more is reserved, the statement fails. Sequences go on in spite of that.
+    world
+        .server
+        .database
+        .execute(
+            "create sequence llm.reserving;
+             create function llm.fail_once() returns trigger language plpgsql security definer as $$
+             begin
+                 if nextval('llm.reserving') = 1 then
+                     raise 'this statement fails';
+                 end if;
+                 return new;
+             end
+             $$;
+             create trigger fail_once before update on llm.call for each row
+             when (new.reserved_output > old.reserved_output) execute function llm.fail_once()",
+        )
+        .await?;
+    let mut body = chat("open/m", true);
+    body["max_tokens"] = json!(100_000);
+    let response = world.ask("/v1/chat/completions", &body).await?;
+    let call = world.call(&response).await?;
+    assert_eq!(call["status"], "succeeded", "{call}");
+    assert!(response.text().await?.ends_with("data: [DONE]\n\n"));
+    let reserved: i64 = sqlx::query_scalar("select last_value from llm.reserving")
+        .fetch_one(&mut world.server.database.connect().await?)
+        .await?;
+    assert!(reserved > 1, "{reserved}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn prices_are_listed_by_model_and_the_latest_first() -> Result<()> {
+    let world = World::new(|asked, _| well(asked)).await?;
+    let times = [
+        "2001-09-09T01:46:39.000001Z",
+        "2001-09-09T01:46:39.000002Z",
+        "2001-09-09T01:46:41Z",
+    ];
+    let mut expected = Vec::new();
+    for model in ["a", "a 9", "b"] {
+        for time in times {
+            let price = json!({"provider": "open", "model": model, "input_microusd": 1, "output_microusd": 1, "valid_from": time});
+            let put = world
+                .ada
+                .send(&world.server, "PUT", "/api/llm/prices", &price)
+                .await?;
+            assert_eq!(put.0, 200, "{put:?}");
+        }
+        let latest = times.iter().rev();
+        expected.extend(latest.map(|time| (model.to_owned(), (*time).to_owned())));
+    }
+    let mut listed = Vec::new();
+    let mut path = "/api/llm/prices?limit=1".to_owned();
+    loop {
+        let (status, page) = world.ada.get(&world.server, &path).await?;
+        assert_eq!(status, 200, "{page}");
+        for price in page["items"].as_array().into_iter().flatten() {
+            let text = |name: &str| price[name].as_str().unwrap_or_default().to_owned();
+            listed.push((text("model"), text("valid_from")));
+        }
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        path = format!("/api/llm/prices?limit=1&after={next}");
+    }
+    assert_eq!(listed, expected);
     Ok(())
 }

@@ -17,6 +17,11 @@ async fn bytes_go_on_unchanged_but_for_the_model() -> Result<()> {
         .request(&world.server, "POST", "/v1/chat/completions");
     let response = request
         .header("content-type", "application/json")
+        .header(
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        )
+        .header("baggage", "a=b")
         .body(odd)
         .send()
         .await?;
@@ -56,6 +61,9 @@ async fn bytes_go_on_unchanged_but_for_the_model() -> Result<()> {
         "cookie",
         "gather-call",
         "gather-target",
+        "gather-provider",
+        "traceparent",
+        "baggage",
     ] {
         assert!(!asked[0].headers.contains_key(header), "{header}");
     }
@@ -206,8 +214,24 @@ async fn models_are_listed_in_each_form() -> Result<()> {
     assert_eq!(names, ["mine", "open/m", "open/n"]);
     let (status, one) = world.ada.get(&world.server, "/v1/models/open%2Fm").await?;
     assert_eq!((status, &one["object"]), (200, &json!("model")));
-    let (status, one) = world.ada.get(&world.server, "/v1/models/open/m").await?;
-    assert_eq!((status, &one["id"]), (200, &json!("open/m")));
+    for name in ["open/m", "mine"] {
+        let (status, one) = world
+            .ada
+            .get(&world.server, &format!("/v1/models/{name}"))
+            .await?;
+        assert_eq!((status, &one["id"]), (200, &json!(name)));
+    }
+    for name in ["open/x", "open", "anth/m", "none", "m"] {
+        let (status, none) = world
+            .ada
+            .get(&world.server, &format!("/v1/models/{name}"))
+            .await?;
+        assert_eq!(
+            (status, &none["error"]["code"]),
+            (404, &json!("model-unknown")),
+            "{name}"
+        );
+    }
     let request = world.ada.request(&world.server, "GET", "/v1/models");
     let list: Value = request
         .header("anthropic-version", "2023-06-01")

@@ -61,6 +61,11 @@ impl World {
     ) -> Result<Self> {
         let models = Models::start(script).await?;
         let server = Server::letting_out(&[models.origin()]).await?;
+        Self::on(server, models).await
+    }
+
+    /// The same on a server that reaches the models.
+    pub async fn on(server: Server, models: Models) -> Result<Self> {
         let ada = Agent::sign_in(&server, "ada", 1).await?;
         let admin = ada.with_scope(&server.database, "admin:all").await?;
         let world = Self {

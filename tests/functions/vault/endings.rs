@@ -288,6 +288,7 @@ async fn a_name_that_leads_inside_is_refused_and_looked_up_once() -> Result<()> 
         database: &server.database.admin,
         key: &e2e::master_key(),
         trusted_origins: BTreeSet::new(),
+        provider_origins: BTreeSet::new(),
         resolve: Some(resolve),
     })
     .await?;

@@ -23,6 +23,7 @@ async fn a_secret_is_put_in_and_nothing_of_the_client_beside_it() -> Result<()> 
         .header("x-custom", "kept")
         .header("x-key", "the client's own")
         .header("range", "bytes=0-4")
+        .header("baggage", "a=b")
         .json(&json!({"a": 1}))
         .send()
         .await?;
@@ -45,6 +46,7 @@ async fn a_secret_is_put_in_and_nothing_of_the_client_beside_it() -> Result<()> 
         "gather-target",
         "range",
         "traceparent",
+        "baggage",
     ] {
         assert!(!seen.headers.contains_key(name), "{name}: {seen:?}");
     }
@@ -464,5 +466,26 @@ async fn only_components_with_their_own_key_are_let_out() -> Result<()> {
         .map(|used| used["on_behalf_of"].clone())
         .collect();
     assert_eq!(subjects, [json!(claw), Value::Null]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn fetches_that_wait_hold_no_connections() -> Result<()> {
+    const FETCHES: usize = 24;
+    let target = Target::waiting(|_| Vec::new()).await?;
+    let server = Server::with_few_connections(1, &[&target.origin]).await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    store(&server, &ada, "github", &target.origin).await?;
+    let fetches = (0..FETCHES).map(|_| fetch(&server, &ada, &target, "github", "/x"));
+    let asking = async {
+        while target.seen().len() < FETCHES {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        ada.get(&server, "/api/vault/secrets/github").await
+    };
+    tokio::select! {
+        answers = join_all(fetches) => anyhow::bail!("they were answered: {answers:?}"),
+        secret = asking => assert_eq!(secret?.0, 200),
+    }
     Ok(())
 }

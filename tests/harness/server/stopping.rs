@@ -1,6 +1,6 @@
 //! How servers of the tests stop, and start again.
 
-use super::Server;
+use super::{Server, WORKERS};
 use crate::{Database, limits};
 use anyhow::Result;
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl Server {
         let variables = self.variables.clone();
         self.stop(Duration::ZERO).await;
         meanwhile().await?;
-        Self::platform(listen, database, variables, limits()).await
+        Self::platform(listen, database, variables, limits(), WORKERS).await
     }
 
     /// Stops the way out for secrets, and leaves the rest.

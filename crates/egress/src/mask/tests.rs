@@ -3,6 +3,7 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const VALUE: &str = "sk-Canary/42+\"x\\%&";
 
@@ -16,6 +17,7 @@ fn whole(value: &str, text: &[u8]) -> Vec<u8> {
 fn forms(value: &str) -> Vec<String> {
     let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
     let percent = |byte: u8| format!("%{byte:02x}");
+    let json = serde_json::to_string(value).unwrap();
     let mut forms = vec![
         value.to_owned(),
         value.to_uppercase(),
@@ -33,10 +35,7 @@ fn forms(value: &str) -> Vec<String> {
         value.bytes().map(|byte| format!("\\x{byte:02x}")).collect(),
         value.bytes().map(|byte| format!("&#{byte};")).collect(),
         value.bytes().map(|byte| format!("&#x{byte:x};")).collect(),
-        serde_json::to_string(value)
-            .unwrap()
-            .trim_matches('"')
-            .to_owned(),
+        json[1..json.len() - 1].to_owned(),
         value
             .replace('\\', "\\\\")
             .replace('/', "\\/")
@@ -122,7 +121,66 @@ fn headers_are_masked_and_names_dropped() {
     assert_eq!(headers.len(), 2);
 }
 
+#[test]
+fn a_value_that_repeats_itself_costs_no_more_than_another() {
+    let value = "a".repeat(64 << 10);
+    let mask = Arc::new(Mask::new(value.as_bytes()));
+    let nearly = format!("{}b", &value[1..]);
+    let begin = Instant::now();
+    let mut masking = Masking::new(mask);
+    let mut out = Vec::new();
+    // In small parts, of which none may wait for the whole value.
+    for part in nearly.repeat(8).as_bytes().chunks(8) {
+        out.extend(masking.push(part));
+    }
+    out.extend(masking.push(value.as_bytes()));
+    out.extend(masking.finish());
+    assert_eq!(out, format!("{}***", "***b".repeat(8)).as_bytes());
+    // Comparing each place with all of the value takes minutes.
+    assert!(begin.elapsed() < Duration::from_secs(60));
+}
+
+/// Checks that a value which begins so is masked to its end where a part of it, in the same writing, stands before it.
+fn behind_its_beginning(
+    begin: &str,
+    percent: usize,
+    form: prop::sample::Index,
+    cut: prop::sample::Index,
+) {
+    let value = format!("{begin}QRSTUVWXYZ0123456789QRSTUVWXYZ9876543210");
+    let forms = forms(&value);
+    let written = form.get(&forms);
+    let text = format!("{}{written}\n", &written[..written.len() * percent / 100]);
+    let mask = Arc::new(Mask::new(value.as_bytes()));
+    let mut masking = Masking::new(mask.clone());
+    let (first, second) = text.as_bytes().split_at(cut.index(text.len()));
+    let parts = [masking.push(first), masking.push(second), masking.finish()];
+    let out = String::from_utf8(parts.concat()).unwrap();
+    assert_eq!(
+        out.as_bytes(),
+        mask.whole(text.as_bytes()).unwrap_or_default()
+    );
+    let end = &written[written.len() - 24..written.len() - 4];
+    assert!(!out.contains(end), "{end} in {out}");
+}
+
 proptest! {
+    #[test]
+    fn a_value_behind_its_own_beginning_is_taken_out(
+        unit in "[a-z%&\\\\]{1,3}", times in 20_usize..60, more in 0_usize..90, form in any::<prop::sample::Index>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        behind_its_beginning(&unit.repeat(times), more, form, cut);
+    }
+
+    #[test]
+    fn a_long_value_behind_its_own_beginning_is_taken_out(
+        unit in "[a-z]{1,3}", times in 100_usize..300, more in 0_usize..90, form in any::<prop::sample::Index>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        behind_its_beginning(&unit.repeat(times), more, form, cut);
+    }
+
     #[test]
     fn other_text_passes_unchanged(text in any::<Vec<u8>>(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4)) {
         let mask = Arc::new(Mask::new(VALUE.as_bytes()));

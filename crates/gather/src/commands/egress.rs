@@ -39,11 +39,10 @@ pub fn run(settings: &Egress) -> Result<()> {
         let mut signals = Signals::new()?;
         let database = deployment.migrated_database().await?;
         let listen = settings.listen.egress_listen;
-        let mut egress = settings.egress.clone();
-        if let Some(url) = deployment.embed_url(&settings.embed) {
-            egress.trust(&url)?;
-        }
-        let egress = deployment.start_egress(&egress, &database, listen).await?;
+        let local = deployment.embed_url(&settings.embed);
+        let own: Vec<_> = local.as_deref().into_iter().collect();
+        let egress = deployment.start_egress(&settings.egress, &own, &database, listen);
+        let egress = egress.await?;
         tracing::info!(address = %egress.address(), "letting secrets out");
         signals.next().await;
         tracing::info!(

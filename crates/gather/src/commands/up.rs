@@ -126,11 +126,9 @@ impl Up {
         };
         let embedding = self.embedding(deployment, &mut announced).await?;
         let local = deployment.embed_url(&functions.embed);
-        let trusted = [
-            (!ollama.is_empty()).then_some(model_providers::OLLAMA),
-            local.as_deref(),
-        ];
-        let egress = self.egress(deployment, database, &trusted, &mut announced);
+        let found = (!ollama.is_empty()).then_some(model_providers::OLLAMA);
+        let own: Vec<_> = found.into_iter().chain(local.as_deref()).collect();
+        let egress = self.egress(deployment, database, &own, &mut announced);
         let egress = egress.await?;
         let own = model_providers::Own {
             settings: &functions.model,
@@ -245,24 +243,21 @@ impl Up {
         Ok(Some(service))
     }
 
-    /// A way out for secrets within this process, unless there is one elsewhere.
+    /// A way out for secrets within this process, unless there is one elsewhere. Nobody but the platform reaches the
+    /// providers at the addresses in `own`.
     async fn egress(
         &self,
         deployment: &Deployment,
         database: &Database,
-        trusted: &[Option<&str>],
+        own: &[&str],
         announced: &mut Vec<Announcement>,
     ) -> Result<Option<Egress>> {
         if self.serve.functions.egress_url.is_some() {
             return Ok(None);
         }
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut settings = self.egress.clone();
-        for url in trusted.iter().flatten() {
-            settings.trust(url)?;
-        }
         let egress = deployment
-            .start_egress(&settings, &database.url, any_port)
+            .start_egress(&self.egress, own, &database.url, any_port)
             .await?;
         let (state, address) = (&deployment.state, egress.address());
         announced.push(Announcement::make(state, &egress::KIND, address)?);

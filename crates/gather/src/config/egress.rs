@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
-use anyhow::{Result, anyhow};
 use clap::Args;
 use outgoing::Origin;
 
@@ -18,14 +17,7 @@ pub struct EgressSettings {
 }
 
 impl EgressSettings {
-    /// Adds the origin of a service of the platform.
-    pub fn trust(&mut self, url: &str) -> Result<()> {
-        let origin = url.parse().map_err(|error| anyhow!("{url}: {error}"))?;
-        self.egress_hosts.push(origin);
-        Ok(())
-    }
-
-    /// The origins.
+    /// The origins that the operator lists.
     pub fn origins(&self) -> BTreeSet<Origin> {
         self.egress_hosts.iter().cloned().collect()
     }

@@ -81,7 +81,8 @@ impl AnthropicStream {
         for call in delta["tool_calls"].as_array().into_iter().flatten() {
             self.tool(&mut text, call)?;
         }
-        if let Some(reason) = choice["finish_reason"].as_str() {
+        let reason = choice["finish_reason"].as_str();
+        if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
             let reason = stops::to_anthropic(reason)?;
             self.reason.get_or_insert(reason);
         }

@@ -56,8 +56,8 @@ impl OpenaiStream {
                 _ => String::new(),
             },
             "message_delta" => match event["delta"]["stop_reason"].as_str() {
+                None | Some("") => String::new(),
                 Some(reason) => self.chunk(&json!({}), Some(stops::to_openai(reason)?)),
-                None => String::new(),
             },
             _ => String::new(),
         };
