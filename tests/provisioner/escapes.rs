@@ -138,7 +138,7 @@ can engine ls {socket}
 can docker sh -c 'ls /var/run/docker.sock || ls /run/podman/podman.sock'
 can mount mount -t tmpfs none /tmp
 can namespace unshare -n true
-can user-namespace unshare -U -r true
+can namespace-of-users sh -c 'unshare -U -r -m mount -o remount,rw / || unshare -U -r sh -c "echo x > /x" || unshare -U -r mknod /tmp/disk b 254 0'
 can write-tmp sh -c 'echo x > /tmp/x'
 cp /bin/busybox /tmp/sh; chmod 4755 /tmp/sh
 can run-from-tmp /tmp/sh true
@@ -175,7 +175,7 @@ sleep 1000"#,
         "docker",
         "mount",
         "namespace",
-        "user-namespace",
+        "namespace-of-users",
         "run-from-tmp",
         "fill-tmp",
     ] {

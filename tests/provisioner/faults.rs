@@ -260,10 +260,10 @@ async fn only_the_component_with_the_key_is_heard() -> Result<()> {
     let service = service(PathBuf::from("/nonexistent/socket"), &platform).await?;
     let url = format!("http://{}", service.address());
     let token = |key, component, audience| make(key, component, audience, &OnBehalf::default());
-    let http = reqwest::Client::new();
+    let http = e2e::http().build()?;
     for token in [
         String::new(),
-        token("another key", CALLER, PROVISIONER)?,
+        token("the key of somebody else", CALLER, PROVISIONER)?,
         token(KEY, "claws", PROVISIONER)?,
         token(KEY, CALLER, EGRESS)?,
     ] {

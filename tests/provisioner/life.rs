@@ -70,7 +70,7 @@ async fn the_newest_generation_wins_and_has_the_same_disk() -> Result<()> {
         return Ok(());
     };
     let (client, id) = (&world.client, Uuid::now_v7());
-    let script = "cat /data/note || echo empty; echo kept > /data/note; sleep 1000";
+    let script = "cat /var/lib/claw/note || echo empty; echo kept > /var/lib/claw/note && echo written; sleep 1000";
     let wanted = |generation| {
         let mut wanted = world.specification(id, generation, script);
         wanted["volume"] = json!(true);
@@ -80,7 +80,8 @@ async fn the_newest_generation_wins_and_has_the_same_disk() -> Result<()> {
         let (status, instance) = client.post("/provision", &wanted(generation)).await?;
         ensure!(status == 200, "{instance:#}");
         assert_eq!(instance["volume"], true);
-        client.lines_until(id, note).await?;
+        let lines = client.lines_until(id, "written").await?;
+        assert!(lines.iter().any(|line| line == note), "{lines:?}");
     }
     assert_eq!(world.engine.containers()?.len(), 1);
     let stale = |answer: (u16, Value)| {
@@ -134,7 +135,9 @@ async fn what_ends_early_or_can_not_begin_tells_its_cause() -> Result<()> {
     let (status, answer) = client.post("/provision", &wanted).await?;
     ensure!(status == 200, "{answer:#}");
     let ended = client.until(id, "exited").await?;
-    assert_eq!(ended["reason"], "out-of-memory", "{ended:#}");
+    // Podman does not always hear of the want of memory.
+    let is_killed = ended["reason"] == "killed" && ended["exit_code"] == 137;
+    assert!(is_killed || ended["reason"] == "out-of-memory", "{ended:#}");
     assert_eq!(ended["last_lines"][0]["text"], "hungry");
 
     let id = Uuid::now_v7();

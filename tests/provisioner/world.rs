@@ -7,7 +7,7 @@ use service_token::{OnBehalf, PROVISIONER, make};
 use std::{
     fs,
     net::SocketAddr,
-    os::unix::fs::symlink,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -136,6 +136,8 @@ fn import(folder: &Path) -> Result<String> {
     for name in ["bin", "tmp", "etc", "data"] {
         fs::create_dir_all(files.join(name))?;
     }
+    // As all images have it; Podman takes its mode.
+    fs::set_permissions(files.join("tmp"), fs::Permissions::from_mode(0o1777))?;
     let busybox = Command::new("sh")
         .args(["-c", "command -v busybox"])
         .output()?;
@@ -229,7 +231,7 @@ impl Client {
     pub fn new(address: SocketAddr) -> Result<Self> {
         let token = make(KEY, CALLER, PROVISIONER, &OnBehalf::default());
         Ok(Self {
-            http: reqwest::Client::new(),
+            http: e2e::http().build()?,
             url: format!("http://{address}"),
             token: token.context("a token")?,
         })

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, HealthConfig, HostConfig, HostConfigLogConfig,
-    Mount, MountType, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
+    MountVolumeOptions, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 use uuid::Uuid;
 
@@ -22,8 +22,10 @@ pub const EGRESS: &str = "gather.egress";
 /// The label of an instance with a volume.
 pub const VOLUME: &str = "gather.volume";
 
-/// Where the volume is.
-const DATA: &str = "/data";
+/// Where the volume is. Podman gives a volume to the owner of the image's folder of that name, so no usual one is taken.
+const DATA: &str = "/var/lib/claw";
+/// Scratch space. Podman would make the last two by itself, without a limit.
+const SCRATCH: [&str; 3] = ["/tmp", "/var/tmp", "/run"];
 /// The users that systemd keeps for services that run for a while, which are nobody's on any machine.
 const USERS: (u32, u32) = (61_184, 4_336);
 /// Open files of a process.
@@ -43,11 +45,6 @@ pub fn user_of(id: Uuid) -> u32 {
         .fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
     let offset = digits % u64::from(USERS.1);
     USERS.0 + u32::try_from(offset).unwrap_or(0)
-}
-
-/// The labels of a container.
-pub fn labels(found: &ContainerInspectResponse) -> Option<&HashMap<String, String>> {
-    found.config.as_ref()?.labels.as_ref()
 }
 
 /// What the runtime is asked for.
@@ -99,6 +96,11 @@ fn limits(wanted: &Specification, name: &str) -> HostConfig {
         target: Some(DATA.to_owned()),
         source: Some(name.to_owned()),
         typ: Some(MountType::VOLUME),
+        // A folder of the image's would be copied into it, with its owner.
+        volume_options: Some(MountVolumeOptions {
+            no_copy: Some(true),
+            ..MountVolumeOptions::default()
+        }),
         ..Mount::default()
     };
     HostConfig {
@@ -119,7 +121,11 @@ fn limits(wanted: &Specification, name: &str) -> HostConfig {
             limit("nproc", PROCESSES),
             limit("core", 0),
         ]),
-        tmpfs: Some(HashMap::from([("/tmp".to_owned(), scratch)])),
+        tmpfs: Some(
+            SCRATCH
+                .map(|folder| (folder.to_owned(), scratch.clone()))
+                .into(),
+        ),
         mounts: wanted.volume.then(|| vec![volume]),
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".to_owned()),

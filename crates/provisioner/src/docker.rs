@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::errors::Error;
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, VolumeCreateRequest};
+use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
     LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
@@ -18,9 +18,10 @@ use futures::TryStreamExt;
 use uuid::Uuid;
 
 use crate::backend::{Backend, Lines};
-use crate::container::{self, EGRESS, GENERATION, PLATFORM};
+use crate::container::{self, PLATFORM};
 use crate::door::{ADDRESS, Doors};
-use crate::instance::{Instance, Line, Reason, Specification, State};
+use crate::found::{Found, Listed, answer};
+use crate::instance::{Instance, Line, Specification, State};
 use crate::namespace::Network;
 use crate::output;
 use crate::problem::Problem;
@@ -93,9 +94,9 @@ impl Docker {
         Client::connect_with_unix(socket, ANSWERS_WITHIN, &VERSION).map_err(failed)
     }
 
-    async fn inspect(&self, id: Uuid) -> Result<Option<ContainerInspectResponse>, Problem> {
+    async fn inspect(&self, id: Uuid) -> Result<Option<Found>, Problem> {
         let (client, name) = (self.client()?, self.name_of(id));
-        unless_missing(client.inspect_container(&name, None).await)
+        unless_missing(answer(client.inspect_container(&name, None).await))
     }
 
     /// Gives a running instance its way out, unless it has it.
@@ -127,30 +128,19 @@ impl Docker {
 
     /// The process of an instance that runs, and the origins that it may reach.
     async fn process(&self, id: Uuid) -> Result<Option<(i64, Vec<outgoing::Origin>)>, Problem> {
-        let Some(found) = self.inspect(id).await? else {
-            return Ok(None);
-        };
-        let listed = container::labels(&found)
-            .and_then(|labels| labels.get(EGRESS).cloned())
-            .unwrap_or_default();
-        let listed = listed.split(' ').filter_map(|origin| origin.parse().ok());
-        let state = found.state.unwrap_or_default();
-        let process = state.pid.filter(|process| *process > 0);
-        let is_alive = state.running == Some(true) || state.paused == Some(true);
-        Ok(process
-            .filter(|_| is_alive)
-            .map(|process| (process, listed.collect())))
+        let found = self.inspect(id).await?;
+        Ok(found.and_then(|found| Some((found.process()?, found.origins()))))
     }
 
+    /// Sends a signal to the program of an instance, unless it has ended.
     async fn kill(&self, id: Uuid, signal: &str) -> Result<(), Problem> {
         let options = KillContainerOptionsBuilder::new().signal(signal).build();
         let (client, name) = (self.client()?, self.name_of(id));
-        match client.kill_container(&name, Some(options)).await {
-            // It has ended already.
-            Err(Error::DockerResponseServerError {
-                status_code: 404 | 409,
-                ..
-            }) => Ok(()),
+        let killed = client.kill_container(&name, Some(options)).await;
+        match killed {
+            Err(Error::DockerResponseServerError { .. }) if self.process(id).await?.is_none() => {
+                Ok(())
+            }
             killed => killed.map_err(failed),
         }
     }
@@ -169,17 +159,22 @@ impl Docker {
         }
     }
 
-    async fn make_volume(&self, wanted: &Specification) -> Result<(), Problem> {
-        let client = self.client()?;
-        let name = self.name_of(wanted.id);
+    async fn make_volume(&self, id: Uuid) -> Result<(), Problem> {
         let request = VolumeCreateRequest {
-            name: Some(name.clone()),
+            name: Some(self.name_of(id)),
             labels: Some(HashMap::from([(PLATFORM.to_owned(), self.mark.clone())])),
             ..VolumeCreateRequest::default()
         };
-        client.create_volume(request).await.map_err(failed)?;
-        let volume = client.inspect_volume(&name).await.map_err(failed)?;
-        let user = container::user_of(wanted.id);
+        let made = self.client()?.create_volume(request).await;
+        made.map_err(failed)?;
+        self.give_volume(id).await
+    }
+
+    /// Gives a volume to the user of its claw.
+    async fn give_volume(&self, id: Uuid) -> Result<(), Problem> {
+        let volume = self.client()?.inspect_volume(&self.name_of(id)).await;
+        let volume = volume.map_err(failed)?;
+        let user = container::user_of(id);
         chown(&volume.mountpoint, Some(user), Some(user)).map_err(|error| {
             Problem::unavailable(format!("The volume can't be given to its claw: {error}."))
         })
@@ -204,7 +199,7 @@ impl Backend for Docker {
 
     async fn find(&self, id: Uuid) -> Result<Option<Instance>, Problem> {
         let found = self.inspect(id).await?;
-        Ok(found.and_then(|found| instance(&self.mark, found)))
+        Ok(found.and_then(|found| found.instance(&self.mark)))
     }
 
     async fn list(&self) -> Result<Vec<Instance>, Problem> {
@@ -215,11 +210,9 @@ impl Backend for Docker {
             .filters(&filters)
             .build();
         let client = self.client()?;
-        let found = client.list_containers(Some(options)).await;
-        let ids = found.map_err(failed)?.into_iter().filter_map(|found| {
-            let labels = found.labels?;
-            labels.get(container::CLAW)?.parse().ok()
-        });
+        let found: Vec<Listed> =
+            answer(client.list_containers(Some(options)).await).map_err(failed)?;
+        let ids = found.iter().filter_map(Listed::id);
         let mut instances = Vec::new();
         for id in ids {
             // One that is gone meanwhile is none.
@@ -230,7 +223,7 @@ impl Backend for Docker {
 
     async fn create(&self, wanted: &Specification) -> Result<(), Problem> {
         if wanted.volume {
-            self.make_volume(wanted).await?;
+            self.make_volume(wanted.id).await?;
         }
         let name = self.name_of(wanted.id);
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
@@ -263,6 +256,10 @@ impl Backend for Docker {
                     }
                     error => failed(error),
                 });
+            }
+            // The runtime may have given it to the owner of a folder of the image.
+            if self.find(id).await?.is_some_and(|found| found.volume) {
+                self.give_volume(id).await?;
             }
         }
         self.open_door(id).await
@@ -302,8 +299,10 @@ impl Backend for Docker {
             if found.state == State::Paused {
                 unless_missing(client.unpause_container(&name).await)?;
             }
-            // A runtime that only removes would wait for the program to end by itself.
-            self.kill(id, "SIGKILL").await?;
+            if matches!(found.state, State::Running | State::Paused) {
+                // A runtime that only removes would wait for the program to end by itself.
+                self.kill(id, "SIGKILL").await?;
+            }
             let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
             let removed = client.remove_container(&name, Some(options.build()));
             unless_missing(removed.await)?;
@@ -348,41 +347,6 @@ impl Backend for Docker {
     }
 }
 
-/// An instance, as its container's names and labels tell.
-fn instance(mark: &str, found: ContainerInspectResponse) -> Option<Instance> {
-    let labels = container::labels(&found)?;
-    if labels.get(PLATFORM).map(String::as_str) != Some(mark) {
-        return None;
-    }
-    let id = labels.get(container::CLAW)?.parse().ok()?;
-    let generation = labels.get(GENERATION)?.parse().ok()?;
-    let volume = labels.contains_key(container::VOLUME);
-    let state = found.state?;
-    let how = match state.status? {
-        ContainerStateStatusEnum::CREATED => State::Created,
-        ContainerStateStatusEnum::PAUSED => State::Paused,
-        ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD => State::Exited,
-        _ => State::Running,
-    };
-    let has_ended = how == State::Exited;
-    let detail = state.error.filter(|error| !error.is_empty());
-    let reason = match state.oom_killed {
-        Some(true) => Reason::OutOfMemory,
-        _ if detail.is_some() => Reason::StartFailed,
-        _ => Reason::Exited,
-    };
-    Some(Instance {
-        id,
-        generation,
-        state: how,
-        volume,
-        exit_code: state.exit_code.filter(|_| has_ended),
-        reason: has_ended.then_some(reason),
-        detail: detail.filter(|_| has_ended).map(|error| excerpt(&error)),
-        last_lines: Vec::new(),
-    })
-}
-
 /// What the runtime answered; `None` if it says that the thing is not there.
 fn unless_missing<T>(answer: Result<T, Error>) -> Result<Option<T>, Problem> {
     match answer {
@@ -411,6 +375,7 @@ fn failed(error: Error) -> Problem {
     })
 }
 
-fn excerpt(message: &str) -> String {
+/// The part of a message that is passed on.
+pub fn excerpt(message: &str) -> String {
     message.trim().chars().take(MAX_MESSAGE).collect()
 }

@@ -142,6 +142,8 @@ impl Way {
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_WITHIN)
+            // Some clients say that they have sent all before they read.
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         // What a claw does with its own connection is its own business.

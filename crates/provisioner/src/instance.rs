@@ -41,7 +41,7 @@ pub struct Specification {
     pub cpu_millis: u32,
     /// The memory, in bytes.
     pub memory_bytes: u64,
-    /// The scratch space at `/tmp`, in bytes. It counts as memory.
+    /// The scratch space at each of `/tmp`, `/var/tmp` and `/run`, in bytes. It counts as memory.
     pub disk_bytes: u64,
     /// The number of processes and threads.
     #[serde(default = "usual_pids")]
@@ -52,7 +52,7 @@ pub struct Specification {
     /// Its environment.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// Whether `/data` outlives the container, until the claw is removed.
+    /// Whether `/var/lib/claw` outlives the container, until the claw is removed.
     #[serde(default)]
     pub volume: bool,
 }
@@ -156,7 +156,9 @@ pub enum State {
 pub enum Reason {
     /// It used more memory than it has.
     OutOfMemory,
-    /// It ended by itself, or was stopped.
+    /// It was killed: since it did not end when it was stopped, or for the want of memory, of which not all runtimes tell.
+    Killed,
+    /// It ended by itself, or when it was stopped.
     Exited,
     /// It could not be started.
     StartFailed,

@@ -10,6 +10,7 @@ mod container;
 pub mod docker;
 mod door;
 mod fleet;
+mod found;
 mod instance;
 mod metrics;
 mod namespace;
