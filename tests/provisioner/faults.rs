@@ -253,6 +253,79 @@ async fn a_provisioner_ends_with_the_process_that_started_it() -> Result<()> {
     Ok(())
 }
 
+/// The process whose environment has a text, and that environment.
+fn process_with(text: &str) -> Result<Option<(i32, String)>> {
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Ok(process) = name.to_string_lossy().parse::<i32>() else {
+            continue;
+        };
+        // One that has ended meanwhile is not the one.
+        let environment = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+        let environment = String::from_utf8_lossy(&environment).into_owned();
+        if environment.contains(text) {
+            return Ok(Some((process, environment)));
+        }
+    }
+    Ok(None)
+}
+
+/// Waits until a function finds something.
+async fn until<T>(what: &str, mut found: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    for _ in 0..1_200 {
+        if let Some(found) = found()? {
+            return Ok(found);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bail!("no {what}")
+}
+
+#[tokio::test]
+async fn the_child_of_gather_up_has_no_secrets_and_comes_back() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("socket");
+    let own = format!("GATHER_CONTAINER_SOCKET={}", socket.display());
+    let child = gather::provisioner::Provisioner::start(gather::provisioner::Start {
+        program: e2e::command()?,
+        key: &e2e::master_key(),
+        socket: socket.clone(),
+        public_url: "http://127.0.0.1:1".to_owned(),
+    })
+    .await?;
+    let first = until("child", || process_with(&own)).await?;
+    for secret in [
+        "GATHER_MASTER_KEY",
+        "DATABASE_URL",
+        e2e::MASTER_KEY,
+        "postgres",
+    ] {
+        assert!(!first.1.contains(secret), "{secret} is in {}", first.1);
+    }
+    let health = format!("http://{}/health", child.address());
+    let http = e2e::http().build()?;
+    assert_eq!(http.get(&health).send().await?.status(), 200);
+    let process = first.0.to_string();
+    let killed = Command::new("kill")
+        .args(["-s", "KILL", &process])
+        .status()
+        .await?;
+    ensure!(killed.success(), "{killed}");
+    until("other child", || {
+        Ok(process_with(&own)?.filter(|(process, _)| *process != first.0))
+    })
+    .await?;
+    for attempt in 0.. {
+        match http.get(&health).send().await {
+            Ok(answer) => break assert_eq!(answer.status(), 200),
+            Err(error) => ensure!(attempt < 600, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(child);
+    until("end", || Ok(process_with(&own)?.is_none().then_some(()))).await
+}
+
 #[tokio::test]
 async fn only_the_component_with_the_key_is_heard() -> Result<()> {
     // Without a runtime: who may not ask learns nothing of it.

@@ -37,6 +37,8 @@ const INHERITED: [&str; 6] = [
 
 /// What a provisioner is started with.
 pub struct Start<'a> {
+    /// The `gather` command.
+    pub program: PathBuf,
     /// The key that the component's key is derived from, which the process does not get.
     pub key: &'a MasterKey,
     /// The socket of the container runtime.
@@ -63,6 +65,7 @@ impl Provisioner {
     /// It does not listen.
     pub async fn start(options: Start<'_>) -> Result<Self> {
         let how = How {
+            program: options.program,
             key: service_key(options.key),
             socket: options.socket,
             public_url: options.public_url,
@@ -89,6 +92,7 @@ impl Drop for Provisioner {
 }
 
 struct How {
+    program: PathBuf,
     key: String,
     socket: PathBuf,
     public_url: String,
@@ -104,10 +108,9 @@ struct Running {
 
 impl How {
     async fn run(&self, listen: SocketAddr) -> Result<Running> {
-        let program = std::env::current_exe().context("this program's own path")?;
         let inherited = INHERITED.iter();
         let inherited = inherited.filter_map(|name| Some((name, std::env::var_os(name)?)));
-        let mut child = Command::new(program)
+        let mut child = Command::new(&self.program)
             .args(["provisioner", "--child"])
             .env_clear()
             .envs(inherited)

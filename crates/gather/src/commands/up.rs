@@ -291,6 +291,7 @@ impl Up {
         let socket = configured.or_else(::provisioner::docker::socket)?;
         let started = async {
             let provisioner = Provisioner::start(provisioner::Start {
+                program: std::env::current_exe()?,
                 key: &deployment.key,
                 socket,
                 public_url,
