@@ -43,6 +43,8 @@ const ANSWERS_WITHIN: u64 = 60;
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
 /// The longest wait for the end of a program that is killed.
 const DIES_WITHIN: Duration = Duration::from_secs(10);
+/// The time in which a runtime notices that a program has ended.
+const NOTICES_WITHIN: Duration = Duration::from_secs(5);
 /// The interval of looks at whether a program has ended.
 const LOOKS: Duration = Duration::from_millis(50);
 /// The largest part of a message of the runtime that is passed on.
@@ -118,8 +120,8 @@ impl Docker {
                 self.doors.open(id, process, listener, listed);
                 Ok(())
             }
-            // Its program has ended meanwhile, which is found by who looks at it.
-            Err(_) if self.process(id).await?.is_none() => Ok(()),
+            // Its program has ended meanwhile, which is found by whoever looks at it. Some runtimes notice that late.
+            Err(_) if self.has_ended(id, NOTICES_WITHIN).await? => Ok(()),
             Err(error) => Err(Problem::unavailable(format!(
                 "The instance's network can't be entered, which needs root on the runtime's machine: {error}."
             ))),

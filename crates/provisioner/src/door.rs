@@ -274,7 +274,7 @@ struct Tunnel {
 
 /// Why a connection is not carried.
 enum Refusal {
-    /// The request is none for a proxy.
+    /// The request is not meant for a proxy.
     Malformed,
     /// The instance may not reach the host.
     NotListed,

@@ -21,7 +21,7 @@ pub struct Fleet {
     claws: Mutex<HashMap<Uuid, Arc<Claw>>>,
 }
 
-/// What is remembered of a claw: nothing that may not be forgotten.
+/// The turns of a claw's operations, and the newest generation to remove. All of it may be forgotten.
 #[derive(Default)]
 struct Claw {
     operation: tokio::sync::Mutex<()>,

@@ -183,7 +183,7 @@ pub struct Instance {
     pub id: Uuid,
     /// The number of its making.
     pub generation: u32,
-    /// How it is.
+    /// The state of its program.
     pub state: State,
     /// Whether it has a volume.
     pub volume: bool,

@@ -57,7 +57,7 @@ pub fn run(settings: &Provisioner) -> Result<()> {
 }
 
 /// Waits until the process that started this one is gone, and with it the other end of the standard input. The thread that
-/// reads is no task of the runtime, which could not end before it.
+/// reads is not a task of the runtime, which could not end before it.
 async fn parents_end() {
     let (sender, receiver) = oneshot::channel();
     std::thread::spawn(move || {
