@@ -123,22 +123,20 @@ async fn what_ends_early_or_can_not_begin_tells_its_cause() -> Result<()> {
     let wanted = world.specification(id, 1, "echo no configuration >&2; exit 3");
     let (status, answer) = client.post("/provision", &wanted).await?;
     ensure!(status == 200, "{answer:#}");
-    let ended = client.until(id, "exited").await?;
+    let ended = client.ended_saying(id, "no configuration").await?;
     assert_eq!(
         (&ended["reason"], &ended["exit_code"]),
         (&json!("exited"), &json!(3))
     );
-    assert_eq!(ended["last_lines"][0]["text"], "no configuration");
 
     let id = Uuid::now_v7();
     let wanted = world.specification(id, 1, "echo hungry; exec tail /dev/zero");
     let (status, answer) = client.post("/provision", &wanted).await?;
     ensure!(status == 200, "{answer:#}");
-    let ended = client.until(id, "exited").await?;
+    let ended = client.ended_saying(id, "hungry").await?;
     // Podman does not always hear of the want of memory.
     let is_killed = ended["reason"] == "killed" && ended["exit_code"] == 137;
     assert!(is_killed || ended["reason"] == "out-of-memory", "{ended:#}");
-    assert_eq!(ended["last_lines"][0]["text"], "hungry");
 
     let id = Uuid::now_v7();
     let good = world.specification(id, 1, "sleep 1000");

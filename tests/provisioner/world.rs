@@ -275,17 +275,17 @@ impl Client {
         }
     }
 
-    /// An instance, once it is in a state.
-    pub async fn until(&self, id: Uuid, state: &str) -> Result<Value> {
+    /// An instance whose program has ended, once its last lines have a text.
+    pub async fn ended_saying(&self, id: Uuid, text: &str) -> Result<Value> {
         let started = Instant::now();
         loop {
             let (status, answer) = self.get(&format!("/instances/{id}")).await?;
             ensure!(status == 200, "{answer:#}");
-            if answer["state"] == state {
+            if answer["state"] == "exited" && answer["last_lines"].to_string().contains(text) {
                 return Ok(answer);
             }
             if started.elapsed() > PATIENCE {
-                bail!("not {state}: {answer:#}");
+                bail!("did not end saying {text:?}: {answer:#}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -97,7 +97,7 @@ impl Fleet {
                 return Err(stale(found.generation));
             }
             if found.generation == generation && found.state != State::Created {
-                return self.with_lines(found).await;
+                return Ok(self.with_lines(found).await);
             }
             self.backend.remove(id, false).await?;
         }
@@ -115,7 +115,8 @@ impl Fleet {
             return Err(problem);
         }
         let found = self.backend.find(id).await?;
-        self.with_lines(found.ok_or_else(Problem::not_found)?).await
+        let found = found.ok_or_else(Problem::not_found)?;
+        Ok(self.with_lines(found).await)
     }
 
     /// Removes the instances of a claw up to a generation, with all that they stored. Nothing that is made afterwards is of
@@ -168,7 +169,8 @@ impl Fleet {
             }
         }
         let found = self.backend.find(id).await?;
-        self.with_lines(found.ok_or_else(Problem::not_found)?).await
+        let found = found.ok_or_else(Problem::not_found)?;
+        Ok(self.with_lines(found).await)
     }
 
     /// An instance, with the last lines of its output if its program ended.
@@ -177,7 +179,8 @@ impl Fleet {
     /// 404 if there is none.
     pub async fn get(&self, id: Uuid) -> Result<Instance, Problem> {
         let found = self.backend.find(id).await?;
-        self.with_lines(found.ok_or_else(Problem::not_found)?).await
+        let found = found.ok_or_else(Problem::not_found)?;
+        Ok(self.with_lines(found).await)
     }
 
     /// Lines of an instance's output.
@@ -188,16 +191,25 @@ impl Fleet {
         self.backend.lines(id, lines).await
     }
 
-    async fn with_lines(&self, mut instance: Instance) -> Result<Instance, Problem> {
+    /// Adds the last lines of its output to an instance whose program ended.
+    async fn with_lines(&self, mut instance: Instance) -> Instance {
         if instance.state == State::Exited {
             let last = Lines {
                 since: None,
                 streams: (true, true),
                 most: LAST_LINES,
             };
-            instance.last_lines = self.backend.lines(instance.id, last).await?;
+            match self.backend.lines(instance.id, last).await {
+                Ok(lines) => instance.last_lines = lines,
+                // That it ended is known all the same.
+                Err(problem) => tracing::warn!(
+                    claw = %instance.id,
+                    problem = problem.detail,
+                    "the last lines of an instance can't be read"
+                ),
+            }
         }
-        Ok(instance)
+        instance
     }
 
     fn claw(&self, id: Uuid) -> Arc<Claw> {
