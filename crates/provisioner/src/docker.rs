@@ -321,16 +321,13 @@ impl Backend for Docker {
 
     async fn lines(&self, id: Uuid, lines: Lines) -> Result<Vec<Line>, Problem> {
         let seconds = lines.since.map_or(0, |since| since.unix_timestamp());
-        let tail = match lines.since {
-            None => lines.most.to_string(),
-            Some(_) => "all".to_owned(),
-        };
         let options = LogsOptionsBuilder::new()
             .stdout(lines.streams.0)
             .stderr(lines.streams.1)
             .since(i32::try_from(seconds).unwrap_or(i32::MAX))
             .timestamps(true)
-            .tail(&tail)
+            // Podman mixes up the parts of lines if it is asked for the last ones. All are no more than the log may have.
+            .tail("all")
             .build();
         let client = self.client()?;
         let name = self.name_of(id);
