@@ -269,6 +269,14 @@ mod platform {
     pub(crate) mod visitor;
     pub(crate) mod wasi_http;
 }
+
+mod provisioner {
+    pub(crate) mod escapes;
+    pub(crate) mod faults;
+    pub(crate) mod life;
+    pub(crate) mod world;
+}
+
 mod sandbox {
     pub(crate) mod callers;
     pub(crate) mod front_door;

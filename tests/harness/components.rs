@@ -39,6 +39,7 @@ fn all_components() -> Result<Manifest> {
         attempts: None,
         sandbox: Default::default(),
         egress: false,
+        provisioner: false,
         exchange: Vec::new(),
     }));
     Ok(manifest)

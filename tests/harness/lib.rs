@@ -89,6 +89,7 @@ pub fn variables(
         public_url: url,
         sandbox_url,
         egress_url,
+        provisioner_url: gather::provisioner::KIND.usual_url,
         internal_url: url,
         cors_origins: "",
         // A test's client is trusted to name its address, so that each can have its own.

@@ -37,6 +37,7 @@ fn metrics() -> Result<BTreeSet<String>> {
         "crates/realtime/src",
         "crates/egress/src",
         "crates/embedding/src",
+        "crates/provisioner/src",
     ] {
         let folder = root().join(folder);
         if folder.is_dir() {

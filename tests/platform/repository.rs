@@ -55,6 +55,7 @@ fn arrows_point_one_way() -> Result<()> {
                 "embedding",
                 "host",
                 "outgoing",
+                "provisioner",
                 "realtime",
                 "sandbox",
                 "skill",
@@ -65,6 +66,7 @@ fn arrows_point_one_way() -> Result<()> {
             ],
             "embedding" => &["native-service"],
             "egress" => &["native-service", "outgoing", "service-token", "vault-seal"],
+            "provisioner" => &["native-service", "outgoing", "service-token"],
             "realtime" => &["client-address", "outgoing", "position", "service-token"],
             "host" => &["outgoing", "trace", "wasm"],
             "guest" => &["client-address", "service-token", "strict-json"],
@@ -98,6 +100,7 @@ fn arrows_point_one_way() -> Result<()> {
                 "gather",
                 "host",
                 "outgoing",
+                "provisioner",
                 "sandbox",
                 "service-token",
                 "skill",
@@ -131,6 +134,41 @@ fn arrows_point_one_way() -> Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+/// Who reaches the socket of a container runtime is root on its machine.
+#[test]
+fn only_the_provisioner_touches_a_container_runtime() -> Result<()> {
+    for (name, (path, dependencies)) in packages()? {
+        let is_client = |d: &String| d.contains("bollard") || d.contains("hyperlocal");
+        assert_eq!(
+            dependencies.iter().any(is_client),
+            name == "provisioner",
+            "{path} must not depend on the client of a container runtime"
+        );
+    }
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .args(["crates", "functions", "components", "deploy"])
+        .current_dir(root())
+        .output()?;
+    let mut named = 0;
+    for path in String::from_utf8(listed.stdout)?.lines() {
+        // What is no text is no source.
+        let Ok(text) = fs::read_to_string(root().join(path)) else {
+            continue;
+        };
+        if !text.contains("docker.sock") && !text.contains("podman.sock") {
+            continue;
+        }
+        assert!(
+            path.starts_with("crates/provisioner/"),
+            "{path} names the socket of a container runtime"
+        );
+        named += 1;
+    }
+    assert!(named > 0, "this check sees nothing");
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use crate::{
     admin, agent, audit, backup, circle,
     commands::{
         build::Build, egress::Egress, embed::Embed, keys::Keys, migrate::Migrate,
-        realtime::Realtime, sandbox::Sandbox, serve::Serve, up::Up, variables::Variables,
-        worker::Worker,
+        provisioner::Provisioner, realtime::Realtime, sandbox::Sandbox, serve::Serve, up::Up,
+        variables::Variables, worker::Worker,
     },
     demo::Demo,
     doctor::Doctor,
@@ -82,6 +82,11 @@ pub enum Command {
         after_help = "Example (`gather up` has one within it); the others get --embed-url http://10.0.0.7:3005:\n  gather embed --embed-listen 10.0.0.7:3005"
     )]
     Embed(Box<Embed>),
+    /// Make the containers of claws, apart from all else: the only process that touches a container runtime
+    #[command(
+        after_help = "Example (`gather up` starts one where there is Docker or Podman). Run it as root on the runtime's machine:\n  GATHER_PROVISIONER_KEY=… gather provisioner --provisioner-listen 10.0.0.7:8091 --public-url https://gather.example"
+    )]
+    Provisioner(Box<Provisioner>),
     /// Hold sockets and event streams, apart from the functions; as many gateways as you like
     #[command(
         after_help = "Example (`gather up` has a gateway within it). A proxy sends it /ws, /api/events/stream,\n/api/channels/{id}/ws and /api/channels/{id}/presence:\n  gather realtime --realtime-listen 10.0.0.7:3003 --public-url https://gather.example"

@@ -24,7 +24,7 @@ use crate::{
     database::{Database, check_for_functions},
     egress, embed,
     manifest::Manifest,
-    migrate, postgres,
+    migrate, postgres, provisioner,
     realtime::{self, Realtime},
     sandbox,
     secrets::{self, MasterKey, Platform},
@@ -138,7 +138,13 @@ impl Deployment {
         sandbox_url: &str,
         egress_url: &str,
     ) -> Result<BTreeMap<String, String>> {
+        let provisioner_url = announcement::url(
+            settings.provisioner_url.as_deref(),
+            &self.state,
+            &provisioner::KIND,
+        );
         let platform = Platform {
+            provisioner_url: &provisioner_url,
             public_url,
             sandbox_url,
             egress_url,

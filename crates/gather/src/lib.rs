@@ -39,6 +39,7 @@ pub mod platform_secrets;
 pub mod port;
 pub mod postgres;
 pub mod progress;
+pub mod provisioner;
 pub mod realtime;
 pub mod sandbox;
 pub mod schedule;

@@ -52,6 +52,8 @@ pub struct Component {
     pub sandbox: BTreeSet<Right>,
     /// Whether it may ask the way out for secrets.
     pub egress: bool,
+    /// Whether it may have containers made.
+    pub provisioner: bool,
     /// The scopes that it may ask for when it acts for an account.
     pub exchange: Vec<String>,
 }
@@ -112,6 +114,14 @@ impl Manifest {
             .map(|component| component.id.as_str())
     }
 
+    /// The component that may have containers made, if it is here.
+    pub fn provisioner_callers(&self) -> impl Iterator<Item = &str> {
+        self.components
+            .iter()
+            .filter(|component| component.provisioner)
+            .map(|component| component.id.as_str())
+    }
+
     /// The components that may act for accounts, with the scopes that they may ask for.
     pub fn exchange_callers(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.components
@@ -128,7 +138,7 @@ impl Manifest {
             .iter()
             .filter_map(|(name, variable)| {
                 let purpose = name.strip_suffix("_key")?;
-                let of_service = ["_sandbox", "_egress", "_exchange"]
+                let of_service = ["_sandbox", "_egress", "_exchange", "_provisioner"]
                     .iter()
                     .any(|service| purpose.ends_with(service));
                 let is_ours = variable.required && variable.secret && !of_service;
@@ -167,6 +177,7 @@ impl Component {
             attempts: settings.job.as_ref().map(|job| job.attempts),
             sandbox,
             egress: settings.egress,
+            provisioner: settings.provisioner,
             exchange: settings.exchange.clone(),
         })
     }

@@ -180,6 +180,8 @@ pub struct Platform<'a> {
     pub sandbox_url: &'a str,
     /// The URL by which the functions reach the egress.
     pub egress_url: &'a str,
+    /// The URL by which the functions reach the provisioner.
+    pub provisioner_url: &'a str,
     /// The URL by which components and services reach the functions.
     pub internal_url: &'a str,
     /// The origins whose pages may call the API.
@@ -224,6 +226,10 @@ pub fn function_variables(
             platform.egress_url.trim_end_matches('/').to_owned(),
         ),
         (
+            "provisioner_url".to_owned(),
+            platform.provisioner_url.trim_end_matches('/').to_owned(),
+        ),
+        (
             "internal_url".to_owned(),
             platform.internal_url.trim_end_matches('/').to_owned(),
         ),
@@ -242,6 +248,7 @@ pub fn function_variables(
     let asking = manifest.sandbox_callers().map(|(id, _)| ("sandbox", id));
     let asking = asking.chain(manifest.egress_callers().map(|id| ("egress", id)));
     let asking = asking.chain(manifest.exchange_callers().map(|(id, _)| ("exchange", id)));
+    let asking = asking.chain(manifest.provisioner_callers().map(|id| ("provisioner", id)));
     for (service, component) in asking {
         variables.insert(
             format!("{}_{service}_key", component.replace('-', "_")),

@@ -131,6 +131,9 @@ pub struct Settings {
     /// Whether the component may use the egress, which the command reads.
     #[serde(default)]
     pub egress: bool,
+    /// Whether the component may have containers made, which the command reads.
+    #[serde(default)]
+    pub provisioner: bool,
     /// The scopes that the component may ask for when it acts for an account, which the command reads.
     #[serde(default)]
     pub exchange: Vec<String>,

@@ -12,6 +12,8 @@ use uuid::Uuid;
 pub const SANDBOX: &str = "gather-sandbox";
 /// The audience of tokens for the way out, which carries secrets.
 pub const EGRESS: &str = "gather-egress";
+/// The audience of tokens for the provisioner, which touches containers.
+pub const PROVISIONER: &str = "gather-provisioner";
 /// The audience of tokens that are exchanged for the access token of an account.
 pub const EXCHANGE: &str = "gather-exchange";
 /// The audience of tokens with which an edge asks the platform.

@@ -6,6 +6,7 @@ pub mod embed;
 pub mod keys;
 pub mod migrate;
 mod process;
+pub mod provisioner;
 pub mod realtime;
 pub mod sandbox;
 pub mod serve;
@@ -41,6 +42,7 @@ fn run_command(cli: Cli) -> Result<bool> {
         Some(Command::Sandbox(settings)) => sandbox::run(&settings)?,
         Some(Command::Egress(settings)) => egress::run(&settings)?,
         Some(Command::Embed(settings)) => embed::run(&settings)?,
+        Some(Command::Provisioner(settings)) => provisioner::run(&settings)?,
         Some(Command::Realtime(settings)) => realtime::run(&settings)?,
         Some(Command::SandboxChild { work }) => crate::sandbox::child(work)?,
         Some(Command::Doctor(settings)) => return runtime()?.block_on(doctor::run(&settings)),

@@ -107,6 +107,7 @@ async fn start(
         sandbox: None,
         egress: None,
         embedding: None,
+        provisioner: None,
         realtime: None,
         announced: Vec::new(),
     })

@@ -12,7 +12,7 @@ use host::jobs::JobWorker;
 use super::process::Signals;
 use crate::{
     announcement::Announcement, database::Database, deployment::Deployment, health,
-    realtime::Realtime, serve::Serving,
+    provisioner::Provisioner, realtime::Realtime, serve::Serving,
 };
 
 /// The services that run in this process.
@@ -27,6 +27,8 @@ pub struct Started {
     pub egress: Option<Egress>,
     /// The embedding model, if it runs in this process.
     pub embedding: Option<Embedding>,
+    /// The provisioner, if it is a child of this process.
+    pub provisioner: Option<Provisioner>,
     /// The gateway, if it runs in this process.
     pub realtime: Option<Realtime>,
     /// The announcements of the addresses of sandbox, egress and embedding model, which end when these are dropped.
@@ -98,6 +100,7 @@ impl Started {
         if let Some(embedding) = self.embedding {
             embedding.shutdown(grace).await;
         }
+        drop(self.provisioner);
         // Nobody is sent there from now on.
         drop(self.announced);
     }

@@ -18,12 +18,14 @@ use crate::{
     announcement::Announcement,
     browser, build,
     config::{
-        EgressSettings, EmbedSettings, JobSettings, MailSettings, RealtimeLimits, SandboxSettings,
+        EgressSettings, EmbedSettings, JobSettings, MailSettings, ProvisionerSettings,
+        RealtimeLimits, SandboxSettings,
     },
     database::{Database, check_for_functions},
     demo,
     deployment::Deployment,
     egress, embed, model_providers,
+    provisioner::{self, Provisioner},
     realtime::Realtime,
     sandbox,
     serve::{Serving, WorkerMetrics},
@@ -50,6 +52,9 @@ pub struct Up {
 
     #[command(flatten)]
     embed: EmbedSettings,
+
+    #[command(flatten)]
+    provisioner: ProvisionerSettings,
 
     #[command(flatten)]
     realtime: RealtimeLimits,
@@ -130,6 +135,8 @@ impl Up {
         let own: Vec<_> = found.into_iter().chain(local.as_deref()).collect();
         let egress = self.egress(deployment, database, &own, &mut announced);
         let egress = egress.await?;
+        let provisioner = self.provisioner(deployment, public_url.clone(), &mut announced);
+        let provisioner = provisioner.await;
         let own = model_providers::Own {
             settings: &functions.model,
             ollama,
@@ -197,6 +204,7 @@ impl Up {
             sandbox,
             egress,
             embedding,
+            provisioner,
             realtime: Some(realtime),
             announced,
         })
@@ -262,6 +270,37 @@ impl Up {
         let (state, address) = (&deployment.state, egress.address());
         announced.push(Announcement::make(state, &egress::KIND, address)?);
         Ok(Some(egress))
+    }
+
+    /// A provisioner as a process of its own, unless there is one elsewhere, or no container runtime. Claws that need no
+    /// container do without.
+    async fn provisioner(
+        &self,
+        deployment: &Deployment,
+        public_url: String,
+        announced: &mut Vec<Announcement>,
+    ) -> Option<Provisioner> {
+        if self.serve.functions.provisioner_url.is_some() {
+            return None;
+        }
+        let configured = self.provisioner.container_socket.clone();
+        let socket = configured.or_else(::provisioner::docker::socket)?;
+        let started = async {
+            let provisioner = Provisioner::start(provisioner::Start {
+                program: std::env::current_exe()?,
+                key: &deployment.key,
+                socket,
+                public_url,
+            })
+            .await?;
+            let (state, address) = (&deployment.state, provisioner.address());
+            announced.push(Announcement::make(state, &provisioner::KIND, address)?);
+            Ok(provisioner)
+        };
+        let started: Result<_> = started.await;
+        started
+            .inspect_err(|error| tracing::warn!("no containers for claws: {error:#}"))
+            .ok()
     }
 
     async fn greet(&self, deployment: &Deployment, database: &Database, address: SocketAddr) {

@@ -50,6 +50,11 @@ pub struct FunctionSettings {
     #[arg(long, env = "GATHER_EGRESS_URL", value_parser = http_url)]
     pub egress_url: Option<String>,
 
+    /// Where the functions reach the provisioner of containers [default: the one of `gather up` over the same state folder,
+    /// or else http://127.0.0.1:8091]
+    #[arg(long, env = "GATHER_PROVISIONER_URL", value_parser = http_url)]
+    pub provisioner_url: Option<String>,
+
     #[command(flatten)]
     pub(crate) embed: EmbedUrl,
 

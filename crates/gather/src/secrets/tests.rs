@@ -192,6 +192,7 @@ fn functions_get_the_database_under_their_own_role() {
             public_url: "https://gather.example/",
             sandbox_url: "http://sandbox.example:3002",
             egress_url: "http://egress.example:3004/",
+            provisioner_url: "http://provisioner.example:8091/",
             internal_url: "http://127.0.0.1:3000/",
             cors_origins: "https://a.example",
             trusted_proxies: "10.0.0.0/8",
@@ -224,6 +225,10 @@ fn functions_get_the_database_under_their_own_role() {
     assert_ne!(variables["link_key"], variables["identity_key"]);
     assert_eq!(variables["sandbox_url"], "http://sandbox.example:3002");
     assert_eq!(variables["egress_url"], "http://egress.example:3004");
+    assert_eq!(
+        variables["provisioner_url"],
+        "http://provisioner.example:8091"
+    );
     assert_eq!(variables["internal_url"], "http://127.0.0.1:3000");
     assert_eq!(variables["egress_public_key"].len(), 64);
     assert_eq!(variables["exchange_callers"], "{}");
@@ -240,6 +245,7 @@ fn functions_get_the_database_under_their_own_role() {
         public_url: "x",
         sandbox_url: "x",
         egress_url: "x",
+        provisioner_url: "x",
         internal_url: "x",
         cors_origins: "",
         trusted_proxies: "",

@@ -368,6 +368,7 @@ const NOWHERE: Platform<'_> = Platform {
     public_url: "http://x",
     sandbox_url: "http://x",
     egress_url: "http://x",
+    provisioner_url: "http://x",
     internal_url: "http://x",
     cors_origins: "",
     trusted_proxies: "",
