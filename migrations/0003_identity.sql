@@ -43,9 +43,9 @@ create table identity.role (
 );
 insert into identity.role (rank, name, scopes) values
     (1, 'guest', '{account:manage}'),
-    (2, 'user', '{account:manage,agents:own,approvals:decide,asset:generate,chat:create,jobs:manage,kb:read,kb:write,llm:call,llm:provide,memory:read,memory:write,skills:call,skills:rate,social:write,teams:create,vault:use,vault:write}'),
-    (3, 'developer', '{account:manage,agents:own,approvals:decide,asset:generate,chat:create,jobs:manage,kb:read,kb:write,llm:call,llm:provide,memory:read,memory:write,skills:call,skills:publish,skills:rate,social:write,teams:create,vault:use,vault:write}'),
-    (4, 'admin', '{account:manage,accounts:manage,admin:all,agents:own,approvals:decide,asset:generate,audit:read,chat:create,jobs:manage,kb:read,kb:write,llm:call,llm:manage,llm:provide,memory:global,memory:read,memory:write,skills:call,skills:publish,skills:rate,skills:review,social:moderate,social:write,teams:create,vault:use,vault:write}');
+    (2, 'user', '{account:manage,agents:own,approvals:decide,asset:generate,chat:create,circles:create,jobs:manage,kb:read,kb:write,llm:call,llm:provide,memory:read,memory:write,personas:create,pipelines:run,pipelines:write,schedules:write,skills:call,skills:rate,social:write,teams:create,vault:use,vault:write}'),
+    (3, 'developer', '{account:manage,agents:own,approvals:decide,asset:generate,chat:create,circles:create,jobs:manage,kb:read,kb:write,llm:call,llm:provide,memory:read,memory:write,personas:create,pipelines:run,pipelines:write,schedules:write,skills:call,skills:publish,skills:rate,social:write,teams:create,vault:use,vault:write}'),
+    (4, 'admin', '{account:manage,accounts:manage,admin:all,agents:own,approvals:decide,asset:generate,audit:read,chat:create,circles:create,jobs:manage,kb:read,kb:write,llm:call,llm:manage,llm:provide,memory:global,memory:read,memory:write,personas:create,pipelines:run,pipelines:write,schedules:write,skills:call,skills:publish,skills:rate,skills:review,social:moderate,social:write,teams:create,vault:use,vault:write}');
 
 -- Roles that were given. An account without any has its kind's: agents `developer`, people `user`.
 create table identity.account_role (
@@ -60,7 +60,8 @@ create index account_role_role on identity.account_role (role, account_id);
 -- --- Agents, their keys and their owners.
 create table identity.agent (
     account_id uuid primary key references identity.account (id) on delete cascade,
-    public_key bytea not null,
+    -- Null: it has no key, since the platform thinks for it.
+    public_key bytea,
     description text not null default '',
     -- The description, folded for the search.
     words text not null default '',
@@ -100,6 +101,8 @@ create table identity.person (
     email text not null,
     -- What the person says of themselves, for anybody to read.
     description text not null default '',
+    -- The description, folded for the search.
+    words text not null default '',
     verified_at timestamptz,
     -- Argon2id, salted by the address and a secret that the database never sees, so that one hash is
     -- compared with those of all accounts that claim the address. Null: signs in elsewhere.
@@ -117,6 +120,7 @@ create table identity.person (
     constraint person_password_version check ((password is null) = (password_version is null))
 );
 create index person_email on identity.person (email);
+create index person_words on identity.person using gin (words trigram.gin_trgm_ops);
 create unique index person_email_verified on identity.person (email) where verified_at is not null;
 
 create table identity.recovery_code (
@@ -349,8 +353,8 @@ create schema people;
 select platform.function_role('people');
 grant usage on schema audit to gather_people;
 grant select (id, name) on identity.account to gather_people;
-grant select (account_id, email, description, verified_at, totp_confirmed_at, totp_secret, password_version),
-    update (description) on identity.person to gather_people;
+grant select (account_id, email, description, words, verified_at, totp_confirmed_at, totp_secret, password_version),
+    update (description, words) on identity.person to gather_people;
 grant select on identity.passkey to gather_people;
 grant select (id, account_id, created_at, refreshed_at, expires_at, revoked_at, method, address, user_agent),
     update (revoked_at) on identity.session to gather_people;

@@ -49,23 +49,24 @@ create unlogged table events.sleeper (
 );
 
 -- The kinds of topics, and for each the function of its schema that takes an account (null: nobody is signed in) and
--- a topic's id and says whether that account may read it.
+-- a topic's id and says whether that account may read it. Administrators may read all topics of the administered kinds.
 create table events.topic_kind (
     kind text primary key,
     reader text not null,
+    administered boolean not null default false,
     constraint topic_kind_form check (kind ~ '^[a-z]+$')
 );
-insert into events.topic_kind (kind, reader) values
-    ('account', 'events.may_read_account'),
-    ('all', 'events.may_read_all'),
-    ('job', 'jobs.may_read_topic');
+insert into events.topic_kind (kind, reader, administered) values
+    ('account', 'events.may_read_account', true),
+    ('all', 'events.may_read_all', true),
+    ('job', 'jobs.may_read_topic', true);
 
 -- Which types of events a role may write: those that begin with the prefix.
 create table events.emitter (
     role text not null,
     prefix text not null,
     primary key (role, prefix),
-    constraint emitter_prefix_form check (prefix ~ '^[a-z]+\.$')
+    constraint emitter_prefix_form check (prefix ~ '^[a-z-]+\.$')
 );
 
 -- What shall be done when something happens: each new event is matched against these, and starts work.
@@ -114,6 +115,14 @@ create index subscription_types on events.subscription using gin (types) with (f
 -- Kinds of work that a subscription may start as often as it likes.
 create table events.uncounted (
     kind text primary key
+);
+
+-- The SQL function, if any, that is told of each event that was not to start work of a kind: it takes the subscription's
+-- argument, the event, and the reason.
+create table events.held_back (
+    kind text primary key,
+    function text not null,
+    constraint held_back_function_form check (function ~ '^[a-z_]+\.[a-z_]+$')
 );
 
 -- How far events have been matched, and the worker that does it.

@@ -11,6 +11,12 @@ create table jobs.kind (
     constraint kind_max_attempts check (max_attempts between 1 and 100)
 );
 
+-- The SQL functions that jobs may have called when they end. The migration that adds one adds its row.
+create table jobs.notified (
+    function text primary key,
+    constraint notified_function_form check (function ~ '^[a-z_]+\.[a-z_]+$')
+);
+
 -- Which function may ask for which work. Nobody may by default: the migration that adds a caller
 -- adds its row.
 create table jobs.enqueuer (
@@ -44,6 +50,8 @@ create table jobs.job (
     depth smallint not null default 0,
     -- The span that enqueued it (W3C Trace Context), which the host names in the session while traces are exported.
     traceparent text default nullif(current_setting('gather.traceparent', true), ''),
+    -- The SQL function that is called with its id in the statement that ends it.
+    notify text,
     created_at timestamptz not null default now(),
     run_at timestamptz not null default now(),
     started_at timestamptz,
@@ -58,6 +66,7 @@ create table jobs.job (
     constraint job_in_queue check ((queue_id is null) = (finished_at is not null)),
     constraint job_depth check (depth >= 0),
     constraint job_traceparent_size check (char_length(traceparent) <= 55),
+    constraint job_notify_known foreign key (notify) references jobs.notified (function),
     constraint job_percent check (percent between 0 and 100)
 ) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 create unique index job_queue_id on jobs.job (queue_id) where queue_id is not null;

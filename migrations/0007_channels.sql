@@ -46,7 +46,7 @@ create table channels.member (
     role text not null default 'member',
     joined_at timestamptz not null default clock_timestamp(),
     added_by uuid,
-    notify text not null default 'all',
+    notify text not null default 'mentions',
     muted_until timestamptz,
     -- A direct channel that is not shown until somebody writes.
     hidden boolean not null default false,
@@ -60,6 +60,7 @@ create table channels.member (
 );
 create index member_account on channels.member (account_id, channel_id);
 create index member_owner on channels.member (channel_id) where role = 'owner';
+create index member_every on channels.member (channel_id) where notify = 'all';
 create index member_read on channels.member (channel_id, read_at) where read_at is not null;
 
 create table channels.message (

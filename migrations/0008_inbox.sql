@@ -9,7 +9,7 @@ create table inbox.kind (
     name text primary key,
     constraint kind_name_form check (name ~ '^[a-z][a-z-]{0,39}$')
 );
-insert into inbox.kind (name) values ('mention'), ('direct'), ('reply'), ('review'), ('job'), ('invitation'),
+insert into inbox.kind (name) values ('mention'), ('direct'), ('reply'), ('message'), ('review'), ('job'), ('invitation'),
     ('approval'), ('moderation'), ('webhook'), ('subscription');
 
 create table inbox.item (

@@ -140,7 +140,7 @@ grant select, delete on webhooks.hook to gather_webhooks;
 -- The work: sends one delivery.
 select platform.role('webhook_delivery', 'webhooks');
 
-insert into events.topic_kind (kind, reader) values ('hook', 'webhooks.may_read_topic');
+insert into events.topic_kind (kind, reader, administered) values ('hook', 'webhooks.may_read_topic', true);
 insert into events.emitter (role, prefix) values ('gather_webhooks', 'github.'), ('gather_webhooks', 'hook.');
 insert into jobs.enqueuer (role, kind) values ('gather_webhooks', 'webhook-delivery');
 -- A delivery starts nothing here, and a busy topic has all of its events told.

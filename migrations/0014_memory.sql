@@ -65,6 +65,8 @@ create table memory.memory (
     -- The SHA-256 of its present text.
     digest bytea not null,
     version integer not null default 1,
+    -- The version whose meaning a consolidation has compared with those of the others.
+    compared integer not null default 0,
     -- Who noted it first.
     author uuid not null,
     valid_to timestamptz,
@@ -77,6 +79,7 @@ create table memory.memory (
     constraint memory_key_size check (char_length(key) between 1 and 200)
 );
 create index memory_space on memory.memory (space_id, id);
+create index memory_uncompared on memory.memory (space_id, id) where state = 'active' and compared < version;
 create index memory_author on memory.memory (author, id);
 create index memory_superseded_by on memory.memory (superseded_by) where superseded_by is not null;
 create unique index memory_text on memory.memory (space_id, digest, coalesce(key, '')) where state = 'active';
@@ -88,6 +91,8 @@ create table memory.version (
     number integer not null,
     space_id uuid not null,
     content text not null,
+    -- The content, folded for the search over everything.
+    words text not null,
     -- The words by which it is found, each behind the number of its space: a search reads no others.
     terms text[] not null,
     kind text not null,
@@ -113,23 +118,13 @@ create table memory.version (
 );
 create unique index version_present on memory.version (memory_id) where replaced_at is null;
 create index version_terms on memory.version using gin (terms);
+create index version_words on memory.version using gin (words trigram.gin_trgm_ops) where replaced_at is null;
 create index version_pending on memory.version (author, memory_id) where not embedded and replaced_at is null;
 create index version_expires on memory.version (expires_at) where expires_at is not null and replaced_at is null;
 
--- The models of vectors, which are never mixed; a partition of `memory.vector` each.
-create table memory.model (
-    name text primary key,
-    dimensions integer not null,
-    -- The cosine that texts have which have nothing to do with each other. It counts as nothing.
-    floor double precision not null,
-    constraint model_name_form check (name ~ '^[a-z0-9-]{1,40}$'),
-    constraint model_floor_range check (floor >= 0 and floor < 1)
-);
-insert into memory.model (name, dimensions, floor) values ('local', 384, 0.2);
-
--- The meanings of the passages of texts.
+-- The meanings of the passages of texts, in a partition for each model.
 create table memory.vector (
-    model text not null references memory.model (name),
+    model text not null references search.model (name),
     memory_id uuid not null,
     number integer not null,
     passage smallint not null,
@@ -149,7 +144,7 @@ create index vector_digest on memory.vector (digest);
 
 -- The vectors of passages, for those that come again.
 create table memory.embedding_cache (
-    model text not null references memory.model (name),
+    model text not null references search.model (name),
     digest bytea not null,
     embedding vector.halfvec not null,
     constraint embedding_cache_pkey primary key (model, digest)

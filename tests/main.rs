@@ -19,6 +19,20 @@ mod functions {
         pub(crate) mod races;
         pub(crate) mod world;
     }
+    pub(crate) mod circles {
+        pub(crate) mod a2a;
+        pub(crate) mod live;
+        pub(crate) mod pages;
+        pub(crate) mod personas;
+        pub(crate) mod proposals;
+        pub(crate) mod rounds;
+        pub(crate) mod scenarios;
+        pub(crate) mod talking;
+    }
+    pub(crate) mod edge {
+        pub(crate) mod knowledge;
+        pub(crate) mod pushes;
+    }
     pub(crate) mod events;
     pub(crate) mod identity {
         pub(crate) mod client;
@@ -81,8 +95,15 @@ mod functions {
         pub(crate) mod sessions;
         pub(crate) mod stand_in;
     }
+    pub(crate) mod pipelines {
+        pub(crate) mod calendar;
+        pub(crate) mod command;
+        pub(crate) mod definitions;
+        pub(crate) mod triggers;
+    }
     pub(crate) mod realtime {
         pub(crate) mod clients;
+        pub(crate) mod credentials;
         pub(crate) mod crowd;
         pub(crate) mod faults;
         pub(crate) mod gateway;
@@ -91,11 +112,13 @@ mod functions {
     }
     pub(crate) mod search {
         pub(crate) mod finders;
+        pub(crate) mod meanings;
         pub(crate) mod results;
     }
     pub(crate) mod site {
         pub(crate) mod channels;
         pub(crate) mod chromium {
+            pub(crate) mod drafts;
             pub(crate) mod keys;
             pub(crate) mod pages;
             pub(crate) mod routes;
@@ -113,6 +136,7 @@ mod functions {
         pub(crate) mod operator;
         pub(crate) mod people;
         pub(crate) mod personal;
+        pub(crate) mod pipelines;
         pub(crate) mod posts;
         pub(crate) mod secrets;
         pub(crate) mod skills;
@@ -153,15 +177,36 @@ mod functions {
         pub(crate) mod sources;
     }
 }
-
 mod jobs {
     pub(crate) mod account_purge;
+    pub(crate) mod agent_turn {
+        pub(crate) mod approving;
+        pub(crate) mod asking;
+        pub(crate) mod faults;
+        pub(crate) mod memory;
+        pub(crate) mod receipts;
+        pub(crate) mod servers;
+        pub(crate) mod thinking;
+        pub(crate) mod tools;
+        pub(crate) mod world;
+    }
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
+    pub(crate) mod memory_alike;
     pub(crate) mod memory_consolidate;
     pub(crate) mod memory_embed;
     pub(crate) mod memory_forget;
+    pub(crate) mod pipeline_run {
+        pub(crate) mod engine;
+        pub(crate) mod faults;
+        pub(crate) mod flow;
+        pub(crate) mod nested;
+        pub(crate) mod requests;
+        pub(crate) mod world;
+    }
     pub(crate) mod run;
+    pub(crate) mod schedule_dispatch;
+    pub(crate) mod search_embed;
     pub(crate) mod skill_rank;
     pub(crate) mod skill_review;
     pub(crate) mod subscriptions {
@@ -179,7 +224,6 @@ mod jobs {
         pub(crate) mod world;
     }
 }
-
 mod platform {
     pub(crate) mod access;
     pub(crate) mod backup;
@@ -190,6 +234,10 @@ mod platform {
     pub(crate) mod database;
     pub(crate) mod demo;
     pub(crate) mod deployment;
+    pub(crate) mod edge {
+        pub(crate) mod answers;
+        pub(crate) mod sockets;
+    }
     pub(crate) mod english;
     pub(crate) mod faults;
     pub(crate) mod full_disk;
@@ -221,7 +269,6 @@ mod platform {
     pub(crate) mod visitor;
     pub(crate) mod wasi_http;
 }
-
 mod sandbox {
     pub(crate) mod callers;
     pub(crate) mod front_door;

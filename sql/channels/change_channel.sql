@@ -32,12 +32,13 @@ begin
             || coalesce(change ->> 'folded_topic', substr(x.words, strpos(x.words, ' ') + 1)),
         version = x.version + 1
     where x.id = c.id returning x.* into changed;
-    perform events.emit(array['channel:' || c.id], 'channel.updated', channels.channel_json(changed, null), null, account);
+    -- First of all, so that whoever loses the right to read it is not told what else has changed.
     if changed.private <> c.private or (changed.archived_at is null) <> (c.archived_at is null) then
         perform events.emit(array['channel:' || c.id], 'access.changed', '{"account": null}', null, account);
         perform audit.record(account, 'channel.changed', c.id::text, true, client ->> 'address',
             client ->> 'request_id', change - '{topic,folded_topic}'::text[]);
     end if;
+    perform events.emit(array['channel:' || c.id], 'channel.updated', channels.channel_json(changed, null), null, account);
     return jsonb_build_object('ok', channels.channel_json(changed, account));
 end
 $$;

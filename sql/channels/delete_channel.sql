@@ -6,7 +6,6 @@ as $$
 declare
     c channels.channel := channels.lock(account, ref, is_moderator);
     own_role text;
-    subject text;
 begin
     if c.id is null then
         return channels.refused('not-found');
@@ -17,14 +16,8 @@ begin
     if own_role is distinct from 'owner' and not is_moderator then
         return channels.refused(case when own_role is null then 'not-a-member' else 'forbidden' end);
     end if;
-    -- Events are kept for days, notices for longer.
-    for subject in
-        select 'message:' || m.id from channels.message m
-        where m.channel_id = c.id and (m.created_at > now() - interval '31 days' or m.mentions <> '{}'
-            or m.mentions_all or m.reply_to is not null)
-    loop
-        perform events.erase(subject), channels.retell(subject, null);
-    end loop;
+    perform events.erase_topic('channel:' || c.id);
+    perform inbox.erase_topic('channel:' || c.id);
     perform channels.retell('channel:' || c.id, null);
     perform events.emit(array['channel:' || c.id] || array(
             select 'account:' || b.account_id from channels.member b where b.channel_id = c.id limit 1000),

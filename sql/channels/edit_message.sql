@@ -27,10 +27,15 @@ begin
         mentions = channels.mentioned(array(select jsonb_array_elements_text(new -> 'names')), account, c.id),
         mentions_all = (new ->> 'all')::boolean and channels.role_of(account, c.id) in ('owner', 'moderator')
     where m.id = message returning m.* into after;
-    perform events.revise('message:' || message, channels.published(message));
+    perform events.revise(channels.published(message), 'message:' || message);
     perform events.emit(array['channel:' || c.id], 'message.updated', channels.published(message),
         'message:' || message, account, after.visible_to);
     perform channels.retell('message:' || message, left(after.plain, 200));
+    -- Whoever `@all` named may still be named by it.
+    if not after.mentions_all then
+        perform inbox.take_back(array(select m from unnest(before.mentions) m where m <> all (after.mentions)), 'mention',
+            'message:' || message);
+    end if;
     if c.kind <> 'direct' and not before.mentions_all then
         after.reply_to := null;
         perform channels.tell_of_message(after, c, before.mentions);

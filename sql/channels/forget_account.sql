@@ -5,7 +5,6 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     left_channel uuid;
-    message uuid;
 begin
     perform channels.hand_over(account);
     for left_channel in
@@ -21,11 +20,9 @@ begin
     end loop;
     delete from channels.reaction r where r.account_id = account;
     delete from channels.idempotency_key k where k.owner = account::text;
-    for message in
-        select m.id from channels.message m where m.author_id = account and m.created_at > now() - interval '31 days'
-        and m.deleted_at is null and m.hidden_at is null
-    loop
-        perform events.revise('message:' || message, jsonb_build_object('author', channels.account_json(account)));
-    end loop;
+    perform events.revise(jsonb_build_object('author', channels.account_json(account)), variadic array(
+        select 'message:' || m.id from channels.message m
+        where m.author_id = account and m.created_at > now() - interval '31 days'
+        and m.deleted_at is null and m.hidden_at is null));
 end
 $$;

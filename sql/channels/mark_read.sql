@@ -1,5 +1,5 @@
 -- Notes how far an account has read a channel, and never moves back. Tells other members, unless they are more than
--- 200.
+-- 200. The account's notice of new messages there is read by that.
 create or replace function channels.mark_read(account uuid, ref text, message uuid) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -21,6 +21,7 @@ begin
     update channels.member b set read_seq = target, read_at = clock_timestamp()
     where b.channel_id = c.id and b.account_id = account and b.read_seq < target;
     if found then
+        perform inbox.catch_up(account, 'message', 'channel:' || c.id);
         audience := array(select b.account_id from channels.member b where b.channel_id = c.id limit 201);
         perform events.emit(array['channel:' || c.id], 'channel.read', jsonb_build_object('channel', c.id,
                 'account', account, 'message_id', message, 'seq', target, 'at', clock_timestamp()), null, account,

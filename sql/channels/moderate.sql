@@ -24,6 +24,8 @@ begin
     elsif (m.hidden_at is not null or m.locked_at is not null)
         and (m.author_id = account or (m.moderated_by_scope and not is_moderator)) then
         return channels.refused('forbidden');
+    elsif action = 'pin' and m.hidden_at is not null then
+        return channels.refused('message-locked');
     end if;
     if action = 'pin' then
         if (select count(*) from channels.pin p where p.channel_id = c.id) >= 50 then
@@ -31,7 +33,9 @@ begin
         end if;
         insert into channels.pin (channel_id, message_id, pinned_by) values (c.id, m.id, account) on conflict do nothing;
     else
-        update channels.message x set hidden_at = case action when 'hide' then clock_timestamp() end,
+        update channels.message x set
+            hidden_at = case action when 'hide' then coalesce(x.hidden_at, clock_timestamp())
+                when 'lock' then x.hidden_at end,
             locked_at = case when action is not null then clock_timestamp() end,
             moderated_by = case when action is not null then account end, moderated_for = reason,
             moderated_by_scope = action is not null and is_moderator, version = x.version + 1

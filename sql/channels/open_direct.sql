@@ -27,8 +27,8 @@ begin
         on conflict on constraint channel_member_set_key do nothing
         returning c.* into target;
         if target.id is not null then
-            insert into channels.member (channel_id, account_id, hidden)
-            select target.id, m, m <> account from unnest(members) m;
+            insert into channels.member (channel_id, account_id, hidden, notify)
+            select target.id, m, m <> account, 'all' from unnest(members) m;
             perform events.emit(array['channel:' || target.id, 'account:' || account], 'channel.created',
                 channels.channel_json(target, null), null, account);
             return jsonb_build_object('ok',

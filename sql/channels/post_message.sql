@@ -1,6 +1,6 @@
 -- Posts a message, with the next number of its channel. A `client_id` that its author has used there before is the same
 -- message.
---   new  {body, html, plain, words, names, all, reply_to, client_id}
+--   new  {body, html, plain, words, names, all, reply_to, client_id, visible_to}
 create or replace function channels.post_message(account uuid, ref text, new jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -39,9 +39,11 @@ begin
     update channels.channel x set last_seq = x.last_seq + 1, last_message_at = clock_timestamp()
     where x.id = c.id returning x.* into c;
     insert into channels.message as m
-        (channel_id, seq, author_id, body, html, plain, words, reply_to, client_id, mentions, mentions_all)
+        (channel_id, seq, author_id, body, html, plain, words, reply_to, client_id, visible_to, mentions, mentions_all)
     values (c.id, c.last_seq, account, new ->> 'body', new ->> 'html', new ->> 'plain', new ->> 'words',
         (new ->> 'reply_to')::uuid, new ->> 'client_id',
+        case when jsonb_typeof(new -> 'visible_to') = 'array' then
+            array(select jsonb_array_elements_text(new -> 'visible_to')::uuid) end,
         channels.mentioned(array(select jsonb_array_elements_text(new -> 'names')), account, c.id),
         (new ->> 'all')::boolean and own.role in ('owner', 'moderator'))
     returning m.* into posted;
@@ -49,8 +51,10 @@ begin
     if c.kind = 'direct' then
         update channels.member b set hidden = false where b.channel_id = c.id and b.hidden;
     end if;
-    perform events.emit(array['channel:' || c.id], 'message.created', channels.published(posted.id),
-        'message:' || posted.id, account, posted.visible_to);
+    perform events.emit(array['channel:' || c.id]
+            || case c.kind when 'conversation' then array['conversation:' || c.id] else '{}' end,
+        'message.created', channels.published(posted.id),
+        'message:' || posted.id, account, case when posted.visible_to is not null then posted.visible_to || account end);
     perform channels.tell_of_message(posted, c, '{}');
     return jsonb_build_object('ok', jsonb_build_object('is_new', true, 'message', channels.seen(account, posted.id)));
 end

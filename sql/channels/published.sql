@@ -7,6 +7,9 @@ as $$
         case when s.seen then m.author_id end, case when s.seen then m.body end, case when s.seen then m.html end,
         null, m.reply_to, case when s.seen then m.client_id end, null, null, m.version, m.created_at, m.edited_at,
         m.locked_at is not null, null)::channels.readable, null)
+        || case when m.visible_to is null then '{}' else jsonb_build_object('visible_to', m.visible_to) end
+        || coalesce((select jsonb_build_object('turn', t.id) from circles.turn t
+            where t.id = platform.uuid_of(m.client_id) and t.agent_id = m.author_id and t.channel_id = m.channel_id), '{}')
     from channels.message m
     cross join lateral (select m.deleted_at is null and m.hidden_at is null as seen) s
     where m.id = published.message

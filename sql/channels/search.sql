@@ -54,4 +54,5 @@ begin
     end if;
 end
 $$;
-select search.register('channel', 'channels.search'), search.register('message', 'channels.search');
+select search.register('channel', 'channels.search'),
+    search.register('message', 'channels.search', 'channels.meant', 'channels.texts');

@@ -8,7 +8,7 @@ declare
     topic text;
 begin
     if cardinality(accounts) > 0 then
-        if kind in ('mention', 'direct', 'reply') then
+        if kind in ('mention', 'direct', 'reply', 'message') then
             select 'channel:' || m.channel_id into topic
             from channels.message m where m.id = platform.uuid_of(split_part(tell.subject, ':', 2));
         end if;

@@ -4,4 +4,4 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select social.shunned(viewer)
 $$;
-grant execute on function events.shunned(uuid) to gather_realtime;
+grant execute on function events.shunned(uuid) to gather_events, gather_realtime;

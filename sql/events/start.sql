@@ -6,6 +6,7 @@ as $$
 declare
     why text;
     told boolean;
+    function text;
 begin
     if e.depth > 8 then
         why := 'it was started by work that it had started itself';
@@ -24,6 +25,9 @@ begin
             null, null, null, s.queue, 0, e.id, e.depth + 1);
         return;
     end if;
+    for function in select h.function from events.held_back h where h.kind = s.kind loop
+        execute format('select %s($1, $2, $3)', function) using s.argument, e, why;
+    end loop;
     update events.subscription c set noted_at = clock_timestamp()
     where c.id = s.id and (c.noted_at is null or c.noted_at < clock_timestamp() - interval '1 day');
     get diagnostics told = row_count;

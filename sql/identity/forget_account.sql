@@ -34,7 +34,8 @@ begin
     update identity.agent g set owner_id = null where g.owner_id = account;
     -- The key of an account that left is free again.
     insert into identity.former_key (public_key, account_id, created_at)
-    select g.public_key, g.account_id, g.key_since from identity.agent g where g.account_id = account;
+    select g.public_key, g.account_id, g.key_since from identity.agent g
+    where g.account_id = account and g.public_key is not null;
     delete from identity.agent g where g.account_id = account;
     for left_team in
         delete from identity.team_member m where m.account_id = account returning m.team_id

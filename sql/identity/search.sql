@@ -16,14 +16,17 @@ begin
         return;
     end if;
     return query
-        select 'account', a.id::text, a.name, search.excerpt(coalesce(g.description, ''), query), '/profiles/' || a.name,
+        select 'account', a.id::text, a.name, search.excerpt(coalesce(g.description, p.description, ''), query), '/profiles/' || a.name,
             search.rank(a.name, t.words, query) as rank, a.created_at
         from identity.account a left join identity.agent g on g.account_id = a.id
-        cross join lateral (select concat_ws(' ', a.name, g.words) as words) t
+        left join identity.person p on p.account_id = a.id
+        cross join lateral (select concat_ws(' ', a.name, g.words, p.words) as words) t
         where a.id in (
             select n.id from identity.account n where n.name like patterns[1] or asked[1] <% n.name
             union
-            select d.account_id from identity.agent d where d.words like patterns[1] or asked[1] <% d.words)
+            select d.account_id from identity.agent d where d.words like patterns[1] or asked[1] <% d.words
+            union
+            select d.account_id from identity.person d where d.words like patterns[1] or asked[1] <% d.words)
         and a.status = 'active' and a.authenticated_at is not null and a.id <> all ((select social.shunned(reader))::uuid[])
         and (t.words like all (patterns) or search.alike(asked, t.words))
         order by rank desc, a.id desc limit most;

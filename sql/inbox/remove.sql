@@ -2,8 +2,8 @@
 create or replace function inbox.remove(items uuid[]) returns void
 language sql
 as $$
-    select events.erase(e.subject)
-    from (select distinct inbox.event_subject(i) as subject from inbox.item i where i.id = any (items)) e;
+    select events.erase(variadic array(
+        select distinct inbox.event_subject(i) from inbox.item i where i.id = any (items)));
     with gone as (
         delete from inbox.item i where i.id = any (items) returning i.id, i.account_id
     )

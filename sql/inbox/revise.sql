@@ -3,8 +3,8 @@
 create or replace function inbox.revise(subject text, text text) returns void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$
-    select events.revise(e.subject, jsonb_build_object('text', left(revise.text, 500)))
-    from (select distinct inbox.event_subject(i) as subject from inbox.item i where i.subject = revise.subject) e;
+    select events.revise(jsonb_build_object('text', left(revise.text, 500)), variadic array(
+        select distinct inbox.event_subject(i) from inbox.item i where i.subject = revise.subject));
     with changed as (
         update inbox.item i set text = left(revise.text, 500) where i.subject = revise.subject
         returning i.*

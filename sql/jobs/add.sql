@@ -9,7 +9,8 @@ create or replace function jobs.add(
     queue text,
     priority integer,
     cause uuid,
-    depth integer
+    depth integer,
+    notify text default null
 ) returns uuid
 language plpgsql
 as $$
@@ -32,9 +33,10 @@ begin
     end if;
     job := platform.uuid_v7();
     queued := jobs.put(job, add.kind, add.run_at, add.queue, add.priority);
-    insert into jobs.job (id, kind, owner_id, key, payload, max_attempts, run_at, queue_id, cause, depth)
+    insert into jobs.job (id, kind, owner_id, key, payload, max_attempts, run_at, queue_id, cause, depth, notify)
     values (job, add.kind, add.owner, add.key, coalesce(add.payload, '{}'),
-        jobs.max_attempts(add.kind), coalesce(add.run_at, now()), queued, add.cause, add.depth);
+        jobs.max_attempts(add.kind), coalesce(add.run_at, now()), queued, add.cause, add.depth,
+        add.notify);
     return job;
 end
 $$;

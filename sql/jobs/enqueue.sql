@@ -7,6 +7,8 @@
 --   queue     jobs of one queue run one after another, whoever runs them
 --   priority  smaller is sooner
 --   by_job    the job that enqueues it, whose cause becomes the cause of this one
+--   notify    the SQL function that is called with the job's id in the statement that ends it, however it ends; one of
+--             `jobs.notified`
 -- Returns the job's id.
 create or replace function jobs.enqueue(
     kind text,
@@ -16,7 +18,8 @@ create or replace function jobs.enqueue(
     run_at timestamptz default null,
     queue text default null,
     priority integer default 0,
-    by_job uuid default null
+    by_job uuid default null,
+    notify text default null
 ) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -35,7 +38,7 @@ begin
         select j.* into parent from jobs.job j where j.id = enqueue.by_job;
     end if;
     return jobs.add(enqueue.kind, enqueue.payload, enqueue.owner, enqueue.key, enqueue.run_at, enqueue.queue,
-        enqueue.priority, parent.cause, coalesce(parent.depth, 0));
+        enqueue.priority, parent.cause, coalesce(parent.depth, 0), enqueue.notify);
 end
 $$;
 grant execute on function jobs.enqueue to gather_skills;

@@ -1,7 +1,8 @@
 -- Does the workers' maintenance, one of them at a time: adds up the counters,
 -- forgets finished jobs (`keep`; dead ones longer: `keep_dead`) ten thousand at a time, drops
 -- queues that nothing waits in, keeps the events' partitions, ends questions that nobody
--- answered in time, deletes old deliveries of webhooks, and reports the state of the queue.
+-- answered in time, deletes old deliveries of webhooks, puts lost runs of pipelines back to work, and reports the state of the queue.
+-- answered in time, deletes old deliveries of webhooks, and reports the state of the queue and the size of the database.
 create or replace function jobs.maintain(keep interval, keep_dead interval, lease interval) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -35,6 +36,8 @@ begin
     perform webhooks.sweep(1000);
     perform llm.sweep(1000);
     perform memory.sweep(1000);
+    perform search.sweep();
+    perform pipelines.sweep(1000);
 
     asked := clock_timestamp();
     summary := jobs.summary(lease);
@@ -50,6 +53,12 @@ begin
         then 'degraded' else 'healthy' end,
         tuples || latency || jsonb_build_object('oldest_queued_ms', summary -> 'oldest_queued_ms',
             'by_status', summary -> 'by_status'));
+    -- To measure the database, each of its files is looked at.
+    if not exists (select from platform.health h
+        where h.component = 'database' and h.reported_at > now() - interval '1 minute') then
+        perform platform.report_health('database', 'healthy',
+            jsonb_build_object('size_bytes', pg_database_size(current_database())));
+    end if;
     perform platform.report_health('workers', 'healthy', jsonb_build_object('alive', summary -> 'workers'));
 end
 $$;

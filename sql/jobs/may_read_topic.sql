@@ -1,9 +1,9 @@
--- Whether an account may read a job's events: its owner may, and administrators.
+-- Whether an account may read a job's events: its owner may.
 create or replace function jobs.may_read_topic(account uuid, id text) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select exists (
         select from jobs.job j
         where j.id = platform.uuid_of(may_read_topic.id)
-        and account is not null and (j.owner_id = account or identity.allows(account, 'admin:all')))
+        and j.owner_id = account)
 $$;

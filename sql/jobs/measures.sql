@@ -13,5 +13,8 @@ as $$
     union all select * from webhooks.measures()
     union all select * from llm.measures()
     union all select * from memory.measures()
+    union all select * from search.measures()
+    union all select * from circles.measures()
+    union all select * from pipelines.measures()
 $$;
 grant execute on function jobs.measures to gather_worker;

@@ -18,7 +18,7 @@ declare
     call uuid := platform.uuid_v7();
     a llm.alias;
 begin
-    if exists (select from unnest(named) n where n not in (select o.owner from llm.owners_of(account) o)) then
+    if exists (select from unnest(named) n where not llm.may_pay(account, n)) then
         return '{"refused": "payer-refused"}';
     end if;
     payers := llm.payers_of(account, (asked ->> 'key')::uuid, named,

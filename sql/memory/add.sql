@@ -1,5 +1,6 @@
 -- Notes a memory, and returns it with whether it is new: the same text with the same key is noted once.
---   note   {content, scope, scope_id, kind, importance, trust, valid_from, expires_at, sources, tags, key}
+--   note   {content, words (the content, folded), scope, scope_id, kind, importance, trust, valid_from, expires_at,
+--           sources, tags, key}
 --   terms  the words by which it is found
 create or replace function memory.add(actor uuid, note jsonb, terms text[], out memory jsonb, out is_new boolean)
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -25,8 +26,9 @@ begin
         insert into memory.memory as m (id, space_id, key, digest, author)
         values (made.id, space.id, note ->> 'key', text_digest, actor) returning m.* into made;
         update memory.memory m set superseded_by = made.id where m.id = former;
-        perform memory.put_version(row(made.id, 1, space.id, note ->> 'content', memory.indexed(space.number, terms),
-            coalesce(note ->> 'kind', 'fact'), coalesce((note ->> 'importance')::real, 0.5), trust,
+        perform memory.put_version(row(made.id, 1, space.id, note ->> 'content', note ->> 'words',
+            memory.indexed(space.number, terms), coalesce(note ->> 'kind', 'fact'),
+            coalesce((note ->> 'importance')::real, 0.5), trust,
             array(select jsonb_array_elements_text(note -> 'tags')),
             coalesce((note ->> 'valid_from')::timestamptz, made.created_at), (note ->> 'expires_at')::timestamptz,
             actor, made.created_at, null, false)::memory.version);

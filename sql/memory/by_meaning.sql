@@ -5,7 +5,7 @@ returns table (memory_id uuid, number integer, score double precision)
 language sql stable
 as $$
     select n.memory_id, n.number, (n.cosine - m.floor) / (1 - m.floor)
-    from memory.model m cross join lateral (
+    from search.model m cross join lateral (
         select x.memory_id, x.number, max(1 - (x.embedding operator(vector.<=>) wanted)) as cosine
         from memory.vector x
         where x.model = by_meaning.model and x.space_id = any (spaces) and wanted is not null

@@ -1,7 +1,7 @@
 -- Changes a memory, as a new version under the same id. What is not among the changes stays.
 --   expected  the versions that it may have; null: any
 --   known     the version that the words are those of
---   changes   {content, kind, importance, trust, state, tags, valid_from, expires_at}
+--   changes   {content, words, kind, importance, trust, state, tags, valid_from, expires_at}
 --   terms     the words by which it is found with the changes
 create or replace function memory.change(
     actor uuid, id uuid, expected text[], known integer, changes jsonb, terms text[]) returns jsonb
@@ -30,6 +30,7 @@ begin
     select s.* into space from memory.space s where s.id = former.space_id;
     version.number := former.version + 1;
     version.content := coalesce(changes ->> 'content', version.content);
+    version.words := coalesce(changes ->> 'words', version.words);
     version.terms := memory.indexed(space.number, terms);
     version.kind := coalesce(changes ->> 'kind', version.kind);
     version.importance := coalesce((changes ->> 'importance')::real, version.importance);

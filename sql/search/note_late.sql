@@ -5,6 +5,6 @@ as $$
 begin
     raise log 'the finder % found nothing: %', note_late.finder, note_late.why;
     update search.source s set late_at = clock_timestamp() where s.kind in (
-        select l.kind from search.source l where l.finder = note_late.finder for update skip locked);
+        select l.kind from search.source l where note_late.finder in (l.finder, l.meant) for update skip locked);
 end
 $$;

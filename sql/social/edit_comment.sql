@@ -26,7 +26,7 @@ begin
         words = new ->> 'words', version = c.version + 1, edited_at = clock_timestamp(),
         mentions = social.mentioned(array(select jsonb_array_elements_text(new -> 'names')), account, c.post_id)
     where c.id = comment returning c.* into after;
-    perform events.revise('comment:' || comment, social.published_comment(comment));
+    perform events.revise(social.published_comment(comment), 'comment:' || comment);
     perform events.emit(array['post:' || after.post_id], 'comment.changed', social.published_comment(comment),
         'comment:' || comment, account);
     perform inbox.revise('comment:' || comment, left(after.plain, 200));

@@ -36,7 +36,7 @@ begin
         html = coalesce(change ->> 'html', p.html), plain = coalesce(change ->> 'plain', p.plain),
         words = social.words_of(p.words, after.tags, change), version = p.version + 1, edited_at = clock_timestamp()
     where p.id = post returning p.* into after;
-    perform events.revise('post:' || post, social.published_post(post));
+    perform events.revise(social.published_post(post), 'post:' || post);
     perform events.emit(social.topics_of(post, before.tags || after.tags), 'post.changed', social.published_post(post),
         'post:' || post, account);
     perform inbox.revise('post:' || post, left(after.title || E'\n' || after.plain, 200));

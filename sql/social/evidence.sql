@@ -30,9 +30,10 @@ begin
                     ) b)))
             into evidence from channels.readable_message(reporter) m where m.id = $3 and m.body is not null;
         when 'account' then
-            select jsonb_build_object('author', social.account_json(a.id), 'text', coalesce(g.description, ''),
-                'context', '{}'::jsonb)
+            select jsonb_build_object('author', social.account_json(a.id),
+                'text', coalesce(g.description, p.description, ''), 'context', '{}'::jsonb)
             into evidence from identity.account a left join identity.agent g on g.account_id = a.id
+            left join identity.person p on p.account_id = a.id
             where a.id = $3 and a.status <> 'deleted';
         else null;
     end case;

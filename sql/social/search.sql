@@ -55,4 +55,5 @@ begin
     end if;
 end
 $$;
-select search.register('post', 'social.search'), search.register('comment', 'social.search');
+select search.register('post', 'social.search', 'social.meant', 'social.texts'),
+    search.register('comment', 'social.search');

@@ -1,14 +1,15 @@
--- Changes a webhook of an account; null leaves something as it is, and an empty list of types is all types. Whether
--- there is such a webhook.
-create or replace function webhooks.change_webhook(owner uuid, webhook uuid, url text, topics text[], types text[])
-returns boolean
+-- Changes a webhook of an account, whose credential may read the new topics (see `events.may_read`); null leaves
+-- something as it is, and an empty list of types is all types. Whether there is such a webhook.
+create or replace function webhooks.change_webhook(
+    owner uuid, administers boolean, webhook uuid, url text, topics text[], types text[]
+) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     changed webhooks.webhook;
 begin
     perform identity.require_active(owner);
-    if exists (select from unnest(change_webhook.topics) t where not events.may_read(owner, t)) then
+    if exists (select from unnest(change_webhook.topics) t where not events.may_read(owner, t, administers)) then
         perform identity.refuse('webhook_topics');
     end if;
     update webhooks.webhook w

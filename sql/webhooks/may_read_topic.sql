@@ -1,9 +1,9 @@
--- Whether an account may read the events of a hook: its owner may, and administrators.
+-- Whether an account may read the events of a hook: its owner may.
 create or replace function webhooks.may_read_topic(account uuid, id text) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select exists (
         select from webhooks.hook h
         where h.id = platform.uuid_of(may_read_topic.id)
-        and account is not null and (h.owner_id = account or identity.allows(account, 'admin:all')))
+        and h.owner_id = account)
 $$;

@@ -96,12 +96,14 @@ impl World {
                 "--webhook-host".to_owned(),
                 format!("{host}={}", receiver.address),
             ]);
-            sqlx::query("select webhooks.create_webhook($1, $2, array[$3], array['test.*'])")
-                .bind(owner.id)
-                .bind(format!("http://{host}/"))
-                .bind(format!("account:{}", owner.id))
-                .execute(&mut connection)
-                .await?;
+            sqlx::query(
+                "select webhooks.create_webhook($1, false, $2, array[$3], array['test.*'])",
+            )
+            .bind(owner.id)
+            .bind(format!("http://{host}/"))
+            .bind(format!("account:{}", owner.id))
+            .execute(&mut connection)
+            .await?;
         }
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("spin.toml");

@@ -134,7 +134,7 @@ async fn only_the_audience_sees_an_event_and_a_deletion_reaches_it() -> Result<(
     let (seen, _) = numbers(&server, &ada, "account:me", None).await?;
     assert_eq!(seen, [1, 3]);
     database
-        .execute("select events.revise('thing:1', '{\"n\": 11}')")
+        .execute("select events.revise('{\"n\": 11}', 'thing:1')")
         .await?;
     database.execute("select events.erase('thing:3')").await?;
     let (seen, _) = numbers(&server, &ada, "account:me", None).await?;

@@ -352,7 +352,7 @@ impl Server {
         variables: BTreeMap<String, String>,
     ) -> Result<Self> {
         let realtime = (!variables.is_empty())
-            .then(|| services::realtime(&database, listen))
+            .then(|| services::realtime(&database, listen, &variables))
             .transpose()?;
         let native = realtime.as_ref().map(Realtime::routes).unwrap_or_default();
         let state = scratch()?;

@@ -33,10 +33,19 @@ impl Server {
     /// # Errors
     /// The host can't be started.
     pub async fn embedding() -> Result<Self> {
+        Self::embedding_beside(&[]).await
+    }
+
+    /// Starts the same with a way out to these origins, such as stand-ins for providers of other models.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn embedding_beside(origins: &[&str]) -> Result<Self> {
         let database = Database::create().await?;
         let url = tokio::task::spawn_blocking(embedding).await?;
         model_providers::keep_local(&database.admin, &master_key(), &url).await?;
         let wishes = Wishes {
+            origins,
             provider_origins: &[&url],
             ..Wishes::default()
         };
@@ -45,14 +54,22 @@ impl Server {
 }
 
 /// The gateway of a test's platform.
-pub fn realtime(database: &Database, listen: SocketAddr) -> Result<Realtime> {
+pub fn realtime(
+    database: &Database,
+    listen: SocketAddr,
+    variables: &BTreeMap<String, String>,
+) -> Result<Realtime> {
     let url = format!("http://{listen}");
+    let origins = variables.get("edge_origins").map_or("", String::as_str);
+    let origins = origins.split(',').filter(|origin| !origin.is_empty());
+    let origins = origins.map(|origin| origin.parse().map_err(|error: &str| anyhow!(error)));
     Realtime::start(gather::realtime::Start {
         database: &database.admin,
         key: &master_key(),
         functions_url: url.clone(),
         public_url: url,
         trusted_proxies: "127.0.0.1".to_owned(),
+        edge_origins: origins.collect::<Result<_>>()?,
         limits: Default::default(),
     })
 }

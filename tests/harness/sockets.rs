@@ -172,6 +172,7 @@ impl Server {
             functions_url: self.url.clone(),
             public_url: self.url.clone(),
             trusted_proxies: "127.0.0.1".to_owned(),
+            edge_origins: Default::default(),
             limits: Default::default(),
         };
         change(&mut start);

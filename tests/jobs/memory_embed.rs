@@ -6,89 +6,26 @@ use e2e::{
     Server,
     agents::Agent,
     errands::quick,
-    models::{Asked, Models, Say},
+    meanings::{Meanings, vector},
 };
 use serde_json::{Value, json};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
 use std::time::{Duration, Instant};
-
-/// Words of one line mean the same to the stand-in for the model.
-const CONCEPTS: [&[&str]; 6] = [
-    &["car", "automobile", "vehicle", "drives"],
-    &["doctor", "physician", "medicine"],
-    &["happy", "glad", "joy"],
-    &["tea", "drink", "beverage"],
-    &["house", "home", "lives"],
-    &["ships", "vessel", "sails"],
-];
-
-/// The vector of a text: a dimension for each concept, and one that keeps texts without any apart from all.
-fn vector(text: &str) -> Vec<f32> {
-    let mut vector = vec![0.0_f32; 384];
-    let folded = text.to_lowercase();
-    for (at, concept) in CONCEPTS.iter().enumerate() {
-        let words = folded.split(|c: char| !c.is_alphanumeric());
-        vector[at] = words.filter(|word| concept.contains(word)).count() as f32;
-    }
-    if vector.iter().all(|number| *number == 0.0) {
-        vector[383] = 1.0;
-    }
-    let length = vector
-        .iter()
-        .map(|number| number * number)
-        .sum::<f32>()
-        .sqrt();
-    vector.into_iter().map(|number| number / length).collect()
-}
-
-fn answer(asked: &Asked) -> Say {
-    let body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
-    let texts = body["input"].as_array().into_iter().flatten();
-    let data: Vec<_> = texts
-        .enumerate()
-        .map(|(index, text)| json!({"object": "embedding", "index": index, "embedding": vector(text.as_str().unwrap_or_default())}))
-        .collect();
-    Say::json(
-        &json!({"object": "list", "data": data, "model": "m", "usage": {"prompt_tokens": 1, "total_tokens": 1}}),
-    )
-}
 
 /// A platform whose model `local` is a stand-in that can be silenced.
 struct World {
     server: Server,
     ada: Agent,
-    gone: Arc<AtomicBool>,
-    models: Models,
+    meanings: Meanings,
 }
 
 impl World {
     async fn new() -> Result<Self> {
-        let gone = Arc::new(AtomicBool::new(false));
-        let is_gone = gone.clone();
-        let models = Models::start(move |asked, _| match is_gone.load(Ordering::SeqCst) {
-            true => Say::error(503, "gone"),
-            false => answer(asked),
-        })
-        .await?;
-        let server = Server::letting_out(&[models.origin()]).await?;
-        let mut database = server.database.connect().await?;
-        sqlx::query("select llm.put_platform_provider('local', 'openai', $1, null)")
-            .bind(format!("{}/v1", models.url))
-            .execute(&mut database)
-            .await?;
-        sqlx::query("select llm.keep_platform_providers(array['local'], $1)")
-            .bind(json!({"local": {"provider": "local", "model": "all-minilm-l6-v2"}}))
-            .execute(&mut database)
-            .await?;
+        let (server, meanings) = Meanings::serve().await?;
         let ada = Agent::sign_in(&server, "ada", 1).await?;
         Ok(Self {
             server,
             ada,
-            gone,
-            models,
+            meanings,
         })
     }
 
@@ -212,7 +149,7 @@ async fn memories_are_found_by_meaning_and_the_halves_are_added() -> Result<()> 
 #[tokio::test]
 async fn words_go_on_while_the_model_is_gone_and_vectors_catch_up() -> Result<()> {
     let world = World::new().await?;
-    world.gone.store(true, Ordering::SeqCst);
+    world.meanings.silence(true);
     let (server, ada) = (&world.server, &world.ada);
     let _worker = server.worker(quick()).await?;
     note(server, ada, "Ada has an automobile.", json!({})).await?;
@@ -230,7 +167,7 @@ async fn words_go_on_while_the_model_is_gone_and_vectors_catch_up() -> Result<()
         (contents(&found).len(), &found["degraded"]),
         (1, &json!(true))
     );
-    world.gone.store(false, Ordering::SeqCst);
+    world.meanings.silence(false);
     // The gateway would leave the model alone for a while. Another attempt of the job finds it, or the job that looks for
     // what was left.
     server
@@ -260,6 +197,7 @@ async fn a_long_text_is_found_by_its_last_sentence_and_the_same_passage_is_asked
     let found = world.by_meaning("medicine", "semantic").await?;
     assert_eq!(contents(&found), [long.as_str()]);
     let asked: Vec<String> = world
+        .meanings
         .models
         .asked()
         .iter()

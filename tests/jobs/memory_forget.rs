@@ -1,31 +1,82 @@
 //! Forgetting: whatever came of a memory goes with it, whoever works on it meanwhile, and a signed statement says so.
 
-use crate::functions::memory::world::{change, done, note, own, path};
-use anyhow::{Context, Result};
+use crate::functions::memory::world::{change, done, note, own, path, search};
+use anyhow::{Context, Result, ensure};
 use e2e::{Server, agents::Agent, client::refusal, errands::quick};
+use gather::postgres::client_programs;
 use serde_json::{Value, json};
 use skill::statement::{ERASURE, Envelope, Jwks};
+use std::time::{Duration, Instant};
+use tokio::process::Command;
 
 /// A word that nothing else contains.
 const WORD: &str = "Zwetschgenknödel";
 
-/// Everything that the database holds, as text.
-async fn dump(server: &Server) -> Result<String> {
+/// All rows that the database holds, as text.
+async fn rows(server: &Server) -> Result<String> {
     let tables: Vec<String> = sqlx::query_scalar(
         "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
          where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema')",
     )
     .fetch_all(&mut server.database.connect().await?)
     .await?;
-    let mut dump = String::new();
+    let mut rows = String::new();
     for table in tables {
         let sql = format!("select coalesce(string_agg(t::text, E'\\n'), '') from {table} t");
-        let rows: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        let some: String = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
             .fetch_one(&mut server.database.connect().await?)
             .await?;
-        dump.push_str(&rows);
+        rows.push_str(&some);
     }
+    Ok(rows)
+}
+
+/// What `pg_dump` writes of the database; nothing, with a message, if it is missing or older than the server.
+async fn pg_dump(server: &Server) -> Result<String> {
+    let version = "select current_setting('server_version_num')::integer / 10000";
+    let major: i32 = sqlx::query_scalar(version)
+        .fetch_one(&mut server.database.connect().await?)
+        .await?;
+    let Some(programs) = client_programs(&["pg_dump"], major.try_into()?) else {
+        let is_there = client_programs(&["pg_dump"], 15).is_some();
+        ensure!(
+            is_there || std::env::var_os("GATHER_TESTS_SKIP_NONE").is_none(),
+            "pg_dump is missing"
+        );
+        eprintln!("skipped: pg_dump of PostgreSQL {major} or newer is not installed");
+        return Ok(String::new());
+    };
+    let output = Command::new(programs.join("pg_dump"))
+        .args(["--encoding=UTF8", "--dbname"])
+        .arg(server.database.admin.as_str())
+        .output()
+        .await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{said}");
+    let dump = String::from_utf8(output.stdout)?;
+    ensure!(
+        dump.contains("COPY memory.memory "),
+        "the dump has no memories"
+    );
     Ok(dump)
+}
+
+/// Everything that the database holds, as text, and as a backup has it.
+async fn dump(server: &Server) -> Result<String> {
+    Ok(rows(server).await? + &pg_dump(server).await?)
+}
+
+/// Fails if the database holds a part of [`WORD`].
+async fn holds_nothing(server: &Server) -> Result<()> {
+    let left = dump(server).await?.to_lowercase();
+    let at = left.find("zwetschgenkn");
+    let before = at.map(|at| left[..at].chars().rev().take(300).collect::<String>());
+    ensure!(
+        at.is_none(),
+        "{:?}",
+        before.map(|text| text.chars().rev().collect::<String>())
+    );
+    Ok(())
 }
 
 #[tokio::test]
@@ -96,16 +147,7 @@ async fn nothing_that_came_of_it_is_left() -> Result<()> {
     ] {
         assert_eq!(gone["counts"][name], count, "{name}: {gone}");
     }
-    let left = dump(&server).await?;
-    for word in [WORD, &WORD.to_lowercase(), "zwetschgenknodel"] {
-        let at = left.find(word);
-        assert_eq!(
-            at,
-            None,
-            "{word}: {:?}",
-            at.map(|at| left[..at].chars().rev().take(300).collect::<String>())
-        );
-    }
+    holds_nothing(&server).await?;
     for memory in [&first, &second, &summary, &further] {
         assert_eq!(
             refusal(&ada.get(&server, &path(memory)?).await?),
@@ -128,6 +170,75 @@ async fn nothing_that_came_of_it_is_left() -> Result<()> {
         .await?;
     assert_eq!(again["code"], "forgotten");
     Ok(())
+}
+
+#[tokio::test]
+async fn no_dump_has_a_word_of_what_was_embedded_merged_and_asked_for() -> Result<()> {
+    let server = Server::embedding().await?;
+    let _worker = server.worker(quick()).await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let count = async |table: &str| -> Result<i64> {
+        let sql = format!("select count(*) from memory.{table}");
+        let mut database = server.database.connect().await?;
+        Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_one(&mut database)
+            .await?)
+    };
+    let first = note(
+        &server,
+        &ada,
+        &format!("Ada needs {WORD} for the party."),
+        json!({}),
+    )
+    .await?;
+    let same = note(
+        &server,
+        &ada,
+        &format!("For the party Ada requires {WORD}."),
+        json!({}),
+    )
+    .await?;
+    note(&server, &ada, "Ada likes tea.", json!({})).await?;
+    let began = Instant::now();
+    while count("version where not embedded").await? > 0 {
+        ensure!(
+            began.elapsed() < Duration::from_secs(120),
+            "texts have no vectors"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let scope = json!({"scope": "agent", "scope_id": ada.id});
+    let merged = done(&server, &ada, "/api/memory/consolidate", &scope).await?;
+    assert_eq!(merged["merged"][0]["kept"], first["id"], "{merged:#}");
+    let found = search(&server, &ada, WORD, &[]).await?;
+    assert_eq!(found["items"][0]["id"], first["id"], "{found:#}");
+    let ask = json!({"query": WORD, "max_tokens": 1000});
+    let request = ada
+        .request(&server, "POST", "/api/memory/recall")
+        .header("idempotency-key", "recall");
+    let (status, recalled) = e2e::client::read(request.json(&ask).send().await?).await?;
+    assert!(
+        status == 200 && recalled.to_string().contains(WORD),
+        "{recalled:#}"
+    );
+    // A merge keeps the version that was there before, with its vectors.
+    assert_eq!(
+        (count("version").await?, count("embedding_cache").await?),
+        (4, 3)
+    );
+    assert!(dump(&server).await?.contains(WORD));
+
+    let forget = json!({"ids": [first["id"]]});
+    let gone = done(&server, &ada, "/api/memory/forget", &forget).await?;
+    let mut ids = [&first["id"], &same["id"]];
+    ids.sort_by_key(|id| id.as_str());
+    assert_eq!(gone["ids"], json!(ids));
+    assert_eq!(gone["counts"]["vectors"], 3, "{gone}");
+    assert_eq!(
+        (count("vector").await?, count("embedding_cache").await?),
+        (1, 1)
+    );
+    holds_nothing(&server).await
 }
 
 #[tokio::test]
@@ -277,6 +388,5 @@ async fn who_leaves_takes_its_memory_along() -> Result<()> {
         .bind(ada.id)
         .execute(&mut database)
         .await?;
-    assert!(!dump(&server).await?.contains(WORD));
-    Ok(())
+    holds_nothing(&server).await
 }

@@ -118,6 +118,33 @@ async fn the_demo_world_is_made_once_and_can_be_removed() -> Result<()> {
     demo(&server, home.path(), &[]).await?;
     assert_eq!(rows(&server).await?, made, "it was made twice");
 
+    // Agents that are suspended keep their keys, and the world can be removed when they are back.
+    let status = async |of: &str| {
+        let sql = format!(
+            "update identity.account set status = '{of}' where name in ('demo-wren', 'demo-atlas')"
+        );
+        server.database.execute(&sql).await
+    };
+    status("suspended").await?;
+    let refused = demo(&server, home.path(), &[]).await.unwrap_err();
+    assert!(refused.to_string().contains("suspended"), "{refused}");
+    status("active").await?;
+    demo(&server, home.path(), &[]).await?;
+    assert_eq!(rows(&server).await?, made, "none has another key");
+    server
+        .database
+        .execute("update identity.account set status = 'suspended' where name like 'demo-%'")
+        .await?;
+    let said = demo(&server, home.path(), &["--remove"]).await?;
+    assert!(
+        said.contains("does not let") && !said.contains("No demo world"),
+        "{said}"
+    );
+    server
+        .database
+        .execute("update identity.account set status = 'active' where name like 'demo-%'")
+        .await?;
+
     demo(&server, home.path(), &["--remove"]).await?;
     assert_eq!(
         names(&server, &ada, "/api/agents?limit=100", "name").await?,

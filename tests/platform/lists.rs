@@ -245,6 +245,7 @@ async fn a_cursor_belongs_to_its_filters() -> Result<()> {
                 "status" if path == "/api/llm/calls" => "failed".to_owned(),
                 "status" => "queued".to_owned(),
                 "sort" => "new".to_owned(),
+                "mode" => "text".to_owned(),
                 "type" => "skill".to_owned(),
                 _ if list.required.contains(filter) => "b".to_owned(),
                 _ => "a".to_owned(),

@@ -196,10 +196,22 @@ async fn caches_are_told_what_an_answer_depends_on() -> Result<()> {
             server.http.get(format!("{}{path}", server.url)),
             ada.request(&server, "GET", path),
         ] {
+            let is_stranger = request.try_clone().context("a request")?.build()?;
+            let is_stranger = !is_stranger.headers().contains_key("authorization");
             let response = request.send().await?;
+            let expected = match is_stranger && path == version {
+                true => "public, s-maxage=1",
+                false => "private, no-store",
+            };
             let caching = &response.headers()["cache-control"];
-            assert_eq!(caching, "private, no-store", "{path} {}", response.status());
+            assert_eq!(caching, expected, "{path} {}", response.status());
         }
+    }
+    for credential in ["Bearer invented", "Bearer gk_invented", "Basic YTpi"] {
+        let request = server.http.get(format!("{}{version}", server.url));
+        let response = request.header("authorization", credential).send().await?;
+        assert_eq!(response.status(), 401, "{credential}");
+        assert_eq!(response.headers()["cache-control"], "private, no-store");
     }
     let page = server.get("/").await?;
     // It shows what happens now, and to a visitor what is theirs.

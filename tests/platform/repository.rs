@@ -59,17 +59,18 @@ fn arrows_point_one_way() -> Result<()> {
                 "sandbox",
                 "skill",
                 "trace",
+                "turn-receipt",
                 "vault-seal",
                 "workspace-hack",
             ],
             "embedding" => &["native-service"],
             "egress" => &["native-service", "outgoing", "service-token", "vault-seal"],
-            "realtime" => &["client-address", "position"],
+            "realtime" => &["client-address", "outgoing", "position", "service-token"],
             "host" => &["outgoing", "trace", "wasm"],
             "guest" => &["client-address", "service-token", "strict-json"],
             "outgoing" => &["public-address"],
             "skill" => &["strict-json"],
-            "principal" | "meaning" => &["guest"],
+            "principal" | "meaning" | "operations" => &["guest"],
             "identity" => &[
                 "guest",
                 "markdown",
@@ -78,7 +79,9 @@ fn arrows_point_one_way() -> Result<()> {
                 "strict-json",
             ],
             "people" | "accounts" => &["guest", "markdown", "principal", "strict-json"],
+            "edge" => &["guest", "position", "public-address", "service-token"],
             "vault" => &["guest", "vault-seal"],
+            "mcp-client" => &["guest", "sse"],
             "sandbox" => &[
                 "native-service",
                 "outgoing",
@@ -89,6 +92,7 @@ fn arrows_point_one_way() -> Result<()> {
                 "wasm",
             ],
             "e2e" => &[
+                "calendar",
                 "egress",
                 "embedding",
                 "gather",
@@ -103,12 +107,18 @@ fn arrows_point_one_way() -> Result<()> {
                 .any(|f| path.contains(f)) =>
             {
                 &[
+                    "calendar",
                     "guest",
                     "markdown",
+                    "mcp-client",
                     "meaning",
+                    "operations",
+                    "pipeline",
                     "position",
                     "public-address",
+                    "sse",
                     "strict-json",
+                    "turn-receipt",
                     "webhook",
                 ]
             }

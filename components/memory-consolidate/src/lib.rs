@@ -2,11 +2,13 @@
 //! archived. Nothing is deleted, and whatever changes meanwhile is left alone. Without a scope, each night, it has all of
 //! them consolidated, one job each.
 //!
-//! No model takes part: a wrong merge loses what somebody knew, while two memories of one meaning cost only a line.
+//! No model decides: a wrong merge loses what somebody knew, while two memories of one meaning cost only a line.
 
-mod meaning;
+mod near;
+mod paraphrase;
+mod wording;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use guest::{Db, Failure, Job, args};
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use meaning::Meaning;
+use wording::Wording;
 
 /// The number of memories that are read at a time.
 const PAGE: i32 = 1_000;
@@ -50,7 +52,7 @@ pub struct Consolidation {
 struct Merge {
     kept: Uuid,
     merged: Vec<Uuid>,
-    reason: &'static str,
+    reason: String,
 }
 
 /// A memory that was archived.
@@ -82,11 +84,11 @@ struct Memory {
     valid_from: OffsetDateTime,
 }
 
-/// What memories have to agree in to be one, beside their meaning: a key names one thing, and two events are two. What a
+/// What memories have to agree in to be one, beside their wording: a key names one thing, and two events are two. What a
 /// stranger taught stays apart from what is known otherwise, so that it neither gains trust nor takes any.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Likeness {
-    meaning: Meaning,
+    wording: Wording,
     kind: String,
     trust: String,
     key: Option<String>,
@@ -96,7 +98,7 @@ struct Likeness {
 impl Memory {
     fn likeness(&self) -> Likeness {
         Likeness {
-            meaning: Meaning::of(&self.content),
+            wording: Wording::of(&self.content),
             kind: self.kind.clone(),
             trust: self.trust.clone(),
             key: self.key.clone(),
@@ -128,13 +130,18 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Consolidation, Failure> 
         ..Consolidation::default()
     };
     let memories = read(&db, space, &job).await?;
-    job.progress(30, "merging");
+    job.progress(20, "merging");
+    let mut merged = BTreeSet::new();
     for group in groups(memories) {
         if job.is_cancelled() || result.merged.len() >= MAX_LISTED {
             break;
         }
-        merge(&db, group, &mut result).await?;
+        merged.extend(group.iter().map(|memory| memory.id));
+        let reason = reason(&group);
+        merge(&db, group, reason, &mut result).await?;
     }
+    job.progress(40, "comparing meanings");
+    near::merge_near(&db, space, &job, merged, &mut result).await?;
     job.progress(80, "archiving");
     archive(&db, space, &mut result).await?;
     if !result.dry_run {
@@ -171,7 +178,7 @@ async fn read(db: &Db, space: Uuid, job: &Job<Arguments>) -> Result<Vec<Memory>,
     }
 }
 
-/// Groups memories that are alike, each with the one to keep first: the most important, the most used, the oldest.
+/// Groups memories that are alike, each with the one to keep first.
 fn groups(memories: Vec<Memory>) -> Vec<Vec<Memory>> {
     let mut groups: BTreeMap<Likeness, Vec<Memory>> = BTreeMap::new();
     for memory in memories {
@@ -182,21 +189,43 @@ fn groups(memories: Vec<Memory>) -> Vec<Vec<Memory>> {
         .filter(|group| group.len() > 1)
         .collect();
     for group in &mut groups {
-        group.sort_by(|a, b| {
-            let worth = b
-                .importance
-                .total_cmp(&a.importance)
-                .then(b.uses.cmp(&a.uses));
-            worth.then(a.id.cmp(&b.id))
-        });
+        sort_by_worth(group);
     }
     groups.sort_by_key(|group| group[0].id);
     groups
 }
 
-async fn merge(db: &Db, group: Vec<Memory>, result: &mut Consolidation) -> Result<(), Failure> {
+/// Puts the memory to keep first: the most important, the most used, the oldest.
+fn sort_by_worth(group: &mut [Memory]) {
+    group.sort_by(|a, b| {
+        let worth = b
+            .importance
+            .total_cmp(&a.importance)
+            .then(b.uses.cmp(&a.uses));
+        worth.then(a.id.cmp(&b.id))
+    });
+}
+
+/// The reason for which a group of the same wording is merged.
+fn reason(group: &[Memory]) -> String {
+    let is_same = group.iter().all(|one| one.content == group[0].content);
+    let reason = if is_same {
+        "The text is the same."
+    } else {
+        "The words are the same, with the same numbers, names and negations; only articles, case or punctuation differ."
+    };
+    reason.to_owned()
+}
+
+/// Merges a group into its first memory, unless one of them has changed since it was read; returns whether it did.
+async fn merge(
+    db: &Db,
+    group: Vec<Memory>,
+    reason: String,
+    result: &mut Consolidation,
+) -> Result<bool, Failure> {
     let Some((kept, others)) = group.split_first() else {
-        return Ok(());
+        return Ok(false);
     };
     #[derive(Deserialize)]
     struct Row {
@@ -217,12 +246,6 @@ async fn merge(db: &Db, group: Vec<Memory>, result: &mut Consolidation) -> Resul
     };
     let ids = others.iter().map(|memory| memory.id);
     if done {
-        let is_same = others.iter().all(|other| other.content == kept.content);
-        let reason = if is_same {
-            "The text is the same."
-        } else {
-            "The words are the same, with the same numbers, names and negations; only articles, case or punctuation differ."
-        };
         result.merged.push(Merge {
             kept: kept.id,
             merged: ids.collect(),
@@ -234,7 +257,7 @@ async fn merge(db: &Db, group: Vec<Memory>, result: &mut Consolidation) -> Resul
             reason: "One of them has changed meanwhile.",
         });
     }
-    Ok(())
+    Ok(done)
 }
 
 async fn archive(db: &Db, space: Uuid, result: &mut Consolidation) -> Result<(), Failure> {

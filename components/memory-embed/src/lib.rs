@@ -120,7 +120,9 @@ async fn embed(db: &Db, asker: &Asker, texts: &[Text]) -> Result<Option<u32>, Fa
         match asker.vectors(&passages).await {
             Ok(answer) => vectors.extend(batch.iter().map(|(digest, _)| *digest).zip(answer)),
             Err(Missing::Model) => return Ok(None),
-            Err(Missing::Answer(why)) => return Err(Failure::RetryAfter(PAUSE, why)),
+            Err(Missing::Refused(why) | Missing::Answer(why)) => {
+                return Err(Failure::RetryAfter(PAUSE, why));
+            }
         }
     }
     #[derive(Deserialize)]

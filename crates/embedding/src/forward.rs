@@ -2,11 +2,15 @@
 //! looks at other tokens, and goes text by text. So nothing is padded.
 
 use crate::DIMENSIONS;
-use crate::mathematics::{Matrix, gelu, multiply, normalise, softmax};
+use crate::mathematics::{self, Matrix, gelu, multiply, normalise, softmax};
 use crate::weights::{Dense, HEAD, HEADS, INNER, Layer, Norm, Weights};
 
 /// The width of queries, keys and values beside each other.
 const ATTENTION: usize = 3 * DIMENSIONS;
+
+/// The distance of rows of the inner width. At a distance of a multiple of half a page of memory, processors take a number of
+/// one row for the number that was just written to another one, and wait.
+const INNER_ROW: usize = INNER + 64;
 
 /// The vectors of texts, given as their tokens.
 pub fn forward(weights: &Weights, texts: &[Vec<u32>]) -> Vec<Vec<f32>> {
@@ -47,25 +51,45 @@ impl Room {
             attention: vec![0.0; total * ATTENTION],
             scores: Vec::new(),
             attended: vec![0.0; total * DIMENSIONS],
-            inner: vec![0.0; total * INNER],
+            inner: vec![0.0; total * INNER_ROW],
             outer: vec![0.0; total * DIMENSIONS],
         }
     }
 }
 
 fn pass(layer: &Layer, texts: &[Vec<u32>], states: &mut [f32], room: &mut Room) {
-    apply(&layer.attention, states, DIMENSIONS, &mut room.attention);
+    apply(
+        &layer.attention,
+        &Rows(states, DIMENSIONS),
+        &mut room.attention,
+        ATTENTION,
+    );
     let mut first = 0;
     for text in texts {
         attend(first, text.len(), room);
         first += text.len();
     }
-    apply(&layer.attended, &room.attended, DIMENSIONS, &mut room.outer);
+    apply(
+        &layer.attended,
+        &Rows(&room.attended, DIMENSIONS),
+        &mut room.outer,
+        DIMENSIONS,
+    );
     add(states, &room.outer);
     level(&layer.attended_norm, states);
-    apply(&layer.inner, states, DIMENSIONS, &mut room.inner);
+    apply(
+        &layer.inner,
+        &Rows(states, DIMENSIONS),
+        &mut room.inner,
+        INNER_ROW,
+    );
     gelu(&mut room.inner);
-    apply(&layer.outer, &room.inner, INNER, &mut room.outer);
+    apply(
+        &layer.outer,
+        &Rows(&room.inner, INNER_ROW),
+        &mut room.outer,
+        DIMENSIONS,
+    );
     add(states, &room.outer);
     level(&layer.outer_norm, states);
 }
@@ -87,23 +111,25 @@ fn attend(first: usize, length: usize, room: &mut Room) {
             part(0),
             part(1).transposed(),
         );
-        for row in room.scores.chunks_exact_mut(length) {
-            softmax(row);
-        }
+        softmax(&mut room.scores, length);
         let scores = Matrix::by_rows(&room.scores, length, length, length);
         multiply(&mut into[head * HEAD..], DIMENSIONS, false, scores, part(2));
     }
 }
 
-fn apply(dense: &Dense, from: &[f32], width: usize, into: &mut [f32]) {
+/// Rows of numbers, and the distance from one to the next.
+struct Rows<'a>(&'a [f32], usize);
+
+fn apply(dense: &Dense, from: &Rows<'_>, into: &mut [f32], to_row: usize) {
     let columns = dense.bias.len();
-    for row in into.chunks_exact_mut(columns) {
-        row.copy_from_slice(&dense.bias);
+    for row in into.chunks_exact_mut(to_row) {
+        row[..columns].copy_from_slice(&dense.bias);
     }
-    let rows = from.len() / width;
-    let left = Matrix::by_rows(from, rows, width, width);
+    let Rows(data, from_row) = *from;
+    let width = dense.weight.len() / columns;
+    let left = Matrix::by_rows(data, data.len() / from_row, width, from_row);
     let right = Matrix::by_rows(&dense.weight, width, columns, columns);
-    multiply(into, columns, true, left, right);
+    multiply(into, to_row, true, left, right);
 }
 
 fn add(states: &mut [f32], more: &[f32]) {
@@ -113,16 +139,7 @@ fn add(states: &mut [f32], more: &[f32]) {
 }
 
 fn level(norm: &Norm, states: &mut [f32]) {
-    const LEAST: f32 = 1e-12;
-    let count = DIMENSIONS as f32;
-    for state in states.chunks_exact_mut(DIMENSIONS) {
-        let mean = state.iter().sum::<f32>() / count;
-        let spread = state.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / count;
-        let factor = 1.0 / (spread + LEAST).sqrt();
-        for ((x, weight), bias) in state.iter_mut().zip(&norm.weight).zip(&norm.bias) {
-            *x = (*x - mean) * factor * weight + bias;
-        }
-    }
+    mathematics::level(states, &norm.weight, &norm.bias);
 }
 
 /// The mean of a text's states, of length 1. A factor would change nothing, so the sum serves.

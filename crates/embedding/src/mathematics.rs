@@ -1,7 +1,11 @@
 //! Products of matrices, and the functions between them. Loops are written so that the compiler makes vector
-//! instructions of them: no branches, no calls.
+//! instructions of them, for each kind of processor: no branches, no calls, and no sum that waits for the one before.
 
 use gemm_common::Parallelism;
+use pulp::{Arch, NullaryFnOnce};
+
+/// The number of sums that are made beside each other.
+const LANES: usize = 16;
 
 /// A matrix within a slice: its size, and the distances from a row and from a column to the next.
 #[derive(Clone, Copy)]
@@ -91,6 +95,7 @@ pub fn multiply(into: &mut [f32], to_row: usize, add: bool, left: Matrix<'_>, ri
 }
 
 /// Powers of e, with a relative error below 3e-7, by the polynomial of Cephes.
+#[inline(always)]
 fn exponential(x: f32) -> f32 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
     // ln 2 in two parts, of which the first has few digits.
@@ -116,6 +121,7 @@ fn exponential(x: f32) -> f32 {
 }
 
 /// The error function, with an absolute error below 3e-7 (Abramowitz and Stegun, 7.1.26).
+#[inline(always)]
 fn error_function(x: f32) -> f32 {
     let size = x.abs();
     let t = 1.0 / (1.0 + 0.327_591_1 * size);
@@ -125,25 +131,113 @@ fn error_function(x: f32) -> f32 {
     (1.0 - polynomial * exponential(-size * size)).copysign(x)
 }
 
-/// The activation of the model, in its exact form.
-pub fn gelu(values: &mut [f32]) {
-    for value in values {
-        let x = *value;
-        *value = 0.5 * x * (1.0 + error_function(x * std::f32::consts::FRAC_1_SQRT_2));
+/// The sum of what a function makes of numbers.
+#[inline(always)]
+fn sum(numbers: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = numbers.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += of(*x);
+        }
+    }
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane += of(*x);
+    }
+    lanes.iter().sum()
+}
+
+/// The highest of numbers.
+#[inline(always)]
+fn highest(numbers: &[f32]) -> f32 {
+    let higher = |a: f32, b: f32| if a > b { a } else { b };
+    let mut lanes = [f32::MIN; LANES];
+    let (chunks, rest) = numbers.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane = higher(*lane, *x);
+        }
+    }
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane = higher(*lane, *x);
+    }
+    lanes.into_iter().fold(f32::MIN, higher)
+}
+
+struct Gelu<'a>(&'a mut [f32]);
+
+impl NullaryFnOnce for Gelu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for value in self.0 {
+            let x = *value;
+            *value = 0.5 * x * (1.0 + error_function(x * std::f32::consts::FRAC_1_SQRT_2));
+        }
     }
 }
 
-/// Makes weights of a row of scores: positive, and 1 together.
-pub fn softmax(row: &mut [f32]) {
-    let highest = row.iter().copied().fold(f32::MIN, f32::max);
-    for value in row.iter_mut() {
-        *value = exponential(*value - highest);
+/// The activation of the model, in its exact form.
+pub fn gelu(values: &mut [f32]) {
+    Arch::new().dispatch(Gelu(values));
+}
+
+struct Softmax<'a> {
+    scores: &'a mut [f32],
+    length: usize,
+}
+
+impl NullaryFnOnce for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for row in self.scores.chunks_exact_mut(self.length) {
+            let highest = highest(row);
+            for value in row.iter_mut() {
+                *value = exponential(*value - highest);
+            }
+            let factor = 1.0 / sum(row, |x| x);
+            for value in row {
+                *value *= factor;
+            }
+        }
     }
-    let total: f32 = row.iter().sum();
-    let factor = 1.0 / total;
-    for value in row {
-        *value *= factor;
+}
+
+/// Makes weights of rows of scores, which have this length: positive, and 1 together.
+pub fn softmax(scores: &mut [f32], length: usize) {
+    Arch::new().dispatch(Softmax { scores, length });
+}
+
+struct Level<'a> {
+    rows: &'a mut [f32],
+    weight: &'a [f32],
+    bias: &'a [f32],
+}
+
+impl NullaryFnOnce for Level<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        const LEAST: f32 = 1e-12;
+        let count = self.weight.len() as f32;
+        for row in self.rows.chunks_exact_mut(self.weight.len()) {
+            let mean = sum(row, |x| x) / count;
+            let spread = sum(row, |x| (x - mean) * (x - mean)) / count;
+            let factor = 1.0 / (spread + LEAST).sqrt();
+            for ((x, weight), bias) in row.iter_mut().zip(self.weight).zip(self.bias) {
+                *x = (*x - mean) * factor * weight + bias;
+            }
+        }
     }
+}
+
+/// Brings the numbers of each row to a common mean and spread, and scales and shifts them.
+pub fn level(rows: &mut [f32], weight: &[f32], bias: &[f32]) {
+    Arch::new().dispatch(Level { rows, weight, bias });
 }
 
 /// Makes a vector's length 1.
@@ -178,7 +272,7 @@ mod tests {
             assert!((error_function(x) - exact).abs() < 5e-7, "{x}");
         }
         let mut row = [1000.0, 1001.0, -1000.0];
-        softmax(&mut row);
+        softmax(&mut row, 3);
         assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6 && row[1] > row[0] && row[2] >= 0.0);
     }
 

@@ -140,7 +140,7 @@ impl<'a> Build<'a> {
             return Ok(());
         }
         let toolchain = Toolchain::find()?;
-        toolchain.ensure_target(&self.target)?;
+        toolchain.ensure_target(TARGET, &self.target)?;
         fs::create_dir_all(self.output())?;
         let begun = self.output().join(".gather-building");
         File::create(&begun)?;

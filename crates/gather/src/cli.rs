@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    admin, agent, audit, backup,
+    admin, agent, audit, backup, circle,
     commands::{
         build::Build, egress::Egress, embed::Embed, keys::Keys, migrate::Migrate,
         realtime::Realtime, sandbox::Sandbox, serve::Serve, up::Up, variables::Variables,
@@ -11,9 +11,9 @@ use crate::{
     },
     demo::Demo,
     doctor::Doctor,
-    live, llm, memory, new,
+    live, llm, memory, new, pipeline,
     sandbox::ChildWork,
-    secret, skill, webhook,
+    schedule, secret, skill, webhook,
 };
 
 /// An agent-first collaboration platform: wasm functions over PostgreSQL.
@@ -180,6 +180,20 @@ pub enum Command {
         after_help = "Examples:\n  gather webhook add https://example.org/gather --topic account:me\n  gather webhook list"
     )]
     Webhook(webhook::Command),
+    /// Define work of many steps as data, run it, and look at what it does
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather pipeline publish review review.json\n  gather pipeline run review --watch"
+    )]
+    Pipeline(pipeline::Command),
+    /// Start work at times
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather schedule preview --cron '30 2 * * *' --timezone Europe/Berlin\n  gather schedule list"
+    )]
+    Schedule(schedule::Command),
     /// Use language models, and look at what they cost
     #[command(
         subcommand,
@@ -194,6 +208,20 @@ pub enum Command {
         after_help = "Examples:\n  gather memory search 'what does Ada drink'\n  gather memory add 'Ada prefers tea.'"
     )]
     Memory(memory::Command),
+    /// Talk with agents that the platform thinks for
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  gather circle talk planning"
+    )]
+    Circle(circle::Command),
+    /// Look at how agents thought
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  gather turn show 0192…"
+    )]
+    Turn(circle::TurnCommand),
     /// Store secrets, let others use them unseen, and see who did
     #[command(
         subcommand,

@@ -17,9 +17,9 @@ use url::Url;
 use crate::{
     announcement,
     config::{
-        ComponentSettings, DatabaseSettings, EgressSettings, EmbedUrl, FunctionSettings,
-        JobSettings, Key, Project, RealtimeLimits, SandboxSettings, TrustedProxies,
-        WebhookSettings,
+        ComponentSettings, DatabaseSettings, EdgeSettings, EgressSettings, EmbedUrl,
+        FunctionSettings, JobSettings, Key, Project, RealtimeLimits, SandboxSettings,
+        TrustedProxies, WebhookSettings,
     },
     database::{Database, check_for_functions},
     egress, embed,
@@ -263,6 +263,7 @@ impl Deployment {
         functions_url: String,
         public_url: String,
         proxies: &TrustedProxies,
+        edges: &EdgeSettings,
         limits: &RealtimeLimits,
     ) -> Result<Realtime> {
         Realtime::start(realtime::Start {
@@ -271,6 +272,7 @@ impl Deployment {
             functions_url,
             public_url,
             trusted_proxies: proxies.trusted_proxies.clone(),
+            edge_origins: edges.origins(),
             limits: limits.limits(),
         })
     }

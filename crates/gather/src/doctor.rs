@@ -107,7 +107,7 @@ fn toolchain() -> Finding {
     let check = || -> Result<Finding> {
         let toolchain = Toolchain::find()?;
         let version = toolchain.version()?;
-        Ok(match toolchain.standard_library() {
+        Ok(match toolchain.standard_library(TARGET) {
             Some(_) => Good(format!("Rust {version} with {TARGET}")),
             None => Later(format!(
                 "Rust {version}; {TARGET} is missing and is installed by `gather build`"

@@ -1,12 +1,13 @@
 //! The realtime gateway within this process.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use anyhow::Result;
 use futures::future::BoxFuture;
 use host::{Native, NativeBody, NativeRoutes};
 use http::{Request, Response};
 use hyper::body::Incoming;
+use outgoing::Origin;
 use prometheus::{Encoder, Registry, TextEncoder};
 use realtime::{Gateway, Limits, Options};
 use url::Url;
@@ -28,6 +29,8 @@ pub struct Start<'a> {
     pub public_url: String,
     /// The networks of proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: String,
+    /// Origins of edges that are called back though they are private, or do not speak TLS.
+    pub edge_origins: BTreeSet<Origin>,
     /// The bounds of sockets.
     pub limits: Limits,
 }
@@ -54,6 +57,8 @@ impl Realtime {
                 trusted_proxies: options.trusted_proxies,
                 position_key: secrets::position_key(options.key),
                 visitor_key: secrets::visitor_key(options.key),
+                edge_key: secrets::edge_key(options.key),
+                edge_origins: options.edge_origins,
                 limits: options.limits,
             },
             &registry,

@@ -32,6 +32,8 @@ const LINK: &str = "link";
 const POSITION: &str = "position";
 /// The label of the key that authenticates clients' addresses between the platform's parts.
 const VISITOR: &str = "visitor";
+/// The label of the key with which edges prove themselves.
+const EDGE: &str = "edge";
 
 /// The one secret from which the functions' secrets are derived. Losing it loses the token signing keys and people's
 /// passwords.
@@ -152,6 +154,11 @@ pub fn position_key(key: &MasterKey) -> [u8; 32] {
 /// The key that authenticates the address of a request's client between a gateway and the functions.
 pub fn visitor_key(key: &MasterKey) -> [u8; 32] {
     key.derive_bytes(VISITOR)
+}
+
+/// The key with which edges and this platform know each other. Functions get it as a variable.
+pub fn edge_key(key: &MasterKey) -> String {
+    key.derive(EDGE)
 }
 
 /// The key with which a component proves its identity to a service, such as `sandbox`.

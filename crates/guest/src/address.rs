@@ -7,6 +7,7 @@ use http::Uri;
 pub fn own_address(address: &str) -> &str {
     let is_own = address.starts_with('/')
         && !address.starts_with("//")
+        && address.is_ascii()
         && !address.contains(['\\', '\r', '\n'])
         && address.parse::<Uri>().is_ok();
     if is_own { address } else { "/" }
@@ -28,6 +29,8 @@ mod tests {
             "/\\evil.example",
             "posts",
             "/a\r\nb",
+            // A header has no such letter, and no browser sends one: it encodes addresses.
+            "/ä",
         ] {
             assert_eq!(own_address(other), "/", "{other}");
         }

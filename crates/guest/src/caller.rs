@@ -18,7 +18,7 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in alphabetical order. A router whose operation asks for another scope is refused
 /// when it is made.
-pub const SCOPES: [&str; 26] = [
+pub const SCOPES: [&str; 31] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
@@ -27,6 +27,7 @@ pub const SCOPES: [&str; 26] = [
     "asset:generate",
     "audit:read",
     "chat:create",
+    "circles:create",
     "jobs:manage",
     "kb:read",
     "kb:write",
@@ -36,6 +37,10 @@ pub const SCOPES: [&str; 26] = [
     "memory:global",
     "memory:read",
     "memory:write",
+    "personas:create",
+    "pipelines:run",
+    "pipelines:write",
+    "schedules:write",
     "skills:call",
     "skills:publish",
     "skills:rate",

@@ -107,7 +107,8 @@ impl Service<Request> for Guard {
             };
             let headers = response.headers_mut();
             findings.tell(headers);
-            if policy.looks && !headers.contains_key(CACHE_CONTROL) {
+            let is_personal = policy.required || findings.presented;
+            if policy.looks && is_personal && !headers.contains_key(CACHE_CONTROL) {
                 headers.insert(CACHE_CONTROL, PRIVATE);
             }
             Ok(response)
@@ -120,6 +121,8 @@ impl Service<Request> for Guard {
 struct Findings {
     standing: Option<Standing>,
     caller: Option<Uuid>,
+    /// Whether the request has a credential, valid or not.
+    presented: bool,
 }
 
 impl Findings {
@@ -174,6 +177,7 @@ async fn admit(policy: &Policy, request: Request, findings: &mut Findings) -> Re
         check(&mut parts, limit).await?
     };
     findings.standing = left;
+    findings.presented = !matches!(checked, Checked::Absent);
     if let Some(refusal) = left.and_then(|standing| standing.refusal()) {
         return Err(refusal);
     }

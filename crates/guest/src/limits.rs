@@ -73,11 +73,18 @@ impl Tier {
 
     /// The requests allowed a minute from an address; `None` if there are no limits.
     pub async fn quota(self, address: &Address) -> Option<u32> {
+        let quota = self.configured().await?;
+        let factor = if address.is_local { LOCAL_FACTOR } else { 1 };
+        Some(quota.saturating_mul(factor))
+    }
+
+    /// The requests allowed a minute from an account; `None` if there are no limits.
+    async fn configured(self) -> Option<u32> {
         thread_local! {
             static QUOTAS: RefCell<Vec<(Tier, Option<u32>)>> = const { RefCell::new(Vec::new()) };
         }
         let known = QUOTAS.with_borrow(|all| all.iter().find(|(tier, _)| *tier == self).copied());
-        let quota = match known {
+        match known {
             Some((_, quota)) => quota,
             None => {
                 let configured = variable("rate_limits").await.unwrap_or_default();
@@ -85,10 +92,14 @@ impl Tier {
                 QUOTAS.with_borrow_mut(|all| all.push((self, quota)));
                 quota
             }
-        }?;
-        let factor = if address.is_local { LOCAL_FACTOR } else { 1 };
-        Some(quota.saturating_mul(factor))
+        }
     }
+}
+
+/// The requests that an account may make in a minute on the operations with the widest limit for accounts; `None` if there
+/// are no limits.
+pub async fn account_quota() -> Option<u32> {
+    Tier::Relaxed.configured().await
 }
 
 /// Parses a quota from `strict=60,standard=1200`, or `off`.

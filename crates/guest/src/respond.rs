@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::conditional::Conditions;
 use crate::dialect::{self, Dialect};
+use crate::public::publish;
 use crate::{Problem, variable};
 use axum::response::IntoResponse;
 
@@ -37,6 +38,7 @@ pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response
         || headers.contains_key(COOKIE)
         || headers.contains_key(SIGNATURE_INPUT);
     let is_head = request.method() == Method::HEAD;
+    let is_public = !private && (is_head || request.method() == Method::GET);
     let dialect = Dialect::of(request.uri().path(), headers);
     let conditions = Conditions::of(request.method(), headers);
     let origins = variable("cors_origins").await;
@@ -46,10 +48,17 @@ pub async fn respond(mut router: Router, mut request: Request<Body>) -> Response
         && request
             .headers()
             .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    if is_public && is_head {
+        // The tag is made of the body, which the router leaves out for HEAD.
+        *request.method_mut() = Method::GET;
+    }
     let mut response = if preflight {
         preflight_answer()
     } else {
-        let Ok(response) = router.call(request).await;
+        let Ok(mut response) = router.call(request).await;
+        if is_public {
+            response = publish(response).await;
+        }
         conditions.apply(response)
     };
     normalise_problem(&mut response, &id, dialect);
@@ -262,8 +271,23 @@ mod tests {
         let (response, _) = call("GET", "/nothing", &[]);
         assert_eq!(response.headers()[CACHE_CONTROL], "private, no-store");
         let (response, _) = call("GET", "/hello", &[("origin", "https://a.example")]);
-        assert!(!response.headers().contains_key(CACHE_CONTROL));
+        assert_eq!(response.headers()[CACHE_CONTROL], "public, s-maxage=1");
         assert!(!response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
+    }
+
+    #[test]
+    fn answers_to_everybody_have_a_tag_that_a_client_can_name() {
+        let (response, _) = call("GET", "/hello", &[]);
+        let tag = response.headers()["etag"]
+            .to_str()
+            .expect("a tag")
+            .to_owned();
+        assert_eq!(response.headers()["vary"], "authorization, cookie");
+        let (known, _) = call("GET", "/hello", &[("if-none-match", &tag)]);
+        assert_eq!(known.status(), 304);
+        assert_eq!(known.headers()["etag"], tag);
+        let (personal, _) = call("GET", "/hello", &[("cookie", "a=b")]);
+        assert!(!personal.headers().contains_key("etag"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! long texts into passages that the model reads whole.
 
 mod passages;
+mod query;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 pub use passages::passages;
+pub use query::of_query;
 
 /// The name of the model among the vectors that are stored.
 pub const MODEL: &str = "local";
@@ -31,6 +33,8 @@ const MAX_ANSWER_BYTES: usize = 4 << 20;
 pub enum Missing {
     /// The platform has no embedding model.
     Model,
+    /// The account can't be acted for, has used up its limits, or these texts are refused. The text has no secrets.
+    Refused(String),
     /// The model or the gateway can't be asked at the moment. The text has no secrets.
     Answer(String),
 }
@@ -73,9 +77,10 @@ impl Asker {
             .await
             .map_err(|problem| failed(problem.code().to_owned()))?;
         let token = self.acting.authorization(&url, self.account, &["llm:call"]);
-        let token = token
-            .await
-            .map_err(|problem| failed(problem.code().to_owned()))?;
+        let token = token.await.map_err(|problem| match problem.status() {
+            StatusCode::FORBIDDEN => Missing::Refused(problem.detail().to_owned()),
+            _ => failed(problem.code().to_owned()),
+        })?;
         let body = json!({"model": ALIAS, "input": texts}).to_string();
         let mut request = Request::post(format!("{url}/v1/embeddings"))
             .header(CONTENT_TYPE, "application/json")
@@ -102,10 +107,16 @@ fn read(status: StatusCode, body: &[u8], count: usize) -> Result<Vec<Vec<f32>>, 
         if matches!(code, "no-provider-configured" | "model-unknown") {
             return Err(Missing::Model);
         }
-        return Err(Missing::Answer(format!(
+        let why = format!(
             "The gateway answers with status {} {code}.",
             status.as_u16()
-        )));
+        );
+        return Err(
+            match status.is_client_error() && code != "provider-rate-limited" {
+                true => Missing::Refused(why),
+                false => Missing::Answer(why),
+            },
+        );
     }
     let malformed = || Missing::Answer("The model's answer can't be read.".to_owned());
     let mut answer: Answer = serde_json::from_slice(body).map_err(|_| malformed())?;
@@ -161,9 +172,21 @@ mod tests {
             Err(Missing::Model)
         );
         assert_eq!(answer(404, &error("model-unknown")), Err(Missing::Model));
-        assert!(matches!(
-            answer(502, &error("provider-failed")),
-            Err(Missing::Answer(_))
-        ));
+        for (status, code) in [(502, "provider-failed"), (429, "provider-rate-limited")] {
+            assert!(matches!(
+                answer(status, &error(code)),
+                Err(Missing::Answer(_))
+            ));
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_the_account_is_told_from_a_failure() {
+        for (status, code) in [(402, "budget-exhausted"), (429, "rate-limited")] {
+            assert!(matches!(
+                answer(status, &json!({"error": {"code": code}})),
+                Err(Missing::Refused(_))
+            ));
+        }
     }
 }

@@ -13,9 +13,9 @@ pub struct Agent {
     /// The agent's name.
     #[schema(example = "ada")]
     pub name: String,
-    /// The agent's public key: Ed25519, encoded as base64.
+    /// The agent's public key: Ed25519, encoded as base64; null for an agent that the platform thinks for.
     #[schema(example = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")]
-    pub public_key: String,
+    pub public_key: Option<String>,
     /// What the agent is for, in its own words.
     pub description: String,
     /// The agent's status: `active` or `suspended`.

@@ -1,4 +1,4 @@
-//! Typing and presence, which are told to connected accounts, kept nowhere, and end by themselves.
+//! Typing, presence and what agents are saying, which are told to connected accounts and kept nowhere.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sqlx::postgres::{PgListener, PgPool};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -44,6 +45,24 @@ struct Passing {
     #[serde(skip_serializing_if = "Option::is_none")]
     socket: Option<Uuid>,
     until: String,
+}
+
+/// A piece of what an agent says, while it says it. `circles.tell_delta` sends it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Delta {
+    topic: String,
+    #[serde(rename = "type")]
+    kind: String,
+    account: Uuid,
+    data: Value,
+}
+
+/// What gateways are told.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Notice {
+    Delta(Delta),
+    Passing(Passing),
 }
 
 /// The presence in a channel, as `GET /api/channels/{id}/presence` shows it.
@@ -196,10 +215,15 @@ impl Ephemeral {
                 continue;
             };
             let told = told?;
-            let Ok(passing) = serde_json::from_str::<Passing>(told.payload()) else {
-                continue;
+            let passing = match serde_json::from_str(told.payload()) {
+                Ok(Notice::Passing(passing)) => self.remember(passing),
+                Ok(Notice::Delta(delta)) => {
+                    let frame = serde_json::to_string(&delta)?;
+                    hub.hand_out_ephemeral(&delta.topic, &delta.kind, delta.account, &frame);
+                    continue;
+                }
+                Err(_) => continue,
             };
-            let passing = self.remember(passing);
             let frame = serde_json::to_string(&passing)?;
             hub.hand_out_ephemeral(&passing.topic, &passing.kind, passing.account, &frame);
         }

@@ -7,19 +7,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use position::{Position, Snapshot};
 use sqlx::postgres::PgPool;
-use tokio::sync::{broadcast, mpsc};
-use tokio::time::Instant;
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::Gateway;
 use crate::database::{self, insist};
 use crate::ephemeral::TOLD_EVERY;
 use crate::frames::{Close, FromServer, Presence};
 use crate::hub::{Frame, Listener, Seen, Told, position_within, wants};
-use crate::outbox::{Event, Read, now};
+use crate::outbox::{Read, now};
 use crate::session::{Ended, Session, Visitor};
+use crate::{Gateway, stopping};
 
-/// The number of events on a page of history.
+/// The largest number of events on a page of history.
 const PAGE: i32 = 200;
 /// The interval at which credentials without an expiry are checked.
 const FAR: Duration = Duration::from_secs(24 * 3600);
@@ -92,6 +93,40 @@ impl Feed {
         Duration::from_secs(end).saturating_sub(now)
     }
 
+    /// Waits until a replay has to end before its time, since a slow reader may draw it out for hours: the credential or
+    /// a right to the topics has ended, or the gateway stops.
+    async fn ends(&self, topics: &[Arc<str>]) -> Close {
+        let mut ended = self.gateway.ended.subscribe();
+        let mut stop = self.gateway.stop.subscribe();
+        let mut change = self.change;
+        loop {
+            let news = tokio::select! {
+                news = ended.recv() => news,
+                () = sleep(self.lasts()) => return Close::NotSignedIn,
+                () = stopping(&mut stop) => return Close::GoingAway,
+            };
+            let changed = match &news {
+                Ok(news) if news.ends(&self.session) => return Close::NotSignedIn,
+                Ok(news) => news.change_of(&self.session),
+                Err(_) => None,
+            };
+            if news.is_ok() && (changed.is_none() || changed == change) {
+                continue;
+            }
+            match self.gateway.functions.session(&self.visitor).await {
+                Ok(Some(session)) if session.account == self.session.account => change = changed,
+                Ok(_) => return Close::NotSignedIn,
+                Err(_) => return Close::Unavailable,
+            }
+            match self.readable(topics).await {
+                Ok(readable) if readable.len() == topics.len() => {}
+                // It comes back, and is told what it may still read.
+                Ok(_) => return Close::GoingAway,
+                Err(_) => return Close::Unavailable,
+            }
+        }
+    }
+
     /// Begins to read topics, after their history since a position.
     pub async fn subscribe(
         &mut self,
@@ -124,7 +159,11 @@ impl Feed {
             Start::Here => {}
             Start::After(position) => {
                 let types = types.as_deref();
-                if !self.replay(&topics, types, position, &seen, out).await? {
+                let replayed = tokio::select! {
+                    replayed = self.replay(&topics, types, position, &seen, out) => replayed?,
+                    why = self.ends(&topics) => return Err(why),
+                };
+                if !replayed {
                     return self.give_up(&topics, out).await;
                 }
             }
@@ -211,18 +250,17 @@ impl Feed {
         let key = &self.gateway.position_key;
         for (after, until, mut number) in steps {
             loop {
-                let Ok(events) = self.page(topics, &after, &until, number).await else {
+                let Ok(page) = self.page(topics, &after, &until, number).await else {
                     return Ok(false);
                 };
-                let full = events.len() == PAGE as usize;
-                number = events.last().map_or(number, |last| last.number);
-                for event in events {
+                number = page.events.last().map_or(number, |last| last.number);
+                for event in page.events {
                     if event.access_changed().is_none() && wants(types, &event.kind) {
                         let position = position_within(&seen.at(&after), &until, event.number);
                         out.send(event.frame(&position.seal(key))).await?;
                     }
                 }
-                if !full {
+                if !page.more {
                     break;
                 }
             }
@@ -237,7 +275,7 @@ impl Feed {
         after: &Snapshot,
         until: &Snapshot,
         number: i64,
-    ) -> Result<Vec<Event>> {
+    ) -> Result<Read> {
         let query = sqlx::query_scalar::<_, String>(
             "select events.history($1, $2, $3::text::pg_snapshot, $4::text::pg_snapshot, $5, $6)::text",
         )
@@ -248,8 +286,7 @@ impl Feed {
         .bind(number)
         .bind(PAGE);
         let json = database::one(&self.gateway.pool, query).await?;
-        let (_, _, events) = Read::parse(&json)?;
-        Ok(events)
+        Read::parse(&json)
     }
 
     /// Ends subscriptions that could not be begun.
@@ -315,8 +352,8 @@ impl Feed {
             Told::Frame(_, frame) if frame.of.is_some_and(|of| self.shuns(of)) => Ok(()),
             Told::Frame(_, frame) => out.send(frame).await,
             Told::Recheck(topic, recheck) => {
-                let account = self.session.account;
-                match recheck.allows(&self.gateway.pool, account, &topic).await {
+                let pool = &self.gateway.pool;
+                match recheck.allows(pool, &self.session, &topic).await {
                     Ok(false) if self.reads(&topic) => self.deny(&topic, out).await,
                     Ok(_) => Ok(()),
                     Err(_) => Err(Close::Unavailable),
@@ -327,24 +364,37 @@ impl Feed {
     }
 
     /// Checks revocations: ends the feed, or the subscriptions to which the account has no right any more.
-    pub async fn look_at(&mut self, ended: &Ended, out: &mut impl Out) -> Result<(), Close> {
-        if ended.ends(&self.session) {
-            return Err(Close::NotSignedIn);
-        }
-        let change = ended.change_of(&self.session);
-        if change.is_none() || change == self.change {
-            return Ok(());
-        }
+    pub async fn look_at(
+        &mut self,
+        ended: Result<Arc<Ended>, RecvError>,
+        out: &mut impl Out,
+    ) -> Result<(), Close> {
+        // Of news that were missed only the functions know what they were.
+        let change = match &ended {
+            Ok(ended) if ended.ends(&self.session) => return Err(Close::NotSignedIn),
+            Ok(ended) => match ended.change_of(&self.session) {
+                Some(change) if Some(change) != self.change => Some(change),
+                _ => return Ok(()),
+            },
+            Err(_) => self.change,
+        };
         match self.gateway.functions.session(&self.visitor).await {
             Ok(Some(session)) if session.account == self.session.account => {
                 self.change = change;
-                let all: Vec<_> = self.topics.iter().cloned().collect();
-                self.recheck(&all, out).await
+                self.go_on_as(session, out).await
             }
             Ok(_) => Err(Close::NotSignedIn),
+            Err(_) if ended.is_err() => Err(Close::Unavailable),
             // It is looked at again with the next news.
             Err(_) => Ok(()),
         }
+    }
+
+    /// Goes on as a session of the same account, which may have fewer rights than the one before.
+    pub async fn go_on_as(&mut self, session: Session, out: &mut impl Out) -> Result<(), Close> {
+        self.session = session;
+        let all: Vec<_> = self.topics.iter().cloned().collect();
+        self.recheck(&all, out).await
     }
 
     /// Ends the subscriptions that the account has no right to. Until the database says which those are, nothing more
@@ -366,8 +416,11 @@ impl Feed {
     }
 
     async fn readable(&self, topics: &[Arc<str>]) -> Result<HashSet<String>> {
-        let query = sqlx::query_scalar("select t from events.readable($1, $2) t");
-        let query = query.bind(self.session.account).bind(names(topics));
+        let query = sqlx::query_scalar("select t from events.readable($1, $2, $3) t");
+        let query = query
+            .bind(self.session.account)
+            .bind(names(topics))
+            .bind(self.session.administers());
         let readable = database::all(&self.gateway.pool, query).await?;
         Ok(readable.into_iter().collect())
     }

@@ -145,6 +145,9 @@ pub struct EventFrame<'a> {
     pub created_at: &'a str,
     /// The object that changed.
     pub data: &'a RawValue,
+    /// The account whose words or actions the event shows, for an edge, which leaves it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<Uuid>,
 }
 
 /// The reason why a socket is closed (RFC 6455, section 7.4.2: 4000 and above are for applications).

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use position::{Batch, Position, Snapshot};
-use tokio::sync::{Notify, RwLock, mpsc};
+use tokio::sync::{Notify, RwLock, broadcast, mpsc};
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use uuid::Uuid;
@@ -21,6 +21,8 @@ pub const ALL: &str = "all:all";
 const QUEUED_FRAMES: usize = 1024;
 /// The largest size of a client's queue in bytes.
 const QUEUED_BYTES: usize = 1 << 20;
+/// The number of happenings that may wait for those who follow them.
+const QUEUED_HAPPENINGS: usize = 4096;
 
 /// A frame, ready to be sent.
 #[derive(Debug, Clone)]
@@ -48,9 +50,45 @@ pub enum Told {
     Blocks,
 }
 
+/// An event that was handed out, for who follows topics without reading them here.
+#[derive(Debug, Clone)]
+pub struct Happening {
+    /// The topic of the event.
+    pub topic: Arc<str>,
+    /// Whether rights or blocks have changed.
+    pub changes_access: bool,
+}
+
+/// The happenings, which are told only while somebody listens.
+pub struct Happenings(pub broadcast::Sender<Happening>);
+
+impl Default for Happenings {
+    fn default() -> Self {
+        Self(broadcast::channel(QUEUED_HAPPENINGS).0)
+    }
+}
+
+impl Happenings {
+    fn tell(&self, batch: &[(Event, String)]) {
+        if self.0.receiver_count() == 0 {
+            return;
+        }
+        for (event, _) in batch {
+            let happening = Happening {
+                topic: event.topic.as_str().into(),
+                changes_access: event.access_changed().is_some(),
+            };
+            // The last listener may have left.
+            _ = self.0.send(happening);
+        }
+    }
+}
+
 /// The subscriptions of all sockets and streams.
 #[derive(Default)]
 pub struct Hub {
+    /// The events that were handed out, for those who follow without reading here.
+    pub happenings: Happenings,
     inner: Mutex<Inner>,
     /// Held by the reader of the outbox from the first to the last event of what it read. A subscription that began in
     /// between would miss the events before it.
@@ -227,6 +265,7 @@ impl Hub {
 
     /// Hands out events.
     pub fn hand_out(&self, batch: &[(Event, String)], metrics: &Metrics) {
+        self.happenings.tell(batch);
         let inner = self.lock();
         let recheck = inner.recheck(batch);
         for (event, position) in batch {
@@ -250,7 +289,7 @@ impl Hub {
         }
     }
 
-    /// Hands out typing and presence of an account, which are not kept.
+    /// Hands out what is not kept of an account: its typing and presence, and what it is saying.
     pub fn hand_out_ephemeral(&self, topic: &str, kind: &str, of: Uuid, frame: &str) {
         let inner = self.lock();
         let Some(of_topic) = inner.topics.get(topic) else {

@@ -4,7 +4,7 @@
 //! that is posted over a socket goes through the function that posts messages. Any number of gateways may run: each
 //! reads the outbox.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use ipnet::IpNet;
+use outgoing::Origin;
 use prometheus::Registry;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tokio::sync::{broadcast, watch};
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 mod database;
+mod edge;
 mod ephemeral;
 mod feed;
 mod frames;
@@ -68,6 +70,10 @@ pub struct Options {
     pub position_key: [u8; 32],
     /// The key that authenticates clients' addresses to the functions, the same as for functions.
     pub visitor_key: [u8; 32],
+    /// The key with which edges know this platform, the same as for functions.
+    pub edge_key: String,
+    /// Origins of edges that are called back though they are private, or do not speak TLS.
+    pub edge_origins: BTreeSet<Origin>,
     /// The bounds of sockets.
     pub limits: Limits,
 }
@@ -158,8 +164,17 @@ impl Gateway {
             position_key: options.position_key,
             reader: Uuid::now_v7(),
         };
+        let edges = edge::Options {
+            pool: pool.clone(),
+            position_key: options.position_key,
+            key: options.edge_key,
+            origins: options.edge_origins,
+            happenings: hub.happenings.0.clone(),
+            ended: gateway.ended.clone(),
+        };
         let tasks = [
             tokio::spawn(outbox.follow()),
+            tokio::spawn(edge::follow(edges)),
             tokio::spawn(session::watch(pool.clone(), gateway.ended.clone())),
             tokio::spawn(gateway.ephemeral.clone().follow(pool, hub)),
         ];

@@ -19,7 +19,7 @@ use crate::frames::EventFrame;
 use crate::hub::{Frame, Hub, Seen, position_within};
 use crate::metrics::Metrics;
 
-/// The number of events in a batch.
+/// The largest number of events in a batch.
 const BATCH: i32 = 500;
 /// The pause between two looks while events flow.
 const POLL_EVERY: Duration = Duration::from_millis(5);
@@ -83,18 +83,33 @@ impl Event {
 
     /// Makes the frame of the event.
     pub fn frame(&self, position: &str) -> Frame {
-        let frame = EventFrame {
+        let frame = self.told(position, None);
+        Frame {
+            text: serde_json::to_string(&frame).unwrap_or_default().into(),
+            position: position.into(),
+            of: self.of,
+        }
+    }
+
+    /// Makes the frame of the event for an edge, which is also told whose words or actions it shows.
+    ///
+    /// # Errors
+    /// The data is not JSON.
+    pub fn pushed(&self, position: &str) -> Result<Box<RawValue>> {
+        Ok(serde_json::value::to_raw_value(
+            &self.told(position, self.of),
+        )?)
+    }
+
+    fn told<'a>(&'a self, position: &'a str, of: Option<Uuid>) -> EventFrame<'a> {
+        EventFrame {
             kind: &self.kind,
             id: self.id,
             topic: &self.topic,
             position,
             created_at: &self.created_at,
             data: &self.data,
-        };
-        Frame {
-            text: serde_json::to_string(&frame).unwrap_or_default().into(),
-            position: position.into(),
-            of: self.of,
+            of,
         }
     }
 }
@@ -102,16 +117,20 @@ impl Event {
 /// The events that were committed between two snapshots, or a part of them.
 #[derive(Debug, Deserialize)]
 pub struct Read {
+    /// The snapshot that ends the batch.
     until: String,
+    /// The time of the look in milliseconds since 1970.
     at: i64,
-    events: Vec<Event>,
+    /// Whether the batch has more events after these.
+    pub more: bool,
+    /// The events, in the order of their numbers.
+    pub events: Vec<Event>,
 }
 
 impl Read {
-    /// Reads the database's answer: the batch's end, the time of the look, and the events.
-    pub fn parse(json: &str) -> Result<(Snapshot, i64, Vec<Event>)> {
-        let read: Self = serde_json::from_str(json).context("events")?;
-        Ok((read.until.parse()?, read.at, read.events))
+    /// Reads the database's answer.
+    pub fn parse(json: &str) -> Result<Self> {
+        serde_json::from_str(json).context("events")
     }
 }
 
@@ -202,13 +221,14 @@ impl Outbox {
             .bind(number)
             .bind(BATCH);
             let json: String = database::one(&self.pool, query).await?;
-            let (end, at_ms, events) = Read::parse(&json)?;
-            if turn.is_none() && !events.is_empty() {
+            let read = Read::parse(&json)?;
+            let end: Snapshot = read.until.parse()?;
+            if turn.is_none() && !read.events.is_empty() {
                 turn = Some(self.hub.handing_out.write().await);
             }
-            let full = events.len() == BATCH as usize;
-            number = events.last().map_or(number, |last| last.number);
-            let batch: Vec<_> = events
+            number = read.events.last().map_or(number, |last| last.number);
+            let batch: Vec<_> = read
+                .events
                 .into_iter()
                 .map(|event| {
                     let position = position_within(at, &end, event.number);
@@ -217,13 +237,13 @@ impl Outbox {
                     (event, position)
                 })
                 .collect();
-            if full {
+            if read.more {
                 self.hand_out(&batch).await;
                 until = Some(end);
                 continue;
             }
             at.snapshot = end;
-            at.at_ms = at_ms;
+            at.at_ms = read.at;
             self.hand_out(&batch).await;
             self.hub.stand_at(at.clone());
             self.metrics.lag.read();

@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
 
 use crate::feed::shunned;
-use crate::session::{Credential, Session, Visitor};
+use crate::session::{Credential, Session, Visitor, csrf_token};
 use crate::{Body, Gateway, database, enter, leave, socket, stream as events};
 
 /// The name of the session's cookie.
@@ -243,7 +243,7 @@ impl Gateway {
     ) -> Result<Response<Body>, Refusal> {
         let (_, session) = self.signed_in(headers, peer).await?;
         let topic = format!("channel:{channel}");
-        let readable = sqlx::query_scalar("select events.may_read($1, $2)");
+        let readable = sqlx::query_scalar("select events.may_read($1, $2, false)");
         let readable = readable.bind(session.account).bind(&topic);
         let readable: Asked<bool> = database::one(&self.pool, readable).await;
         if !readable.map_err(|_| UNAVAILABLE)? {
@@ -271,16 +271,20 @@ impl Gateway {
                 _ => Err(NOT_SIGNED_IN),
             };
         }
-        let cookie = headers.get(COOKIE).filter(|cookie| {
-            let text = cookie.to_str().unwrap_or_default();
-            text.split(';')
-                .any(|pair| pair.trim().starts_with(&format!("{SESSION_COOKIE}=")))
+        let cookie = headers.get(COOKIE).and_then(|cookie| {
+            let mut pairs = cookie.to_str().unwrap_or_default().split(';');
+            let value = pairs
+                .find_map(|pair| pair.trim().strip_prefix(SESSION_COOKIE)?.strip_prefix('='))?;
+            Some(Credential::Cookie {
+                header: cookie.clone(),
+                csrf_token: csrf_token(value),
+            })
         });
         let Some(cookie) = cookie else {
             return Ok(None);
         };
         if is_own_page(headers, &self.public_url) {
-            return Ok(Some(Credential::Cookie(cookie.clone())));
+            return Ok(Some(cookie));
         }
         Err(Refusal(
             StatusCode::FORBIDDEN,

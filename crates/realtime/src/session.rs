@@ -17,6 +17,7 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use sqlx::postgres::PgPool;
 use tokio::sync::broadcast;
 use tokio::time::timeout;
@@ -35,8 +36,19 @@ const WATCH_EVERY: Duration = Duration::from_millis(750);
 pub enum Credential {
     /// The access token or API key.
     Bearer(Arc<str>),
-    /// The credential is a browser's session cookie, with the whole header.
-    Cookie(HeaderValue),
+    /// The credential is a browser's session cookie, with the whole header, of one of the platform's own pages.
+    Cookie {
+        /// The header with the cookie.
+        header: HeaderValue,
+        /// The token that goes with the cookie's changes.
+        csrf_token: String,
+    },
+}
+
+/// The token that the functions want with a change that a session cookie asks for, as the guest library makes it. A page
+/// proves its origin to the gateway by the socket's `Origin`.
+pub fn csrf_token(cookie: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(format!("gather-csrf-v1:{cookie}")))
 }
 
 impl Credential {
@@ -71,6 +83,15 @@ pub struct Session {
     pub account: Uuid,
     /// The session or API key.
     pub session: Uuid,
+    /// The granted scopes, separated by spaces: a key or a token may have fewer than its account.
+    scope: String,
+}
+
+impl Session {
+    /// Whether the credential has the scope of administrators, whose account then has the right to read more topics.
+    pub fn administers(&self) -> bool {
+        self.scope.split(' ').any(|granted| granted == "admin:all")
+    }
 }
 
 /// The revocations, as the database returns them.
@@ -87,6 +108,12 @@ impl Ended {
     /// Whether a session was revoked.
     pub fn ends(&self, session: &Session) -> bool {
         self.sessions.contains(&session.session)
+    }
+
+    /// The sessions, and the accounts with the number of their change.
+    pub fn all(&self) -> impl Iterator<Item = (Uuid, i64)> {
+        let sessions = self.sessions.iter().map(|session| (*session, 0));
+        sessions.chain(self.changed.iter().copied())
     }
 
     /// The number of the last change of the account behind a session, if it changed lately.
@@ -146,7 +173,9 @@ impl Functions {
         request = request.header(VISITOR, vouched);
         request = match &client.credential {
             Credential::Bearer(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
-            Credential::Cookie(cookie) => request.header(COOKIE, cookie),
+            Credential::Cookie { header, csrf_token } => request
+                .header(COOKIE, header)
+                .header("x-csrf-token", csrf_token),
         };
         let body = match body {
             Some(value) => {

@@ -257,7 +257,7 @@ async fn run(
                 }
             }
             Some(told) = feed.queue.recv() => feed.pass_on(told, wire).await?,
-            Ok(ended) = feed.ended.recv() => feed.look_at(&ended, wire).await?,
+            ended = feed.ended.recv() => feed.look_at(ended, wire).await?,
             () = feed.listener.woken.notified() => return Err(Close::TooSlow),
             () = sleep(lasts) => return Err(Close::NotSignedIn),
             _ = ping.tick() => {
@@ -341,8 +341,8 @@ async fn renew(
     match gateway.functions.session(&visitor).await {
         Ok(Some(session)) if session.account == feed.session.account => {
             feed.visitor = visitor;
-            feed.session = session;
-            tell(wire, &FromServer::Renewed).await
+            tell(wire, &FromServer::Renewed).await?;
+            feed.go_on_as(session, wire).await
         }
         Ok(_) => Err(Close::NotSignedIn),
         Err(_) => refuse(wire, "unavailable").await,

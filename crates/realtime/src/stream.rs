@@ -77,7 +77,7 @@ async fn run(
         let lasts = feed.lasts();
         tokio::select! {
             Some(told) = feed.queue.recv() => feed.pass_on(told, out).await?,
-            Ok(ended) = feed.ended.recv() => feed.look_at(&ended, out).await?,
+            ended = feed.ended.recv() => feed.look_at(ended, out).await?,
             () = feed.listener.woken.notified() => return Err(Close::TooSlow),
             () = sleep(lasts) => return Err(Close::NotSignedIn),
             _ = comment.tick() => out.write(":\n\n".to_owned()).await?,

@@ -30,15 +30,21 @@ pub enum Right {
     Attest,
     /// The right to have a statement about an erasure signed.
     AttestErasure,
+    /// The right to have the receipt of a turn signed.
+    AttestTurn,
+    /// The right to have an A2A card signed.
+    SignCard,
 }
 
-const RIGHTS: [(&str, Right); 6] = [
+const RIGHTS: [(&str, Right); 8] = [
     ("upload", Right::Upload),
     ("download", Right::Download),
     ("invoke", Right::Invoke),
     ("probe", Right::Probe),
     ("attest", Right::Attest),
     ("attest-erasure", Right::AttestErasure),
+    ("attest-turn", Right::AttestTurn),
+    ("sign-card", Right::SignCard),
 ];
 
 impl FromStr for Right {

@@ -27,7 +27,7 @@ use serde::Deserialize;
 use serde_json::json;
 use skill::{
     FieldError, MAX_COMPONENT_BYTES,
-    statement::{ERASURE, REVIEW, STATEMENT_TYPE, Signer, Statement},
+    statement::{ERASURE, REVIEW, STATEMENT_TYPE, Signer, Statement, TURN},
 };
 use sqlx::PgPool;
 use std::{
@@ -184,6 +184,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/invoke", post(calls::invoke))
         .route("/probe", post(calls::try_out))
         .route("/attest", post(attest))
+        .route("/sign-card", post(sign_card))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(traced))
         .route("/health", get(async || "ok"))
@@ -215,10 +216,11 @@ struct ToSign {
     statement: Statement,
 }
 
-/// POST /attest: signs the findings of a review or the decision of a person, or that something was erased.
+/// POST /attest: signs the findings of a review or the decision of a person, that something was erased, or what an agent
+/// did in a turn.
 async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) -> Response {
     let signed = async {
-        if !caller.has(Right::AttestErasure) {
+        if !caller.has(Right::AttestErasure) && !caller.has(Right::AttestTurn) {
             caller.require(Right::Attest)?;
         }
         let ToSign { statement } = parse(&body)?;
@@ -226,6 +228,7 @@ async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) 
         let right = match statement.predicate_type.as_str() {
             REVIEW => Some(Right::Attest),
             ERASURE => Some(Right::AttestErasure),
+            TURN => Some(Right::AttestTurn),
             _ => None,
         };
         caller.require(right.unwrap_or(Right::Attest))?;
@@ -233,7 +236,7 @@ async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) 
             return Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid-input",
-                "Only statements about reviews and erasures are signed.",
+                "Only statements about reviews, erasures and turns are signed.",
             ));
         }
         let envelope = shared
@@ -241,6 +244,21 @@ async fn attest(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) 
             .sign(&statement)
             .map_err(|error| Problem::internal(&error))?;
         Ok(Json(json!({"envelope": envelope})))
+    };
+    answer(signed.await, caller.request_id)
+}
+
+/// POST /sign-card: signs an A2A card. Unlike a statement, it has a signature of its own form: a detached JWS.
+async fn sign_card(State(shared): State<Arc<Shared>>, caller: Caller, body: Bytes) -> Response {
+    #[derive(Deserialize)]
+    struct Card {
+        card: serde_json::Value,
+    }
+    let signed = async {
+        caller.require(Right::SignCard)?;
+        let Card { card } = parse(&body)?;
+        let signed = shared.signer.sign_card(&card);
+        signed.map(Json).map_err(|error| Problem::internal(&error))
     };
     answer(signed.await, caller.request_id)
 }

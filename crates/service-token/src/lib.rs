@@ -14,6 +14,10 @@ pub const SANDBOX: &str = "gather-sandbox";
 pub const EGRESS: &str = "gather-egress";
 /// The audience of tokens that are exchanged for the access token of an account.
 pub const EXCHANGE: &str = "gather-exchange";
+/// The audience of tokens with which an edge asks the platform.
+pub const EDGE: &str = "edge";
+/// The audience of tokens with which the platform pushes to an edge.
+pub const EDGE_PUSH: &str = "edge-push";
 /// The lifetime of a token.
 pub const TOKEN_SECONDS: u64 = 300;
 

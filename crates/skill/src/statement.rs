@@ -19,6 +19,9 @@ pub const REVIEW: &str = "https://gather.dev/attestations/skill-review/v1";
 /// The predicate type of a statement that memories were erased.
 pub const ERASURE: &str = "https://gather.dev/attestations/memory-erasure/v1";
 
+/// The predicate type of the receipt of an agent's turn.
+pub const TURN: &str = "https://gather.dev/attestations/turn/v1";
+
 /// A DSSE envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -143,6 +146,32 @@ impl Signer {
                 keyid: self.kid.clone(),
                 sig: BASE64_STANDARD.encode(signature),
             }],
+        })
+    }
+}
+
+/// A signature of an A2A card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardSignature {
+    /// The protected header of the JWS, encoded as base64url.
+    pub protected: String,
+    /// The Ed25519 signature: 64 bytes, encoded as base64url.
+    pub signature: String,
+}
+
+impl Signer {
+    /// Signs an A2A card: a detached JWS (RFC 7515) over its canonical JSON (RFC 8785).
+    ///
+    /// # Errors
+    /// The card can't be written as JSON.
+    pub fn sign_card(&self, card: &Value) -> serde_json::Result<CardSignature> {
+        let header = serde_json::json!({"alg": "EdDSA", "kid": self.kid, "typ": "JOSE"});
+        let protected = URL_SAFE_NO_PAD.encode(header.to_string());
+        let payload = URL_SAFE_NO_PAD.encode(serde_json_canonicalizer::to_vec(card)?);
+        let signature = self.pair.sign(format!("{protected}.{payload}").as_bytes());
+        Ok(CardSignature {
+            protected,
+            signature: URL_SAFE_NO_PAD.encode(signature),
         })
     }
 }

@@ -29,6 +29,8 @@ pub struct Entry {
     at: OffsetDateTime,
     /// The account that acted; null if it is unknown, or if the operator acted.
     actor_id: Option<Uuid>,
+    /// The name of that account; null if it is unknown or the account has left.
+    actor_name: Option<String>,
     /// The action, such as `session.refused`.
     #[schema(example = "session.opened")]
     action: String,
@@ -105,15 +107,18 @@ fn position(entry: &Entry) -> Position {
 async fn read(db: &Db, filter: &Filter, after: Option<Position>, limit: i64) -> Result<Vec<Entry>> {
     let (at, id) = after.unzip();
     let entries = db.many(
-        "select id, at, actor_id, action, subject, allowed, address, request_id, detail, chain, position,
-                encode(hash, 'hex') as hash
-         from audit.entry
-         where ($1::uuid is null or actor_id = $1) and ($2::text is null or action = $2)
-           and ($3::text is null or subject = $3) and ($4::boolean is null or allowed = $4)
-           and ($5::text is null or at >= $5::text::timestamptz)
-           and ($6::text is null or at < $6::text::timestamptz)
-           and ($7::text is null or (at, id) < ($7::text::timestamptz, $8::uuid))
-         order by at desc, id desc limit $9",
+        "select e.id, e.at, e.actor_id, a.name as actor_name, e.action, e.subject, e.allowed, e.address, e.request_id,
+                e.detail, e.chain, e.position, encode(e.hash, 'hex') as hash
+         from (
+             select * from audit.entry
+             where ($1::uuid is null or actor_id = $1) and ($2::text is null or action = $2)
+               and ($3::text is null or subject = $3) and ($4::boolean is null or allowed = $4)
+               and ($5::text is null or at >= $5::text::timestamptz)
+               and ($6::text is null or at < $6::text::timestamptz)
+               and ($7::text is null or (at, id) < ($7::text::timestamptz, $8::uuid))
+             order by at desc, id desc limit $9
+         ) e left join identity.account_name a on a.id = e.actor_id and a.status <> 'deleted'
+         order by e.at desc, e.id desc",
         args![
             filter.actor,
             &filter.action,

@@ -4,7 +4,5 @@ guest::problems! {
     "channel-archived" => "The channel is archived: it can be read, and nothing in it changes. An owner can open it again.",
     "direct-channel" => "A direct channel always has the same members: nobody can join, leave or be removed, and the channel can't be changed or deleted. You can hide it in its settings.",
     "message-locked" => "A moderator has locked or hidden the message, so it can't be changed.",
-    "not-a-member" => "Only members of the channel may do this. Join it first.",
-    "slow-mode" => "The channel is in slow mode. Wait for `Retry-After` seconds before you post again.",
     "too-many-reactions" => "A message has at most 50 kinds of reactions. Use one of the existing kinds.",
 }

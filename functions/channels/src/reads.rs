@@ -47,6 +47,9 @@ pub struct UnreadFilter {
     #[garde(inner(range(min = 1, max = 100)))]
     #[param(minimum = 1, maximum = 100)]
     limit: Option<i32>,
+    /// Counts only in the channel with this id.
+    #[garde(skip)]
+    channel: Option<Uuid>,
 }
 
 /// The message up to which the caller has read.
@@ -77,7 +80,7 @@ pub struct ChannelSettings {
 #[serde(rename_all = "lowercase")]
 #[schema(as = ChannelNotify)]
 pub enum Notify {
-    /// All messages.
+    /// Every message. In a channel one notice comes at a time, and the next after it or the channel was read.
     All,
     /// Messages that mention the account or reply to it.
     Mentions,
@@ -145,7 +148,7 @@ pub async fn list(
 }
 
 /// Counts the unread messages in each channel that the caller is in, the newest channel first, at most 1,000 channels.
-/// With `limit`, counts only in the channels that were written in last.
+/// With `limit`, counts only in the channels that were written in last; with `channel`, only in that one.
 ///
 /// The caller's own messages, deleted ones, and messages by accounts that the caller has blocked or muted do not count.
 #[utoipa::path(
@@ -165,6 +168,7 @@ pub async fn unread(
              from (
                  select o.channel_id, o.read_seq, c.name from member o join channel c on c.id = o.channel_id
                  where o.account_id = $1 and ($2::integer is null or c.archived_at is null)
+                     and ($3::uuid is null or o.channel_id = $3)
                  order by case when $2::integer is not null then c.last_message_at end desc nulls last, o.channel_id desc
                  limit coalesce($2::integer, 1000)
              ) b
@@ -181,7 +185,7 @@ pub async fn unread(
                  ) u
              ) n
              order by b.channel_id desc",
-            args![caller.id, filter.limit],
+            args![caller.id, filter.limit, filter.channel],
         )
         .await?;
     Ok(Json(unread))

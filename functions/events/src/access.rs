@@ -5,6 +5,7 @@ use guest::{Caller, Db, Query, Result, args};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::topic::{TopicParam, not_found};
 
@@ -14,6 +15,8 @@ pub struct TopicAccess {
     /// The time at which to ask again. An `access.changed` event on the topic calls for it sooner.
     #[serde(with = "time::serde::rfc3339")]
     until: OffsetDateTime,
+    /// The accounts that the caller has blocked or muted, whose words and actions a gateway leaves out.
+    without: Vec<Uuid>,
 }
 
 /// Says whether the caller may read a topic.
@@ -33,8 +36,9 @@ pub async fn access(
 ) -> Result<Json<TopicAccess>> {
     let until = db
         .optional(
-            "select now() + interval '1 minute' as until where may_read($1, $2)",
-            args![caller.id, topic.of(&caller)],
+            "select now() + interval '1 minute' as until, coalesce(shunned($1), '{}') as without
+             where may_read($1, $2, $3)",
+            args![caller.id, topic.of(&caller), caller.allows(guest::ALL)],
         )
         .await?;
     until.map(Json).ok_or_else(not_found)

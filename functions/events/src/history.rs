@@ -37,9 +37,10 @@ pub struct Event {
 pub struct History {
     /// The events, the oldest first.
     items: Vec<Event>,
-    /// The reader's position after these events, to be sent as the next `since`. While `items` is as long as `limit`,
-    /// more events follow.
+    /// The reader's position after these events, to be sent as the next `since`.
     position: String,
+    /// Whether more events follow at once. There are fewer items than `limit` then if they are large.
+    more: bool,
 }
 
 /// The part of the history to read.
@@ -68,6 +69,7 @@ struct Now {
 #[derive(Debug, Deserialize)]
 struct Batched {
     until: String,
+    more: bool,
     events: Vec<Numbered>,
 }
 
@@ -104,10 +106,10 @@ pub async fn history(
     let limit = limit.unwrap_or(100);
     let now: Now = db
         .one(
-            "select may_read($1, $2) as allowed, (n ->> 'epoch')::bigint as epoch,
+            "select may_read($1, $2, $3) as allowed, (n ->> 'epoch')::bigint as epoch,
                     (n ->> 'at')::bigint as at, (n ->> 'kept_since')::bigint as kept_since
              from events.now() n",
-            args![caller.id, topic.as_str()],
+            args![caller.id, topic.as_str(), caller.allows(guest::ALL)],
         )
         .await?;
     require(now.allowed)?;
@@ -127,7 +129,7 @@ pub async fn history(
     };
     let batch: Batched = db
         .one(
-            "select h -> 'until' as until, h -> 'events' as events
+            "select h -> 'until' as until, h -> 'more' as more, h -> 'events' as events
              from history(array[$1], $2, $3::text::pg_snapshot, $4::text::pg_snapshot, $5, $6) h",
             args![
                 topic,
@@ -140,9 +142,8 @@ pub async fn history(
         )
         .await?;
     let until: Snapshot = batch.until.parse().map_err(Problem::internal)?;
-    let full = batch.events.len() == limit as usize;
     let last = batch.events.last().map(|last| last.number);
-    let (after, within) = match last.filter(|_| full) {
+    let (after, within) = match last.filter(|_| batch.more) {
         Some(number) => (start.after, Some(Batch { until, number })),
         None => (until, None),
     };
@@ -160,6 +161,7 @@ pub async fn history(
     Ok(Json(History {
         items,
         position: position.seal(&key),
+        more: batch.more,
     }))
 }
 

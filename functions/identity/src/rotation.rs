@@ -52,9 +52,8 @@ pub async fn rotate_key(
         )
         .await?;
     let old: Agent = old.ok_or_else(|| Problem::not_found("agent"))?;
-    let old = STANDARD
-        .decode(&old.public_key)
-        .map_err(Problem::internal)?;
+    let old = old.public_key.ok_or_else(|| Problem::not_found("key"))?;
+    let old = STANDARD.decode(old).map_err(Problem::internal)?;
     let old = PublicKey::from_slice(&old).map_err(Problem::internal)?;
     let new_key = checked_key(&new.public_key)?;
     if !ed25519::verifies(&old, &new_key, &new.signature) {
@@ -103,7 +102,7 @@ pub async fn keys(db: Db, caller: Caller, page: Page<Moment>) -> Result<Json<Ite
             "select * from (
                  select encode(public_key, 'base64') as public_key, key_since as created_at,
                         null::timestamptz as retired_at
-                 from agent where account_id = $1 and $2::text is null
+                 from agent where account_id = $1 and public_key is not null and $2::text is null
                  union all
                  select encode(public_key, 'base64'), created_at, retired_at
                  from former_key where account_id = $1

@@ -19,7 +19,6 @@ mod protocol;
 mod providers;
 mod request;
 mod splice;
-mod sse;
 mod stream;
 mod tokens;
 mod translate;

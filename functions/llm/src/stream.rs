@@ -14,10 +14,10 @@ use crate::egress;
 use crate::fault::{self, Fault, Repeat};
 use crate::outlet::Outlet;
 use crate::protocol::Protocol;
-use crate::sse::{Event, Events};
 use crate::tokens::Usage;
 use crate::translate::Translator;
 use crate::watch::Watch;
+use sse::{Event, Events};
 
 /// Events without content, such as `choices: []`, of which a target may send this many before its first content.
 const MAX_EMPTY: usize = 1000;
@@ -152,7 +152,7 @@ impl Attempt {
             let frame = frame.map_err(|_| self.broken(outlet))?;
             events.push(&frame.into_data().unwrap_or_default());
             let too_large = |_| Fault::garbled("The provider sent an event of more than 4 MiB.");
-            while let Some(event) = events.next().map_err(too_large)? {
+            while let Some(event) = events.next_event().map_err(too_large)? {
                 self.take(call, outlet, event).await?;
                 if self.is_ended {
                     return Ok(());

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::fault::{self, Fault};
 use crate::protocol::Protocol;
-use crate::sse::Event;
 use crate::tokens::{self, Usage};
+use sse::Event;
 
 /// What is known of a stream so far.
 #[derive(Debug)]

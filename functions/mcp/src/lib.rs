@@ -4,7 +4,6 @@
 mod endpoint;
 mod metadata;
 mod names;
-mod platform;
 mod rpc;
 mod tools;
 

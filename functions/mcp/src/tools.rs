@@ -6,11 +6,11 @@ use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use guest::{Caller, Db, Problem, args, fetch_whole, vouch};
+use operations::ENDPOINTS;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::names::{self, Name};
-use crate::platform::{self, ENDPOINTS};
 use crate::rpc::{Error, Revision};
 
 /// The number of skills' tools on one page; the platform's own come on top of it.
@@ -106,7 +106,7 @@ pub async fn list(
         let own = ENDPOINTS.iter().filter(|endpoint| endpoint.is_for(caller));
         tools.extend(own.map(|endpoint| endpoint.listed()));
     }
-    let mut rows = if platform::may_invoke(caller) {
+    let mut rows = if operations::may_invoke(caller) {
         of_skills(db, cursor).await?
     } else {
         Vec::new()

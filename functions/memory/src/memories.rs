@@ -8,6 +8,7 @@ use garde::Validate;
 use guest::{
     Caller, Client, Db, IfMatch, Input, Items, Moment, Page, Path, Problem, Query, Result, args,
 };
+use markdown::folded;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -220,8 +221,8 @@ pub async fn add(db: Db, caller: Caller, Input(new): Input<NewMemory>) -> Result
         is_new: bool,
     }
     let note = json!({
-        "content": new.content, "scope": new.scope, "scope_id": new.scope_id, "kind": new.kind,
-        "importance": new.importance, "trust": new.trust, "valid_from": new.valid_from, "expires_at": new.expires_at,
+        "content": new.content, "words": folded(&new.content), "scope": new.scope, "scope_id": new.scope_id,
+        "kind": new.kind, "importance": new.importance, "trust": new.trust, "valid_from": new.valid_from, "expires_at": new.expires_at,
         "sources": new.sources, "tags": new.tags, "key": key,
     });
     let added: Added = db
@@ -424,6 +425,10 @@ fn changes(change: &MemoryChange) -> Value {
         }
     };
     put("content", change.content.as_ref().map(|value| json!(value)));
+    put(
+        "words",
+        change.content.as_deref().map(|value| json!(folded(value))),
+    );
     put("kind", change.kind.map(|value| json!(value)));
     put("importance", change.importance.map(|value| json!(value)));
     put("trust", change.trust.map(|value| json!(value)));

@@ -1,12 +1,9 @@
 //! Search by words and by meaning, within what the caller may read.
 
-use std::cell::Cell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use axum::Json;
 use garde::Validate;
 use guest::{Acting, Caller, Db, Moment, Query, Result, args};
-use meaning::{Asker, MODEL, passages};
+use meaning::{MODEL, of_query};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -18,16 +15,6 @@ use crate::terms;
 
 /// The exchange of tokens, with the name by which it knows this component.
 const ACTING: Acting = Acting("memory");
-/// The longest time that a search waits for the meaning of its query.
-const WITHIN: Duration = Duration::from_secs(2);
-/// The time in seconds for which the model is not asked again after it gave no answer.
-const REST_SECONDS: u64 = 5;
-
-thread_local! {
-    /// The time in seconds since 1970 until which the model is not asked.
-    static RESTS_UNTIL: Cell<u64> = const { Cell::new(0) };
-}
-
 /// A memory that a search found.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct FoundMemory {
@@ -146,11 +133,13 @@ pub async fn search(
     find(&db, &caller, wish).await.map(Json)
 }
 
-/// Finds memories, and counts the search.
+/// Finds memories, and counts the search by the same statement.
 pub async fn find(db: &Db, caller: &Caller, wish: Wish) -> Result<FoundMemories> {
     let meaning = match wish.mode {
         Mode::Text => None,
-        Mode::Hybrid | Mode::Semantic => meaning_of(caller.id, &wish.query).await,
+        Mode::Hybrid | Mode::Semantic => {
+            of_query(ACTING, caller.id, "memory-search", &wish.query).await
+        }
     };
     let degraded = wish.mode != Mode::Text && meaning.is_none();
     let mode = if degraded { Mode::Text } else { wish.mode };
@@ -165,9 +154,14 @@ pub async fn find(db: &Db, caller: &Caller, wish: Wish) -> Result<FoundMemories>
         text: Option<f64>,
         semantic: Option<f64>,
     }
+    let counted = match degraded {
+        true => "text-alone".to_owned(),
+        false => word(mode),
+    };
     let rows: Vec<Row> = db
         .many(
-            "select f.memory, f.score, f.text, f.semantic
+            "with counted as (insert into search_count (mode, count) values ($10, 1))
+             select f.memory, f.score, f.text, f.semantic
              from memory.search($1, $2, $3, $4, $5, $6, $7, $8::text::timestamptz, $9) f",
             args![
                 caller.id,
@@ -179,18 +173,10 @@ pub async fn find(db: &Db, caller: &Caller, wish: Wish) -> Result<FoundMemories>
                 wish.min_trust.map(word),
                 wish.as_of,
                 wish.limit,
+                counted,
             ],
         )
         .await?;
-    let counted = match degraded {
-        true => "text-alone".to_owned(),
-        false => word(mode),
-    };
-    db.execute(
-        "insert into search_count (mode, count) values ($1, 1)",
-        args![counted],
-    )
-    .await?;
     let items = rows.into_iter().map(|row| FoundMemory {
         memory: row.memory,
         score: row.score,
@@ -204,28 +190,4 @@ pub async fn find(db: &Db, caller: &Caller, wish: Wish) -> Result<FoundMemories>
         mode,
         degraded,
     })
-}
-
-/// The vector of a query as the database reads it; `None` if the model does not answer in time. A talk is meant by its end.
-async fn meaning_of(account: Uuid, query: &str) -> Option<String> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = since.map_or(0, |since| since.as_secs());
-    if now < RESTS_UNTIL.get() {
-        return None;
-    }
-    let asker = Asker {
-        acting: ACTING,
-        account,
-        purpose: "memory-search",
-        parent: None,
-        within: WITHIN,
-    };
-    let passage = *passages(query).last()?;
-    match asker.vectors(&[passage]).await {
-        Ok(vectors) => vectors.first().map(|vector| json!(vector).to_string()),
-        Err(_) => {
-            RESTS_UNTIL.set(now + REST_SECONDS);
-            None
-        }
-    }
 }

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{Caller, Client, Created, Db, Input, Problem, Result, args, open_link};
+use markdown::folded;
 use principal::{name_taken, printable, valid_name};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -290,16 +291,18 @@ pub async fn change_me(
     caller: Caller,
     Input(change): Input<UserChange>,
 ) -> Result<Json<User>> {
+    let words = change.description.as_deref().map(folded);
     let user = db
         .optional(
             "with changed as (
-                 update identity.person p set description = coalesce($2, p.description) where p.account_id = $1
+                 update identity.person p set description = coalesce($2, p.description), words = coalesce($3, p.words)
+                 where p.account_id = $1
                  returning p.account_id, p.email, p.description, p.verified_at, p.totp_confirmed_at
              )
              select a.id, a.name, c.email, c.description, c.verified_at is not null as email_verified,
                     c.totp_confirmed_at is not null as second_factor, a.status, a.roles, a.created_at
              from changed c join identity.account_view a on a.id = c.account_id",
-            args![caller.id, change.description],
+            args![caller.id, change.description, words],
         )
         .await?;
     user.map(Json).ok_or_else(|| Problem::not_found("person"))

@@ -1,11 +1,9 @@
 //! The operator's pages: health on top, then what waits to be worked on, each with the action beside it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use axum::Router;
 use axum::response::Response;
 use axum::routing::{get, post};
-use futures::future::{join_all, join5};
+use futures::future::join5;
 use guest::{Db, Path, Problem};
 use http::Method;
 use maud::{Markup, html};
@@ -32,7 +30,7 @@ pub static GROUP: Group = Group {
         label: "Admin",
         path: "/admin",
         icon: "admin",
-        key: "a",
+        key: "o",
         shown: may_enter,
     }],
     routes: || {
@@ -241,22 +239,4 @@ fn queue(
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
-}
-
-/// The names of accounts, for lists that have ids only. Admins may read each account; for others the id has to do.
-async fn names(visitor: &Visitor, ids: impl Iterator<Item = String>) -> BTreeMap<String, String> {
-    if !visitor.may("accounts:manage") {
-        return BTreeMap::new();
-    }
-    let ids: BTreeSet<_> = ids.collect();
-    let name = async |id: String| {
-        let path = format!("/api/accounts/{}", ui::encode(&id));
-        let account: Value = visitor.get("accounts", &path).await.ok()?;
-        Some((id, text(&account["name"]).to_owned()))
-    };
-    join_all(ids.into_iter().map(name))
-        .await
-        .into_iter()
-        .flatten()
-        .collect()
 }

@@ -169,14 +169,14 @@ fn next(failure: &Failure, visitor: &Visitor) -> Markup {
             p { "It does not exist, or it is not yours to see. " a href="/search" { "Search" } ", or go " a href="/" { "home" } "." }
         },
         413 => {
-            html! { p { "Go back, make it smaller, and send it again: your browser still has it." } }
+            html! { p { a href=(visitor.came_from()) { "Go back" } ", make it smaller, and send it again." } }
         }
         429 => html! {
-            p { "Nothing was changed. Try again "
+            p { "Nothing was changed. " a href=(visitor.came_from()) { "Try again" } " "
                 @if let Some(seconds) = failure.retry_after { "in " (seconds) " s." } @else { "in a moment." } }
         },
         500.. => html! {
-            p { "What you read is safe, and what you sent may not have arrived. " a href=(visitor.address()) { "Try again" }
+            p { "What you read is safe, and what you sent may not have arrived. " a href=(visitor.came_from()) { "Try again" }
                 ", or look at " a href="/status" { "the server's health" } "." }
         },
         _ => html! { p { a href="/" { "Home" } } },

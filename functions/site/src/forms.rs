@@ -4,6 +4,7 @@
 //! sent twice take effect once.
 
 use axum::extract::{FromRequest, Request};
+use axum::response::Response;
 use guest::{MAX_BODY_BYTES, Problem, read_body, variable};
 use http::header::{CONTENT_TYPE, ORIGIN};
 use http::{HeaderMap, StatusCode};
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::failure::Failure;
+use crate::frame::see;
 use crate::visitor::Visitor;
 
 /// A form's fields, of a page of this site. Fields that are missing take the type's defaults: `#[serde(default)]`.
@@ -37,6 +39,8 @@ pub struct Proof {
     pub csrf: String,
     /// The key by which a repeated request is recognised.
     pub key: String,
+    /// The mark of the draft that a script keeps of the form's texts.
+    pub draft: Option<Uuid>,
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
@@ -64,6 +68,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
             fields: serde_urlencoded::from_bytes(&body).map_err(malformed)?,
         })
     }
+}
+
+/// Sends the browser to a page after a form with a draft has taken effect. The page is told so: a script can't see whether
+/// a form has failed, and the draft has to last until it has not.
+pub fn sent(path: &str, proof: &Proof) -> Response {
+    let Some(draft) = proof.draft else {
+        return see(path);
+    };
+    let (page, fragment) = match path.split_once('#') {
+        Some((page, fragment)) => (page, format!("#{fragment}")),
+        None => (path, String::new()),
+    };
+    let joint = if page.contains('?') { '&' } else { '?' };
+    see(&format!("{page}{joint}sent={draft}{fragment}"))
 }
 
 /// Whether a page of this site sent the request. Old browsers and programs say nothing about it; for them the CSRF token

@@ -45,3 +45,19 @@ pub fn everybody(_: &Visitor) -> bool {
 pub fn signed_in(visitor: &Visitor) -> bool {
     visitor.account().is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::GROUPS;
+
+    #[test]
+    fn a_letter_leads_to_one_place() {
+        let mut paths = BTreeMap::new();
+        for place in GROUPS.iter().flat_map(|group| group.places) {
+            let other = paths.insert(place.key, place.path);
+            assert_eq!(other, None, "{} leads to {} as well", place.key, place.path);
+        }
+    }
+}

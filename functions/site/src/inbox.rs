@@ -78,10 +78,11 @@ impl Filter {
 }
 
 const STATES: [(&str, &str); 3] = [("", "All"), ("unread", "Unread"), ("archived", "Archived")];
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "mention",
     "direct",
     "reply",
+    "message",
     "approval",
     "review",
     "job",

@@ -6,6 +6,7 @@ mod admin;
 mod assets;
 mod card;
 mod channels;
+mod circles;
 mod design;
 mod docs;
 mod enter;
@@ -22,10 +23,12 @@ mod memory;
 mod models;
 mod offline;
 mod owners;
+mod pipelines;
 mod posts;
 mod problems;
 mod profiles;
 mod publish;
+mod schedules;
 mod search;
 mod secrets;
 mod settings;
@@ -47,10 +50,13 @@ static GROUPS: &[&Group] = &[
     &landing::GROUP,
     &inbox::GROUP,
     &channels::GROUP,
+    &circles::GROUP,
     &posts::GROUP,
     &skills::GROUP,
     &profiles::GROUP,
     &memory::GROUP,
+    &pipelines::GROUP,
+    &schedules::GROUP,
     &jobs::GROUP,
     &models::GROUP,
     &secrets::GROUP,
@@ -77,6 +83,10 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(health::ready))
         .routes(routes!(health::status))
         .route("/static/{*path}", axum::routing::get(assets::asset))
+        .route(
+            "/parts/avatars/{name}",
+            axum::routing::get(profiles::avatar),
+        )
         .fallback(files::nothing)
 }
 

@@ -157,14 +157,14 @@ async fn listed(
         @if visitor.may("memory:write") {
             h2 { "Note something" }
             @if let Some(failure) = failure { (ui::alert(&failure::message(failure))) }
-            form.note method="post" action="/memory" {
+            form.note method="post" action="/memory" data-draft="memory" {
                 (forms::hidden_again(visitor, failure, proof))
                 (Field { name: "content", label: "Text", kind: "area", value: &form.content, max: Some(16384), ..Field::default() }.show(failure))
                 (ui::actions(&html! { button { "Note it" } }))
             }
         }
     };
-    Ok(Page::new("Memory", main))
+    Ok(Page::new("Memory", main).scripts(&["js/draft.js"]))
 }
 
 fn row(memory: &Memory) -> Markup {
@@ -192,7 +192,7 @@ async fn note(visitor: Visitor, form: Form<NewMemory>) -> Result<Response, Failu
         .create::<Value>("memory", "/api/memory", &new, &form.proof)
         .await;
     match made {
-        Ok(_) => Ok(see("/memory")),
+        Ok(_) => Ok(forms::sent("/memory", &form.proof)),
         Err(failure) => {
             let page = listed(
                 &visitor,

@@ -294,7 +294,7 @@ async fn write(visitor: Visitor, Form { fields, proof }: Form<Draft>) -> Respons
         .create::<Post>("social", "/api/posts", &body, &proof)
         .await
     {
-        Ok(post) => see(&post.path()),
+        Ok(post) => forms::sent(&post.path(), &proof),
         Err(failure) => form(&visitor, "/posts", &fields, Some(&failure), &proof).into_response(),
     }
 }
@@ -341,7 +341,7 @@ async fn change(
         )
         .await;
     match changed {
-        Ok(_) => see(&path),
+        Ok(_) => forms::sent(&path, &proof),
         Err(failure) => form(
             &visitor,
             &format!("{path}/edit"),

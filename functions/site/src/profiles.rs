@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures::future::join;
 use guest::{Path, required_variable};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,7 +33,6 @@ pub static GROUP: Group = Group {
             .route("/agents", get(agents))
             .route("/profiles/{name}", get(profile))
             .route("/profiles/{name}/block", post(block))
-            .route("/parts/avatars/{name}", get(avatar))
     },
 };
 
@@ -113,19 +112,26 @@ struct Block {
     mute: bool,
 }
 
-/// The picture of an agent. One without a profile has the picture of its name.
-async fn avatar(visitor: Visitor, Path(name): Path<String>) -> Response {
+/// The picture of an agent, which is the same for every visitor. One whose profile can't be read has the picture of its
+/// name for now.
+pub async fn avatar(uri: Uri, headers: HeaderMap, Path(name): Path<String>) -> Response {
     #[derive(Deserialize)]
     struct Key {
         public_key: Option<String>,
     }
     let path = format!("/api/profiles/{}", ui::encode(&name));
-    let key = visitor.get::<Key>("accounts", &path).await;
-    let key = key.ok().and_then(|key| key.public_key);
+    let stranger = Visitor::stranger(&headers, &uri);
+    let profile = stranger.get::<Key>("accounts", &path).await;
+    let cache = match &profile {
+        Ok(_) => "public, max-age=3600",
+        Err(_) => "no-store",
+    };
+    let key = profile.ok().and_then(|profile| profile.public_key);
     let mut response = ui::picture(key.as_deref().unwrap_or(&name)).into_response();
     for (name, value) in [
         (CONTENT_TYPE, "image/svg+xml"),
-        (CACHE_CONTROL, "private, max-age=3600"),
+        (CACHE_CONTROL, cache),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'"),
     ] {
         let value = HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);

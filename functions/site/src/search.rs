@@ -19,7 +19,7 @@ pub static GROUP: Group = Group {
 };
 
 /// The types of results, with their headings.
-const TYPES: [(&str, &str); 7] = [
+const TYPES: [(&str, &str); 8] = [
     ("", "Everything"),
     ("post", "Posts"),
     ("comment", "Comments"),
@@ -27,7 +27,11 @@ const TYPES: [(&str, &str); 7] = [
     ("channel", "Channels"),
     ("account", "Accounts"),
     ("skill", "Skills"),
+    ("memory", "Memories"),
 ];
+
+/// The ways of a search, with their names.
+const MODES: [(&str, &str); 2] = [("", "By words"), ("hybrid", "By words and meaning")];
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -35,6 +39,7 @@ struct Asked {
     query: String,
     #[serde(rename = "type")]
     kind: String,
+    mode: String,
     after: String,
 }
 
@@ -42,6 +47,7 @@ struct Asked {
 struct Results {
     items: Vec<Hit>,
     missing: Vec<String>,
+    degraded: bool,
     next: Option<String>,
 }
 
@@ -61,6 +67,9 @@ async fn search(visitor: Visitor, Query(asked): Query<Asked>) -> Result<Page, Fa
         query.append_pair("query", &asked.query);
         if !kind.is_empty() {
             query.append_pair("type", kind);
+        }
+        if !asked.mode.is_empty() {
+            query.append_pair("mode", &asked.mode);
         }
         query.finish()
     };
@@ -86,6 +95,15 @@ async fn search(visitor: Visitor, Query(asked): Query<Asked>) -> Result<Page, Fa
         form.filter action="/search" {
             label.hidden for="words" { "Words" }
             input #words name="query" type="search" value=(asked.query) maxlength="200" required;
+            // The model is asked on behalf of an account.
+            @if visitor.account().is_some() {
+                label.hidden for="mode" { "Way" }
+                select #mode name="mode" {
+                    @for (mode, label) in MODES {
+                        option value=(mode) selected[mode == asked.mode] { (label) }
+                    }
+                }
+            }
             button { "Find" }
         }
         @if let Some(results) = &results {
@@ -96,6 +114,9 @@ async fn search(visitor: Visitor, Query(asked): Query<Asked>) -> Result<Page, Fa
             }
             @if !results.missing.is_empty() {
                 (ui::alert(&html! { p { "Not all could be searched in time: " (results.missing.join(", ")) " is missing." } }))
+            }
+            @if results.degraded {
+                (ui::alert(&html! { p { "Only words were searched: meanings are compared for those who are signed in, while the embedding model answers." } }))
             }
             (found(&results.items, &visitor))
             (ui::more(&format!("/search?{}", address(&asked.kind)), results.next.as_deref()))

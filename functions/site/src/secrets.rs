@@ -122,7 +122,7 @@ async fn show(visitor: Visitor, Query(from): Query<After>) -> Result<Page, Failu
 async fn page(
     visitor: &Visitor,
     after: &str,
-    refused: Option<(&NewSecret, &Failure)>,
+    refused: Option<(&NewSecret, &Failure, &Proof)>,
 ) -> Result<Page, Failure> {
     visitor.required()?;
     let mut path = "/api/vault/secrets?limit=50".to_owned();
@@ -134,7 +134,7 @@ async fn page(
     let main = html! {
         h1 { "Secrets" }
         p.lead { "A value goes in and never comes out. It is put into requests on their way, where you say, and taken out of the answers." }
-        @if let Some((_, failure)) = refused { (ui::alert(&failure::message(failure))) }
+        @if let Some((_, failure, _)) = refused { (ui::alert(&failure::message(failure))) }
         @if list.items.is_empty() { p.empty { "None yet." } }
         ul.rows { @for secret in &list.items { (row(secret, visitor)) } }
         (ui::more("/secrets", list.next.as_deref()))
@@ -172,10 +172,16 @@ fn value_field(form: &str, failure: Option<&Failure>) -> Markup {
     .show(failure)
 }
 
-fn new_form(visitor: &Visitor, owners: &Owners, refused: Option<(&NewSecret, &Failure)>) -> Markup {
-    let empty = NewSecret::default();
-    let (typed, failure) =
-        refused.map_or((&empty, None), |(typed, failure)| (typed, Some(failure)));
+fn new_form(
+    visitor: &Visitor,
+    owners: &Owners,
+    refused: Option<(&NewSecret, &Failure, &Proof)>,
+) -> Markup {
+    let (empty, unsent) = (NewSecret::default(), Proof::default());
+    let (typed, failure, proof) = match refused {
+        Some((typed, failure, proof)) => (typed, Some(failure), proof),
+        None => (&empty, None, &unsent),
+    };
     let optional = |name, label, hint, value| {
         Field {
             name,
@@ -191,7 +197,7 @@ fn new_form(visitor: &Visitor, owners: &Owners, refused: Option<(&NewSecret, &Fa
         section aria-labelledby="new" {
             h2 #new { "A new secret" }
             form method="post" action="/secrets" autocomplete="off" {
-                (forms::hidden_again(visitor, failure, &Proof::default()))
+                (forms::hidden_again(visitor, failure, proof))
                 (Field { name: "name", label: "Name", hint: "Requests name it so: vault:name.", value: &typed.name, max: Some(100), ..Field::default() }.show(failure))
                 div.field { label for="kind" { "Kind" }
                     select #kind name="kind" { @for kind in KINDS { option value=(kind) selected[typed.kind == kind] { (kind) } } }
@@ -268,7 +274,7 @@ async fn create(visitor: Visitor, Form { fields, proof }: Form<NewSecret>) -> Re
     let path = "/api/vault/secrets";
     match visitor.create::<Secret>(VAULT, path, &body, &proof).await {
         Ok(secret) => see(&format!("/secrets/{}", secret.id)),
-        Err(failure) => match page(&visitor, "", Some((&fields, &failure))).await {
+        Err(failure) => match page(&visitor, "", Some((&fields, &failure, &proof))).await {
             Ok(page) => page.status(failure.status).into_response(),
             Err(failure) => failure.into_response(),
         },

@@ -10,7 +10,7 @@ use axum::extract::FromRequestParts;
 use bytes::Bytes;
 use futures::future::join3;
 use guest::{Problem, SESSION_COOKIE, cookie, csrf_token, fetch_whole, vouch};
-use http::header::{CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT};
+use http::header::{CONTENT_TYPE, COOKIE, IF_MATCH, REFERER, USER_AGENT};
 use http::request::{Builder, Parts};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use serde::de::DeserializeOwned;
@@ -70,19 +70,12 @@ impl Visitor {
     /// # Errors
     /// The account can't be read, for example because the database can't be reached.
     pub async fn of(headers: &HeaderMap, uri: &Uri) -> Result<Self, (Self, Failure)> {
-        let stranger = Self(Arc::new(Inner {
-            headers: headers.clone(),
-            uri: uri.clone(),
-            account: None,
-            unread: 0,
-            joined: Vec::new(),
-            has_ended: false,
-        }));
+        let stranger = Self::without_account(headers, uri, false);
         if stranger.session().is_none() {
             return Ok(stranger);
         }
         let account = stranger.get::<Account>("accounts", "/api/accounts/me");
-        let unread = stranger.get::<Unread>("inbox", "/api/inbox/count");
+        let unread = stranger.unread_items();
         let joined = stranger.joined_channels();
         let (account, unread, joined) = join3(account, unread, joined).await;
         match account {
@@ -90,7 +83,7 @@ impl Visitor {
                 headers: headers.clone(),
                 uri: uri.clone(),
                 account: Some(account),
-                unread: unread.map_or(0, |count| count.unread),
+                unread,
                 joined,
                 has_ended: false,
             }))),
@@ -129,6 +122,15 @@ impl Visitor {
         &self.0.joined
     }
 
+    /// Counts the unread items for the rail. A part of a page has none.
+    async fn unread_items(&self) -> u64 {
+        if self.wants_part() {
+            return 0;
+        }
+        let count = self.get::<Unread>("inbox", "/api/inbox/count");
+        count.await.map_or(0, |count| count.unread)
+    }
+
     /// Reads the channels for the rail. A part of a page has none.
     async fn joined_channels(&self) -> Vec<Joined> {
         if self.wants_part() {
@@ -156,6 +158,18 @@ impl Visitor {
             .map_or("/", |whole| whole.as_str())
     }
 
+    /// The address of the page with the form that is sent; for any other request, the address that is asked for.
+    pub fn came_from(&self) -> &str {
+        let is_form = self.0.headers.contains_key(CONTENT_TYPE);
+        let referer = self.0.headers.get(REFERER).filter(|_| is_form);
+        let referer = referer.and_then(|referer| referer.to_str().ok());
+        let path = referer.and_then(|referer| {
+            let (_, rest) = referer.split_once("://")?;
+            rest.find('/').map(|at| &rest[at..])
+        });
+        path.map_or_else(|| self.address(), guest::own_address)
+    }
+
     /// Whether a script asks for a part of a page, and not the browser for a page.
     pub fn wants_part(&self) -> bool {
         self.0.headers.contains_key("hx-request")
@@ -177,13 +191,22 @@ impl Visitor {
     /// The same visitor as a stranger, after the session has ended.
     #[must_use]
     pub fn signed_out(&self) -> Self {
+        Self::stranger(&self.0.headers, &self.0.uri)
+    }
+
+    /// A visitor without an account, whoever sends the request.
+    pub fn stranger(headers: &HeaderMap, uri: &Uri) -> Self {
+        Self::without_account(headers, uri, true)
+    }
+
+    fn without_account(headers: &HeaderMap, uri: &Uri, has_ended: bool) -> Self {
         Self(Arc::new(Inner {
-            headers: self.0.headers.clone(),
-            uri: self.0.uri.clone(),
+            headers: headers.clone(),
+            uri: uri.clone(),
             account: None,
             unread: 0,
             joined: Vec::new(),
-            has_ended: true,
+            has_ended,
         }))
     }
 

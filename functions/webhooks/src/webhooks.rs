@@ -150,8 +150,8 @@ pub async fn create(
     let topics = topics(&caller, new.topics);
     let made: Made = db
         .one(
-            "select webhooks.create_webhook($1, $2, $3, $4) as id",
-            args![caller.id, url, topics, new.types],
+            "select webhooks.create_webhook($1, $2, $3, $4, $5) as id",
+            args![caller.id, caller.allows(guest::ALL), url, topics, new.types],
         )
         .await
         .on_constraint("account_active", Problem::unauthenticated())
@@ -245,8 +245,15 @@ pub async fn change(
     let topics = change.topics.map(|given| topics(&caller, given));
     let changed: Done = db
         .one(
-            "select webhooks.change_webhook($1, $2, $3, $4, $5) as done",
-            args![caller.id, webhook, url, topics, change.types],
+            "select webhooks.change_webhook($1, $2, $3, $4, $5, $6) as done",
+            args![
+                caller.id,
+                caller.allows(guest::ALL),
+                webhook,
+                url,
+                topics,
+                change.types
+            ],
         )
         .await
         .on_constraint("account_active", Problem::unauthenticated())

@@ -7,7 +7,9 @@ import { copying } from "./copy.js";
 import { unread } from "./unread.js";
 import { rail } from "./rail.js";
 import { offline } from "./offline.js";
+import { sent } from "./sent.js";
 
+sent();
 for (const part of document.querySelectorAll("[data-scripted]")) part.hidden = false;
 keys();
 palette();

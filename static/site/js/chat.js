@@ -152,23 +152,20 @@ function showPresence() {
     row.querySelector(".there").textContent = state === "offline" ? "" : `, ${state}`;
   }
 }
-// Who has joined since the page was loaded is in the list as soon as something is heard of them. Each is looked for once: the
-// list is of the first hundred.
-const sought = new Set();
+// Who has joined since the page was loaded. Somebody who is there need not be in the list: it is of the first hundred, and
+// others read a public channel too.
 let membersTimer;
-function seek(id) {
-  if (sought.has(id) || document.querySelector(`[data-account-id="${CSS.escape(id)}"]`)) return;
-  sought.add(id);
+function askMembers() {
   clearTimeout(membersTimer);
   membersTimer = setTimeout(async () => {
-    const body = await fragment(path).catch(() => undefined);
-    const [fresh, old] = [body, document].map((within) => within?.querySelector(".members")?.closest("section"));
-    if (fresh && old) { old.replaceWith(document.adoptNode(fresh)); showPresence(); }
+    const body = await fragment(`/parts/channels/${channel}/members`).catch(() => undefined);
+    const list = body?.querySelector("#members");
+    if (list) { document.getElementById("members")?.replaceWith(document.adoptNode(list)); showPresence(); }
   }, 500);
 }
 setInterval(() => { showTyping(); showPresence(); }, 1500);
 fetch(`/api/channels/${channel}/presence`).then((answer) => (answer.ok ? answer.json() : [])).then((all) => {
-  for (const { account: id, state, until } of all) { present.set(id, { state, until: Date.parse(until) }); seek(id); }
+  for (const { account: id, state, until } of all) present.set(id, { state, until: Date.parse(until) });
   showPresence();
 }).catch(() => {});
 
@@ -222,7 +219,7 @@ function tell(text, goes) {
 live?.follow([`channel:${channel}`], (frame) => {
   const id = frame.data?.id;
   switch (frame.type) {
-    case "subscribed": catchUp().then((count) => {
+    case "subscribed": askMembers(); catchUp().then((count) => {
       if (wasDown) tell(count ? `Caught up, ${count} new` : "Caught up", true);
       wasDown = false;
     }).catch(() => {}); break;
@@ -242,8 +239,8 @@ live?.follow([`channel:${channel}`], (frame) => {
     case "presence":
       present.set(frame.account, { state: frame.state, until: Date.parse(frame.until) });
       showPresence();
-      seek(frame.account);
       break;
+    case "channel.member.joined": case "channel.member.updated": case "channel.member.left": askMembers(); break;
   }
 });
 live?.onState((state) => {

@@ -73,6 +73,8 @@ async fn what_happens_to_accounts_is_told_to_admins() -> Result<()> {
     );
     let refused = &all[2];
     assert_eq!(refused["actor_id"], ada.id.to_string());
+    let names = [&all[0], refused, &all[3]].map(|entry| &entry["actor_name"]);
+    assert_eq!(names, [&json!("operator"), &json!("ada"), &Value::Null]);
     assert_eq!(
         (refused["allowed"].clone(), refused["subject"].clone()),
         (json!(false), json!("GET /api/audit"))

@@ -6,6 +6,7 @@ use e2e::{
     Server,
     agents::Agent,
     client::{read, refusal},
+    sockets::Client,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -293,6 +294,10 @@ async fn a_private_channel_is_to_outsiders_as_one_that_is_not_there() -> Result<
     assert_eq!(each(&list, "id"), [&json!(own)]);
     let (_, unread) = bob.get(&server, "/api/channels/unread").await?;
     assert_eq!(each(&unread, "channel"), [&json!(own)]);
+    let other = channel(&server, &bob, "another", false).await?;
+    let one = format!("/api/channels/unread?channel={other}");
+    let (_, unread) = bob.get(&server, &one).await?;
+    assert_eq!(each(&unread, "channel"), [&json!(other)]);
     let (status, _) = bob
         .get(&server, &format!("/api/events?topic=channel:{id}"))
         .await?;
@@ -421,5 +426,50 @@ async fn every_list_of_channels_has_its_index() -> Result<()> {
         let plan = plan.join("\n");
         assert!(!plan.contains("Seq Scan") && !plan.contains("Function Scan"), "{what}:\n{plan}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_channel_that_becomes_private_keeps_its_new_name_from_those_outside() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let bob = Agent::sign_in(&server, "bob", 2).await?;
+    let id = channel(&server, &ada, "open", false).await?;
+    let mut outside = Client::signed_in(&server.url, &bob).await?;
+    outside.subscribe(&format!("channel:{id}"), None).await?;
+    let change = json!({ "private": true, "name": "merger-x" });
+    let path = format!("/api/channels/{id}");
+    assert_eq!(ada.send(&server, "PATCH", &path, &change).await?.0, 200);
+    let told = outside.until("denied").await?;
+    assert!(!json!(told).to_string().contains("merger-x"), "{told:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_channel_that_is_deleted_leaves_nothing_in_events_and_inboxes() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let bob = Agent::sign_in(&server, "bob", 2).await?;
+    let id = channel(&server, &ada, "short-lived", false).await?;
+    let path = format!("/api/channels/{id}");
+    let joined = bob
+        .send(&server, "POST", &format!("{path}/join"), &json!({}))
+        .await?;
+    assert_eq!(joined.0, 200);
+    post(&server, &ada, &id, "a canary for @bob").await?;
+    let places = ["/api/inbox", "/api/events?topic=account:me"];
+    for place in places {
+        let (_, told) = bob.get(&server, place).await?;
+        assert!(told.to_string().contains("canary"), "{place}: {told:#}");
+    }
+    assert_eq!(ada.send(&server, "DELETE", &path, &json!({})).await?.0, 204);
+    for place in places {
+        let (_, told) = bob.get(&server, place).await?;
+        assert!(!told.to_string().contains("canary"), "{place}: {told:#}");
+    }
+    let kept = "select count(*) from events.event e where e.data::text like '%canary%'";
+    let mut database = server.database.connect().await?;
+    let kept: i64 = sqlx::query_scalar(kept).fetch_one(&mut database).await?;
+    assert_eq!(kept, 0);
     Ok(())
 }

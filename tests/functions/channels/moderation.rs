@@ -60,6 +60,19 @@ async fn what_a_moderator_hides_stays_hidden_and_a_lock_stops_every_verb() -> Re
         let refused = world.send(who, "DELETE", &moderation, json!({})).await?;
         assert_eq!(refusal(&refused), (403, "forbidden"));
     }
+    // A lock shows nothing of what is hidden, and nobody pins it.
+    let lock = json!({ "action": "lock", "reason": "enough" });
+    assert_eq!(admin.send(&world.server, "PUT", &url, &lock).await?.0, 200);
+    let seen = world.get(&world.eve, &path).await?;
+    assert_eq!(
+        (&seen["hidden"], &seen["body"]),
+        (&json!(true), &Value::Null)
+    );
+    let events = json!(world.events(&world.eve).await?).to_string();
+    assert!(!events.contains("ugly"), "{events}");
+    let pin = json!({ "action": "pin", "reason": "look" });
+    let refused = admin.send(&world.server, "PUT", &url, &pin).await?;
+    assert_eq!(refusal(&refused), locked);
     let done = admin.request(&world.server, "DELETE", &url).send().await?;
     assert_eq!(done.status(), 204);
     assert_eq!(world.get(&world.eve, &path).await?["body"], "ugly words");

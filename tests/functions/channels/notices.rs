@@ -3,7 +3,7 @@
 use crate::functions::channels::actions::{channel, post};
 use anyhow::{Context, Result};
 use e2e::{Server, agents::Agent};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// Writes down what the inbox is told, in its place.
@@ -119,5 +119,112 @@ async fn only_whom_it_concerns_and_who_may_read_is_told() -> Result<()> {
     assert_eq!(noted(&server).await?, []);
     post(&server, &bob, direct["id"].as_str().context("id")?, "hello").await?;
     assert_eq!(noted(&server).await?, [("direct".to_owned(), ada.id)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mention_that_is_edited_out_leaves_the_inbox() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let bob = Agent::sign_in(&server, "bob", 2).await?;
+    let id = channel(&server, &ada, "general", false).await?;
+    let message = post(&server, &ada, &id, "what does @bob think?").await?;
+    let (_, inbox) = bob.get(&server, "/api/inbox").await?;
+    assert_eq!(inbox["items"][0]["kind"], "mention", "{inbox:#}");
+    let message = message["id"].as_str().context("id")?;
+    let path = format!("/api/channels/{id}/messages/{message}");
+    let without = json!({ "body": "what does anybody think?" });
+    assert_eq!(ada.send(&server, "PATCH", &path, &without).await?.0, 200);
+    let (_, inbox) = bob.get(&server, "/api/inbox").await?;
+    assert_eq!(inbox["items"], json!([]));
+    Ok(())
+}
+
+/// The kinds and texts of the unread items, the newest first.
+async fn unread(server: &Server, who: &Agent) -> Result<Vec<(String, String)>> {
+    let (_, list) = who.get(server, "/api/inbox?state=unread").await?;
+    let items = list["items"].as_array().context("items")?.iter();
+    let text = |item: &Value, name: &str| item[name].as_str().unwrap_or_default().to_owned();
+    Ok(items
+        .map(|item| (text(item, "kind"), text(item, "text")))
+        .collect())
+}
+
+#[tokio::test]
+async fn each_message_or_mentions_or_nothing_reaches_the_inbox() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let bob = Agent::sign_in(&server, "bob", 2).await?;
+    let id = channel(&server, &ada, "general", false).await?;
+    let path = format!("/api/channels/{id}");
+    let join = format!("{path}/join");
+    let (_, joined) = bob.send(&server, "POST", &join, &json!({})).await?;
+    assert_eq!(joined["notify"], "mentions", "{joined:#}");
+    let told = |kind: &str, text: &str| (kind.to_owned(), text.to_owned());
+    let wants = async |path: &str, notify: &str| {
+        let settings = json!({ "notify": notify });
+        let path = format!("{path}/settings");
+        let set = bob.send(&server, "PUT", &path, &settings).await?;
+        assert_eq!(set.0, 200, "{set:?}");
+        anyhow::Ok(())
+    };
+    let read = async |path: &str, message: &Value| {
+        let mark = json!({ "message_id": message["id"] });
+        bob.send(&server, "PUT", &format!("{path}/read"), &mark)
+            .await
+    };
+    post(&server, &ada, &id, "one").await?;
+    assert_eq!(unread(&server, &bob).await?, []);
+
+    // A channel that is busy has one item until it, or the channel, was read.
+    wants(&path, "all").await?;
+    let two = post(&server, &ada, &id, "two").await?;
+    let three = post(&server, &ada, &id, "three").await?;
+    assert_eq!(unread(&server, &bob).await?, [told("message", "two")]);
+    let two = format!("{path}/messages/{}", two["id"].as_str().context("id")?);
+    let edit = json!({ "body": "two and a half" });
+    assert_eq!(ada.send(&server, "PATCH", &two, &edit).await?.0, 200);
+    let edited = [told("message", "two and a half")];
+    assert_eq!(unread(&server, &bob).await?, edited);
+    assert_eq!(read(&path, &three).await?.0, 204);
+    assert_eq!(unread(&server, &bob).await?, []);
+    let four = post(&server, &ada, &id, "four").await?;
+    assert_eq!(unread(&server, &bob).await?, [told("message", "four")]);
+    let four = format!("{path}/messages/{}", four["id"].as_str().context("id")?);
+    assert_eq!(ada.send(&server, "DELETE", &four, &json!({})).await?.0, 204);
+    assert_eq!(unread(&server, &bob).await?, [], "its text is gone");
+    let mention = post(&server, &ada, &id, "five, @bob").await?;
+    let mentioned = [told("mention", "five, @bob")];
+    assert_eq!(unread(&server, &bob).await?, mentioned, "told once");
+    post(&server, &bob, &id, "one's own").await?;
+    assert_eq!(unread(&server, &bob).await?, mentioned);
+
+    for notify in ["mentions", "none"] {
+        wants(&path, notify).await?;
+        post(&server, &ada, &id, "to nobody").await?;
+        assert_eq!(unread(&server, &bob).await?, mentioned, "{notify}");
+    }
+    read(&path, &mention).await?;
+
+    // In a direct channel each message is told, unless its member wants less.
+    let (_, direct) = ada
+        .send(&server, "POST", "/api/dms", &json!({ "to": ["bob"] }))
+        .await?;
+    let id = direct["id"].as_str().context("id")?;
+    let path = format!("/api/channels/{id}");
+    post(&server, &ada, id, "hello").await?;
+    wants(&path, "mentions").await?;
+    post(&server, &ada, id, "still there?").await?;
+    post(&server, &ada, id, "@bob?").await?;
+    wants(&path, "none").await?;
+    post(&server, &ada, id, "@bob!").await?;
+    assert_eq!(
+        unread(&server, &bob).await?,
+        [
+            told("mention", "@bob?"),
+            told("direct", "hello"),
+            told("mention", "five, @bob")
+        ]
+    );
     Ok(())
 }

@@ -248,3 +248,29 @@ async fn who_is_taken_out_posts_nothing_after_it() -> Result<()> {
     assert_eq!(each(&page, "seq").len(), posted);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_young_account_posts_no_more_in_many_channels_at_once() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let mut channels = Vec::new();
+    for number in 0..8 {
+        channels.push(channel(&server, &ada, &format!("room-{number}"), false).await?);
+    }
+    let body = json!({ "body": "hello" });
+    let path = |id: &String| format!("/api/channels/{id}/messages");
+    for _ in 0..59 {
+        let answer = ada
+            .send(&server, "POST", &path(&channels[0]), &body)
+            .await?;
+        assert_eq!(answer.0, 201, "{:#}", answer.1);
+    }
+    let paths: Vec<_> = channels.iter().map(path).collect();
+    let posts = paths
+        .iter()
+        .map(|path| ada.send(&server, "POST", path, &body));
+    let answers = try_join_all(posts).await?;
+    let posted = answers.iter().filter(|(status, _)| *status == 201).count();
+    assert_eq!(posted, 1, "{answers:#?}");
+    Ok(())
+}

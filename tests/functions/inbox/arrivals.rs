@@ -25,6 +25,7 @@ async fn settings_say_what_arrives() -> Result<()> {
         "invitation",
         "job",
         "mention",
+        "message",
         "moderation",
         "reply",
         "review",

@@ -1,7 +1,13 @@
 //! The embedding model that comes with the platform: by the gateway, by itself, and beside the library that it follows.
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Server, agents::Agent, free_address, http, libraries, root};
+use e2e::{
+    Server,
+    agents::Agent,
+    free_address, http, libraries,
+    models::{Models, Say},
+    root,
+};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use std::{
@@ -323,6 +329,32 @@ async fn openais_sdk_embeds_texts() -> Result<()> {
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let said = libraries::run(&folder, "local.py", &[&server.url, &ada.token]).await?;
     ensure!(said.contains("all is well"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn mem0_keeps_and_finds_what_it_is_told() -> Result<()> {
+    let Some(folder) = installed().await? else {
+        return Ok(());
+    };
+    let facts = json!({"memory": [
+        {"id": "0", "text": "Ada drinks green tea"}, {"id": "1", "text": "Ada's server restarts every night"}]});
+    let answer = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "facts", "choices": [{"index": 0,
+        "finish_reason": "stop", "message": {"role": "assistant", "content": facts.to_string()}}],
+        "usage": {"prompt_tokens": 25, "completion_tokens": 15, "total_tokens": 40}});
+    let models = Models::start(move |_, _| Say::json(&answer)).await?;
+    let server = Server::embedding_beside(&[models.origin()]).await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let provider = json!({"name": "open", "protocol": "openai", "url": models.url});
+    let made = ada.send(&server, "POST", "/api/llm/providers", &provider);
+    let (status, made) = made.await?;
+    ensure!(status == 201, "{status} {made}");
+    let said = libraries::run(&folder, "memory.py", &[&server.url, &ada.token]).await?;
+    ensure!(said.contains("all is well"), "{said}");
+    let asked = models.asked();
+    assert_eq!(asked.len(), 1, "only what is said goes to a provider");
+    let body = String::from_utf8_lossy(&asked[0].body);
+    assert!(body.contains("I drink green tea"), "{body}");
     Ok(())
 }
 

@@ -13,8 +13,9 @@ use std::path::PathBuf;
 use super::world::{World, well};
 
 /// The packages of PyPI; npm's are in `clients/package.json`.
-const PACKAGES: [&str; 4] = [
+const PACKAGES: [&str; 5] = [
     "anthropic==0.74.1",
+    "mem0ai==2.2.1",
     "openai==2.8.1",
     "openai-agents==0.6.1",
     "tokenizers==0.23.3",

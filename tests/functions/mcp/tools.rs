@@ -102,7 +102,7 @@ async fn arguments(server: &Server, tool: &str, account: Uuid) -> Result<Value> 
         "forget_memory" => {
             let memory: Uuid = sqlx::query_scalar(
                 "select (memory ->> 'id')::uuid from memory.add($1, jsonb_build_object('content', 'Forget me.',
-                     'scope', 'agent', 'scope_id', $1, 'tags', '[]'::jsonb, 'sources', '[]'::jsonb), '{}')",
+                     'words', 'forget me.', 'scope', 'agent', 'scope_id', $1, 'tags', '[]'::jsonb, 'sources', '[]'::jsonb), '{}')",
             )
             .bind(account)
             .fetch_one(&mut server.database.connect().await?)

@@ -1,9 +1,11 @@
 //! Search by words: in all scripts, with scores that depend on the query and the memory alone.
 
 use super::world::{contents, note, search};
-use anyhow::{Context, Result};
-use e2e::{Server, agents::Agent};
+use anyhow::{Context, Result, ensure};
+use e2e::{Server, agents::Agent, errands::quick};
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn words_are_found_in_every_script_and_signs_find_nothing() -> Result<()> {
@@ -128,4 +130,44 @@ async fn filters_never_make_a_page_shorter() -> Result<()> {
         assert_eq!(request.send().await?.status(), 422, "{name}={value}");
     }
     Ok(())
+}
+
+/// The numbers of memory in the text of `GET /metrics`, by their names and labels.
+fn measured(text: &str) -> BTreeMap<&str, &str> {
+    let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+    lines
+        .filter(|(name, _)| name.starts_with("gather_memory"))
+        .collect()
+}
+
+#[tokio::test]
+async fn searches_are_counted_by_the_mode_that_answered() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    note(&server, &ada, "Ada likes tea.", json!({})).await?;
+    for mode in ["text", "text", "hybrid", "semantic", "text"] {
+        let found = search(&server, &ada, "tea", &[("mode", mode)]).await?;
+        assert_eq!(contents(&found), ["Ada likes tea."]);
+    }
+    let worker = server.worker(quick()).await?;
+    let searches = |mode: &str| format!("gather_memory_searches_total{{mode=\"{mode}\"}}");
+    let expected = [
+        (searches("hybrid"), "0"),
+        (searches("semantic"), "0"),
+        (searches("text"), "3"),
+        (searches("text-alone"), "2"),
+        ("gather_memory_without_vectors".to_owned(), "1"),
+    ];
+    let began = Instant::now();
+    loop {
+        let text = String::from_utf8(worker.metrics().render())?;
+        let measured = measured(&text);
+        let is_there =
+            |(name, number): &(String, &str)| measured.get(name.as_str()) == Some(number);
+        if expected.iter().all(is_there) {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < Duration::from_secs(60), "{measured:#?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

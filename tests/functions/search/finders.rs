@@ -103,6 +103,10 @@ async fn each_finder_has_its_indexes() -> Result<()> {
          from generate_series(1, 3000) n",
         "insert into identity.agent (account_id, public_key, words)
          select id, sha256(name::bytea), 'the description of ' || name from identity.account",
+        "insert into identity.account (kind, name, authenticated_at) select 'user', 'person-' || n, now()
+         from generate_series(1, 3000) n",
+        "insert into identity.person (account_id, email, words)
+         select id, name || '@example.org', 'the words of ' || name from identity.account where kind = 'user'",
         "insert into channels.channel (name, words) select 'channel-' || n, 'channel-' || n || ' about things'
          from generate_series(1, 3000) n",
         "insert into channels.message (channel_id, seq, author_id, body, html, plain, words)
@@ -113,9 +117,24 @@ async fn each_finder_has_its_indexes() -> Result<()> {
          select 'skill-' || n, platform.uuid_v7(), platform.uuid_v7(), 'counts the words of text ' || n,
              to_tsvector('simple', 'counts the words of text ' || n)
          from generate_series(1, 3000) n",
-        "vacuum analyze identity.account, identity.agent, channels.channel, channels.message, skills.skill",
+        "insert into memory.space (scope, scope_id) select 'agent', id from identity.account where name = 'agent-1'",
+        "insert into memory.memory (space_id, digest, author) select s.id, sha256(n::text::bytea), s.scope_id
+         from memory.space s, generate_series(1, 3000) n",
+        "insert into memory.version (memory_id, number, space_id, content, words, terms, kind, importance, trust, tags,
+             valid_from, author)
+         select id, 1, space_id, 'noted', 'what was noted as ' || id, '{}', 'fact', 0.5, 'own', '{}', now(), author
+         from memory.memory",
+        "insert into search.vector (kind, id, model, passage, place, embedding)
+         select 'message', id, 'local', 1, channel_id, array_fill(0.1::real, array[384])::vector.halfvec
+         from channels.message",
+        "vacuum analyze identity.account, identity.agent, identity.person, channels.channel, channels.message, skills.skill,
+         memory.memory, memory.version, search.vector",
         "set enable_seqscan = off",
-        "select search.find(id, 'needle', null, null, null, null, null, 20) from identity.account where name = 'agent-1'",
+        "select search.find(id, 'needle', null, null, null, null, null, 20, scopes => '{memory:read}')
+         from identity.account where name = 'agent-1'",
+        "select search.find(id, 'needle', null, null, null, null, null, 20, 'semantic', 'local',
+             array_fill(0.1::real, array[384])::vector.halfvec::text)
+         from identity.account where name = 'agent-1'",
         "select pg_stat_force_next_flush()",
     ] {
         sqlx::raw_sql(statement).execute(&mut admin).await?;
@@ -123,7 +142,9 @@ async fn each_finder_has_its_indexes() -> Result<()> {
     // For the words as they are written, and for what looks alike.
     let unused: Vec<String> = sqlx::query_scalar(
         "select indexrelname::text from pg_stat_user_indexes where idx_scan < 2 and indexrelname in
-         ('account_name_words', 'agent_words', 'channel_words', 'message_words', 'skill_words')",
+         ('account_name_words', 'agent_words', 'person_words', 'channel_words', 'message_words',
+             'skill_words', 'version_words')
+         or indexrelname = 'vector_place' and idx_scan < 1",
     )
     .fetch_all(&mut admin)
     .await?;

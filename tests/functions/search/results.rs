@@ -283,6 +283,14 @@ async fn accounts_and_skills_are_found_while_they_are_active_and_approved() -> R
         names(Some(&ada)).await?,
         ["flamingo", "flamingo-person", "flamingo-two"]
     );
+    let person = Person::register(&server, "grace").await?;
+    let about = json!({ "description": "Counts Flamingos" });
+    let changed = person.send(&server, "PATCH", "/api/users/me", &about);
+    assert_eq!(changed.await?.0, 200);
+    assert!(names(Some(&ada)).await?.contains(&"grace".to_owned()));
+    let none = json!({ "description": "" });
+    let changed = person.send(&server, "PATCH", "/api/users/me", &none);
+    assert_eq!(changed.await?.0, 200);
     assert_eq!(
         names(None).await?,
         Vec::<String>::new(),

@@ -320,6 +320,7 @@ async fn a_private_channel_is_nobody_elses() -> Result<()> {
         path.clone(),
         format!("{path}/settings"),
         format!("/parts{path}/messages"),
+        format!("/parts{path}/members"),
         "/channels/secret".into(),
     ] {
         assert_eq!(

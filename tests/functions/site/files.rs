@@ -15,6 +15,22 @@ async fn health_tells_alive_ready_and_what_of() -> Result<()> {
         status["components"]["database"]["status"], "healthy",
         "{status}"
     );
+    // The size is measured by the workers, at most once a minute, and not whenever anybody asks.
+    let size = &status["components"]["database"]["size_bytes"];
+    assert!(size.is_null(), "{status}");
+    let maintain = "select jobs.maintain('1 day', '1 day', '1 minute')";
+    server.database.execute(maintain).await?;
+    let status: Value = server.get("/api/health/status").await?.json().await?;
+    let size = &status["components"]["database"]["size_bytes"];
+    assert!(size.as_u64() > Some(1_000_000), "{status}");
+    server
+        .database
+        .execute("update platform.health set detail = '{\"size_bytes\": 5}' where component = 'database'")
+        .await?;
+    server.database.execute(maintain).await?;
+    let status: Value = server.get("/api/health/status").await?.json().await?;
+    let database = &status["components"]["database"];
+    assert_eq!(database["size_bytes"], 5, "{status}");
     server
         .database
         .execute("select platform.report_health('disk', 'healthy', '{\"free_bytes\": 7}')")
@@ -38,6 +54,10 @@ async fn health_tells_alive_ready_and_what_of() -> Result<()> {
     assert_eq!(
         status["status"], "degraded",
         "an old report counts as unknown: {status}"
+    );
+    assert_eq!(
+        status["components"]["database"]["status"], "healthy",
+        "it has just answered: {status}"
     );
     Ok(())
 }

@@ -369,3 +369,15 @@ async fn without_a_database_the_site_says_so() -> Result<()> {
     assert!(!page.html.contains("gather_accounts"));
     Ok(())
 }
+
+#[tokio::test]
+async fn an_address_that_no_header_has_is_not_followed() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?.browser(&server)?;
+    let page = grace.get("/sign-in?next=/%C3%A4").await?;
+    assert_eq!((page.status, page.path.as_str()), (StatusCode::OK, "/"));
+    let chosen = grace.submit(&page, "form[action='/theme']", &[("from", "/ä")]);
+    let page = chosen.await?;
+    assert_eq!((page.status, page.path.as_str()), (StatusCode::OK, "/"));
+    Ok(())
+}

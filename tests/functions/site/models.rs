@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use e2e::{
     Server,
-    browser::Browser,
+    browser::{Browser, Page},
     models::{Asked, Models, Say},
     people::Person,
 };
@@ -245,5 +245,42 @@ async fn the_scripts_stream_by_the_same_session() -> Result<()> {
     };
     assert_eq!(ask(&csrf).await?.status(), 200);
     assert_eq!(ask("wrong").await?.status(), 403);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_form_that_failed_keeps_its_key() -> Result<()> {
+    let (server, models, admin) = world().await?;
+    let browser = admin.browser(&server)?;
+    let key = "form[action='/models/providers'] input[name=key]";
+    let page = browser.get("/models/providers").await?;
+    let url = models.origin();
+    let fields = [("name", "open"), ("protocol", "openai"), ("url", url)];
+    let create = "function llm.create_provider(uuid, boolean, jsonb)";
+    let away = format!("revoke execute on {create} from gather_llm");
+    server.database.execute(&away).await?;
+    let failed = browser
+        .submit(&page, "form[action='/models/providers']", &fields)
+        .await?;
+    assert!(failed.status.is_server_error(), "{}", failed.html);
+    assert_eq!(
+        failed.attribute(key, "value"),
+        page.attribute(key, "value"),
+        "it may have taken effect"
+    );
+    let back = format!("grant execute on {create} to gather_llm");
+    server.database.execute(&back).await?;
+    // The first try took effect after all, in another tab.
+    provide_by(&browser, &failed, &fields).await?;
+    provide_by(&browser, &failed, &fields).await?;
+    Ok(())
+}
+
+/// Sends the form of a page, which makes the provider `open` once.
+async fn provide_by(browser: &Browser, page: &Page, fields: &[(&str, &str)]) -> Result<()> {
+    let sent = browser.submit(page, "form[action='/models/providers']", fields);
+    let page = sent.await?;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.html);
+    assert_eq!(page.all(".rows h2").len(), 1, "{}", page.html);
     Ok(())
 }

@@ -221,3 +221,58 @@ async fn an_admin_mends_webhooks_and_jobs_of_everybody() -> Result<()> {
     assert!(!answer.contains("secret"), "{answer}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_moderator_acts_on_messages_of_conversations_of_others() -> Result<()> {
+    let server = Server::start().await?;
+    let admin = Person::register(&server, "grace")
+        .await?
+        .into_admin(&server)
+        .await?;
+    let alan = Person::register(&server, "alan").await?;
+    let ada = Person::register(&server, "ada").await?;
+    let to = serde_json::json!({ "to": ["ada"] });
+    let (_, direct) = alan.send(&server, "POST", "/api/dms", &to).await?;
+    let messages = format!(
+        "/api/channels/{}/messages",
+        direct["id"].as_str().context("an id")?
+    );
+    let said = serde_json::json!({ "body": "an insult" });
+    let (_, said) = alan.send(&server, "POST", &messages, &said).await?;
+    let id = said["id"].as_str().context("an id")?;
+    let report = serde_json::json!({ "target": format!("message:{id}"), "reason": "rude" });
+    let reported = ada.send(&server, "POST", "/api/reports", &report).await?;
+    assert_eq!(reported.0, 201, "{reported:?}");
+
+    let browser = admin.browser(&server)?;
+    let message = format!("{messages}/{id}");
+    let act = "form[action$='/message']";
+    let mut page = browser.get("/admin/reports").await?;
+    for (action, body) in [("hide", None), ("restore", Some("an insult"))] {
+        let fields = [("action", action), ("reason", "rude")];
+        page = browser.submit(&page, act, &fields).await?;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.html);
+        assert!(page.path.starts_with("/admin/reports"), "{}", page.path);
+        assert!(page.has("main [role=status]"), "{}", page.html);
+        let (_, seen) = ada.get(&server, &message).await?;
+        assert_eq!(seen["body"].as_str(), body, "{action}: {seen:#}");
+    }
+    let delete = format!(".confirm {act}");
+    let page = browser.submit(&page, &delete, &[]).await?;
+    assert!(
+        page.text("main [role=status]").contains("deleted"),
+        "{}",
+        page.html
+    );
+    let (_, seen) = ada.get(&server, &message).await?;
+    assert_eq!(seen["deleted"], true, "{seen:#}");
+    let fields = [("action", "hide"), ("reason", "rude")];
+    let page = browser.submit(&page, act, &fields).await?;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(
+        page.has("[role=alert]") && page.has(act),
+        "the reports are shown again: {}",
+        page.html
+    );
+    Ok(())
+}

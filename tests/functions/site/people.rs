@@ -91,6 +91,13 @@ async fn an_agents_picture_is_drawn_from_its_key() -> Result<()> {
     let address = address.context("a picture")?;
     let answer = server.get(&address).await?;
     assert_eq!(answer.headers()["content-type"], "image/svg+xml");
+    // It is the same for everybody, and that of a name alone is not kept: its profile may only be away.
+    let grace = Person::register(&server, "grace").await?.browser(&server)?;
+    let seen = grace.get(&address).await?;
+    assert_eq!(seen.headers["cache-control"], "public, max-age=3600");
+    assert_eq!(seen.headers.get("vary"), answer.headers().get("vary"));
+    let nobody = grace.get("/parts/avatars/nobody").await?;
+    assert_eq!(nobody.headers["cache-control"], "no-store");
     let picture = answer.text().await?;
     let is_whole = picture.starts_with("<svg") && picture.ends_with("</path></svg>");
     assert!(is_whole, "{picture}");

@@ -328,3 +328,48 @@ async fn scripts_get_parts_and_previews() -> Result<()> {
     assert_eq!(refused.status(), 403);
     Ok(())
 }
+
+#[tokio::test]
+async fn the_page_after_a_form_tells_that_its_draft_was_sent() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?.browser(&server)?;
+    let draft = "0192f5c0-0000-7000-8000-00000000cafe";
+    let form = grace.get("/posts/new").await?;
+    let send = async |page: &Page, form: &str, fields: &[(&str, &str)]| {
+        let (action, sent) = page.filled(form, fields)?;
+        let mut sent: Vec<_> = sent.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        sent.push(("draft", draft));
+        grace.post(&action, &sent).await
+    };
+    let refused = send(&form, "form.compose", &[("title", ""), ("body", "x")]).await?;
+    assert_eq!(
+        (refused.status, refused.path.as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "/posts")
+    );
+    let written = send(&form, "form.compose", &[("title", "T"), ("body", "x")]).await?;
+    let post = written.path.strip_suffix(&format!("?sent={draft}"));
+    let post = post.with_context(|| written.path.clone())?;
+    let commented = send(&written, "form.compose", &[("body", "First.")]).await?;
+    let mark = format!("&sent={draft}#comment-");
+    assert!(commented.path.contains(&mark), "{}", commented.path);
+    let edit = grace.get(&format!("{post}/edit")).await?;
+    let edited = send(&edit, "form.compose", &[("body", "y")]).await?;
+    assert_eq!(edited.path, format!("{post}?sent={draft}"));
+
+    // What is too large is on the page before, to which the failure leads.
+    let large = format!("body={}", "x".repeat(1_500_000));
+    let answer = server.http.post(format!("{}/posts", server.url));
+    let answer = answer
+        .header("accept", "text/html")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("referer", format!("{}/posts/new", server.url))
+        .body(large);
+    let answer = answer.send().await?;
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let page = answer.text().await?;
+    assert!(
+        page.contains("<a href=\"/posts/new\">Go back</a>"),
+        "{page}"
+    );
+    Ok(())
+}

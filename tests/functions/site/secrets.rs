@@ -179,3 +179,27 @@ async fn owners_can_be_chosen_as_far_as_the_visitor_may() -> Result<()> {
     silent(&refused);
     Ok(())
 }
+
+#[tokio::test]
+async fn all_grants_are_on_the_pages() -> Result<()> {
+    let server = Server::start().await?;
+    let grace = Person::register(&server, "grace").await?;
+    let browser = grace.browser(&server)?;
+    let new = [("name", "deploy"), ("kind", "opaque"), ("value", VALUE)];
+    let page = browser.get("/secrets").await?;
+    let page = browser.submit(&page, "form[action='/secrets']", &new);
+    let secret = page.await?.path;
+    let grants = format!("/api/vault{secret}/grants");
+    for n in 0..101 {
+        let subject = format!("{grants}/claw:0192f5c0-0000-7000-8000-{n:012}");
+        let granted = grace.send(&server, "PUT", &subject, &json!({})).await?;
+        assert_eq!(granted.0, 200, "{granted:?}");
+    }
+    let page = browser.get(&secret).await?;
+    let rows = "#grants + .rows li";
+    assert_eq!(page.all(rows).len(), 100);
+    let more = page.attribute(".next a[href$='#grants']", "href");
+    let more = browser.get(&more.context("more grants")?).await?;
+    assert_eq!(more.all(rows).len(), 1);
+    Ok(())
+}

@@ -3,7 +3,7 @@
 use crate::functions::channels::actions::{channel, each, post};
 use crate::functions::social::town::{Town, text};
 use anyhow::{Context, Result};
-use e2e::client::refusal;
+use e2e::{client::refusal, people::Person};
 use serde_json::{Value, json};
 
 /// A moderator's action; what it answers.
@@ -404,5 +404,20 @@ async fn a_report_holds_what_was_said() -> Result<()> {
             .await?;
         assert_eq!(each(&list, "id").len(), count, "{state}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_report_of_a_person_holds_the_description() -> Result<()> {
+    let town = Town::new().await?;
+    let eric = Person::register(&town.server, "eric").await?;
+    let about = json!({ "description": "a bad description" });
+    let changed = eric.send(&town.server, "PATCH", "/api/users/me", &about);
+    assert_eq!(changed.await?.0, 200);
+    let report = json!({ "target": format!("account:{}", eric.id), "reason": "It is bad." });
+    let reported = town.send(&town.eve, "POST", "/api/reports", report).await?;
+    assert_eq!(reported.0, 201, "{reported:?}");
+    let all = town.get(&town.moderator, "/api/reports").await?;
+    assert_eq!(all["items"][0]["evidence"]["text"], "a bad description");
     Ok(())
 }

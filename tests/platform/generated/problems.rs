@@ -14,6 +14,8 @@ use std::{
 };
 
 const GUEST: &str = "crates/guest";
+/// The workspace of the edge, whose codes functions/edge states.
+const EDGE: &str = "edge";
 
 pub fn page(packages: &Packages) -> Result<String> {
     let mut all = Codes::default();
@@ -28,6 +30,7 @@ pub fn page(packages: &Packages) -> Result<String> {
     for folder in folders {
         all.read(folder)?;
     }
+    all.read(EDGE)?;
     for (folder, problems) in &packages.native_problems {
         for (code, text) in problems {
             all.state(folder, code, text)?;

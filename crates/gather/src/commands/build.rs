@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::{build, config::ManifestFile};
+use crate::{build, config::ManifestFile, edge};
 
 /// The settings of a build.
 #[derive(Args, Debug)]
@@ -12,11 +12,19 @@ pub struct Build {
     #[arg(long)]
     release: bool,
 
+    /// Build the edge, for Cloudflare Workers, instead of the components
+    #[arg(long, conflicts_with = "release")]
+    edge: bool,
+
     #[command(flatten)]
     manifest: ManifestFile,
 }
 
-/// Builds the components.
+/// Builds the components, or the edge.
 pub fn run(settings: &Build) -> Result<()> {
+    if settings.edge {
+        let manifest = settings.manifest.read()?;
+        return edge::build(manifest.folder()).map(drop);
+    }
     build::run(&settings.manifest.read()?, settings.release)
 }

@@ -17,9 +17,9 @@ pub mod worker;
 use anyhow::Result;
 
 use crate::{
-    admin, agent, audit, backup,
+    admin, agent, audit, backup, circle,
     cli::{Cli, Command},
-    demo, doctor, live, llm, memory, new, secret, skill, traces, webhook,
+    demo, doctor, live, llm, memory, new, pipeline, schedule, secret, skill, traces, webhook,
 };
 use process::runtime;
 
@@ -62,8 +62,12 @@ fn run_command(cli: Cli) -> Result<bool> {
         Some(Command::Events(command)) => return live::events(command),
         Some(Command::Skill(command)) => return skill::run(command),
         Some(Command::Llm(command)) => return llm::run(command),
+        Some(Command::Circle(command)) => circle::run(command)?,
+        Some(Command::Turn(command)) => circle::run_turn(command)?,
         Some(Command::Webhook(command)) => webhook::run(&command)?,
         Some(Command::Memory(command)) => memory::run(&command)?,
+        Some(Command::Pipeline(command)) => pipeline::run(&command)?,
+        Some(Command::Schedule(command)) => schedule::run(&command)?,
         Some(Command::Secret(command)) => secret::run(&command)?,
         Some(Command::Hook(command)) => webhook::run_hook(&command)?,
         Some(Command::New(command)) => new::run(&command)?,

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::process::{Signals, runtime, start_logging};
 use crate::{
-    config::{Address, LogSettings, RealtimeLimits, RealtimeListen, TrustedProxies},
+    config::{Address, EdgeSettings, LogSettings, RealtimeLimits, RealtimeListen, TrustedProxies},
     deployment::{Deployment, DeploymentSettings},
 };
 
@@ -23,6 +23,9 @@ pub struct Realtime {
 
     #[command(flatten)]
     proxies: TrustedProxies,
+
+    #[command(flatten)]
+    edges: EdgeSettings,
 
     #[command(flatten)]
     limits: RealtimeLimits,
@@ -44,6 +47,7 @@ pub fn run(settings: &Realtime) -> Result<()> {
             public_url.clone(),
             public_url,
             &settings.proxies,
+            &settings.edges,
             &settings.limits,
         )?;
         let address = realtime.listen(settings.listen.realtime_listen).await?;

@@ -157,6 +157,7 @@ impl Up {
             own_url,
             public_url,
             &functions.proxies,
+            &functions.edges,
             &self.realtime,
         )?;
         let components = &self.serve.components;

@@ -23,7 +23,7 @@ impl EgressSettings {
     }
 }
 
-fn origin(text: &str) -> std::result::Result<Origin, String> {
+pub(super) fn origin(text: &str) -> std::result::Result<Origin, String> {
     text.trim()
         .parse()
         .map_err(|_| "expected origins such as http://127.0.0.1:8080".to_owned())

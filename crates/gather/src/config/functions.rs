@@ -7,8 +7,8 @@ use clap::Args;
 use ipnet::IpNet;
 
 use super::{
-    HEADING, embed::EmbedUrl, model::Model, parse::http_url, provider::Provider,
-    webhook::WebhookSettings,
+    HEADING, edge::EdgeSettings, embed::EmbedUrl, model::Model, parse::http_url,
+    provider::Provider, webhook::WebhookSettings,
 };
 
 /// The proxies that tell a client's address, to functions and gateways.
@@ -65,6 +65,9 @@ pub struct FunctionSettings {
 
     #[command(flatten)]
     pub(crate) webhooks: WebhookSettings,
+
+    #[command(flatten)]
+    pub(crate) edges: EdgeSettings,
 }
 
 impl FunctionSettings {
@@ -73,6 +76,7 @@ impl FunctionSettings {
         self.model.check()?;
         let mut variables = self.provider.variables()?;
         variables.extend(self.webhooks.variables());
+        variables.extend(self.edges.variables());
         Ok(variables)
     }
 }

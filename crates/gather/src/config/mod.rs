@@ -3,6 +3,7 @@
 
 mod address;
 mod database;
+mod edge;
 mod egress;
 mod embed;
 mod functions;
@@ -21,6 +22,7 @@ mod webhook;
 
 pub use address::{Address, Listen};
 pub use database::DatabaseSettings;
+pub use edge::EdgeSettings;
 pub use egress::{EgressListen, EgressSettings};
 pub use embed::{EmbedListen, EmbedSettings, EmbedUrl};
 pub use functions::{FunctionSettings, TrustedProxies};

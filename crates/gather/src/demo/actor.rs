@@ -42,21 +42,25 @@ impl Actor {
         CAST.into_iter().map(enter).collect()
     }
 
-    /// Signs in the agents that were registered from here.
-    pub fn known(client: &Client, own: &str, store: &Store) -> Result<Vec<Self>> {
-        let mut actors = Vec::new();
+    /// Signs in the agents that were registered from here, and names those that the server does not let in. Their keys are
+    /// kept: an agent that is suspended may come back, and nobody else can remove what is its own.
+    pub fn known(
+        client: &Client,
+        own: &str,
+        store: &Store,
+    ) -> Result<(Vec<Self>, Vec<&'static str>)> {
+        let (mut actors, mut refused) = (Vec::new(), Vec::new());
         for (name, _) in CAST {
             let Some(profile) = store.load(name)? else {
                 continue;
             };
             match authenticate(client, own, &profile.key) {
                 Ok(session) => actors.push(Self::new(name, profile, session)),
-                // The server was emptied since.
-                Err(error) if is_unknown(&error) => store.remove(name)?,
+                Err(error) if is_unknown(&error) => refused.push(name),
                 Err(error) => return Err(error),
             }
         }
-        Ok(actors)
+        Ok((actors, refused))
     }
 
     fn new(name: &'static str, profile: Profile, session: Session) -> Self {
@@ -74,23 +78,40 @@ impl Actor {
         name: &'static str,
         about: &str,
     ) -> Result<Self> {
-        if let Some(profile) = store.load(name)? {
+        let kept = store.load(name)?;
+        if let Some(profile) = kept {
             match authenticate(client, own, &profile.key) {
                 Ok(session) => return Ok(Self::new(name, profile, session)),
                 Err(error) if is_unknown(&error) => {}
                 Err(error) => return Err(error),
             }
+            // If the server was emptied, the agent can be registered with the key that it has. If it is suspended, its
+            // name is taken, and no other key would let it in.
+            let again = Profile {
+                key: profile.key,
+                ..Profile::new(own, name)
+            };
+            match register(client, &again, about) {
+                Ok(()) => {
+                    store.save(&again)?;
+                    let session = authenticate(client, own, &again.key)?;
+                    return Ok(Self::new(name, again, session));
+                }
+                Err(error) if error.code() == Some("name-taken") => {
+                    return Err(anyhow::Error::from(error).context(format!(
+                        "{own} does not let {name} in, which was registered from here. If it is suspended, an admin can \
+                         reactivate it; its key is kept"
+                    )));
+                }
+                // The agent has left, and its key never comes back.
+                Err(error) if error.code() == Some("key-taken") => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let profile = Profile::new(own, name);
         // The key is kept before the server hears of it, so that no answer that gets lost can lose the account.
         store.save(&profile)?;
-        let body = json!({
-            "name": name,
-            "public_key": profile.key.public_base64(),
-            "description": format!("{about} {MARK}"),
-        });
-        let registered = client.post("/api/agents/register", &body, Some(&profile.registration));
-        if let Err(error) = registered {
+        if let Err(error) = register(client, &profile, about) {
             if error.is_refusal() {
                 store.remove(name)?;
             }
@@ -122,6 +143,18 @@ impl Actor {
         let items = answer["items"].as_array_mut().map(std::mem::take);
         Ok(items.unwrap_or_default())
     }
+}
+
+fn register(client: &Client, profile: &Profile, about: &str) -> Result<(), RequestError> {
+    let body = json!({
+        "name": profile.name,
+        "public_key": profile.key.public_base64(),
+        "description": format!("{about} {MARK}"),
+    });
+    let path = "/api/agents/register";
+    client
+        .post(path, &body, Some(&profile.registration))
+        .map(drop)
 }
 
 /// Finds an agent of the world by its name.

@@ -76,9 +76,18 @@ fn remove(client: &Client) -> Result<()> {
     let own = client.server();
     let store = Store::open_demo(own)?;
     let _lock = store.lock(LOCK)?;
-    let actors = Actor::known(client, own, &store)?;
-    if actors.is_empty() {
+    let (actors, refused) = Actor::known(client, own, &store)?;
+    if !refused.is_empty() {
+        println!(
+            "{own} does not let these agents of the demo world in: {}. If they are suspended, remove the world again once an \
+             admin has reactivated them; their keys are kept.",
+            refused.join(", ")
+        );
+    }
+    if actors.is_empty() && refused.is_empty() {
         println!("No demo world was made at {own} from here.");
+    }
+    if actors.is_empty() {
         return Ok(());
     }
     let step = Step::start("Removing the demo world");
@@ -91,7 +100,10 @@ fn remove(client: &Client) -> Result<()> {
     for actor in actors {
         actor.leave(client, &store)?;
     }
-    step.done("The demo world is removed");
+    step.done(match refused.is_empty() {
+        true => "The demo world is removed",
+        false => "What these agents did not own is removed",
+    });
     Ok(())
 }
 

@@ -141,7 +141,7 @@ async fn read(
         let next = page["position"]
             .as_str()
             .context("the server's answer has no position")?;
-        if items.len() < PAGE || printer.is_done() {
+        if page["more"] != Value::Bool(true) || printer.is_done() {
             return Ok(next.to_owned());
         }
         position = Some(next.to_owned());

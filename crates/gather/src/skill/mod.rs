@@ -6,7 +6,7 @@ mod new;
 mod project;
 mod publish;
 mod show;
-mod verify;
+pub mod verify;
 
 use std::{net::SocketAddr, path::PathBuf};
 

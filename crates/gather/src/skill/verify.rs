@@ -1,6 +1,6 @@
 //! Verification of signed statements offline, with the platform's keys.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub fn verify(options: &Verify) -> Result<()> {
             options.file.display()
         );
     }
-    let keys = keys(options)?;
+    let keys = keys(options.keys.as_deref(), options.server.as_deref())?;
     let digest = match &options.component {
         Some(path) => Some(skill::digest::of_bytes(
             &fs::read(path).with_context(|| format!("can't read {}", path.display()))?,
@@ -66,8 +66,9 @@ fn check_answer(answer: &Value, statement: &Statement) -> Result<()> {
     Ok(())
 }
 
-fn keys(options: &Verify) -> Result<Jwks> {
-    let value = match (&options.keys, &options.server) {
+/// The platform's keys, from a file or from a server.
+pub fn keys(file: Option<&Path>, server: Option<&str>) -> Result<Jwks> {
+    let value = match (file, server) {
         (Some(path), _) => {
             let text = fs::read_to_string(path)
                 .with_context(|| format!("can't read {}", path.display()))?;

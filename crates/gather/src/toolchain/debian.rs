@@ -22,8 +22,8 @@ const SUITE: &str = "trixie-backports";
 /// The name of the package whose dependency std is built as.
 const SEED: &str = "gather-std-seed";
 
-/// Builds std for [`TARGET`], and moves it into the compiler's sysroot at the end.
-pub(super) fn install(toolchain: &Toolchain, step: &Step) -> Result<()> {
+/// Builds std for a target, and moves it into the compiler's sysroot at the end.
+pub(super) fn install(toolchain: &Toolchain, target: &str, step: &Step) -> Result<()> {
     let mirror = mirror()?;
     let version = toolchain.version()?;
     let scratch = tempfile::Builder::new()
@@ -34,16 +34,16 @@ pub(super) fn install(toolchain: &Toolchain, step: &Step) -> Result<()> {
     fs::set_permissions(scratch.path(), Permissions::from_mode(0o755))?;
     step.detail("reading Debian's package lists");
     let apt = Apt::of_suite(scratch.path(), &mirror, SUITE)?;
-    step.detail("downloading wasi-libc and Rust's sources");
-    apt.unpack("wasi-libc", None)?;
+    step.detail("downloading Rust's sources");
+    // Only targets of WASI have a C library.
+    let libc = (target == TARGET).then(|| apt.root.join("usr/lib").join(target));
+    if libc.is_some() {
+        apt.unpack("wasi-libc", None)?;
+    }
     let _sources = Sources::ensure(toolchain, &apt, &version)?;
     step.detail("compiling the standard library");
-    let libraries = compile(toolchain, scratch.path())?;
-    assemble(
-        toolchain,
-        &libraries,
-        &apt.root.join("usr/lib").join(TARGET),
-    )
+    let libraries = compile(toolchain, target, scratch.path())?;
+    assemble(toolchain, target, &libraries, libc.as_deref())
 }
 
 /// Rust's own sources in the folder where cargo looks for them. They are removed again, since rustup fails over them.
@@ -85,7 +85,7 @@ impl Drop for Sources {
 }
 
 /// Builds an empty library together with std, and returns std's libraries.
-fn compile(toolchain: &Toolchain, scratch: &Path) -> Result<Vec<PathBuf>> {
+fn compile(toolchain: &Toolchain, triple: &str, scratch: &Path) -> Result<Vec<PathBuf>> {
     let seed = scratch.join("seed");
     fs::create_dir_all(seed.join("src"))?;
     fs::write(seed.join("src/lib.rs"), "")?;
@@ -100,7 +100,7 @@ fn compile(toolchain: &Toolchain, scratch: &Path) -> Result<Vec<PathBuf>> {
             "build",
             "--release",
             "--target",
-            TARGET,
+            triple,
             "-Zbuild-std=std,panic_abort",
             "--target-dir",
         ])
@@ -111,7 +111,7 @@ fn compile(toolchain: &Toolchain, scratch: &Path) -> Result<Vec<PathBuf>> {
         .env("RUSTFLAGS", "-Cembed-bitcode=yes");
     said(&mut cargo)?;
     let own = format!("lib{}-", SEED.replace('-', "_"));
-    let libraries: Vec<_> = fs::read_dir(target.join(TARGET).join("release/deps"))?
+    let libraries: Vec<_> = fs::read_dir(target.join(triple).join("release/deps"))?
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| {
@@ -133,7 +133,12 @@ fn compile(toolchain: &Toolchain, scratch: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Collects the finished library beside its final folder and then moves it, so that no half of it is ever seen.
-fn assemble(toolchain: &Toolchain, libraries: &[PathBuf], libc: &Path) -> Result<()> {
+fn assemble(
+    toolchain: &Toolchain,
+    target: &str,
+    libraries: &[PathBuf],
+    libc: Option<&Path>,
+) -> Result<()> {
     let rustlib = toolchain.rustlib();
     let draft = TempDir::with_prefix_in(".gather-target-", &rustlib)
         .with_context(|| format!("can't write {}", rustlib.display()))?;
@@ -150,10 +155,12 @@ fn assemble(toolchain: &Toolchain, libraries: &[PathBuf], libc: &Path) -> Result
         )?;
     }
     for name in ["crt1-command.o", "crt1-reactor.o", "libc.a"] {
-        fs::copy(libc.join(name), contained.join(name))
-            .with_context(|| format!("wasi-libc has no {name} for {TARGET}"))?;
+        if let Some(libc) = libc {
+            fs::copy(libc.join(name), contained.join(name))
+                .with_context(|| format!("wasi-libc has no {name} for {target}"))?;
+        }
     }
-    let place = rustlib.join(TARGET);
+    let place = rustlib.join(target);
     if place.exists() {
         fs::remove_dir_all(&place).with_context(|| format!("can't replace {}", place.display()))?;
     }

@@ -14,6 +14,8 @@ use crate::progress::Step;
 
 /// The target that functions are compiled for.
 pub const TARGET: &str = "wasm32-wasip2";
+/// The target that the edge is compiled for.
+pub const EDGE_TARGET: &str = "wasm32-unknown-unknown";
 
 /// An installed compiler.
 #[derive(Debug)]
@@ -58,9 +60,9 @@ impl Toolchain {
         parse_version(&said(Command::new(&self.rustc).arg("-V"))?)
     }
 
-    /// The folder of the standard library for [`TARGET`], if it is installed.
-    pub fn standard_library(&self) -> Option<PathBuf> {
-        let folder = self.rustlib().join(TARGET).join("lib");
+    /// The folder of the standard library for a target, if it is installed.
+    pub fn standard_library(&self, target: &str) -> Option<PathBuf> {
+        let folder = self.rustlib().join(target).join("lib");
         let installed = fs::read_dir(&folder).ok()?.flatten().any(|entry| {
             let name = entry.file_name();
             let name = name.to_string_lossy();
@@ -69,16 +71,16 @@ impl Toolchain {
         installed.then_some(folder)
     }
 
-    /// Installs the standard library for [`TARGET`] if it is missing. Removes components in `target` that were built
-    /// with an older one.
-    pub fn ensure_target(&self, target: &Path) -> Result<()> {
-        if self.standard_library().is_some() {
+    /// Installs the standard library for a target if it is missing. Removes what was built with an older one from the
+    /// `output` folder.
+    pub fn ensure_target(&self, target: &str, output: &Path) -> Result<()> {
+        if self.standard_library(target).is_some() {
             return Ok(());
         }
-        let step = Step::start(format!("getting Rust's standard library for {TARGET}"));
-        let rustup = match self.ask_rustup(&step) {
-            Ok(()) if self.standard_library().is_some() => {
-                step.done(&format!("rustup installed {TARGET}"));
+        let step = Step::start(format!("getting Rust's standard library for {target}"));
+        let rustup = match self.ask_rustup(target, &step) {
+            Ok(()) if self.standard_library(target).is_some() => {
+                step.done(&format!("rustup installed {target}"));
                 return Ok(());
             }
             Ok(()) => anyhow!(
@@ -87,17 +89,18 @@ impl Toolchain {
             ),
             Err(error) => error,
         };
-        let _lock = self.lock()?;
-        if self.standard_library().is_none() {
-            debian::install(self, &step).map_err(|debian| self.advice(&rustup, &debian))?;
+        let _lock = self.lock(target)?;
+        if self.standard_library(target).is_none() {
+            debian::install(self, target, &step)
+                .map_err(|debian| self.advice(target, &rustup, &debian))?;
         }
-        let built = target.join(TARGET);
+        let built = output.join(target);
         if built.exists() {
             fs::remove_dir_all(&built)
                 .with_context(|| format!("can't remove {}", built.display()))?;
         }
         step.done(&format!(
-            "{TARGET} installed into {}",
+            "{target} installed into {}",
             self.rustlib().display()
         ));
         Ok(())
@@ -108,11 +111,11 @@ impl Toolchain {
     }
 
     /// Locks the sysroot while it is written, so that installations take turns.
-    fn lock(&self) -> Result<File> {
+    fn lock(&self, target: &str) -> Result<File> {
         let path = self.rustlib().join(".gather-lock");
         let file = File::create(&path).with_context(|| {
             format!(
-                "Rust's standard library for {TARGET} is missing and {} can't be written; \
+                "Rust's standard library for {target} is missing and {} can't be written; \
                  run `gather build` once as a user who may, or use a Rust of your own (rustup.rs)",
                 self.rustlib().display()
             )
@@ -122,7 +125,7 @@ impl Toolchain {
     }
 
     /// Installs with rustup, which fails within seconds if its server can't be reached.
-    fn ask_rustup(&self, step: &Step) -> Result<()> {
+    fn ask_rustup(&self, target: &str, step: &Step) -> Result<()> {
         let toolchain = self.sysroot.file_name().filter(|_| {
             self.sysroot
                 .parent()
@@ -134,18 +137,23 @@ impl Toolchain {
         step.detail("rustup target add");
         let mut command = Command::new("rustup");
         command
-            .args(["target", "add", TARGET, "--toolchain"])
+            .args(["target", "add", target, "--toolchain"])
             .arg(toolchain);
         said(&mut command).map(|_| ())
     }
 
-    fn advice(&self, rustup: &anyhow::Error, debian: &anyhow::Error) -> anyhow::Error {
+    fn advice(
+        &self,
+        target: &str,
+        rustup: &anyhow::Error,
+        debian: &anyhow::Error,
+    ) -> anyhow::Error {
         anyhow!(
-            "Rust's standard library for {TARGET} is missing and could not be installed\n\
+            "Rust's standard library for {target} is missing and could not be installed\n\
              - by rustup: {rustup:#}\n\
              - from Debian's packages: {debian:#}\n\
-             what to do: run `rustup target add {TARGET}` where rustup reaches its server (a proxy is set with https_proxy, a mirror \
-             with RUSTUP_DIST_SERVER), then start again; or copy the folder lib/rustlib/{TARGET} of the same Rust version from \
+             what to do: run `rustup target add {target}` where rustup reaches its server (a proxy is set with https_proxy, a mirror \
+             with RUSTUP_DIST_SERVER), then start again; or copy the folder lib/rustlib/{target} of the same Rust version from \
              another machine into {}",
             self.rustlib().display()
         )
@@ -225,20 +233,20 @@ mod tests {
     fn a_library_without_its_std_is_not_installed() {
         let folder = tempfile::tempdir().unwrap();
         let toolchain = pretend(folder.path());
-        assert_eq!(toolchain.standard_library(), None);
+        assert_eq!(toolchain.standard_library(TARGET), None);
         let library = folder.path().join("lib/rustlib/wasm32-wasip2/lib");
         fs::create_dir_all(&library).unwrap();
         fs::write(library.join("libcore-1.rlib"), "").unwrap();
-        assert_eq!(toolchain.standard_library(), None);
+        assert_eq!(toolchain.standard_library(TARGET), None);
         fs::write(library.join("libstd-1.rlib"), "").unwrap();
-        assert_eq!(toolchain.standard_library(), Some(library));
+        assert_eq!(toolchain.standard_library(TARGET), Some(library));
     }
 
     #[test]
     fn a_failure_says_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         let text = pretend(folder.path())
-            .advice(&anyhow!("offline"), &anyhow!("no apt"))
+            .advice(TARGET, &anyhow!("offline"), &anyhow!("no apt"))
             .to_string();
         for part in [
             "offline",

@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use crate::fault::Fault;
 use crate::protocol::{Protocol, Route};
-use crate::sse::Event;
 use crate::tokens::Usage;
 use anthropic_stream::AnthropicStream;
 use openai_stream::OpenaiStream;
+use sse::Event;
 
 /// Translates a request for a provider of the other protocol. With `drops`, parameters that can't be translated are left
 /// out.

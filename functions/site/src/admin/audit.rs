@@ -7,9 +7,8 @@ use guest::Problem;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
-use super::{List, entered, names, short, tabs};
+use super::{List, entered, short, tabs};
 use crate::failure::Failure;
 use crate::frame::Page;
 use crate::ui;
@@ -23,6 +22,7 @@ pub fn routes() -> Router {
 struct Entry {
     at: String,
     actor_id: Option<String>,
+    actor_name: Option<String>,
     action: String,
     subject: Option<String>,
     allowed: bool,
@@ -79,11 +79,6 @@ async fn show(visitor: Visitor, Query(filter): Query<Filter>) -> Result<Page, Fa
         path += &format!("&after={}", ui::encode(&filter.after));
     }
     let entries: List<Entry> = visitor.get("accounts", &path).await?;
-    let actors = entries
-        .items
-        .iter()
-        .filter_map(|entry| entry.actor_id.clone());
-    let names = names(&visitor, actors).await;
     let main = html! {
         h1 { "Audit" }
         (tabs(&visitor))
@@ -91,7 +86,7 @@ async fn show(visitor: Visitor, Query(filter): Query<Filter>) -> Result<Page, Fa
         @if entries.items.is_empty() { (ui::empty("Nothing in the trail fits these filters.", &html! { a href="/admin/audit" { "Without filters" } })) }
         div.wide tabindex="0" role="region" aria-label="Entries" { table.list {
             thead { tr { @for title in ["When", "Who", "What", "On", "From"] { th scope="col" { (title) } } } }
-            tbody { @for entry in &entries.items { (row(entry, &names)) } }
+            tbody { @for entry in &entries.items { (row(entry)) } }
         } }
         (ui::more(&format!("/admin/audit?{query}"), entries.next.as_deref()))
         p { a.button.quiet href=(format!("/api/audit/export?{query}")) download="audit.ndjson" { "Export as JSON lines" } }
@@ -119,12 +114,12 @@ fn form(filter: &Filter) -> Markup {
     }
 }
 
-fn row(entry: &Entry, names: &BTreeMap<String, String>) -> Markup {
+fn row(entry: &Entry) -> Markup {
     html! {
         tr {
             td { (ui::ago(&entry.at)) }
             td { @match &entry.actor_id {
-                Some(id) => a href=(format!("/admin/audit?actor={id}")) { bdi { (names.get(id).unwrap_or(id)) } },
+                Some(id) => a href=(format!("/admin/audit?actor={id}")) { bdi { (entry.actor_name.as_ref().unwrap_or(id)) } },
                 None => span.meta { "unknown" },
             } }
             th scope="row" { a href=(format!("/admin/audit?action={}", ui::encode(&entry.action))) { code { (entry.action) } }

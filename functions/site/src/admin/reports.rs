@@ -21,6 +21,7 @@ pub fn routes() -> Router {
     Router::new()
         .route("/admin/reports", get(show))
         .route("/admin/reports/{report}", post(resolve))
+        .route("/admin/reports/{report}/message", post(act))
 }
 
 #[derive(Debug, Deserialize)]
@@ -51,7 +52,13 @@ struct Evidence {
 }
 
 impl Report {
-    /// The page of what was reported, where a moderator can act on it.
+    /// The channel and the id of a message that was reported.
+    fn message(&self) -> Option<(&str, &str)> {
+        let id = self.target.strip_prefix("message:")?;
+        Some((self.evidence.context["channel"].as_str()?, id))
+    }
+
+    /// The page of what was reported.
     fn place(&self) -> Option<String> {
         let (kind, id) = self.target.split_once(':')?;
         let channel = self.evidence.context["channel"].as_str();
@@ -74,6 +81,9 @@ impl Report {
 struct Filter {
     state: String,
     after: String,
+    /// The report whose message was acted on, and what was done to it.
+    report: String,
+    done: String,
 }
 
 async fn show(visitor: Visitor, Query(filter): Query<Filter>) -> Result<Page, Failure> {
@@ -105,7 +115,7 @@ async fn page(
             a href=(format!("/admin/reports?state={one}")) aria-current=[(state == one).then_some("page")] { (one) } } }
         @if let Some(failure) = failure { (ui::alert(&failure::message(failure))) }
         @if reports.items.is_empty() { (ui::empty("No reports here. Anybody can report a post, a comment, a message or an account.", &html! { a href="/admin" { "Overview" } })) }
-        ul.rows { @for report in &reports.items { (one(report, visitor)) } }
+        ul.rows { @for report in &reports.items { (one(report, filter, visitor)) } }
         (ui::more(&format!("/admin/reports?state={state}"), reports.next.as_deref()))
         p.meta { "Reading reports is recorded in the audit trail." }
     };
@@ -120,13 +130,14 @@ fn named(account: Option<&Account>) -> Markup {
     } }
 }
 
-fn one(report: &Report, visitor: &Visitor) -> Markup {
+fn one(report: &Report, filter: &Filter, visitor: &Visitor) -> Markup {
     html! {
         li id=(format!("report-{}", report.id)) {
             p { (named(report.reporter.as_ref())) " reported " code { (report.target) } " " (ui::ago(&report.created_at)) }
             p { "Reason: " bdi { (report.reason) } }
             blockquote { p.meta { "As it was then, by " (named(report.evidence.author.as_ref())) } p.kept-text dir="auto" { (report.evidence.text) } }
-            @if let Some(place) = report.place() { p { a href=(place) { "Look at it, and act" } } }
+            @if let Some(place) = report.place() { p { a href=(place) { "Look at it" @if report.message().is_none() { ", and act" } @else { " where it stands" } } } }
+            @if let Some((channel, message)) = report.message() { (deeds(report, channel, message, filter, visitor)) }
             @if report.state == "open" {
                 form.filter method="post" action=(format!("/admin/reports/{}", report.id)) {
                     (forms::hidden(visitor))
@@ -140,6 +151,103 @@ fn one(report: &Report, visitor: &Visitor) -> Markup {
             }
         }
     }
+}
+
+/// The forms that act on a message, also in a channel that the moderator can't enter.
+fn deeds(
+    report: &Report,
+    channel: &str,
+    message: &str,
+    filter: &Filter,
+    visitor: &Visitor,
+) -> Markup {
+    let (action, reason) = (
+        format!("/admin/reports/{}/message", report.id),
+        format!("reason-{}", report.id),
+    );
+    let hidden = html! {
+        (forms::hidden(visitor))
+        input type="hidden" name="channel" value=(channel);
+        input type="hidden" name="message" value=(message);
+        input type="hidden" name="state" value=(report.state);
+    };
+    html! {
+        p.meta { "Only its members can open a private channel or a conversation. A moderator can act on its messages all the same." }
+        @if filter.report == report.id { p role="status" { (ui::status("good", done(&filter.done))) } }
+        form.filter method="post" action=(action) {
+            (hidden)
+            label.hidden for=(reason) { "Reason, which the author reads" }
+            input id=(reason) name="reason" placeholder="Reason, which the author reads" required maxlength="500" autocomplete="off";
+            button.quiet name="action" value="hide" { "Hide message" }
+            button.quiet name="action" value="restore" formnovalidate { "Restore message" }
+        }
+        details.confirm { summary { "Delete message" }
+            form method="post" action=(action) { (hidden)
+                p { "Its text goes for good, from search and inboxes too. The report keeps its copy." }
+                button.danger name="action" value="delete" { "Delete message" } } }
+    }
+}
+
+fn done(action: &str) -> &'static str {
+    match action {
+        "hide" => "The message is hidden",
+        "restore" => "The message is restored",
+        _ => "The message is deleted",
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Act {
+    action: String,
+    reason: String,
+    channel: String,
+    message: String,
+    state: String,
+}
+
+/// Acts on a reported message, and leads back to the report.
+async fn act(
+    visitor: Visitor,
+    Path(report): Path<String>,
+    Form { fields, proof }: Form<Act>,
+) -> Response {
+    let message = format!(
+        "/api/channels/{}/messages/{}",
+        ui::encode(&fields.channel),
+        ui::encode(&fields.message)
+    );
+    let moderation = format!("{message}/moderation");
+    let done = match fields.action.as_str() {
+        "delete" => visitor.delete("channels", &message, &proof).await,
+        "restore" => visitor.delete("channels", &moderation, &proof).await,
+        action => {
+            let body = json!({"action": action, "reason": fields.reason});
+            visitor
+                .change(Method::PUT, "channels", &moderation, &body, &proof)
+                .await
+        }
+    };
+    match done {
+        Ok(_) => {
+            let [state, action, report] =
+                [&fields.state, &fields.action, &report].map(|text| ui::encode(text));
+            see(&format!(
+                "/admin/reports?state={state}&report={report}&done={action}#report-{report}"
+            ))
+        }
+        Err(failure) => again(&visitor, &fields.state, failure).await,
+    }
+}
+
+/// Shows the reports again after a form has failed.
+async fn again(visitor: &Visitor, state: &str, failure: Failure) -> Response {
+    let filter = Filter {
+        state: state.to_owned(),
+        ..Filter::default()
+    };
+    let page = page(visitor, &filter, Some(&failure)).await;
+    page.map_err(|_| failure).into_response()
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -163,9 +271,6 @@ async fn resolve(
         .await
     {
         Ok(_) => see("/admin/reports"),
-        Err(failure) => {
-            let again = page(&visitor, &Filter::default(), Some(&failure)).await;
-            again.map_err(|_| failure).into_response()
-        }
+        Err(failure) => again(&visitor, "open", failure).await,
     }
 }

@@ -146,9 +146,9 @@ fn moderation(message: &Message, own: &str, visitor: &Visitor) -> Markup {
         section aria-labelledby="moderate" { h2 #moderate { "Moderate" }
             form method="post" action=(format!("{own}/moderate")) {
                 (forms::hidden(visitor))
-                (Field { name: "reason", label: "Reason", hint: "The author is told it, and the audit trail keeps it.", max: Some(500), optional: true, ..Field::default() }.show(None))
+                (Field { name: "reason", label: "Reason", hint: "The author is told it, and the audit trail keeps it.", max: Some(500), ..Field::default() }.show(None))
                 (ui::actions(&html! {
-                    @if message.hidden || message.locked { button name="action" value="restore" { "Restore" } }
+                    @if message.hidden || message.locked { button name="action" value="restore" formnovalidate { "Restore" } }
                     @if !message.hidden { button.danger name="action" value="hide" { "Hide message" } }
                     @if !message.locked { button.quiet name="action" value="lock" { "Lock message" } }
                 }))
@@ -196,7 +196,7 @@ async fn change(
         )
         .await;
     match changed {
-        Ok(_) => see(&around(&channel, &message)),
+        Ok(_) => forms::sent(&around(&channel, &message), &proof),
         Err(failure) => {
             let again = page(
                 &visitor,

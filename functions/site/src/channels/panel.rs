@@ -74,11 +74,18 @@ pub fn aside(
                     } }
                 }
             }
-            section { h2 { (ui::counted(channel.members, "member")) }
-                ul.members { @for member in &members.items { (one(member)) } }
-                @if members.next.is_some() { p.meta { "The first hundred are shown." } }
-            }
+            (list(channel, members))
             (seen(members, reads, visitor))
+        }
+    }
+}
+
+/// The list of the members. Scripts ask for it again when somebody has joined.
+pub fn list(channel: &Channel, members: &List<Member>) -> Markup {
+    html! {
+        section #members { h2 { (ui::counted(channel.members, "member")) }
+            ul.members { @for member in &members.items { (one(member)) } }
+            @if members.next.is_some() { p.meta { "The first hundred are shown." } }
         }
     }
 }

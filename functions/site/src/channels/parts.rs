@@ -22,6 +22,7 @@ pub fn routes() -> Router {
         .route("/parts/channels/{channel}/messages", get(messages))
         .route("/parts/channels/{channel}/messages/{message}", get(message))
         .route("/parts/channels/{channel}/seen", get(seen))
+        .route("/parts/channels/{channel}/members", get(members))
 }
 
 /// A part of the history. The script puts days and heads of authors in, in the reader's zone.
@@ -64,6 +65,13 @@ async fn message(
     Ok(part(html! {
         ol data-account=[visitor.account().map(|account| &account.id)] { (entry(&found, &channel, &[], false, false)) }
     }))
+}
+
+/// The members.
+async fn members(visitor: Visitor, Path(channel): Path<String>) -> Result<Response, Failure> {
+    let channel = read(&visitor, &channel).await?;
+    let members = panel::members(&visitor, &channel).await?;
+    Ok(part(panel::list(&channel, &members)))
 }
 
 /// The receipts of the members.

@@ -122,7 +122,8 @@ pub async fn page(
 ) -> Result<Page, Failure> {
     let channel = read(visitor, id).await?;
     let pins = format!("/api/channels/{}/pins?limit=50", channel.id);
-    let unread = visitor.get::<Vec<Unread>>("channels", "/api/channels/unread");
+    let unread = format!("/api/channels/unread?channel={}", channel.id);
+    let unread = visitor.get::<Vec<Unread>>("channels", &unread);
     let (part, unread, pins) = join3(
         history(visitor, &channel.id, window),
         unread,
@@ -135,9 +136,7 @@ pub async fn page(
     )
     .await;
     let (part, unread, pins) = (part?, unread?, pins?);
-    let unread = unread
-        .into_iter()
-        .find(|unread| unread.channel == channel.id);
+    let unread = unread.into_iter().next();
     let main = html! {
         div.chat data-channel=(channel.id) data-path=(channel.path()) data-title=(channel.title()) data-member=(channel.role.is_some()) {
             (head(&channel, unread.as_ref(), visitor))

@@ -59,7 +59,7 @@ struct Checked {
 #[derive(Default)]
 struct Notice<'a> {
     failure: Option<&'a Failure>,
-    typed: Option<&'a NewProvider>,
+    typed: Option<(&'a NewProvider, &'a Proof)>,
     checked: Option<(&'a str, &'a Checked)>,
 }
 
@@ -147,15 +147,15 @@ fn answer(checked: &Checked) -> Markup {
 }
 
 fn new_form(visitor: &Visitor, owners: &Owners, notice: &Notice<'_>) -> Markup {
-    let empty = NewProvider::default();
-    let typed = notice.typed.unwrap_or(&empty);
+    let (empty, unsent) = (NewProvider::default(), Proof::default());
+    let (typed, proof) = notice.typed.unwrap_or((&empty, &unsent));
     let failure = notice.failure.filter(|_| notice.typed.is_some());
     html! {
         section aria-labelledby="new" {
             h2 #new { "A new provider" }
             p { "Its key is a secret: " a href="/secrets" { "store it" } " first, with the kind provider. It is sent to this address and nowhere else." }
             form method="post" action="/models/providers" {
-                (forms::hidden_again(visitor, failure, &Proof::default()))
+                (forms::hidden_again(visitor, failure, proof))
                 (Field { name: "name", label: "Name", hint: "It stands before the slash in the names of its models.", value: &typed.name, max: Some(40), ..Field::default() }.show(failure))
                 div.field { label for="protocol" { "Protocol" }
                     select #protocol name="protocol" { @for protocol in ["openai", "anthropic"] {
@@ -197,7 +197,7 @@ async fn create(visitor: Visitor, Form { fields, proof }: Form<NewProvider>) -> 
         Err(failure) => {
             let notice = Notice {
                 failure: Some(&failure),
-                typed: Some(&fields),
+                typed: Some((&fields, &proof)),
                 checked: None,
             };
             again(page(&visitor, "", &notice).await, &failure)

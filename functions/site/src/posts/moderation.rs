@@ -31,10 +31,10 @@ pub fn tools(path: &str, visitor: &Visitor) -> Markup {
             form method="post" action=(format!("{path}/moderation")) {
                 (forms::hidden(visitor))
                 input type="hidden" name="from" value=(visitor.address());
-                label { "Reason, which the author reads " input name="reason" maxlength="1000"; }
+                label { "Reason, which the author reads " input name="reason" required maxlength="1000"; }
                 div.actions {
                     @for (action, label) in [("hide", "Hide"), ("lock", "Lock"), ("pin", "Pin"), ("undo", "Undo all")] {
-                        button.quiet name="action" value=(action) { (label) }
+                        button.quiet name="action" value=(action) formnovalidate[action == "undo"] { (label) }
                     }
                 }
             }

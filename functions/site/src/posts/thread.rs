@@ -287,7 +287,7 @@ async fn answer(
         .create::<Comment>("social", &path, &body, &proof)
         .await
     {
-        Ok(comment) => see(&address(&comment)),
+        Ok(comment) => forms::sent(&address(&comment), &proof),
         Err(failure) => {
             // The text is shown again to those too whose session has ended meanwhile.
             let has_ended = failure.status == StatusCode::UNAUTHORIZED;
@@ -375,7 +375,7 @@ async fn change(
         .exchange::<Comment>(Method::PATCH, "social", &path, &body, &proof)
         .await
     {
-        Ok(comment) => see(&address(&comment)),
+        Ok(comment) => forms::sent(&address(&comment), &proof),
         Err(failure) => editor(&visitor, &id, &fields, Some(&failure), &proof).into_response(),
     }
 }

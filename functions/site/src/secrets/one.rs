@@ -55,6 +55,7 @@ struct Use {
 #[serde(default)]
 struct After {
     after: String,
+    grants: String,
 }
 
 async fn show(
@@ -62,7 +63,7 @@ async fn show(
     Path(id): Path<String>,
     Query(from): Query<After>,
 ) -> Result<Page, Failure> {
-    page(&visitor, &id, &from.after, None).await
+    page(&visitor, &id, &from, None).await
 }
 
 fn path(id: &str) -> String {
@@ -84,17 +85,19 @@ async fn managed<T: serde::de::DeserializeOwned>(
 async fn page(
     visitor: &Visitor,
     id: &str,
-    after: &str,
+    from: &After,
     refused: Option<&Failure>,
 ) -> Result<Page, Failure> {
     visitor.required()?;
     let path = path(id);
     let secret: Secret = visitor.get(VAULT, &path).await?;
     let mut uses = format!("{path}/uses?limit=30");
-    if !after.is_empty() {
-        uses += &format!("&after={}", ui::encode(after));
+    let mut grants = format!("{path}/grants?limit=100");
+    for (list, after) in [(&mut uses, &from.after), (&mut grants, &from.grants)] {
+        if !after.is_empty() {
+            *list += &format!("&after={}", ui::encode(after));
+        }
     }
-    let grants = format!("{path}/grants?limit=100");
     let (grants, uses) = join(
         managed::<Grant>(visitor, &grants),
         managed::<Use>(visitor, &uses),
@@ -206,7 +209,9 @@ fn granted(
                     }
                 }
             } }
-            @if grants.next.is_some() { p.meta { "The first 100 are shown; the command lists all: " code { "gather secret grant" } "." } }
+            @if let Some(next) = &grants.next {
+                p.next { a.button.quiet href=(format!("/secrets/{}?grants={}#grants", secret.id, ui::encode(next))) { "More grants" } }
+            }
             @if is_managed && secret.state == "active" {
                 form method="post" action=(own) {
                     (forms::hidden(visitor))
@@ -254,7 +259,7 @@ async fn back<T>(visitor: &Visitor, id: &str, changed: Result<T, Failure>) -> Re
         Ok(_) => return see(&format!("/secrets/{}", ui::encode(id))),
         Err(failure) => failure,
     };
-    match page(visitor, id, "", Some(&failure)).await {
+    match page(visitor, id, &After::default(), Some(&failure)).await {
         Ok(page) => page.status(failure.status).into_response(),
         Err(failure) => failure.into_response(),
     }

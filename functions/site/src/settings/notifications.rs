@@ -31,6 +31,7 @@ pub fn words(kind: &str) -> &str {
         "mention" => "Mentions",
         "direct" => "Direct messages",
         "reply" => "Replies",
+        "message" => "Messages of channels of which you want all",
         "review" => "Reviews of your skills",
         "job" => "Results of jobs",
         "invitation" => "Invitations",

@@ -94,7 +94,9 @@ async fn content(
         (ui::more(&format!("{}/ratings", path(name)), list.next.as_deref()))
     };
     let status = failure.map_or(StatusCode::OK, |failure| failure.status);
-    Ok(page(skill, "/ratings", &content).status(status))
+    Ok(page(skill, "/ratings", &content)
+        .status(status)
+        .scripts(&["js/draft.js"]))
 }
 
 fn form(
@@ -105,7 +107,7 @@ fn form(
     proof: &Proof,
 ) -> Markup {
     html! {
-        form method="post" action=(format!("{}/ratings", path(name))) {
+        form method="post" action=(format!("{}/ratings", path(name))) data-draft=(format!("rating:{name}")) {
             (forms::hidden_again(visitor, failure, proof))
             fieldset.field {
                 legend { "Your rating" }
@@ -130,7 +132,7 @@ async fn rate(
         .change(Method::PUT, "skills", &api, &body, &proof)
         .await
     {
-        Ok(_) => return see(&format!("{}/ratings", path(&name))),
+        Ok(_) => return forms::sent(&format!("{}/ratings", path(&name)), &proof),
         Err(failure) => failure,
     };
     match read(&visitor, &name).await {

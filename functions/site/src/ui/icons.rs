@@ -11,6 +11,8 @@ pub fn icon(name: &str) -> Markup {
         "posts" => "M3 2.5h10v11H3zM5.5 5.5h5M5.5 8h5M5.5 10.5h3",
         "skills" => "M8 1.5 14 5v6l-6 3.5L2 11V5zM2 5l6 3.5L14 5M8 8.5v6",
         "agents" => "M3.5 5.5h9v7h-9zM8 5.5V3M6 8.5v1M10 8.5v1M6.5 2.5h3",
+        "pipelines" => "M2.5 3h4v3h-4zM9.5 10h4v3h-4zM4.5 6v5.5h5M6.5 4.5h5V10",
+        "schedules" => "M2.5 3.5h11v10h-11zM2.5 6.5h11M5.5 2v3M10.5 2v3M5.5 9.5h2M9 9.5h1.5",
         "jobs" => "M8 2.5A5.5 5.5 0 1 0 13.5 8M8 5v3l2 1.5M10.5 2.5h3v3",
         "memory" => {
             "M4.5 4.5h7v7h-7zM6.5 4.5v-2M9.5 4.5v-2M6.5 13.5v-2M9.5 13.5v-2M4.5 6.5h-2M4.5 9.5h-2M13.5 6.5h-2M13.5 9.5h-2"

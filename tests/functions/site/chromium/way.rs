@@ -143,6 +143,9 @@ async fn talk(grace: &Chromium, alan: &Chromium) -> Result<()> {
         );
         browser.until(&dot).await.context("presence")?;
     }
+    // Who joins is heard of, and no viewer loads the page again for that.
+    let loads = "return performance.getEntriesByType('resource').filter((one) => new URL(one.name).pathname === location.pathname).length";
+    assert_eq!(grace.run(loads, &[]).await?, 0);
     // Typing shows, and ends. It lasts for seconds only, so somebody types until it was seen.
     let watch = "window.typed = []; const line = document.getElementById('typing');
         new MutationObserver(() => typed.push(line.textContent)).observe(line, { childList: true })";

@@ -1,0 +1,493 @@
+//! What a run does next, from what has ended. Nothing here asks the database or anybody else.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use pipeline::{Definition, Node, OnUncertain, Schema, Values, evaluate, fit};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::error;
+use crate::outgoing::{Answer, Call};
+use crate::state::{Change, Effect, More, Signal, State, Status, Step};
+
+/// The bytes that all outputs of a run may have.
+const MAX_RUN_BYTES: usize = 16 << 20;
+/// The steps that a run may have.
+const MAX_STEPS: usize = 100_000;
+
+/// The work that is left.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// These steps send something.
+    pub sending: Vec<String>,
+    /// The run ends: `{status, result, error}`.
+    pub ending: Option<Value>,
+    /// Whether the end does not wait for what is being sent.
+    pub is_forced: bool,
+}
+
+/// A graph that is worked on: that of the run, or that of an item of a map.
+#[derive(Debug)]
+pub struct Frame {
+    /// What stands before the ids of its nodes in paths: nothing, or such as `each[17].`.
+    pub prefix: String,
+    /// The graph.
+    pub definition: Arc<Definition>,
+    /// The item of the map, and its place.
+    pub item: Option<(Value, usize)>,
+    /// The graph around it.
+    pub up: Option<Rc<Frame>>,
+}
+
+impl Frame {
+    /// The path of a node's step.
+    pub fn path(&self, id: &str) -> String {
+        format!("{}{id}", self.prefix)
+    }
+}
+
+/// What the expressions of a graph can read.
+pub struct View<'a> {
+    /// The run.
+    pub engine: &'a Engine,
+    /// The graph.
+    pub frame: &'a Frame,
+    /// An item of a filter, and its place.
+    pub item: Option<(&'a Value, usize)>,
+}
+
+impl Values for View<'_> {
+    fn value(&self, name: &str) -> Option<Cow<'_, Value>> {
+        match name {
+            "input" => Some(Cow::Borrowed(&self.engine.input)),
+            "run" => Some(Cow::Borrowed(&self.engine.about)),
+            "item" | "index" => {
+                let mut frames =
+                    std::iter::successors(Some(self.frame), |frame| frame.up.as_deref());
+                let of_map =
+                    || frames.find_map(|frame| frame.item.as_ref().map(|(item, at)| (item, *at)));
+                let (item, at) = self.item.or_else(of_map)?;
+                Some(if name == "item" {
+                    Cow::Borrowed(item)
+                } else {
+                    Cow::Owned(json!(at))
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn node(&self, id: &str) -> Option<Value> {
+        let mut frames = std::iter::successors(Some(self.frame), |frame| frame.up.as_deref());
+        let frame = frames.find(|frame| frame.definition.nodes.contains_key(id))?;
+        let step = self.engine.steps.get(&frame.path(id))?;
+        Some(json!({"output": step.output, "status": step.status.name(), "error": step.error}))
+    }
+}
+
+/// A run that is driven.
+pub struct Engine {
+    pub(crate) run: Uuid,
+    pub(crate) root: Rc<Frame>,
+    pub(crate) signals: Vec<Signal>,
+    pub(crate) account: Uuid,
+    pub(crate) steps: BTreeMap<String, Step>,
+    /// What became of the items of maps, by the maps' paths: their outputs or errors as they stand in the map's output.
+    pub(crate) items: BTreeMap<String, Vec<Option<Value>>>,
+    /// Whether something has changed since the last look at all graphs.
+    pub(crate) has_changed: bool,
+    input: Value,
+    about: Value,
+    epoch: i32,
+    news: i64,
+    is_late: bool,
+    is_paused: bool,
+    /// The statuses that the database knows.
+    known: BTreeMap<String, Status>,
+    changes: BTreeMap<String, More>,
+    bytes: usize,
+}
+
+impl Engine {
+    /// A run in this state.
+    pub fn new(run: Uuid, definition: Definition, state: State) -> Self {
+        let mut engine = Self {
+            run,
+            root: Rc::new(Frame {
+                prefix: String::new(),
+                definition: Arc::new(definition),
+                item: None,
+                up: None,
+            }),
+            input: state.input.clone(),
+            about: json!({"id": run, "pipeline": state.pipeline, "version": state.version}),
+            signals: Vec::new(),
+            account: state.account,
+            epoch: state.epoch,
+            news: 0,
+            is_late: false,
+            is_paused: false,
+            steps: BTreeMap::new(),
+            items: BTreeMap::new(),
+            has_changed: false,
+            known: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            bytes: 0,
+        };
+        engine.load(state);
+        // What was being sent when its driver was lost may have arrived.
+        for path in engine.with_status(Status::Running) {
+            engine.lose(&path);
+        }
+        engine
+    }
+
+    /// Takes over a newer state. Changes that the database does not have yet stay.
+    pub fn look_again(&mut self, state: State) {
+        let unsaved: Vec<Step> = self
+            .changes
+            .keys()
+            .filter_map(|path| self.steps.get(path).cloned())
+            .collect();
+        let before = std::mem::take(&mut self.known);
+        self.load(state);
+        for step in unsaved {
+            // Somebody else may have ended the step meanwhile.
+            if self.known.get(&step.path) == before.get(&step.path) {
+                self.bytes += step.output.to_string().len();
+                self.steps.insert(step.path.clone(), step);
+            } else {
+                self.changes.remove(&step.path);
+            }
+        }
+    }
+
+    fn load(&mut self, state: State) {
+        self.news = state.news;
+        self.is_late = state.is_late;
+        self.is_paused = state.is_paused;
+        self.signals = state.signals;
+        self.bytes = 0;
+        self.known.clear();
+        self.steps.clear();
+        self.items.clear();
+        for step in state.steps {
+            self.bytes += step.output.to_string().len();
+            self.known.insert(step.path.clone(), step.status);
+            self.steps.insert(step.path.clone(), step);
+        }
+    }
+
+    pub fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
+    pub fn news(&self) -> i64 {
+        self.news
+    }
+
+    /// The changes since the last commit.
+    pub fn changes(&self) -> Value {
+        let changes = self.changes.iter().filter_map(|(path, more)| {
+            let step = self.steps.get(path)?;
+            Some(Change {
+                path: path.clone(),
+                kind: self.node(path)?.work.name(),
+                was: self.known.get(path).copied(),
+                status: step.status,
+                effect: step.effect,
+                attempts: step.attempts,
+                input: step.input.clone(),
+                output: step.output.clone(),
+                error: step.error.clone(),
+                chosen: step.chosen.clone(),
+                more: more.clone(),
+            })
+        });
+        json!(changes.collect::<Vec<_>>())
+    }
+
+    /// Notes that the database has the changes.
+    pub fn committed(&mut self) {
+        for path in std::mem::take(&mut self.changes).into_keys() {
+            if let Some(step) = self.steps.get(&path) {
+                self.known.insert(path, step.status);
+            }
+        }
+    }
+
+    /// Does everything that can be done without sending. Steps are sent only if `may_send`.
+    pub fn advance(&mut self, may_send: bool) -> Plan {
+        if self.is_late {
+            return Plan {
+                ending: Some(json!({"status": "timed_out", "result": null,
+                    "error": error("timeout", "The run has reached its time-out.")})),
+                is_forced: true,
+                ..Plan::default()
+            };
+        }
+        if self.is_paused {
+            return Plan::default();
+        }
+        if self.steps.is_empty()
+            && let Some(why) = self.refused_input()
+        {
+            let ending = Some(json!({"status": "failed", "result": null, "error": why}));
+            return Plan {
+                ending,
+                ..Plan::default()
+            };
+        }
+        let ending = self.work();
+        if ending.is_some() || !may_send {
+            return Plan {
+                ending,
+                ..Plan::default()
+            };
+        }
+        let mut sending = self.with_status(Status::Ready);
+        let due = self.with_status(Status::Retrying).into_iter();
+        sending.extend(due.filter(|path| self.steps[path].is_due));
+        for path in &sending {
+            self.change(path, More::default(), |step| {
+                step.status = Status::Running;
+                step.attempts += 1;
+                step.is_due = false;
+            });
+        }
+        Plan {
+            sending,
+            ..Plan::default()
+        }
+    }
+
+    /// A run that a schedule, an event or another run has started has an input that nobody has checked.
+    fn refused_input(&self) -> Option<Value> {
+        let schema = Schema::new(self.root.definition.input.as_ref()?).ok()?;
+        let (path, why) = schema.refusal(&self.input)?;
+        Some(error(
+            "invalid-input",
+            format_args!("The input does not fit its schema at `{path}`: {why}"),
+        ))
+    }
+
+    fn with_status(&self, status: Status) -> Vec<String> {
+        let steps = self.steps.iter().filter(|(_, step)| step.status == status);
+        steps.map(|(path, _)| path.clone()).collect()
+    }
+
+    pub(crate) fn node(&self, path: &str) -> Option<&Node> {
+        self.root.definition.node(path)
+    }
+
+    pub(crate) fn view<'a>(&'a self, frame: &'a Frame) -> View<'a> {
+        View {
+            engine: self,
+            frame,
+            item: None,
+        }
+    }
+
+    /// Changes a step, which is made if it is new.
+    pub(crate) fn change(&mut self, path: &str, more: More, change: impl FnOnce(&mut Step)) {
+        let step = self
+            .steps
+            .entry(path.to_owned())
+            .or_insert_with(|| Step::new(path));
+        change(step);
+        self.changes.insert(path.to_owned(), more);
+        self.has_changed = true;
+    }
+
+    pub(crate) fn skip(&mut self, path: &str) {
+        self.change(path, More::default(), |step| step.status = Status::Skipped);
+    }
+
+    /// Ends a step with an output, if that is one which may be kept.
+    pub(crate) fn succeed(&mut self, path: &str, output: Value, more: More) {
+        if let Err(fault) = fit(&output) {
+            return self.fail(path, error(fault.code, fault.detail));
+        }
+        let schema = self.node(path).and_then(|node| node.common.output.as_ref());
+        let refusal = schema.and_then(|schema| Schema::new(schema).ok()?.refusal(&output));
+        if let Some((at, why)) = refusal {
+            let why = format_args!("The output does not fit its schema at `{at}`: {why}");
+            return self.fail(path, error("output-invalid", why));
+        }
+        self.bytes += output.to_string().len();
+        if self.bytes > MAX_RUN_BYTES || self.steps.len() > MAX_STEPS {
+            let why = "The outputs of a run may have at most 16 MiB, and a run 100,000 steps.";
+            return self.fail(path, error("output-too-large", why));
+        }
+        self.change(path, more, |step| {
+            step.status = Status::Succeeded;
+            step.output = output;
+            step.error = Value::Null;
+        });
+    }
+
+    /// Ends a step with an error.
+    pub(crate) fn fail(&mut self, path: &str, why: Value) {
+        let status = if why["code"] == "timeout" {
+            Status::TimedOut
+        } else {
+            Status::Failed
+        };
+        self.change(path, More::default(), |step| {
+            step.status = status;
+            step.error = why;
+        });
+    }
+
+    /// Cancels the steps that have not ended and whose paths begin so.
+    pub(crate) fn cancel_below(&mut self, prefix: &str) {
+        let below = self.steps.range(prefix.to_owned()..);
+        let below = below.take_while(|(path, _)| path.starts_with(prefix));
+        let open = below.filter(|(_, step)| !step.status.is_end());
+        let open: Vec<String> = open.map(|(path, _)| path.clone()).collect();
+        for path in open {
+            self.change(&path, More::default(), |step| {
+                step.status = Status::Cancelled
+            });
+        }
+    }
+
+    /// A step whose driver was lost while it was sent.
+    fn lose(&mut self, path: &str) {
+        let Some(on_uncertain) = self.node(path).map(|node| node.common.on_uncertain) else {
+            return;
+        };
+        let is_once = self
+            .steps
+            .get(path)
+            .is_some_and(|step| step.effect == Effect::Once);
+        match on_uncertain {
+            OnUncertain::Ask if is_once => {
+                self.change(path, More::default(), |step| {
+                    step.status = Status::Uncertain
+                });
+            }
+            OnUncertain::Fail if is_once => {
+                let why = "Nobody knows whether the request arrived.";
+                self.fail(path, error("engine-lost", why));
+            }
+            _ => {
+                let again = More {
+                    wake_in_ms: Some(0.0),
+                    ..More::default()
+                };
+                self.change(path, again, |step| {
+                    step.status = Status::Retrying;
+                    step.is_due = true;
+                });
+            }
+        }
+    }
+
+    /// The request of a step that is being sent.
+    pub fn call(&self, path: &str) -> Call {
+        Call::new(self, path)
+    }
+
+    /// Records the answer to a request. An answer to a step that was cancelled meanwhile is dropped.
+    pub fn record(&mut self, path: &str, answer: Answer) {
+        let Some(step) = self.steps.get(path) else {
+            return;
+        };
+        if step.status != Status::Running {
+            return;
+        }
+        let (is_once, attempts) = (step.effect == Effect::Once, step.attempts);
+        match answer {
+            // What may be sent again counts as an attempt that has failed.
+            Answer::Unknown if !is_once => {
+                let error = error("timeout", "There was no answer in time, or it broke off.");
+                self.retry(path, attempts, error, 0);
+            }
+            Answer::Unknown => self.lose(path),
+            Answer::Output(output) => self.succeed(path, output, More::default()),
+            Answer::Failure {
+                error,
+                retry: false,
+                ..
+            } => self.fail(path, error),
+            Answer::Failure {
+                error, after_ms, ..
+            } => self.retry(path, attempts, error, after_ms),
+        }
+    }
+
+    /// Has a failed attempt repeated, if there are attempts left.
+    fn retry(&mut self, path: &str, attempts: u32, error: Value, after_ms: u64) {
+        let retries = self.node(path).map(|node| node.common.retry.clone());
+        let Some(retries) = retries.filter(|retries| attempts < retries.attempts) else {
+            return self.fail(path, error);
+        };
+        let exponent = i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX);
+        let pause =
+            retries.first_ms as f64 * retries.factor.powi(exponent) * self.jitter(path, attempts);
+        let pause = pause.min(retries.max_ms as f64).max(after_ms as f64);
+        let later = More {
+            wake_in_ms: Some(pause),
+            ..More::default()
+        };
+        self.change(path, later, |step| {
+            step.status = Status::Retrying;
+            step.error = error;
+        });
+    }
+
+    /// A factor from 0.8 to 1.2 that spreads repetitions, and is the same whenever it is asked for.
+    fn jitter(&self, path: &str, attempts: u32) -> f64 {
+        let hash = Sha256::digest(format!("{}/{path}/{attempts}", self.run));
+        0.8 + f64::from(hash[0]) / 255.0 * 0.4
+    }
+
+    /// The end of a run that this step has failed.
+    pub(crate) fn failure(&self, path: &str) -> Value {
+        json!({"status": "failed", "result": null, "error": self.error_of(path)})
+    }
+
+    /// The error of a step, which names it.
+    pub(crate) fn error_of(&self, path: &str) -> Value {
+        let mut why = self
+            .steps
+            .get(path)
+            .map(|step| step.error.clone())
+            .unwrap_or_default();
+        if why["step"].is_null() {
+            let detail = why["detail"].as_str().unwrap_or_default();
+            why["detail"] = json!(format!("Step `{path}`: {detail}"));
+            why["step"] = json!(path);
+        }
+        why
+    }
+
+    /// The end of a run all of whose nodes have ended.
+    pub(crate) fn result(&self) -> Value {
+        let failed = |why: Value| json!({"status": "failed", "result": null, "error": why});
+        let definition = &self.root.definition;
+        let result = match evaluate(&definition.result, &self.view(&self.root)) {
+            Ok(result) => result,
+            Err(fault) => {
+                let why = format_args!("The result: {}", fault.detail);
+                return failed(error(fault.code, why));
+            }
+        };
+        if let Err(fault) = fit(&result) {
+            return failed(error(fault.code, fault.detail));
+        }
+        let schema = definition.output.as_ref();
+        match schema.and_then(|schema| Schema::new(schema).ok()?.refusal(&result)) {
+            Some((path, why)) => failed(error(
+                "output-invalid",
+                format_args!("The result does not fit its schema at `{path}`: {why}"),
+            )),
+            None => json!({"status": "succeeded", "result": result, "error": null}),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Drives a run of a pipeline. What has been done stands in the database, so a run goes on after any crash from its last
+//! commit; whoever drove it before changes nothing any more. A run that waits for something holds no job.
+
+mod engine;
+mod graphs;
+mod outgoing;
+mod state;
+mod trigger;
+mod work;
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use guest::task::{Ticker, Waited};
+use guest::{Db, Failure, Job, args};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use engine::{Engine, Plan};
+use state::State;
+use trigger::Subscribed;
+
+/// The time after which another job goes on, so that no run keeps the others waiting.
+const SLICE: Duration = Duration::from_secs(30);
+/// The time after which a driver that waits for answers looks whether something else has happened.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The arguments of the job: the run to drive, or an event that a trigger waits for.
+#[derive(Debug, Deserialize)]
+pub struct Arguments {
+    run: Option<Uuid>,
+    argument: Option<Subscribed>,
+    #[serde(default)]
+    event: Value,
+}
+
+/// What the job has done.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// The number of commits.
+    commits: u32,
+}
+
+#[derive(Deserialize)]
+struct Taken {
+    taken: Option<Beginning>,
+}
+
+#[derive(Deserialize)]
+struct Beginning {
+    definition: Value,
+    #[serde(flatten)]
+    state: State,
+}
+
+#[derive(Deserialize)]
+struct Committed {
+    committed: Reply,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    held: bool,
+    #[serde(default)]
+    goes_on: bool,
+    state: Option<State>,
+}
+
+/// Drives a run until it ends, waits, or has had its slice, or decides about an event.
+///
+/// # Errors
+/// The database can't be reached, which is tried again later.
+pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
+    let mut summary = Summary { commits: 0 };
+    if let Some(subscribed) = &job.payload.argument {
+        trigger::decide(&db, &job, subscribed.trigger).await?;
+        return Ok(summary);
+    }
+    let unfit = || Failure::Final("The arguments name neither a run nor a trigger.".to_owned());
+    let run = job.payload.run.ok_or_else(unfit)?;
+    let taken: Taken = db
+        .one("select take($1, $2) as taken", args![run, job.id])
+        .await?;
+    let Some(beginning) = taken.taken else {
+        return Ok(summary);
+    };
+    let definition = pipeline::check(&beginning.definition).definition;
+    let unfit = || Failure::Final("The definition of the run can't be read.".to_owned());
+    let mut engine = Engine::new(run, definition.ok_or_else(unfit)?, beginning.state);
+    let began = Instant::now();
+    let mut ticker = Ticker::new(LOOK);
+    let mut flying = FuturesUnordered::new();
+    loop {
+        let may_send = began.elapsed() < SLICE;
+        let Plan {
+            sending,
+            ending,
+            is_forced,
+        } = engine.advance(may_send);
+        // What is being sent is recorded before the run ends, so that its last state is known.
+        let ending = ending.filter(|_| flying.is_empty() || is_forced);
+        let parks = flying.is_empty() && sending.is_empty() && ending.is_none();
+        let committed: Committed = db
+            .one(
+                "select commit($1, $2, $3, $4, $5, $6, $7) as committed",
+                args![
+                    run,
+                    engine.epoch(),
+                    engine.news(),
+                    engine.changes(),
+                    ending,
+                    parks,
+                    parks && !may_send
+                ],
+            )
+            .await?;
+        summary.commits += 1;
+        let reply = committed.committed;
+        if !reply.held || !reply.goes_on {
+            return Ok(summary);
+        }
+        engine.committed();
+        for path in sending {
+            let call = engine.call(&path);
+            flying.push(async move { (path, outgoing::send(call).await) });
+        }
+        if let Some(state) = reply.state {
+            engine.look_again(state);
+            continue;
+        }
+        if let Waited::Ready(Some((path, answer))) = ticker.beside(flying.next()).await {
+            engine.record(&path, answer);
+        }
+    }
+}
+
+/// The error of a step or of a run.
+fn error(code: &str, detail: impl std::fmt::Display) -> Value {
+    let detail: String = detail.to_string().chars().take(500).collect();
+    json!({"code": code, "detail": detail})
+}
+
+guest::export_job!(super::run);

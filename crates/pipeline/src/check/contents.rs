@@ -1,0 +1,306 @@
+//! The checks of what nodes contain: expressions, schemas, and what actions reach.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{Check, MAX_MS};
+use crate::definition::{Definition, Do, Node, Permissions, Until, Work, ids};
+use crate::{Expression, Schema, expressions};
+
+/// The scopes that a definition may ask for.
+const SCOPES: [&str; 7] = [
+    "asset:generate",
+    "chat:create",
+    "kb:read",
+    "kb:write",
+    "llm:call",
+    "skills:call",
+    "social:write",
+];
+
+impl Check {
+    /// Checks everything but the graph.
+    pub(super) fn contents(&mut self, definition: &Definition) {
+        self.schema(definition.input.as_ref(), "input");
+        self.schema(definition.output.as_ref(), "output");
+        self.permissions(&definition.permissions);
+        self.graph_contents(definition, definition, "", &BTreeSet::new());
+    }
+
+    /// Checks the nodes of a graph. `outside` has the nodes of the graphs around it that have ended before it begins.
+    fn graph_contents(
+        &mut self,
+        graph: &Definition,
+        definition: &Definition,
+        at: &str,
+        outside: &BTreeSet<String>,
+    ) {
+        let before = ancestors(graph);
+        let all = graph.nodes.keys().chain(outside).cloned().collect();
+        self.template(&graph.result, &format!("{at}result"), &all);
+        for (id, node) in &graph.nodes {
+            let path = format!("{at}nodes.{id}");
+            if outside.contains(id) {
+                self.problem(&path, "shape", "has the name of a node outside");
+            }
+            let mut known = before.get(id).cloned().unwrap_or_default();
+            known.extend(outside.iter().cloned());
+            self.schema(node.common.output.as_ref(), &format!("{path}.output"));
+            self.duration(node.common.timeout_ms, &format!("{path}.timeout_ms"));
+            if let Some(when) = &node.common.when {
+                self.expression(when, &format!("{path}.when"), &known);
+            }
+            let retry = &node.common.retry;
+            if !(1..=100).contains(&retry.attempts)
+                || !(1.0..=100.0).contains(&retry.factor)
+                || retry.max_ms > MAX_MS
+            {
+                self.problem(format!("{path}.retry"), "shape", "must have 1 to 100 attempts, a factor from 1 to 100, and pauses of 30 days at most");
+            }
+            self.own(node, &path, &known, definition);
+        }
+    }
+
+    fn own(&mut self, node: &Node, path: &str, known: &BTreeSet<String>, definition: &Definition) {
+        match &node.work {
+            Work::Condition(condition) => {
+                let mut names = BTreeSet::from([condition.otherwise.as_str()]);
+                for (at, case) in condition.cases.iter().enumerate() {
+                    self.expression(&case.when, &format!("{path}.cases[{at}].when"), known);
+                    if !names.insert(&case.name)
+                        || ["success", "error", ""].contains(&case.name.as_str())
+                    {
+                        self.problem(
+                            format!("{path}.cases[{at}].name"),
+                            "shape",
+                            "must be a name of its own",
+                        );
+                    }
+                }
+            }
+            Work::Transform(transform) => {
+                self.template(&transform.value, &format!("{path}.value"), known)
+            }
+            Work::Filter(filter) => {
+                self.expression(&filter.items, &format!("{path}.items"), known);
+                self.expression(&filter.condition, &format!("{path}.where"), known);
+            }
+            Work::Merge(merge) => {
+                if let Some(value) = &merge.value {
+                    self.template(value, &format!("{path}.value"), known);
+                }
+            }
+            Work::Wait(wait) => {
+                if wait.any.is_empty() || wait.any.len() > 20 {
+                    self.problem(format!("{path}.any"), "shape", "must have 1 to 20 items");
+                }
+                for (at, until) in wait.any.iter().enumerate() {
+                    let path = format!("{path}.any[{at}]");
+                    match until {
+                        Until::For { for_ms } => {
+                            self.template(for_ms, &format!("{path}.for_ms"), known)
+                        }
+                        Until::Until { until } => {
+                            self.expression(until, &format!("{path}.until"), known)
+                        }
+                        Until::Signal { signal } if signal.is_empty() || signal.len() > 100 => {
+                            self.problem(
+                                format!("{path}.signal"),
+                                "shape",
+                                "must have 1 to 100 characters",
+                            );
+                        }
+                        Until::Signal { .. } => {}
+                    }
+                }
+            }
+            Work::Approval(approval) => {
+                self.schema(approval.form.as_ref(), &format!("{path}.form"));
+                for (name, value) in [
+                    ("who", &approval.who),
+                    ("question", &approval.question),
+                    ("detail", &approval.detail),
+                ] {
+                    self.template(value, &format!("{path}.{name}"), known);
+                }
+                let mut is_plain = true;
+                expressions(&approval.who, "", &mut |_, _| is_plain = false);
+                if is_plain && ids(&approval.who).is_none_or(|ids| ids.is_empty()) {
+                    self.problem(
+                        format!("{path}.who"),
+                        "shape",
+                        "must be ids of accounts and teams",
+                    );
+                }
+                if approval.need == 0 {
+                    self.problem(format!("{path}.need"), "shape", "must be at least 1");
+                }
+            }
+            Work::Pipeline(child) => {
+                self.template(&child.input, &format!("{path}.input"), known);
+                self.pipelines
+                    .insert(format!("{path}.pipeline"), child.pipeline.clone());
+            }
+            Work::Map(map) => {
+                self.expression(&map.fields.items, &format!("{path}.items"), known);
+                if !(1..=64).contains(&map.fields.parallel) {
+                    self.problem(format!("{path}.parallel"), "shape", "must be 1 to 64");
+                }
+                self.graph_contents(&map.body, definition, &format!("{path}.body."), known);
+            }
+            Work::Action(action) => {
+                self.template(&action.input, &format!("{path}.input"), known);
+                self.action(action.what, &action.input, path, definition);
+            }
+        }
+    }
+
+    fn action(&mut self, what: Do, input: &Value, path: &str, definition: &Definition) {
+        let needed: &[&str] = match what {
+            Do::Api => &["method", "path"],
+            Do::Http => &["url"],
+            Do::Notify => &["to", "title"],
+            Do::Message => &["channel", "body"],
+            Do::Event => &["type", "topic"],
+            Do::Skill => &["skill", "tool"],
+        };
+        // An expression of the whole input has its fields when it runs.
+        let is_plain = input
+            .as_object()
+            .is_some_and(|fields| !(fields.len() == 1 && fields.contains_key("$")));
+        for name in needed
+            .iter()
+            .filter(|name| is_plain && input.get(**name).is_none())
+        {
+            self.problem(format!("{path}.input.{name}"), "shape", "is missing");
+        }
+        let permissions = &definition.permissions;
+        let refused = match what {
+            Do::Http if permissions.http.is_empty() => {
+                Some("needs an origin in `permissions.http`")
+            }
+            Do::Api if permissions.scopes.is_empty() => {
+                Some("needs a scope in `permissions.scopes`")
+            }
+            Do::Message
+                if !permissions
+                    .scopes
+                    .iter()
+                    .any(|scope| scope == "chat:create") =>
+            {
+                Some("needs `chat:create` in `permissions.scopes`")
+            }
+            Do::Skill
+                if !permissions
+                    .scopes
+                    .iter()
+                    .any(|scope| scope == "skills:call") =>
+            {
+                Some("needs `skills:call` in `permissions.scopes`")
+            }
+            _ => None,
+        };
+        if let Some(detail) = refused {
+            self.problem(format!("{path}.do"), "permission", detail);
+        }
+        if what == Do::Skill
+            && let Some(name) = input["skill"].as_str()
+        {
+            self.skills
+                .insert(format!("{path}.input.skill"), name.to_owned());
+        }
+        if what == Do::Http
+            && let Some(url) = input["url"].as_str()
+            && !origin(url).is_some_and(|origin| permissions.http.contains(&origin))
+        {
+            self.problem(
+                format!("{path}.input.url"),
+                "permission",
+                "is not at an origin of `permissions.http`",
+            );
+        }
+    }
+
+    fn permissions(&mut self, permissions: &Permissions) {
+        for (at, scope) in permissions.scopes.iter().enumerate() {
+            if !SCOPES.contains(&scope.as_str()) {
+                self.problem(
+                    format!("permissions.scopes[{at}]"),
+                    "permission",
+                    format!("`{scope}` is not a scope that runs can have"),
+                );
+            }
+        }
+        for (at, given) in permissions.http.iter().enumerate() {
+            if origin(given).as_ref() != Some(given) {
+                self.problem(
+                    format!("permissions.http[{at}]"),
+                    "shape",
+                    "must be an origin, such as https://example.org",
+                );
+            }
+        }
+    }
+
+    fn schema(&mut self, schema: Option<&Value>, path: &str) {
+        if let Some(Err(why)) = schema.map(Schema::new) {
+            self.problem(path, "bad-schema", why);
+        }
+    }
+
+    fn template(&mut self, template: &Value, path: &str, known: &BTreeSet<String>) {
+        expressions(template, path, &mut |path, text| match text.as_str() {
+            Some(text) => self.expression(text, path, known),
+            None => self.problem(path, "bad-expression", "must be a text"),
+        });
+    }
+
+    /// Checks an expression, which may read the nodes that have ended by then.
+    fn expression(&mut self, text: &str, path: &str, known: &BTreeSet<String>) {
+        match Expression::parse(text) {
+            Err(why) => self.problem(path, "bad-expression", why),
+            Ok(expression) if expression.names().contains("event") => {
+                self.problem(path, "bad-expression", "only triggers can read `event`");
+            }
+            Ok(expression) => {
+                for id in expression.nodes().difference(known) {
+                    self.problem(
+                        path,
+                        "reference",
+                        format!("reads `nodes.{id}`, which can't have ended by then"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The origin of an address, without a port that follows from the scheme.
+pub fn origin(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    let is_web = ["http", "https"].contains(&url.scheme())
+        && url.username().is_empty()
+        && url.password().is_none();
+    is_web.then(|| url.origin().ascii_serialization())
+}
+
+/// For each node those that have ended before it begins.
+fn ancestors(definition: &Definition) -> BTreeMap<String, BTreeSet<String>> {
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for _ in 0..definition.nodes.len() {
+        let mut has_grown = false;
+        for edge in &definition.edges {
+            let mut more = all.get(&edge.from).cloned().unwrap_or_default();
+            more.insert(edge.from.clone());
+            let known = all.entry(edge.to.clone()).or_default();
+            let before = known.len();
+            known.extend(more);
+            has_grown |= known.len() > before;
+        }
+        if !has_grown {
+            break;
+        }
+    }
+    all
+}

@@ -1,0 +1,496 @@
+//! Expressions: CEL, without a clock, without chance, and bounded in everything. The parser recurses without a limit, so
+//! the nesting is checked before it runs.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue};
+use cel::objects::{Key, Map as CelMap};
+use cel::{Context, Env, Program, Value as Cel};
+use serde_json::{Map, Number, Value};
+
+use crate::cost::{Meter, bytes, charged};
+
+/// The longest expression.
+const MAX_BYTES: usize = 4 << 10;
+/// The deepest nesting of an expression.
+const MAX_NESTING: usize = 32;
+/// The largest number of operators, since each of them may nest the tree once more.
+const MAX_OPERATORS: usize = 100;
+/// The largest value, as JSON.
+pub const MAX_VALUE_BYTES: usize = 1 << 20;
+/// The names that expressions may use.
+const NAMES: [&str; 6] = ["input", "nodes", "item", "index", "run", "event"];
+
+/// The values of the names that an expression may use, by name.
+pub type Names = Map<String, Value>;
+
+/// What an expression can read. Only what it names is asked for.
+pub trait Values {
+    /// The value of a name other than `nodes`; `None` if it has none here.
+    fn value(&self, name: &str) -> Option<Cow<'_, Value>>;
+    /// The `{output, status, error}` of a node; `None` if it has not run.
+    fn node(&self, id: &str) -> Option<Value>;
+}
+
+impl Values for Names {
+    fn value(&self, name: &str) -> Option<Cow<'_, Value>> {
+        self.get(name).map(Cow::Borrowed)
+    }
+
+    fn node(&self, id: &str) -> Option<Value> {
+        self.get("nodes")?.get(id).cloned()
+    }
+}
+
+/// The reason why an expression has no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The code of the step's error.
+    pub code: &'static str,
+    /// The reason, for people.
+    pub detail: String,
+}
+
+impl Fault {
+    /// A fault of an expression.
+    pub fn failed(detail: impl std::fmt::Display) -> Self {
+        Self {
+            code: "expression-failed",
+            detail: detail.to_string().chars().take(300).collect(),
+        }
+    }
+
+    fn cost(detail: &str) -> Self {
+        Self {
+            code: "expression-cost",
+            detail: detail.to_owned(),
+        }
+    }
+
+    fn invalid(detail: &str) -> Self {
+        Self {
+            code: "output-invalid",
+            detail: detail.to_owned(),
+        }
+    }
+}
+
+/// An expression that was parsed.
+#[derive(Debug)]
+pub struct Expression {
+    tree: IdedExpr,
+    read: Read,
+}
+
+/// What an expression reads.
+#[derive(Debug, Default)]
+struct Read {
+    names: BTreeSet<&'static str>,
+    nodes: BTreeSet<String>,
+}
+
+impl Expression {
+    /// Parses an expression.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_BYTES {
+            return Err("has more than 4 KiB".to_owned());
+        }
+        bounded(text)?;
+        let program = Program::compile(text).map_err(|error| {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            format!("is not CEL: {}", line.chars().take(200).collect::<String>())
+        })?;
+        let tree = program.expression().clone();
+        let mut read = Read::default();
+        names(&tree, &mut Vec::new(), &mut read)?;
+        Ok(Self { tree, read })
+    }
+
+    /// The names that it reads.
+    pub fn names(&self) -> &BTreeSet<&'static str> {
+        &self.read.names
+    }
+
+    /// The nodes that it reads.
+    pub fn nodes(&self) -> &BTreeSet<String> {
+        &self.read.nodes
+    }
+
+    /// The value of the expression.
+    ///
+    /// # Errors
+    /// It fails, costs too much, or has a value that JSON can't hold.
+    pub fn evaluate(&self, values: &dyn Values) -> Result<Value, Fault> {
+        let meter = Meter::default();
+        let mut context = Context::with_env(Arc::new(Env::stdlib()));
+        meter.install(&mut context);
+        let mut sizes = HashMap::new();
+        for name in &self.read.names {
+            let value = match *name {
+                "nodes" => self.read_nodes(values),
+                name => match values.value(name) {
+                    Some(value) => cel_of(&value),
+                    None => continue,
+                },
+            };
+            sizes.insert(*name, bytes(&value));
+            context.add_variable_from_value(*name, value);
+        }
+        let mut tree = self.tree.clone();
+        let (parts, read) = charged(&mut tree, &|name| {
+            sizes.get(name).copied().unwrap_or_default()
+        });
+        if !meter.charge(parts, read) {
+            return Err(Fault::cost(
+                "The values that the expression reads are too large.",
+            ));
+        }
+        let result = context.resolve(&tree);
+        if meter.is_over() {
+            return Err(Fault::cost("The expression takes too many steps."));
+        }
+        let value = json_of(&result.map_err(Fault::failed)?)?;
+        fit(&value)?;
+        Ok(value)
+    }
+
+    /// The value as `true` or `false`.
+    ///
+    /// # Errors
+    /// The errors of [`Expression::evaluate`], and another value.
+    pub fn decide(&self, values: &dyn Values) -> Result<bool, Fault> {
+        match self.evaluate(values)? {
+            Value::Bool(decision) => Ok(decision),
+            other => Err(Fault::failed(format!(
+                "`{other}` is neither true nor false"
+            ))),
+        }
+    }
+
+    /// Only the nodes that are named are converted. One that has not run has null for everything.
+    fn read_nodes(&self, values: &dyn Values) -> Cel {
+        let mut out = HashMap::new();
+        for id in &self.read.nodes {
+            let node = values.node(id).unwrap_or_else(
+                || serde_json::json!({"output": null, "status": null, "error": null}),
+            );
+            out.insert(Key::from(id.clone()), cel_of(&node));
+        }
+        Cel::Map(CelMap { map: Arc::new(out) })
+    }
+}
+
+/// Checks that a value is not too large, and that the database can hold it.
+///
+/// # Errors
+/// `output-too-large` or `output-invalid`.
+pub fn fit(value: &Value) -> Result<(), Fault> {
+    let text = value.to_string();
+    if text.len() > MAX_VALUE_BYTES {
+        return Err(Fault {
+            code: "output-too-large",
+            detail: "A value may have at most 1 MiB.".to_owned(),
+        });
+    }
+    // Six characters, which stand for a zero only behind an even number of backslashes.
+    let zero = text.match_indices("\\u0000").any(|(at, _)| {
+        let before = text[..at]
+            .bytes()
+            .rev()
+            .take_while(|byte| *byte == b'\\')
+            .count();
+        before % 2 == 0
+    });
+    if zero {
+        return Err(Fault::invalid("A text must not contain a zero character."));
+    }
+    Ok(())
+}
+
+/// Refuses what would overflow the parser's stack.
+fn bounded(text: &str) -> Result<(), String> {
+    let (mut open, mut deepest, mut operators) = (0_usize, 0_usize, 0_usize);
+    let mut quote = None;
+    let mut escaped = false;
+    for character in text.chars() {
+        if let Some(end) = quote {
+            if escaped {
+                escaped = false;
+            } else if character == '\\' {
+                escaped = true;
+            } else if character == end {
+                quote = None;
+            }
+            continue;
+        }
+        match character {
+            '"' | '\'' => quote = Some(character),
+            '(' | '[' | '{' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            '+' | '-' | '*' | '/' | '%' | '!' | '?' | '.' | '<' | '>' | '=' | '&' | '|' => {
+                operators += 1
+            }
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    if deepest > MAX_NESTING {
+        return Err(format!("is nested deeper than {MAX_NESTING}"));
+    }
+    if operators > MAX_OPERATORS {
+        return Err(format!("has more than {MAX_OPERATORS} operators"));
+    }
+    Ok(())
+}
+
+/// Collects the nodes that an expression reads, and refuses unknown names. `own` has the variables of its macros.
+fn names(expression: &IdedExpr, own: &mut Vec<String>, read: &mut Read) -> Result<(), String> {
+    match &expression.expr {
+        Expr::Ident(name) if own.contains(name) => {}
+        Expr::Ident(name) if name == "nodes" => {
+            return Err("must name the node: `nodes.<id>`".to_owned());
+        }
+        Expr::Ident(name) if is_type(name) => {}
+        Expr::Ident(name) => {
+            let known = NAMES.iter().find(|known| *known == name);
+            let known = known.ok_or_else(|| format!("uses the unknown name `{name}`"))?;
+            read.names.insert(known);
+        }
+        Expr::Select(select) => match &select.operand.expr {
+            Expr::Ident(name) if name == "nodes" && !own.contains(name) => {
+                read.names.insert("nodes");
+                read.nodes.insert(select.field.clone());
+            }
+            _ => names(&select.operand, own, read)?,
+        },
+        Expr::Call(call) => {
+            if let (Some(operand), Some(index)) = (call.args.first(), call.args.get(1))
+                && call.func_name == "_[_]"
+                && matches!(&operand.expr, Expr::Ident(name) if name == "nodes" && !own.contains(name))
+                && let Expr::Literal(LiteralValue::String(id)) = &index.expr
+            {
+                read.names.insert("nodes");
+                read.nodes.insert(id.inner().to_owned());
+                return Ok(());
+            }
+            for part in call.target.iter().map(AsRef::as_ref).chain(&call.args) {
+                names(part, own, read)?;
+            }
+        }
+        Expr::List(list) => {
+            for part in &list.elements {
+                names(part, own, read)?;
+            }
+        }
+        Expr::Map(map) => {
+            for entry in &map.entries {
+                if let EntryExpr::MapEntry(entry) = &entry.expr {
+                    names(&entry.key, own, read)?;
+                    names(&entry.value, own, read)?;
+                }
+            }
+        }
+        Expr::Comprehension(loop_) => {
+            names(&loop_.iter_range, own, read)?;
+            names(&loop_.accu_init, own, read)?;
+            let before = own.len();
+            own.extend([loop_.iter_var.clone(), loop_.accu_var.clone()]);
+            own.extend(loop_.iter_var2.clone());
+            let parts = [&loop_.loop_cond, &loop_.loop_step, &loop_.result];
+            let all = parts
+                .into_iter()
+                .try_for_each(|part| names(part, own, read));
+            own.truncate(before);
+            all?;
+        }
+        Expr::Struct(_) => return Err("makes a message, which is not JSON".to_owned()),
+        Expr::Literal(_) | Expr::Unspecified => {}
+    }
+    Ok(())
+}
+
+fn is_type(name: &str) -> bool {
+    [
+        "bool",
+        "bytes",
+        "double",
+        "int",
+        "list",
+        "map",
+        "null_type",
+        "string",
+        "type",
+        "uint",
+    ]
+    .contains(&name)
+}
+
+/// Whole numbers are integers of CEL if they fit, and everything else is a double, so that `input.count + 1` works.
+fn cel_of(value: &Value) -> Cel {
+    match value {
+        Value::Null => Cel::Null,
+        Value::Bool(value) => Cel::Bool(*value),
+        Value::Number(number) => number
+            .as_i64()
+            .map_or_else(|| Cel::Float(number.as_f64().unwrap_or_default()), Cel::Int),
+        Value::String(text) => Cel::String(Arc::new(text.clone())),
+        Value::Array(items) => Cel::List(Arc::new(items.iter().map(cel_of).collect())),
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (Key::from(name.clone()), cel_of(value)));
+            Cel::Map(CelMap {
+                map: Arc::new(fields.collect()),
+            })
+        }
+    }
+}
+
+fn json_of(value: &Cel) -> Result<Value, Fault> {
+    Ok(match value {
+        Cel::Null => Value::Null,
+        Cel::Bool(value) => Value::Bool(*value),
+        Cel::Int(number) => Value::from(*number),
+        Cel::UInt(number) => Value::from(*number),
+        Cel::Float(number) => Value::Number(
+            Number::from_f64(*number).ok_or_else(|| Fault::invalid("A number is not finite."))?,
+        ),
+        Cel::String(text) => Value::String(text.to_string()),
+        Cel::Bytes(bytes) => Value::String(BASE64_STANDARD.encode(bytes.as_slice())),
+        Cel::List(items) => Value::Array(items.iter().map(json_of).collect::<Result<_, _>>()?),
+        Cel::Map(map) => {
+            let mut out = Map::new();
+            for (key, value) in map.map.iter() {
+                let Key::String(name) = key else {
+                    return Err(Fault::invalid("The keys of a map must be texts."));
+                };
+                out.insert(name.to_string(), json_of(value)?);
+            }
+            Value::Object(out)
+        }
+        _ => return Err(Fault::invalid("The value is not JSON.")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn names() -> Names {
+        let names = json!({
+            "input": {"count": 2, "price": 1.5, "list": [1, 2, 3], "text": "{{1+1}}", "odd": {"$": "run.id"}},
+            "nodes": {"a": {"output": {"x": 1}, "status": "succeeded", "error": null}},
+        });
+        serde_json::from_value(names).expect("names")
+    }
+
+    fn value(text: &str) -> Result<Value, Fault> {
+        Expression::parse(text)
+            .map_err(Fault::failed)?
+            .evaluate(&names())
+    }
+
+    #[test]
+    fn expressions_compute_json() {
+        for (text, expected) in [
+            ("input.count + 1", json!(3)),
+            ("input.price * 2.0", json!(3.0)),
+            ("'Sum: ' + input.text", json!("Sum: {{1+1}}")),
+            ("input.odd", json!({"$": "run.id"})),
+            (
+                "input.list.filter(x, x > 1).map(x, x * 10)",
+                json!([20, 30]),
+            ),
+            ("nodes.a.output.x", json!(1)),
+            ("nodes['a'].status", json!("succeeded")),
+            ("nodes.missing.output", json!(null)),
+            ("{'a': [1, true, null]}", json!({"a": [1, true, null]})),
+            ("size(input.list) > 2 && has(input.text)", json!(true)),
+        ] {
+            assert_eq!(value(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_or_fails_is_a_fault_of_the_step() {
+        for (text, code) in [
+            ("1 / 0", "expression-failed"),
+            ("nodes.missing.output.x > 1", "expression-failed"),
+            ("0.0 / 0.0", "output-invalid"),
+            ("'\\u0000'", "output-invalid"),
+            ("{1: 2}", "output-invalid"),
+        ] {
+            assert_eq!(value(text).expect_err(text).code, code, "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_names_and_unbounded_nesting_are_refused() {
+        for text in [
+            "other".to_owned(),
+            "nodes".to_owned(),
+            "nodes[input.x]".to_owned(),
+            format!("{}1{}", "(".repeat(33), ")".repeat(33)),
+            "(".repeat(10_000),
+            "!".repeat(4_000),
+            vec!["a"; 2_000].join("+"),
+            "1 +".to_owned(),
+            String::new(),
+        ] {
+            assert!(Expression::parse(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_does_not_overflow_the_stack() {
+        let nested = format!("{}1{}", "[".repeat(32), "]".repeat(32));
+        let chain = vec!["1"; 100].join("+");
+        let evaluate = move || (value(&chain), value(&nested).is_ok());
+        // Frames of a build for debugging are many times as large as those of a component.
+        let thread = std::thread::Builder::new()
+            .stack_size(64 << 20)
+            .spawn(evaluate);
+        let done = thread.expect("a thread").join().expect("no overflow");
+        assert_eq!(done, (Ok(json!(100)), true));
+    }
+
+    #[test]
+    fn nested_macros_over_long_lists_cost_too_much() {
+        let list: Vec<u32> = (0..1_000).collect();
+        let names: Names = serde_json::from_value(json!({"input": list})).expect("names");
+        let text =
+            "input.map(a, input.map(b, input.map(c, input.map(d, input.map(e, input.map(f, f))))))";
+        let nested = Expression::parse(text).expect("CEL");
+        assert_eq!(
+            nested.evaluate(&names).expect_err("too much").code,
+            "expression-cost"
+        );
+        let flat = Expression::parse("input.map(a, a * 2)").expect("CEL");
+        assert!(flat.evaluate(&names).is_ok());
+    }
+
+    #[test]
+    fn large_values_are_refused() {
+        let names: Names =
+            serde_json::from_value(json!({"input": "x".repeat(600_000)})).expect("names");
+        let twice = Expression::parse("input + input").expect("CEL");
+        assert_eq!(
+            twice.evaluate(&names).expect_err("too large").code,
+            "output-too-large"
+        );
+        let many = Expression::parse("[1, 2, 3].map(a, [1, 2, 3, 4].map(b, [input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input, input]))").expect("CEL");
+        assert_eq!(
+            many.evaluate(&names).expect_err("too large").code,
+            "expression-cost"
+        );
+    }
+}

@@ -1,0 +1,22 @@
+//! Definitions of pipelines: their form, the checks before they are stored, their expressions, and what follows from the
+//! steps that have ended. Everything here is pure: the same input gives the same result, whoever asks.
+
+mod check;
+mod cost;
+mod definition;
+mod expression;
+mod graph;
+mod layout;
+mod schema;
+mod template;
+
+pub use check::{Checked, FieldProblem, check, digest, origin};
+pub use definition::{
+    Action, Approval, Child, Definition, Do, Edge, Effect, Filter, Map, Node, OnItemError,
+    OnTimeout, OnUncertain, Permissions, Retry, Until, Wait, Work, ids,
+};
+pub use expression::{Expression, Fault, MAX_VALUE_BYTES, Names, Values, fit};
+pub use graph::{Outcome, Settled, Verdict, next, taken};
+pub use layout::layout;
+pub use schema::Schema;
+pub use template::{evaluate, expressions};

@@ -1,0 +1,345 @@
+//! The JSON-RPC endpoint of an agent or of a circle.
+
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, Response};
+use axum::response::IntoResponse;
+use guest::task::sleep;
+use guest::{Caller, Db, MAX_BODY_BYTES, Path, Problem, Result, args, read_body};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::message::Sending;
+use super::task::Task;
+use super::{Door, card, door, stream};
+use crate::input::{message_body, rendered};
+use crate::outcome::Refusal;
+
+/// The header with the version of the protocol.
+const VERSION: &str = "a2a-version";
+/// The longest time that an answer waits for the end of a task.
+const WAIT: Duration = Duration::from_secs(90);
+/// The interval at which a task is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// The largest number of tasks of a page.
+const MAX_PAGE: i32 = 100;
+
+/// An error of JSON-RPC.
+#[derive(Debug)]
+pub struct Error {
+    code: i32,
+    message: String,
+}
+
+impl Error {
+    pub fn new(code: i32, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(-32602, message)
+    }
+
+    /// There is no such task, or it is another's.
+    pub fn no_task() -> Self {
+        Self::new(-32001, "There is no such task.")
+    }
+
+    /// The database can't be reached; what happened is for the log alone.
+    pub fn of_database(error: guest::db::Error) -> Self {
+        guest::error!("a task can't be read", cause = format!("{error:?}"));
+        Self::new(-32603, "The database can't be reached at the moment.")
+    }
+
+    pub fn render(&self, id: &Value) -> Value {
+        json!({"jsonrpc": "2.0", "id": id, "error": {"code": self.code, "message": self.message}})
+    }
+}
+
+/// A request of JSON-RPC.
+#[derive(Debug, Deserialize)]
+struct Call {
+    jsonrpc: String,
+    #[serde(default)]
+    id: Value,
+    method: String,
+    #[serde(default)]
+    params: Value,
+}
+
+#[derive(Debug, Deserialize)]
+struct TaskParams {
+    id: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ListParams {
+    context_id: String,
+    status: String,
+    page_size: Option<i32>,
+    page_token: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Sent {
+    Task(Uuid),
+    Refused(String),
+}
+
+#[derive(Debug, Deserialize)]
+struct SentRow {
+    sent: Sent,
+}
+
+#[derive(Debug, Deserialize)]
+struct ListRow {
+    task: Task,
+    total: i64,
+}
+
+/// Speaks A2A 1.0 by JSON-RPC, with the methods SendMessage, SendStreamingMessage, GetTask, ListTasks, CancelTask and
+/// SubscribeToTask.
+///
+/// Errors are those of JSON-RPC and of A2A, with the status 200. Requests need the header `A2A-Version: 1.0`.
+#[utoipa::path(
+    post, path = "/a2a/{kind}/{id}", tag = "a2a", operation_id = "a2a",
+    params(
+        ("kind" = String, Path, description = "The kind: `agents` or `circles`."),
+        ("id" = String, Path, description = "The id or name of the agent or of the circle."),
+    ),
+    request_body(content = Object, content_type = "application/json", description = "A JSON-RPC 2.0 request"),
+    responses(
+        (status = 200, body = Object, description = "The result or the error as a JSON-RPC message, or a stream of such messages."),
+        (status = 404, description = "`not-found`: there is none, or it is not public"),
+        (status = 413, description = "`body-too-large`"),
+    ),
+    security(("token" = ["chat:create"]))
+)]
+pub async fn call(
+    db: Db,
+    caller: Caller,
+    Path((kind, id)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response<Body>> {
+    let found = door(&db, &kind, &id).await?;
+    let found = found.ok_or_else(|| Problem::not_found("agent"))?;
+    let (parts, body) = request.into_parts();
+    let body = read_body(&parts.headers, body, MAX_BODY_BYTES).await?;
+    let call: Call = match serde_json::from_slice(&body) {
+        Ok(call) => call,
+        Err(error) if error.is_data() => {
+            let error = Error::new(-32600, "The body must be one JSON-RPC 2.0 request.");
+            return Ok(Json(error.render(&Value::Null)).into_response());
+        }
+        Err(_) => {
+            let error = Error::new(-32700, "The body is not JSON.");
+            return Ok(Json(error.render(&Value::Null)).into_response());
+        }
+    };
+    let id = call.id.clone();
+    let answered = match checked(&parts.headers, &call) {
+        Ok(()) => answer(db, caller, found, call).await,
+        Err(error) => Err(error),
+    };
+    Ok(answered.unwrap_or_else(|error| Json(error.render(&id)).into_response()))
+}
+
+fn checked(headers: &HeaderMap, call: &Call) -> Result<(), Error> {
+    if call.jsonrpc != "2.0" || !(call.id.is_string() || call.id.is_number()) {
+        return Err(Error::new(
+            -32600,
+            "The body must be one JSON-RPC 2.0 request with an id.",
+        ));
+    }
+    let version = headers
+        .get(VERSION)
+        .and_then(|version| version.to_str().ok());
+    // Without the header it is 0.3.
+    let version = version
+        .filter(|version| !version.is_empty())
+        .unwrap_or("0.3");
+    if version != card::VERSION {
+        let version: String = version.chars().take(20).collect();
+        return Err(Error::new(
+            -32009,
+            format!("The version {version} of A2A is not supported, only 1.0."),
+        ));
+    }
+    Ok(())
+}
+
+async fn answer(db: Db, caller: Caller, door: Door, call: Call) -> Result<Response<Body>, Error> {
+    let result = match call.method.as_str() {
+        "SendMessage" => {
+            let sending: Sending = params(call.params)?;
+            let task = send(&db, &caller, &door, &sending).await?;
+            let task = match sending.configuration.return_immediately {
+                true => task,
+                false => rested(&db, &caller, &door, task).await?,
+            };
+            json!({"task": task.shown()})
+        }
+        "SendStreamingMessage" => {
+            let task = send(&db, &caller, &door, &params(call.params)?).await?;
+            return Ok(stream::answer(db, caller, door, call.id, task));
+        }
+        "SubscribeToTask" => {
+            let task = find(&db, &caller, &door, call.params).await?;
+            if task.has_ended() {
+                return Err(Error::new(-32004, "The task has ended; GetTask reads it."));
+            }
+            return Ok(stream::answer(db, caller, door, call.id, task));
+        }
+        "GetTask" => find(&db, &caller, &door, call.params).await?.shown(),
+        "CancelTask" => cancel(&db, &caller, &door, call.params).await?.shown(),
+        "ListTasks" => list(&db, &caller, &door, params(call.params)?).await?,
+        "CreateTaskPushNotificationConfig"
+        | "GetTaskPushNotificationConfig"
+        | "ListTaskPushNotificationConfigs"
+        | "DeleteTaskPushNotificationConfig" => {
+            return Err(Error::new(-32003, "Push notifications are not supported."));
+        }
+        "GetExtendedAgentCard" => {
+            return Err(Error::new(-32007, "There is no extended card."));
+        }
+        _ => return Err(Error::new(-32601, "There is no such method.")),
+    };
+    Ok(Json(json!({"jsonrpc": "2.0", "id": call.id, "result": result})).into_response())
+}
+
+fn params<T: DeserializeOwned>(params: Value) -> Result<T, Error> {
+    let params = if params.is_null() { json!({}) } else { params };
+    serde_json::from_value(params).map_err(|error| Error::invalid(format!("`params`: {error}.")))
+}
+
+async fn find(db: &Db, caller: &Caller, door: &Door, given: Value) -> Result<Task, Error> {
+    let given: TaskParams = params(given)?;
+    let id = given.id.parse().map_err(|_| Error::no_task())?;
+    Task::find(db, caller, door, id).await
+}
+
+async fn send(db: &Db, caller: &Caller, door: &Door, sending: &Sending) -> Result<Task, Error> {
+    let (text, context, task) = sending.read()?;
+    message_body(&text, &()).map_err(|error| Error::invalid(format!("The text {error}.")))?;
+    let mut message = rendered(&text).map_err(|problem| Error::invalid(problem.detail()))?;
+    message["client_id"] = json!(format!("a2a:{}", sending.message.message_id));
+    let row: SentRow = db
+        .apart()
+        .one(
+            "select a2a_send($1, $2, $3, $4, $5, $6) as sent",
+            args![caller.id, &door.kind, door.id, context, task, message],
+        )
+        .await
+        .map_err(Error::of_database)?;
+    match row.sent {
+        Sent::Task(id) => Task::find(db, caller, door, id).await,
+        Sent::Refused(why) => Err(refusal(&why)),
+    }
+}
+
+/// The error for a refusal by the schema's functions.
+fn refusal(why: &str) -> Error {
+    match why {
+        "no-context" => Error::invalid("`contextId` is none of yours here."),
+        "no-task" => Error::no_task(),
+        "task-ended" => Error::new(
+            -32004,
+            "The task has ended. Send the message without `taskId`.",
+        ),
+        "nobody" => Error::new(-32004, "Nobody here can answer."),
+        other => {
+            let known = serde_json::from_value::<Refusal>(json!(other)).ok();
+            let problem = known.map(|known| guest::Refusal::problem(known, None));
+            let detail = problem.map(|problem| problem.detail().to_owned());
+            Error::new(
+                -32600,
+                detail.unwrap_or_else(|| "The message was refused.".to_owned()),
+            )
+        }
+    }
+}
+
+/// A task when it rests, or has not for a long time.
+async fn rested(db: &Db, caller: &Caller, door: &Door, mut task: Task) -> Result<Task, Error> {
+    let began = Instant::now();
+    while !task.rests() && began.elapsed() < WAIT {
+        sleep(LOOK).await;
+        task = Task::find(db, caller, door, task.id).await?;
+    }
+    Ok(task)
+}
+
+async fn cancel(db: &Db, caller: &Caller, door: &Door, given: Value) -> Result<Task, Error> {
+    #[derive(Deserialize)]
+    struct Cancelled {
+        cancelled: bool,
+    }
+    let task = find(db, caller, door, given).await?;
+    let row: Cancelled = db
+        .apart()
+        .one(
+            "select a2a_cancel($1, $2, $3) as cancelled",
+            args![caller.id, &door.kind, task.id],
+        )
+        .await
+        .map_err(Error::of_database)?;
+    if !row.cancelled {
+        return Err(Error::new(-32002, "The task has ended."));
+    }
+    Task::find(db, caller, door, task.id).await
+}
+
+async fn list(db: &Db, caller: &Caller, door: &Door, given: ListParams) -> Result<Value, Error> {
+    let id = |text: &str, name: &str| match text {
+        "" => Ok(None),
+        text => text
+            .parse::<Uuid>()
+            .map(Some)
+            .map_err(|_| Error::invalid(format!("`{name}` is none of yours."))),
+    };
+    let size = given.page_size.unwrap_or(50);
+    if !(1..=MAX_PAGE).contains(&size) {
+        return Err(Error::invalid("`pageSize` must be 1 to 100."));
+    }
+    let context = id(&given.context_id, "contextId")?;
+    let mut after = id(&given.page_token, "pageToken")?;
+    let (mut shown, mut total, mut next) = (Vec::new(), 0, String::new());
+    // The state follows from more than the turn, so what has another one is left out here.
+    loop {
+        let rows: Vec<ListRow> = db
+            .apart()
+            .many(
+                "select l.task, l.total from a2a_tasks($1, $2, $3, $4, $5, $6) l",
+                args![caller.id, &door.kind, door.id, context, after, size],
+            )
+            .await
+            .map_err(Error::of_database)?;
+        let is_last = i32::try_from(rows.len()).unwrap_or(size) < size;
+        for row in rows {
+            total = row.total;
+            after = Some(row.task.id);
+            if !given.status.is_empty() && row.task.state() != given.status {
+                continue;
+            }
+            shown.push(row.task.shown());
+            if i32::try_from(shown.len()) == Ok(size) {
+                next = row.task.id.to_string();
+                break;
+            }
+        }
+        if is_last || !next.is_empty() {
+            break;
+        }
+    }
+    Ok(json!({"tasks": shown, "nextPageToken": next, "pageSize": size, "totalSize": total}))
+}

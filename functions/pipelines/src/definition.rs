@@ -1,0 +1,150 @@
+//! The checks of a definition before it is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Json;
+use axum::http::StatusCode;
+use garde::Validate;
+use guest::{Caller, Db, Input, Problem, Result, args};
+use pipeline::{Checked, FieldProblem, Permissions};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::graph::{self, Graph};
+
+/// A definition to be checked.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Candidate {
+    /// The definition, as `docs/pipelines.md` explains it.
+    #[garde(skip)]
+    #[schema(value_type = Object)]
+    pub definition: Value,
+}
+
+/// The result of the checks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Validation {
+    /// Whether the definition can be stored.
+    valid: bool,
+    /// The SHA-256 of the canonical definition (RFC 8785).
+    #[schema(example = "sha256:…")]
+    digest: String,
+    /// Everything that is wrong.
+    #[schema(value_type = Vec<DefinitionProblem>)]
+    problems: Vec<FieldProblem>,
+    /// The graph as it is drawn; null if the definition is not valid.
+    graph: Option<Graph>,
+    /// What runs may do in the name of the account that they act for; null if the definition is not valid.
+    #[schema(value_type = Object, nullable)]
+    permissions: Option<Permissions>,
+}
+
+/// Something that is wrong in a definition.
+#[derive(ToSchema)]
+#[allow(
+    dead_code,
+    reason = "it describes the type of a crate that knows no OpenAPI"
+)]
+pub struct DefinitionProblem {
+    /// The path in the definition, such as `nodes.check.cases[0].when`.
+    path: String,
+    /// The kind of problem.
+    #[schema(example = "bad-expression")]
+    code: String,
+    /// The problem, for people.
+    detail: String,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    name: String,
+}
+
+/// Checks a definition without storing it. All problems are named, each with its path.
+#[utoipa::path(
+    post, path = "/api/pipelines/validate", tag = "pipelines", operation_id = "validate_pipeline",
+    request_body = Candidate,
+    responses((status = 200, body = Validation), (status = 422, description = "`invalid-input`")),
+    security(("token" = []))
+)]
+pub async fn validate(
+    db: Db,
+    caller: Caller,
+    Input(candidate): Input<Candidate>,
+) -> Result<Json<Validation>> {
+    let checked = check(&db, &caller, &candidate.definition).await?;
+    Ok(Json(Validation {
+        valid: checked.problems.is_empty(),
+        digest: pipeline::digest(&candidate.definition),
+        graph: checked.definition.as_ref().map(graph::drawn),
+        permissions: checked.definition.map(|definition| definition.permissions),
+        problems: checked.problems,
+    }))
+}
+
+/// The digest of a definition that can be stored.
+///
+/// # Errors
+/// 422 `invalid-definition` with all problems.
+pub async fn checked(db: &Db, caller: &Caller, definition: &Value) -> Result<String> {
+    let checked = check(db, caller, definition).await?;
+    if checked.problems.is_empty() {
+        return Ok(pipeline::digest(definition));
+    }
+    let count = checked.problems.len();
+    let problem = Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid-definition",
+        format!("The definition has problems ({count}). `problems` names them."),
+    );
+    Err(problem.with("problems", json!(checked.problems)))
+}
+
+async fn check(db: &Db, caller: &Caller, definition: &Value) -> Result<Checked> {
+    let mut checked = pipeline::check(definition);
+    let skills = names_of(&checked.skills);
+    let mut unknown: Vec<Name> = Vec::new();
+    if !skills.is_empty() {
+        let statement = "select n as name from unknown_skills($1) n";
+        unknown = db.many(statement, args![skills]).await?;
+    }
+    for (path, name) in missing(&checked.skills, &unknown) {
+        let detail = format!("`{name}` is not a skill that can be called");
+        checked.problems.push(FieldProblem {
+            path,
+            code: "unknown-skill",
+            detail,
+        });
+    }
+    let pipelines = names_of(&checked.pipelines);
+    let mut unknown: Vec<Name> = Vec::new();
+    if !pipelines.is_empty() {
+        let statement = "select n as name from unknown_pipelines($1, $2) n";
+        unknown = db.many(statement, args![caller.id, pipelines]).await?;
+    }
+    for (path, name) in missing(&checked.pipelines, &unknown) {
+        let detail = format!("`{name}` is not one of your pipelines");
+        checked.problems.push(FieldProblem {
+            path,
+            code: "unknown-pipeline",
+            detail,
+        });
+    }
+    Ok(checked)
+}
+
+fn names_of(places: &BTreeMap<String, String>) -> Vec<String> {
+    let names: BTreeSet<&String> = places.values().collect();
+    names.into_iter().cloned().collect()
+}
+
+/// The places, with their names, of what is unknown.
+fn missing(places: &BTreeMap<String, String>, unknown: &[Name]) -> Vec<(String, String)> {
+    let is_unknown = |name: &String| unknown.iter().any(|unknown| unknown.name == *name);
+    let places = places.iter().filter(|(_, name)| is_unknown(name));
+    places
+        .map(|(path, name)| (path.clone(), name.clone()))
+        .collect()
+}

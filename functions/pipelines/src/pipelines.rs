@@ -1,0 +1,321 @@
+//! Pipelines: their names, and which of their versions is active.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::http::StatusCode;
+use garde::Validate;
+use guest::db::OnConstraint;
+use guest::{Caller, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::definition;
+
+/// A pipeline: a graph of steps, in numbered versions.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Pipeline {
+    /// The pipeline's id.
+    pub id: Uuid,
+    /// The name, which is the owner's own.
+    #[schema(example = "nightly-report")]
+    pub name: String,
+    /// The account that owns the pipeline.
+    pub owner: Uuid,
+    /// The version that runs start with unless they name another.
+    pub active_version: u32,
+    /// Whether no run can be started.
+    pub paused: bool,
+    /// Whether the pipeline is archived.
+    pub archived: bool,
+    /// The numbers of runs that have not ended, by status.
+    pub runs: BTreeMap<String, u64>,
+    /// The time at which the pipeline was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// A new pipeline.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPipeline {
+    /// The name: 1 to 60 lower-case letters, digits and hyphens.
+    #[garde(custom(pipeline_name))]
+    #[schema(example = "nightly-report", max_length = 60)]
+    name: String,
+    /// The definition of the first version.
+    #[garde(skip)]
+    #[schema(value_type = Object)]
+    definition: Value,
+}
+
+/// A change of a pipeline. Absent fields stay as they are.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineChange {
+    /// The new name.
+    #[garde(inner(custom(pipeline_name)))]
+    #[schema(max_length = 60)]
+    name: Option<String>,
+    /// The version that runs start with from now on.
+    #[garde(inner(range(min = 1)))]
+    active_version: Option<i32>,
+    /// Whether no run can be started.
+    #[garde(skip)]
+    paused: Option<bool>,
+}
+
+/// The filter of a list of pipelines.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// Lists archived pipelines, too.
+    #[garde(skip)]
+    #[serde(default)]
+    archived: bool,
+}
+
+/// Whether unfinished runs are cancelled.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Archiving {
+    /// Cancels runs that have not ended, instead of refusing.
+    #[garde(skip)]
+    #[serde(default)]
+    cancel: bool,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    id: Option<Uuid>,
+}
+
+#[derive(Deserialize)]
+struct Done {
+    done: bool,
+}
+
+fn pipeline_name(name: &str, (): &()) -> garde::Result {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_taken = name == "validate" || name.parse::<Uuid>().is_ok();
+    if (1..=60).contains(&name.len())
+        && name.bytes().all(is_plain)
+        && !name.starts_with('-')
+        && !is_taken
+    {
+        return Ok(());
+    }
+    Err(garde::Error::new(
+        "must have 1 to 60 lower-case letters, digits and hyphens, and be neither an id nor `validate`",
+    ))
+}
+
+fn taken() -> Problem {
+    Problem::conflict("name-taken", "You have a pipeline of this name already.")
+}
+
+/// The problem for a pipeline that is archived.
+pub fn archived() -> Problem {
+    Problem::conflict("pipeline-archived", "The pipeline is archived.")
+}
+
+/// The problem for a version that does not exist.
+pub fn unknown_version() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "unknown-version",
+        "The pipeline does not have a version of this number.",
+    )
+}
+
+/// The id of the caller's pipeline with an id or a name.
+///
+/// # Errors
+/// 404 `not-found`.
+pub async fn find(db: &Db, caller: &Caller, reference: &str) -> Result<Uuid> {
+    let found: Found = db
+        .one(
+            "select find_pipeline($1, $2) as id",
+            args![caller.id, reference],
+        )
+        .await?;
+    found.id.ok_or_else(|| Problem::not_found("pipeline"))
+}
+
+async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Pipeline> {
+    let found = db
+        .optional(
+            "select p.id, p.name, p.owner_id as owner, p.active_version, p.paused, p.archived_at is not null as archived,
+                 p.created_at, (select coalesce(jsonb_object_agg(c.status, c.count), '{}') from (
+                     select r.status, count(*) from run_view r
+                     where r.actor = $1 and r.pipeline = p.id and r.finished_at is null group by r.status) c) as runs
+             from pipeline p where p.owner_id = $1 and p.id = $2",
+            args![caller.id, id],
+        )
+        .await?;
+    found.ok_or_else(|| Problem::not_found("pipeline"))
+}
+
+/// Makes a pipeline. The definition becomes version 1, which is active.
+///
+/// A definition with problems is refused with all of them in `problems`.
+#[utoipa::path(
+    post, path = "/api/pipelines", tag = "pipelines", operation_id = "create_pipeline", request_body = NewPipeline,
+    params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
+    responses(
+        (status = 201, body = Pipeline, headers(("Location" = String))),
+        (status = 409, description = "`name-taken`, `too-many-pipelines`"),
+        (status = 422, description = "`invalid-input`, `invalid-definition`"),
+    ),
+    security(("token" = ["pipelines:write"]))
+)]
+pub async fn create(
+    db: Db,
+    caller: Caller,
+    Input(new): Input<NewPipeline>,
+) -> Result<Created<Pipeline>> {
+    let digest = definition::checked(&db, &caller, &new.definition).await?;
+    let many = Problem::conflict(
+        "too-many-pipelines",
+        "You have 1,000 pipelines. Archive one first.",
+    );
+    let made: Found = db
+        .one(
+            "select create_pipeline($1, $2, $3, $4) as id",
+            args![caller.id, new.name, new.definition, digest],
+        )
+        .await
+        .on_constraint("account_active", Problem::unauthenticated())
+        .on_constraint("pipeline_name_key", taken())
+        .on_constraint("pipeline_count", many)?;
+    let id = made.id.ok_or_else(|| Problem::not_found("pipeline"))?;
+    let pipeline = one(&db, &caller, id).await?;
+    Ok(Created::at(format!("/api/pipelines/{id}"), pipeline))
+}
+
+/// Lists the caller's pipelines, the newest first. The numbers of their runs are only told when one is read.
+#[utoipa::path(
+    get, path = "/api/pipelines", tag = "pipelines", operation_id = "list_pipelines",
+    params(guest::PageParams, Filter),
+    responses((status = 200, body = Items<Pipeline>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
+    security(("token" = []))
+)]
+pub async fn list(
+    db: Db,
+    caller: Caller,
+    page: Page<Uuid>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Items<Pipeline>>> {
+    let arguments = args![caller.id, page.after, page.fetch()];
+    // Each of the two statements has an index of its own.
+    let pipelines: Vec<Pipeline> = if filter.archived {
+        db.many(
+            "select id, name, owner_id as owner, active_version, paused, archived_at is not null as archived, created_at,
+                 '{}'::jsonb as runs
+             from pipeline where owner_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3",
+            arguments,
+        )
+        .await?
+    } else {
+        db.many(
+            "select id, name, owner_id as owner, active_version, paused, false as archived, created_at,
+                 '{}'::jsonb as runs
+             from pipeline where owner_id = $1 and archived_at is null and ($2::uuid is null or id < $2)
+             order by id desc limit $3",
+            arguments,
+        )
+        .await?
+    };
+    Ok(Json(page.answer(pipelines, |pipeline| pipeline.id)))
+}
+
+/// Reads one of the caller's pipelines.
+#[utoipa::path(
+    get, path = "/api/pipelines/{pipeline}", tag = "pipelines", operation_id = "get_pipeline",
+    params(("pipeline" = String, Path, description = "The pipeline's id, or its name.")),
+    responses((status = 200, body = Pipeline), (status = 404, description = "`not-found`")),
+    security(("token" = []))
+)]
+pub async fn get(db: Db, caller: Caller, Path(pipeline): Path<String>) -> Result<Json<Pipeline>> {
+    let id = find(&db, &caller, &pipeline).await?;
+    one(&db, &caller, id).await.map(Json)
+}
+
+/// Renames a pipeline, pauses it, or activates one of its versions. Runs that have started go on with their version.
+#[utoipa::path(
+    patch, path = "/api/pipelines/{pipeline}", tag = "pipelines", operation_id = "change_pipeline",
+    params(("pipeline" = String, Path, description = "The pipeline's id, or its name.")), request_body = PipelineChange,
+    responses(
+        (status = 200, body = Pipeline),
+        (status = 404, description = "`not-found`, `unknown-version`"),
+        (status = 409, description = "`name-taken`, `pipeline-archived`"),
+        (status = 422, description = "`invalid-input`"),
+    ),
+    security(("token" = ["pipelines:write"]))
+)]
+pub async fn change(
+    db: Db,
+    caller: Caller,
+    Path(pipeline): Path<String>,
+    Input(change): Input<PipelineChange>,
+) -> Result<Json<Pipeline>> {
+    let id = find(&db, &caller, &pipeline).await?;
+    let changed: Done = db
+        .one(
+            "select change_pipeline($1, $2, $3, $4, $5) as done",
+            args![
+                caller.id,
+                id,
+                change.name,
+                change.active_version,
+                change.paused
+            ],
+        )
+        .await
+        .on_constraint("pipeline_archived", archived())
+        .on_constraint("pipeline_version", unknown_version())
+        .on_constraint("pipeline_name_key", taken())?;
+    if !changed.done {
+        return Err(Problem::not_found("pipeline"));
+    }
+    one(&db, &caller, id).await.map(Json)
+}
+
+/// Archives a pipeline: nothing starts it any more, and its name is free. Its versions and runs can still be read.
+#[utoipa::path(
+    delete, path = "/api/pipelines/{pipeline}", tag = "pipelines", operation_id = "archive_pipeline",
+    params(("pipeline" = String, Path, description = "The pipeline's id, or its name."), Archiving),
+    responses(
+        (status = 204, description = "The pipeline is archived"),
+        (status = 404, description = "`not-found`"),
+        (status = 409, description = "`runs-unfinished`"),
+        (status = 422, description = "`invalid-input`"),
+    ),
+    security(("token" = ["pipelines:write"]))
+)]
+pub async fn archive(
+    db: Db,
+    caller: Caller,
+    Path(pipeline): Path<String>,
+    Query(archiving): Query<Archiving>,
+) -> Result<StatusCode> {
+    let id = find(&db, &caller, &pipeline).await?;
+    let unfinished = Problem::conflict(
+        "runs-unfinished",
+        "The pipeline has runs that have not ended.",
+    );
+    let archived: Done = db
+        .one(
+            "select archive($1, $2, $3) as done",
+            args![caller.id, id, archiving.cancel],
+        )
+        .await
+        .on_constraint("runs_unfinished", unfinished)?;
+    if !archived.done {
+        return Err(Problem::not_found("pipeline"));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,381 @@
+//! Triggers: events that start runs.
+
+use axum::Json;
+use axum::http::StatusCode;
+use garde::Validate;
+use guest::db::OnConstraint;
+use guest::{Caller, Created, Db, Input, Items, Page, Path, Problem, Result, args};
+use pipeline::{Expression, expressions};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::pipelines;
+
+/// A trigger: each event that fits starts a run.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Trigger {
+    /// The trigger's id.
+    id: Uuid,
+    /// The pipeline that is run.
+    pipeline: Uuid,
+    /// The kind of trigger, always `event`.
+    kind: String,
+    /// The type of the events: `message.created`, or `message.*` for all that begin so.
+    #[serde(rename = "type")]
+    event_type: String,
+    /// The topic of the events; null: every topic that the owner may read.
+    topic: Option<String>,
+    /// The expression that decides, which reads `event`; null: every event counts.
+    #[serde(rename = "where")]
+    condition: Option<String>,
+    /// The template of the run's input, whose expressions read `event`.
+    #[schema(value_type = Object)]
+    input: Value,
+    /// Whether events start runs.
+    enabled: bool,
+    /// The time at which the trigger was made.
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+}
+
+/// A new trigger.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTrigger {
+    /// The kind of trigger: `event`. What other systems send becomes an event by a hook (`POST /api/hooks`), so that a
+    /// trigger of the topic `hook:<id>` takes it.
+    #[garde(custom(kind))]
+    #[schema(example = "event")]
+    kind: String,
+    /// The type of the events: `message.created`, or `message.*` for all that begin so.
+    #[garde(custom(event_type))]
+    #[serde(rename = "type")]
+    #[schema(max_length = 100)]
+    event_type: String,
+    /// The topic of the events; every topic that the caller may read if absent.
+    #[garde(inner(custom(topic)))]
+    #[schema(
+        max_length = 120,
+        example = "channel:0192f5c0-0000-7000-8000-000000000000"
+    )]
+    topic: Option<String>,
+    /// The expression that decides, which reads `event {id, type, topic, data, created_at}`.
+    #[garde(custom(expression))]
+    #[serde(rename = "where")]
+    #[schema(max_length = 4096, example = "event.data.body.contains('deploy')")]
+    condition: Option<String>,
+    /// The template of the run's input; the event if absent.
+    #[garde(custom(template))]
+    #[serde(default = "whole")]
+    #[schema(value_type = Object)]
+    input: Value,
+}
+
+/// A change of a trigger. Absent fields stay as they are.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TriggerChange {
+    /// Whether events start runs.
+    #[garde(skip)]
+    enabled: Option<bool>,
+    /// The expression that decides.
+    #[garde(custom(expression))]
+    #[serde(rename = "where")]
+    #[schema(max_length = 4096)]
+    condition: Option<String>,
+    /// The template of the run's input.
+    #[garde(inner(custom(template)))]
+    #[schema(value_type = Object, nullable = false)]
+    input: Option<Value>,
+}
+
+/// What became of an event.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct TriggerFiring {
+    /// The firing's id.
+    id: Uuid,
+    /// The event's id.
+    event: Uuid,
+    /// `started`; `filtered`: the expression is false; `suppressed`: it would go on and on; or `failed`.
+    status: String,
+    /// The reason, if no run was started.
+    reason: Option<String>,
+    /// The run that was started.
+    run: Option<Uuid>,
+    /// The time of the decision.
+    #[serde(with = "time::serde::rfc3339")]
+    at: OffsetDateTime,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    id: Option<Uuid>,
+}
+
+#[derive(Deserialize)]
+struct Done {
+    done: bool,
+}
+
+fn whole() -> Value {
+    serde_json::json!({"$": "event"})
+}
+
+fn kind(kind: &str, (): &()) -> garde::Result {
+    if kind == "event" {
+        return Ok(());
+    }
+    Err(garde::Error::new(
+        "must be `event`; what other systems send becomes an event by a hook (POST /api/hooks)",
+    ))
+}
+
+/// Types are lower-case words between points and hyphens; `.*` may end them.
+fn event_type(text: &str, (): &()) -> garde::Result {
+    let body = text.strip_suffix(".*").unwrap_or(text);
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_plain);
+    let begins = body.starts_with(|first: char| first.is_ascii_lowercase());
+    if text.len() <= 100 && begins && body.split(['.', '-']).all(is_word) {
+        return Ok(());
+    }
+    Err(garde::Error::new(
+        "must be a type such as `message.created`, or `message.*`",
+    ))
+}
+
+/// The database decides about topics; it refuses other forms by a constraint, and clients get an answer here.
+fn topic(text: &str, (): &()) -> garde::Result {
+    let is_fit = match text.split_once(':') {
+        Some(("tag", name)) => {
+            (1..=40).contains(&name.chars().count())
+                && !name.contains([':', '\0'])
+                && !name.contains(char::is_whitespace)
+        }
+        Some((kind, id)) => {
+            !kind.is_empty()
+                && kind.bytes().all(|byte| byte.is_ascii_lowercase())
+                && (1..=100).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        }
+        None => false,
+    };
+    if is_fit {
+        return Ok(());
+    }
+    Err(garde::Error::new("must be a topic such as `channel:<id>`"))
+}
+
+fn reads_events(text: &str) -> garde::Result {
+    let expression = Expression::parse(text).map_err(garde::Error::new)?;
+    if expression.names().iter().all(|name| *name == "event") {
+        return Ok(());
+    }
+    Err(garde::Error::new("may only read `event`"))
+}
+
+fn expression(text: &Option<String>, (): &()) -> garde::Result {
+    text.as_ref().map_or(Ok(()), |text| reads_events(text))
+}
+
+fn template(template: &Value, (): &()) -> garde::Result {
+    if template.to_string().len() > 64 << 10 {
+        return Err(garde::Error::new("must have at most 64 KiB"));
+    }
+    pipeline::fit(template).map_err(|fault| garde::Error::new(fault.detail))?;
+    let mut result = Ok(());
+    expressions(template, "", &mut |_, text| {
+        let text = text.as_str().unwrap_or_default();
+        if let Err(error) = reads_events(text) {
+            result = Err(error);
+        }
+    });
+    result
+}
+
+async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Trigger> {
+    let found = db
+        .optional(
+            "select id, pipeline_id as pipeline, 'event' as kind, type, topic, condition as \"where\", input, enabled, created_at
+             from trigger where owner_id = $1 and id = $2",
+            args![caller.id, id],
+        )
+        .await?;
+    found.ok_or_else(|| Problem::not_found("trigger"))
+}
+
+/// Makes a trigger: each event that fits, and that the caller may read at that time, starts a run for the caller.
+///
+/// Work that would set itself off again and again is suppressed: eight starts lead to no ninth.
+#[utoipa::path(
+    post, path = "/api/pipelines/{pipeline}/triggers", tag = "pipelines", operation_id = "create_trigger",
+    params(
+        ("pipeline" = String, Path, description = "The pipeline's id, or its name."),
+        ("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless."),
+    ),
+    request_body = NewTrigger,
+    responses(
+        (status = 201, body = Trigger, headers(("Location" = String))),
+        (status = 404, description = "`not-found`"),
+        (status = 409, description = "`pipeline-archived`, `too-many-triggers`"),
+        (status = 422, description = "`invalid-input`: also if the caller may not read the topic"),
+    ),
+    security(("token" = ["pipelines:write"]))
+)]
+pub async fn create(
+    db: Db,
+    caller: Caller,
+    Path(pipeline): Path<String>,
+    Input(new): Input<NewTrigger>,
+) -> Result<Created<Trigger>> {
+    let id = pipelines::find(&db, &caller, &pipeline).await?;
+    let many = Problem::conflict("too-many-triggers", "A pipeline can have 50 triggers.");
+    let unread = Problem::invalid("topic", "must be a topic that you may read");
+    let made: Made = db
+        .one(
+            "select create_trigger($1, $2, $3, $4, $5, $6) as id",
+            args![
+                caller.id,
+                id,
+                new.event_type,
+                new.topic,
+                new.condition,
+                new.input
+            ],
+        )
+        .await
+        .on_constraint("account_active", Problem::unauthenticated())
+        .on_constraint("pipeline_archived", pipelines::archived())
+        .on_constraint("trigger_count", many)
+        .on_constraint("trigger_topic", unread)?;
+    let id = made.id.ok_or_else(|| Problem::not_found("pipeline"))?;
+    let trigger = one(&db, &caller, id).await?;
+    Ok(Created::at(format!("/api/triggers/{id}"), trigger))
+}
+
+/// Lists the triggers of a pipeline, the newest first.
+#[utoipa::path(
+    get, path = "/api/pipelines/{pipeline}/triggers", tag = "pipelines", operation_id = "list_triggers",
+    params(("pipeline" = String, Path, description = "The pipeline's id, or its name."), guest::PageParams),
+    responses(
+        (status = 200, body = Items<Trigger>),
+        (status = 404, description = "`not-found`"),
+        (status = 422, description = "`invalid-input`, `invalid-cursor`"),
+    ),
+    security(("token" = []))
+)]
+pub async fn list(
+    db: Db,
+    caller: Caller,
+    Path(pipeline): Path<String>,
+    page: Page<Uuid>,
+) -> Result<Json<Items<Trigger>>> {
+    let id = pipelines::find(&db, &caller, &pipeline).await?;
+    let triggers: Vec<Trigger> = db
+        .many(
+            "select id, pipeline_id as pipeline, 'event' as kind, type, topic, condition as \"where\", input, enabled, created_at
+             from trigger where pipeline_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3",
+            args![id, page.after, page.fetch()],
+        )
+        .await?;
+    Ok(Json(page.answer(triggers, |trigger| trigger.id)))
+}
+
+/// Reads one of the caller's triggers.
+#[utoipa::path(
+    get, path = "/api/triggers/{trigger}", tag = "pipelines", operation_id = "get_trigger",
+    params(("trigger" = Uuid, Path, description = "The trigger's id.")),
+    responses((status = 200, body = Trigger), (status = 404, description = "`not-found`")),
+    security(("token" = []))
+)]
+pub async fn get(db: Db, caller: Caller, Path(trigger): Path<Uuid>) -> Result<Json<Trigger>> {
+    one(&db, &caller, trigger).await.map(Json)
+}
+
+/// Changes a trigger, enables it or disables it.
+#[utoipa::path(
+    patch, path = "/api/triggers/{trigger}", tag = "pipelines", operation_id = "change_trigger",
+    params(("trigger" = Uuid, Path, description = "The trigger's id.")), request_body = TriggerChange,
+    responses(
+        (status = 200, body = Trigger),
+        (status = 404, description = "`not-found`"),
+        (status = 422, description = "`invalid-input`"),
+    ),
+    security(("token" = ["pipelines:write"]))
+)]
+pub async fn change(
+    db: Db,
+    caller: Caller,
+    Path(trigger): Path<Uuid>,
+    Input(change): Input<TriggerChange>,
+) -> Result<Json<Trigger>> {
+    let done: Done = db
+        .one(
+            "select change_trigger($1, $2, $3, $4, $5) as done",
+            args![
+                caller.id,
+                trigger,
+                change.enabled,
+                change.condition,
+                change.input
+            ],
+        )
+        .await?;
+    if !done.done {
+        return Err(Problem::not_found("trigger"));
+    }
+    one(&db, &caller, trigger).await.map(Json)
+}
+
+/// Deletes a trigger. Runs that it has started go on.
+#[utoipa::path(
+    delete, path = "/api/triggers/{trigger}", tag = "pipelines", operation_id = "delete_trigger",
+    params(("trigger" = Uuid, Path, description = "The trigger's id.")),
+    responses((status = 204, description = "The trigger is deleted"), (status = 404, description = "`not-found`")),
+    security(("token" = ["pipelines:write"]))
+)]
+pub async fn delete(db: Db, caller: Caller, Path(trigger): Path<Uuid>) -> Result<StatusCode> {
+    let done: Done = db
+        .one(
+            "select delete_trigger($1, $2) as done",
+            args![caller.id, trigger],
+        )
+        .await?;
+    if !done.done {
+        return Err(Problem::not_found("trigger"));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists what became of the events of a trigger, the newest first.
+#[utoipa::path(
+    get, path = "/api/triggers/{trigger}/firings", tag = "pipelines", operation_id = "list_trigger_firings",
+    params(("trigger" = Uuid, Path, description = "The trigger's id."), guest::PageParams),
+    responses(
+        (status = 200, body = Items<TriggerFiring>),
+        (status = 404, description = "`not-found`"),
+        (status = 422, description = "`invalid-input`, `invalid-cursor`"),
+    ),
+    security(("token" = []))
+)]
+pub async fn firings(
+    db: Db,
+    caller: Caller,
+    Path(trigger): Path<Uuid>,
+    page: Page<Uuid>,
+) -> Result<Json<Items<TriggerFiring>>> {
+    one(&db, &caller, trigger).await?;
+    let firings: Vec<TriggerFiring> = db
+        .many(
+            "select id, event_id as event, status, reason, run_id as run, at from trigger_firing
+             where trigger_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3",
+            args![trigger, page.after, page.fetch()],
+        )
+        .await?;
+    Ok(Json(page.answer(firings, |firing| firing.id)))
+}

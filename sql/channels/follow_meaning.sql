@@ -1,0 +1,16 @@
+-- Has the meaning of a message follow its text: see `search.follow`.
+create or replace function channels.follow_meaning() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if new.deleted_at is null and new.hidden_at is null and new.plain <> '' then
+        perform search.follow('message', new.id, new.channel_id, new.author_id);
+    elsif tg_op = 'UPDATE' then
+        perform search.forget('message', array[new.id]);
+    end if;
+    return null;
+end
+$$;
+create or replace trigger message_meaning
+after insert or update of plain, deleted_at, hidden_at on channels.message
+for each row execute function channels.follow_meaning();

@@ -1,0 +1,52 @@
+-- Asks another agent of the same owner for a turn: writes that the call of a tool begins, opens a conversation of the two
+-- with the question, and lets the asker wait. Returns the step's number, `{stop}` or `{refused}`, which is for the model.
+-- Null: the turn is another's or has ended. All of it is one transaction, so a question is asked once.
+--   asked    {of_step, call, name, arguments}
+--   message  {body, html, plain, words, names, all}
+create or replace function circles.ask_agent(turn uuid, holder text, asked jsonb, agent uuid, message jsonb) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    t circles.turn := circles.lock_turn(turn);
+    s circles.seat;
+    begun jsonb;
+    made channels.channel;
+    posted jsonb;
+    child uuid;
+begin
+    if t.id is null or t.holder is distinct from ask_agent.holder or t.status <> 'running' then
+        return null;
+    end if;
+    select x.* into s from circles.seat x
+    join circles.seat own on own.account_id = t.agent_id and own.owner_id = x.owner_id
+    join identity.account a on a.id = x.account_id and a.status = 'active'
+    where x.account_id = agent and x.account_id <> t.agent_id;
+    if s.account_id is null then
+        return '{"refused": "There is no such agent any more."}';
+    elsif t.depth >= 5 then
+        return '{"refused": "Agents ask each other at most five deep."}';
+    end if;
+    begun := circles.begin_tool_step(turn, holder, asked, null);
+    if begun is null or begun ? 'stop' then
+        return begun;
+    end if;
+    insert into channels.channel as h (kind, private, topic, created_by)
+    values ('conversation', true, '', t.agent_id) returning h.* into made;
+    insert into channels.member (channel_id, account_id, role)
+    select distinct on (m.id) made.id, m.id, m.role
+    from (values (t.agent_id, 'owner'), (s.account_id, 'member'), (s.owner_id, 'member')) m (id, role) order by m.id, m.role desc;
+    insert into circles.conversation (channel_id, asked_by, created_by) values (made.id, t.id, t.agent_id);
+    posted := channels.post_message(t.agent_id, made.id::text, message);
+    if posted ? 'refused' then
+        raise exception 'a question was refused: %', posted ->> 'refused';
+    end if;
+    child := circles.start_turn(made.id, s.account_id, (posted #>> '{ok,message,id}')::uuid, 1, 0, null);
+    update circles.turn x set parent_id = t.id, parent_step = (begun ->> 'number')::integer, depth = t.depth + 1,
+        deadline_at = t.deadline_at, tainted = t.tainted
+    where x.id = child;
+    update circles.turn x set status = 'waiting', waiting_for = 'speaker', job_id = null where x.id = t.id;
+    perform circles.tell_turn(t.id, 'waiting');
+    return begun;
+end
+$$;
+grant execute on function circles.ask_agent(uuid, text, jsonb, uuid, jsonb) to gather_agent_turn;

@@ -1,0 +1,12 @@
+-- A page of the conversations that an account is in, the newest first, of a circle if one is named.
+create or replace function circles.conversations_of(account uuid, circle text, before uuid, most bigint)
+returns table (conversation jsonb)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+    select circles.conversation_json(v) from channels.member b
+    join circles.conversation v on v.channel_id = b.channel_id
+    where b.account_id = account and (before is null or b.channel_id < before)
+    and (conversations_of.circle is null or v.circle_id = circles.find_circle(account, conversations_of.circle))
+    order by b.channel_id desc limit most
+$$;
+grant execute on function circles.conversations_of(uuid, text, uuid, bigint) to gather_circles;

@@ -1,0 +1,23 @@
+-- Deletes a circle. Its conversations are closed and stay readable, and the turns in them are cancelled.
+create or replace function circles.delete_circle(account uuid, ref text) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    c circles.circle := circles.lock_circle(account, ref);
+    own_role text := circles.role_of(account, c.id);
+begin
+    if c.id is null then
+        return circles.refused('circle-not-found');
+    elsif own_role is distinct from 'owner' then
+        return circles.refused(case when own_role is null then 'not-a-member' else 'forbidden' end);
+    end if;
+    perform circles.stop_turn(t.id) from circles.turn t where t.circle_id = c.id and t.finished_at is null;
+    update circles.conversation v set status = 'closed' where v.circle_id = c.id;
+    perform events.emit(array['circle:' || c.id, 'account:' || account], 'circle.deleted',
+        jsonb_build_object('id', c.id, 'deleted', true), null, account);
+    perform events.emit(array['circle:' || c.id], 'access.changed', '{"account": null}', null, account);
+    delete from circles.circle x where x.id = c.id;
+    return '{"ok": null}';
+end
+$$;
+grant execute on function circles.delete_circle(uuid, text) to gather_circles;

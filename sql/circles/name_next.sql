@@ -1,0 +1,36 @@
+-- The moderator or the speaker names who speaks next; the answer is for the model. A moderator who names nobody that may
+-- speak gets the one who has been silent longest.
+create or replace function circles.name_next(turn uuid, holder text, named text) returns text
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    t circles.turn := circles.held_turn(turn, holder);
+    c circles.circle;
+    chosen uuid;
+    able uuid[];
+    last_one uuid;
+begin
+    select x.* into c from circles.circle x where x.id = t.circle_id;
+    able := array(
+        select m.account_id from circles.member m join identity.account a on a.id = m.account_id
+        where m.circle_id = c.id and m.role <> 'observer' and a.kind = 'agent' and a.status = 'active'
+        and m.account_id <> t.agent_id
+        order by (select max(o.created_at) from circles.turn o
+            where o.channel_id = t.channel_id and o.agent_id = m.account_id) nulls first, m.place, m.account_id);
+    if c.mode = 'moderated' and not coalesce((c.rules ->> 'allow_repeat')::boolean, false) and cardinality(able) > 1 then
+        select o.agent_id into last_one from circles.turn o
+        where o.channel_id = t.channel_id and o.agent_id <> t.agent_id order by o.id desc limit 1;
+        able := array_remove(able, last_one);
+    end if;
+    select a.id into chosen from identity.account a where a.id = any (able) and named in (a.name, a.id::text, '@' || a.name);
+    if chosen is null and c.mode = 'moderated' then
+        chosen := able[1];
+    end if;
+    if chosen is null then
+        return 'There is no such member who may speak next.';
+    end if;
+    update circles.turn x set next_id = chosen where x.id = t.id;
+    return (select a.name || ' speaks next.' from identity.account a where a.id = chosen);
+end
+$$;
+grant execute on function circles.name_next(uuid, text, text) to gather_agent_turn;

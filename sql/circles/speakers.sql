@@ -1,0 +1,53 @@
+-- The agents that a message makes speak, in the order of their turns. Nobody wakes itself, and nobody is woken by a whisper
+-- that is not for it. `hops` counts the replies of agents since a person wrote.
+create or replace function circles.speakers(m channels.message, hops integer) returns uuid[]
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    c circles.circle;
+    is_reply boolean := hops > 0;
+    addressed uuid[] := m.mentions || (select r.author_id from channels.message r where r.id = m.reply_to);
+    able uuid[];
+    named uuid[];
+    moderator uuid;
+begin
+    select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
+    where v.channel_id = m.channel_id;
+    if c.id is null then
+        -- Only its owner, and agents of the same owner, make an agent think.
+        able := array(select s.account_id from channels.member b join circles.seat s on s.account_id = b.account_id
+            where b.channel_id = m.channel_id and b.account_id <> m.author_id
+            and (m.visible_to is null or s.account_id = any (m.visible_to))
+            and (s.owner_id = m.author_id or exists (
+                select from circles.conversation v where v.channel_id = m.channel_id)
+                or exists (select from circles.seat o where o.account_id = m.author_id and o.owner_id = s.owner_id))
+            order by b.joined_at, s.account_id);
+        named := array(select a from unnest(able) a where a = any (addressed));
+        return case when cardinality(named) > 0 then named when cardinality(able) = 1 and not is_reply then able else '{}' end;
+    end if;
+    able := array(select b.account_id from circles.member b join identity.account a on a.id = b.account_id
+        where b.circle_id = c.id and b.role <> 'observer' and a.kind = 'agent' and a.status = 'active'
+        and b.account_id <> m.author_id and (m.visible_to is null or b.account_id = any (m.visible_to))
+        order by b.place, b.account_id);
+    -- A reply to what an agent with a program of its own wrote does not ask it.
+    named := array(select a from unnest(able) a where a = any (m.mentions) or a = any (addressed)
+        and exists (select from circles.seat s where s.account_id = a));
+    moderator := circles.moderator_of(c.id);
+    if m.visible_to is not null or c.mode = 'mention' then
+        -- An agent with a program of its own that writes without a turn wakes whom it addresses, like a person.
+        return named;
+    elsif c.mode = 'handoff' then
+        -- The one that answers names the next: see `circles.after_turn`.
+        return case when is_reply then '{}' when cardinality(named) > 0 then named[1:1] else able[1:1] end;
+    elsif c.mode = 'moderated' then
+        return case when m.author_id = moderator then '{}' else array_remove(array[moderator], null) end;
+    end if;
+    able := array(select a from unnest(able) with ordinality u (a, n)
+        where exists (select from circles.seat s where s.account_id = a) or a = any (addressed) order by n);
+    if c.mode = 'parallel' then
+        -- The moderator sums up when all have spoken.
+        return case when is_reply then '{}' else array_remove(able, moderator) end;
+    end if;
+    return array_remove(array[circles.next_in_round(c, m.author_id, hops)], null);
+end
+$$;

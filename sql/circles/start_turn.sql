@@ -1,0 +1,56 @@
+-- Begins a turn of an agent, and returns its id. The caller holds the channel. What the agent has not begun yet, it begins
+-- with everything that was written until then; what it does while more is written, `on_busy` of the circle's rules says:
+-- it goes on and speaks again (`queue`), is told before its next step (`steer`), or is cancelled (`interrupt`).
+create or replace function circles.start_turn(channel uuid, agent uuid, cause uuid, cause_seq bigint, hops integer,
+    visible_to uuid[]) returns uuid
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    c circles.circle;
+    s circles.seat;
+    t circles.turn;
+    number_of_version integer;
+begin
+    select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
+    where v.channel_id = channel;
+    select x.* into s from circles.seat x where x.account_id = agent;
+    -- As whoever decides about them locks them: before their turns.
+    perform from inbox.approval a join circles.step p on p.approval_id = a.id and p.status = 'started'
+    join circles.turn x on x.id = p.turn_id
+    where x.channel_id = channel and x.agent_id = agent and x.finished_at is null for update of a;
+    for t in
+        select x.* from circles.turn x
+        where x.channel_id = channel and x.agent_id = agent and x.finished_at is null
+        and x.visible_to is not distinct from start_turn.visible_to for update
+    loop
+        if t.status = 'queued' or t.waiting_for = 'speaker' or coalesce(c.rules ->> 'on_busy', 'queue') = 'steer' then
+            update circles.turn x set wanted_seq = greatest(x.wanted_seq, start_turn.cause_seq) where x.id = t.id;
+            return t.id;
+        elsif c.rules ->> 'on_busy' = 'interrupt' then
+            perform circles.stop_turn(t.id);
+        end if;
+    end loop;
+    if s.account_id is not null then
+        number_of_version := coalesce(s.persona_version, (select p.version from circles.persona p where p.id = s.persona_id));
+    end if;
+    insert into circles.turn as x (channel_id, circle_id, agent_id, persona_id, persona_version, persona_digest, cause_id,
+        cause_seq, wanted_seq, hops, visible_to, status, waiting_for, reason, finished_at, deadline_at)
+    select channel, c.id, agent, s.persona_id, number_of_version, (
+            select v.digest from circles.persona_version v where v.persona_id = s.persona_id and v.number = number_of_version),
+        cause, start_turn.cause_seq, start_turn.cause_seq, start_turn.hops, start_turn.visible_to,
+        case when is_over then 'limited' when s.account_id is null then 'waiting' else 'queued' end,
+        case when not is_over and s.account_id is null then 'speaker' end,
+        case when is_over then 'hops' end, case when is_over then clock_timestamp() end,
+        case when s.account_id is null then now() + coalesce((c.rules ->> 'turn_ms')::integer, 60000) * interval '1 millisecond' end
+    from (select start_turn.hops > coalesce((c.rules ->> 'hops')::integer, 8) as is_over) o
+    returning x.* into t;
+    if t.status = 'queued' then
+        perform circles.enqueue_turn(t.id);
+    elsif t.status = 'waiting' then
+        -- A speaker with a program of its own is passed over in time.
+        perform circles.enqueue_turn(t.id, t.deadline_at);
+    end if;
+    perform circles.tell_turn(t.id, t.status);
+    return t.id;
+end
+$$;

@@ -1,0 +1,43 @@
+-- Does what a schedule says, for one of its firings. What it can't do now fails the firing, and nothing else.
+create or replace function pipelines.act(s pipelines.schedule, firing uuid) returns void
+language plpgsql
+as $$
+declare
+    refused text;
+    started uuid;
+begin
+    begin
+        perform identity.require_active(s.owner_id);
+        case s.action ->> 'type'
+            when 'execute_pipeline' then
+                started := (pipelines.start(s.pipeline_id, s.owner_id, (s.action ->> 'version')::integer,
+                    coalesce(s.action -> 'input', 'null'), null, 0, null, null, 'schedule') ->> 'run')::uuid;
+                if started is null then
+                    perform identity.refuse('pipeline_gone');
+                end if;
+                update pipelines.firing f set status = 'running', run_id = started, fired_at = clock_timestamp()
+                where f.id = act.firing;
+            when 'send_notification' then
+                perform inbox.notify(array(select t::uuid from jsonb_array_elements_text(s.action -> 'to') t
+                    where pipelines.may_notify(s.owner_id, t::uuid)), 'schedule', s.action ->> 'title',
+                    coalesce(s.action ->> 'body', ''), '/schedules');
+                update pipelines.firing f set status = 'succeeded', fired_at = clock_timestamp(),
+                    finished_at = clock_timestamp() where f.id = act.firing;
+            when 'call_api' then
+                started := jobs.enqueue('schedule-dispatch', jsonb_build_object('firing', act.firing),
+                    notify => 'pipelines.call_ended');
+                update pipelines.firing f set status = 'running', job_id = started, fired_at = clock_timestamp()
+                where f.id = act.firing;
+        end case;
+    exception when check_violation or foreign_key_violation then
+        get stacked diagnostics refused = constraint_name;
+        update pipelines.firing f set status = 'failed', reason = replace(refused, '_', '-'),
+            fired_at = clock_timestamp(), finished_at = clock_timestamp() where f.id = act.firing;
+    end;
+    insert into pipelines.ended (what, status) select 'firing', f.status from pipelines.firing f
+    where f.id = act.firing and f.finished_at is not null;
+    perform pipelines.tell_schedule('schedule.fired', s.id, (
+        select jsonb_build_object('firing', f.id, 'due_at', f.due_at, 'status', f.status, 'run', f.run_id)
+        from pipelines.firing f where f.id = act.firing));
+end
+$$;

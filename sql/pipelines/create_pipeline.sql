@@ -1,0 +1,21 @@
+-- Makes a pipeline of an account with its first version, which is active. Answers its id. Refuses by the constraints
+-- pipeline_name_key and pipeline_count.
+create or replace function pipelines.create_pipeline(account uuid, name text, definition jsonb, digest text) returns uuid
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    made uuid;
+begin
+    perform identity.require_active(account);
+    if (select count(*) from (select from pipelines.pipeline p
+        where p.owner_id = account and p.archived_at is null limit 1000) c) >= 1000 then
+        perform identity.refuse('pipeline_count');
+    end if;
+    insert into pipelines.pipeline as p (owner_id, name) values (account, create_pipeline.name) returning p.id into made;
+    insert into pipelines.version (pipeline_id, number, digest, definition)
+    values (made, 1, create_pipeline.digest, create_pipeline.definition);
+    perform pipelines.tell('pipeline.published', made, null, jsonb_build_object('pipeline', made, 'version', 1));
+    return made;
+end
+$$;
+grant execute on function pipelines.create_pipeline to gather_pipelines;

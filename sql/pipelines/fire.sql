@@ -1,0 +1,42 @@
+-- Fires a schedule, whose row the caller has locked, for a time, once. While the work of an earlier time goes on, it
+-- does as the schedule says; one of several times that are made up for waits for its turn. Answers the firing; null if
+-- there was one for this time already.
+create or replace function pipelines.fire(s pipelines.schedule, due timestamptz, waits boolean) returns uuid
+language plpgsql
+as $$
+declare
+    made uuid;
+    running pipelines.firing;
+    queued boolean;
+begin
+    insert into pipelines.firing as f (schedule_id, due_at, status) values (s.id, fire.due, 'due')
+    on conflict on constraint firing_due do nothing returning f.id into made;
+    if made is null then
+        return null;
+    end if;
+    if s.overlap <> 'allow' then
+        for running in
+            select f.* from pipelines.firing f
+            where f.schedule_id = s.id and f.status = 'running' order by f.due_at
+        loop
+            exit when s.overlap <> 'cancel';
+            perform pipelines.end_run(running.run_id, 'cancelled', null,
+                '{"code": "cancelled", "detail": "The next time of its schedule has come."}');
+            perform jobs.cancel(running.job_id, null);
+            update pipelines.firing f set status = 'cancelled', reason = 'overlap', settled = true,
+                finished_at = clock_timestamp() where f.id = running.id and f.finished_at is null;
+        end loop;
+        queued := exists (select from pipelines.firing f
+            where f.schedule_id = s.id and f.status = 'due' and f.id <> made);
+        if queued or exists (select from pipelines.firing f where f.schedule_id = s.id and f.status = 'running') then
+            if not fire.waits and (queued or s.overlap <> 'queue') then
+                update pipelines.firing f set status = 'skipped', reason = 'overlap', settled = true,
+                    finished_at = clock_timestamp() where f.id = made;
+            end if;
+            return made;
+        end if;
+    end if;
+    perform pipelines.act(s, made);
+    return made;
+end
+$$;

@@ -1,0 +1,10 @@
+-- A run as its account sees it.
+create or replace view pipelines.run_view as
+select r.id, r.pipeline_id as pipeline, r.version, r.status, r.key, r.input, r.result, r.error, r.cause,
+    r.account_id as actor, r.restarted_from, r.parent_id as parent, r.created_at, r.started_at, r.finished_at,
+    case when r.finished_at is null then array(
+        select s.path from pipelines.step s where s.run_id = r.id and s.status in ('waiting', 'retrying', 'uncertain')
+        order by s.path) else '{}' end as waiting_for,
+    (select jsonb_build_object('steps', count(*)) from pipelines.step s where s.run_id = r.id) as usage
+from pipelines.run r;
+grant select on pipelines.run_view to gather_pipelines;

@@ -1,0 +1,14 @@
+-- Withdraws the question of a step that was stopped, and cancels the run that it has started.
+create or replace function pipelines.stop(approval uuid, child uuid) returns void
+language plpgsql
+as $$
+begin
+    if stop.approval is not null then
+        perform inbox.void(stop.approval);
+    end if;
+    if stop.child is not null then
+        perform pipelines.end_run(stop.child, 'cancelled', null,
+            '{"code": "cancelled", "detail": "The step that started the run was stopped."}');
+    end if;
+end
+$$;

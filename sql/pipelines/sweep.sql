@@ -1,0 +1,50 @@
+-- Puts runs back to work that nobody drives, at most so many, has overdue schedules dispatched, forgets runs and firings
+-- that ended 30 days ago, and adds up the counts of what has ended. Workers call it.
+create or replace function pipelines.sweep(most integer) returns void
+language plpgsql
+as $$
+declare
+    lost record;
+    given_up uuid;
+begin
+    for given_up in
+        select r.id from pipelines.run r where r.is_lost and r.finished_at is null order by r.id limit most
+    loop
+        perform pipelines.end_run(given_up, 'failed', null,
+            '{"code": "engine-lost", "detail": "The run could not be driven: its workers were lost."}');
+    end loop;
+    for lost in
+        select r.id, r.job_id, r.status, j.id is null as is_gone, j.finished_at is not null as is_ended
+        from pipelines.run r left join jobs.job j on j.id = r.job_id
+        where r.finished_at is null and r.status <> 'paused'
+        and (case when r.job_id is null then r.status <> 'waiting' else j.id is null or j.finished_at is not null end)
+        order by r.id limit most for update of r skip locked
+    loop
+        if lost.is_ended then
+            perform pipelines.job_ended(lost.job_id);
+        else
+            perform pipelines.drive(lost.id, null);
+        end if;
+    end loop;
+    if exists (select from pipelines.schedule s
+        where s.next_at < clock_timestamp() - interval '2 seconds' and s.paused is null)
+        or exists (select from pipelines.firing f
+        where not f.settled and f.finished_at < clock_timestamp() - interval '2 seconds')
+    then
+        perform pipelines.plan_dispatch(clock_timestamp());
+    end if;
+    delete from pipelines.firing f where f.id in (
+        select o.id from pipelines.firing o where o.finished_at < now() - interval '30 days'
+        order by o.finished_at limit most);
+    delete from pipelines.trigger_firing f where f.id in (
+        select o.id from pipelines.trigger_firing o where o.at < now() - interval '30 days' order by o.at limit most);
+    delete from pipelines.run r where r.id in (
+        select o.id from pipelines.run o where o.finished_at < now() - interval '30 days'
+        order by o.finished_at limit most);
+    with taken as (
+        delete from pipelines.ended returning what, status, count
+    )
+    insert into pipelines.ended (what, status, count)
+    select what, status, sum(count) from taken group by what, status;
+end
+$$;

@@ -1,0 +1,76 @@
+-- Writes changes of steps, for a run whose row the caller has locked. A step that somebody else has changed meanwhile
+-- stays as it is: `was` has to be its status, null that of a step that is new.
+create or replace function pipelines.write_steps(r pipelines.run, steps jsonb) returns void
+language plpgsql
+as $$
+declare
+    s record;
+    written pipelines.step;
+    in_map boolean;
+    refused jsonb;
+begin
+    for s in
+        select * from jsonb_to_recordset(steps) as c (path text, type text, was text, status text, effect text,
+            attempts integer, input jsonb, output jsonb, error jsonb, chosen text, wake_in_ms double precision,
+            give_up_in_ms double precision, signal text, notify jsonb, approval jsonb, child jsonb, event jsonb)
+    loop
+        written := null;
+        in_map := strpos(s.path, '[') > 0;
+        if s.event is not null then
+            refused := pipelines.emit_event(r, s.event);
+            if refused is not null then
+                s.status := 'failed';
+                s.output := null;
+                s.error := refused;
+                update pipelines.run o set news = o.news + 1 where o.id = r.id;
+            end if;
+        end if;
+        if s.was is null then
+            insert into pipelines.step (run_id, path, type, status, effect, attempts, input, output, error, chosen,
+                wake_at, deadline_at, finished_at)
+            values (r.id, s.path, s.type, s.status, s.effect, s.attempts, s.input, s.output, s.error, s.chosen,
+                clock_timestamp() + s.wake_in_ms * interval '1 millisecond',
+                clock_timestamp() + s.give_up_in_ms * interval '1 millisecond',
+                case when pipelines.is_end(s.status) then clock_timestamp() end)
+            on conflict do nothing returning * into written;
+        else
+            update pipelines.step o
+            set status = s.status, attempts = s.attempts, input = s.input, output = s.output, error = s.error,
+                chosen = s.chosen, wake_at = clock_timestamp() + s.wake_in_ms * interval '1 millisecond',
+                deadline_at = coalesce(clock_timestamp() + s.give_up_in_ms * interval '1 millisecond', o.deadline_at),
+                finished_at = case when pipelines.is_end(s.status) then clock_timestamp() end
+            where o.run_id = r.id and o.path = s.path and o.status = s.was returning o.* into written;
+        end if;
+        continue when written.run_id is null;
+        if s.status in ('cancelled', 'timed_out') then
+            perform pipelines.stop(written.approval_id, written.child_id);
+        end if;
+        if s.child is not null then
+            perform pipelines.start_child(r, s.path, s.child);
+        end if;
+        if s.signal is not null then
+            update pipelines.signal g set taken_by = s.path where g.run_id = r.id and g.id = s.signal;
+        end if;
+        if s.notify is not null then
+            perform inbox.notify(array(select t::uuid from jsonb_array_elements_text(s.notify -> 'to') t
+                where pipelines.may_notify(r.account_id, t::uuid)), 'run', s.notify ->> 'title', s.notify ->> 'body', '/runs/' || r.id);
+        end if;
+        if s.approval is not null then
+            perform pipelines.ask(r, s.path, s.approval);
+        end if;
+        if s.status = 'uncertain' then
+            perform inbox.notify(array[r.account_id], 'run', format('Step %s is uncertain', s.path),
+                'Nobody knows whether its request arrived. Decide whether it counts.', '/runs/' || r.id, null,
+                'run:' || r.id);
+        end if;
+        if not in_map or s.status in ('waiting', 'uncertain') then
+            perform pipelines.tell('step.' || s.status, r.pipeline_id, r.id,
+                jsonb_build_object('run', r.id, 'path', s.path, 'status', s.status));
+        elsif r.progress_at is null or r.progress_at < clock_timestamp() - interval '250 ms' then
+            update pipelines.run o set progress_at = clock_timestamp() where o.id = r.id returning o.* into r;
+            perform pipelines.tell('step.progress', r.pipeline_id, r.id,
+                jsonb_build_object('run', r.id, 'path', split_part(s.path, '[', 1)));
+        end if;
+    end loop;
+end
+$$;

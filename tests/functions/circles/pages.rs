@@ -1,0 +1,132 @@
+//! The pages for circles and personas, in a browser without scripts.
+
+use anyhow::{Context, Result};
+use e2e::{browser::Browser, people::Person};
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::jobs::agent_turn::world::{World, begins, says};
+
+#[tokio::test]
+async fn a_person_makes_a_circle_and_talks_in_it() -> Result<()> {
+    let world = World::new(|_, _| says("Hello, *Grace*.")).await?;
+    let grace = Person::register(&world.server, "grace").await?;
+    let browser: Browser = grace.browser(&world.server)?;
+    let page = browser.get("/personas").await?;
+    assert!(
+        page.html.contains("researcher") && page.html.contains("comes with the platform"),
+        "{}",
+        page.html
+    );
+    let new = [
+        ("name", "greeter"),
+        ("instructions", "Greet."),
+        ("tools", "api:search"),
+    ];
+    let page = browser
+        .submit(&page, "form[action='/personas']", &new)
+        .await?;
+    assert_eq!(page.text("h1"), "greeter", "{}", page.html);
+    let page = browser.get("/circles").await?;
+    let page = browser
+        .submit(
+            &page,
+            "form[action='/circles']",
+            &[("name", "friends"), ("mode", "round_robin")],
+        )
+        .await?;
+    assert_eq!(page.text("h1"), "friends", "{}", page.html);
+    let page = browser
+        .submit(&page, "form[action$='/members']", &[("persona", "nobody")])
+        .await?;
+    assert_eq!(page.status, StatusCode::NOT_FOUND, "{}", page.html);
+    let page = browser
+        .submit(
+            &page,
+            "form[action$='/members']",
+            &[("persona", "greeter"), ("name", "greeter")],
+        )
+        .await?;
+    assert!(page.html.contains("thinks as"), "{}", page.html);
+    let page = browser
+        .submit(
+            &page,
+            "form[action$='/conversations']",
+            &[("title", "Hello")],
+        )
+        .await?;
+    let talk = page
+        .attribute("form[action^='/conversations/']", "action")
+        .context("a form")?;
+    browser
+        .submit(
+            &page,
+            "form[action^='/conversations/']",
+            &[("body", "Good morning.")],
+        )
+        .await?;
+    let id = talk.trim_start_matches("/conversations/").to_owned();
+    let begin = std::time::Instant::now();
+    let page = loop {
+        let page = browser.get(&format!("/parts/conversations/{id}")).await?;
+        if page.html.contains("<em>Grace</em>") {
+            break page;
+        }
+        assert!(
+            begin.elapsed() < std::time::Duration::from_secs(60),
+            "{}",
+            page.html
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    let turn = page
+        .attribute("a[href^='/turns/']", "href")
+        .context("a turn")?;
+    let page = browser.get(&turn).await?;
+    assert!(
+        page.html.contains("asks its model") && page.html.contains("completed"),
+        "{}",
+        page.html
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_person_stops_an_agent() -> Result<()> {
+    let world = World::new(|_, _| begins("On and on")).await?;
+    let grace = Person::register(&world.server, "grace").await?;
+    let browser = grace.browser(&world.server)?;
+    let page = browser.get("/circles").await?;
+    let page = browser
+        .submit(
+            &page,
+            "form[action='/circles']",
+            &[("name", "friends"), ("mode", "round_robin")],
+        )
+        .await?;
+    let page = browser
+        .submit(&page, "form[action$='/members']", &[("persona", "critic")])
+        .await?;
+    let page = browser
+        .submit(&page, "form[action$='/conversations']", &[])
+        .await?;
+    let page = browser
+        .submit(&page, "form[action^='/conversations/']", &[("body", "Go.")])
+        .await?;
+    world.models.until_asked(1).await?;
+    let page = browser
+        .submit(&page, "form[action$='/cancel']", &[])
+        .await?;
+    assert!(
+        page.html.contains("cancelled") && !page.html.contains("/cancel"),
+        "{}",
+        page.html
+    );
+    world.models.until_hung_up(1).await?;
+    let statuses: serde_json::Value =
+        sqlx::query_scalar("select jsonb_agg(status) from circles.turn")
+            .fetch_one(&mut world.server.database.connect().await?)
+            .await?;
+    assert_eq!(statuses, json!(["cancelled"]));
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! The edge in Cloudflare's runtime, before a platform whose requests are counted.
+
+use crate::{Server, free_address, libraries::installed, master_key, root, scratch};
+use anyhow::{Context, Result, bail};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use gather::secrets::edge_key;
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpListener,
+    process::{Child, Command},
+    sync::OnceCell,
+    task::JoinHandle,
+    time::timeout,
+};
+
+/// The largest body that is handed on.
+const MAX_BYTES: usize = 16 << 20;
+/// The time in which the runtime starts on a busy machine.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+
+/// The parts of the edge that are made once for all tests.
+struct Parts {
+    npm: PathBuf,
+    build: PathBuf,
+}
+
+/// Installs the runtime and builds the edge; `None` if that is not possible here.
+async fn parts() -> Result<Option<&'static Parts>> {
+    static PARTS: OnceCell<Option<Parts>> = OnceCell::const_new();
+    let made = PARTS.get_or_try_init(async || {
+        let Some(npm) = installed("workerd", "tests/platform/edge/workerd", &[]).await? else {
+            return Ok(None);
+        };
+        let esbuild = npm.join("node_modules/.bin/esbuild");
+        let built =
+            tokio::task::spawn_blocking(move || gather::edge::build_with(root(), Some(esbuild)));
+        anyhow::Ok(Some(Parts {
+            npm,
+            build: built.await??,
+        }))
+    });
+    Ok(made.await?.as_ref())
+}
+
+/// A platform behind an edge.
+pub struct Edge {
+    /// The platform, which is reached past the edge too.
+    pub server: Server,
+    /// The URL of the edge.
+    pub url: String,
+    /// The way from the edge to the platform.
+    pub between: Between,
+    port: u16,
+    parts: &'static Parts,
+    state: TempDir,
+    runtime: Option<Child>,
+}
+
+impl Edge {
+    /// Starts both; `None` if the runtime can't be had here.
+    ///
+    /// # Errors
+    /// Something can't be started.
+    pub async fn start() -> Result<Option<Self>> {
+        let Some(parts) = parts().await? else {
+            return Ok(None);
+        };
+        let port = free_address()?.port();
+        let url = format!("http://127.0.0.1:{port}");
+        let server = Server::told(&[("edge_origins", &url)]).await?;
+        let between = Between::start(&server.url).await?;
+        let mut edge = Self {
+            server,
+            url,
+            between,
+            port,
+            parts,
+            state: scratch()?,
+            runtime: None,
+        };
+        edge.run().await?;
+        Ok(Some(edge))
+    }
+
+    /// Ends the runtime as if its machine had failed, and starts it anew.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub async fn restart(&mut self) -> Result<()> {
+        if let Some(mut runtime) = self.runtime.take() {
+            // Its standard input ends, and with that the runtime and what it has started.
+            drop(runtime.stdin.take());
+            timeout(STARTS_WITHIN, runtime.wait())
+                .await
+                .context("it does not end")??;
+        }
+        self.run().await
+    }
+
+    async fn run(&mut self) -> Result<()> {
+        let mut command = Command::new("node");
+        command
+            .arg(self.parts.npm.join("run.mjs"))
+            .arg(self.port.to_string())
+            .arg(&self.between.url)
+            .arg(edge_key(&master_key()))
+            .arg(&self.parts.build)
+            .arg(self.state.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let mut runtime = command.spawn()?;
+        let output = runtime.stdout.take().context("an output")?;
+        let mut lines = BufReader::new(output).lines();
+        loop {
+            let line = timeout(STARTS_WITHIN, lines.next_line()).await;
+            match line.context("the runtime does not start")?? {
+                Some(line) if line == "ready" => break,
+                Some(line) => eprintln!("workerd: {line}"),
+                None => bail!("the runtime does not start"),
+            }
+        }
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                eprintln!("workerd: {line}");
+            }
+        });
+        self.runtime = Some(runtime);
+        Ok(())
+    }
+
+    /// A request to the edge.
+    ///
+    /// # Panics
+    /// The method is none.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = method.parse().expect("a method");
+        self.server
+            .http
+            .request(method, format!("{}{path}", self.url))
+    }
+}
+
+/// A way that can be cut, and counts what goes along it.
+pub struct Between {
+    /// Its URL.
+    pub url: String,
+    seen: Arc<Seen>,
+    task: JoinHandle<()>,
+}
+
+struct Seen {
+    target: String,
+    http: reqwest::Client,
+    paths: Mutex<Vec<String>>,
+    is_cut: AtomicBool,
+}
+
+impl Between {
+    async fn start(target: &str) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let seen = Arc::new(Seen {
+            target: target.to_owned(),
+            http: crate::http().build()?,
+            paths: Mutex::default(),
+            is_cut: AtomicBool::new(false),
+        });
+        let router = Router::new().fallback(pass).with_state(seen.clone());
+        Ok(Self {
+            url: format!("http://{address}"),
+            task: tokio::spawn(async move { drop(axum::serve(listener, router).await) }),
+            seen,
+        })
+    }
+
+    /// The paths that were asked for since this was called last.
+    #[must_use]
+    pub fn asked(&self) -> Vec<String> {
+        let mut paths = self
+            .seen
+            .paths
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *paths)
+    }
+
+    /// Breaks off every connection on which something is asked, until it is mended.
+    pub fn cut(&self, is_cut: bool) {
+        self.seen.is_cut.store(is_cut, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Between {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn pass(State(seen): State<Arc<Seen>>, request: Request) -> Response {
+    if seen.is_cut.load(Ordering::SeqCst) {
+        // The connection's task ends, and the connection with it.
+        std::panic::resume_unwind(Box::new("cut"));
+    }
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .to_owned();
+    seen.paths
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(path.clone());
+    match hand_on(&seen, &path, request).await {
+        Ok(response) => response,
+        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+    }
+}
+
+async fn hand_on(seen: &Seen, path: &str, request: Request) -> Result<Response> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, MAX_BYTES).await?;
+    let asked = seen
+        .http
+        .request(parts.method, format!("{}{path}", seen.target));
+    let mut headers = parts.headers;
+    headers.remove("host");
+    let answer = asked.headers(headers).body(body).send().await?;
+    let mut response = Response::builder().status(answer.status());
+    for (name, value) in answer.headers() {
+        if name != "transfer-encoding" {
+            response = response.header(name, value);
+        }
+    }
+    Ok(response.body(Body::from(answer.bytes().await?))?)
+}

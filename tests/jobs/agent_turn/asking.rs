@@ -1,0 +1,121 @@
+//! Agents that ask other agents of the same owner.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::world::{World, begins, body, calls, results, says, speaker, text};
+
+/// A circle of ada's with `helper`, and a conversation with `bot`, which may ask it.
+async fn pair(world: &World) -> Result<String> {
+    world
+        .circle(
+            &json!({"name": "helpers"}),
+            &json!({"name": "helpful", "description": "Knows birds."}),
+            &["helper"],
+        )
+        .await?;
+    world
+        .talk(&json!({"name": "asking", "tools": [{"use": "agent:helper"}]}))
+        .await
+}
+
+/// The turns of the agent `helper`.
+async fn of_helper(world: &World) -> Result<Vec<Value>> {
+    let members = world.get("/api/circles/helpers/members").await?;
+    let all = members["items"].as_array().into_iter().flatten();
+    let mut helper = all.filter(|one| one["account"]["name"] == "helper");
+    let id = text(&helper.next().unwrap_or(&Value::Null)["account"]["id"])?;
+    let page = world.get(&format!("/api/turns?agent={id}")).await?;
+    Ok(page["items"].as_array().cloned().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn the_answer_of_another_agent_is_the_result_of_a_call() -> Result<()> {
+    let world = World::new(|asked, _| match (speaker(asked).as_str(), results(asked)) {
+        ("bot", 0) => calls(&[("ask_helper", "{\"message\": \"Which bird is it?\"}")]),
+        ("bot", _) => says("It is a wren."),
+        _ => says("A wren, I am sure."),
+    })
+    .await?;
+    let talk = pair(&world).await?;
+    let turn = world.say(&talk, "Which bird sings here?").await?;
+    let ended = world.ended(&turn).await?;
+    assert_eq!(ended["status"], "completed", "{ended:#}");
+    let steps = world.steps(&turn).await?;
+    assert_eq!(
+        (&steps[1]["status"], &steps[1]["result"]),
+        (&json!("succeeded"), &json!("A wren, I am sure.")),
+        "{steps:#?}"
+    );
+    let asked = world.models.asked();
+    assert_eq!(asked.len(), 3);
+    let told = body(&asked[1]).to_string();
+    assert!(
+        told.contains("[bot] Which bird is it?") && !told.contains("sings here"),
+        "{told}"
+    );
+    let helped = of_helper(&world).await?;
+    assert_eq!(
+        (helped.len(), &helped[0]["status"]),
+        (1, &json!("completed"))
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_is_cancelled_takes_along_whom_it_asked() -> Result<()> {
+    let world = World::new(|asked, _| match speaker(asked).as_str() {
+        "bot" => calls(&[("ask_helper", "{\"message\": \"Think about it.\"}")]),
+        _ => begins("Let me think"),
+    })
+    .await?;
+    let talk = pair(&world).await?;
+    let turn = world.say(&talk, "What do you think?").await?;
+    let waiting = world
+        .until(&turn, |turn| turn["waiting_for"] == "speaker")
+        .await?;
+    assert_eq!(waiting["status"], "waiting");
+    world.models.until_asked(2).await?;
+    world
+        .ask(
+            "POST",
+            &format!("/api/turns/{turn}/cancel"),
+            &json!({}),
+            200,
+        )
+        .await?;
+    world.models.until_hung_up(1).await?;
+    let helped = of_helper(&world).await?;
+    assert_eq!(helped[0]["status"], "cancelled", "{helped:#?}");
+    assert_eq!(
+        world.get(&format!("/api/turns/{turn}")).await?["status"],
+        "cancelled"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn agents_that_ask_each_other_in_a_ring_end_five_deep() -> Result<()> {
+    let world = World::new(|asked, _| match (speaker(asked).as_str(), results(asked)) {
+        ("bot", 0) => calls(&[("ask_helper", "{\"message\": \"And you?\"}")]),
+        ("helper", 0) => calls(&[("ask_bot", "{\"message\": \"And you?\"}")]),
+        _ => says("I give up."),
+    })
+    .await?;
+    let helper = json!({"name": "helpful", "tools": [{"use": "agent:bot"}]});
+    world
+        .circle(&json!({"name": "helpers"}), &helper, &["helper"])
+        .await?;
+    let talk = world
+        .talk(&json!({"name": "asking", "tools": [{"use": "agent:helper"}]}))
+        .await?;
+    let turn = world.say(&talk, "Who knows?").await?;
+    let ended = world.ended(&turn).await?;
+    assert_eq!(ended["status"], "completed", "{ended:#}");
+    assert_eq!(
+        world.models.asked().len(),
+        12,
+        "six agents, each asked twice"
+    );
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! Branches, failures, waits, approvals and restarts of runs.
+
+use super::world::{World, transform};
+use anyhow::{Context, Result};
+use e2e::{agents::Agent, client::refusal};
+use serde_json::json;
+
+#[tokio::test]
+async fn an_untaken_branch_is_skipped_and_data_is_never_an_expression() -> Result<()> {
+    let world = World::new().await?;
+    let definition = json!({
+        "nodes": {
+            "check": {"type": "condition", "cases": [{"name": "long", "when": "size(input.text) > 100"}], "else": "short"},
+            "cut": transform("input.text.substring(0, 1)"), "cut2": transform("nodes.cut.output"),
+            "keep": {"type": "transform", "value": {"text": {"$": "input.text"}, "plain": "${input}"}},
+            "some": {"type": "filter", "items": "input.numbers", "where": "item > 1 && index < 2"},
+            "deep": transform(&vec!["1"; 100].join("+")),
+            "off": {"type": "transform", "value": 1, "when": "false"},
+            "out": {"type": "merge"},
+        },
+        "edges": [
+            {"from": "check", "to": "cut", "on": "long"}, {"from": "cut", "to": "cut2"}, {"from": "cut2", "to": "out"},
+            {"from": "check", "to": "keep", "on": "short"}, {"from": "keep", "to": "out"},
+        ],
+        "result": {"out": {"$": "nodes.out.output"}, "some": {"$": "nodes.some.output"}, "cut": {"$": "nodes.cut.output"}},
+    });
+    let input = json!({"text": "{{1+1}} {\"$\": \"run.id\"}", "numbers": [1, 2, 3]});
+    // CEL's `substring` is not part of the standard, so only the branch that is not taken has it.
+    let run = world.start("branches", definition, input.clone()).await?;
+    let run_ended = world.ended(&run).await?;
+    assert_eq!(run_ended["status"], "succeeded", "{run_ended}");
+    let expected = json!({"out": {"keep": {"text": input["text"], "plain": "${input}"}},
+        "some": {"kept": [2], "dropped": [1, 3]}, "cut": null});
+    assert_eq!(run_ended["result"], expected);
+    let statuses = json!({"check": "succeeded", "cut": "skipped", "cut2": "skipped", "deep": "succeeded", "keep": "succeeded",
+        "off": "skipped", "out": "succeeded", "some": "succeeded"});
+    assert_eq!(world.statuses(&run).await?, statuses);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failure_fails_the_run_unless_something_leads_on() -> Result<()> {
+    let world = World::new().await?;
+    for (name, extra, edges, status, code) in [
+        (
+            "fails",
+            json!({}),
+            json!([{"from": "a", "to": "b"}]),
+            "failed",
+            json!("expression-failed"),
+        ),
+        (
+            "goes-on",
+            json!({"on_error": "continue"}),
+            json!([{"from": "a", "to": "b"}]),
+            "succeeded",
+            json!(null),
+        ),
+        (
+            "handles",
+            json!({}),
+            json!([{"from": "a", "to": "b", "on": "error"}]),
+            "succeeded",
+            json!(null),
+        ),
+        (
+            "invalid",
+            json!({"value": {"$": "'\\u0000'"}}),
+            json!([]),
+            "failed",
+            json!("output-invalid"),
+        ),
+        (
+            "large",
+            json!({"value": {"$": "input.x + input.x"}}),
+            json!([]),
+            "failed",
+            json!("output-too-large"),
+        ),
+    ] {
+        let mut node = json!({"type": "transform", "value": {"$": "1 / 0"}});
+        for (field, value) in extra.as_object().context("fields")? {
+            node[field] = value.clone();
+        }
+        let definition = json!({"nodes": {"a": node, "b": transform("'done'")}, "edges": edges});
+        let run = world
+            .start(name, definition, json!({"x": "x".repeat(600_000)}))
+            .await?;
+        let run = world.ended(&run).await?;
+        assert_eq!(
+            (&run["status"], &run["error"]["code"]),
+            (&json!(status), &code),
+            "{name}: {}",
+            run["error"]
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_waiting_run_holds_no_job_and_a_signal_counts_once() -> Result<()> {
+    let world = World::new().await?;
+    let definition = json!({
+        "nodes": {
+            "first": {"type": "wait", "any": [{"signal": "go"}]},
+            "second": {"type": "wait", "any": [{"for_ms": 86_400_000}, {"signal": "go"}]},
+            "third": {"type": "wait", "any": [{"for_ms": 1}]},
+        },
+        "edges": [{"from": "first", "to": "second"}, {"from": "second", "to": "third"}],
+        "result": [{"$": "nodes.first.output"}, {"$": "nodes.second.output"}, {"$": "nodes.third.output"}],
+    });
+    let run = world.start("waits", definition, json!(null)).await?;
+    world.waits(&run, "first").await?;
+    assert_eq!(
+        world
+            .number("select count(*) from pipelines.run where job_id is not null")
+            .await?,
+        0
+    );
+    let signal = json!({"id": "1", "data": {"n": 1}});
+    for _ in 0..2 {
+        let sent = world
+            .call("POST", &format!("{run}/signals/go"), signal.clone())
+            .await?;
+        assert_eq!(sent.0, 202, "{sent:?}");
+    }
+    world.waits(&run, "second").await?;
+    world
+        .call(
+            "POST",
+            &format!("{run}/signals/go"),
+            json!({"id": "2", "data": 2}),
+        )
+        .await?;
+    let ended = world.ended(&run).await?;
+    let expected = json!([{"which": 0, "data": {"n": 1}}, {"which": 1, "data": 2}, {"which": 0, "data": null}]);
+    assert_eq!(
+        (&ended["status"], &ended["result"]),
+        (&json!("succeeded"), &expected)
+    );
+    let timers = "select count(*) from jobs.job where kind = 'pipeline-run' and finished_at is null and run_at > now() + interval '1 hour'";
+    assert_eq!(world.number(timers).await?, 0, "no timer is left");
+    let refused = world
+        .call("POST", &format!("{run}/signals/go"), json!({}))
+        .await?;
+    assert_eq!(refusal(&refused), (409, "run-finished"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_approval_is_decided_by_somebody_else() -> Result<()> {
+    let world = World::new().await?;
+    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
+    let ask = json!({"type": "approval", "who": [bob.id], "question": {"$": "'Publish ' + input.name + '?'"}});
+    let mut never = ask.clone();
+    never["when"] = json!("false");
+    let definition = json!({
+        "nodes": {"ask": ask, "never": never, "behind": transform("1")},
+        "edges": [{"from": "never", "to": "behind"}],
+        "result": {"$": "nodes.ask.output.decision"},
+    });
+    let run = world
+        .start("review", definition, json!({"name": "it"}))
+        .await?;
+    world.waits(&run, "ask").await?;
+    let (_, open) = bob
+        .get(&world.server, "/api/approvals?state=pending")
+        .await?;
+    assert_eq!(
+        open["items"].as_array().map(Vec::len),
+        Some(1),
+        "the skipped one asks nobody: {open}"
+    );
+    let approval = &open["items"][0];
+    assert_eq!(approval["question"], "Publish it?");
+    let path = format!(
+        "/api/approvals/{}/decision",
+        approval["id"].as_str().context("id")?
+    );
+    let decision = json!({"decision": "approve", "digest": approval["digest"]});
+    let refused = world.call("POST", &path, decision.clone()).await?;
+    assert_eq!(refused.0, 403, "{refused:?}");
+    let decided = bob.send(&world.server, "POST", &path, &decision).await?;
+    assert_eq!(decided.0, 200, "{decided:?}");
+    let ended = world.ended(&run).await?;
+    assert_eq!(
+        (&ended["status"], &ended["result"]),
+        (&json!("succeeded"), &json!("approved"))
+    );
+    let statuses = json!({"ask": "succeeded", "never": "skipped", "behind": "skipped"});
+    assert_eq!(world.statuses(&run).await?, statuses);
+    Ok(())
+}
+
+#[tokio::test]
+async fn cancelled_is_final_and_a_run_restarts_from_a_step() -> Result<()> {
+    let world = World::new().await?;
+    let definition = json!({
+        "nodes": {"a": transform("input.n"), "hold": {"type": "wait", "any": [{"signal": "go"}]}, "b": transform("nodes.a.output + 1")},
+        "edges": [{"from": "a", "to": "hold"}, {"from": "hold", "to": "b"}],
+        "result": {"$": "nodes.b.output"},
+    });
+    let run = world.start("restart", definition, json!({"n": 1})).await?;
+    world.waits(&run, "hold").await?;
+    let cancelled = world
+        .call(
+            "POST",
+            &format!("{run}/cancel"),
+            json!({"reason": "a mistake"}),
+        )
+        .await?;
+    assert_eq!(
+        (cancelled.0, &cancelled.1["status"]),
+        (202, &json!("cancelled"))
+    );
+    let again = world
+        .call("POST", &format!("{run}/cancel"), json!({}))
+        .await?;
+    assert_eq!(again.0, 202, "harmless to repeat");
+    assert_eq!(world.statuses(&run).await?["hold"], "cancelled");
+
+    let from = json!({"from": "hold", "outputs": {"a": 41}});
+    let (status, other) = world.call("POST", &format!("{run}/restart"), from).await?;
+    assert_eq!(
+        (status, &other["cause"]),
+        (202, &json!("restart")),
+        "{other}"
+    );
+    let other = format!("/api/runs/{}", other["id"].as_str().context("id")?);
+    world.waits(&other, "hold").await?;
+    world
+        .call("POST", &format!("{other}/signals/go"), json!({}))
+        .await?;
+    let ended = world.ended(&other).await?;
+    assert_eq!(
+        (&ended["status"], &ended["result"]),
+        (&json!("succeeded"), &json!(42))
+    );
+    let unknown = world
+        .call(
+            "POST",
+            &format!("{run}/restart"),
+            json!({"from": "nowhere"}),
+        )
+        .await?;
+    assert_eq!(refusal(&unknown), (404, "unknown-step"));
+    Ok(())
+}

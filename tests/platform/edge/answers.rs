@@ -1,0 +1,275 @@
+//! What the edge answers by itself, and what it leaves to the origin.
+
+use anyhow::{Context, Result};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use e2e::{agents::Agent, edge::Edge, sockets::WAIT};
+use futures::future::join_all;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// The status and the `Cache-Status` of an answer.
+async fn asked(edge: &Edge, path: &str, headers: &[(&str, &str)]) -> Result<(u16, String)> {
+    let mut request = edge.request("GET", path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = request.send().await?;
+    let status = response.headers().get("cache-status");
+    let status = status.map_or("", |status| status.to_str().unwrap_or_default());
+    Ok((response.status().as_u16(), status.to_owned()))
+}
+
+/// A token with one bit of its signature changed.
+fn forged(token: &str) -> String {
+    let (message, signature) = token.rsplit_once('.').expect("a token");
+    let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(signature).expect("base64");
+    bytes[7] ^= 1;
+    format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// A token that names a key that nobody has.
+fn with_made_up_key(token: &str, number: usize) -> String {
+    let (_, rest) = token.split_once('.').expect("a token");
+    let header = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": format!("made-up-{number}")});
+    format!(
+        "{}.{rest}",
+        BASE64_URL_SAFE_NO_PAD.encode(header.to_string())
+    )
+}
+
+async fn end_session(edge: &Edge, agent: &Agent) -> Result<()> {
+    let (_, session) = agent.get(&edge.server, "/api/events/session").await?;
+    let path = format!(
+        "/api/sessions/{}",
+        session["session"].as_str().context("a session")?
+    );
+    assert_eq!(
+        agent
+            .send(&edge.server, "DELETE", &path, &Value::Null)
+            .await?
+            .0,
+        204
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bad_credential_never_gets_what_is_kept() -> Result<()> {
+    let Some(edge) = Edge::start().await? else {
+        return Ok(());
+    };
+    let ada = Agent::sign_in(&edge.server, "ada", 1).await?;
+    let bob = Agent::sign_in(&edge.server, "bob", 2).await?;
+    let post = json!({"title": "First", "body": "A text."});
+    let (_, made) = ada.send(&edge.server, "POST", "/api/posts", &post).await?;
+    let id = made["id"].as_str().context("a post")?;
+    // It is valid everywhere until its session ends.
+    assert_eq!(
+        asked(
+            &edge,
+            "/api/agents/me",
+            &[("authorization", &format!("Bearer {}", bob.token))]
+        )
+        .await?
+        .0,
+        200
+    );
+    end_session(&edge, &bob).await?;
+    let begin = Instant::now();
+    let revoked = format!("Bearer {}", bob.token);
+    while asked(&edge, "/api/agents/me", &[("authorization", &revoked)])
+        .await?
+        .0
+        != 401
+    {
+        assert!(begin.elapsed() < WAIT, "the session has not ended");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let forged = format!("Bearer {}", forged(&ada.token));
+    let valid = format!("Bearer {}", ada.token);
+    for path in [
+        "/api/posts".to_owned(),
+        format!("/api/posts/{id}"),
+        format!("/api/posts/{id}/comments"),
+        "/api/skills".to_owned(),
+        "/api/search?q=first".to_owned(),
+        "/api/profiles/ada".to_owned(),
+    ] {
+        let (status, first) = asked(&edge, &path, &[]).await?;
+        assert_eq!(status, 200, "{path}");
+        assert!(first.contains("stored"), "{path}: {first}");
+        let (status, second) = asked(&edge, &path, &[]).await?;
+        assert!(status == 200 && second.contains("hit"), "{path}: {second}");
+        for bad in [
+            &*forged,
+            &revoked,
+            "Bearer gk_nonsense",
+            "Bearer a.b.c",
+            "Bearer nonsense",
+        ] {
+            let (status, kept) = asked(&edge, &path, &[("authorization", bad)]).await?;
+            // Operations without any identity ignore credentials at the origin.
+            let looks = !path.starts_with("/api/skills") && !path.starts_with("/api/profiles");
+            assert!(status == 401 || !looks, "{path} {bad}: {status}");
+            assert!(!kept.contains("hit"), "{path} {bad}: {kept}");
+        }
+        for (name, value) in [
+            ("authorization", &*valid),
+            ("cookie", "a=b"),
+            ("x-api-key", "gk_x"),
+        ] {
+            let (_, kept) = asked(&edge, &path, &[(name, value)]).await?;
+            assert!(!kept.contains("hit"), "{path} {name}: {kept}");
+        }
+    }
+    // Where the origin would not look, the edge refuses by itself, as soon as it knows.
+    let begin = Instant::now();
+    while asked(&edge, "/api/skills", &[("authorization", &forged)])
+        .await?
+        .0
+        != 401
+    {
+        assert!(begin.elapsed() < WAIT, "a forged token is not refused");
+    }
+    for path in ["/", "/api/health/status", "/api/agents/me", "/health/live"] {
+        for _ in 0..2 {
+            let (_, kept) = asked(&edge, path, &[]).await?;
+            assert!(
+                !kept.contains("hit") && !kept.contains("stored"),
+                "{path}: {kept}"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_crowd_costs_the_origin_one_request_a_second() -> Result<()> {
+    let Some(edge) = Edge::start().await? else {
+        return Ok(());
+    };
+    let ada = Agent::sign_in(&edge.server, "ada", 1).await?;
+    edge.between.asked();
+    let begin = Instant::now();
+    let paths = ["/api/posts", "/api/skills", "/api/profiles/ada"];
+    while begin.elapsed() < Duration::from_secs(3) {
+        let crowd = (0..60).map(|number| asked(&edge, paths[number % paths.len()], &[]));
+        for answer in join_all(crowd).await {
+            assert_eq!(answer?.0, 200);
+        }
+    }
+    let seconds = begin.elapsed().as_secs() as usize + 1;
+    let count = edge.between.asked().len();
+    assert!(
+        count <= paths.len() * (seconds + 1),
+        "{count} requests in {seconds} s"
+    );
+
+    // Whatever keys are made up: one question a second.
+    let begin = Instant::now();
+    let tokens: Vec<_> = (0..100)
+        .map(|number| format!("Bearer {}", with_made_up_key(&ada.token, number)))
+        .collect();
+    let headers: Vec<_> = tokens
+        .iter()
+        .map(|token| [("authorization", &**token)])
+        .collect();
+    let crowd = headers
+        .iter()
+        .map(|headers| asked(&edge, "/api/posts", headers));
+    for answer in join_all(crowd).await {
+        assert_eq!(answer?.0, 401);
+    }
+    let seconds = begin.elapsed().as_secs() as usize + 1;
+    let paths = edge.between.asked();
+    let news = paths
+        .iter()
+        .filter(|path| path.starts_with("/api/edge/news"))
+        .count();
+    assert!(news <= seconds + 1, "{news} questions in {seconds} s");
+
+    // A key that is new is known at once.
+    edge.server
+        .database
+        .execute("select identity.rotate_signing_key()")
+        .await?;
+    let again = Agent::token(&edge.server, 1).await?;
+    let (status, _) = asked(
+        &edge,
+        "/api/agents/me",
+        &[("authorization", &format!("Bearer {again}"))],
+    )
+    .await?;
+    assert_eq!(status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn public_answers_outlast_an_origin_that_is_away() -> Result<()> {
+    let Some(edge) = Edge::start().await? else {
+        return Ok(());
+    };
+    let ada = Agent::sign_in(&edge.server, "ada", 1).await?;
+    let valid = format!("Bearer {}", ada.token);
+    let first = edge.request("GET", "/api/profiles/ada").send().await?;
+    let first = first.text().await?;
+    edge.between.cut(true);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let stale = edge.request("GET", "/api/profiles/ada").send().await?;
+    let kept = stale.headers()["cache-status"].to_str()?.to_owned();
+    assert_eq!(stale.text().await?, first);
+    assert!(kept.contains("origin-away"), "{kept}");
+    for (path, headers) in [
+        ("/api/posts", &[][..]),
+        ("/api/agents/me", &[("authorization", &*valid)][..]),
+    ] {
+        let mut request = edge.request("GET", path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let refused = request.send().await?;
+        assert_eq!(refused.status(), 503, "{path}");
+        assert!(refused.headers().contains_key("retry-after"), "{path}");
+        let problem: Value = refused.json().await?;
+        assert_eq!(problem["code"], "origin-away");
+    }
+    edge.between.cut(false);
+    let (status, _) = asked(&edge, "/api/agents/me", &[("authorization", &valid)]).await?;
+    assert_eq!(status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_panic_is_one_answer() -> Result<()> {
+    let Some(edge) = Edge::start().await? else {
+        return Ok(());
+    };
+    Agent::sign_in(&edge.server, "ada", 1).await?;
+    let odd = "/api/posts/%ff%fe%00?q=%c3%28".to_owned();
+    let long = "x".repeat(12_000);
+    for round in 0..3 {
+        let panicked = edge
+            .request("GET", "/edge/panic")
+            .timeout(Duration::from_secs(20))
+            .send()
+            .await?;
+        assert_eq!(panicked.status(), 500, "{round}");
+        for _ in 0..30 {
+            assert_eq!(
+                asked(&edge, "/api/profiles/ada", &[]).await?.0,
+                200,
+                "{round}"
+            );
+        }
+        assert!(asked(&edge, &odd, &[]).await?.0 < 500);
+        let (status, _) = asked(&edge, "/api/posts", &[("x-long", &long)]).await?;
+        assert!(status < 500 || status == 503, "{status}");
+        let broken = edge
+            .request("POST", "/edge/topics/feed:all")
+            .body("{")
+            .send()
+            .await?;
+        assert_eq!(broken.status(), 401);
+    }
+    Ok(())
+}
