@@ -14,8 +14,8 @@ const LONGEST_ESCAPE: usize = 11;
 const WAYS: usize = 8;
 /// A text that agrees with this many characters of a form is taken out as far as it agrees, before all of the form is there.
 /// So no character of a text is compared with many others, however long the value is and however it repeats itself. Of a
-/// longer value that repeats itself and has signs that can be read in two ways, an end that stands behind such a beginning
-/// may stay; a shorter one is found wherever it stands.
+/// longer value that repeats itself, and can be read in two ways or as base64 of two offsets, an end that stands behind such a
+/// beginning may stay; a shorter one is found wherever it stands.
 const DECIDING: usize = 256;
 
 /// A set of ASCII characters.

@@ -174,14 +174,6 @@ proptest! {
     }
 
     #[test]
-    fn a_long_value_behind_its_own_beginning_is_taken_out(
-        unit in "[a-z]{1,3}", times in 100_usize..300, more in 0_usize..90, form in any::<prop::sample::Index>(),
-        cut in any::<prop::sample::Index>(),
-    ) {
-        behind_its_beginning(&unit.repeat(times), more, form, cut);
-    }
-
-    #[test]
     fn other_text_passes_unchanged(text in any::<Vec<u8>>(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4)) {
         let mask = Arc::new(Mask::new(VALUE.as_bytes()));
         let mut masking = Masking::new(mask);
