@@ -5,9 +5,7 @@ use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Request};
 use garde::Validate;
-use guest::{
-    Caller, Created, Db, Input, Items, Page, Path, Problem, Result, args, fetch_whole, vouch,
-};
+use guest::{Caller, Created, Db, Input, Items, Page, Path, Result, args, fetch_whole, vouch};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
