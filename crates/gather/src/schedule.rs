@@ -40,13 +40,12 @@ pub enum Command {
 
 /// The times of a schedule.
 #[derive(Args, Debug)]
-#[group(id = "times", required = true, multiple = false, args = ["cron", "every_ms", "at"])]
 pub struct Times {
     /// A cron expression with five fields, or six with seconds; can be repeated
-    #[arg(long)]
+    #[arg(long, required_unless_present_any = ["every_ms", "at"], conflicts_with_all = ["every_ms", "at"])]
     pub cron: Vec<String>,
     /// The interval in milliseconds, at least 1000
-    #[arg(long)]
+    #[arg(long, conflicts_with = "at")]
     pub every_ms: Option<i64>,
     /// A time in RFC 3339; can be repeated
     #[arg(long)]
@@ -58,12 +57,11 @@ pub struct Times {
 
 /// The arguments for a new schedule.
 #[derive(Args, Debug)]
-#[group(id = "work", required = true, multiple = false, args = ["pipeline", "action"])]
 pub struct Add {
     /// The name, for people
     pub name: String,
     /// The pipeline that is run
-    #[arg(long)]
+    #[arg(long, required_unless_present = "action", conflicts_with = "action")]
     pub pipeline: Option<String>,
     /// The input of the pipeline, as JSON
     #[arg(long, default_value = "null")]
