@@ -177,6 +177,7 @@ mod functions {
         pub(crate) mod sources;
     }
 }
+
 mod jobs {
     pub(crate) mod account_purge;
     pub(crate) mod agent_turn {
@@ -224,6 +225,7 @@ mod jobs {
         pub(crate) mod world;
     }
 }
+
 mod platform {
     pub(crate) mod access;
     pub(crate) mod backup;

@@ -1,5 +1,6 @@
 -- The moderator or the speaker names who speaks next; the answer is for the model. A moderator who names nobody that may
--- speak gets the one who has been silent longest.
+-- speak gets the one who has been silent longest, of those whom the platform thinks for if there are any: nobody need be
+-- waited for by mistake.
 create or replace function circles.name_next(turn uuid, holder text, named text) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -24,7 +25,8 @@ begin
     end if;
     select a.id into chosen from identity.account a where a.id = any (able) and named in (a.name, a.id::text, '@' || a.name);
     if chosen is null and c.mode = 'moderated' then
-        chosen := able[1];
+        chosen := coalesce((select u.a from unnest(able) with ordinality u (a, n)
+            join circles.seat s on s.account_id = u.a order by u.n limit 1), able[1]);
     end if;
     if chosen is null then
         return 'There is no such member who may speak next.';

@@ -104,7 +104,8 @@ pub fn variables(
 #[must_use]
 pub fn limits() -> Limits {
     Limits {
-        concurrency: 32,
+        concurrency: 16,
+        places: 384,
         ..Limits::default()
     }
 }

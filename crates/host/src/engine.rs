@@ -100,7 +100,7 @@ fn config(manifest: &Manifest, limits: &Limits) -> Config {
     let components = manifest.components.values();
     let instances: usize = components
         .clone()
-        .map(|c| c.settings.concurrency.unwrap_or(limits.concurrency))
+        .map(|c| limits.places_of(c.settings.concurrency))
         .sum();
     let memory = components
         .map(|c| c.settings.memory_bytes.unwrap_or(limits.memory_bytes))

@@ -25,6 +25,9 @@ pub struct Limits {
     pub blocking_database: bool,
     /// The number of requests that one component serves at the same time (overridable). Default 128.
     pub concurrency: usize,
+    /// The largest number of requests that any component serves at the same time, whatever the manifest gives it. Default:
+    /// what the manifest says.
+    pub places: usize,
     /// The number of requests that may wait for a permit, for each component; one more gets 503. Default 1,024.
     pub queue: usize,
     /// The longest wait for a permit, after which a request gets 503. Default 5 s.
@@ -47,6 +50,13 @@ pub struct Limits {
     pub instance_idle: Duration,
 }
 
+impl Limits {
+    /// The number of requests that a component serves at the same time, to which its manifest gives `own`.
+    pub(crate) fn places_of(&self, own: Option<usize>) -> usize {
+        own.unwrap_or(self.concurrency).min(self.places)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -56,6 +66,7 @@ impl Default for Limits {
             whole_requests: true,
             blocking_database: true,
             concurrency: 128,
+            places: usize::MAX,
             queue: 1024,
             queue_timeout: Duration::from_secs(5),
             connections: 20_000,

@@ -205,7 +205,7 @@ impl Loader {
                 .map_or(defaults.deadline, Duration::from_millis),
             memory_bytes: settings.memory_bytes.unwrap_or(defaults.memory_bytes),
             max_body_bytes: settings.max_body_bytes.unwrap_or(defaults.max_body_bytes),
-            concurrency: settings.concurrency.unwrap_or(defaults.concurrency),
+            concurrency: defaults.places_of(settings.concurrency),
             ..defaults.clone()
         }
     }

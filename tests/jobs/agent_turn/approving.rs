@@ -102,11 +102,8 @@ async fn what_strangers_wrote_makes_an_agent_ask() -> Result<()> {
     let talk = world.conversation(&json!({"circle": circle})).await?;
     let turn = world.say(&talk, "Post it.").await?;
     let ended = world.ended(&turn).await?;
-    assert_eq!(
-        (&ended["status"], &ended["tainted"]),
-        (&json!("completed"), &json!(false))
-    );
-    assert_eq!(posts(&world).await?, 1, "its owner alone has written");
+    assert_eq!(ended["status"], "completed", "its owner alone has written");
+    assert_eq!(posts(&world).await?, 1);
     let bob = e2e::agents::Agent::sign_in(&world.server, "bob", 2).await?;
     let member = json!({"account": "bob"});
     world
