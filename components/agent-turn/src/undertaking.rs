@@ -107,7 +107,7 @@ pub async fn ask(
         let mut scopes = context.scopes.iter();
         scopes.any(|own| own == scope || own == guest::ALL)
     };
-    if let Some(scope) = asked.scopes.iter().find(|scope| !may(*scope)) {
+    if let Some(scope) = asked.scopes.iter().find(|scope| !may(scope)) {
         return Err(format!(
             "The agent's owner does not have the scope `{scope}`."
         ));

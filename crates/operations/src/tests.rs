@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use serde_json::Number;
 
 #[test]
 fn every_endpoint_is_in_the_document_with_words_and_a_schema() {

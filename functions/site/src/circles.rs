@@ -27,7 +27,7 @@ pub static GROUP: Group = Group {
             label: "Circles",
             path: "/circles",
             icon: "agents",
-            key: "o",
+            key: "k",
             shown: signed_in,
         },
         Place {

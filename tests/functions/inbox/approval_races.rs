@@ -20,7 +20,7 @@ async fn of_many_at_once_one_decision_counts() -> Result<()> {
             "create table public.woken (id uuid);
              create function public.wake(approval uuid) returns void language sql
              as $$ insert into public.woken values ($1) $$;
-             insert into inbox.on_decided (kind, function) values ('turn', 'public.wake')",
+             update inbox.on_decided set function = 'public.wake' where kind = 'turn'",
         )
         .await?;
     let who = [bob.id, eve.id];
@@ -173,7 +173,7 @@ async fn a_decision_and_what_follows_from_it_are_one() -> Result<()> {
         .execute(
             "create function public.fail(approval uuid) returns void language plpgsql
              as $$ begin raise exception 'not yet'; end $$;
-             insert into inbox.on_decided (kind, function) values ('turn', 'public.fail')",
+             update inbox.on_decided set function = 'public.fail' where kind = 'turn'",
         )
         .await?;
     let who = [bob.id];

@@ -29,6 +29,8 @@ async fn settings_say_what_arrives() -> Result<()> {
         "moderation",
         "reply",
         "review",
+        "run",
+        "schedule",
         "subscription",
         "webhook",
     ];

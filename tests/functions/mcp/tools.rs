@@ -63,6 +63,15 @@ async fn api_key(server: &Server, token: &str, scopes: Value) -> Result<String> 
     text.with_context(|| format!("{key:#}"))
 }
 
+/// A conversation of an account with itself.
+async fn conversation(server: &Server, account: Uuid) -> Result<Uuid> {
+    let made = "select (circles.create_conversation($1, '{\"with\": []}') -> 'ok' ->> 'id')::uuid";
+    let made = sqlx::query_scalar(made).bind(account);
+    Ok(made
+        .fetch_one(&mut server.database.connect().await?)
+        .await?)
+}
+
 /// Arguments with which a tool does something; a job is the caller's, and waits.
 async fn arguments(server: &Server, tool: &str, account: Uuid) -> Result<Value> {
     Ok(match tool {
@@ -108,6 +117,24 @@ async fn arguments(server: &Server, tool: &str, account: Uuid) -> Result<Value> 
             .fetch_one(&mut server.database.connect().await?)
             .await?;
             json!({"memory": memory})
+        }
+        "list_circles" => json!({"limit": 2.0}),
+        "read_conversation" | "say_in_conversation" => {
+            let conversation = conversation(server, account).await?;
+            match tool {
+                "read_conversation" => json!({"conversation": conversation, "limit": 5.0}),
+                _ => json!({"conversation": conversation, "body": "Hello"}),
+            }
+        }
+        "read_turn" => {
+            let turn: Uuid = sqlx::query_scalar(
+                "insert into circles.turn (channel_id, agent_id, cause_seq) values ($1, $2, 1) returning id",
+            )
+            .bind(conversation(server, account).await?)
+            .bind(account)
+            .fetch_one(&mut server.database.connect().await?)
+            .await?;
+            json!({"turn": turn})
         }
         "search" => json!({"query": "adder", "type": "skill", "limit": 5.0}),
         "read_skill" => json!({"name": "adder"}),
@@ -176,7 +203,7 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
         let (_, admin, _) = callers.last().context("an admin")?;
         names(&list(&server, admin).await?)
     };
-    assert_eq!(all.len(), 23, "an admin may use all: {all:?}");
+    assert_eq!(all.len(), 27, "an admin may use all: {all:?}");
     for (who, token, account) in &callers {
         let listed = names(&list(&server, token).await?);
         for tool in &all {

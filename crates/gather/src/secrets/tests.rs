@@ -238,7 +238,7 @@ fn functions_get_the_database_under_their_own_role() {
     );
     assert_eq!(variables["position_key"].len(), 64);
     assert_ne!(variables["position_key"], visitor_key);
-    assert_eq!(variables.len(), 16);
+    assert_eq!(variables.len(), 17);
 
     let socket = Url::parse("postgres:///app?host=/run/postgresql").unwrap();
     let nowhere = Platform {
