@@ -17,6 +17,7 @@ impl Server {
     pub async fn with_few_connections(workers: usize, origins: &[&str]) -> Result<Self> {
         let limits = Limits {
             database_connections: 1,
+            concurrency: 64,
             ..limits()
         };
         let wishes = Wishes {

@@ -158,7 +158,7 @@ impl Check {
 
     fn action(&mut self, what: Do, input: &Value, path: &str, definition: &Definition) {
         let needed: &[&str] = match what {
-            Do::Api => &["method", "path"],
+            Do::Api => &["path"],
             Do::Http => &["url"],
             Do::Notify => &["to", "title"],
             Do::Message => &["channel", "body"],
