@@ -32,11 +32,11 @@ begin
         members := array(select distinct m from unnest(members || account) m);
     end if;
     insert into channels.channel as h (kind, private, topic, created_by)
-    values ('conversation', true, left(new ->> 'title', 250), account) returning h.* into made;
+    values ('conversation', true, coalesce(left(new ->> 'title', 250), ''), account) returning h.* into made;
     insert into channels.member (channel_id, account_id, role)
     select made.id, m, case m when account then 'owner' else 'member' end from unnest(members) m;
     insert into circles.conversation as x (channel_id, circle_id, title, created_by)
-    values (made.id, c.id, new ->> 'title', account) returning x.* into v;
+    values (made.id, c.id, coalesce(new ->> 'title', ''), account) returning x.* into v;
     perform events.emit(array['channel:' || made.id] || array(select 'account:' || m from unnest(members) m),
         'channel.created', channels.channel_json(made, null), null, account);
     return jsonb_build_object('ok', circles.conversation_json(v));

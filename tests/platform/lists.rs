@@ -127,6 +127,35 @@ async fn furnished() -> Result<(Server, Person)> {
             .header("if-none-match", "*");
         let made = block.json(&json!({ "content": name })).send().await?;
         assert_eq!(made.status(), 201);
+        let wait = json!({ "nodes": { "pause": { "type": "wait", "any": [{ "signal": "go" }] } } });
+        let schedule =
+            json!({ "type": "send_notification", "to": [admin.id], "title": "x", "body": "x" });
+        for (path, new) in [
+            (
+                "/api/circles",
+                json!({ "name": name, "purpose": "x", "mode": "mention" }),
+            ),
+            (
+                "/api/conversations",
+                json!({ "with": [ada.id], "title": name }),
+            ),
+            (
+                "/api/personas",
+                json!({ "name": name, "description": "x", "instructions": "x" }),
+            ),
+            (
+                "/api/pipelines",
+                json!({ "name": name, "definition": wait }),
+            ),
+            (&*format!("/api/pipelines/{name}/runs"), json!({})),
+            (
+                "/api/schedules",
+                json!({ "name": name, "every_ms": 3_600_000, "action": schedule }),
+            ),
+        ] {
+            let made = admin.send(&server, "POST", path, &new).await?;
+            assert!([201, 202].contains(&made.0), "{path}: {made:?}");
+        }
     }
     let told = format!(
         "select inbox.notify(array[id], 'job', 'Told', '', '/jobs', null, 'job:' || n) from identity.account,
@@ -142,6 +171,12 @@ async fn furnished() -> Result<(Server, Person)> {
         ada.id
     );
     server.database.execute(&called).await?;
+    let thought = format!(
+        "insert into circles.turn (channel_id, agent_id, cause_seq)
+         select channel_id, '{}', 1 from circles.conversation",
+        admin.id
+    );
+    server.database.execute(&thought).await?;
     Ok((server, admin))
 }
 
@@ -211,7 +246,10 @@ async fn a_cursor_belongs_to_its_filters() -> Result<()> {
         // stands at a place in its history.
         let is_below = [
             "/api/channels/{",
+            "/api/conversations/{",
             "/api/posts/{",
+            "/api/runs/{",
+            "/api/schedules/{",
             "/api/vault/secrets/{",
             "/api/webhooks/{",
         ]
@@ -232,7 +270,11 @@ async fn a_cursor_belongs_to_its_filters() -> Result<()> {
         for filter in list.filters() {
             let value = match filter.as_str() {
                 "actor" => Uuid::nil().to_string(),
-                "allowed" | "joined" | "archived" | "mine" => "true".to_owned(),
+                "allowed" | "joined" | "archived" | "mine" | "paused" => "true".to_owned(),
+                "agent" => "me".to_owned(),
+                "circle" => "one-skill".to_owned(),
+                "pipeline" | "parent" if path == "/api/runs" => Uuid::nil().to_string(),
+                "cause" => "call".to_owned(),
                 "scope" => "global".to_owned(),
                 "scope_id" => format!("{}&scope=agent", Uuid::nil()),
                 "kind" if path == "/api/memory" => "fact".to_owned(),
@@ -337,12 +379,22 @@ async fn below_what_is_not_there_is_nothing() -> Result<()> {
             "/api/channels/{channel}/messages",
             "/api/channels/{channel}/pins",
             "/api/channels/{channel}/search",
+            "/api/circles/{circle}/members",
+            "/api/circles/{circle}/proposals",
+            "/api/conversations/{conversation}/messages",
+            "/api/conversations/{conversation}/turns",
             "/api/memory/{memory}/history",
+            "/api/pipelines/{pipeline}/triggers",
+            "/api/pipelines/{pipeline}/versions",
             "/api/posts/{post}/comments",
+            "/api/runs/{run}/steps",
+            "/api/schedules/{schedule}/firings",
             "/api/skills/{name}/reviews",
             "/api/skills/{name}/versions",
             "/api/skills/{name}/versions/{version}/attestations",
             "/api/teams/{team}/members",
+            "/api/triggers/{trigger}/firings",
+            "/api/turns/{turn}/steps",
             "/api/vault/secrets/{secret}/grants",
             "/api/vault/secrets/{secret}/uses",
             "/api/webhooks/{webhook}/deliveries",

@@ -5,7 +5,9 @@ use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, Request};
 use garde::Validate;
-use guest::{Caller, Created, Db, Input, Items, Page, Path, Result, args, fetch_whole, vouch};
+use guest::{
+    Caller, Created, Db, Input, Items, Page, Path, Problem, Result, args, fetch_whole, vouch,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -93,15 +95,10 @@ pub struct NewVote {
     #[garde(range(min = -1, max = 1))]
     #[schema(minimum = -1, maximum = 1)]
     value: i32,
-    /// The reason.
+    /// The reason for the vote.
     #[garde(inner(length(chars, min = 1, max = 1000), custom(plain)))]
     #[schema(min_length = 1, max_length = 1000)]
     reason: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Row {
-    proposal: Proposal,
 }
 
 /// Lists the proposals of a circle, the newest first.
@@ -110,6 +107,7 @@ struct Row {
     params(("circle" = String, Path, description = "The circle's id or name."), guest::PageParams),
     responses(
         (status = 200, body = Items<Proposal>),
+        (status = 404, description = "`not-found`"),
         (status = 422, description = "`invalid-input`, `invalid-cursor`"),
     ),
     security(("token" = []))
@@ -120,16 +118,21 @@ pub async fn list(
     Path(circle): Path<String>,
     page: Page<Uuid>,
 ) -> Result<Json<Items<Proposal>>> {
-    let rows: Vec<Row> = db
-        .many(
-            "select proposal_json(p) as proposal from proposal p
-             where p.circle_id = find_circle($1, $2) and ($3::uuid is null or p.id < $3)
-             order by p.id desc limit $4",
+    #[derive(Deserialize)]
+    struct Found {
+        proposals: Vec<Proposal>,
+    }
+    let found: Option<Found> = db
+        .optional(
+            "select array(select proposal_json(p) from proposal p
+                where p.circle_id = c.id and ($3::uuid is null or p.id < $3)
+                order by p.id desc limit $4) as proposals
+             from (select find_circle($1, $2) as id) c where c.id is not null",
             args![caller.id, circle, page.after, page.fetch()],
         )
         .await?;
-    let proposals = rows.into_iter().map(|row| row.proposal).collect();
-    Ok(Json(page.answer(proposals, |one: &Proposal| one.id)))
+    let found = found.ok_or_else(|| Problem::not_found("circle"))?;
+    Ok(Json(page.answer(found.proposals, |one: &Proposal| one.id)))
 }
 
 /// Proposes something to a circle. Members can do this.

@@ -61,7 +61,7 @@ impl ScenarioSeat {
 /// A list of scenarios.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Scenarios {
-    /// The scenarios.
+    /// The scenarios that circles can begin with.
     items: Vec<Scenario>,
 }
 

@@ -189,6 +189,7 @@ fn me() -> String {
     params(("conversation" = Uuid, Path, description = "The conversation's id."), guest::PageParams),
     responses(
         (status = 200, body = Items<Turn>),
+        (status = 404, description = "`not-found`"),
         (status = 422, description = "`invalid-input`, `invalid-cursor`"),
     ),
     security(("token" = []))
@@ -199,15 +200,21 @@ pub async fn of_conversation(
     Path(conversation): Path<Uuid>,
     page: Page<Uuid>,
 ) -> Result<Json<Items<Turn>>> {
-    let rows: Vec<Row> = db
-        .many(
-            "select turn_json(t) as turn from turn t
-             where t.channel_id = $1 and ($2::uuid is null or t.id < $2) and may_read_turn($3, t)
-             order by t.id desc limit $4",
+    #[derive(Deserialize)]
+    struct Found {
+        turns: Vec<Turn>,
+    }
+    let found: Option<Found> = db
+        .optional(
+            "select array(select turn_json(t) from turn t
+                where t.channel_id = v.channel_id and ($2::uuid is null or t.id < $2) and may_read_turn($3, t)
+                order by t.id desc limit $4) as turns
+             from find_conversation($3, $1) v",
             args![conversation, page.after, caller.id, page.fetch()],
         )
         .await?;
-    Ok(answer(&page, rows))
+    let found = found.ok_or_else(|| Problem::not_found("conversation"))?;
+    Ok(Json(page.answer(found.turns, |turn: &Turn| turn.id)))
 }
 
 fn answer(page: &Page<Uuid>, rows: Vec<Row>) -> Json<Items<Turn>> {

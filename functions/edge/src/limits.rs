@@ -28,7 +28,7 @@ pub struct WantedShares {
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WantedShare {
-    /// The account.
+    /// The account whose limit is shared.
     #[garde(skip)]
     account: Uuid,
     /// The number of requests that are about to be made.
@@ -47,7 +47,7 @@ pub struct GrantedShares {
 /// The share of an account's limit that an edge gets.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct GrantedShare {
-    /// The account.
+    /// The account whose limit is shared.
     account: Uuid,
     /// The number of requests that the edge may let pass. It may differ from what was wanted; 0 if the limit is reached.
     granted: u32,

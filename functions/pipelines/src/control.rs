@@ -39,10 +39,10 @@ pub struct Signal {
 /// A decision about a step of which nobody knows whether its request arrived.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Resolution {
+pub struct StepResolution {
     /// What the step counts as.
     #[garde(skip)]
-    outcome: ResolutionOutcome,
+    outcome: StepOutcome,
     /// The output, if the step counts as succeeded.
     #[garde(skip)]
     #[serde(default)]
@@ -53,7 +53,7 @@ pub struct Resolution {
 /// What an uncertain step counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum ResolutionOutcome {
+pub enum StepOutcome {
     /// The request has arrived.
     Succeeded,
     /// The request is sent again.
@@ -213,7 +213,7 @@ pub async fn signal(
         ("run" = Uuid, Path, description = "The run's id."),
         ("path" = String, Path, description = "The path of the step."),
     ),
-    request_body = Resolution,
+    request_body = StepResolution,
     responses(
         (status = 200, body = Step),
         (status = 404, description = "`not-found`"),
@@ -226,13 +226,13 @@ pub async fn resolve(
     db: Db,
     caller: Caller,
     Path((run, path)): Path<(Uuid, String)>,
-    Input(resolution): Input<Resolution>,
+    Input(resolution): Input<StepResolution>,
 ) -> Result<Json<Step>> {
     pipeline::fit(&resolution.output).map_err(|fault| Problem::invalid("output", fault.detail))?;
     let outcome = match resolution.outcome {
-        ResolutionOutcome::Succeeded => "succeeded",
-        ResolutionOutcome::Retry => "retry",
-        ResolutionOutcome::Failed => "failed",
+        StepOutcome::Succeeded => "succeeded",
+        StepOutcome::Retry => "retry",
+        StepOutcome::Failed => "failed",
     };
     let told: Told = db
         .one(

@@ -47,6 +47,7 @@ pub struct Schedule {
 
 /// The times of a schedule that is not stored.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SchedulePreview)]
 pub struct Preview {
     /// The next ten times.
     next: Vec<PlannedTime>,

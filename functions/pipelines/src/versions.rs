@@ -16,6 +16,7 @@ use crate::{definition, pipelines};
 
 /// A version of a pipeline, which never changes.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = PipelineVersion)]
 pub struct Version {
     /// The number, beginning with 1.
     pub number: u32,

@@ -224,8 +224,8 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
             .context("somebody")?;
         Ok(list(&server, token).await?.len())
     };
-    assert_eq!(count("a person").await?, 22);
-    assert_eq!(count("a person's key without scopes").await?, 11);
+    assert_eq!(count("a person").await?, 26);
+    assert_eq!(count("a person's key without scopes").await?, 14);
     Ok(())
 }
 

@@ -134,10 +134,20 @@ async fn a_question_in_a_map_or_in_another_run_is_waited_for() -> Result<()> {
         })
         .await?;
     assert!(waiting["finished_at"].is_null(), "{waiting}");
-    let decide = async |count: usize| -> Result<()> {
-        let (_, open) = bob
-            .get(&world.server, "/api/approvals?state=pending")
-            .await?;
+    let decide = async |open: usize, count: usize| -> Result<()> {
+        // The runs within ask a moment after they are waited for.
+        let open = loop {
+            let (_, found) = bob
+                .get(&world.server, "/api/approvals?state=pending")
+                .await?;
+            if found["items"]
+                .as_array()
+                .is_some_and(|items| items.len() == open)
+            {
+                break found;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        };
         for approval in open["items"]
             .as_array()
             .context("items")?
@@ -156,7 +166,7 @@ async fn a_question_in_a_map_or_in_another_run_is_waited_for() -> Result<()> {
         }
         Ok(())
     };
-    decide(3).await?;
+    decide(4, 3).await?;
     let still = world
         .until(&run, |run| {
             run["status"] == "waiting"
@@ -166,7 +176,7 @@ async fn a_question_in_a_map_or_in_another_run_is_waited_for() -> Result<()> {
         })
         .await?;
     assert!(still["finished_at"].is_null(), "{still}");
-    decide(1).await?;
+    decide(1, 1).await?;
     let ended = world.ended(&run).await?;
     let each = json!({"output": {"own": "approved", "child": "approved"}});
     assert_eq!(ended["result"], json!([each, each]), "{ended}");

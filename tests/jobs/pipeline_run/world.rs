@@ -55,7 +55,8 @@ impl World {
                 json!({"input": input}),
             )
             .await?;
-        assert_eq!(status, 202, "{run}");
+        // A short one may have ended by then.
+        assert!([200, 202].contains(&status), "{run}");
         Ok(format!("/api/runs/{}", run["id"].as_str().context("id")?))
     }
 

@@ -23,7 +23,10 @@ pub const VERSION: &str = "1.0";
         ("id" = String, Path, description = "The id or name of the agent or of the circle."),
     ),
     responses(
-        (status = 200, body = Object, description = "The card.", headers(("ETag" = String))),
+        (
+            status = 200, body = Object, description = "The signed agent card of A2A.",
+            headers(("ETag" = String, description = "The digest of the card, for `If-None-Match`.")),
+        ),
         (status = 304, description = "The card has not changed."),
         (status = 404, description = "`not-found`: there is none, or it is not public"),
         (status = 503, description = "`sandbox-unavailable`"),

@@ -52,6 +52,8 @@ impl World {
         world.secrets(&alan).await?;
         let note = json!({ "scope": "agent", "scope_id": world.grace.id, "content": LONG, "tags": [LONG] });
         world.make(&world.grace, "/api/memory", note).await?;
+        world.circles().await?;
+        world.pipelines().await?;
         Ok(world)
     }
 
@@ -107,6 +109,50 @@ impl World {
         let report = json!({ "target": format!("post:{post}"), "reason": format!("It is spam. {LONG}{LONG}") });
         self.make(alan, "/api/reports", report).await?;
         Ok(format!("/posts/{post}"))
+    }
+
+    /// A circle with an agent that has been asked, and a conversation there.
+    async fn circles(&self) -> Result<()> {
+        let grace = &self.grace;
+        let persona = json!({ "name": LONG, "description": ARABIC, "instructions": MARKDOWN });
+        let persona = self.make(grace, "/api/personas", persona).await?;
+        let circle = json!({ "name": "a-circle-with-a-long-name-without-spaces", "purpose": ARABIC, "mode": "round_robin" });
+        let circle = self.make(grace, "/api/circles", circle).await?;
+        let seat = json!({ "persona": persona, "name": "thinker" });
+        self.send(
+            grace,
+            "POST",
+            &format!("/api/circles/{circle}/members"),
+            seat,
+        )
+        .await?;
+        let talk = json!({ "circle": circle, "title": ARABIC });
+        let talk = self.make(grace, "/api/conversations", talk).await?;
+        let words = json!({ "body": format!("{MARKDOWN}{LONG}{LONG}") });
+        self.send(
+            grace,
+            "POST",
+            &format!("/api/conversations/{talk}/messages"),
+            words,
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// A pipeline with a run that waits, and a schedule.
+    async fn pipelines(&self) -> Result<()> {
+        let grace = &self.grace;
+        let definition =
+            json!({ "nodes": { "pause": { "type": "wait", "any": [{ "signal": "go" }] } } });
+        let pipeline = json!({ "name": LONG, "definition": definition });
+        self.make(grace, "/api/pipelines", pipeline).await?;
+        self.make(grace, &format!("/api/pipelines/{LONG}/runs"), json!({}))
+            .await?;
+        let action =
+            json!({ "type": "send_notification", "to": [grace.id], "title": ARABIC, "body": LONG });
+        let schedule = json!({ "name": LONG, "cron": ["0 9 * * 1-5"], "timezone": "Europe/Berlin", "action": action });
+        self.make(grace, "/api/schedules", schedule).await?;
+        Ok(())
     }
 
     /// A channel with much talk, and one with a name of 40 characters that is empty.
