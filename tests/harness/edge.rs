@@ -115,6 +115,7 @@ impl Edge {
 
     async fn run(&mut self) -> Result<()> {
         let mut command = Command::new("node");
+        // It ends with its standard input, and ends what it has started; killed, it would leave that behind.
         command
             .arg(self.parts.npm.join("run.mjs"))
             .arg(self.port.to_string())
@@ -123,8 +124,7 @@ impl Edge {
             .arg(&self.parts.build)
             .arg(self.state.path())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
+            .stdout(Stdio::piped());
         let mut runtime = command.spawn()?;
         let output = runtime.stdout.take().context("an output")?;
         let mut lines = BufReader::new(output).lines();
