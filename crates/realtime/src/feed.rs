@@ -119,7 +119,7 @@ impl Feed {
                 Err(_) => return Close::Unavailable,
             }
             match self.readable(topics).await {
-                Ok(readable) if readable.len() == topics.len() => {}
+                Ok(readable) if topics.iter().all(|topic| readable.contains(&**topic)) => {}
                 // It comes back, and is told what it may still read.
                 Ok(_) => return Close::GoingAway,
                 Err(_) => return Close::Unavailable,
