@@ -7,6 +7,7 @@ use e2e::{
     client::{read, refusal},
 };
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 fn map(body: Value, more: Value) -> Value {
     let mut node = json!({"type": "map", "items": "input", "body": body});
@@ -381,6 +382,19 @@ async fn only_an_item_and_what_follows_runs_again() -> Result<()> {
     Ok(())
 }
 
+/// The paths of the problems that a definition has.
+async fn problem_paths(world: &World, definition: Value) -> Result<BTreeSet<String>> {
+    let definition = json!({"definition": definition});
+    let (_, checked) = world
+        .call("POST", "/api/pipelines/validate", definition)
+        .await?;
+    let problems = checked["problems"].as_array().context("problems")?;
+    let paths = problems
+        .iter()
+        .filter_map(|problem| problem["path"].as_str());
+    Ok(paths.map(str::to_owned).collect())
+}
+
 #[tokio::test]
 async fn a_map_s_definition_is_checked_to_its_depth() -> Result<()> {
     let world = World::new().await?;
@@ -390,51 +404,27 @@ async fn a_map_s_definition_is_checked_to_its_depth() -> Result<()> {
             "nodes": {"first": transform("1"), "x": transform("nodes.y.output"), "y": {"type": "nonsense"}}, "input": {}}},
         "none": {"type": "map", "items": "[]"},
     }});
-    let (_, checked) = world
-        .call(
-            "POST",
-            "/api/pipelines/validate",
-            json!({"definition": definition}),
-        )
-        .await?;
-    let problems: Vec<&str> = checked["problems"]
-        .as_array()
-        .context("problems")?
-        .iter()
-        .filter_map(|problem| problem["path"].as_str())
-        .collect();
+    let problems = problem_paths(&world, definition).await?;
     for path in [
         "nodes.each.body.input",
         "nodes.each.body.nodes.y.type",
         "nodes.none.body",
     ] {
-        assert!(problems.contains(&path), "{path} in {problems:?}");
+        assert!(problems.contains(path), "{path} in {problems:?}");
     }
     let definition = json!({"nodes": {
         "first": transform("1"),
         "each": {"type": "map", "items": "[", "parallel": 65, "body": {
             "nodes": {"first": transform("1"), "x": transform("nodes.y.output"), "y": transform("nodes.first.output")}}},
     }, "edges": [{"from": "first", "to": "each"}]});
-    let (_, checked) = world
-        .call(
-            "POST",
-            "/api/pipelines/validate",
-            json!({"definition": definition}),
-        )
-        .await?;
-    let problems: Vec<&str> = checked["problems"]
-        .as_array()
-        .context("problems")?
-        .iter()
-        .filter_map(|problem| problem["path"].as_str())
-        .collect();
+    let problems = problem_paths(&world, definition).await?;
     for path in [
         "nodes.each.items",
         "nodes.each.parallel",
         "nodes.each.body.nodes.first",
         "nodes.each.body.nodes.x.value",
     ] {
-        assert!(problems.contains(&path), "{path} in {problems:?}");
+        assert!(problems.contains(path), "{path} in {problems:?}");
     }
     Ok(())
 }
