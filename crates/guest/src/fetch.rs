@@ -7,6 +7,8 @@ use std::{future::poll_fn, mem, pin::pin};
 use axum::body::Body;
 use bytes::Bytes;
 #[cfg(target_family = "wasm")]
+use http::HeaderMap;
+#[cfg(target_family = "wasm")]
 use http::header::CONTENT_LENGTH;
 use http::{Request, Response};
 #[cfg(target_family = "wasm")]
@@ -57,12 +59,33 @@ pub fn limit_silence(request: &mut Request<Body>, limit: Duration) {
 #[cfg(not(target_family = "wasm"))]
 pub fn limit_silence(_: &mut Request<Body>, _: Duration) {}
 
-/// Sends a request, and returns as soon as the head of the answer arrives. Redirects are not followed.
+/// Removes the headers that belong to one connection (RFC 9110, section 7.6.1), and the name of the server. A host sets
+/// its own, and may refuse a request or an answer that has others, as Spin does.
+#[cfg(target_family = "wasm")]
+fn without_hops(headers: &mut HeaderMap) {
+    for name in [
+        "connection",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "transfer-encoding",
+        "upgrade",
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// Sends a request, and returns as soon as the head of the answer arrives. Redirects are not followed. Headers that belong
+/// to a connection are neither sent nor returned, so that either may be made of what another client or server sent.
 ///
 /// # Errors
 /// The host is not allowed, can't be reached, or closes the connection early.
 #[cfg(target_family = "wasm")]
 pub async fn fetch(mut request: Request<Body>) -> Result<Response<Body>, FetchError> {
+    without_hops(request.headers_mut());
     // The length of a complete body is known, so it does not need chunks.
     if let Some(length) = request
         .body()
@@ -87,8 +110,9 @@ pub async fn fetch(mut request: Request<Body>) -> Result<Response<Body>, FetchEr
         polled
     });
     let response = response.await.map_err(failed)?;
-    let response =
+    let mut response =
         spin_sdk::wasip3::http_compat::http_from_wasi_response(response).map_err(failed)?;
+    without_hops(response.headers_mut());
     Ok(response.map(Body::new))
 }
 
