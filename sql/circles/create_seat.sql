@@ -1,5 +1,7 @@
 -- Makes an account that the platform thinks for, with a persona that its owner may use: `ref` is an id or a name, and a
 -- version may follow after `@`. Null if there is no such persona. Refuses as `identity.create_hosted_agent` does.
+-- Without a version the seat follows the newest one, but keeps the present one of somebody else's persona: who wrote it could
+-- otherwise give the seat tools that its owner never saw.
 create or replace function circles.create_seat(owner uuid, ref text, name text) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -19,7 +21,8 @@ begin
     end if;
     made := identity.create_hosted_agent(owner, wanted, told ->> 'description');
     insert into circles.seat (account_id, owner_id, persona_id, persona_version)
-    values (made, owner, persona, number);
+    values (made, owner, persona, coalesce(number, case when (told #>> '{owner,id}')::uuid <> owner
+        then (told ->> 'version')::integer end));
     return made;
 end
 $$;
