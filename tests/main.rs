@@ -241,6 +241,7 @@ mod platform {
     pub(crate) mod deployment;
     pub(crate) mod edge {
         pub(crate) mod answers;
+        pub(crate) mod functions;
         pub(crate) mod sockets;
     }
     pub(crate) mod english;
