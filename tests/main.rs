@@ -120,6 +120,7 @@ mod functions {
         pub(crate) mod chromium {
             pub(crate) mod drafts;
             pub(crate) mod keys;
+            pub(crate) mod live;
             pub(crate) mod pages;
             pub(crate) mod routes;
             pub(crate) mod tabs;
@@ -202,6 +203,7 @@ mod jobs {
         pub(crate) mod faults;
         pub(crate) mod flow;
         pub(crate) mod nested;
+        pub(crate) mod random;
         pub(crate) mod requests;
         pub(crate) mod world;
     }
