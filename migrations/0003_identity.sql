@@ -43,9 +43,9 @@ create table identity.role (
 );
 insert into identity.role (rank, name, scopes) values
     (1, 'guest', '{account:manage}'),
-    (2, 'user', '{account:manage,agents:own,approvals:decide,asset:generate,chat:create,circles:create,jobs:manage,kb:read,kb:write,llm:call,llm:provide,memory:read,memory:write,personas:create,pipelines:run,pipelines:write,schedules:write,skills:call,skills:rate,social:write,teams:create,vault:use,vault:write}'),
-    (3, 'developer', '{account:manage,agents:own,approvals:decide,asset:generate,chat:create,circles:create,jobs:manage,kb:read,kb:write,llm:call,llm:provide,memory:read,memory:write,personas:create,pipelines:run,pipelines:write,schedules:write,skills:call,skills:publish,skills:rate,social:write,teams:create,vault:use,vault:write}'),
-    (4, 'admin', '{account:manage,accounts:manage,admin:all,agents:own,approvals:decide,asset:generate,audit:read,chat:create,circles:create,jobs:manage,kb:read,kb:write,llm:call,llm:manage,llm:provide,memory:global,memory:read,memory:write,personas:create,pipelines:run,pipelines:write,schedules:write,skills:call,skills:publish,skills:rate,skills:review,social:moderate,social:write,teams:create,vault:use,vault:write}');
+    (2, 'user', '{account:manage,agents:own,approvals:decide,asset:generate,chat:create,circles:create,claws:create,jobs:manage,kb:read,kb:write,llm:call,llm:provide,memory:read,memory:write,personas:create,pipelines:run,pipelines:write,schedules:write,skills:call,skills:rate,social:write,teams:create,vault:use,vault:write}'),
+    (3, 'developer', '{account:manage,agents:own,approvals:decide,asset:generate,chat:create,circles:create,claws:create,jobs:manage,kb:read,kb:write,llm:call,llm:provide,memory:read,memory:write,personas:create,pipelines:run,pipelines:write,schedules:write,skills:call,skills:publish,skills:rate,social:write,teams:create,vault:use,vault:write}'),
+    (4, 'admin', '{account:manage,accounts:manage,admin:all,agents:own,approvals:decide,asset:generate,audit:read,chat:create,circles:create,claws:create,claws:manage,jobs:manage,kb:read,kb:write,llm:call,llm:manage,llm:provide,memory:global,memory:read,memory:write,personas:create,pipelines:run,pipelines:write,schedules:write,skills:call,skills:publish,skills:rate,skills:review,social:moderate,social:write,teams:create,vault:use,vault:write}');
 
 -- Roles that were given. An account without any has its kind's: agents `developer`, people `user`.
 create table identity.account_role (

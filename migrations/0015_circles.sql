@@ -41,7 +41,21 @@ create table circles.seat (
     persona_version integer,
     -- Whether everybody who is signed in may talk with it, and its owner pays.
     public boolean not null default false,
-    created_at timestamptz not null default now()
+    -- Whether it thinks: the turns of one that is `paused` wait, and one that is `stopped` begins none.
+    state text not null default 'awake',
+    -- Of its owner's scopes, those that it has; null: all.
+    scopes text[],
+    -- Who decides about its calls of tools; null: its owner.
+    approvers uuid[],
+    -- What wakes it outside of circles: `direct` messages, and each `mention` in a channel. Null: it lives in circles, and
+    -- answers its owner wherever both are.
+    listens text[],
+    -- What it does while more is written, where no circle has a rule.
+    on_busy text,
+    created_at timestamptz not null default now(),
+    constraint seat_state_known check (state in ('awake', 'paused', 'stopped')),
+    constraint seat_listens_known check (listens <@ array['direct', 'mention']),
+    constraint seat_on_busy_known check (on_busy in ('queue', 'steer', 'interrupt'))
 );
 create index seat_owner on circles.seat (owner_id, account_id);
 create index seat_persona on circles.seat (persona_id);
@@ -179,7 +193,7 @@ create table circles.turn (
     constraint turn_status_known
         check (status in ('queued', 'running', 'waiting', 'completed', 'failed', 'cancelled', 'limited')),
     constraint turn_reason_known check (reason in ('silent', 'steps', 'budget', 'time', 'looping', 'hops', 'stuck',
-        'no-provider-configured', 'provider-failed', 'context-too-large', 'suspended', 'refused')),
+        'no-provider-configured', 'provider-failed', 'context-too-large', 'suspended', 'refused', 'stopped')),
     constraint turn_waiting check ((waiting_for is not null) = (status = 'waiting')),
     constraint turn_waiting_for_known check (waiting_for in ('approval', 'speaker')),
     constraint turn_finished

@@ -29,6 +29,9 @@ mod functions {
         pub(crate) mod scenarios;
         pub(crate) mod talking;
     }
+    pub(crate) mod claws {
+        pub(crate) mod life;
+    }
     pub(crate) mod edge {
         pub(crate) mod knowledge;
         pub(crate) mod pushes;
@@ -240,6 +243,7 @@ mod platform {
     pub(crate) mod deployment;
     pub(crate) mod edge {
         pub(crate) mod answers;
+        pub(crate) mod functions;
         pub(crate) mod sockets;
     }
     pub(crate) mod english;

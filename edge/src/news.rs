@@ -20,7 +20,7 @@ use crate::token::{Claims, Token};
 /// The age at which news is asked for again.
 const RENEWED_AFTER_MS: u64 = 1_000;
 /// The age up to which news decides something.
-const VALID_FOR_MS: u64 = 2_000;
+pub const VALID_FOR_MS: u64 = 2_000;
 /// The time that the origin has, after which another request asks.
 const PATIENCE_MS: u64 = 1_500;
 /// The pause between two looks at what another request has asked for.
@@ -87,6 +87,13 @@ pub fn origin_now_ms() -> u64 {
         0 => now,
         at_ms => news.origin_ms + now.saturating_sub(at_ms),
     })
+}
+
+/// As [`origin_now_ms`], after the origin was asked; `None` if it never told.
+pub async fn told_now_ms(env: &Env) -> Option<u64> {
+    is_fresh(env).await;
+    let is_known = NEWS.with_borrow(|news| news.at_ms != 0);
+    is_known.then(origin_now_ms)
 }
 
 /// Judges a token.

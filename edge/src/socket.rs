@@ -1,8 +1,9 @@
 //! Sockets of a single topic: `GET /ws?topic=<topic>` with an access token.
 
 use serde::Deserialize;
-use worker::{Env, Fetch, Headers, Method, Request, RequestInit, Response, Result};
+use worker::{Env, Headers, Method, Request, RequestInit, Response, Result};
 
+use crate::clock::now_ms;
 use crate::front::pass;
 use crate::metrics::count;
 use crate::origin;
@@ -12,6 +13,10 @@ use crate::topic;
 
 /// The number of accounts to leave out, above which the origin holds the socket.
 const MAX_WITHOUT: usize = 200;
+/// The times that the origin is asked, if what it said ends before the socket is open.
+const QUESTIONS: usize = 3;
+/// The time that the origin has to say who may read a topic.
+const PATIENCE_MS: u64 = 10_000;
 
 /// The right to read a topic, as the origin says.
 #[derive(Deserialize)]
@@ -37,40 +42,53 @@ fn parameter(request: &Request, name: &str) -> Result<Option<String>> {
 
 /// Opens a socket at its topic, if the origin says that the account may read that.
 pub async fn open(request: Request, env: &Env, claims: &Claims, topic: &str) -> Result<Response> {
+    let since = parameter(&request, "since")?;
+    for _ in 0..QUESTIONS {
+        let asked_at_ms = now_ms();
+        let asked = question(&request, env, topic)?;
+        let Ok(mut answer) = origin::send_within(asked, PATIENCE_MS).await else {
+            break;
+        };
+        if answer.status_code() != 200 {
+            count("pass");
+            return Ok(answer);
+        }
+        let access: Access = answer.json().await?;
+        if access.without.len() > MAX_WITHOUT {
+            return pass(&request, env).await;
+        }
+        let reader = topic::Reader {
+            account: claims.account.clone(),
+            sid: claims.sid.clone(),
+            exp: claims.exp,
+            without: access.without,
+            asked_at_ms,
+        };
+        let joined = topic::join(&request, env, topic, &reader, since.as_deref()).await?;
+        if joined.status_code() != topic::ASK_AGAIN {
+            count("socket");
+            return Ok(joined);
+        }
+    }
+    count("away");
+    ORIGIN_AWAY.retried(&request, 1)
+}
+
+/// The question whether a client may read a topic.
+fn question(request: &Request, env: &Env, topic: &str) -> Result<Request> {
     let encoded: String = url::form_urlencoded::byte_serialize(topic.as_bytes()).collect();
-    let path = format!("/api/events/access?topic={encoded}");
     let headers = Headers::new();
-    for name in ["authorization", "cf-connecting-ip", "user-agent"] {
-        if let Some(value) = request.headers().get(name)? {
-            let name = if name == "cf-connecting-ip" {
-                "x-forwarded-for"
-            } else {
-                name
-            };
-            headers.set(name, &value)?;
+    for (from, to) in [
+        ("authorization", "authorization"),
+        ("cf-connecting-ip", "x-forwarded-for"),
+        ("user-agent", "user-agent"),
+    ] {
+        if let Some(value) = request.headers().get(from)? {
+            headers.set(to, &value)?;
         }
     }
     let mut init = RequestInit::new();
     init.with_method(Method::Get).with_headers(headers);
-    let asked = Request::new_with_init(&format!("{}{path}", origin::url(env)?), &init)?;
-    let Ok(mut answer) = Fetch::Request(asked).send().await else {
-        count("away");
-        return ORIGIN_AWAY.retried(&request, 1);
-    };
-    if answer.status_code() != 200 {
-        count("pass");
-        return Ok(answer);
-    }
-    let access: Access = answer.json().await?;
-    if access.without.len() > MAX_WITHOUT {
-        return pass(&request, env).await;
-    }
-    count("socket");
-    let reader = topic::Reader {
-        account: claims.account.clone(),
-        sid: claims.sid.clone(),
-        exp: claims.exp,
-        without: access.without,
-    };
-    topic::join(&request, env, topic, &reader, parameter(&request, "since")?).await
+    let address = format!("{}/api/events/access?topic={encoded}", origin::url(env)?);
+    Request::new_with_init(&address, &init)
 }

@@ -3,8 +3,11 @@
 //! A topic sleeps while nothing happens: its sockets stay open, and all that it knows is in its storage. The origin pushes
 //! events to it while it renews a lease. Its only timer is the lease's.
 
+mod ended;
 mod frames;
 mod store;
+
+use std::cell::RefCell;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,9 +16,11 @@ use worker::{
     WebSocketIncomingMessage, WebSocketPair, durable_object,
 };
 
-use crate::news::{Verdict, judge, origin_now_ms};
+use crate::clock::now_ms;
+use crate::news::{VALID_FOR_MS, Verdict, judge, told_now_ms};
 use crate::origin;
 use crate::problem::{MALFORMED, ORIGIN_AWAY, RATE_LIMITED};
+use ended::Ended;
 use frames::{FromClient, authenticated, error, gone, subscribed};
 use store::Store;
 
@@ -33,6 +38,8 @@ const RETRY_AFTER_MS: i64 = 5_000;
 /// The pause before a lease that may have been given back is taken again.
 const SOON_MS: i64 = 100;
 const PATIENCE_MS: u64 = 10_000;
+/// The status with which a topic refuses a reader of whom the origin has to be asked again.
+pub const ASK_AGAIN: u16 = 409;
 /// The code of a socket whose credential has ended.
 const ENDED: u16 = 4401;
 
@@ -47,6 +54,8 @@ pub struct Reader {
     pub exp: u64,
     /// The accounts of whose events the reader is told nothing.
     pub without: Vec<String>,
+    /// The time at which the origin was asked for this.
+    pub asked_at_ms: u64,
 }
 
 /// The data of a socket while the topic sleeps. There is little room, so the rest is in the storage.
@@ -81,7 +90,7 @@ pub async fn join(
     env: &Env,
     topic: &str,
     reader: &Reader,
-    since: Option<String>,
+    since: Option<&str>,
 ) -> Result<Response> {
     let url = request.url()?;
     let headers = worker::Headers::new();
@@ -93,7 +102,7 @@ pub async fn join(
     let mut address = url::Url::parse("https://topic/")?;
     address.query_pairs_mut().append_pair("topic", topic);
     if let Some(since) = since {
-        address.query_pairs_mut().append_pair("since", &since);
+        address.query_pairs_mut().append_pair("since", since);
     }
     let joined = Request::new_with_init(address.as_str(), &init)?;
     env.durable_object("TOPIC")?
@@ -128,12 +137,18 @@ pub struct Topic {
     state: State,
     env: Env,
     store: Store,
+    ended: RefCell<Ended>,
 }
 
 impl DurableObject for Topic {
     fn new(state: State, env: Env) -> Self {
         let store = Store::open(state.storage().sql());
-        Self { state, env, store }
+        Self {
+            state,
+            env,
+            store,
+            ended: RefCell::default(),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -194,7 +209,7 @@ impl DurableObject for Topic {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.end_expired();
+        self.end_expired().await;
         let topic = self.store.topic()?;
         let path = path_of(&topic);
         let pause = if self.state.get_websockets().is_empty() {
@@ -247,6 +262,10 @@ impl Topic {
             }
             self.state.storage().set_alarm(RENEWED_AFTER_MS).await?;
         }
+        // What the origin said may have ended while the answer was on its way.
+        if self.has_ended_since(&reader.account, &reader.sid, reader.asked_at_ms) {
+            return Ok(Response::empty()?.with_status(ASK_AGAIN));
+        }
         let pair = WebSocketPair::new()?;
         let socket = pair.server;
         self.state
@@ -291,7 +310,14 @@ impl Topic {
         let Some(kept) = socket.deserialize_attachment::<Attachment>()? else {
             return Ok(());
         };
+        let news_of_ms = now_ms().saturating_sub(VALID_FOR_MS);
         match judge(&self.env, token).await {
+            // The news by which it was judged may be older than what was pushed.
+            Verdict::Valid(claims)
+                if self.has_ended_since(&claims.account, &claims.sid, news_of_ms) =>
+            {
+                socket.send_with_str(error("unavailable"))
+            }
             Verdict::Valid(claims) if claims.account == kept.account => {
                 socket.serialize_attachment(Attachment {
                     sid: claims.sid,
@@ -309,6 +335,7 @@ impl Topic {
 
     fn take(&self, push: Push) -> Result<Response> {
         // A revocation counts wherever the topic stands.
+        self.ended.borrow_mut().note(&push.revoke, now_ms());
         self.end(|kept| push.revoke.contains(&kept.account) || push.revoke.contains(&kept.sid));
         if !self.store.is_leased()? || push.topic != self.store.topic()? {
             return gap(None);
@@ -369,18 +396,29 @@ impl Topic {
     }
 
     fn end(&self, is_ended: impl Fn(&Attachment) -> bool) {
-        for socket in self.state.get_websockets() {
+        let mut sockets = self.state.get_websockets();
+        sockets.retain(|socket| {
             let kept = socket.deserialize_attachment::<Attachment>();
-            if kept.is_ok_and(|kept| kept.is_some_and(|kept| is_ended(&kept))) {
-                self.forget(&socket);
-                _ = socket.close(Some(ENDED), Some("sign in again"));
-            }
+            kept.is_ok_and(|kept| kept.is_some_and(|kept| is_ended(&kept)))
+        });
+        // What is sent after a change of the storage would wait until the change is kept.
+        for socket in &sockets {
+            _ = socket.close(Some(ENDED), Some("sign in again"));
+        }
+        for socket in &sockets {
+            self.forget(socket);
         }
     }
 
-    fn end_expired(&self) {
-        let now = origin_now_ms() / 1000;
-        self.end(|kept| kept.exp <= now);
+    fn has_ended_since(&self, account: &str, sid: &str, since_ms: u64) -> bool {
+        let ended = self.ended.borrow();
+        [account, sid].iter().any(|id| ended.since(id, since_ms))
+    }
+
+    async fn end_expired(&self) {
+        if let Some(now_ms) = told_now_ms(&self.env).await {
+            self.end(|kept| kept.exp <= now_ms / 1000);
+        }
     }
 
     fn forget(&self, socket: &WebSocket) {

@@ -27,7 +27,7 @@ begin
         if approval is not null then
             until := clock_timestamp() + (circles.limits_of(t) ->> 'approval_ms')::bigint * interval '1 millisecond';
             question := inbox.ask('turn:' || t.id, approval ->> 'question', approval ->> 'detail', approval ->> 'digest',
-                array(select x.owner_id from circles.seat x where x.account_id = t.agent_id), until, t.agent_id);
+                (select coalesce(x.approvers, array[x.owner_id]) from circles.seat x where x.account_id = t.agent_id), until, t.agent_id);
         end if;
         insert into circles.step as x (turn_id, number, kind, name, of_step, call, arguments, begun_at, approval_id,
             approval_digest)

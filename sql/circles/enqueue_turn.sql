@@ -1,5 +1,5 @@
 -- Lets a turn go on: its job stands in the queue of its conversation, so that turns there run in order, unless they may
--- run side by side. In a conversation that is paused it waits.
+-- run side by side. In a conversation that is paused, or of an agent that is, it waits.
 create or replace function circles.enqueue_turn(turn uuid, run_at timestamptz default null) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -8,7 +8,8 @@ declare
     is_parallel boolean;
 begin
     select x.* into t from circles.turn x where x.id = turn;
-    if exists (select from circles.conversation v where v.channel_id = t.channel_id and v.status <> 'open') then
+    if exists (select from circles.conversation v where v.channel_id = t.channel_id and v.status <> 'open')
+        or exists (select from circles.seat s where s.account_id = t.agent_id and s.state = 'paused') then
         update circles.turn x set job_id = null where x.id = t.id;
         return;
     end if;

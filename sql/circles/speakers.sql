@@ -14,19 +14,25 @@ begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = m.channel_id;
     if c.id is null then
-        -- Only its owner, and agents of the same owner, make an agent think.
+        -- Only its owner, and agents of the same owner, make an agent think, unless it is everybody's.
         able := array(select s.account_id from channels.member b join circles.seat s on s.account_id = b.account_id
             where b.channel_id = m.channel_id and b.account_id <> m.author_id
             and (m.visible_to is null or s.account_id = any (m.visible_to))
             and (s.owner_id = m.author_id or exists (
                 select from circles.conversation v where v.channel_id = m.channel_id)
-                or exists (select from circles.seat o where o.account_id = m.author_id and o.owner_id = s.owner_id))
+                or exists (select from circles.seat o where o.account_id = m.author_id and o.owner_id = s.owner_id)
+                or s.public and s.listens is not null)
+            and (s.listens is null or exists (
+                select from channels.channel h where h.id = m.channel_id and (h.kind = 'conversation'
+                    or h.kind = 'direct' and 'direct' = any (s.listens)
+                    or h.kind = 'channel' and 'mention' = any (s.listens) and s.account_id = any (addressed))))
             order by b.joined_at, s.account_id);
         named := array(select a from unnest(able) a where a = any (addressed));
         return case when cardinality(named) > 0 then named when cardinality(able) = 1 and not is_reply then able else '{}' end;
     end if;
     able := array(select b.account_id from circles.member b join identity.account a on a.id = b.account_id
         where b.circle_id = c.id and b.role <> 'observer' and a.kind = 'agent' and a.status = 'active'
+        and not exists (select from circles.seat s where s.account_id = a.id and s.state = 'stopped')
         and b.account_id <> m.author_id and (m.visible_to is null or b.account_id = any (m.visible_to))
         order by b.place, b.account_id);
     -- A reply to what an agent with a program of its own wrote does not ask it.

@@ -1,6 +1,7 @@
 -- Begins a turn of an agent, and returns its id. The caller holds the channel. What the agent has not begun yet, it begins
 -- with everything that was written until then; what it does while more is written, `on_busy` of the circle's rules says:
--- it goes on and speaks again (`queue`), is told before its next step (`steer`), or is cancelled (`interrupt`).
+-- it goes on and speaks again (`queue`), is told before its next step (`steer`), or is cancelled (`interrupt`). A turn of an
+-- agent that is stopped is over as it begins.
 create or replace function circles.start_turn(channel uuid, agent uuid, cause uuid, cause_seq bigint, hops integer,
     visible_to uuid[]) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -10,10 +11,13 @@ declare
     s circles.seat;
     t circles.turn;
     number_of_version integer;
+    on_busy text;
+    over text;
 begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = channel;
     select x.* into s from circles.seat x where x.account_id = agent;
+    on_busy := coalesce(c.rules ->> 'on_busy', s.on_busy, 'queue');
     -- As whoever decides about them locks them: before their turns.
     perform from inbox.approval a join circles.step p on p.approval_id = a.id and p.status = 'started'
     join circles.turn x on x.id = p.turn_id
@@ -23,26 +27,28 @@ begin
         where x.channel_id = channel and x.agent_id = agent and x.finished_at is null
         and x.visible_to is not distinct from start_turn.visible_to for update
     loop
-        if t.status = 'queued' or t.waiting_for = 'speaker' or coalesce(c.rules ->> 'on_busy', 'queue') = 'steer' then
+        if t.status = 'queued' or t.waiting_for = 'speaker' or on_busy = 'steer' then
             update circles.turn x set wanted_seq = greatest(x.wanted_seq, start_turn.cause_seq) where x.id = t.id;
             return t.id;
-        elsif c.rules ->> 'on_busy' = 'interrupt' then
+        elsif on_busy = 'interrupt' then
             perform circles.stop_turn(t.id);
         end if;
     end loop;
+    over := case when s.state = 'stopped' then 'stopped'
+        when start_turn.hops > coalesce((c.rules ->> 'hops')::integer, 8) then 'hops' end;
     if s.account_id is not null then
         number_of_version := coalesce(s.persona_version, (select p.version from circles.persona p where p.id = s.persona_id));
     end if;
     insert into circles.turn as x (channel_id, circle_id, agent_id, persona_id, persona_version, persona_digest, cause_id,
         cause_seq, wanted_seq, hops, visible_to, status, waiting_for, reason, finished_at, deadline_at)
-    select channel, c.id, agent, s.persona_id, number_of_version, (
+    values (channel, c.id, agent, s.persona_id, number_of_version, (
             select v.digest from circles.persona_version v where v.persona_id = s.persona_id and v.number = number_of_version),
         cause, start_turn.cause_seq, start_turn.cause_seq, start_turn.hops, start_turn.visible_to,
-        case when is_over then 'limited' when s.account_id is null then 'waiting' else 'queued' end,
-        case when not is_over and s.account_id is null then 'speaker' end,
-        case when is_over then 'hops' end, case when is_over then clock_timestamp() end,
-        case when s.account_id is null then now() + coalesce((c.rules ->> 'turn_ms')::integer, 60000) * interval '1 millisecond' end
-    from (select start_turn.hops > coalesce((c.rules ->> 'hops')::integer, 8) as is_over) o
+        case over when 'stopped' then 'cancelled' when 'hops' then 'limited' else
+            case when s.account_id is null then 'waiting' else 'queued' end end,
+        case when over is null and s.account_id is null then 'speaker' end,
+        over, case when over is not null then clock_timestamp() end,
+        case when s.account_id is null then now() + coalesce((c.rules ->> 'turn_ms')::integer, 60000) * interval '1 millisecond' end)
     returning x.* into t;
     if t.status = 'queued' then
         perform circles.enqueue_turn(t.id);

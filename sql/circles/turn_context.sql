@@ -9,7 +9,8 @@ as $$
         'pays', (select jsonb_agg(distinct p) from circles.askers_of(t.id) x,
             unnest(array['account:' || x.agent_id, 'circle:' || x.circle_id]) p where p is not null),
         'agent', circles.account_json(t.agent_id), 'owner', circles.account_json(s.owner_id),
-        'scopes', to_jsonb(string_to_array(identity.scopes_of(s.owner_id), ' ')),
+        'scopes', (select coalesce(jsonb_agg(x), '[]')
+            from unnest(string_to_array(identity.scopes_of(s.owner_id), ' ')) x where s.scopes is null or x = any (s.scopes)),
         'persona', circles.persona_json(t.persona_id, t.persona_version),
         'limits', circles.limits_of(t),
         'role', (select m.role from circles.member m where m.circle_id = t.circle_id and m.account_id = t.agent_id),

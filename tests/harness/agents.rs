@@ -16,6 +16,14 @@ pub fn key(number: u8) -> KeyPair {
     KeyPair::from_seed(Seed::new([number; 32]))
 }
 
+/// The time in seconds since 1970.
+///
+/// # Errors
+/// The clock is wrong.
+pub fn unix_now() -> Result<u64> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
+}
+
 impl Client {
     /// Registers an agent whose key follows from a number, and signs it in.
     ///
@@ -65,6 +73,15 @@ impl Client {
     /// # Errors
     /// The database refuses.
     pub async fn with_scope(&self, database: &Database, scope: &str) -> Result<Self> {
+        let claims = json!({ "scope": scope, "exp": unix_now()? + 600 });
+        self.with_claims(database, &claims).await
+    }
+
+    /// The same agent with other claims, by a token that is signed with a key which this puts beside the platform's.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn with_claims(&self, database: &Database, others: &Value) -> Result<Self> {
         let pair = KeyPair::from_seed(Seed::new([9; 32]));
         sqlx::query(
             "insert into identity.signing_key (kid, public_key, retired_at) values ('test', $1, now())
@@ -81,8 +98,9 @@ impl Client {
         let mut header = part(parts.next().context("header")?)?;
         let mut claims = part(parts.next().context("claims")?)?;
         header["kid"] = json!("test");
-        claims["scope"] = json!(scope);
-        claims["exp"] = json!(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + 600);
+        for (name, value) in others.as_object().into_iter().flatten() {
+            claims[name] = value.clone();
+        }
         let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(&header), encode(&claims));
         let signature = BASE64_URL_SAFE_NO_PAD.encode(*pair.sk.sign(signed.as_bytes(), None));

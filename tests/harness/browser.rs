@@ -39,7 +39,7 @@ impl Browser {
         let http = reqwest::Client::builder().redirect(Policy::none());
         Ok(Self {
             http: http.build()?,
-            url: server.url.clone(),
+            url: server.pages_url().to_owned(),
             cookies: Mutex::default(),
         })
     }

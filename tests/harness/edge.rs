@@ -1,6 +1,8 @@
 //! The edge in Cloudflare's runtime, before a platform whose requests are counted.
 
-use crate::{Server, free_address, libraries::installed, master_key, root, scratch};
+use crate::{
+    Server, free_address, libraries::installed, master_key, replace_variable, root, scratch,
+};
 use anyhow::{Context, Result, bail};
 use axum::{
     Router,
@@ -10,12 +12,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use gather::secrets::edge_key;
+use serde_json::json;
+use service_token::{EDGE_PUSH, OnBehalf};
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     process::Stdio,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -24,8 +29,8 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpListener,
     process::{Child, Command},
-    sync::OnceCell,
-    task::JoinHandle,
+    sync::{OnceCell, watch},
+    task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
 
@@ -48,14 +53,83 @@ async fn parts() -> Result<Option<&'static Parts>> {
             return Ok(None);
         };
         let esbuild = npm.join("node_modules/.bin/esbuild");
-        let built =
-            tokio::task::spawn_blocking(move || gather::edge::build_with(root(), Some(esbuild)));
+        let built = spawn_blocking(move || gather::edge::build_with(root(), Some(esbuild)));
         anyhow::Ok(Some(Parts {
             npm,
             build: built.await??,
         }))
     });
     Ok(made.await?.as_ref())
+}
+
+/// Starts a script that runs the runtime. It ends with its standard input, and ends what it has started; killed, it would
+/// leave that behind.
+async fn started(mut command: Command) -> Result<Child> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut runtime = command.spawn()?;
+    let output = runtime.stdout.take().context("an output")?;
+    let mut lines = BufReader::new(output).lines();
+    loop {
+        let line = timeout(STARTS_WITHIN, lines.next_line()).await;
+        match line.context("the runtime does not start")?? {
+            Some(line) if line == "ready" => break,
+            Some(line) => eprintln!("workerd: {line}"),
+            None => bail!("the runtime does not start"),
+        }
+    }
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            eprintln!("workerd: {line}");
+        }
+    });
+    Ok(runtime)
+}
+
+/// A function in Cloudflare's runtime, over the database of a platform whose other functions it asks.
+pub struct Function {
+    /// Its URL.
+    pub url: String,
+    _runtime: Child,
+}
+
+impl Function {
+    /// Starts it; `None` if the runtime can't be had here.
+    ///
+    /// # Errors
+    /// It can't be built or started.
+    pub async fn start(
+        name: &'static str,
+        platform: &str,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Option<Self>> {
+        let Some(npm) = installed("workerd", "tests/platform/edge/workerd", &[]).await? else {
+            return Ok(None);
+        };
+        let esbuild = Some(npm.join("node_modules/.bin/esbuild"));
+        let build =
+            spawn_blocking(move || gather::edge::build_function_with(root(), name, esbuild));
+        let port = free_address()?.port();
+        let url = format!("http://127.0.0.1:{port}");
+        let mut variables = variables.clone();
+        replace_variable(&mut variables, "public_url", &url)?;
+        let of = |name: &str| variables.get(name).cloned().unwrap_or_default();
+        let bindings = json!({
+            "ORIGIN": platform,
+            "PLATFORM": of("platform"),
+            "DATABASE_URL": of(&format!("{name}_database_url")),
+            "OIDC_ISSUER": of("oidc_issuer"),
+        });
+        let mut command = Command::new("node");
+        command
+            .arg(npm.join("function.mjs"))
+            .arg(port.to_string())
+            .arg(build.await??)
+            .arg(bindings.to_string());
+        Ok(Some(Self {
+            url,
+            _runtime: started(command).await?,
+        }))
+    }
 }
 
 /// A platform behind an edge.
@@ -69,6 +143,8 @@ pub struct Edge {
     port: u16,
     parts: &'static Parts,
     state: TempDir,
+    /// The milliseconds by which the edge's clock is ahead.
+    ahead_ms: i64,
     runtime: Option<Child>,
 }
 
@@ -78,6 +154,14 @@ impl Edge {
     /// # Errors
     /// Something can't be started.
     pub async fn start() -> Result<Option<Self>> {
+        Self::start_ahead(0).await
+    }
+
+    /// Starts both; the edge's clock is ahead of the platform's.
+    ///
+    /// # Errors
+    /// Something can't be started.
+    pub async fn start_ahead(ahead_ms: i64) -> Result<Option<Self>> {
         let Some(parts) = parts().await? else {
             return Ok(None);
         };
@@ -92,6 +176,7 @@ impl Edge {
             port,
             parts,
             state: scratch()?,
+            ahead_ms,
             runtime: None,
         };
         edge.run().await?;
@@ -103,6 +188,15 @@ impl Edge {
     /// # Errors
     /// It can't be started.
     pub async fn restart(&mut self) -> Result<()> {
+        self.restart_ahead(self.ahead_ms).await
+    }
+
+    /// As [`Edge::restart`], with another clock.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub async fn restart_ahead(&mut self, ahead_ms: i64) -> Result<()> {
+        self.ahead_ms = ahead_ms;
         if let Some(mut runtime) = self.runtime.take() {
             // Its standard input ends, and with that the runtime and what it has started.
             drop(runtime.stdin.take());
@@ -115,7 +209,6 @@ impl Edge {
 
     async fn run(&mut self) -> Result<()> {
         let mut command = Command::new("node");
-        // It ends with its standard input, and ends what it has started; killed, it would leave that behind.
         command
             .arg(self.parts.npm.join("run.mjs"))
             .arg(self.port.to_string())
@@ -123,26 +216,23 @@ impl Edge {
             .arg(edge_key(&master_key()))
             .arg(&self.parts.build)
             .arg(self.state.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let mut runtime = command.spawn()?;
-        let output = runtime.stdout.take().context("an output")?;
-        let mut lines = BufReader::new(output).lines();
-        loop {
-            let line = timeout(STARTS_WITHIN, lines.next_line()).await;
-            match line.context("the runtime does not start")?? {
-                Some(line) if line == "ready" => break,
-                Some(line) => eprintln!("workerd: {line}"),
-                None => bail!("the runtime does not start"),
-            }
-        }
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                eprintln!("workerd: {line}");
-            }
-        });
-        self.runtime = Some(runtime);
+            .arg(self.ahead_ms.to_string());
+        self.runtime = Some(started(command).await?);
         Ok(())
+    }
+
+    /// A request of the platform to the edge.
+    ///
+    /// # Errors
+    /// No token can be made.
+    ///
+    /// # Panics
+    /// The method is none.
+    pub fn push(&self, method: &str, path: &str) -> Result<reqwest::RequestBuilder> {
+        let key = edge_key(&master_key());
+        let token = service_token::make(&key, "edge", EDGE_PUSH, &OnBehalf::default());
+        let token = token.map_err(|error| anyhow::anyhow!("{error}"))?;
+        Ok(self.request(method, path).bearer_auth(token))
     }
 
     /// A request to the edge.
@@ -170,6 +260,10 @@ struct Seen {
     http: reqwest::Client,
     paths: Mutex<Vec<String>>,
     is_cut: AtomicBool,
+    /// The beginning of the paths whose answers are held back.
+    held_path: watch::Sender<Option<&'static str>>,
+    /// The number of answers that are held back.
+    held: AtomicUsize,
 }
 
 impl Between {
@@ -181,6 +275,8 @@ impl Between {
             http: crate::http().build()?,
             paths: Mutex::default(),
             is_cut: AtomicBool::new(false),
+            held_path: watch::Sender::new(None),
+            held: AtomicUsize::new(0),
         });
         let router = Router::new().fallback(pass).with_state(seen.clone());
         Ok(Self {
@@ -199,6 +295,17 @@ impl Between {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *paths)
+    }
+
+    /// Holds back the answers of paths that begin so, until this is called with `None`.
+    pub fn hold(&self, path: Option<&'static str>) {
+        self.seen.held_path.send_replace(path);
+    }
+
+    /// The number of answers that the platform gave and that are held back.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.seen.held.load(Ordering::SeqCst)
     }
 
     /// Breaks off every connection on which something is asked, until it is mended.
@@ -227,7 +334,15 @@ async fn pass(State(seen): State<Arc<Seen>>, request: Request) -> Response {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(path.clone());
-    match hand_on(&seen, &path, request).await {
+    let answer = hand_on(&seen, &path, request).await;
+    let mut held_path = seen.held_path.subscribe();
+    let is_held = |held: &Option<&str>| held.is_some_and(|begin| path.starts_with(begin));
+    if is_held(&held_path.borrow_and_update()) {
+        seen.held.fetch_add(1, Ordering::SeqCst);
+        _ = held_path.wait_for(|held| !is_held(held)).await;
+        seen.held.fetch_sub(1, Ordering::SeqCst);
+    }
+    match answer {
         Ok(response) => response,
         Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     Database, Held, application, application_options, component_file, components::build_components,
-    free_address, http, limits, master_key, replace_variable, root, scratch, services, spin,
-    variables,
+    edge::Function, free_address, http, limits, master_key, replace_variable, root, scratch,
+    services, spin, variables,
 };
 use ::egress::service::Service as Egress;
 use ::sandbox::service::Service as Sandbox;
@@ -38,6 +38,8 @@ pub struct Server {
     sandbox: Option<Sandbox>,
     egress: Option<Egress>,
     realtime: Option<Realtime>,
+    /// The site in Cloudflare's runtime, if the tests are to run through that.
+    pages: Option<Function>,
     _spin: Option<spin::Spin>,
     _state: TempDir,
 }
@@ -155,7 +157,16 @@ impl Server {
         .await?;
         server.sandbox = Some(sandbox);
         server.egress = Some(egress);
+        if std::env::var_os("GATHER_TESTS_WORKERD").is_some() {
+            server.pages = Function::start("site", &server.url, &server.variables).await?;
+        }
         Ok(server)
+    }
+
+    /// The URL of the site's pages: the server's, unless another runtime has them.
+    #[must_use]
+    pub fn pages_url(&self) -> &str {
+        self.pages.as_ref().map_or(&self.url, |pages| &pages.url)
     }
 
     /// Starts a worker beside the server, in this process. It runs all kinds of jobs in `spin.toml`.
@@ -321,6 +332,7 @@ impl Server {
             sandbox: None,
             egress: None,
             realtime: None,
+            pages: None,
             _spin: Some(spin),
             _state: scratch()?,
         })
@@ -340,6 +352,7 @@ impl Server {
             sandbox: None,
             egress: None,
             realtime: None,
+            pages: None,
             _spin: None,
             _state: scratch()?,
         })
@@ -380,6 +393,7 @@ impl Server {
             sandbox: None,
             egress: None,
             realtime,
+            pages: None,
             _spin: None,
             _state: state,
         })

@@ -144,6 +144,10 @@ async fn furnished() -> Result<(Server, Person)> {
                 json!({ "name": name, "description": "x", "instructions": "x" }),
             ),
             (
+                "/api/claws",
+                json!({ "name": format!("{name}-claw"), "persona": name }),
+            ),
+            (
                 "/api/pipelines",
                 json!({ "name": name, "definition": wait }),
             ),
@@ -270,7 +274,7 @@ async fn a_cursor_belongs_to_its_filters() -> Result<()> {
         for filter in list.filters() {
             let value = match filter.as_str() {
                 "actor" => Uuid::nil().to_string(),
-                "allowed" | "joined" | "archived" | "mine" | "paused" => "true".to_owned(),
+                "all" | "allowed" | "joined" | "archived" | "mine" | "paused" => "true".to_owned(),
                 "agent" => "me".to_owned(),
                 "circle" => "one-skill".to_owned(),
                 "pipeline" | "parent" if path == "/api/runs" => Uuid::nil().to_string(),
@@ -284,6 +288,7 @@ async fn a_cursor_belongs_to_its_filters() -> Result<()> {
                 "state" if path == "/api/reports" => "open".to_owned(),
                 "state" => "pending".to_owned(),
                 "as_of" | "since" | "until" => "2026-01-01T00:00:00Z".to_owned(),
+                "status" if path == "/api/claws" => "requested".to_owned(),
                 "status" if path == "/api/llm/calls" => "failed".to_owned(),
                 "status" => "queued".to_owned(),
                 "sort" => "new".to_owned(),
@@ -381,6 +386,8 @@ async fn below_what_is_not_there_is_nothing() -> Result<()> {
             "/api/channels/{channel}/search",
             "/api/circles/{circle}/members",
             "/api/circles/{circle}/proposals",
+            "/api/claws/{claw}/history",
+            "/api/claws/{claw}/usage",
             "/api/conversations/{conversation}/messages",
             "/api/conversations/{conversation}/turns",
             "/api/memory/{memory}/history",

@@ -22,63 +22,112 @@ const WORKER_BUILD: &str = "0.8.7";
 
 /// Builds the edge of the project in `root`. Answers the folder with the script and its module.
 pub fn build(root: &Path) -> Result<PathBuf> {
-    build_with(root, env::var_os("ESBUILD_BIN").map(PathBuf::from))
+    build_with(root, esbuild())
 }
 
 /// As [`build`], with a given bundler.
 pub fn build_with(root: &Path, esbuild: Option<PathBuf>) -> Result<PathBuf> {
-    let edge = root.join("edge");
-    if !edge.join("Cargo.toml").is_file() {
-        bail!("there is no edge in {}", edge.display());
-    }
-    let target = edge.join("target");
-    fs::create_dir_all(&target).with_context(|| format!("can't make {}", target.display()))?;
-    let lock = File::create(target.join(".gather-lock"))?;
-    lock.lock()?;
-    let toolchain = Toolchain::find()?;
-    toolchain.ensure_target(EDGE_TARGET, &target)?;
-    let tools = Tools {
-        toolchain: &toolchain,
-        folder: target.join("tools"),
+    let folder = root.join("edge");
+    let built = Built {
+        folder: &folder,
+        workspace: &folder,
+        profile: &["--release"],
+        output: folder.join("build"),
     };
-    let bindgen = tools.find(
-        "WASM_BINDGEN_BIN",
-        "wasm-bindgen-cli",
-        "wasm-bindgen",
-        &bindgen_version(&edge)?,
-    )?;
-    let builder = tools.find(
-        "WORKER_BUILD_BIN",
-        "worker-build",
-        "worker-build",
-        WORKER_BUILD,
-    )?;
-    let esbuild = match esbuild {
-        Some(esbuild) => esbuild,
-        None => bundler(&edge)?,
-    };
-    let step = Step::start("building the edge");
-    let mut command = Command::new(builder);
-    command
-        // The newest bundler and an optimiser would be downloaded; the optimiser saves little.
-        .args(["--release", "--no-opt"])
-        .current_dir(&edge)
-        .env("WASM_BINDGEN_BIN", bindgen)
-        .env("ESBUILD_BIN", esbuild)
-        .env("CARGO_TARGET_DIR", &target)
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env_remove("CARGO_BUILD_TARGET");
-    said(&mut command)?;
-    let built = edge.join("build");
-    step.done(&format!("the edge is in {}", built.display()));
-    Ok(built)
+    built.build(root, esbuild, "the edge")
 }
 
-/// The version of wasm-bindgen that the edge is compiled with: the command must have the same.
-fn bindgen_version(edge: &Path) -> Result<String> {
-    let lock = fs::read_to_string(edge.join("Cargo.lock")).context("edge/Cargo.lock")?;
-    locked_version(&lock, "wasm-bindgen").context("edge/Cargo.lock has no wasm-bindgen")
+/// Builds a function of the project in `root` for Workers. Answers the folder with the script and its module.
+pub fn build_function(root: &Path, name: &str) -> Result<PathBuf> {
+    build_function_with(root, name, esbuild())
+}
+
+/// As [`build_function`], with a given bundler.
+pub fn build_function_with(root: &Path, name: &str, esbuild: Option<PathBuf>) -> Result<PathBuf> {
+    let built = Built {
+        folder: &root.join("functions").join(name),
+        workspace: root,
+        profile: &["--profile", "function"],
+        output: root.join("edge/build-functions").join(name),
+    };
+    built.build(root, esbuild, name)
+}
+
+fn esbuild() -> Option<PathBuf> {
+    env::var_os("ESBUILD_BIN").map(PathBuf::from)
+}
+
+/// A crate that is built for Workers.
+struct Built<'a> {
+    folder: &'a Path,
+    /// The workspace that it belongs to.
+    workspace: &'a Path,
+    profile: &'a [&'a str],
+    /// The folder of the script and its module.
+    output: PathBuf,
+}
+
+impl Built<'_> {
+    fn build(self, root: &Path, esbuild: Option<PathBuf>, name: &str) -> Result<PathBuf> {
+        let edge = root.join("edge");
+        for folder in [&edge, self.folder] {
+            if !folder.join("Cargo.toml").is_file() {
+                bail!("there is no crate in {}", folder.display());
+            }
+        }
+        let target = edge.join("target");
+        fs::create_dir_all(&target).with_context(|| format!("can't make {}", target.display()))?;
+        let lock = File::create(target.join(".gather-lock"))?;
+        lock.lock()?;
+        let toolchain = Toolchain::find()?;
+        toolchain.ensure_target(EDGE_TARGET, &target)?;
+        let tools = Tools {
+            toolchain: &toolchain,
+            folder: target.join("tools"),
+        };
+        let bindgen = tools.find(
+            "WASM_BINDGEN_BIN",
+            "wasm-bindgen-cli",
+            "wasm-bindgen",
+            &bindgen_version(self.workspace)?,
+        )?;
+        let builder = tools.find(
+            "WORKER_BUILD_BIN",
+            "worker-build",
+            "worker-build",
+            WORKER_BUILD,
+        )?;
+        let esbuild = match esbuild {
+            Some(esbuild) => esbuild,
+            None => bundler(&edge)?,
+        };
+        let step = Step::start(format!("building {name} for Workers"));
+        let mut command = Command::new(builder);
+        command
+            // The newest bundler and an optimiser would be downloaded; the optimiser saves little.
+            .args(["--no-opt", "--out-dir"])
+            .arg(&self.output)
+            .args(self.profile)
+            .current_dir(self.folder)
+            .env("WASM_BINDGEN_BIN", bindgen)
+            .env("ESBUILD_BIN", esbuild)
+            .env("CARGO_TARGET_DIR", &target)
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .env_remove("CARGO_BUILD_TARGET");
+        said(&mut command)?;
+        step.done(&format!("{name} is in {}", self.output.display()));
+        Ok(self.output)
+    }
+}
+
+/// The version of wasm-bindgen that a workspace is compiled with: the command must have the same.
+fn bindgen_version(workspace: &Path) -> Result<String> {
+    let file = workspace.join("Cargo.lock");
+    let lock =
+        fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
+    let version = locked_version(&lock, "wasm-bindgen");
+    version.with_context(|| format!("{} has no wasm-bindgen", file.display()))
 }
 
 fn locked_version(lock: &str, package: &str) -> Option<String> {

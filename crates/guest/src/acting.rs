@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -12,6 +12,7 @@ use serde_json::json;
 use service_token::EXCHANGE;
 use uuid::Uuid;
 
+use crate::clock::clock_seconds;
 use crate::{Problem, Result, fetch_whole, limit_silence, service};
 
 /// The time before its end at which a token is renewed.
@@ -48,8 +49,7 @@ impl Acting {
         account: Uuid,
         scopes: &[&str],
     ) -> Result<HeaderValue> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = since.map_or(0, |since| since.as_secs());
+        let now = clock_seconds();
         let wanted = (account, scopes.join(" "));
         let known = TOKENS.with_borrow(|tokens| tokens.get(&wanted).cloned());
         if let Some((token, _)) = known.filter(|(_, until)| now < *until) {

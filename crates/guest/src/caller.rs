@@ -18,7 +18,7 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in alphabetical order. A router whose operation asks for another scope is refused
 /// when it is made.
-pub const SCOPES: [&str; 31] = [
+pub const SCOPES: [&str; 33] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
@@ -28,6 +28,8 @@ pub const SCOPES: [&str; 31] = [
     "audit:read",
     "chat:create",
     "circles:create",
+    "claws:create",
+    "claws:manage",
     "jobs:manage",
     "kb:read",
     "kb:write",

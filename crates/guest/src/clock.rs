@@ -1,7 +1,7 @@
 //! The time of a request, as the host stated it, since each look at a clock is a call of the host.
 
 use std::cell::Cell;
-use std::time::{SystemTime, UNIX_EPOCH};
+use time::OffsetDateTime;
 
 thread_local! {
     static TOLD_MS: Cell<Option<u64>> = const { Cell::new(None) };
@@ -19,10 +19,16 @@ pub(crate) fn unix_now() -> u64 {
 
 /// The time at which the request began, in milliseconds since 1970.
 pub(crate) fn unix_now_ms() -> u64 {
-    TOLD_MS.get().unwrap_or_else(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
-    })
+    TOLD_MS.get().unwrap_or_else(clock_ms)
+}
+
+/// The time now, in seconds since 1970. A request may have begun long before.
+pub(crate) fn clock_seconds() -> u64 {
+    clock_ms() / 1000
+}
+
+/// By `time` and not by the standard library, which has no clock on Workers.
+fn clock_ms() -> u64 {
+    let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+    u64::try_from(now).unwrap_or(0)
 }

@@ -15,10 +15,13 @@ use serde::de::DeserializeOwned;
 use spin_sdk::pg::wit::postgres::{DbError, DbValue, Error as PgError, QueryError};
 
 use crate::entry::Entry;
+#[cfg(target_os = "unknown")]
+use crate::workers::session;
 use crate::{Problem, required_variable};
 use session::{Row, Session};
 
 mod argument;
+#[cfg(not(target_os = "unknown"))]
 mod session;
 mod statement;
 

@@ -10,7 +10,7 @@ use crate::{Problem, respond, visitor};
 
 /// A header that every host adds to requests over `wasi:http`, except Gather's own host for functions that also take
 /// whole requests. A client can neither add it there nor remove it elsewhere.
-const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
+pub(crate) const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
 
 /// The interface through which work reaches the function. It decides how the function may wait for its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,17 +1,23 @@
 //! Outgoing HTTP requests, to the hosts in the function's `allowed_outbound_hosts` only.
 
+#[cfg(not(target_os = "unknown"))]
 use std::time::Duration;
-#[cfg(target_family = "wasm")]
+#[cfg(target_os = "wasi")]
 use std::{future::poll_fn, mem, pin::pin};
 
 use axum::body::Body;
 use bytes::Bytes;
-#[cfg(target_family = "wasm")]
+#[cfg(target_os = "wasi")]
+use http::HeaderMap;
+#[cfg(target_os = "wasi")]
 use http::header::CONTENT_LENGTH;
 use http::{Request, Response};
-#[cfg(target_family = "wasm")]
+#[cfg(target_os = "wasi")]
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+#[cfg(target_os = "unknown")]
+pub use crate::workers::{fetch, limit_silence};
 
 /// The reason why a request has no complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +41,7 @@ impl std::error::Error for FetchError {}
 
 /// Makes a request fail if its answer does not begin within `limit`, or pauses for longer. Without this, a request
 /// waits as long as the host allows.
-#[cfg(target_family = "wasm")]
+#[cfg(target_os = "wasi")]
 pub fn limit_silence(request: &mut Request<Body>, limit: Duration) {
     use spin_sdk::wasip3::{http::types::RequestOptions, http_compat::RequestOptionsExtension};
     let nanoseconds = u64::try_from(limit.as_nanos()).ok();
@@ -57,12 +63,33 @@ pub fn limit_silence(request: &mut Request<Body>, limit: Duration) {
 #[cfg(not(target_family = "wasm"))]
 pub fn limit_silence(_: &mut Request<Body>, _: Duration) {}
 
-/// Sends a request, and returns as soon as the head of the answer arrives. Redirects are not followed.
+/// Removes the headers that belong to one connection (RFC 9110, section 7.6.1), and the name of the server. A host sets
+/// its own, and may refuse a request or an answer that has others, as Spin does.
+#[cfg(target_os = "wasi")]
+fn without_hops(headers: &mut HeaderMap) {
+    for name in [
+        "connection",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "transfer-encoding",
+        "upgrade",
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// Sends a request, and returns as soon as the head of the answer arrives. Redirects are not followed. Headers that belong
+/// to a connection are neither sent nor returned, so that either may be made of what another client or server sent.
 ///
 /// # Errors
 /// The host is not allowed, can't be reached, or closes the connection early.
-#[cfg(target_family = "wasm")]
+#[cfg(target_os = "wasi")]
 pub async fn fetch(mut request: Request<Body>) -> Result<Response<Body>, FetchError> {
+    without_hops(request.headers_mut());
     // The length of a complete body is known, so it does not need chunks.
     if let Some(length) = request
         .body()
@@ -87,8 +114,9 @@ pub async fn fetch(mut request: Request<Body>) -> Result<Response<Body>, FetchEr
         polled
     });
     let response = response.await.map_err(failed)?;
-    let response =
+    let mut response =
         spin_sdk::wasip3::http_compat::http_from_wasi_response(response).map_err(failed)?;
+    without_hops(response.headers_mut());
     Ok(response.map(Body::new))
 }
 

@@ -66,7 +66,7 @@ pub fn guarded(router: OpenApiRouter) -> Router {
 ///
 /// # Errors
 /// Names the operation whose entry does not.
-#[cfg(target_family = "wasm")]
+#[cfg(target_os = "wasi")]
 pub(crate) fn check_entries(
     document: &utoipa::openapi::OpenApi,
 ) -> std::result::Result<(), String> {

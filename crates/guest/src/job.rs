@@ -124,7 +124,7 @@ where
 #[macro_export]
 macro_rules! export_job {
     ($run:path) => {
-        #[cfg(target_family = "wasm")]
+        #[cfg(target_os = "wasi")]
         mod exported {
             mod bindings {
                 #![allow(missing_docs, reason = "generated")]

@@ -9,7 +9,7 @@
 //! guest::export!(router);
 //! ```
 
-#[cfg(target_family = "wasm")]
+#[cfg(target_os = "wasi")]
 #[global_allocator]
 static ALLOCATOR: allocator::BySize<talc::wasm::WasmDynamicTalc> =
     allocator::BySize::new(talc::wasm::new_wasm_dynamic_allocator());
@@ -17,7 +17,7 @@ static ALLOCATOR: allocator::BySize<talc::wasm::WasmDynamicTalc> =
 mod accept;
 mod acting;
 mod address;
-#[cfg(any(target_family = "wasm", test))]
+#[cfg(any(target_os = "wasi", test))]
 mod allocator;
 mod answer;
 mod body;
@@ -26,13 +26,13 @@ mod client;
 mod clock;
 mod conditional;
 pub mod db;
-#[cfg(target_family = "wasm")]
+#[cfg(target_os = "wasi")]
 #[doc(hidden)]
 pub mod description;
 pub mod dialect;
 mod egress;
 mod entry;
-#[cfg(target_family = "wasm")]
+#[cfg(target_os = "wasi")]
 #[doc(hidden)]
 pub mod exchange;
 mod extract;
@@ -60,6 +60,8 @@ pub mod task;
 mod token;
 mod variable;
 mod visitor;
+#[cfg(target_os = "unknown")]
+mod workers;
 
 pub use accept::prefers_html;
 pub use acting::Acting;
@@ -104,7 +106,15 @@ pub mod exported {
 #[macro_export]
 macro_rules! export {
     ($router:path) => {
-        #[cfg(target_family = "wasm")]
+        #[cfg(target_os = "unknown")]
+        mod exported {
+            #[unsafe(no_mangle)]
+            extern "Rust" fn gather_router() -> $crate::exported::Router {
+                $crate::guarded($router())
+            }
+        }
+
+        #[cfg(target_os = "wasi")]
         mod exported {
             use $crate::exported::wasip3::http::types::{ErrorCode, Request, Response};
 

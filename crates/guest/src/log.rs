@@ -9,7 +9,10 @@ pub fn write(level: &str, target: &str, message: &str, fields: Map<String, Value
     let line = serde_json::json!({
         "level": level, "target": target, "message": message, "fields": fields,
     });
+    #[cfg(not(target_os = "unknown"))]
     eprintln!("{line}");
+    #[cfg(target_os = "unknown")]
+    crate::workers::log(level, &line.to_string());
 }
 
 /// Logs at any level: `log!("info", "message", key = value, …)`.

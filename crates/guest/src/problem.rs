@@ -25,7 +25,7 @@ struct Parts {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after: Option<u32>,
-    more: Option<(&'static str, serde_json::Value)>,
+    more: Vec<(&'static str, serde_json::Value)>,
     /// The value of `WWW-Authenticate`.
     challenge: Option<Cow<'static, str>>,
 }
@@ -64,7 +64,7 @@ pub(crate) struct Rendered<'a> {
     /// Further members that this kind of problem has.
     #[serde(flatten)]
     #[schema(ignore)]
-    more: Option<serde_json::Map<String, serde_json::Value>>,
+    more: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Problem {
@@ -80,7 +80,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after: None,
-            more: None,
+            more: Vec::new(),
             challenge: (status == StatusCode::UNAUTHORIZED).then_some(Cow::Borrowed("Bearer")),
         }))
     }
@@ -88,7 +88,7 @@ impl Problem {
     /// Adds an extension member (RFC 9457, section 3.2).
     #[must_use]
     pub fn with(mut self, name: &'static str, value: serde_json::Value) -> Self {
-        self.0.more = Some((name, value));
+        self.0.more.push((name, value));
         self
     }
 
@@ -220,8 +220,8 @@ impl Problem {
             ..
         } = &*self.0;
         let more = more
-            .as_ref()
-            .map(|(name, value)| serde_json::Map::from_iter([((*name).to_owned(), value.clone())]));
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
         let rendered = Rendered {
             kind: format!("/problems/{code}"),
             title: title(code),
@@ -230,7 +230,7 @@ impl Problem {
             code,
             request_id,
             errors,
-            more,
+            more: more.collect(),
         };
         serde_json::to_vec(&rendered).unwrap_or_default()
     }

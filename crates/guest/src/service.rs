@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 use service_token::{OnBehalf, TOKEN_SECONDS, make};
 
+use crate::clock::clock_seconds;
 use crate::{Problem, Result, required_variable};
 
 /// The time before its end at which a token is renewed, since clocks differ.
@@ -23,9 +23,7 @@ pub(crate) async fn token(
     audience: &'static str,
     variable: &'static str,
 ) -> Result<HeaderValue> {
-    // The clock itself: a request may have begun long before it asks.
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = since.map_or(0, |since| since.as_secs());
+    let now = clock_seconds();
     let known = TOKENS.with_borrow(|tokens| tokens.get(audience).cloned());
     if let Some((token, _)) = known.filter(|(_, until)| now < *until) {
         return Ok(token);

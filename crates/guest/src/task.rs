@@ -16,9 +16,15 @@ use http_body_util::StreamBody;
 const FRAMES: usize = 16;
 
 /// Lets work go on beside the answer. Whether it may go on after the client has left is up to the host.
-#[cfg(target_family = "wasm")]
+#[cfg(target_os = "wasi")]
 pub fn spawn(work: impl Future<Output = ()> + 'static) {
     spin_sdk::wasip3::wit_bindgen::spawn(work);
+}
+
+/// Lets work go on beside the answer.
+#[cfg(target_os = "unknown")]
+pub fn spawn(work: impl Future<Output = ()> + 'static) {
+    crate::workers::spawn(work);
 }
 
 /// Does nothing in native builds, which have no host to run it.
@@ -28,10 +34,16 @@ pub fn spawn(work: impl Future<Output = ()> + 'static) {
 }
 
 /// Waits for a time.
-#[cfg(target_family = "wasm")]
+#[cfg(target_os = "wasi")]
 pub async fn sleep(time: Duration) {
     let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     spin_sdk::wasip3::clocks::monotonic_clock::wait_for(nanoseconds).await;
+}
+
+/// Waits for a time.
+#[cfg(target_os = "unknown")]
+pub async fn sleep(time: Duration) {
+    crate::workers::sleep(time).await;
 }
 
 /// Never ends in native builds, which have no host to wait for.

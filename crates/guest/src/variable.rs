@@ -101,7 +101,12 @@ pub fn hex_key(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-#[cfg(target_family = "wasm")]
+#[cfg(target_os = "unknown")]
+async fn read(name: &str) -> Option<String> {
+    crate::workers::variable(name)
+}
+
+#[cfg(target_os = "wasi")]
 async fn read(name: &str) -> Option<String> {
     spin_sdk::variables::get(name).await.ok()
 }

@@ -6,6 +6,7 @@
 
 mod callback;
 mod push;
+mod revocations;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,8 +32,11 @@ use push::Pusher;
 const CLAIM_EVERY: Duration = Duration::from_secs(1);
 /// The number of topics that one gateway pushes.
 const MAX_TOPICS: i32 = 10_000;
-/// The number of topics that are read and pushed at the same time.
-const AT_A_TIME: usize = 16;
+/// The number of topics whose events are read at the same time.
+const READ_AT_A_TIME: usize = 16;
+/// The number of topics that are told of revocations at the same time, and of those that did not answer before.
+const TOLD_AT_A_TIME: usize = 256;
+const TOLD_AGAIN_AT_A_TIME: usize = 64;
 /// The time in which a gateway that stops leaves its topics to others.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -64,7 +68,11 @@ struct Shared {
     position_key: [u8; 32],
     callback: Callback,
     ended: broadcast::Sender<Arc<Ended>>,
+    /// The turns to read events.
     turns: Semaphore,
+    /// The turns to tell of revocations, and to tell those that did not answer before.
+    prompt: Semaphore,
+    repeated: Semaphore,
 }
 
 /// The pusher of one topic, which ends with this.
@@ -91,7 +99,9 @@ pub async fn follow(options: Options) {
         pool: options.pool,
         position_key: options.position_key,
         ended: options.ended,
-        turns: Semaphore::new(AT_A_TIME),
+        turns: Semaphore::new(READ_AT_A_TIME),
+        prompt: Semaphore::new(TOLD_AT_A_TIME),
+        repeated: Semaphore::new(TOLD_AGAIN_AT_A_TIME),
     });
     let _leaver = Leaver {
         pool: shared.pool.clone(),
@@ -178,7 +188,7 @@ fn settle(shared: &Arc<Shared>, running: &mut HashMap<String, Running>, leases: 
             let wake = Arc::new(Notify::new());
             let callback = lease.callback.clone();
             let pusher = Pusher::new(shared.clone(), lease, wake.clone());
-            let task = tokio::spawn(pusher.follow());
+            let task = tokio::spawn(pusher.follow(shared.ended.subscribe()));
             Running {
                 callback,
                 wake,

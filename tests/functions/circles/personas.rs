@@ -88,6 +88,44 @@ async fn private_personas_are_nobody_elses() -> Result<()> {
     Ok(())
 }
 
+/// Whoever wrote a persona could otherwise give it tools later, which others' agents would use.
+#[tokio::test]
+async fn a_seat_keeps_a_strangers_persona_as_it_was_and_follows_ones_own() -> Result<()> {
+    let (server, ada, bob) = signed_in().await?;
+    let new = json!({"name": "helper", "instructions": "Help.", "visibility": "public"});
+    let (_, made) = bob.send(&server, "POST", "/api/personas", &new).await?;
+    let persona = made["id"].as_str().context("id")?;
+    for (who, circle) in [(&ada, "strange"), (&bob, "own")] {
+        let new = json!({"name": circle, "purpose": "Talk.", "mode": "mention"});
+        let (status, made) = who.send(&server, "POST", "/api/circles", &new).await?;
+        assert_eq!(status, 201, "{made:#}");
+        let path = format!("/api/circles/{circle}/members");
+        let (status, seat) = who
+            .send(&server, "POST", &path, &json!({"persona": persona}))
+            .await?;
+        assert_eq!(
+            (status, &seat["persona"]["version"]),
+            (201, &json!(1)),
+            "{seat:#}"
+        );
+    }
+    let path = format!("/api/personas/{persona}");
+    let change = json!({"tools": [{"use": "api:create_post", "approval": "never"}]});
+    let (status, _) = bob.send(&server, "PATCH", &path, &change).await?;
+    assert_eq!(status, 200);
+    for (who, circle, expected) in [(&ada, "strange", 1), (&bob, "own", 2)] {
+        let (_, members) = who
+            .get(&server, &format!("/api/circles/{circle}/members"))
+            .await?;
+        let members = members["items"].as_array().context("items")?;
+        let version = members
+            .iter()
+            .find_map(|one| one["persona"]["version"].as_u64());
+        assert_eq!(version, Some(expected), "{members:#?}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn ten_personas_come_along() -> Result<()> {
     let (server, ada, _) = signed_in().await?;

@@ -23,6 +23,11 @@ struct Edge {
     failures: usize,
     /// The number of pushes that take effect, and are answered with a 500 all the same.
     lost_answers: usize,
+    /// Whether pushes with events are not answered, and how many are not.
+    holds_events: bool,
+    held: usize,
+    /// What was revoked by pushes without events.
+    revoked_alone: Vec<Value>,
     pushes: usize,
     gaps: usize,
 }
@@ -64,14 +69,26 @@ async fn push(
     {
         return (StatusCode::UNAUTHORIZED, Json(json!({})));
     }
+    let has_events = push["events"]
+        .as_array()
+        .is_some_and(|events| !events.is_empty());
+    if has_events && shared.with(|edge| edge.holds_events) {
+        shared.with(|edge| edge.held += 1);
+        while shared.with(|edge| edge.holds_events) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
     shared.with(|edge| {
         edge.pushes += 1;
         if edge.failures > 0 {
             edge.failures -= 1;
             return (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({})));
         }
-        edge.revoked
-            .extend(push["revoke"].as_array().into_iter().flatten().cloned());
+        let revoked = push["revoke"].as_array().into_iter().flatten().cloned();
+        edge.revoked.extend(revoked.clone());
+        if !has_events {
+            edge.revoked_alone.extend(revoked);
+        }
         let after = push["after"].as_str().map(str::to_owned);
         if after.is_some() && after != edge.have {
             edge.gaps += 1;
@@ -324,4 +341,24 @@ async fn a_lease_that_ends_is_pushed_no_more() -> Result<()> {
         .until("the second post", |edge| titles(edge).len() == 2)
         .await?;
     Ok(())
+}
+
+#[tokio::test]
+async fn a_revocation_does_not_wait_for_events() -> Result<()> {
+    let world = World::new().await?;
+    world.stand().await?;
+    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
+    let (_, session) = bob.get(&world.server, "/api/events/session").await?;
+    let session = session["session"].clone();
+    world.edge.with(|edge| edge.holds_events = true);
+    world.post("Held").await?;
+    world.edge.until("events", |edge| edge.held > 0).await?;
+    let path = format!("/api/sessions/{}", session.as_str().context("a session")?);
+    let ended = bob.send(&world.server, "DELETE", &path, &Value::Null);
+    assert_eq!(ended.await?.0, 204);
+    let is_told = |edge: &Edge| edge.revoked_alone.contains(&session);
+    world.edge.until("the revocation", is_told).await?;
+    world.edge.with(|edge| edge.holds_events = false);
+    let has_come = |edge: &Edge| titles(edge).contains(&"Held".to_owned());
+    world.edge.until("the events", has_come).await
 }

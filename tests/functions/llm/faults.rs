@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use e2e::models::{Asked, Piece, Say, nobody};
+use e2e::spin::Difference;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -224,10 +225,12 @@ async fn who_leaves_ends_the_request_to_the_provider() -> Result<()> {
         _ => Say::Silence,
     })
     .await?;
-    for (at, (name, stream)) in [("hold", true), ("silent", true), ("silent", false)]
-        .into_iter()
-        .enumerate()
-    {
+    let mut cases = vec![("hold", true), ("silent", true)];
+    // A function learns that its client left when it writes. Only our host ends one that has nothing to write yet.
+    if !Difference::Limits.shows() {
+        cases.push(("silent", false));
+    }
+    for (at, (name, stream)) in cases.iter().copied().enumerate() {
         let request = world
             .ada
             .request(&world.server, "POST", "/v1/chat/completions");
@@ -252,7 +255,7 @@ async fn who_leaves_ends_the_request_to_the_provider() -> Result<()> {
         let call = world.ended(&id).await?;
         assert_eq!(call["status"], "cancelled", "{name} {stream}: {call}");
     }
-    assert_eq!(world.models.asked().len(), 3);
+    assert_eq!(world.models.asked().len(), cases.len());
     world.audit().await?;
     Ok(())
 }

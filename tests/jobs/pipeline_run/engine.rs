@@ -30,6 +30,46 @@ async fn a_driver_of_an_earlier_epoch_changes_nothing() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_runs_of_a_suspended_account_do_nothing_until_it_is_back() -> Result<()> {
+    let mut world = World::new().await?;
+    let definition = json!({
+        "nodes": {"hold": {"type": "wait", "any": [{"signal": "go"}]}, "after": transform("1")},
+        "edges": [{"from": "hold", "to": "after"}],
+    });
+    let run = world.start("suspends", definition, json!(null)).await?;
+    world.waits(&run, "hold").await?;
+    let mut database = world.server.database.connect().await?;
+    for status in ["suspended", "active"] {
+        sqlx::query("select identity.set_status($1, $2, 'test', null, true, null, null)")
+            .bind(world.ada.id)
+            .bind(status)
+            .execute(&mut database)
+            .await?;
+        sqlx::query("select pipelines.wake(r.id) from pipelines.run r")
+            .execute(&mut database)
+            .await?;
+        assert_eq!(
+            world
+                .number(
+                    "select count(*) from pipelines.run where status = 'paused' and job_id is null"
+                )
+                .await?,
+            1,
+            "{status}"
+        );
+    }
+    world.ada.token = Agent::token(&world.server, 1).await?;
+    for path in ["resume", "signals/go"] {
+        let sent = world
+            .call("POST", &format!("{run}/{path}"), json!({}))
+            .await?;
+        assert_eq!(sent.0, 202, "{sent:?}");
+    }
+    assert_eq!(world.ended(&run).await?["status"], "succeeded");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_run_whose_job_is_gone_is_driven_again_and_one_whose_job_gave_up_fails() -> Result<()> {
     let server = Server::start().await?;
     let ada = Agent::sign_in(&server, "ada", 1).await?;

@@ -16,15 +16,29 @@ pub struct Build {
     #[arg(long, conflicts_with = "release")]
     edge: bool,
 
+    /// Build this function for Cloudflare Workers, instead of the components; may be given several times
+    #[arg(
+        long = "edge-function",
+        value_name = "NAME",
+        conflicts_with = "release"
+    )]
+    edge_functions: Vec<String>,
+
     #[command(flatten)]
     manifest: ManifestFile,
 }
 
-/// Builds the components, or the edge.
+/// Builds the components, or the edge and functions for it.
 pub fn run(settings: &Build) -> Result<()> {
-    if settings.edge {
-        let manifest = settings.manifest.read()?;
-        return edge::build(manifest.folder()).map(drop);
+    let manifest = settings.manifest.read()?;
+    if !settings.edge && settings.edge_functions.is_empty() {
+        return build::run(&manifest, settings.release);
     }
-    build::run(&settings.manifest.read()?, settings.release)
+    if settings.edge {
+        edge::build(manifest.folder())?;
+    }
+    for name in &settings.edge_functions {
+        edge::build_function(manifest.folder(), name)?;
+    }
+    Ok(())
 }

@@ -13,8 +13,6 @@ use serde_json::value::RawValue;
 use service_token::{EDGE_PUSH, OnBehalf, make};
 use tokio::time::timeout;
 
-/// The time within which an edge has to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_ANSWER_BYTES: usize = 256 << 10;
 
 /// The events of a topic, and whose sockets have to sign in again.
@@ -57,11 +55,11 @@ impl Callback {
         Self { outgoing, key }
     }
 
-    /// Posts events to an edge.
+    /// Posts events or revocations to an edge, which has to answer within a time.
     ///
     /// # Errors
     /// The edge can't be reached, or answers something else than the two that it may.
-    pub async fn post(&self, address: &str, push: &Push<'_>) -> Result<Answer> {
+    pub async fn post(&self, address: &str, push: &Push<'_>, within: Duration) -> Result<Answer> {
         let token = make(&self.key, "edge", EDGE_PUSH, &OnBehalf::default())
             .map_err(|error| anyhow::anyhow!("a service token: {error}"))?;
         let request = Request::post(address)
@@ -69,7 +67,7 @@ impl Callback {
             .header(AUTHORIZATION, format!("Bearer {token}"))
             .body(Full::new(Bytes::from(serde_json::to_vec(push)?)))?;
         let answered = async {
-            let sent = self.outgoing.send(request, PATIENCE, ()).await;
+            let sent = self.outgoing.send(request, within, ()).await;
             let (response, _connection) = sent.map_err(|error| anyhow::anyhow!("{error}"))?;
             let status = response.status();
             let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
@@ -77,7 +75,7 @@ impl Callback {
             let body = body.map_err(|_| anyhow::anyhow!("its answer broke off"))?;
             anyhow::Ok((status, body.to_bytes()))
         };
-        let (status, body) = timeout(PATIENCE, answered)
+        let (status, body) = timeout(within, answered)
             .await
             .context("it does not answer")??;
         match status {

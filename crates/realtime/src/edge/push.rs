@@ -1,18 +1,18 @@
 //! The pusher of one topic.
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures::future::join;
 use position::{Batch, Position, Snapshot};
 use serde_json::value::RawValue;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::callback::{Answer, Push};
+use super::revocations::Revocations;
 use super::{Lease, Shared};
 use crate::database;
 use crate::outbox::{self, Read};
@@ -20,6 +20,8 @@ use crate::session::Ended;
 
 /// The number of events in a push.
 const PAGE: i32 = 200;
+/// The time within which an edge has to take events.
+const EVENTS_WITHIN: Duration = Duration::from_secs(5);
 /// The pauses before an edge that does not answer is asked again; the last one is repeated.
 const RETRY_AFTER: [Duration; 4] = [
     Duration::from_millis(100),
@@ -27,22 +29,15 @@ const RETRY_AFTER: [Duration; 4] = [
     Duration::from_secs(2),
     Duration::from_secs(5),
 ];
-/// The number of revocations that are remembered as told, at which all are forgotten and may be told once more.
-const MAX_TOLD: usize = 100_000;
 
 /// The events of one topic, on their way to an edge.
 pub(super) struct Pusher {
-    shared: Arc<Shared>,
-    topic: String,
+    pub(super) shared: Arc<Shared>,
+    pub(super) topic: String,
     callback: String,
     /// The position that the edge has confirmed, or is believed to have.
-    have: String,
+    have: Mutex<String>,
     wake: Arc<Notify>,
-    ended: broadcast::Receiver<Arc<Ended>>,
-    /// Accounts and sessions that the edge is yet to be told of.
-    revoke: BTreeSet<String>,
-    /// The sessions, and the accounts with their generation, that the edge was told of.
-    told: HashSet<(Uuid, i64)>,
 }
 
 /// The events after a position, and the accounts whose rights changed with them.
@@ -56,91 +51,59 @@ struct Found {
 impl Pusher {
     pub fn new(shared: Arc<Shared>, lease: Lease, wake: Arc<Notify>) -> Self {
         Self {
-            ended: shared.ended.subscribe(),
             shared,
             topic: lease.topic,
             callback: lease.callback,
-            have: lease.position,
+            have: Mutex::new(lease.position),
             wake,
-            revoke: BTreeSet::new(),
-            told: HashSet::new(),
         }
     }
 
-    /// Pushes until the lease ends, with which the task is aborted.
-    pub async fn follow(mut self) {
+    /// Pushes until the lease ends, with which the task is aborted. Neither waits for the other: an edge that takes its
+    /// time over events hears of revocations all the same.
+    pub async fn follow(self, ended: broadcast::Receiver<Arc<Ended>>) {
+        join(self.push_events(), Revocations::new(&self).push(ended)).await;
+    }
+
+    async fn push_events(&self) {
         let mut failures = 0;
-        // The edge may have been told of revocations by a gateway that is gone, or not. It also says where it stands.
-        let mut asks_first = true;
         loop {
-            let pushed = self.catch_up(asks_first).await;
-            match pushed {
-                Ok(()) => (asks_first, failures) = (false, 0),
+            match self.catch_up().await {
+                Ok(()) => {
+                    failures = 0;
+                    self.wake.notified().await;
+                }
                 Err(error) => {
                     tracing::info!(topic = self.topic, "an edge is not reached: {error:#}");
-                    let pause = RETRY_AFTER[failures.min(RETRY_AFTER.len() - 1)];
+                    sleep(RETRY_AFTER[failures.min(RETRY_AFTER.len() - 1)]).await;
                     failures += 1;
-                    sleep(pause).await;
-                    continue;
                 }
-            }
-            while self.revoke.is_empty() {
-                tokio::select! {
-                    () = self.wake.notified() => break,
-                    ended = self.ended.recv() => match ended {
-                        Ok(ended) => self.note(&ended),
-                        Err(RecvError::Lagged(_)) => asks_first = true,
-                        Err(RecvError::Closed) => return,
-                    },
-                }
-                if asks_first {
-                    break;
-                }
-            }
-        }
-    }
-
-    fn note(&mut self, ended: &Ended) {
-        if self.told.len() > MAX_TOLD {
-            self.told.clear();
-        }
-        for (id, generation) in ended.all() {
-            if self.told.insert((id, generation)) {
-                self.revoke.insert(id.to_string());
             }
         }
     }
 
     /// Pushes everything that the edge does not have.
-    async fn catch_up(&mut self, asks_first: bool) -> Result<()> {
-        if asks_first {
-            let query = sqlx::query_scalar::<_, String>(
-                "select identity.check_in(null, null, null, 'standard', 0, false)::text",
-            );
-            let ended = database::one(&self.shared.pool, query).await?;
-            self.note(&serde_json::from_str(&ended)?);
-            let here = self.have.clone();
-            self.send(Some(&here.clone()), here, Vec::new()).await?;
-        }
-        let shared = self.shared.clone();
+    async fn catch_up(&self) -> Result<()> {
         loop {
-            let _turn = shared.turns.acquire().await?;
-            let Some(found) = self.read().await? else {
+            let found = {
+                let _turn = self.shared.turns.acquire().await?;
+                self.read().await?
+            };
+            let Some(found) = found else {
                 // The edge's position means nothing here, or what followed is not kept any more.
                 let (_, seen) = outbox::now(&self.shared.pool).await?;
                 let here = seen.position().seal(&self.shared.position_key);
-                self.send(None, here, Vec::new()).await?;
+                self.send(None, here, Vec::new(), &[]).await?;
                 continue;
             };
-            let concerned = found.concerned.iter().map(Uuid::to_string);
-            self.revoke.extend(concerned);
-            if found.events.is_empty() && self.revoke.is_empty() {
+            if found.events.is_empty() && found.concerned.is_empty() {
                 return Ok(());
             }
-            let after = self.have.clone();
+            let after = self.have();
             let position = found.position.seal(&self.shared.position_key);
-            let taken = self.send(Some(&after), position, found.events).await?;
-            if taken && !found.is_full {
+            let concerned: Vec<_> = found.concerned.iter().map(Uuid::to_string).collect();
+            let sent = self.send(Some(&after), position, found.events, &concerned);
+            if sent.await? && !found.is_full {
                 return Ok(());
             }
         }
@@ -148,37 +111,53 @@ impl Pusher {
 
     /// Sends events, and notes where the edge stands then. `false` if it stood elsewhere.
     async fn send(
-        &mut self,
+        &self,
         after: Option<&str>,
         position: String,
         events: Vec<Box<RawValue>>,
+        revoke: &[String],
     ) -> Result<bool> {
-        let revoke: Vec<_> = self.revoke.iter().cloned().collect();
         let push = Push {
             topic: &self.topic,
             after,
             position: &position,
             events,
-            revoke: &revoke,
+            revoke,
         };
-        let answer = self.shared.callback.post(&self.callback, &push).await?;
-        self.revoke.clear();
-        match answer {
-            Answer::Taken => {
-                self.have = position;
-                Ok(true)
-            }
-            Answer::Gap(have) => {
-                self.have = have.context("it has no position")?;
-                Ok(false)
-            }
-        }
+        let callback = &self.shared.callback;
+        let answer = callback.post(&self.callback, &push, EVENTS_WITHIN).await?;
+        let is_taken = answer == Answer::Taken;
+        let have = match answer {
+            Answer::Taken => position,
+            Answer::Gap(have) => have.context("it has no position")?,
+        };
+        *self.have.lock().unwrap_or_else(PoisonError::into_inner) = have;
+        Ok(is_taken)
+    }
+
+    /// Tells the edge whose sockets have ended, whatever position it has.
+    pub(super) async fn revoke(&self, revoke: &[String], within: Duration) -> Result<()> {
+        let here = self.have();
+        let push = Push {
+            topic: &self.topic,
+            after: Some(&here),
+            position: &here,
+            events: Vec::new(),
+            revoke,
+        };
+        let callback = &self.shared.callback;
+        callback.post(&self.callback, &push, within).await.map(drop)
+    }
+
+    fn have(&self) -> String {
+        let have = self.have.lock().unwrap_or_else(PoisonError::into_inner);
+        have.clone()
     }
 
     /// The events after the edge's position, one page of them; `None` if the position is not valid any more.
     async fn read(&self) -> Result<Option<Found>> {
         let (now, seen) = outbox::now(&self.shared.pool).await?;
-        let position = Position::open(&self.shared.position_key, &self.have)
+        let position = Position::open(&self.shared.position_key, &self.have())
             .filter(|one| one.epoch == now.epoch && one.at_ms >= now.kept_since);
         let Some(start) = position else {
             return Ok(None);

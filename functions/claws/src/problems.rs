@@ -1,0 +1,8 @@
+//! The problem codes of this function.
+
+guest::problems! {
+    "claw-state" => "The claw's status does not allow this; `claw_status` is its status, and `allowed` lists what can be done.",
+    "scopes-exceed-owner" => "An agent can have those scopes only that its owner has. Leave the others out.",
+    "template-unknown" => "There is no such template of claws. Without one, a claw is made of `wasm`, which needs no container.",
+    "too-many-claws" => "An account has at most 100 claws. Delete one that is not needed.",
+}

@@ -1,0 +1,49 @@
+-- Sets what a claw may do, where it is, and what wakes and ends it. What is absent stays. Refuses by the constraints
+-- claw_scopes, claw_approvers, claw_secrets, claw_channels and seat_persona.
+--   by      the account that asks for it
+--   change  any of {persona, channels, triggers, secrets, env, scopes, approvers, public, budget, expires_at, on_expiry,
+--           idle_ms, on_busy}
+create or replace function claws.configure(claw uuid, by uuid, change jsonb) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    c claws.claw;
+    approvers uuid[];
+    seat jsonb;
+begin
+    select x.* into c from claws.claw x where x.id = claw;
+    if exists (select from unnest(platform.texts_of(change -> 'scopes')) s
+        where s <> all (string_to_array(identity.scopes_of(c.owner_id), ' '))) then
+        perform identity.refuse('claw_scopes');
+    elsif exists (select from jsonb_each_text(coalesce(nullif(change -> 'secrets', 'null'), '{}')) s
+        where vault.resolve_secret(s.value, c.owner_id) is null) then
+        perform identity.refuse('claw_secrets');
+    end if;
+    approvers := (select array_agg(circles.account_of(a)) from unnest(platform.texts_of(change -> 'approvers')) a);
+    if array_position(approvers, null) is not null then
+        perform identity.refuse('claw_approvers');
+    end if;
+    seat := change - array['approvers', 'triggers'];
+    if change ? 'approvers' then
+        seat := seat || jsonb_build_object('approvers', to_jsonb(approvers));
+    end if;
+    if change ? 'triggers' then
+        seat := seat || jsonb_build_object('listens', (select coalesce(jsonb_agg(t ->> 'on'), '[]')
+            from jsonb_array_elements(change -> 'triggers') t where t ->> 'on' in ('direct', 'mention')));
+    end if;
+    perform circles.set_seat(claw, seat);
+    update claws.claw x
+    set triggers = coalesce(change -> 'triggers', x.triggers), secrets = coalesce(change -> 'secrets', x.secrets),
+        env = coalesce(change -> 'env', x.env), on_expiry = coalesce(change ->> 'on_expiry', x.on_expiry),
+        expires_at = case when change ? 'expires_at' then (change ->> 'expires_at')::timestamptz else x.expires_at end,
+        idle_ms = case when change ? 'idle_ms' then (change ->> 'idle_ms')::bigint else x.idle_ms end
+    where x.id = claw;
+    if change ? 'budget' then
+        perform llm.put_limits('account:' || claw, jsonb_build_object('limits',
+            case when change -> 'budget' = 'null' then '[]' else jsonb_build_array(change -> 'budget') end));
+    end if;
+    if change ? 'channels' then
+        perform claws.set_channels(claw, by, platform.texts_of(change -> 'channels'));
+    end if;
+end
+$$;

@@ -1,0 +1,35 @@
+-- Makes a claw: its account with its key, its seat, and the work that lets it run. Refuses by the constraints claw_count,
+-- claw_template, seat_persona, those of `claws.configure`, and those of `identity.create_hosted_agent`.
+--   new     {name, persona, template} and what `claws.configure` takes
+--   key     the public key of the account
+--   key_id  what that follows from, besides the platform's secret
+create or replace function claws.create_claw(account uuid, new jsonb, key bytea, key_id uuid) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    c claws.claw;
+    made uuid;
+begin
+    perform identity.require_active(account);
+    if (select count(*) from claws.claw x where x.owner_id = account) >= 100 then
+        perform identity.refuse('claw_count');
+    elsif coalesce(new ->> 'template', 'wasm') <> 'wasm' then
+        perform identity.refuse('claw_template');
+    end if;
+    made := circles.create_seat(account, new ->> 'persona', new ->> 'name', key);
+    if made is null then
+        perform identity.refuse('seat_persona');
+    end if;
+    insert into claws.claw as x (id, owner_id, key_id) values (made, account, create_claw.key_id) returning x.* into c;
+    perform circles.set_seat_state(made, 'paused');
+    perform claws.configure(made, account, new - 'persona');
+    insert into claws.change (claw_id, to_status, cause) values (made, 'requested', 'created');
+    update claws.claw x set job_id = jobs.enqueue('claw-provision',
+        jsonb_build_object('claw', made, 'generation', c.generation, 'cause', 'created'), owner => account,
+        notify => 'claws.job_ended')
+    where x.id = made returning x.* into c;
+    perform claws.tell(c, 'created');
+    return jsonb_build_object('claw', claws.claw_json(c), 'job', c.job_id);
+end
+$$;
+grant execute on function claws.create_claw(uuid, jsonb, bytea, uuid) to gather_claws;

@@ -1,0 +1,38 @@
+-- Ends or rests the claws whose time is over, and does what is wanted and nobody does. Returns their number.
+create or replace function claws.sweep() returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+    c claws.claw;
+    wanted text;
+    count integer := 0;
+begin
+    for c in
+        select x.* from claws.claw x
+        where x.expires_at < now() and x.desired in ('running', 'paused') order by x.id limit 1000 for update skip locked
+    loop
+        wanted := case c.on_expiry when 'delete' then 'deleted'
+            when 'pause' then case when c.status in ('running', 'paused') then 'paused' else 'stopped' end else 'stopped' end;
+        continue when c.desired = wanted;
+        perform claws.want(c.id, wanted, 'expired', reason => 'expired');
+        count := count + 1;
+    end loop;
+    for c in
+        select x.* from claws.claw x
+        where x.idle_ms is not null and x.status = 'running' and x.desired = 'running'
+        and claws.idle_since(x) < now() - x.idle_ms * interval '1 millisecond' order by x.id limit 1000 for update skip locked
+    loop
+        perform claws.want(c.id, 'paused', 'idle', reason => 'idle');
+        count := count + 1;
+    end loop;
+    for c in
+        select x.* from claws.claw x
+        where x.job_id is null and x.status not in ('failed', x.desired) order by x.id limit 1000 for update skip locked
+    loop
+        perform claws.want(c.id, c.desired, 'again', reason => c.reason);
+        count := count + 1;
+    end loop;
+    return count;
+end
+$$;
+grant execute on function claws.sweep() to gather_claw_provision;
