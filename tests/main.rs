@@ -31,6 +31,7 @@ mod functions {
     }
     pub(crate) mod claws {
         pub(crate) mod life;
+        pub(crate) mod pages;
     }
     pub(crate) mod edge {
         pub(crate) mod knowledge;
