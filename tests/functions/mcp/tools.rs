@@ -81,7 +81,7 @@ fn definition() -> Value {
 async fn of_pipelines(server: &Server, tool: &str, account: Uuid) -> Result<Value> {
     let name = format!("p-{}", Uuid::now_v7());
     let mut connection = server.database.connect().await?;
-    let made = "select pipelines.create_pipeline($1, $2, $3, 'sha256:' || $2)";
+    let made = "select pipelines.create_pipeline($1, $2, $3, 'sha256:' || repeat('0', 64))";
     let made = sqlx::query_scalar(made)
         .bind(account)
         .bind(&name)

@@ -104,7 +104,7 @@ async fn a_definition_is_checked_and_published_in_the_editor() -> Result<()> {
             }
             assert_eq!(
                 said.text("textarea[name=definition]"),
-                text,
+                text.trim(),
                 "nothing is lost"
             );
         }
