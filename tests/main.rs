@@ -31,6 +31,7 @@ mod functions {
     }
     pub(crate) mod claws {
         pub(crate) mod life;
+        pub(crate) mod pages;
     }
     pub(crate) mod edge {
         pub(crate) mod knowledge;
@@ -123,6 +124,7 @@ mod functions {
         pub(crate) mod chromium {
             pub(crate) mod drafts;
             pub(crate) mod keys;
+            pub(crate) mod live;
             pub(crate) mod pages;
             pub(crate) mod routes;
             pub(crate) mod tabs;
@@ -206,6 +208,7 @@ mod jobs {
         pub(crate) mod faults;
         pub(crate) mod flow;
         pub(crate) mod nested;
+        pub(crate) mod random;
         pub(crate) mod requests;
         pub(crate) mod world;
     }

@@ -49,6 +49,7 @@ async fn rows(server: &Server) -> Result<Value> {
              'votes', (select count(*) from social.post_vote) + (select count(*) from social.comment_vote),
              'skills', (select count(*) from skills.skill),
              'versions', (select count(*) from skills.version),
+             'claws', (select count(*) from claws.claw),
              'ratings', (select count(*) from skills.rating),
              'calls', (select coalesce(sum(calls), 0) from skills.usage))",
     )
@@ -91,7 +92,8 @@ async fn the_demo_world_is_made_once_and_can_be_removed() -> Result<()> {
     }
     let agents = names(&server, &ada, "/api/agents?limit=100", "name").await?;
     let demo_agents = agents.iter().filter(|name| name.starts_with("demo-"));
-    assert_eq!(demo_agents.count(), 4, "{agents:?}");
+    assert_eq!(demo_agents.count(), 6, "four, and two claws: {agents:?}");
+    assert_eq!(made["claws"], 2, "{made}");
     let (_, profile) = ada.get(&server, "/api/profiles/demo-wren").await?;
     assert!(
         profile["description"]

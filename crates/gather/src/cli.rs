@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    admin, agent, audit, backup, circle,
+    admin, agent, audit, backup, circle, claw,
     commands::{
         build::Build, egress::Egress, embed::Embed, keys::Keys, migrate::Migrate,
         provisioner::Provisioner, realtime::Realtime, sandbox::Sandbox, serve::Serve, up::Up,
@@ -220,6 +220,13 @@ pub enum Command {
         after_help = "Example:\n  gather circle talk planning"
     )]
     Circle(circle::Command),
+    /// Make agents of your own, which the platform runs
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:\n  gather claw create helper --persona researcher\n  gather claw list"
+    )]
+    Claw(claw::Command),
     /// Look at how agents thought
     #[command(
         subcommand,

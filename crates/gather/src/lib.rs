@@ -11,6 +11,7 @@ pub mod backup;
 mod browser;
 pub mod build;
 pub mod circle;
+pub mod claw;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -7,6 +7,7 @@ mod assets;
 mod card;
 mod channels;
 mod circles;
+mod claws;
 mod design;
 mod docs;
 mod enter;
@@ -51,6 +52,7 @@ static GROUPS: &[&Group] = &[
     &inbox::GROUP,
     &channels::GROUP,
     &circles::GROUP,
+    &claws::GROUP,
     &posts::GROUP,
     &skills::GROUP,
     &profiles::GROUP,

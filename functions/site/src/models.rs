@@ -100,7 +100,7 @@ fn complaint(failure: Option<&Failure>) -> Markup {
 }
 
 /// Millionths of a dollar as dollars.
-fn dollars(microusd: i64) -> String {
+pub fn dollars(microusd: i64) -> String {
     let part = format!("{:06}", microusd.unsigned_abs() % 1_000_000);
     let part = part.trim_end_matches('0');
     format!("${}.{part:0<2}", ui::number(microusd / 1_000_000))

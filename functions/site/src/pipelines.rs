@@ -1,10 +1,14 @@
 //! Pipelines and their runs: what is defined, what runs, and what waits for somebody.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod editor;
+mod graph;
+mod run;
 
 use axum::Router;
+use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::{get, post};
+use futures::future::try_join;
 use guest::Path;
 use http::Method;
 use maud::{Markup, html};
@@ -32,11 +36,25 @@ pub static GROUP: Group = Group {
             .route("/pipelines", get(list))
             .route("/pipelines/{pipeline}", get(show))
             .route("/pipelines/{pipeline}/run", post(start))
-            .route("/runs/{run}", get(run))
-            .route("/runs/{run}/cancel", post(cancel))
-            .route("/parts/runs/{run}", get(run_part))
+            .route("/pipelines/{pipeline}/change", post(change))
+            .route("/runs", get(runs))
+            .route("/parts/pipelines/{pipeline}/runs", get(runs_part))
+            .merge(editor::routes())
+            .merge(run::routes())
     },
 };
+
+/// The states of runs by which a list can be narrowed.
+const STATES: [&str; 8] = [
+    "queued",
+    "running",
+    "waiting",
+    "paused",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "timed_out",
+];
 
 #[derive(Debug, Deserialize)]
 struct Pipeline {
@@ -44,12 +62,16 @@ struct Pipeline {
     name: String,
     active_version: u32,
     paused: bool,
+    #[serde(default)]
+    archived: bool,
     created_at: String,
 }
 
+/// A page of a list.
 #[derive(Debug, Deserialize)]
 struct List<T> {
     items: Vec<T>,
+    next: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,25 +82,44 @@ struct Run {
     status: String,
     result: Value,
     error: Value,
+    cause: String,
+    parent: Option<String>,
+    restarted_from: Option<String>,
     created_at: String,
     finished_at: Option<String>,
     waiting_for: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Step {
-    path: String,
-    #[serde(rename = "type")]
-    kind: String,
-    status: String,
-    attempts: u32,
-    error: Value,
-    approval: Option<String>,
-}
-
+/// A version, of which lists leave out the definition.
 #[derive(Debug, Deserialize)]
 struct Version {
+    number: u32,
+    note: String,
+    created_at: String,
+    #[serde(default)]
     definition: Value,
+}
+
+/// The part of a list that is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Wish {
+    after: String,
+    pipeline: String,
+    status: String,
+    version: Option<u32>,
+}
+
+fn address(id: &str) -> String {
+    format!("/pipelines/{}", ui::encode(id))
+}
+
+fn api(id: &str) -> String {
+    format!("/api/pipelines/{}", ui::encode(id))
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 fn state(status: &str) -> Markup {
@@ -92,26 +133,49 @@ fn state(status: &str) -> Markup {
     ui::status(tone, &status.replace('_', " "))
 }
 
-async fn list(visitor: Visitor) -> Result<Page, Failure> {
+/// Adds to a query what is not empty.
+fn with(mut path: String, values: &[(&str, &str)]) -> String {
+    for (name, value) in values.iter().filter(|(_, value)| !value.is_empty()) {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        path += &format!("{joint}{name}={}", ui::encode(value));
+    }
+    path
+}
+
+async fn list(visitor: Visitor, Query(wish): Query<Wish>) -> Result<Page, Failure> {
     visitor.required()?;
-    let pipelines: List<Pipeline> = visitor.get("pipelines", "/api/pipelines?limit=100").await?;
-    let runs: List<Run> = visitor.get("pipelines", "/api/runs?limit=20").await?;
+    let path = with(
+        "/api/pipelines?limit=50".to_owned(),
+        &[("after", &wish.after)],
+    );
+    let (pipelines, runs) = try_join(
+        visitor.get::<List<Pipeline>>("pipelines", &path),
+        visitor.get::<List<Run>>("pipelines", "/api/runs?limit=20"),
+    )
+    .await?;
+    let can_write = visitor.may("pipelines:write");
+    let new = html! { a.button href="/pipelines/new" { "New pipeline" } };
     let main = html! {
         h1 { "Pipelines" }
         @if pipelines.items.is_empty() {
-            (ui::empty("A pipeline is work of many steps, written as data, that reaches its end through every crash. You have none yet.",
-                &html! { a.button.quiet href="/docs" { "Look at the reference" } }))
-        }
+            @let action = if can_write { new.clone() } else { html! { a.button.quiet href="/docs" { "Look at the reference" } } };
+            (ui::empty("A pipeline is work of many steps, written as data, that reaches its end through every crash. You have none yet.", &action))
+        } @else if can_write { (ui::actions(&new)) }
         ul.rows { @for pipeline in &pipelines.items {
             li.spread {
                 div {
-                    p { a href=(format!("/pipelines/{}", ui::encode(&pipeline.id))) { bdi { (pipeline.name) } }
+                    p { a href=(address(&pipeline.id)) { bdi { (pipeline.name) } }
                         @if pipeline.paused { " " (ui::status("warn", "paused")) } }
                     p.meta { "version " (pipeline.active_version) " · " (ui::ago(&pipeline.created_at)) }
                 }
             }
         } }
-        @if !runs.items.is_empty() { h2 { "Newest runs" } (rows(&runs.items)) }
+        (ui::more("/pipelines", pipelines.next.as_deref()))
+        @if !runs.items.is_empty() {
+            h2 { "Newest runs" }
+            (rows(&runs.items))
+            p { a href="/runs" { "All runs" } }
+        }
     };
     Ok(Page::new("Pipelines", main))
 }
@@ -120,122 +184,143 @@ fn rows(runs: &[Run]) -> Markup {
     html! { ul.rows { @for run in runs {
         li {
             p { a href=(format!("/runs/{}", ui::encode(&run.id))) { code { (run.id) } } " " (state(&run.status)) }
-            p.meta { "version " (run.version) " · " (ui::ago(&run.created_at))
+            p.meta { "version " (run.version) " · " (run.cause) " · " (ui::ago(&run.created_at))
                 @if !run.waiting_for.is_empty() { " · waits for " bdi { (run.waiting_for.join(", ")) } } }
         }
     } } }
 }
 
-async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Page, Failure> {
+async fn runs(visitor: Visitor, Query(wish): Query<Wish>) -> Result<Page, Failure> {
     visitor.required()?;
-    let path = format!("/api/pipelines/{}", ui::encode(&id));
-    let pipeline: Pipeline = visitor.get("pipelines", &path).await?;
-    let version = format!("{path}/versions/{}", pipeline.active_version);
-    let version: Version = visitor.get("pipelines", &version).await?;
-    let runs = format!("/api/runs?limit=20&pipeline={}", ui::encode(&pipeline.id));
-    let runs: List<Run> = visitor.get("pipelines", &runs).await?;
+    let filters = [
+        ("pipeline", wish.pipeline.as_str()),
+        ("status", wish.status.as_str()),
+    ];
+    let path = with("/api/runs?limit=50".to_owned(), &filters);
+    let path = with(path, &[("after", &wish.after)]);
+    let runs: List<Run> = visitor.get("pipelines", &path).await?;
+    let here = |status: &str| {
+        let filters = [("pipeline", wish.pipeline.as_str()), ("status", status)];
+        (
+            with("/runs".to_owned(), &filters),
+            (wish.status == status).then_some("page"),
+        )
+    };
+    let main = html! {
+        @if wish.pipeline.is_empty() { p { a href="/pipelines" { "All pipelines" } } }
+        @else { p { a href=(address(&wish.pipeline)) { "The pipeline" } } }
+        h1 { "Runs" }
+        nav.pills aria-label="State of the runs" {
+            @let (all, is_here) = here("");
+            a href=(all) aria-current=[is_here] { "all" }
+            @for status in STATES {
+                @let (address, is_here) = here(status);
+                a href=(address) aria-current=[is_here] { (status.replace('_', " ")) }
+            }
+        }
+        @if runs.items.is_empty() {
+            (ui::empty("No run is so. A run is one execution of a pipeline.", &html! { a.button.quiet href="/pipelines" { "Look at the pipelines" } }))
+        }
+        (rows(&runs.items))
+        (ui::more(&with("/runs".to_owned(), &filters), runs.next.as_deref()))
+    };
+    Ok(Page::new("Runs", main))
+}
+
+async fn show(
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(wish): Query<Wish>,
+) -> Result<Page, Failure> {
+    visitor.required()?;
+    let pipeline: Pipeline = visitor.get("pipelines", &api(&id)).await?;
+    let number = wish.version.unwrap_or(pipeline.active_version);
+    let (version, versions) = (
+        format!("{}/versions/{number}", api(&id)),
+        with(
+            format!("{}/versions?limit=20", api(&id)),
+            &[("after", &wish.after)],
+        ),
+    );
+    let (version, versions) = try_join(
+        visitor.get::<Version>("pipelines", &version),
+        visitor.get::<List<Version>>("pipelines", &versions),
+    )
+    .await?;
+    let (checked, runs) = try_join(
+        editor::checked(&visitor, &version.definition),
+        of_pipeline(&visitor, &pipeline.id),
+    )
+    .await?;
+    let can_write = visitor.may("pipelines:write") && !pipeline.archived;
     let main = html! {
         p { a href="/pipelines" { "All pipelines" } }
         h1 { bdi { (pipeline.name) } }
-        p.meta { "version " (pipeline.active_version) @if pipeline.paused { " · paused" } }
-        (graph(&version.definition, &BTreeMap::new()))
-        @if visitor.may("pipelines:run") && !pipeline.paused {
-            form method="post" action=(format!("/pipelines/{}/run", ui::encode(&pipeline.id))) {
+        p.meta { "version " (version.number)
+            @if version.number != pipeline.active_version { ", while " (pipeline.active_version) " is active" }
+            @if pipeline.paused { " · paused" } @if pipeline.archived { " · archived" } }
+        @if let Some(graph) = &checked.graph { (graph.show()) }
+        @if can_write { (controls(&pipeline, &version, &visitor)) }
+        @if visitor.may("pipelines:run") && !pipeline.paused && !pipeline.archived {
+            form method="post" action=(format!("{}/run", address(&pipeline.id))) {
                 (forms::hidden(&visitor))
-                p { label for="input" { "Input, as JSON" } textarea #input name="input" rows="4" { "null" } }
+                div.field { label for="input" { "Input, as JSON" } textarea #input name="input" rows="4" { "null" } }
                 button { "Start a run" }
             }
         }
-        @if !runs.items.is_empty() { h2 { "Runs" } (rows(&runs.items)) }
+        h2 { "Runs" }
+        (runs)
+        h2 { "Versions" }
+        ul.rows { @for one in &versions.items {
+            li {
+                p { a href=(format!("{}?version={}", address(&pipeline.id), one.number)) { "Version " (one.number) }
+                    @if one.number == pipeline.active_version { " " (ui::status("good", "active")) } }
+                p.meta { (ui::ago(&one.created_at)) @if !one.note.is_empty() { " · " bdi { (one.note) } } }
+            }
+        } }
+        (ui::more(&address(&pipeline.id), versions.next.as_deref()))
         h2 { "Definition" }
         pre tabindex="0" { code { (pretty(&version.definition)) } }
     };
-    Ok(Page::new(pipeline.name, main))
+    Ok(Page::new(pipeline.name, main).scripts(&["js/follow.js"]))
 }
 
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
+fn controls(pipeline: &Pipeline, version: &Version, visitor: &Visitor) -> Markup {
+    let (what, label) = if pipeline.paused {
+        ("resume", "Resume pipeline")
+    } else {
+        ("pause", "Pause pipeline")
+    };
+    html! {
+        form.actions method="post" action=(format!("{}/change", address(&pipeline.id))) {
+            (forms::hidden(visitor))
+            input type="hidden" name="version" value=(version.number);
+            a.button.quiet href=(format!("{}/edit", address(&pipeline.id))) { "New version" }
+            @if version.number != pipeline.active_version {
+                button.quiet name="what" value="activate" { "Make version " (version.number) " active" }
+            }
+            button.quiet name="what" value=(what) { (label) }
+            button.danger name="what" value="archive" { "Archive" }
+        }
+    }
 }
 
-/// A run with its steps and its definition.
-struct Shown {
-    run: Run,
-    steps: Vec<Step>,
-    definition: Value,
-}
-
-async fn read(visitor: &Visitor, id: &str) -> Result<Shown, Failure> {
-    visitor.required()?;
-    let path = format!("/api/runs/{}", ui::encode(id));
-    let run: Run = visitor.get("pipelines", &path).await?;
-    let version = format!(
-        "/api/pipelines/{}/versions/{}",
-        ui::encode(&run.pipeline),
-        run.version
-    );
-    let version: Version = visitor.get("pipelines", &version).await?;
-    let steps: List<Step> = visitor
-        .get("pipelines", &format!("{path}/steps?limit=100"))
-        .await?;
-    Ok(Shown {
-        run,
-        steps: steps.items,
-        definition: version.definition,
+/// The newest runs of a pipeline, which follow its events.
+async fn of_pipeline(visitor: &Visitor, id: &str) -> Result<Markup, Failure> {
+    let path = format!("/api/runs?limit=20&pipeline={}", ui::encode(id));
+    let runs: List<Run> = visitor.get("pipelines", &path).await?;
+    Ok(html! {
+        div data-follows=(format!("pipeline:{id}")) data-part=(format!("/parts/pipelines/{}/runs", ui::encode(id))) {
+            @if runs.items.is_empty() { p { "It has not run yet." } }
+            (rows(&runs.items))
+            @if runs.next.is_some() { p { a href=(format!("/runs?pipeline={}", ui::encode(id))) { "All runs" } } }
+        }
     })
 }
 
-async fn run(visitor: Visitor, Path(id): Path<String>) -> Result<Page, Failure> {
-    let shown = read(&visitor, &id).await?;
-    let main = html! {
-        p { a href=(format!("/pipelines/{}", ui::encode(&shown.run.pipeline))) { "The pipeline" } }
-        h1 { "Run" }
-        (live(&shown, &visitor))
-    };
-    Ok(Page::new("Run", main))
-}
-
-async fn run_part(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Failure> {
-    let shown = read(&visitor, &id).await?;
-    Ok(part(live(&shown, &visitor)))
-}
-
-/// The part of the page that changes while the run goes on. It is asked for again until the run has ended.
-fn live(shown: &Shown, visitor: &Visitor) -> Markup {
-    let Shown {
-        run,
-        steps,
-        definition,
-    } = shown;
-    let again = run
-        .finished_at
-        .is_none()
-        .then(|| format!("/parts/runs/{}", run.id));
-    let statuses = steps
-        .iter()
-        .map(|step| (step.path.as_str(), step.status.as_str()))
-        .collect();
-    html! {
-        div.live-run hx-get=[again] hx-trigger="every 2s" hx-swap="outerHTML" {
-            p { (state(&run.status)) " " code { (run.id) } }
-            (graph(definition, &statuses))
-            table {
-                thead { tr { th scope="col" { "Step" } th scope="col" { "Type" } th scope="col" { "State" } th scope="col" { "Attempts" } th scope="col" { "Error" } } }
-                tbody { @for step in steps { tr {
-                    td { code { (step.path) } }
-                    td { (step.kind) }
-                    td { (state(&step.status)) @if step.status == "waiting" { @if let Some(approval) = &step.approval {
-                        " " a href=(format!("/approvals/{}", ui::encode(approval))) { "Approval" } } } }
-                    td { (step.attempts) }
-                    td { bdi { (step.error["detail"].as_str().unwrap_or_default()) } }
-                } } }
-            }
-            @if run.finished_at.is_none() && visitor.may("pipelines:run") {
-                form method="post" action=(format!("/runs/{}/cancel", ui::encode(&run.id))) { (forms::hidden(visitor)) button.danger { "Cancel run" } }
-            }
-            @if let Some(detail) = run.error["detail"].as_str() { h2 { "Error" } pre tabindex="0" { code { (detail) } } }
-            @if !run.result.is_null() { h2 { "Result" } pre tabindex="0" { code { (pretty(&run.result)) } } }
-        }
-    }
+async fn runs_part(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Failure> {
+    visitor.required()?;
+    Ok(part(of_pipeline(&visitor, &id).await?))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -252,125 +337,36 @@ async fn start(
     // What is not JSON is the text itself, which the definition's schema accepts or refuses.
     let input =
         serde_json::from_str(&form.fields.input).unwrap_or_else(|_| json!(form.fields.input));
-    let path = format!("/api/pipelines/{}/runs", ui::encode(&id));
+    let path = format!("{}/runs", api(&id));
     let run: Run = visitor
         .create("pipelines", &path, &json!({"input": input}), &form.proof)
         .await?;
     Ok(see(&format!("/runs/{}", ui::encode(&run.id))))
 }
 
+/// A change of a pipeline, as the form sends it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Nothing {}
+struct Change {
+    what: String,
+    version: u32,
+}
 
-async fn cancel(
+async fn change(
     visitor: Visitor,
     Path(id): Path<String>,
-    form: Form<Nothing>,
+    Form { fields, proof }: Form<Change>,
 ) -> Result<Response, Failure> {
-    let path = format!("/api/runs/{}/cancel", ui::encode(&id));
-    visitor
-        .change(Method::POST, "pipelines", &path, &json!({}), &form.proof)
-        .await?;
-    Ok(see(&format!("/runs/{}", ui::encode(&id))))
-}
-
-const WIDTH: usize = 170;
-const HEIGHT: usize = 64;
-
-/// The graph of a definition: each node in the column after those that lead to it.
-fn graph(definition: &Value, statuses: &BTreeMap<&str, &str>) -> Markup {
-    let nodes: Vec<&str> = definition["nodes"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(id, _)| id.as_str())
-        .collect();
-    let edges = definition["edges"].as_array().into_iter().flatten();
-    let edges: Vec<(&str, &str)> = edges
-        .filter_map(|edge| Some((edge["from"].as_str()?, edge["to"].as_str()?)))
-        .collect();
-    let places = places(&nodes, &edges);
-    let columns = places
-        .values()
-        .map(|(column, _)| column + 1)
-        .max()
-        .unwrap_or(1);
-    let rows = places.values().map(|(_, row)| row + 1).max().unwrap_or(1);
-    let at = |id: &str| {
-        places
-            .get(id)
-            .map(|(column, row)| (column * WIDTH + 10, row * HEIGHT + 10))
+    let change = match fields.what.as_str() {
+        "archive" => {
+            visitor.delete("pipelines", &api(&id), &proof).await?;
+            return Ok(see("/pipelines"));
+        }
+        "activate" => json!({"active_version": fields.version}),
+        what => json!({"paused": what == "pause"}),
     };
-    html! {
-        div.graph tabindex="0" {
-            svg viewBox=(format!("0 0 {} {}", columns * WIDTH, rows * HEIGHT)) width=(columns * WIDTH) height=(rows * HEIGHT) role="img" aria-label="The steps and what leads from one to another; the table or the definition has the same" {
-                @for (from, to) in &edges {
-                    @if let (Some((x1, y1)), Some((x2, y2))) = (at(from), at(to)) {
-                        line x1=(x1 + 140) y1=(y1 + 20) x2=(x2) y2=(y2 + 20) {}
-                    }
-                }
-                @for id in &nodes {
-                    @if let Some((x, y)) = at(id) {
-                        g class=(format!("node {}", statuses.get(id).copied().unwrap_or("none"))) {
-                            rect x=(x) y=(y) width="140" height="40" rx="6" {}
-                            text x=(x + 70) y=(y + 25) text-anchor="middle" { (short(id)) }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn short(id: &str) -> String {
-    if id.len() <= 16 {
-        id.to_owned()
-    } else {
-        format!("{}…", &id[..15])
-    }
-}
-
-/// The column and the row of each node.
-fn places<'a>(
-    nodes: &[&'a str],
-    edges: &[(&'a str, &'a str)],
-) -> BTreeMap<&'a str, (usize, usize)> {
-    let mut columns: BTreeMap<&str, usize> = nodes.iter().map(|id| (*id, 0)).collect();
-    for _ in 0..nodes.len() {
-        let before = columns.clone();
-        for (from, to) in edges {
-            let after = before.get(from).map_or(0, |column| column + 1);
-            if let Some(column) = columns.get_mut(to) {
-                *column = (*column).max(after);
-            }
-        }
-        if columns == before {
-            break;
-        }
-    }
-    let mut taken: BTreeSet<(usize, usize)> = BTreeSet::new();
-    let places = columns.into_iter().map(|(id, column)| {
-        let row = (0..)
-            .find(|row| !taken.contains(&(column, *row)))
-            .unwrap_or_default();
-        taken.insert((column, row));
-        (id, (column, row))
-    });
-    places.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_node_stands_behind_those_that_lead_to_it() {
-        let places = places(
-            &["a", "b", "c", "d"],
-            &[("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")],
-        );
-        let expected = [("a", (0, 0)), ("b", (1, 0)), ("c", (1, 1)), ("d", (2, 0))];
-        assert_eq!(places, expected.into());
-    }
+    visitor
+        .change(Method::PATCH, "pipelines", &api(&id), &change, &proof)
+        .await?;
+    Ok(see(&address(&id)))
 }

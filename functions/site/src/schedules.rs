@@ -1,6 +1,9 @@
 //! Schedules: what is planned, and what became of it.
 
+mod calendar;
+
 use axum::Router;
+use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use guest::Path;
@@ -11,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{self, Failure};
 use crate::forms::{self, Form, Nothing, Proof};
-use crate::frame::{Page, see};
+use crate::frame::{Page, part, see};
 use crate::group::{Group, Place, signed_in};
 use crate::ui::{self, Field};
 use crate::visitor::Visitor;
@@ -33,12 +36,33 @@ pub static GROUP: Group = Group {
             .route("/schedules/{schedule}/resume", post(resume))
             .route("/schedules/{schedule}/run", post(run))
             .route("/schedules/{schedule}/delete", post(delete))
+            .route("/parts/schedules/{schedule}/firings", get(firings_part))
     },
 };
 
+/// A page of a list.
 #[derive(Debug, Deserialize)]
 struct List<T> {
     items: Vec<T>,
+    next: Option<String>,
+}
+
+/// The part of a list that is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Wish {
+    after: String,
+    month: String,
+}
+
+impl Wish {
+    /// A path of the API with the place in its list.
+    fn of(&self, path: &str) -> String {
+        match self.after.as_str() {
+            "" => path.to_owned(),
+            after => format!("{path}&after={}", ui::encode(after)),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,23 +134,26 @@ fn state(status: &str) -> Markup {
     ui::status(tone, status)
 }
 
-async fn list(visitor: Visitor) -> Result<Page, Failure> {
-    shown(&visitor, &Entry::default(), None, &Proof::default()).await
+async fn list(visitor: Visitor, Query(wish): Query<Wish>) -> Result<Page, Failure> {
+    shown(&visitor, &wish, &Entry::default(), None, &Proof::default()).await
 }
 
 async fn shown(
     visitor: &Visitor,
+    wish: &Wish,
     entry: &Entry,
     failure: Option<&Failure>,
     proof: &Proof,
 ) -> Result<Page, Failure> {
     visitor.required()?;
-    let schedules: List<Schedule> = visitor.get("pipelines", "/api/schedules?limit=100").await?;
+    let path = wish.of("/api/schedules?limit=25");
+    let schedules: List<Schedule> = visitor.get("pipelines", &path).await?;
+    let month = calendar::month(visitor, &schedules.items, &wish.month).await?;
     let main = html! {
         h1 { "Schedules" }
         @if schedules.items.is_empty() {
             (ui::empty("A schedule starts work at times. You have none yet.", &html! { a.button.quiet href="/docs" { "Look at the reference" } }))
-        }
+        } @else { (month) h2 { "All schedules" } }
         ul.rows { @for schedule in &schedules.items {
             li.spread {
                 div {
@@ -137,6 +164,7 @@ async fn shown(
                 }
             }
         } }
+        (ui::more("/schedules", schedules.next.as_deref()))
         @if visitor.may("schedules:write") {
             h2 { "A new schedule" }
             form method="post" action="/schedules" {
@@ -164,18 +192,27 @@ async fn create(visitor: Visitor, form: Form<Entry>) -> Result<Response, Failure
     {
         Ok(schedule) => Ok(see(&address(&schedule.id))),
         Err(failure) => {
-            let page = shown(&visitor, entry, Some(&failure), &form.proof).await?;
+            let page = shown(
+                &visitor,
+                &Wish::default(),
+                entry,
+                Some(&failure),
+                &form.proof,
+            )
+            .await?;
             Ok(page.status(failure.status).into_response())
         }
     }
 }
 
-async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Page, Failure> {
+async fn show(
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Query(wish): Query<Wish>,
+) -> Result<Page, Failure> {
     visitor.required()?;
     let schedule: Schedule = visitor.get("pipelines", &api(&id)).await?;
-    let firings: List<Firing> = visitor
-        .get("pipelines", &format!("{}/firings?limit=50", api(&id)))
-        .await?;
+    let firings = firings(&visitor, &schedule.id, &wish).await?;
     let control = |what: &str, label: &str| {
         html! { form method="post" action=(format!("{}/{what}", address(&schedule.id))) { (forms::hidden(&visitor)) button.quiet { (label) } } }
     };
@@ -193,23 +230,40 @@ async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Page, Failure>
         }
         @if !schedule.paused && !schedule.next.is_empty() {
             h2 { "Next" }
-            ul { @for time in &schedule.next { li { time datetime=(time) { (time) } } } }
+            ul { @for time in &schedule.next { li { (ui::ago(time)) } } }
         }
-        @if !firings.items.is_empty() {
-            h2 { "What became of earlier times" }
-            table {
-                thead { tr { th scope="col" { "Time" } th scope="col" { "State" } th scope="col" { "Reason" } } }
-                tbody { @for firing in &firings.items { tr {
-                    td { time datetime=(firing.due_at) { (firing.due_at) } }
-                    td { (state(&firing.status)) @if let Some(run) = &firing.run { " " a href=(format!("/runs/{}", ui::encode(run))) { "Run" } } }
-                    td { bdi { (firing.reason.as_deref().unwrap_or_default()) } }
-                } } }
-            }
-        }
+        h2 { "What became of earlier times" }
+        (firings)
         h2 { "Action" }
         pre tabindex="0" { code { (serde_json::to_string_pretty(&schedule.action).unwrap_or_default()) } }
     };
-    Ok(Page::new(schedule.name, main))
+    Ok(Page::new(schedule.name, main).scripts(&["js/follow.js"]))
+}
+
+/// What became of the times of a schedule. The first page of it follows the schedule's events.
+async fn firings(visitor: &Visitor, id: &str, wish: &Wish) -> Result<Markup, Failure> {
+    let path = wish.of(&format!("{}/firings?limit=50", api(id)));
+    let firings: List<Firing> = visitor.get("pipelines", &path).await?;
+    let topic = wish.after.is_empty().then(|| format!("schedule:{id}"));
+    Ok(html! {
+        div data-follows=[topic] data-part=(format!("/parts/schedules/{}/firings", ui::encode(id))) {
+            @if firings.items.is_empty() { p { "No time of it has come yet." } }
+            @else { table.list {
+                thead { tr { th scope="col" { "Time" } th scope="col" { "State" } th scope="col" { "Reason" } } }
+                tbody { @for firing in &firings.items { tr {
+                    td { (ui::ago(&firing.due_at)) }
+                    td { (state(&firing.status)) @if let Some(run) = &firing.run { " " a href=(format!("/runs/{}", ui::encode(run))) { "Run" } } }
+                    td { bdi { (firing.reason.as_deref().unwrap_or_default()) } }
+                } } }
+            } }
+            (ui::more(&address(id), firings.next.as_deref()))
+        }
+    })
+}
+
+async fn firings_part(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Failure> {
+    visitor.required()?;
+    Ok(part(firings(&visitor, &id, &Wish::default()).await?))
 }
 
 async fn change(

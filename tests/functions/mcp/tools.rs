@@ -72,6 +72,46 @@ async fn conversation(server: &Server, account: Uuid) -> Result<Uuid> {
         .await?)
 }
 
+/// A definition whose runs wait for a signal.
+fn definition() -> Value {
+    json!({"nodes": {"hold": {"type": "wait", "any": [{"signal": "go"}]}}})
+}
+
+/// Arguments for a tool of pipelines or schedules; what they name is the account's own.
+async fn of_pipelines(server: &Server, tool: &str, account: Uuid) -> Result<Value> {
+    let name = format!("p-{}", Uuid::now_v7());
+    let mut connection = server.database.connect().await?;
+    let made = "select pipelines.create_pipeline($1, $2, $3, 'sha256:' || repeat('0', 64))";
+    let made = sqlx::query_scalar(made)
+        .bind(account)
+        .bind(&name)
+        .bind(definition());
+    let pipeline: Uuid = made.fetch_one(&mut connection).await?;
+    let started = "select (pipelines.start($1, $2, null, 'null', null, 0, null) ->> 'run')::uuid";
+    let started = sqlx::query_scalar(started).bind(pipeline).bind(account);
+    let run: Uuid = started.fetch_one(&mut connection).await?;
+    let action = json!({"type": "send_notification", "to": [account], "title": "Good morning"});
+    let said = json!({"name": "Mornings", "times": {"timezone": "UTC", "cron": ["0 6 * * *"], "at": [], "anchor": 0,
+        "jitter_ms": 0}, "action": action, "overlap": "skip", "catch_up_max": 1, "catch_up_within_ms": 1000});
+    let put = "select pipelines.put_schedule($1, null, $2, 4000000000000, 4000000000000)";
+    let put = sqlx::query_scalar(put).bind(account).bind(said);
+    let schedule: Uuid = put.fetch_one(&mut connection).await?;
+    Ok(match tool {
+        "list_pipelines" | "list_runs" | "list_schedules" => json!({"limit": 2.0}),
+        "validate_pipeline" => json!({"definition": definition()}),
+        "create_pipeline" => json!({"name": format!("q{name}"), "definition": definition()}),
+        "publish_pipeline_version" => {
+            json!({"pipeline": name, "definition": definition(), "note": "The same."})
+        }
+        "start_run" => json!({"pipeline": pipeline, "input": {"a": 1}}),
+        "read_run" | "list_steps" | "cancel_run" => json!({"run": run}),
+        "signal_run" => json!({"run": run, "name": "go", "data": {"a": 1}}),
+        "create_schedule" => json!({"name": "Mornings", "cron": ["0 6 * * *"], "action": action}),
+        "pause_schedule" | "resume_schedule" => json!({"schedule": schedule}),
+        other => anyhow::bail!("this test has no arguments for {other}"),
+    })
+}
+
 /// Arguments with which a tool does something; a job is the caller's, and waits.
 async fn arguments(server: &Server, tool: &str, account: Uuid) -> Result<Value> {
     Ok(match tool {
@@ -150,7 +190,7 @@ async fn arguments(server: &Server, tool: &str, account: Uuid) -> Result<Value> 
         }
         "adder__add" => json!({"a": 40.0, "b": 2}),
         "adder__greet" => json!({"name": "Ada"}),
-        other => anyhow::bail!("this test has no arguments for {other}"),
+        other => of_pipelines(server, other, account).await?,
     })
 }
 
@@ -203,7 +243,7 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
         let (_, admin, _) = callers.last().context("an admin")?;
         names(&list(&server, admin).await?)
     };
-    assert_eq!(all.len(), 27, "an admin may use all: {all:?}");
+    assert_eq!(all.len(), 41, "an admin may use all: {all:?}");
     for (who, token, account) in &callers {
         let listed = names(&list(&server, token).await?);
         for tool in &all {
@@ -224,8 +264,8 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
             .context("somebody")?;
         Ok(list(&server, token).await?.len())
     };
-    assert_eq!(count("a person").await?, 26);
-    assert_eq!(count("a person's key without scopes").await?, 14);
+    assert_eq!(count("a person").await?, 40);
+    assert_eq!(count("a person's key without scopes").await?, 20);
     Ok(())
 }
 

@@ -20,10 +20,10 @@ const RUNS: usize = 16;
 const KILLS: usize = 4;
 const LIMIT: Duration = Duration::from_secs(240);
 
-struct World {
-    server: Server,
-    ada: Agent,
-    target: Receiver,
+pub(super) struct World {
+    pub server: Server,
+    pub ada: Agent,
+    pub target: Receiver,
     folder: TempDir,
 }
 
@@ -62,7 +62,7 @@ job = {{ attempts = 20 }}
 }
 
 impl World {
-    async fn new() -> Result<Self> {
+    pub async fn new() -> Result<Self> {
         let target = Receiver::start(|_| Answer::status(200)).await?;
         let origin = format!("http://{}", target.address);
         let server = Server::letting_out(&[&origin]).await?;
@@ -97,7 +97,7 @@ impl World {
         })
     }
 
-    fn worker(&self) -> Result<Process> {
+    pub fn worker(&self) -> Result<Process> {
         let variables = &self.server.variables;
         let platform: Value = variables
             .get("platform")
@@ -125,7 +125,7 @@ impl World {
     }
 
     /// How often the stand-in was asked with each key.
-    fn keys(&self) -> BTreeMap<String, usize> {
+    pub fn keys(&self) -> BTreeMap<String, usize> {
         let mut keys = BTreeMap::new();
         for taken in self.target.taken() {
             *keys

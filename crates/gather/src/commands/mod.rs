@@ -18,7 +18,7 @@ pub mod worker;
 use anyhow::Result;
 
 use crate::{
-    admin, agent, audit, backup, circle,
+    admin, agent, audit, backup, circle, claw,
     cli::{Cli, Command},
     demo, doctor, live, llm, memory, new, pipeline, schedule, secret, skill, traces, webhook,
 };
@@ -70,6 +70,7 @@ fn run_command(cli: Cli) -> Result<bool> {
         Some(Command::Memory(command)) => memory::run(&command)?,
         Some(Command::Pipeline(command)) => pipeline::run(&command)?,
         Some(Command::Schedule(command)) => schedule::run(&command)?,
+        Some(Command::Claw(command)) => claw::run(&command)?,
         Some(Command::Secret(command)) => secret::run(&command)?,
         Some(Command::Hook(command)) => webhook::run_hook(&command)?,
         Some(Command::New(command)) => new::run(&command)?,

@@ -3,6 +3,7 @@
 
 mod actor;
 mod channels;
+mod claws;
 mod posts;
 mod skills;
 
@@ -64,6 +65,8 @@ fn make(client: &Client, own: &str) -> Result<()> {
     channels::make(client, &actors)?;
     step.detail("posts");
     posts::make(client, &actors)?;
+    step.detail("claws");
+    claws::make(client, &actors)?;
     skills::make(client, own, &mut actors, &step)?;
     step.done(&format!(
         "The demo world is at {own}; `gather demo --remove` takes it away"

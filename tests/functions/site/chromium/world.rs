@@ -116,6 +116,8 @@ impl World {
         let grace = &self.grace;
         let persona = json!({ "name": LONG, "description": ARABIC, "instructions": MARKDOWN });
         let persona = self.make(grace, "/api/personas", persona).await?;
+        let claw = json!({ "name": &LONG[..39], "persona": persona, "budget": { "limit_microusd": 1_000_000, "period": "day" } });
+        self.send(grace, "POST", "/api/claws", claw).await?;
         let circle = json!({ "name": "a-circle-with-a-long-name-without-spaces", "purpose": ARABIC, "mode": "round_robin" });
         let circle = self.make(grace, "/api/circles", circle).await?;
         let seat = json!({ "persona": persona, "name": "thinker" });
