@@ -113,6 +113,10 @@ create table pipelines.step (
     approval_id uuid,
     -- The run that it has started.
     child_id uuid,
+    -- The conversation in which it has asked an agent or a circle.
+    conversation_id uuid,
+    -- What it waits for, as it has happened; its driver looks at it.
+    answer jsonb,
     -- The time at which it is to be looked at again.
     wake_at timestamptz,
     -- The time at which it is given up.
@@ -127,6 +131,7 @@ create table pipelines.step (
     constraint step_effect_known check (effect in ('pure', 'inside', 'repeatable', 'once'))
 );
 create unique index step_approval on pipelines.step (approval_id) where approval_id is not null;
+create unique index step_conversation on pipelines.step (conversation_id) where conversation_id is not null;
 create index step_uncertain on pipelines.step (run_id) where status = 'uncertain';
 
 -- Signals that were sent to a run, kept until a wait takes them.
@@ -160,6 +165,8 @@ create table pipelines.schedule (
     times jsonb not null,
     -- {"type", …}: what is done at each of them.
     action jsonb not null,
+    -- The prompt of a task, as the message that it becomes.
+    message jsonb,
     pipeline_id uuid references pipelines.pipeline (id) on delete cascade,
     -- What happens while the work of the last time goes on.
     overlap text not null default 'skip',
@@ -195,6 +202,8 @@ create table pipelines.firing (
     reason text,
     run_id uuid,
     job_id uuid,
+    -- The conversation in which its task was given to an agent.
+    conversation_id uuid,
     -- When the request of a call was about to leave, for the first time.
     sent_at timestamptz,
     -- Whether its schedule has taken note of its end.
@@ -208,6 +217,7 @@ create table pipelines.firing (
 create index firing_status on pipelines.firing (schedule_id, status, due_at);
 create index firing_run on pipelines.firing (run_id) where run_id is not null;
 create index firing_job on pipelines.firing (job_id) where job_id is not null;
+create unique index firing_conversation on pipelines.firing (conversation_id) where conversation_id is not null;
 create index firing_unsettled on pipelines.firing (finished_at) where not settled and finished_at is not null;
 create index firing_finished_at on pipelines.firing (finished_at) where finished_at is not null;
 
@@ -267,5 +277,11 @@ insert into inbox.on_decided (kind, function) values ('run', 'pipelines.approval
 insert into jobs.enqueuer (role, kind)
 select r, k from unnest(array['gather_pipelines', 'gather_pipeline_run', 'gather_schedule_dispatch', 'gather_inbox',
     'gather_worker', 'gather_people', 'gather_accounts']) r, unnest(array['pipeline-run', 'schedule-dispatch']) k;
+-- Asking agents begins turns, and whoever ends a run ends the turns that it waits for.
+insert into jobs.enqueuer (role, kind)
+select r, 'agent-turn' from unnest(array['gather_pipelines', 'gather_pipeline_run', 'gather_schedule_dispatch']) r;
+insert into events.emitter (role, prefix)
+select r, p from unnest(array['gather_pipelines', 'gather_pipeline_run', 'gather_schedule_dispatch']) r,
+    unnest(array['turn.', 'message.', 'channel.']) p;
 insert into events.held_back (kind, function) values ('pipeline-run', 'pipelines.suppress');
 insert into jobs.notified (function) values ('pipelines.job_ended'), ('pipelines.call_ended');

@@ -2,7 +2,7 @@
 --
 --   ready -> running -> retrying -> running
 --               |-> uncertain -> ready (by hand)
---   waiting
+--   waiting -> retrying -> waiting
 create or replace function pipelines.check_step() returns trigger
 language plpgsql
 as $$
@@ -10,9 +10,9 @@ begin
     if not (case old.status
         when 'ready' then new.status in ('running', 'waiting') or pipelines.is_end(new.status)
         when 'running' then new.status in ('retrying', 'uncertain') or pipelines.is_end(new.status)
-        when 'retrying' then new.status = 'running' or pipelines.is_end(new.status)
+        when 'retrying' then new.status in ('running', 'waiting') or pipelines.is_end(new.status)
         when 'uncertain' then new.status = 'ready' or pipelines.is_end(new.status)
-        when 'waiting' then pipelines.is_end(new.status)
+        when 'waiting' then new.status = 'retrying' or pipelines.is_end(new.status)
         else false
     end) then
         raise exception 'a step that is % cannot become %', old.status, new.status

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use pipeline::{Definition, Node, OnUncertain, Schema, Values, evaluate, fit};
+use pipeline::{Definition, Node, OnUncertain, Schema, Values, Work, evaluate, fit};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -251,7 +251,8 @@ impl Engine {
         }
         let mut sending = self.with_status(Status::Ready);
         let due = self.with_status(Status::Retrying).into_iter();
-        sending.extend(due.filter(|path| self.steps[path].is_due));
+        let is_sent = |step: &Step| step.is_due && step.effect != Effect::Inside;
+        sending.extend(due.filter(|path| is_sent(&self.steps[path])));
         for path in &sending {
             self.change(path, More::default(), |step| {
                 step.status = Status::Running;
@@ -312,7 +313,11 @@ impl Engine {
         if let Err(fault) = fit(&output) {
             return self.fail(path, error(fault.code, fault.detail));
         }
-        let schema = self.node(path).and_then(|node| node.common.output.as_ref());
+        // That of an agent is the schema of the data in its answer.
+        let node = self
+            .node(path)
+            .filter(|node| !matches!(node.work, Work::Agent(_)));
+        let schema = node.and_then(|node| node.common.output.as_ref());
         let refusal = schema.and_then(|schema| Schema::new(schema).ok()?.refusal(&output));
         if let Some((at, why)) = refusal {
             let why = format_args!("The output does not fit its schema at `{at}`: {why}");
@@ -422,7 +427,7 @@ impl Engine {
     }
 
     /// Has a failed attempt repeated, if there are attempts left.
-    fn retry(&mut self, path: &str, attempts: u32, error: Value, after_ms: u64) {
+    pub(crate) fn retry(&mut self, path: &str, attempts: u32, error: Value, after_ms: u64) {
         let retries = self.node(path).map(|node| node.common.retry.clone());
         let Some(retries) = retries.filter(|retries| attempts < retries.attempts) else {
             return self.fail(path, error);

@@ -39,9 +39,19 @@ impl Engine {
                 match &node.work {
                     Work::Wait(wait) => self.check_wait(&path, wait),
                     Work::Map(map) => self.map(frame, &path, map),
+                    Work::Agent(_) => self.check_answer(&path, node),
                     Work::Pipeline(_) => drop(self.is_timed_out(&path)),
                     _ => {}
                 }
+            }
+            if let Work::Agent(asking) = &node.work
+                && self
+                    .steps
+                    .get(&path)
+                    .is_some_and(|step| step.status == Status::Retrying && step.is_due)
+                && let Err(fault) = self.ask_agent(frame, &path, asking, node)
+            {
+                self.fail(&path, error(fault.code, fault.detail));
             }
             match self.steps.get(&path).map(outcome) {
                 Some(Some(outcome)) => drop(ended.insert(id.clone(), outcome)),
@@ -63,7 +73,7 @@ impl Engine {
     }
 
     /// Ends a step that has reached its time-out.
-    fn is_timed_out(&mut self, path: &str) -> bool {
+    pub(crate) fn is_timed_out(&mut self, path: &str) -> bool {
         let is_late = self.steps.get(path).is_some_and(|step| step.is_late);
         if is_late {
             self.fail(path, error("timeout", "The step has reached its time-out."));

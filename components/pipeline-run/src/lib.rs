@@ -1,6 +1,7 @@
 //! Drives a run of a pipeline. What has been done stands in the database, so a run goes on after any crash from its last
 //! commit; whoever drove it before changes nothing any more. A run that waits for something holds no job.
 
+mod asking;
 mod engine;
 mod graphs;
 mod outgoing;
@@ -27,10 +28,12 @@ const SLICE: Duration = Duration::from_secs(30);
 /// The time after which a driver that waits for answers looks whether something else has happened.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The arguments of the job: the run to drive, or an event that a trigger waits for.
+/// The arguments of the job: the run to drive, a conversation in which all may be said, or an event that a trigger waits
+/// for.
 #[derive(Debug, Deserialize)]
 pub struct Arguments {
     run: Option<Uuid>,
+    conversation: Option<Uuid>,
     argument: Option<Subscribed>,
     #[serde(default)]
     event: Value,
@@ -76,6 +79,11 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
     let mut summary = Summary { commits: 0 };
     if let Some(subscribed) = &job.payload.argument {
         trigger::decide(&db, &job, subscribed.trigger).await?;
+        return Ok(summary);
+    }
+    if let Some(conversation) = job.payload.conversation {
+        db.execute("select answered($1)", args![conversation])
+            .await?;
         return Ok(summary);
     }
     let unfit = || Failure::Final("The arguments name neither a run nor a trigger.".to_owned());

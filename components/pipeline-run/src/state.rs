@@ -34,6 +34,8 @@ pub struct Step {
     pub error: Value,
     /// The case that a condition chose.
     pub chosen: Option<String>,
+    /// What it waits for, as it has happened.
+    pub answer: Value,
     /// Whether its time has come.
     pub is_due: bool,
     /// Whether it has reached its time-out.
@@ -52,6 +54,7 @@ impl Step {
             output: Value::Null,
             error: Value::Null,
             chosen: None,
+            answer: Value::Null,
             is_due: false,
             is_late: false,
         }
@@ -158,4 +161,6 @@ pub struct More {
     pub child: Option<Value>,
     /// The event that is emitted.
     pub event: Option<Value>,
+    /// The question for an agent or a circle.
+    pub ask: Option<Value>,
 }

@@ -78,6 +78,7 @@ impl Engine {
             Work::Map(map) => self.begin_map(frame, path, map, node.common.timeout_ms)?,
             Work::Wait(wait) => self.wait(frame, path, wait, node.common.timeout_ms)?,
             Work::Approval(approval) => self.ask(frame, path, approval, node.common.timeout_ms)?,
+            Work::Agent(asking) => self.ask_agent(frame, path, asking, node)?,
             Work::Pipeline(child) => self.start(frame, path, child, node.common.timeout_ms)?,
             Work::Action(action) => {
                 let input = evaluate(&action.input, &self.view(frame))?;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map as Fields, Value};
 use sha2::{Digest, Sha256};
 
-use crate::definition::{Common, Definition, Edge, Map, Need, Node, Permissions, Work};
+use crate::definition::{Asking, Common, Definition, Edge, Map, Need, Node, Permissions, Work};
 
 pub use contents::origin;
 
@@ -39,7 +39,7 @@ const COMMON: [&str; 7] = [
     "output",
 ];
 /// The types of nodes of the contract whose part this platform does not have yet.
-const MISSING: [&str; 2] = ["agent", "loop"];
+const MISSING: [&str; 1] = ["loop"];
 /// The deepest nesting of maps.
 const MAX_DEPTH: usize = 4;
 /// The longest time-out: 30 days.
@@ -67,6 +67,10 @@ pub struct Checked {
     pub skills: BTreeMap<String, String>,
     /// The pipelines that it runs, with the paths.
     pub pipelines: BTreeMap<String, String>,
+    /// The agents that it asks, with the paths.
+    pub agents: BTreeMap<String, String>,
+    /// The circles that it asks, with the paths.
+    pub circles: BTreeMap<String, String>,
 }
 
 /// The digest of a definition: the SHA-256 of its canonical form (RFC 8785).
@@ -89,6 +93,8 @@ pub fn check(value: &Value) -> Checked {
         problems: check.problems,
         skills: check.skills,
         pipelines: check.pipelines,
+        agents: check.agents,
+        circles: check.circles,
     }
 }
 
@@ -97,6 +103,8 @@ struct Check {
     problems: Vec<FieldProblem>,
     skills: BTreeMap<String, String>,
     pipelines: BTreeMap<String, String>,
+    agents: BTreeMap<String, String>,
+    circles: BTreeMap<String, String>,
     /// The number of nodes so far, with those of maps.
     nodes: usize,
     /// The number of maps around the present graph.
@@ -251,6 +259,7 @@ impl Check {
             Some("wait") => self.field(own, path).map(Work::Wait),
             Some("approval") => self.field(own, path).map(Work::Approval),
             Some("action") => self.field(own, path).map(Work::Action),
+            Some("agent") => self.asking(own, path),
             Some("pipeline") => self.field(own, path).map(Work::Pipeline),
             Some("map") => self.map(own, path),
             Some(kind) if MISSING.contains(&kind) => {
@@ -274,6 +283,19 @@ impl Check {
                 None
             }
         }
+    }
+
+    fn asking(&mut self, own: Value, path: &str) -> Option<Work> {
+        if own.get("claw").is_some() {
+            self.problem(
+                format!("{path}.claw"),
+                "part-missing",
+                "needs a part that this platform does not have; name its `agent` or `circle`",
+            );
+            return None;
+        }
+        let asking = self.field::<Asking>(own, path)?;
+        Some(Work::Agent(Box::new(asking)))
     }
 
     fn map(&mut self, mut own: Value, path: &str) -> Option<Work> {
@@ -445,7 +467,7 @@ mod tests {
 
     #[test]
     fn a_missing_part_is_refused_by_name() {
-        let definition = json!({"nodes": {"a": {"type": "agent", "agent": "ada"}, "b": {"type": "nonsense"}, "c": {"value": 1}}});
+        let definition = json!({"nodes": {"a": {"type": "loop", "body": {}}, "b": {"type": "nonsense"}, "c": {"value": 1}}});
         assert_eq!(
             codes(&definition),
             [

@@ -162,6 +162,8 @@ pub enum Work {
     Map(Box<Map>),
     /// Does something that others notice.
     Action(Action),
+    /// Asks an agent or a circle.
+    Agent(Box<Asking>),
 }
 
 /// The fields of a condition.
@@ -382,6 +384,22 @@ pub struct Action {
     pub input: Value,
 }
 
+/// The fields of a node that asks an agent or a circle.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asking {
+    /// The id or the name of an agent that the platform thinks for.
+    pub agent: Option<String>,
+    /// The id or the name of a circle.
+    pub circle: Option<String>,
+    /// The template of the prompt.
+    pub prompt: Value,
+    /// The tools of the agent's persona that it may use, as the persona names them; all of them if absent.
+    pub tools: Option<Vec<String>>,
+    /// The number of answers of the model, after which the agent stops.
+    pub max_turns: Option<u32>,
+}
+
 /// What an action does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -420,6 +438,7 @@ impl Work {
             Self::Pipeline(_) => "pipeline",
             Self::Map(_) => "map",
             Self::Action(_) => "action",
+            Self::Agent(_) => "agent",
         }
     }
 }

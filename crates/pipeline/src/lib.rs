@@ -12,7 +12,7 @@ mod template;
 
 pub use check::{Checked, FieldProblem, check, digest, origin};
 pub use definition::{
-    Action, Approval, Child, Definition, Do, Edge, Effect, Filter, Map, Node, OnItemError,
+    Action, Approval, Asking, Child, Definition, Do, Edge, Effect, Filter, Map, Node, OnItemError,
     OnTimeout, OnUncertain, Permissions, Retry, Until, Wait, Work, ids,
 };
 pub use expression::{Expression, Fault, MAX_VALUE_BYTES, Names, Values, fit};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{Check, MAX_MS};
-use crate::definition::{Definition, Do, Node, Permissions, Until, Work, ids};
+use crate::definition::{Asking, Definition, Do, Node, Permissions, Until, Work, ids};
 use crate::{Expression, Schema, expressions};
 
 /// The scopes that a definition may ask for.
@@ -137,6 +137,7 @@ impl Check {
                     self.problem(format!("{path}.need"), "shape", "must be at least 1");
                 }
             }
+            Work::Agent(asking) => self.asking_contents(asking, path, known),
             Work::Pipeline(child) => {
                 self.template(&child.input, &format!("{path}.input"), known);
                 self.pipelines
@@ -153,6 +154,26 @@ impl Check {
                 self.template(&action.input, &format!("{path}.input"), known);
                 self.action(action.what, &action.input, path, definition);
             }
+        }
+    }
+
+    fn asking_contents(&mut self, asking: &Asking, path: &str, known: &BTreeSet<String>) {
+        self.template(&asking.prompt, &format!("{path}.prompt"), known);
+        match (&asking.agent, &asking.circle) {
+            (Some(agent), None) => {
+                self.agents.insert(format!("{path}.agent"), agent.clone());
+            }
+            (None, Some(circle)) => {
+                self.circles
+                    .insert(format!("{path}.circle"), circle.clone());
+            }
+            _ => self.problem(path, "shape", "must have either an `agent` or a `circle`"),
+        }
+        if asking.max_turns == Some(0) {
+            self.problem(format!("{path}.max_turns"), "shape", "must be at least 1");
+        }
+        if asking.tools.as_ref().is_some_and(|tools| tools.len() > 64) {
+            self.problem(format!("{path}.tools"), "shape", "must be 64 at most");
         }
     }
 
