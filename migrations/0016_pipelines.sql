@@ -115,6 +115,8 @@ create table pipelines.step (
     child_id uuid,
     -- The conversation in which it has asked an agent or a circle.
     conversation_id uuid,
+    -- The subscriptions of the events that it waits for.
+    subscriptions uuid[],
     -- What it waits for, as it has happened; its driver looks at it.
     answer jsonb,
     -- The time at which it is to be looked at again.

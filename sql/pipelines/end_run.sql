@@ -20,8 +20,9 @@ begin
         set status = case when end_run.status = 'timed_out' then 'timed_out' else 'cancelled' end,
             finished_at = clock_timestamp(), wake_at = null
         where s.run_id = r.id and s.finished_at is null
-        returning s.approval_id, s.child_id, s.conversation_id
+        returning s.approval_id, s.child_id, s.conversation_id, s.subscriptions
     loop
+        perform events.drop_subscriptions(stopped.subscriptions);
         perform pipelines.stop(stopped.approval_id, stopped.child_id, stopped.conversation_id);
     end loop;
     update pipelines.run o

@@ -12,7 +12,8 @@ begin
     for s in
         select * from jsonb_to_recordset(steps) as c (path text, type text, was text, status text, effect text,
             attempts integer, input jsonb, output jsonb, error jsonb, chosen text, wake_in_ms double precision,
-            give_up_in_ms double precision, signal text, notify jsonb, approval jsonb, child jsonb, event jsonb, ask jsonb)
+            give_up_in_ms double precision, signal text, notify jsonb, approval jsonb, child jsonb, event jsonb, ask jsonb,
+            answer jsonb, subscribe jsonb, asks boolean)
     loop
         written := null;
         in_map := strpos(s.path, '[') > 0;
@@ -38,13 +39,19 @@ begin
             set status = s.status, attempts = s.attempts, input = s.input, output = s.output, error = s.error,
                 chosen = s.chosen, wake_at = clock_timestamp() + s.wake_in_ms * interval '1 millisecond',
                 deadline_at = coalesce(clock_timestamp() + s.give_up_in_ms * interval '1 millisecond', o.deadline_at),
-                answer = case when s.status = 'waiting' and s.ask is null then o.answer end,
+                answer = case when s.status in ('waiting', 'uncertain') and s.ask is null
+                    then coalesce(nullif(s.answer, 'null'), o.answer) end,
                 finished_at = case when pipelines.is_end(s.status) then clock_timestamp() end
             where o.run_id = r.id and o.path = s.path and o.status = s.was returning o.* into written;
         end if;
         continue when written.run_id is null;
         if s.status in ('cancelled', 'timed_out') then
             perform pipelines.stop(written.approval_id, written.child_id, written.conversation_id);
+        end if;
+        if s.subscribe is not null then
+            perform pipelines.await_events(r, s.path, s.subscribe);
+        elsif written.subscriptions is not null and pipelines.is_end(s.status) then
+            perform events.drop_subscriptions(written.subscriptions);
         end if;
         if s.ask is not null then
             perform pipelines.ask_agent(r, s.path, s.ask);
@@ -62,7 +69,7 @@ begin
         if s.approval is not null then
             perform pipelines.ask(r, s.path, s.approval);
         end if;
-        if s.status = 'uncertain' then
+        if s.status = 'uncertain' and s.asks then
             perform inbox.notify(array[r.account_id], 'run', format('Step %s is uncertain', s.path),
                 'Nobody knows whether its request arrived. Decide whether it counts.', '/runs/' || r.id, null,
                 'run:' || r.id);

@@ -1,11 +1,11 @@
 //! What a run does next, from what has ended. Nothing here asks the database or anybody else.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use pipeline::{Definition, Node, OnUncertain, Schema, Values, Work, evaluate, fit};
+use pipeline::{Definition, FINALLY, Node, Schema, Values, Work, fit};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -24,6 +24,8 @@ const MAX_STEPS: usize = 100_000;
 pub struct Plan {
     /// These steps send something.
     pub sending: Vec<String>,
+    /// Somebody is asked whether the requests of these steps have arrived.
+    pub verifying: Vec<String>,
     /// The run ends: `{status, result, error}`.
     pub ending: Option<Value>,
     /// Whether the end does not wait for what is being sent.
@@ -43,6 +45,9 @@ pub struct Frame {
     pub up: Option<Rc<Frame>>,
 }
 
+/// The path of the step that stands for `finally`, whose input is how the run ends.
+pub const FINALLY_STEP: &str = "finally";
+
 impl Frame {
     /// The path of a node's step.
     pub fn path(&self, id: &str) -> String {
@@ -58,13 +63,16 @@ pub struct View<'a> {
     pub frame: &'a Frame,
     /// An item of a filter, and its place.
     pub item: Option<(&'a Value, usize)>,
+    /// The event that a wait decides about.
+    pub event: Option<&'a Value>,
 }
 
 impl Values for View<'_> {
     fn value(&self, name: &str) -> Option<Cow<'_, Value>> {
         match name {
             "input" => Some(Cow::Borrowed(&self.engine.input)),
-            "run" => Some(Cow::Borrowed(&self.engine.about)),
+            "run" => Some(self.engine.about()),
+            "event" => self.event.map(Cow::Borrowed),
             "item" | "index" => {
                 let mut frames =
                     std::iter::successors(Some(self.frame), |frame| frame.up.as_deref());
@@ -100,8 +108,13 @@ pub struct Engine {
     pub(crate) items: BTreeMap<String, Vec<Option<Value>>>,
     /// Whether something has changed since the last look at all graphs.
     pub(crate) has_changed: bool,
+    pub(crate) finally: Option<Rc<Frame>>,
+    /// Whether the graph has ended, and nothing more is sent before `finally` begins.
+    pub(crate) is_ending: bool,
+    /// The uncertain steps that are being asked about.
+    pub(crate) verifying: BTreeSet<String>,
+    pub(crate) about: Value,
     input: Value,
-    about: Value,
     epoch: i32,
     news: i64,
     is_late: bool,
@@ -115,14 +128,27 @@ pub struct Engine {
 impl Engine {
     /// A run in this state.
     pub fn new(run: Uuid, definition: Definition, state: State) -> Self {
+        let finally = definition.finally.clone();
+        let root = Rc::new(Frame {
+            prefix: String::new(),
+            definition: Arc::new(definition),
+            item: None,
+            up: None,
+        });
+        let finally = finally.map(|definition| {
+            Rc::new(Frame {
+                prefix: FINALLY.to_owned(),
+                definition,
+                item: None,
+                up: Some(Rc::clone(&root)),
+            })
+        });
         let mut engine = Self {
             run,
-            root: Rc::new(Frame {
-                prefix: String::new(),
-                definition: Arc::new(definition),
-                item: None,
-                up: None,
-            }),
+            root,
+            finally,
+            is_ending: false,
+            verifying: BTreeSet::new(),
             input: state.input.clone(),
             about: json!({"id": run, "pipeline": state.pipeline, "version": state.version}),
             signals: Vec::new(),
@@ -196,7 +222,10 @@ impl Engine {
             let step = self.steps.get(path)?;
             Some(Change {
                 path: path.clone(),
-                kind: self.node(path)?.work.name(),
+                kind: match path.as_str() {
+                    FINALLY_STEP => FINALLY_STEP,
+                    path => self.node(path)?.work.name(),
+                },
                 was: self.known.get(path).copied(),
                 status: step.status,
                 effect: step.effect,
@@ -205,6 +234,7 @@ impl Engine {
                 output: step.output.clone(),
                 error: step.error.clone(),
                 chosen: step.chosen.clone(),
+                answer: step.answer.clone(),
                 more: more.clone(),
             })
         });
@@ -249,6 +279,10 @@ impl Engine {
                 ..Plan::default()
             };
         }
+        if self.is_ending {
+            return Plan::default();
+        }
+        let verifying = self.unverified();
         let mut sending = self.with_status(Status::Ready);
         let due = self.with_status(Status::Retrying).into_iter();
         let is_sent = |step: &Step| step.is_due && step.effect != Effect::Inside;
@@ -262,6 +296,7 @@ impl Engine {
         }
         Plan {
             sending,
+            verifying,
             ..Plan::default()
         }
     }
@@ -276,7 +311,7 @@ impl Engine {
         ))
     }
 
-    fn with_status(&self, status: Status) -> Vec<String> {
+    pub(crate) fn with_status(&self, status: Status) -> Vec<String> {
         let steps = self.steps.iter().filter(|(_, step)| step.status == status);
         steps.map(|(path, _)| path.clone()).collect()
     }
@@ -290,6 +325,7 @@ impl Engine {
             engine: self,
             frame,
             item: None,
+            event: None,
         }
     }
 
@@ -337,6 +373,7 @@ impl Engine {
 
     /// Ends a step with an error.
     pub(crate) fn fail(&mut self, path: &str, why: Value) {
+        let why = self.told(path, why);
         let status = if why["code"] == "timeout" {
             Status::TimedOut
         } else {
@@ -358,38 +395,6 @@ impl Engine {
             self.change(&path, More::default(), |step| {
                 step.status = Status::Cancelled
             });
-        }
-    }
-
-    /// A step whose driver was lost while it was sent.
-    fn lose(&mut self, path: &str) {
-        let Some(on_uncertain) = self.node(path).map(|node| node.common.on_uncertain) else {
-            return;
-        };
-        let is_once = self
-            .steps
-            .get(path)
-            .is_some_and(|step| step.effect == Effect::Once);
-        match on_uncertain {
-            OnUncertain::Ask if is_once => {
-                self.change(path, More::default(), |step| {
-                    step.status = Status::Uncertain
-                });
-            }
-            OnUncertain::Fail if is_once => {
-                let why = "Nobody knows whether the request arrived.";
-                self.fail(path, error("engine-lost", why));
-            }
-            _ => {
-                let again = More {
-                    wake_in_ms: Some(0.0),
-                    ..More::default()
-                };
-                self.change(path, again, |step| {
-                    step.status = Status::Retrying;
-                    step.is_due = true;
-                });
-            }
         }
     }
 
@@ -440,6 +445,7 @@ impl Engine {
             wake_in_ms: Some(pause),
             ..More::default()
         };
+        let error = self.told(path, error);
         self.change(path, later, |step| {
             step.status = Status::Retrying;
             step.error = error;
@@ -450,49 +456,5 @@ impl Engine {
     fn jitter(&self, path: &str, attempts: u32) -> f64 {
         let hash = Sha256::digest(format!("{}/{path}/{attempts}", self.run));
         0.8 + f64::from(hash[0]) / 255.0 * 0.4
-    }
-
-    /// The end of a run that this step has failed.
-    pub(crate) fn failure(&self, path: &str) -> Value {
-        json!({"status": "failed", "result": null, "error": self.error_of(path)})
-    }
-
-    /// The error of a step, which names it.
-    pub(crate) fn error_of(&self, path: &str) -> Value {
-        let mut why = self
-            .steps
-            .get(path)
-            .map(|step| step.error.clone())
-            .unwrap_or_default();
-        if why["step"].is_null() {
-            let detail = why["detail"].as_str().unwrap_or_default();
-            why["detail"] = json!(format!("Step `{path}`: {detail}"));
-            why["step"] = json!(path);
-        }
-        why
-    }
-
-    /// The end of a run all of whose nodes have ended.
-    pub(crate) fn result(&self) -> Value {
-        let failed = |why: Value| json!({"status": "failed", "result": null, "error": why});
-        let definition = &self.root.definition;
-        let result = match evaluate(&definition.result, &self.view(&self.root)) {
-            Ok(result) => result,
-            Err(fault) => {
-                let why = format_args!("The result: {}", fault.detail);
-                return failed(error(fault.code, why));
-            }
-        };
-        if let Err(fault) = fit(&result) {
-            return failed(error(fault.code, fault.detail));
-        }
-        let schema = definition.output.as_ref();
-        match schema.and_then(|schema| Schema::new(schema).ok()?.refusal(&result)) {
-            Some((path, why)) => failed(error(
-                "output-invalid",
-                format_args!("The result does not fit its schema at `{path}`: {why}"),
-            )),
-            None => json!({"status": "succeeded", "result": result, "error": null}),
-        }
     }
 }

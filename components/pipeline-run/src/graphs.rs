@@ -17,20 +17,25 @@ const MAX_ITEMS: usize = 10_000;
 impl Engine {
     /// Begins everything that is ready, until nothing more follows. Answers the end of the run, if it has come.
     pub fn work(&mut self) -> Option<Value> {
+        self.is_ending = false;
+        if let Some(ending) = self.begun_ending() {
+            return self.finish(ending);
+        }
         loop {
             self.has_changed = false;
             let root = Rc::clone(&self.root);
-            match self.graph(&root) {
-                Some(Verdict::Failed(id)) => return Some(self.failure(&id)),
-                Some(Verdict::Done) => return Some(self.result()),
-                None if self.has_changed => {}
+            let ending = match self.graph(&root) {
+                Some(Verdict::Failed(id)) => self.failure(&id),
+                Some(Verdict::Done) => self.result(),
+                None if self.has_changed => continue,
                 None => return None,
-            }
+            };
+            return self.wind_up(ending);
         }
     }
 
     /// Goes through a graph once. A verdict on an item's graph names the path of the step that failed.
-    fn graph(&mut self, frame: &Rc<Frame>) -> Option<Verdict> {
+    pub(crate) fn graph(&mut self, frame: &Rc<Frame>) -> Option<Verdict> {
         let definition = Arc::clone(&frame.definition);
         let (mut ended, mut begun) = (BTreeMap::new(), BTreeSet::new());
         for (id, node) in &definition.nodes {

@@ -2,11 +2,14 @@
 //! commit; whoever drove it before changes nothing any more. A run that waits for something holds no job.
 
 mod asking;
+mod awaited;
+mod ending;
 mod engine;
 mod graphs;
 mod outgoing;
 mod state;
 mod trigger;
+mod uncertain;
 mod work;
 
 use std::time::{Duration, Instant};
@@ -20,8 +23,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use engine::{Engine, Plan};
+use outgoing::{Answer, Call};
+use pipeline::Fault;
 use state::State;
-use trigger::Subscribed;
 
 /// The time after which another job goes on, so that no run keeps the others waiting.
 const SLICE: Duration = Duration::from_secs(30);
@@ -34,9 +38,22 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Arguments {
     run: Option<Uuid>,
     conversation: Option<Uuid>,
-    argument: Option<Subscribed>,
+    argument: Option<Subscriber>,
     #[serde(default)]
     event: Value,
+}
+
+/// What waits for an event: a trigger, or a step that waits.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Subscriber {
+    /// A trigger.
+    Trigger {
+        /// The trigger's id.
+        trigger: Uuid,
+    },
+    /// A step of a run.
+    Step(awaited::Step),
 }
 
 /// What the job has done.
@@ -77,9 +94,16 @@ struct Reply {
 /// The database can't be reached, which is tried again later.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
     let mut summary = Summary { commits: 0 };
-    if let Some(subscribed) = &job.payload.argument {
-        trigger::decide(&db, &job, subscribed.trigger).await?;
-        return Ok(summary);
+    match &job.payload.argument {
+        Some(Subscriber::Trigger { trigger }) => {
+            trigger::decide(&db, &job, *trigger).await?;
+            return Ok(summary);
+        }
+        Some(Subscriber::Step(step)) => {
+            awaited::decide(&db, &job, step).await?;
+            return Ok(summary);
+        }
+        None => {}
     }
     if let Some(conversation) = job.payload.conversation {
         db.execute("select answered($1)", args![conversation])
@@ -104,12 +128,14 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
         let may_send = began.elapsed() < SLICE;
         let Plan {
             sending,
+            verifying,
             ending,
             is_forced,
         } = engine.advance(may_send);
         // What is being sent is recorded before the run ends, so that its last state is known.
         let ending = ending.filter(|_| flying.is_empty() || is_forced);
-        let parks = flying.is_empty() && sending.is_empty() && ending.is_none();
+        let is_idle = flying.is_empty() && sending.is_empty() && verifying.is_empty();
+        let parks = is_idle && ending.is_none();
         let committed: Committed = db
             .one(
                 "select commit($1, $2, $3, $4, $5, $6, $7) as committed",
@@ -132,16 +158,33 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
         engine.committed();
         for path in sending {
             let call = engine.call(&path);
-            flying.push(async move { (path, outgoing::send(call).await) });
+            flying.push(sent(path, Ok(call), false));
+        }
+        for path in verifying {
+            let call = engine.verification(&path);
+            flying.push(sent(path, call, true));
         }
         if let Some(state) = reply.state {
             engine.look_again(state);
             continue;
         }
-        if let Waited::Ready(Some((path, answer))) = ticker.beside(flying.next()).await {
-            engine.record(&path, answer);
+        if let Waited::Ready(Some((path, answer, verifies))) = ticker.beside(flying.next()).await {
+            if verifies {
+                engine.decide(&path, answer);
+            } else {
+                engine.record(&path, answer);
+            }
         }
     }
+}
+
+/// Sends a request of a step, or one that verifies it.
+async fn sent(path: String, call: Result<Call, Fault>, verifies: bool) -> (String, Answer, bool) {
+    let answer = match call {
+        Ok(call) => outgoing::send(call).await,
+        Err(_) => Answer::Unknown,
+    };
+    (path, answer, verifies)
 }
 
 /// The error of a step or of a run.

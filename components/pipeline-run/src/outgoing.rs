@@ -61,12 +61,22 @@ impl Call {
             Work::Action(action) => action.what,
             _ => Do::Api,
         });
-        let timeout = node.and_then(|node| node.common.timeout_ms);
-        let permissions = &engine.root.definition.permissions;
         let input = engine.steps.get(path).map(|step| step.input.clone());
+        Self::of(
+            engine,
+            path,
+            what.unwrap_or(Do::Api),
+            input.unwrap_or_default(),
+        )
+    }
+
+    /// A request with this input for a step of a run.
+    pub fn of(engine: &Engine, path: &str, what: Do, input: Value) -> Self {
+        let timeout = engine.node(path).and_then(|node| node.common.timeout_ms);
+        let permissions = &engine.root.definition.permissions;
         Self {
-            what: what.unwrap_or(Do::Api),
-            input: input.unwrap_or_default(),
+            what,
+            input,
             account: engine.account,
             origins: permissions.http.clone(),
             scopes: permissions.scopes.clone(),

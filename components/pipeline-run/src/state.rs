@@ -140,6 +140,7 @@ pub struct Change {
     pub output: Value,
     pub error: Value,
     pub chosen: Option<String>,
+    pub answer: Value,
     #[serde(flatten)]
     pub more: More,
 }
@@ -163,4 +164,8 @@ pub struct More {
     pub event: Option<Value>,
     /// The question for an agent or a circle.
     pub ask: Option<Value>,
+    /// The events that the step waits for.
+    pub subscribe: Option<Value>,
+    /// Whether a person is asked to decide about the step.
+    pub asks: Option<bool>,
 }

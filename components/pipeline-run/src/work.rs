@@ -180,6 +180,7 @@ impl Engine {
         timeout_ms: Option<u64>,
     ) -> Result<(), Fault> {
         let mut first: Option<(usize, f64)> = None;
+        let mut events = Vec::new();
         for (at, until) in wait.any.iter().enumerate() {
             let pause = match until {
                 Until::For { for_ms } => evaluate(for_ms, &self.view(frame))?
@@ -190,6 +191,10 @@ impl Engine {
                         .map_err(Fault::failed)?
                         .evaluate(&self.view(frame))?,
                 )?,
+                Until::Event { event, topic, .. } => {
+                    events.push(json!({"which": at, "type": event, "topic": topic}));
+                    continue;
+                }
                 Until::Signal { .. } => continue,
             };
             if !(..=MAX_WAIT_MS).contains(&pause) {
@@ -201,6 +206,7 @@ impl Engine {
         }
         let more = More {
             wake_in_ms: first.map(|(_, pause)| pause),
+            subscribe: (!events.is_empty()).then(|| json!(events)),
             give_up_in_ms: timeout_ms.map(|ms| ms as f64),
             ..More::default()
         };
@@ -218,6 +224,13 @@ impl Engine {
         let Some(step) = self.steps.get(path).cloned() else {
             return;
         };
+        if let Some(answer) = step.answer.as_object() {
+            match answer.get("fault") {
+                Some(fault) => self.fail(path, fault.clone()),
+                None => self.succeed(path, json!(answer), More::default()),
+            }
+            return;
+        }
         let wanted = |name: &str| {
             wait.any
                 .iter()
@@ -321,6 +334,7 @@ impl Engine {
                 engine: self,
                 frame,
                 item: Some((&item, at)),
+                event: None,
             };
             let is_kept = condition.decide(&view)?;
             if is_kept {

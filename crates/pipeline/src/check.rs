@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map as Fields, Value};
 use sha2::{Digest, Sha256};
 
-use crate::definition::{Asking, Common, Definition, Edge, Map, Need, Node, Permissions, Work};
+use crate::definition::{
+    Asking, Common, Definition, Edge, FINALLY, Map, Need, Node, Permissions, Work,
+};
 
 pub use contents::origin;
 
@@ -19,7 +21,7 @@ pub const MAX_DEFINITION_BYTES: usize = 256 << 10;
 /// The largest number of nodes.
 pub const MAX_NODES: usize = 500;
 /// The fields of a definition.
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
     "input",
     "output",
     "nodes",
@@ -27,9 +29,10 @@ const FIELDS: [&str; 7] = [
     "result",
     "permissions",
     "timeout_ms",
+    "finally",
 ];
 /// The fields that every node may have.
-const COMMON: [&str; 7] = [
+const COMMON: [&str; 9] = [
     "when",
     "retry",
     "timeout_ms",
@@ -37,6 +40,8 @@ const COMMON: [&str; 7] = [
     "effect",
     "on_uncertain",
     "output",
+    "private",
+    "verify",
 ];
 /// The types of nodes of the contract whose part this platform does not have yet.
 const MISSING: [&str; 1] = ["loop"];
@@ -86,6 +91,9 @@ pub fn check(value: &Value) -> Checked {
     let definition = check.read(value);
     if let Some(definition) = &definition {
         check.graph(definition, "");
+        if let Some(finally) = &definition.finally {
+            check.graph(finally, FINALLY);
+        }
         check.contents(definition);
     }
     Checked {
@@ -155,7 +163,19 @@ impl Check {
             definition.timeout_ms = self.field(timeout.clone(), "timeout_ms")?;
             self.duration(definition.timeout_ms, "timeout_ms");
         }
+        if let Some(finally) = fields.get("finally") {
+            definition.finally = Some(Arc::new(self.finally(finally)?));
+        }
         Some(definition)
+    }
+
+    fn finally(&mut self, graph: &Value) -> Option<Definition> {
+        let Some(fields) = graph.as_object() else {
+            self.problem("finally", "shape", "must be a graph");
+            return None;
+        };
+        self.unknown_fields(fields, &["nodes", "edges"], FINALLY);
+        self.read_graph(fields, FINALLY)
     }
 
     fn unknown_fields(&mut self, fields: &Fields<String, Value>, known: &[&str], at: &str) {

@@ -24,6 +24,8 @@ pub struct Definition {
     pub permissions: Permissions,
     /// The time after which a run is ended, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// The graph that runs when the others have ended, however they did.
+    pub finally: Option<Arc<Definition>>,
 }
 
 /// What the runs of a version may do at most.
@@ -78,8 +80,27 @@ pub struct Common {
     pub effect: Option<Effect>,
     /// What happens if nobody knows whether an outgoing request arrived.
     pub on_uncertain: OnUncertain,
+    /// The request that finds out whether an outgoing request arrived, if nobody knows.
+    pub verify: Option<Verify>,
     /// The schema of the output.
     pub output: Option<Value>,
+    /// Whether errors of the node are told without their details.
+    pub private: bool,
+}
+
+/// A request that finds out whether another one arrived.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// `http` or `api`.
+    #[serde(rename = "do")]
+    pub what: Do,
+    /// The template of the request's input; its method is GET or HEAD.
+    pub input: Value,
+    /// The expression that reads the answer as `item`, and is true if the other request has arrived.
+    pub arrived: String,
+    /// The template of the step's output, which reads the answer as `item`; the answer if absent.
+    pub value: Option<Value>,
 }
 
 /// The repetitions of failed attempts.
@@ -269,6 +290,16 @@ pub enum Until {
         /// The name of the signal.
         signal: String,
     },
+    /// An event has happened that the account may read.
+    Event {
+        /// The type of the event: `message.created`, or `message.*`.
+        event: String,
+        /// The topic of the event; every topic that the account may read if absent.
+        topic: Option<String>,
+        /// The expression that reads `event` and decides; every event counts if absent.
+        #[serde(rename = "where")]
+        condition: Option<String>,
+    },
 }
 
 /// The fields of an approval.
@@ -443,9 +474,15 @@ impl Work {
     }
 }
 
+/// The beginning of the paths of steps in `finally`.
+pub const FINALLY: &str = "finally.";
+
 impl Definition {
     /// The node of a step, whose path is such as `fetch` or `each[17].fetch`.
     pub fn node(&self, path: &str) -> Option<&Node> {
+        if let Some(rest) = path.strip_prefix(FINALLY) {
+            return self.finally.as_ref()?.node(rest);
+        }
         let (first, rest) = match path.split_once('.') {
             Some((first, rest)) => (first, Some(rest)),
             None => (path, None),

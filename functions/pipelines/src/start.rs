@@ -259,6 +259,8 @@ pub async fn restart(
         .into_iter()
         .filter(|step| {
             definition.node(&step.path).is_some()
+                // What ends the run runs again, since the new one has not ended.
+                && !step.path.starts_with(pipeline::FINALLY)
                 && (around(&step.path) || !is_dropped(&again, &step.path))
         })
         .map(|mut step| {
