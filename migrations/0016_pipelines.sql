@@ -58,6 +58,13 @@ create table pipelines.run (
     depth smallint not null default 0,
     -- Somebody has paused it: its driver stops as soon as nothing is being sent.
     is_paused boolean not null default false,
+    -- Of the runs with the same key only so many go on at a time, as the definition says: whether it is one of these.
+    concurrency_key text,
+    concurrency_limit integer,
+    is_admitted boolean not null default false,
+    -- What it may use, and what its agents and skills have used: {"cost", "tokens", "fuel"}.
+    budget jsonb not null default '{}',
+    used jsonb not null default '{}',
     -- The job that drove it gave up.
     is_lost boolean not null default false,
     -- When it was last told how far its maps are.
@@ -94,6 +101,8 @@ create index run_parent on pipelines.run (parent_id, id) where parent_id is not 
 create index run_active on pipelines.run (account_id) where finished_at is null;
 create index run_unfinished on pipelines.run (id) where finished_at is null;
 create index run_job on pipelines.run (job_id) where job_id is not null;
+create index run_concurrency on pipelines.run (pipeline_id, concurrency_key, priority, id)
+    where concurrency_key is not null and finished_at is null;
 create index run_finished_at on pipelines.run (finished_at) where finished_at is not null;
 
 -- The execution of a node in a run.
@@ -119,6 +128,8 @@ create table pipelines.step (
     subscriptions uuid[],
     -- What it waits for, as it has happened; its driver looks at it.
     answer jsonb,
+    -- How often the breaker that its attempt has passed had opened by then.
+    openings integer,
     -- The time at which it is to be looked at again.
     wake_at timestamptz,
     -- The time at which it is given up.
@@ -135,6 +146,25 @@ create table pipelines.step (
 create unique index step_approval on pipelines.step (approval_id) where approval_id is not null;
 create unique index step_conversation on pipelines.step (conversation_id) where conversation_id is not null;
 create index step_uncertain on pipelines.step (run_id) where status = 'uncertain';
+
+-- The breakers of nodes that send requests, for all runs of their pipelines. They open when too many attempts fail; after
+-- the cooldown one attempt is let through at a time, until one succeeds.
+create table pipelines.breaker (
+    pipeline_id uuid not null references pipelines.pipeline (id) on delete cascade,
+    -- The path of the node, without the places in maps.
+    node text collate "C" not null,
+    status text not null default 'closed',
+    -- When attempts have failed of late.
+    failed_at timestamptz[] not null default '{}',
+    -- How often it has opened. What earlier attempts tell counts for nothing.
+    openings integer not null default 0,
+    -- Until when nothing is let through; of a half-open one, until when the attempt is waited for that was.
+    until timestamptz,
+    constraint breaker_pkey primary key (pipeline_id, node),
+    constraint breaker_status_known check (status in ('closed', 'open', 'half-open')),
+    constraint breaker_until check ((until is null) = (status = 'closed'))
+);
+create index breaker_open on pipelines.breaker (status) where status <> 'closed';
 
 -- Signals that were sent to a run, kept until a wait takes them.
 create table pipelines.signal (

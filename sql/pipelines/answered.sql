@@ -17,6 +17,7 @@ begin
     update pipelines.step s set answer = said
     where s.conversation_id = answered.conversation and s.status = 'waiting' and s.answer is null;
     if found then
+        perform pipelines.book(of_run, answered.conversation);
         perform pipelines.wake(of_run);
     end if;
     perform pipelines.end_firing(f.id, case said ->> 'status' when 'completed' then 'succeeded' when 'cancelled'

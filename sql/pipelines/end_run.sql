@@ -23,7 +23,7 @@ begin
         returning s.approval_id, s.child_id, s.conversation_id, s.subscriptions
     loop
         perform events.drop_subscriptions(stopped.subscriptions);
-        perform pipelines.stop(stopped.approval_id, stopped.child_id, stopped.conversation_id);
+        perform pipelines.stop(r.id, stopped.approval_id, stopped.child_id, stopped.conversation_id);
     end loop;
     update pipelines.run o
     set status = end_run.status, result = end_run.result, error = end_run.error, finished_at = clock_timestamp(),
@@ -57,6 +57,10 @@ begin
     perform pipelines.end_firing(f.id, case end_run.status when 'timed_out' then 'failed' else end_run.status end,
         end_run.error ->> 'detail') from pipelines.firing f where f.run_id = r.id;
     perform pipelines.drop_job(job);
+    if r.concurrency_key is not null then
+        perform jobs.enqueue('pipeline-run', jsonb_build_object('admits',
+            jsonb_build_object('pipeline', r.pipeline_id, 'key', r.concurrency_key)));
+    end if;
     return true;
 end
 $$;

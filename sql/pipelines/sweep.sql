@@ -7,6 +7,7 @@ declare
     lost record;
     given_up uuid;
     forgotten uuid;
+    queue record;
 begin
     for given_up in
         select r.id from pipelines.run r where r.is_lost and r.finished_at is null order by r.id limit most
@@ -26,6 +27,14 @@ begin
         else
             perform pipelines.drive(lost.id, null);
         end if;
+    end loop;
+    for queue in
+        select distinct r.pipeline_id, r.concurrency_key from pipelines.run r
+        where r.concurrency_key is not null and r.finished_at is null and not r.is_admitted and r.status = 'waiting'
+        and not r.is_paused order by 1, 2 limit most
+    loop
+        perform jobs.enqueue('pipeline-run', jsonb_build_object('admits',
+            jsonb_build_object('pipeline', queue.pipeline_id, 'key', queue.concurrency_key)));
     end loop;
     for forgotten in
         select v.channel_id from circles.conversation v where v.task is not null and not exists (

@@ -8,12 +8,13 @@ declare
     written pipelines.step;
     in_map boolean;
     refused jsonb;
+    open_ms double precision;
 begin
     for s in
         select * from jsonb_to_recordset(steps) as c (path text, type text, was text, status text, effect text,
             attempts integer, input jsonb, output jsonb, error jsonb, chosen text, wake_in_ms double precision,
             give_up_in_ms double precision, signal text, notify jsonb, approval jsonb, child jsonb, event jsonb, ask jsonb,
-            answer jsonb, subscribe jsonb, asks boolean)
+            answer jsonb, subscribe jsonb, asks boolean, breaker jsonb, fuel bigint)
     loop
         written := null;
         in_map := strpos(s.path, '[') > 0;
@@ -25,6 +26,23 @@ begin
                 s.error := refused;
                 update pipelines.run o set news = o.news + 1 where o.id = r.id;
             end if;
+        end if;
+        if s.breaker is not null and s.status = 'running' then
+            open_ms := pipelines.pass_breaker(r, s.path, s.breaker);
+            if open_ms is not null then
+                refused := pipelines.hold_back(s.breaker, open_ms);
+                s.status := refused ->> 'status';
+                s.error := refused -> 'error';
+                s.wake_in_ms := (refused ->> 'wake_in_ms')::double precision;
+                s.attempts := s.attempts - 1;
+                update pipelines.run o set news = o.news + 1 where o.id = r.id;
+            end if;
+        elsif s.breaker is not null then
+            perform pipelines.tell_breaker(r, s.path, s.breaker, o.openings, s.status <> 'succeeded')
+            from pipelines.step o where o.run_id = r.id and o.path = s.path;
+        end if;
+        if s.fuel is not null then
+            update pipelines.run o set used = pipelines.plus(o.used, jsonb_build_object('fuel', s.fuel)) where o.id = r.id;
         end if;
         if s.was is null then
             insert into pipelines.step (run_id, path, type, status, effect, attempts, input, output, error, chosen,
@@ -46,7 +64,7 @@ begin
         end if;
         continue when written.run_id is null;
         if s.status in ('cancelled', 'timed_out') then
-            perform pipelines.stop(written.approval_id, written.child_id, written.conversation_id);
+            perform pipelines.stop(r.id, written.approval_id, written.child_id, written.conversation_id);
         end if;
         if s.subscribe is not null then
             perform pipelines.await_events(r, s.path, s.subscribe);

@@ -22,6 +22,26 @@ impl Engine {
         Cow::Owned(about)
     }
 
+    /// Whether a step is about to be sent.
+    pub fn is_sent(&self, path: &str) -> bool {
+        let step = self.steps.get(path);
+        step.is_some_and(|step| step.status == Status::Running)
+    }
+
+    /// Whether nothing is left of the budget, so that nothing more is begun.
+    pub fn has_spent(&mut self) -> bool {
+        let over = |used: Option<u64>, most: Option<u64>| {
+            most.is_some_and(|most| used.unwrap_or_default() >= most)
+        };
+        let (used, most) = (self.used, self.budget);
+        let steps = u64::try_from(self.steps.len()).ok();
+        self.is_spent |= over(used.cost, most.cost)
+            || over(used.tokens, most.tokens)
+            || over(used.fuel, most.fuel)
+            || over(steps, most.steps);
+        self.is_spent
+    }
+
     /// How the run ends, if its graph has ended and `finally` has begun.
     pub fn begun_ending(&self) -> Option<Value> {
         self.steps.get(FINALLY_STEP).map(|step| step.input.clone())

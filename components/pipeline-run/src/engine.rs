@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use pipeline::{Definition, FINALLY, Node, Schema, Values, Work, fit};
+use pipeline::{Budget, Definition, FINALLY, Node, Schema, Values, Work, fit};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -26,6 +26,8 @@ pub struct Plan {
     pub sending: Vec<String>,
     /// Somebody is asked whether the requests of these steps have arrived.
     pub verifying: Vec<String>,
+    /// Nothing is left of the budget, so that the run is paused.
+    pub is_spent: bool,
     /// The run ends: `{status, result, error}`.
     pub ending: Option<Value>,
     /// Whether the end does not wait for what is being sent.
@@ -114,6 +116,9 @@ pub struct Engine {
     /// The uncertain steps that are being asked about.
     pub(crate) verifying: BTreeSet<String>,
     pub(crate) about: Value,
+    pub(crate) budget: Budget,
+    pub(crate) used: Budget,
+    pub(crate) is_spent: bool,
     input: Value,
     epoch: i32,
     news: i64,
@@ -148,6 +153,9 @@ impl Engine {
             root,
             finally,
             is_ending: false,
+            budget: Budget::default(),
+            used: Budget::default(),
+            is_spent: false,
             verifying: BTreeSet::new(),
             input: state.input.clone(),
             about: json!({"id": run, "pipeline": state.pipeline, "version": state.version}),
@@ -197,6 +205,7 @@ impl Engine {
         self.is_late = state.is_late;
         self.is_paused = state.is_paused;
         self.signals = state.signals;
+        (self.budget, self.used) = (state.budget, state.used);
         self.bytes = 0;
         self.known.clear();
         self.steps.clear();
@@ -220,13 +229,17 @@ impl Engine {
     pub fn changes(&self) -> Value {
         let changes = self.changes.iter().filter_map(|(path, more)| {
             let step = self.steps.get(path)?;
+            let was = self.known.get(path).copied();
+            // It is asked when an attempt begins, and told when it has ended.
+            let is_attempt = (was == Some(Status::Running)) != (step.status == Status::Running);
+            let breaker = self.node(path).and_then(|node| node.common.breaker);
             Some(Change {
                 path: path.clone(),
                 kind: match path.as_str() {
                     FINALLY_STEP => FINALLY_STEP,
                     path => self.node(path)?.work.name(),
                 },
-                was: self.known.get(path).copied(),
+                was,
                 status: step.status,
                 effect: step.effect,
                 attempts: step.attempts,
@@ -235,6 +248,7 @@ impl Engine {
                 error: step.error.clone(),
                 chosen: step.chosen.clone(),
                 answer: step.answer.clone(),
+                breaker: breaker.filter(|_| is_attempt),
                 more: more.clone(),
             })
         });
@@ -276,6 +290,12 @@ impl Engine {
         if ending.is_some() || !may_send {
             return Plan {
                 ending,
+                ..Plan::default()
+            };
+        }
+        if self.is_spent {
+            return Plan {
+                is_spent: true,
                 ..Plan::default()
             };
         }
@@ -420,6 +440,15 @@ impl Engine {
             }
             Answer::Unknown => self.lose(path),
             Answer::Output(output) => self.succeed(path, output, More::default()),
+            Answer::OfSkill { output, fuel } => {
+                let spent = self.used.fuel.unwrap_or_default();
+                self.used.fuel = Some(spent.saturating_add(fuel));
+                let more = More {
+                    fuel: Some(fuel),
+                    ..More::default()
+                };
+                self.succeed(path, output, more);
+            }
             Answer::Failure {
                 error,
                 retry: false,

@@ -17,7 +17,7 @@ const MAX_ITEMS: usize = 10_000;
 impl Engine {
     /// Begins everything that is ready, until nothing more follows. Answers the end of the run, if it has come.
     pub fn work(&mut self) -> Option<Value> {
-        self.is_ending = false;
+        (self.is_ending, self.is_spent) = (false, false);
         if let Some(ending) = self.begun_ending() {
             return self.finish(ending);
         }

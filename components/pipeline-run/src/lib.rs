@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use engine::{Engine, Plan};
 use outgoing::{Answer, Call};
-use pipeline::Fault;
+use pipeline::{Definition, Fault, Names, evaluate};
 use state::State;
 
 /// The time after which another job goes on, so that no run keeps the others waiting.
@@ -32,12 +32,20 @@ const SLICE: Duration = Duration::from_secs(30);
 /// The time after which a driver that waits for answers looks whether something else has happened.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// The runs of a pipeline with a concurrency key, of which another one may go on.
+#[derive(Debug, Deserialize)]
+pub struct Queue {
+    pipeline: Uuid,
+    key: String,
+}
+
 /// The arguments of the job: the run to drive, a conversation in which all may be said, or an event that a trigger waits
 /// for.
 #[derive(Debug, Deserialize)]
 pub struct Arguments {
     run: Option<Uuid>,
     conversation: Option<Uuid>,
+    admits: Option<Queue>,
     argument: Option<Subscriber>,
     #[serde(default)]
     event: Value,
@@ -94,6 +102,14 @@ struct Reply {
 /// The database can't be reached, which is tried again later.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
     let mut summary = Summary { commits: 0 };
+    if let Some(queue) = &job.payload.admits {
+        db.execute(
+            "select admit_next($1, $2)",
+            args![queue.pipeline, &queue.key],
+        )
+        .await?;
+        return Ok(summary);
+    }
     match &job.payload.argument {
         Some(Subscriber::Trigger { trigger }) => {
             trigger::decide(&db, &job, *trigger).await?;
@@ -120,7 +136,11 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
     };
     let definition = pipeline::check(&beginning.definition).definition;
     let unfit = || Failure::Final("The definition of the run can't be read.".to_owned());
-    let mut engine = Engine::new(run, definition.ok_or_else(unfit)?, beginning.state);
+    let definition = definition.ok_or_else(unfit)?;
+    if !admitted(&db, run, &definition, &beginning.state).await? {
+        return Ok(summary);
+    }
+    let mut engine = Engine::new(run, definition, beginning.state);
     let began = Instant::now();
     let mut ticker = Ticker::new(LOOK);
     let mut flying = FuturesUnordered::new();
@@ -129,6 +149,7 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
         let Plan {
             sending,
             verifying,
+            is_spent,
             ending,
             is_forced,
         } = engine.advance(may_send);
@@ -138,7 +159,7 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
         let parks = is_idle && ending.is_none();
         let committed: Committed = db
             .one(
-                "select commit($1, $2, $3, $4, $5, $6, $7) as committed",
+                "select commit($1, $2, $3, $4, $5, $6, $7, $8) as committed",
                 args![
                     run,
                     engine.epoch(),
@@ -146,7 +167,8 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
                     engine.changes(),
                     ending,
                     parks,
-                    parks && !may_send
+                    parks && !may_send,
+                    is_spent
                 ],
             )
             .await?;
@@ -156,7 +178,12 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
             return Ok(summary);
         }
         engine.committed();
-        for path in sending {
+        let has_news = reply.state.is_some();
+        if let Some(state) = reply.state {
+            engine.look_again(state);
+        }
+        // A breaker may have held back some of them.
+        for path in sending.into_iter().filter(|path| engine.is_sent(path)) {
             let call = engine.call(&path);
             flying.push(sent(path, Ok(call), false));
         }
@@ -164,8 +191,7 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
             let call = engine.verification(&path);
             flying.push(sent(path, call, true));
         }
-        if let Some(state) = reply.state {
-            engine.look_again(state);
+        if has_news {
             continue;
         }
         if let Waited::Ready(Some((path, answer, verifies))) = ticker.beside(flying.next()).await {
@@ -176,6 +202,50 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
             }
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Admitted {
+    admitted: bool,
+}
+
+/// Whether a run goes on, by the limit of its concurrency key. One that does not is parked or has ended.
+async fn admitted(
+    db: &Db,
+    run: Uuid,
+    definition: &Definition,
+    state: &State,
+) -> Result<bool, Failure> {
+    let Some(concurrency) = &definition.concurrency else {
+        return Ok(true);
+    };
+    if state.is_admitted || state.is_late || state.is_paused {
+        return Ok(true);
+    }
+    let names = Names::from_iter([("input".to_owned(), state.input.clone())]);
+    let key = match evaluate(&concurrency.key, &names) {
+        Ok(Value::String(text)) => Ok(text),
+        Ok(other) => Ok(other.to_string()),
+        Err(fault) => Err(error(fault.code, fault.detail)),
+    };
+    let (key, fault) = match key {
+        Ok(key) => (Some(key), None),
+        Err(fault) => (None, Some(fault)),
+    };
+    let answer: Admitted = db
+        .one(
+            "select admit($1, $2, $3, $4, $5, $6) as admitted",
+            args![
+                run,
+                state.epoch,
+                key,
+                i32::try_from(concurrency.limit).unwrap_or(i32::MAX),
+                json!(concurrency.on_limit).as_str(),
+                fault
+            ],
+        )
+        .await?;
+    Ok(answer.admitted)
 }
 
 /// Sends a request of a step, or one that verifies it.

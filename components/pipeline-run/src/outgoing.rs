@@ -41,6 +41,8 @@ pub struct Call {
 pub enum Answer {
     /// The output of the step.
     Output(Value),
+    /// The output of the step, with the fuel that its skill has used.
+    OfSkill { output: Value, fuel: u64 },
     /// The step failed, or its attempt.
     Failure {
         error: Value,
@@ -136,7 +138,10 @@ async fn skill(call: &Call) -> Result<Answer, Answer> {
     }
     let path = format!("/api/skills/{name}/invoke");
     Ok(match api(call, "POST", &path, Some(&body)).await? {
-        Answer::Output(mut answer) => Answer::Output(answer["body"]["result"].take()),
+        Answer::Output(mut answer) => Answer::OfSkill {
+            fuel: answer["body"]["fuel"].as_u64().unwrap_or_default(),
+            output: answer["body"]["result"].take(),
+        },
         other => other,
     })
 }

@@ -29,6 +29,9 @@ impl Engine {
             return;
         };
         let path = frame.path(id);
+        if self.has_spent() {
+            return;
+        }
         if let Err(fault) = self.try_begin(frame, &path, id, node) {
             self.fail(&path, error(fault.code, fault.detail));
         }

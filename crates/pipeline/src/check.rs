@@ -1,6 +1,8 @@
 //! The checks of a definition. All problems are named, each with its path.
 
 mod contents;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +23,7 @@ pub const MAX_DEFINITION_BYTES: usize = 256 << 10;
 /// The largest number of nodes.
 pub const MAX_NODES: usize = 500;
 /// The fields of a definition.
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 10] = [
     "input",
     "output",
     "nodes",
@@ -30,9 +32,11 @@ const FIELDS: [&str; 8] = [
     "permissions",
     "timeout_ms",
     "finally",
+    "concurrency",
+    "budget",
 ];
 /// The fields that every node may have.
-const COMMON: [&str; 9] = [
+const COMMON: [&str; 10] = [
     "when",
     "retry",
     "timeout_ms",
@@ -42,6 +46,7 @@ const COMMON: [&str; 9] = [
     "output",
     "private",
     "verify",
+    "breaker",
 ];
 /// The types of nodes of the contract whose part this platform does not have yet.
 const MISSING: [&str; 1] = ["loop"];
@@ -162,6 +167,12 @@ impl Check {
         if let Some(timeout) = fields.get("timeout_ms") {
             definition.timeout_ms = self.field(timeout.clone(), "timeout_ms")?;
             self.duration(definition.timeout_ms, "timeout_ms");
+        }
+        if let Some(concurrency) = fields.get("concurrency") {
+            definition.concurrency = Some(self.field(concurrency.clone(), "concurrency")?);
+        }
+        if let Some(budget) = fields.get("budget") {
+            definition.budget = self.field(budget.clone(), "budget")?;
         }
         if let Some(finally) = fields.get("finally") {
             definition.finally = Some(Arc::new(self.finally(finally)?));
@@ -439,83 +450,5 @@ fn cyclic(definition: &Definition) -> Vec<String> {
         for id in free {
             left.remove(id);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn codes(definition: &Value) -> Vec<(String, &'static str)> {
-        let problems = check(definition).problems.into_iter();
-        problems
-            .map(|problem| (problem.path, problem.code))
-            .collect()
-    }
-
-    #[test]
-    fn all_problems_are_named_with_their_paths() {
-        let definition = json!({
-            "nodes": {
-                "a": {"type": "transform", "value": {"$": "nodes.b.output"}},
-                "b": {"type": "condition", "cases": [{"name": "x", "when": "1 +"}], "else": "y"},
-                "c": {"type": "merge"}, "d": {"type": "merge"},
-            },
-            "edges": [
-                {"from": "a", "to": "b"}, {"from": "b", "to": "nowhere", "on": "z"},
-                {"from": "c", "to": "d"}, {"from": "d", "to": "c"},
-            ],
-            "input": {"type": 1},
-        });
-        let found = codes(&definition);
-        for expected in [
-            ("edges[1].to", "unknown-node"),
-            ("edges[1].on", "unknown-case"),
-            ("nodes.c", "cycle"),
-            ("nodes.d", "cycle"),
-            ("input", "bad-schema"),
-            ("nodes.a.value", "reference"),
-            ("nodes.b.cases[0].when", "bad-expression"),
-        ] {
-            assert!(
-                found.contains(&(expected.0.to_owned(), expected.1)),
-                "{expected:?} in {found:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_missing_part_is_refused_by_name() {
-        let definition = json!({"nodes": {"a": {"type": "loop", "body": {}}, "b": {"type": "nonsense"}, "c": {"value": 1}}});
-        assert_eq!(
-            codes(&definition),
-            [
-                ("nodes.a.type".to_owned(), "part-missing"),
-                ("nodes.b.type".to_owned(), "unknown-type"),
-                ("nodes.c.type".to_owned(), "shape"),
-            ]
-        );
-    }
-
-    #[test]
-    fn permissions_bound_what_actions_reach() {
-        let node =
-            json!({"type": "action", "do": "http", "input": {"url": "https://other.example/x"}});
-        let definition =
-            json!({"nodes": {"a": node}, "permissions": {"http": ["https://example.org"]}});
-        assert_eq!(
-            codes(&definition),
-            [("nodes.a.input.url".to_owned(), "permission")]
-        );
-        let definition = json!({"nodes": {"a": {"type": "transform", "value": 1}},
-            "permissions": {"http": ["https://example.org/path"], "scopes": ["admin:all"]}});
-        assert_eq!(codes(&definition).len(), 2);
-    }
-
-    #[test]
-    fn the_digest_does_not_depend_on_order_or_form() {
-        let read = |text: &str| digest(&serde_json::from_str(text).expect("JSON"));
-        assert_eq!(read(r#"{"a": 1.0, "b": [2]}"#), read(r#"{"b":[2],"a":1}"#));
     }
 }

@@ -1,11 +1,17 @@
 //! The form of a definition.
 
+mod rules;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
+
+pub use rules::{
+    Breaker, Budget, Concurrency, Effect, OnError, OnLimit, OnOpen, OnUncertain, Retry, Verify,
+};
 
 /// A graph of nodes.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +32,10 @@ pub struct Definition {
     pub timeout_ms: Option<u64>,
     /// The graph that runs when the others have ended, however they did.
     pub finally: Option<Arc<Definition>>,
+    /// How many runs go on at a time.
+    pub concurrency: Option<Concurrency>,
+    /// What a run may use before it is paused.
+    pub budget: Budget,
 }
 
 /// What the runs of a version may do at most.
@@ -86,80 +96,8 @@ pub struct Common {
     pub output: Option<Value>,
     /// Whether errors of the node are told without their details.
     pub private: bool,
-}
-
-/// A request that finds out whether another one arrived.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Verify {
-    /// `http` or `api`.
-    #[serde(rename = "do")]
-    pub what: Do,
-    /// The template of the request's input; its method is GET or HEAD.
-    pub input: Value,
-    /// The expression that reads the answer as `item`, and is true if the other request has arrived.
-    pub arrived: String,
-    /// The template of the step's output, which reads the answer as `item`; the answer if absent.
-    pub value: Option<Value>,
-}
-
-/// The repetitions of failed attempts.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Retry {
-    /// The number of attempts in all.
-    pub attempts: u32,
-    /// The pause before the second attempt, in milliseconds.
-    pub first_ms: u64,
-    /// The factor by which each further pause is longer.
-    pub factor: f64,
-    /// The longest pause, in milliseconds.
-    pub max_ms: u64,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            attempts: 1,
-            first_ms: 1_000,
-            factor: 2.0,
-            max_ms: 300_000,
-        }
-    }
-}
-
-/// What a failure of a node means for the run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnError {
-    /// The run fails, unless an `error` edge leads on.
-    #[default]
-    Fail,
-    /// The `success` edges are taken.
-    Continue,
-}
-
-/// Whether an outgoing request may be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Effect {
-    /// It must not be sent twice.
-    Once,
-    /// It may be sent again.
-    Repeatable,
-}
-
-/// What happens if nobody knows whether an outgoing request arrived.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnUncertain {
-    /// The step waits until a person decides.
-    #[default]
-    Ask,
-    /// It is sent again.
-    Retry,
-    /// The step fails.
-    Fail,
+    /// When requests of the node are held back, since too many have failed.
+    pub breaker: Option<Breaker>,
 }
 
 /// The work of a node.

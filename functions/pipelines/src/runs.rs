@@ -40,9 +40,13 @@ pub struct Run {
     pub restarted_from: Option<Uuid>,
     /// The run that started this one by one of its steps.
     pub parent: Option<Uuid>,
-    /// What the run has used: `{steps}`.
+    /// What the run has used: `{steps, cost, tokens, fuel}`.
     #[schema(value_type = Object)]
     pub usage: Value,
+    /// What the run may use before it is paused. Absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub budget: Option<RunBudget>,
     /// The steps that wait for a time, a signal or somebody.
     pub waiting_for: Vec<String>,
     /// The time at which the run was started.
@@ -54,6 +58,28 @@ pub struct Run {
     /// The time at which the run ended; null until then.
     #[serde(with = "time::serde::rfc3339::option")]
     pub finished_at: Option<OffsetDateTime>,
+}
+
+/// What a run may use before it is paused. What is absent has no limit.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunBudget {
+    /// The cost of the models of its agents, in millionths of a dollar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cost: Option<u64>,
+    /// The tokens of the models of its agents, in and out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    tokens: Option<u64>,
+    /// The fuel of its skills.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    fuel: Option<u64>,
+    /// The steps that are begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    steps: Option<u64>,
 }
 
 /// The state of a run.

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::runs::Run;
+use crate::runs::{Run, RunBudget};
 use crate::{pipelines, runs};
 
 /// The longest time that a client can wait for the end of a run, in seconds.
@@ -48,6 +48,10 @@ pub struct NewRun {
     #[garde(skip)]
     #[serde(with = "time::serde::rfc3339::option")]
     start_at: Option<OffsetDateTime>,
+    /// What the run may use before it is paused, instead of what the definition says.
+    #[garde(skip)]
+    #[schema(inline)]
+    budget: Option<RunBudget>,
 }
 
 /// A restart from a step.
@@ -137,7 +141,7 @@ pub async fn start(
     accept(&definition, &new.input)?;
     let started = db
         .one(
-            "select start($1, $2, $3, $4, $5, $6, $7::text::timestamptz) as started",
+            "select start($1, $2, $3, $4, $5, $6, $7::text::timestamptz, budget => $8) as started",
             args![
                 id,
                 caller.id,
@@ -145,7 +149,8 @@ pub async fn start(
                 new.input,
                 new.key,
                 new.priority,
-                new.start_at
+                new.start_at,
+                new.budget.map(|budget| json!(budget))
             ],
         )
         .await;

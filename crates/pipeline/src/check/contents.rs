@@ -27,6 +27,19 @@ impl Check {
         self.schema(definition.input.as_ref(), "input");
         self.schema(definition.output.as_ref(), "output");
         self.permissions(&definition.permissions);
+        if let Some(concurrency) = &definition.concurrency {
+            self.template(&concurrency.key, "concurrency.key", &BTreeSet::new());
+            expressions(&concurrency.key, "concurrency.key", &mut |path, text| {
+                let parsed = text.as_str().map(Expression::parse);
+                let Some(Ok(expression)) = parsed else { return };
+                if expression.names().iter().any(|name| *name != "input") {
+                    self.problem(path, "bad-expression", "may only read `input`");
+                }
+            });
+            if !(1..=1000).contains(&concurrency.limit) {
+                self.problem("concurrency.limit", "shape", "must be 1 to 1,000");
+            }
+        }
         self.graph_contents(definition, definition, "", &BTreeSet::new());
         if let Some(finally) = &definition.finally {
             // Whatever has not run by then has no output.
@@ -71,6 +84,17 @@ impl Check {
                 || retry.max_ms > MAX_MS
             {
                 self.problem(format!("{path}.retry"), "shape", "must have 1 to 100 attempts, a factor from 1 to 100, and pauses of 30 days at most");
+            }
+            if let Some(breaker) = &node.common.breaker {
+                let path = format!("{path}.breaker");
+                if !matches!(&node.work, Work::Action(action) if action.what.is_outgoing()) {
+                    self.problem(&path, "shape", "belongs to an action that sends a request");
+                }
+                if !(1..=1000).contains(&breaker.failures) {
+                    self.problem(format!("{path}.failures"), "shape", "must be 1 to 1,000");
+                }
+                self.duration(Some(breaker.within_ms), &format!("{path}.within_ms"));
+                self.duration(Some(breaker.cooldown_ms), &format!("{path}.cooldown_ms"));
             }
             if let Some(verify) = &node.common.verify {
                 self.verify(verify, node, &path, &known, definition);
