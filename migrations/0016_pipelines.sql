@@ -253,12 +253,16 @@ create unique index firing_conversation on pipelines.firing (conversation_id) wh
 create index firing_unsettled on pipelines.firing (finished_at) where not settled and finished_at is not null;
 create index firing_finished_at on pipelines.firing (finished_at) where finished_at is not null;
 
--- Events that start runs of a pipeline.
+-- Events, and requests of other systems, that start runs of a pipeline.
 create table pipelines.trigger (
     id uuid primary key,
     pipeline_id uuid not null references pipelines.pipeline (id) on delete cascade,
     owner_id uuid not null references identity.account (id) on delete cascade,
-    type text not null,
+    kind text not null default 'event',
+    -- Of events. Null: it is a webhook, to whose address others send.
+    type text,
+    -- How those who send to a webhook sign; null: whoever knows the address may.
+    verify text,
     -- Null: every topic that the owner may read.
     topic text,
     -- The expression that decides; null: every event counts.
@@ -269,6 +273,10 @@ create table pipelines.trigger (
     -- The subscription of events that starts its work; null: it is disabled.
     subscription uuid,
     created_at timestamptz not null default now(),
+    constraint trigger_kind_known check (kind in ('event', 'webhook')),
+    constraint trigger_verify_known check (verify in ('standard-webhooks', 'github')),
+    constraint trigger_parts check ((kind = 'event') = (type is not null) and (kind = 'webhook' or verify is null)
+        and (kind = 'event' or topic is null)),
     constraint trigger_type_size check (char_length(type) between 1 and 100),
     constraint trigger_condition_size check (octet_length(condition) <= 4096)
 );
@@ -279,12 +287,15 @@ create index trigger_owner on pipelines.trigger (owner_id, id);
 create table pipelines.trigger_firing (
     id uuid primary key default platform.uuid_v7(),
     trigger_id uuid not null references pipelines.trigger (id) on delete cascade,
-    event_id uuid not null,
+    event_id uuid,
+    -- Of a webhook: by what a delivery that comes again is known; null: each counts.
+    delivery text,
     status text not null,
     reason text,
     run_id uuid,
     at timestamptz not null default clock_timestamp(),
     constraint trigger_firing_event unique (trigger_id, event_id),
+    constraint trigger_firing_delivery unique (trigger_id, delivery),
     constraint trigger_firing_status_known check (status in ('started', 'filtered', 'suppressed', 'failed'))
 );
 create index trigger_firing_trigger on pipelines.trigger_firing (trigger_id, id);

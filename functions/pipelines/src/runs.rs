@@ -32,7 +32,7 @@ pub struct Run {
     /// The reason why the run did not succeed: `{code, detail}`.
     #[schema(value_type = Object, nullable)]
     pub error: Value,
-    /// What started the run: `call`, `restart` of another run, `schedule`, `event`, or `pipeline`: a step of another run.
+    /// What started the run: `call`, `restart` of another run, `schedule`, `event`, `webhook`, or `pipeline`: a step of another run.
     pub cause: String,
     /// The account that the run acts for.
     pub actor: Uuid,
@@ -133,7 +133,7 @@ pub struct Filter {
     /// Lists only runs that this run has started by its steps.
     #[garde(skip)]
     parent: Option<Uuid>,
-    /// Lists only runs that were started so: `call`, `restart`, `schedule`, `event` or `pipeline`.
+    /// Lists only runs that were started so: `call`, `restart`, `schedule`, `event`, `webhook` or `pipeline`.
     #[garde(inner(length(max = 20)))]
     cause: Option<String>,
 }

@@ -376,24 +376,32 @@ fn accept(definition: &Definition, input: &Value) -> Result<()> {
     }
 }
 
+/// The problem of a pipeline that is paused.
+pub fn paused() -> Problem {
+    Problem::conflict("pipeline-paused", "The pipeline is paused.")
+}
+
+/// The problem of an account that has too many runs.
+pub fn too_many() -> Problem {
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too-many-runs",
+        "You have 1,000 runs that have not ended. Wait for one to end, or cancel one.",
+    )
+}
+
 /// The run that was started, and whether it is new.
 async fn begun(
     db: &Db,
     caller: &Caller,
     started: Result<Started, db::Error>,
 ) -> Result<(Run, bool)> {
-    let many = Problem::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "too-many-runs",
-        "You have 1,000 runs that have not ended. Wait for one to end, or cancel one.",
-    );
-    let paused = Problem::conflict("pipeline-paused", "The pipeline is paused.");
     let started = started
         .on_constraint("account_active", Problem::unauthenticated())
         .on_constraint("pipeline_archived", pipelines::archived())
-        .on_constraint("pipeline_paused", paused)
+        .on_constraint("pipeline_paused", paused())
         .on_constraint("pipeline_version", pipelines::unknown_version())
-        .on_constraint("run_count", many)?;
+        .on_constraint("run_count", too_many())?;
     let outcome = started
         .started
         .ok_or_else(|| Problem::not_found("pipeline"))?;
