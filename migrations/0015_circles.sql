@@ -135,6 +135,9 @@ create table circles.conversation (
     status text not null default 'open',
     -- The turn whose agent asks another one here; null: it is nobody's but its members'.
     asked_by uuid,
+    -- What a run or a schedule asks for here, until it is answered: {"prompt", "output", "tools", "max_turns", "cause",
+    -- "depth"}. Null: nothing, or that is over.
+    task jsonb,
     -- The public agent or circle that a client of A2A talks with here.
     door uuid,
     created_by uuid references identity.account (id) on delete set null,
@@ -142,6 +145,7 @@ create table circles.conversation (
     constraint conversation_title_size check (char_length(title) <= 200)
 );
 create index conversation_door on circles.conversation (created_by, door, channel_id) where door is not null;
+create index conversation_task on circles.conversation (channel_id) where task is not null;
 create index conversation_circle on circles.conversation (circle_id, channel_id) where circle_id is not null;
 
 -- One thought of one speaker. What it did is in its steps.

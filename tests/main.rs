@@ -204,6 +204,7 @@ mod jobs {
     pub(crate) mod memory_embed;
     pub(crate) mod memory_forget;
     pub(crate) mod pipeline_run {
+        pub(crate) mod agents;
         pub(crate) mod engine;
         pub(crate) mod faults;
         pub(crate) mod flow;

@@ -22,7 +22,8 @@ begin
     select count(*) filter (where x.kind = 'tool') as tools, count(*) as steps, sum(x.input_tokens) as input,
         sum(x.output_tokens) as output into used
     from circles.step x where x.turn_id = t.id;
-    if used.steps >= (limits ->> 'steps')::integer then
+    if used.steps >= (limits ->> 'steps')::integer or used.steps - used.tools >= (select (v.task ->> 'max_turns')::integer
+        from circles.conversation v where v.channel_id = t.channel_id) then
         return '{"stop": "steps"}';
     elsif t.deadline_at < clock_timestamp() then
         return '{"stop": "time"}';

@@ -33,6 +33,8 @@ pub struct Context {
     /// What the owner may do: the agent never may more.
     pub scopes: Vec<String>,
     pub persona: Persona,
+    /// The JSON Schema that the answer has to fit.
+    pub output: Option<Value>,
     pub role: Option<String>,
     pub mode: Option<String>,
     pub circle_name: Option<String>,
