@@ -192,6 +192,7 @@ mod jobs {
         pub(crate) mod memory;
         pub(crate) mod receipts;
         pub(crate) mod servers;
+        pub(crate) mod summing;
         pub(crate) mod thinking;
         pub(crate) mod tools;
         pub(crate) mod world;
