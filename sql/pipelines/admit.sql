@@ -25,6 +25,8 @@ begin
     where o.id = admit.run and o.epoch = admit.epoch and o.finished_at is null for update;
     if not found then
         return false;
+    elsif r.cancels is not null then
+        return true;
     end if;
     others := array(select o.id from pipelines.run o
         where o.pipeline_id = r.pipeline_id and o.concurrency_key = left(admit.key, 1000) and o.finished_at is null
