@@ -8,13 +8,6 @@ use e2e::{
 };
 use serde_json::{Value, json};
 
-/// Waits until the receiver was asked so often.
-async fn asked(target: &Receiver, count: usize) {
-    while target.count() < count {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-}
-
 #[tokio::test]
 async fn what_is_being_sent_has_five_seconds_and_finally_runs() -> Result<()> {
     // It never answers.
@@ -29,7 +22,7 @@ async fn what_is_being_sent_has_five_seconds_and_finally_runs() -> Result<()> {
     let parent = json!({"nodes": {"call": {"type": "pipeline", "pipeline": "child"}},
         "finally": {"nodes": {"told": transform("run.status")}}});
     let run = world.start("parent", parent, json!(null)).await?;
-    asked(&target, 1).await;
+    target.until(1).await?;
     world.waits(&run, "call").await?;
     let (_, step) = world
         .ada
@@ -37,9 +30,7 @@ async fn what_is_being_sent_has_five_seconds_and_finally_runs() -> Result<()> {
         .await?;
     let child = format!("/api/runs/{}", step["child"].as_str().context("child")?);
     let reason = json!({"reason": "Enough."});
-    let (status, cancelling) = world
-        .call("POST", &format!("{run}/cancel"), reason)
-        .await?;
+    let (status, cancelling) = world.call("POST", &format!("{run}/cancel"), reason).await?;
     assert_eq!(
         (status, &cancelling["status"]),
         (202, &json!("cancelling")),
@@ -59,7 +50,9 @@ async fn what_is_being_sent_has_five_seconds_and_finally_runs() -> Result<()> {
     assert_eq!(late["status"], "cancelled", "{late}");
     // Its request gives up later, which is noted and has no other effect.
     let is_noted = |step: &Value| step["late"]["outcome"] == "unknown";
-    let noted = world.until(&format!("{child}/steps/send"), is_noted).await?;
+    let noted = world
+        .until(&format!("{child}/steps/send"), is_noted)
+        .await?;
     assert_eq!(noted["status"], "cancelled", "{noted}");
 
     // By force, at once. Without anything that is being sent, `finally` has its time.
@@ -67,7 +60,7 @@ async fn what_is_being_sent_has_five_seconds_and_finally_runs() -> Result<()> {
         .call("POST", "/api/pipelines/child/runs", json!({}))
         .await?;
     let again = format!("/api/runs/{}", again["id"].as_str().context("id")?);
-    asked(&target, 2).await;
+    target.until(2).await?;
     let force = json!({"force": true});
     let (_, forced) = world
         .call("POST", &format!("{again}/cancel"), force)
@@ -78,7 +71,9 @@ async fn what_is_being_sent_has_five_seconds_and_finally_runs() -> Result<()> {
     let held = world.start("holds", holds, json!(null)).await?;
     world.waits(&held, "hold").await?;
     let reason = json!({"reason": "Late."});
-    world.call("POST", &format!("{held}/cancel"), reason).await?;
+    world
+        .call("POST", &format!("{held}/cancel"), reason)
+        .await?;
     assert_eq!(world.ended(&held).await?["status"], "cancelled");
     let path = format!("{held}/steps/finally.told");
     let (_, told) = world.ada.get(&world.server, &path).await?;
