@@ -8,16 +8,21 @@ create table pipelines.pipeline (
     owner_id uuid not null references identity.account (id) on delete cascade,
     name text collate "C" not null,
     active_version integer not null default 1,
+    -- Who else may read it: members of the team, or everybody who is signed in.
+    team_id uuid references identity.team (id) on delete set null,
+    visibility text not null default 'private',
     -- No run starts while it is paused; those that have started go on.
     paused boolean not null default false,
     archived_at timestamptz,
     created_at timestamptz not null default now(),
     constraint pipeline_name_form check (
         name ~ '^[a-z0-9][a-z0-9-]{0,59}$' and name !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'),
+    constraint pipeline_visibility_known check (visibility in ('private', 'team', 'public')),
     -- POST /api/pipelines/validate shares its path with names.
     constraint pipeline_name_free check (name <> 'validate')
 );
 create unique index pipeline_name_key on pipelines.pipeline (owner_id, name) where archived_at is null;
+create index pipeline_team on pipelines.pipeline (team_id) where team_id is not null;
 create index pipeline_owner on pipelines.pipeline (owner_id, id);
 create index pipeline_present on pipelines.pipeline (owner_id, id) where archived_at is null;
 
@@ -65,6 +70,8 @@ create table pipelines.run (
     -- What it may use, and what its agents and skills have used: {"cost", "tokens", "fuel"}.
     budget jsonb not null default '{}',
     used jsonb not null default '{}',
+    -- It is to be cancelled: the error that it ends with. Null: it is not.
+    cancels jsonb,
     -- The job that drove it gave up.
     is_lost boolean not null default false,
     -- When it was last told how far its maps are.
@@ -82,8 +89,8 @@ create table pipelines.run (
     finished_at timestamptz,
     constraint run_version_known foreign key (pipeline_id, version)
         references pipelines.version (pipeline_id, number) on delete cascade,
-    constraint run_status_known check (status in ('queued', 'running', 'waiting', 'paused', 'succeeded', 'failed',
-        'cancelled', 'timed_out')),
+    constraint run_status_known check (status in ('queued', 'running', 'waiting', 'paused', 'cancelling', 'succeeded',
+        'failed', 'cancelled', 'timed_out')),
     constraint run_finished check (
         (finished_at is not null) = (status in ('succeeded', 'failed', 'cancelled', 'timed_out'))),
     constraint run_cause_known check (cause in ('call', 'restart', 'schedule', 'event', 'webhook', 'pipeline')),
@@ -128,6 +135,8 @@ create table pipelines.step (
     subscriptions uuid[],
     -- What it waits for, as it has happened; its driver looks at it.
     answer jsonb,
+    -- What an attempt has told after the step had been ended: {"outcome", "at"}.
+    late jsonb,
     -- How often the breaker that its attempt has passed had opened by then.
     openings integer,
     -- The time at which it is to be looked at again.

@@ -208,6 +208,7 @@ mod jobs {
     pub(crate) mod pipeline_run {
         pub(crate) mod after;
         pub(crate) mod agents;
+        pub(crate) mod cancelling;
         pub(crate) mod engine;
         pub(crate) mod faults;
         pub(crate) mod flow;

@@ -55,7 +55,8 @@ begin
         return '{"held": true, "goes_on": true}';
     end if;
     -- Its own job ends now by itself.
-    update pipelines.run o set status = 'waiting', job_id = null where o.id = r.id;
+    update pipelines.run o
+    set status = case o.status when 'cancelling' then o.status else 'waiting' end, job_id = null where o.id = r.id;
     if due is not null then
         perform pipelines.drive(r.id, due);
     end if;

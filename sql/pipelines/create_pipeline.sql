@@ -1,6 +1,8 @@
 -- Makes a pipeline of an account with its first version, which is active. Answers its id. Refuses by the constraints
--- pipeline_name_key and pipeline_count.
-create or replace function pipelines.create_pipeline(account uuid, name text, definition jsonb, digest text) returns uuid
+-- pipeline_name_key, pipeline_count and pipeline_team_member.
+create or replace function pipelines.create_pipeline(
+    account uuid, name text, definition jsonb, digest text, team uuid default null, visibility text default 'private'
+) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -11,7 +13,13 @@ begin
         where p.owner_id = account and p.archived_at is null limit 1000) c) >= 1000 then
         perform identity.refuse('pipeline_count');
     end if;
-    insert into pipelines.pipeline as p (owner_id, name) values (account, create_pipeline.name) returning p.id into made;
+    if team is not null and not exists (select from identity.team_member m
+        where m.team_id = create_pipeline.team and m.account_id = account)
+        or team is null and create_pipeline.visibility = 'team' then
+        perform identity.refuse('pipeline_team_member');
+    end if;
+    insert into pipelines.pipeline as p (owner_id, name, team_id, visibility)
+    values (account, create_pipeline.name, team, create_pipeline.visibility) returning p.id into made;
     insert into pipelines.version (pipeline_id, number, digest, definition)
     values (made, 1, create_pipeline.digest, create_pipeline.definition);
     perform pipelines.tell('pipeline.published', made, null, jsonb_build_object('pipeline', made, 'version', 1));

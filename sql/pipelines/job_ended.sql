@@ -16,7 +16,8 @@ begin
     select j.* into ended from jobs.job j where j.id = job_ended.job;
     if ended.status = 'dead' and r.parent_id is not null then
         -- The run above it is locked first, which the sweep does: this run has nobody to drive it now.
-        update pipelines.run o set job_id = null, wake_at = null, status = 'running', is_lost = true where o.id = r.id;
+        update pipelines.run o set job_id = null, wake_at = null,
+            status = case o.status when 'cancelling' then o.status else 'running' end, is_lost = true where o.id = r.id;
     elsif ended.status = 'dead' then
         perform pipelines.end_run(r.id, 'failed', null, jsonb_build_object('code', 'engine-lost',
             'detail', 'The run could not be driven: ' || coalesce(ended.error, 'its workers were lost')));

@@ -31,7 +31,7 @@ as $$
     select 'gather_pipeline_runs_stalled', 'Runs of pipelines that nobody drives although something is to be done.', false, null,
         null, count(*)::double precision
     from pipelines.run r left join jobs.job j on j.id = r.job_id
-    where r.finished_at is null and case when r.job_id is null then r.status not in ('waiting', 'paused')
+    where r.finished_at is null and case when r.job_id is null then r.status not in ('waiting', 'paused', 'cancelling')
         else j.id is null or j.finished_at is not null end
     union all
     select 'gather_pipeline_steps_uncertain', 'Steps of which nobody knows whether their request arrived.', false, null,

@@ -9,7 +9,7 @@ begin
     select o.* into r from pipelines.run o where o.id = pause_run.run and o.account_id = account for update;
     if not found then
         return null;
-    elsif r.finished_at is not null then
+    elsif r.finished_at is not null or r.cancels is not null then
         return 'finished';
     elsif r.is_paused then
         return 'paused';

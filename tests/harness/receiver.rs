@@ -1,7 +1,7 @@
 //! Receivers of webhooks, over real sockets: they answer as they are told, or do not.
 
 use crate::{Database, component_file};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail, ensure};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -225,7 +225,10 @@ async fn read(socket: &mut TcpStream) -> Result<Taken> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let length: usize = headers.get("content-length").context("a length")?.parse()?;
+    ensure!(!headers.contains_key("transfer-encoding"), "no length");
+    // What has no length has no body.
+    let length = headers.get("content-length").map(|length| length.parse());
+    let length: usize = length.transpose()?.unwrap_or_default();
     let mut body = bytes.split_off(end);
     while body.len() < length {
         if socket.read_buf(&mut body).await? == 0 {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use pipeline::{Schema, Verdict, evaluate, fit};
+use pipeline::{Schema, Verdict, Work, evaluate, fit};
 use serde_json::{Value, json};
 
 use crate::engine::{Engine, FINALLY_STEP};
@@ -45,6 +45,21 @@ impl Engine {
     /// How the run ends, if its graph has ended and `finally` has begun.
     pub fn begun_ending(&self) -> Option<Value> {
         self.steps.get(FINALLY_STEP).map(|step| step.input.clone())
+    }
+
+    /// Ends a run that is to be cancelled, when what is being sent has been answered and the runs that it has started have
+    /// ended. Nothing is begun but `finally`.
+    pub fn stop(&mut self, why: Value) -> Option<Value> {
+        let is_child = |path: &String| {
+            let node = self.node(path);
+            node.is_some_and(|node| matches!(node.work, Work::Pipeline(_)))
+        };
+        let waits = self.with_status(Status::Waiting).iter().any(is_child);
+        self.is_ending = waits || !self.with_status(Status::Running).is_empty();
+        if self.is_ending {
+            return None;
+        }
+        self.wind_up(json!({"status": "cancelled", "result": null, "error": why}))
     }
 
     /// Begins `finally`, if there is one. What is being sent is recorded before.

@@ -119,6 +119,7 @@ pub struct Engine {
     pub(crate) budget: Budget,
     pub(crate) used: Budget,
     pub(crate) is_spent: bool,
+    cancels: Option<Value>,
     input: Value,
     epoch: i32,
     news: i64,
@@ -156,6 +157,7 @@ impl Engine {
             budget: Budget::default(),
             used: Budget::default(),
             is_spent: false,
+            cancels: None,
             verifying: BTreeSet::new(),
             input: state.input.clone(),
             about: json!({"id": run, "pipeline": state.pipeline, "version": state.version}),
@@ -204,6 +206,7 @@ impl Engine {
         self.news = state.news;
         self.is_late = state.is_late;
         self.is_paused = state.is_paused;
+        self.cancels = state.cancels;
         self.signals = state.signals;
         (self.budget, self.used) = (state.budget, state.used);
         self.bytes = 0;
@@ -286,7 +289,10 @@ impl Engine {
                 ..Plan::default()
             };
         }
-        let ending = self.work();
+        let ending = match self.cancels.clone() {
+            Some(why) if self.begun_ending().is_none() => self.stop(why),
+            _ => self.work(),
+        };
         if ending.is_some() || !may_send {
             return Plan {
                 ending,

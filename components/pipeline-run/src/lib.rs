@@ -46,6 +46,7 @@ pub struct Arguments {
     run: Option<Uuid>,
     conversation: Option<Uuid>,
     admits: Option<Queue>,
+    forces: Option<Uuid>,
     argument: Option<Subscriber>,
     #[serde(default)]
     event: Value,
@@ -108,6 +109,10 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
             args![queue.pipeline, &queue.key],
         )
         .await?;
+        return Ok(summary);
+    }
+    if let Some(run) = job.payload.forces {
+        db.execute("select force($1)", args![run]).await?;
         return Ok(summary);
     }
     match &job.payload.argument {
@@ -174,7 +179,11 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
             .await?;
         summary.commits += 1;
         let reply = committed.committed;
-        if !reply.held || !reply.goes_on {
+        if !reply.held {
+            note_late(&db, run, flying).await?;
+            return Ok(summary);
+        }
+        if !reply.goes_on {
             return Ok(summary);
         }
         engine.committed();
@@ -246,6 +255,24 @@ async fn admitted(
         )
         .await?;
     Ok(answer.admitted)
+}
+
+/// Notes what comes too late: the steps have been ended meanwhile.
+async fn note_late(
+    db: &Db,
+    run: Uuid,
+    mut flying: FuturesUnordered<impl Future<Output = (String, Answer, bool)>>,
+) -> Result<(), Failure> {
+    while let Some((path, answer, _)) = flying.next().await {
+        let outcome = match answer {
+            Answer::Output(_) | Answer::OfSkill { .. } => "succeeded",
+            Answer::Failure { .. } => "failed",
+            Answer::Unknown => "unknown",
+        };
+        db.execute("select note_late($1, $2, $3)", args![run, path, outcome])
+            .await?;
+    }
+    Ok(())
 }
 
 /// Sends a request of a step, or one that verifies it.

@@ -18,6 +18,9 @@ pub struct State {
     pub is_late: bool,
     /// Whether somebody has paused the run.
     pub is_paused: bool,
+    /// The error that the run ends with if it is to be cancelled.
+    #[serde(default)]
+    pub cancels: Option<Value>,
     /// Whether it goes on, by the limit of its concurrency key.
     pub is_admitted: bool,
     /// What the run may use, and what it has used so far.

@@ -20,6 +20,9 @@ pub struct Cancellation {
     #[garde(inner(length(chars, max = 500)))]
     #[schema(max_length = 500)]
     reason: Option<String>,
+    /// Ends the run at once, whatever it is doing.
+    #[garde(skip)]
+    force: bool,
 }
 
 /// A signal for a run.
@@ -81,7 +84,8 @@ fn finished() -> Problem {
     Problem::conflict("run-finished", "The run has ended.")
 }
 
-/// Cancels a run. What it is doing at this moment has no effect on it any more; what has left stays sent.
+/// Cancels a run, those that its steps have started first. What is being sent may still be answered for five seconds; what
+/// is answered later has no effect on the run any more.
 #[utoipa::path(
     post, path = "/api/runs/{run}/cancel", tag = "pipelines", operation_id = "cancel_run",
     params(("run" = Uuid, Path, description = "The run's id.")), request_body = Cancellation,
@@ -99,11 +103,11 @@ pub async fn cancel(
     Path(run): Path<Uuid>,
     OptionalInput(cancellation): OptionalInput<Cancellation>,
 ) -> Result<(StatusCode, Json<Run>)> {
-    let reason = cancellation.unwrap_or_default().reason;
+    let Cancellation { reason, force } = cancellation.unwrap_or_default();
     let told: Told = db
         .one(
-            "select cancel($1, $2, $3) as told",
-            args![caller.id, run, reason],
+            "select cancel($1, $2, $3, $4) as told",
+            args![caller.id, run, reason, force],
         )
         .await?;
     accepted(&db, &caller, run, told).await

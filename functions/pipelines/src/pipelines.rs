@@ -25,6 +25,10 @@ pub struct Pipeline {
     pub name: String,
     /// The account that owns the pipeline.
     pub owner: Uuid,
+    /// The team whose members may read the pipeline, if its visibility says so.
+    pub team: Option<Uuid>,
+    /// Who may read the pipeline and its versions.
+    pub visibility: Visibility,
     /// The version that runs start with unless they name another.
     pub active_version: u32,
     /// Whether no run can be started.
@@ -36,6 +40,30 @@ pub struct Pipeline {
     /// The time at which the pipeline was made.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+}
+
+/// Who may read a pipeline and its versions. Its runs are for those alone that they act for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PipelineVisibility)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// Its owner alone.
+    #[default]
+    Private,
+    /// The members of its team, too.
+    Team,
+    /// Everybody who is signed in.
+    Public,
+}
+
+impl Visibility {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Team => "team",
+            Self::Public => "public",
+        }
+    }
 }
 
 /// A new pipeline.
@@ -50,6 +78,13 @@ pub struct NewPipeline {
     #[garde(skip)]
     #[schema(value_type = Object)]
     definition: Value,
+    /// A team that the caller is a member of.
+    #[garde(skip)]
+    team: Option<Uuid>,
+    /// Who may read the pipeline.
+    #[garde(skip)]
+    #[serde(default)]
+    visibility: Visibility,
 }
 
 /// A change of a pipeline. Absent fields stay as they are.
@@ -66,6 +101,9 @@ pub struct PipelineChange {
     /// Whether no run can be started.
     #[garde(skip)]
     paused: Option<bool>,
+    /// Who may read the pipeline.
+    #[garde(skip)]
+    visibility: Option<Visibility>,
 }
 
 /// The filter of a list of pipelines.
@@ -76,6 +114,12 @@ pub struct Filter {
     #[garde(skip)]
     #[serde(default)]
     archived: bool,
+    /// Lists the pipelines of this account that the caller may read, instead of the caller's own.
+    #[garde(skip)]
+    owner: Option<Uuid>,
+    /// Lists only pipelines whose names have this in them.
+    #[garde(inner(length(max = 60)))]
+    query: Option<String>,
 }
 
 /// Whether unfinished runs are cancelled.
@@ -117,6 +161,13 @@ fn taken() -> Problem {
     Problem::conflict("name-taken", "You have a pipeline of this name already.")
 }
 
+fn no_team() -> Problem {
+    Problem::invalid(
+        "team",
+        "must be a team that you are a member of, if others of it may read the pipeline",
+    )
+}
+
 /// The problem for a pipeline that is archived.
 pub fn archived() -> Problem {
     Problem::conflict("pipeline-archived", "The pipeline is archived.")
@@ -145,14 +196,25 @@ pub async fn find(db: &Db, caller: &Caller, reference: &str) -> Result<Uuid> {
     found.id.ok_or_else(|| Problem::not_found("pipeline"))
 }
 
+/// The id of a pipeline that the caller may read, with an id or, of the caller's own, a name.
+///
+/// # Errors
+/// 404 `not-found`.
+pub async fn readable(db: &Db, caller: &Caller, reference: &str) -> Result<Uuid> {
+    let found: Found = db
+        .one("select readable($1, $2) as id", args![caller.id, reference])
+        .await?;
+    found.id.ok_or_else(|| Problem::not_found("pipeline"))
+}
+
 async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Pipeline> {
     let found = db
         .optional(
-            "select p.id, p.name, p.owner_id as owner, p.active_version, p.paused, p.archived_at is not null as archived,
+            "select p.id, p.name, p.owner_id as owner, p.team_id as team, p.visibility, p.active_version, p.paused, p.archived_at is not null as archived,
                  p.created_at, (select coalesce(jsonb_object_agg(c.status, c.count), '{}') from (
                      select r.status, count(*) from run_view r
                      where r.actor = $1 and r.pipeline = p.id and r.finished_at is null group by r.status) c) as runs
-             from pipeline p where p.owner_id = $1 and p.id = $2",
+             from pipeline p where p.id = $2 and sees($1, p)",
             args![caller.id, id],
         )
         .await?;
@@ -184,19 +246,27 @@ pub async fn create(
     );
     let made: Found = db
         .one(
-            "select create_pipeline($1, $2, $3, $4) as id",
-            args![caller.id, new.name, new.definition, digest],
+            "select create_pipeline($1, $2, $3, $4, $5, $6) as id",
+            args![
+                caller.id,
+                new.name,
+                new.definition,
+                digest,
+                new.team,
+                new.visibility.text()
+            ],
         )
         .await
         .on_constraint("account_active", Problem::unauthenticated())
         .on_constraint("pipeline_name_key", taken())
+        .on_constraint("pipeline_team_member", no_team())
         .on_constraint("pipeline_count", many)?;
     let id = made.id.ok_or_else(|| Problem::not_found("pipeline"))?;
     let pipeline = one(&db, &caller, id).await?;
     Ok(Created::at(format!("/api/pipelines/{id}"), pipeline))
 }
 
-/// Lists the caller's pipelines, the newest first. The numbers of their runs are only told when one is read.
+/// Lists the caller's pipelines, or those of another account that the caller may read, the newest first. The numbers of their runs are only told when one is read.
 #[utoipa::path(
     get, path = "/api/pipelines", tag = "pipelines", operation_id = "list_pipelines",
     params(guest::PageParams, Filter),
@@ -209,21 +279,32 @@ pub async fn list(
     page: Page<Uuid>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Items<Pipeline>>> {
-    let arguments = args![caller.id, page.after, page.fetch()];
+    let arguments = args![
+        filter.owner.unwrap_or(caller.id),
+        page.after,
+        page.fetch(),
+        caller.id,
+        filter.query
+    ];
     // Each of the two statements has an index of its own.
     let pipelines: Vec<Pipeline> = if filter.archived {
         db.many(
-            "select id, name, owner_id as owner, active_version, paused, archived_at is not null as archived, created_at,
+            "select id, name, owner_id as owner, team_id as team, visibility, active_version, paused,
+                 archived_at is not null as archived, created_at,
                  '{}'::jsonb as runs
-             from pipeline where owner_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3",
+             from pipeline p where owner_id = $1 and ($2::uuid is null or id < $2) and sees($4, p)
+             and ($5::text is null or strpos(name, $5) > 0) and (archived_at is null or owner_id = $4)
+             order by id desc limit $3",
             arguments,
         )
         .await?
     } else {
         db.many(
-            "select id, name, owner_id as owner, active_version, paused, false as archived, created_at,
+            "select id, name, owner_id as owner, team_id as team, visibility, active_version, paused,
+                 false as archived, created_at,
                  '{}'::jsonb as runs
-             from pipeline where owner_id = $1 and archived_at is null and ($2::uuid is null or id < $2)
+             from pipeline p where owner_id = $1 and archived_at is null and ($2::uuid is null or id < $2)
+             and sees($4, p) and ($5::text is null or strpos(name, $5) > 0)
              order by id desc limit $3",
             arguments,
         )
@@ -232,7 +313,7 @@ pub async fn list(
     Ok(Json(page.answer(pipelines, |pipeline| pipeline.id)))
 }
 
-/// Reads one of the caller's pipelines.
+/// Reads a pipeline that the caller may read.
 #[utoipa::path(
     get, path = "/api/pipelines/{pipeline}", tag = "pipelines", operation_id = "get_pipeline",
     params(("pipeline" = String, Path, description = "The pipeline's id, or its name.")),
@@ -240,7 +321,7 @@ pub async fn list(
     security(("token" = []))
 )]
 pub async fn get(db: Db, caller: Caller, Path(pipeline): Path<String>) -> Result<Json<Pipeline>> {
-    let id = find(&db, &caller, &pipeline).await?;
+    let id = readable(&db, &caller, &pipeline).await?;
     one(&db, &caller, id).await.map(Json)
 }
 
@@ -265,19 +346,21 @@ pub async fn change(
     let id = find(&db, &caller, &pipeline).await?;
     let changed: Done = db
         .one(
-            "select change_pipeline($1, $2, $3, $4, $5) as done",
+            "select change_pipeline($1, $2, $3, $4, $5, $6) as done",
             args![
                 caller.id,
                 id,
                 change.name,
                 change.active_version,
-                change.paused
+                change.paused,
+                change.visibility.map(Visibility::text)
             ],
         )
         .await
         .on_constraint("pipeline_archived", archived())
         .on_constraint("pipeline_version", unknown_version())
-        .on_constraint("pipeline_name_key", taken())?;
+        .on_constraint("pipeline_name_key", taken())
+        .on_constraint("pipeline_team_member", no_team())?;
     if !changed.done {
         return Err(Problem::not_found("pipeline"));
     }

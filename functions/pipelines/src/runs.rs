@@ -94,6 +94,8 @@ pub enum RunStatus {
     Waiting,
     /// Somebody has paused it.
     Paused,
+    /// Is to be cancelled, and ends within five seconds.
+    Cancelling,
     /// Ended with a result.
     Succeeded,
     /// Ended with an error.
@@ -111,6 +113,7 @@ impl RunStatus {
             Self::Running => "running",
             Self::Waiting => "waiting",
             Self::Paused => "paused",
+            Self::Cancelling => "cancelling",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",

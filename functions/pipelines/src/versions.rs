@@ -141,7 +141,7 @@ pub async fn list(
     Path(pipeline): Path<String>,
     page: Page<i32>,
 ) -> Result<Json<Items<Version>>> {
-    let id = pipelines::find(&db, &caller, &pipeline).await?;
+    let id = pipelines::readable(&db, &caller, &pipeline).await?;
     let versions: Vec<Version> = db
         .many(
             "select number, digest, note, created_at from version
@@ -169,6 +169,6 @@ pub async fn get(
     caller: Caller,
     Path((pipeline, number)): Path<(String, i32)>,
 ) -> Result<Json<Version>> {
-    let id = pipelines::find(&db, &caller, &pipeline).await?;
+    let id = pipelines::readable(&db, &caller, &pipeline).await?;
     one(&db, id, number).await.map(Json)
 }

@@ -278,3 +278,86 @@ async fn who_leaves_takes_pipelines_and_runs_along() -> Result<()> {
     assert_eq!(left, 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_pipeline_is_read_by_those_who_may() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let bob = Agent::sign_in(&server, "bob", 2).await?;
+    let cyd = Agent::sign_in(&server, "cyd", 3).await?;
+    let mut database = server.database.connect().await?;
+    let team: String =
+        sqlx::query_scalar("insert into identity.team (name) values ('owls') returning id::text")
+            .fetch_one(&mut database)
+            .await?;
+    for member in [&ada, &bob] {
+        sqlx::query(
+            "insert into identity.team_member (team_id, account_id, role) values ($1::uuid, $2, 'viewer')",
+        )
+        .bind(&team)
+        .bind(member.id)
+        .execute(&mut database)
+        .await?;
+    }
+    let mut ids = Vec::new();
+    for (name, more) in [
+        ("own", json!({})),
+        ("shared", json!({"team": team, "visibility": "team"})),
+        ("open", json!({"visibility": "public"})),
+    ] {
+        let mut new = json!({"name": name, "definition": greeting("Hello")});
+        for (field, value) in more.as_object().into_iter().flatten() {
+            new[field] = value.clone();
+        }
+        let (status, made) = ada.send(&server, "POST", "/api/pipelines", &new).await?;
+        assert_eq!(status, 201, "{made}");
+        ids.push(made["id"].as_str().context("id")?.to_owned());
+    }
+    for (who, seen) in [(&bob, vec![404, 200, 200]), (&cyd, vec![404, 404, 200])] {
+        for (id, expected) in ids.iter().zip(seen) {
+            for path in ["", "/versions", "/versions/1"] {
+                let path = format!("/api/pipelines/{id}{path}");
+                assert_eq!(who.get(&server, &path).await?.0, expected, "{path}");
+            }
+            // Whoever may read it can neither change nor run it.
+            let path = format!("/api/pipelines/{id}");
+            let change = json!({"paused": true});
+            let refused = who.send(&server, "PATCH", &path, &change).await?;
+            assert_eq!(refusal(&refused), (404, "not-found"));
+            let input = json!({"input": {"name": "x"}});
+            let refused = who
+                .send(&server, "POST", &format!("{path}/runs"), &input)
+                .await?;
+            assert_eq!(refusal(&refused), (404, "not-found"));
+        }
+    }
+    let names = async |who: &Agent, query: &str| -> Result<Vec<String>> {
+        let path = format!("/api/pipelines?{query}");
+        let (_, list) = who.get(&server, &path).await?;
+        let items = list["items"].as_array().context("items")?.iter();
+        Ok(items
+            .filter_map(|item| item["name"].as_str().map(str::to_owned))
+            .collect())
+    };
+    let of_ada = format!("owner={}", ada.id);
+    assert_eq!(names(&bob, &of_ada).await?, ["open", "shared"]);
+    assert_eq!(names(&cyd, &of_ada).await?, ["open"]);
+    assert_eq!(names(&ada, "query=are").await?, ["shared"]);
+    assert_eq!(names(&bob, "").await?, Vec::<String>::new());
+    let change = json!({"visibility": "private"});
+    let path = format!("/api/pipelines/{}", ids[2]);
+    assert_eq!(ada.send(&server, "PATCH", &path, &change).await?.0, 200);
+    assert_eq!(cyd.get(&server, &path).await?.0, 404);
+    for more in [
+        json!({"team": team, "visibility": "team"}),
+        json!({"visibility": "team"}),
+    ] {
+        let mut new = json!({"name": "theirs", "definition": greeting("Hello")});
+        for (field, value) in more.as_object().into_iter().flatten() {
+            new[field] = value.clone();
+        }
+        let refused = cyd.send(&server, "POST", "/api/pipelines", &new).await?;
+        assert_eq!(refusal(&refused), (422, "invalid-input"), "{more}");
+    }
+    Ok(())
+}
