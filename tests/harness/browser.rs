@@ -36,10 +36,18 @@ impl Browser {
     /// # Errors
     /// The client can't be made.
     pub fn open(server: &Server) -> Result<Self> {
+        Self::at(server.pages_url())
+    }
+
+    /// Opens a browser of a stranger at an address.
+    ///
+    /// # Errors
+    /// The client can't be made.
+    pub fn at(url: &str) -> Result<Self> {
         let http = reqwest::Client::builder().redirect(Policy::none());
         Ok(Self {
             http: http.build()?,
-            url: server.pages_url().to_owned(),
+            url: url.to_owned(),
             cookies: Mutex::default(),
         })
     }

@@ -16,7 +16,7 @@ use serde_json::json;
 use service_token::{EDGE_PUSH, OnBehalf};
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{
         Arc, Mutex, PoisonError,
@@ -41,15 +41,37 @@ const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// The parts of the edge that are made once for all tests.
 struct Parts {
-    npm: PathBuf,
+    npm: &'static Path,
     build: PathBuf,
+}
+
+/// Installs the runtime, once for all tests; `None` if that is not possible here.
+async fn npm() -> Result<Option<&'static PathBuf>> {
+    static NPM: OnceCell<Option<PathBuf>> = OnceCell::const_new();
+    let installing = async || installed("workerd", "tests/platform/edge/workerd", &[]).await;
+    Ok(NPM.get_or_try_init(installing).await?.as_ref())
+}
+
+/// Builds a function for the runtime, once for all tests.
+async fn built(name: &'static str, npm: &Path) -> Result<PathBuf> {
+    static BUILT: tokio::sync::Mutex<BTreeMap<&str, PathBuf>> =
+        tokio::sync::Mutex::const_new(BTreeMap::new());
+    let mut built = BUILT.lock().await;
+    if let Some(folder) = built.get(name) {
+        return Ok(folder.clone());
+    }
+    let esbuild = Some(npm.join("node_modules/.bin/esbuild"));
+    let building = move || gather::edge::build_function_with(root(), name, esbuild);
+    let folder = spawn_blocking(building).await??;
+    built.insert(name, folder.clone());
+    Ok(folder)
 }
 
 /// Installs the runtime and builds the edge; `None` if that is not possible here.
 async fn parts() -> Result<Option<&'static Parts>> {
     static PARTS: OnceCell<Option<Parts>> = OnceCell::const_new();
     let made = PARTS.get_or_try_init(async || {
-        let Some(npm) = installed("workerd", "tests/platform/edge/workerd", &[]).await? else {
+        let Some(npm) = npm().await? else {
             return Ok(None);
         };
         let esbuild = npm.join("node_modules/.bin/esbuild");
@@ -102,12 +124,10 @@ impl Function {
         platform: &str,
         variables: &BTreeMap<String, String>,
     ) -> Result<Option<Self>> {
-        let Some(npm) = installed("workerd", "tests/platform/edge/workerd", &[]).await? else {
+        let Some(npm) = npm().await? else {
             return Ok(None);
         };
-        let esbuild = Some(npm.join("node_modules/.bin/esbuild"));
-        let build =
-            spawn_blocking(move || gather::edge::build_function_with(root(), name, esbuild));
+        let build = built(name, npm).await?;
         let port = free_address()?.port();
         let url = format!("http://127.0.0.1:{port}");
         let mut variables = variables.clone();
@@ -123,7 +143,7 @@ impl Function {
         command
             .arg(npm.join("function.mjs"))
             .arg(port.to_string())
-            .arg(build.await??)
+            .arg(build)
             .arg(bindings.to_string());
         Ok(Some(Self {
             url,

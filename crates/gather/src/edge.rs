@@ -32,6 +32,7 @@ pub fn build_with(root: &Path, esbuild: Option<PathBuf>) -> Result<PathBuf> {
         folder: &folder,
         workspace: &folder,
         profile: &["--release"],
+        target: folder.join("target"),
         output: folder.join("build"),
     };
     built.build(root, esbuild, "the edge")
@@ -48,6 +49,7 @@ pub fn build_function_with(root: &Path, name: &str, esbuild: Option<PathBuf>) ->
         folder: &root.join("functions").join(name),
         workspace: root,
         profile: &["--profile", "function"],
+        target: root.join("target"),
         output: root.join("edge/build-functions").join(name),
     };
     built.build(root, esbuild, name)
@@ -63,6 +65,8 @@ struct Built<'a> {
     /// The workspace that it belongs to.
     workspace: &'a Path,
     profile: &'a [&'a str],
+    /// The target folder. What functions are compiled with has been compiled for their components.
+    target: PathBuf,
     /// The folder of the script and its module.
     output: PathBuf,
 }
@@ -111,7 +115,7 @@ impl Built<'_> {
             .current_dir(self.folder)
             .env("WASM_BINDGEN_BIN", bindgen)
             .env("ESBUILD_BIN", esbuild)
-            .env("CARGO_TARGET_DIR", &target)
+            .env("CARGO_TARGET_DIR", &self.target)
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             .env_remove("CARGO_BUILD_TARGET");

@@ -160,14 +160,14 @@ async fn a_second_factor_is_set_up_and_asked_for() -> Result<()> {
 async fn where_passkeys_and_sessions_do_not_work_the_page_says_so() -> Result<()> {
     let server = Server::start().await?;
     let port = server.url.rsplit(':').next().unwrap_or_default();
-    let page = Browser::open(&server)?.get("/sign-in?next=/jobs").await?;
+    let page = Browser::at(&server.url)?.get("/sign-in?next=/jobs").await?;
     let leads = format!("[data-number] a[href='http://localhost:{port}/sign-in?next=%2Fjobs']");
     assert!(page.has(&leads), "{}", page.html);
     assert!(page.has("[data-passkey-sign-in='/jobs']") && page.has("[data-insecure][hidden]"));
     // Each takes much of a process's address space, so that they are not there at once.
     server.stop(Duration::ZERO).await;
     let plain = Server::told(&[("public_url", "http://192.168.1.5:3000")]).await?;
-    let page = Browser::open(&plain)?.get("/sign-in").await?;
+    let page = Browser::at(&plain.url)?.get("/sign-in").await?;
     assert!(
         page.text("[data-insecure]:not([hidden])")
             .contains("not encrypted"),
@@ -177,7 +177,7 @@ async fn where_passkeys_and_sessions_do_not_work_the_page_says_so() -> Result<()
     assert!(!page.has("[data-passkey-sign-in]") && !page.has("[data-number]"));
     plain.stop(Duration::ZERO).await;
     let encrypted = Server::told(&[("public_url", "https://gather.example")]).await?;
-    let page = Browser::open(&encrypted)?.get("/sign-in").await?;
+    let page = Browser::at(&encrypted.url)?.get("/sign-in").await?;
     assert!(page.has("[data-passkey-sign-in='/']") && !page.has("[data-number]"));
     Ok(())
 }

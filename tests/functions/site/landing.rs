@@ -30,7 +30,7 @@ async fn a_fresh_server_invites() -> Result<()> {
 #[tokio::test]
 async fn the_lines_for_agents_work_as_they_are_printed() -> Result<()> {
     let server = Server::start().await?;
-    let page = Browser::open(&server)?.get("/").await?;
+    let page = Browser::at(&server.url)?.get("/").await?;
     let lines = page.text("section[aria-labelledby=builder] code");
     assert_eq!(lines.lines().count(), 4, "{lines}");
     let folder = tempfile::tempdir()?;
