@@ -135,6 +135,9 @@ create table circles.conversation (
     status text not null default 'open',
     -- The turn whose agent asks another one here; null: it is nobody's but its members'.
     asked_by uuid,
+    -- What a run or a schedule asks for here, until it is answered: {"prompt", "output", "tools", "max_turns", "cause",
+    -- "depth"}. Null: nothing, or that is over.
+    task jsonb,
     -- The public agent or circle that a client of A2A talks with here.
     door uuid,
     created_by uuid references identity.account (id) on delete set null,
@@ -142,6 +145,7 @@ create table circles.conversation (
     constraint conversation_title_size check (char_length(title) <= 200)
 );
 create index conversation_door on circles.conversation (created_by, door, channel_id) where door is not null;
+create index conversation_task on circles.conversation (channel_id) where task is not null;
 create index conversation_circle on circles.conversation (circle_id, channel_id) where circle_id is not null;
 
 -- One thought of one speaker. What it did is in its steps.
@@ -168,7 +172,7 @@ create table circles.turn (
     status text not null default 'queued',
     reason text,
     waiting_for text,
-    -- What the last call of a model was told, up to this message; and what it has to be told before the turn may end.
+    -- What the last model that answered was told, up to this message; and what one has to be told before the turn may end.
     read_seq bigint not null default 0,
     wanted_seq bigint not null default 0,
     -- Whether it has read what strangers wrote.
@@ -202,6 +206,8 @@ create table circles.turn (
 );
 create index turn_channel on circles.turn (channel_id, id);
 create index turn_agent on circles.turn (agent_id, id);
+-- Who has been silent longest.
+create index turn_spoke on circles.turn (channel_id, agent_id, created_at);
 create index turn_unfinished on circles.turn (channel_id, agent_id) where finished_at is null;
 create index turn_cause on circles.turn (cause_id) where cause_id is not null;
 create index turn_reply on circles.turn (reply_id) where reply_id is not null;
@@ -229,8 +235,10 @@ create table circles.step (
     tainted boolean not null default false,
     input_tokens bigint not null default 0,
     output_tokens bigint not null default 0,
-    -- Of a model: what it was told, up to this message.
+    -- Of a model: what it was told, up to this message. Of a summary: the last message that it stands for.
     read_seq bigint,
+    -- Of a summary: the last answer of a model that it stands for, with its results; 0 if there is none.
+    covers integer,
     -- Of a tool: the same for the same call with the same result.
     fingerprint text,
     -- Of a skill: the signed statement of its call.
@@ -251,6 +259,19 @@ create table circles.step (
     constraint step_parts check ((kind = 'tool') = (of_step is not null) and (kind = 'tool') = (call is not null))
 );
 create index step_approval on circles.step (approval_id) where approval_id is not null;
+
+-- What an agent has summed up of a conversation, for its later turns there. It goes when a message changes that is in it.
+create table circles.summary (
+    channel_id uuid not null references channels.channel (id) on delete cascade,
+    agent_id uuid not null references identity.account (id) on delete cascade,
+    -- The last message that it stands for.
+    seq bigint not null,
+    text text not null,
+    -- Whether what strangers wrote is in it.
+    tainted boolean not null,
+    constraint summary_pkey primary key (channel_id, agent_id)
+);
+create index summary_agent on circles.summary (agent_id);
 
 -- A server of tools that its owner's agents may use, with the definitions that the owner has accepted.
 create table circles.tool_source (
@@ -293,6 +314,9 @@ union all
 select r, p from unnest(array['gather_circles', 'gather_agent_turn']) r, unnest(array['message.', 'channel.']) p
 union all
 select 'gather_circles', p from unnest(array['circle.', 'member.', 'persona.', 'proposal.']) p
+union all
+-- Who leaves the platform leaves its circles.
+values ('gather_people', 'member.')
 union all
 values ('gather_agent_turn', 'tool-source.');
 insert into jobs.enqueuer (role, kind)

@@ -58,6 +58,13 @@ create table pipelines.run (
     depth smallint not null default 0,
     -- Somebody has paused it: its driver stops as soon as nothing is being sent.
     is_paused boolean not null default false,
+    -- Of the runs with the same key only so many go on at a time, as the definition says: whether it is one of these.
+    concurrency_key text,
+    concurrency_limit integer,
+    is_admitted boolean not null default false,
+    -- What it may use, and what its agents and skills have used: {"cost", "tokens", "fuel"}.
+    budget jsonb not null default '{}',
+    used jsonb not null default '{}',
     -- The job that drove it gave up.
     is_lost boolean not null default false,
     -- When it was last told how far its maps are.
@@ -94,6 +101,8 @@ create index run_parent on pipelines.run (parent_id, id) where parent_id is not 
 create index run_active on pipelines.run (account_id) where finished_at is null;
 create index run_unfinished on pipelines.run (id) where finished_at is null;
 create index run_job on pipelines.run (job_id) where job_id is not null;
+create index run_concurrency on pipelines.run (pipeline_id, concurrency_key, priority, id)
+    where concurrency_key is not null and finished_at is null;
 create index run_finished_at on pipelines.run (finished_at) where finished_at is not null;
 
 -- The execution of a node in a run.
@@ -113,6 +122,14 @@ create table pipelines.step (
     approval_id uuid,
     -- The run that it has started.
     child_id uuid,
+    -- The conversation in which it has asked an agent or a circle.
+    conversation_id uuid,
+    -- The subscriptions of the events that it waits for.
+    subscriptions uuid[],
+    -- What it waits for, as it has happened; its driver looks at it.
+    answer jsonb,
+    -- How often the breaker that its attempt has passed had opened by then.
+    openings integer,
     -- The time at which it is to be looked at again.
     wake_at timestamptz,
     -- The time at which it is given up.
@@ -127,7 +144,27 @@ create table pipelines.step (
     constraint step_effect_known check (effect in ('pure', 'inside', 'repeatable', 'once'))
 );
 create unique index step_approval on pipelines.step (approval_id) where approval_id is not null;
+create unique index step_conversation on pipelines.step (conversation_id) where conversation_id is not null;
 create index step_uncertain on pipelines.step (run_id) where status = 'uncertain';
+
+-- The breakers of nodes that send requests, for all runs of their pipelines. They open when too many attempts fail; after
+-- the cooldown one attempt is let through at a time, until one succeeds.
+create table pipelines.breaker (
+    pipeline_id uuid not null references pipelines.pipeline (id) on delete cascade,
+    -- The path of the node, without the places in maps.
+    node text collate "C" not null,
+    status text not null default 'closed',
+    -- When attempts have failed of late.
+    failed_at timestamptz[] not null default '{}',
+    -- How often it has opened. What earlier attempts tell counts for nothing.
+    openings integer not null default 0,
+    -- Until when nothing is let through; of a half-open one, until when the attempt is waited for that was.
+    until timestamptz,
+    constraint breaker_pkey primary key (pipeline_id, node),
+    constraint breaker_status_known check (status in ('closed', 'open', 'half-open')),
+    constraint breaker_until check ((until is null) = (status = 'closed'))
+);
+create index breaker_open on pipelines.breaker (status) where status <> 'closed';
 
 -- Signals that were sent to a run, kept until a wait takes them.
 create table pipelines.signal (
@@ -160,6 +197,8 @@ create table pipelines.schedule (
     times jsonb not null,
     -- {"type", …}: what is done at each of them.
     action jsonb not null,
+    -- The prompt of a task, as the message that it becomes.
+    message jsonb,
     pipeline_id uuid references pipelines.pipeline (id) on delete cascade,
     -- What happens while the work of the last time goes on.
     overlap text not null default 'skip',
@@ -195,6 +234,8 @@ create table pipelines.firing (
     reason text,
     run_id uuid,
     job_id uuid,
+    -- The conversation in which its task was given to an agent.
+    conversation_id uuid,
     -- When the request of a call was about to leave, for the first time.
     sent_at timestamptz,
     -- Whether its schedule has taken note of its end.
@@ -208,15 +249,20 @@ create table pipelines.firing (
 create index firing_status on pipelines.firing (schedule_id, status, due_at);
 create index firing_run on pipelines.firing (run_id) where run_id is not null;
 create index firing_job on pipelines.firing (job_id) where job_id is not null;
+create unique index firing_conversation on pipelines.firing (conversation_id) where conversation_id is not null;
 create index firing_unsettled on pipelines.firing (finished_at) where not settled and finished_at is not null;
 create index firing_finished_at on pipelines.firing (finished_at) where finished_at is not null;
 
--- Events that start runs of a pipeline.
+-- Events, and requests of other systems, that start runs of a pipeline.
 create table pipelines.trigger (
     id uuid primary key,
     pipeline_id uuid not null references pipelines.pipeline (id) on delete cascade,
     owner_id uuid not null references identity.account (id) on delete cascade,
-    type text not null,
+    kind text not null default 'event',
+    -- Of events. Null: it is a webhook, to whose address others send.
+    type text,
+    -- How those who send to a webhook sign; null: whoever knows the address may.
+    verify text,
     -- Null: every topic that the owner may read.
     topic text,
     -- The expression that decides; null: every event counts.
@@ -227,6 +273,10 @@ create table pipelines.trigger (
     -- The subscription of events that starts its work; null: it is disabled.
     subscription uuid,
     created_at timestamptz not null default now(),
+    constraint trigger_kind_known check (kind in ('event', 'webhook')),
+    constraint trigger_verify_known check (verify in ('standard-webhooks', 'github')),
+    constraint trigger_parts check ((kind = 'event') = (type is not null) and (kind = 'webhook' or verify is null)
+        and (kind = 'event' or topic is null)),
     constraint trigger_type_size check (char_length(type) between 1 and 100),
     constraint trigger_condition_size check (octet_length(condition) <= 4096)
 );
@@ -237,12 +287,15 @@ create index trigger_owner on pipelines.trigger (owner_id, id);
 create table pipelines.trigger_firing (
     id uuid primary key default platform.uuid_v7(),
     trigger_id uuid not null references pipelines.trigger (id) on delete cascade,
-    event_id uuid not null,
+    event_id uuid,
+    -- Of a webhook: by what a delivery that comes again is known; null: each counts.
+    delivery text,
     status text not null,
     reason text,
     run_id uuid,
     at timestamptz not null default clock_timestamp(),
     constraint trigger_firing_event unique (trigger_id, event_id),
+    constraint trigger_firing_delivery unique (trigger_id, delivery),
     constraint trigger_firing_status_known check (status in ('started', 'filtered', 'suppressed', 'failed'))
 );
 create index trigger_firing_trigger on pipelines.trigger_firing (trigger_id, id);
@@ -267,5 +320,11 @@ insert into inbox.on_decided (kind, function) values ('run', 'pipelines.approval
 insert into jobs.enqueuer (role, kind)
 select r, k from unnest(array['gather_pipelines', 'gather_pipeline_run', 'gather_schedule_dispatch', 'gather_inbox',
     'gather_worker', 'gather_people', 'gather_accounts']) r, unnest(array['pipeline-run', 'schedule-dispatch']) k;
+-- Asking agents begins turns, and whoever ends a run ends the turns that it waits for.
+insert into jobs.enqueuer (role, kind)
+select r, 'agent-turn' from unnest(array['gather_pipelines', 'gather_pipeline_run', 'gather_schedule_dispatch']) r;
+insert into events.emitter (role, prefix)
+select r, p from unnest(array['gather_pipelines', 'gather_pipeline_run', 'gather_schedule_dispatch']) r,
+    unnest(array['turn.', 'message.', 'channel.']) p;
 insert into events.held_back (kind, function) values ('pipeline-run', 'pipelines.suppress');
 insert into jobs.notified (function) values ('pipelines.job_ended'), ('pipelines.call_ended');

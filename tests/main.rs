@@ -192,10 +192,12 @@ mod jobs {
         pub(crate) mod memory;
         pub(crate) mod receipts;
         pub(crate) mod servers;
+        pub(crate) mod summing;
         pub(crate) mod thinking;
         pub(crate) mod tools;
         pub(crate) mod world;
     }
+    pub(crate) mod claw_provision;
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
     pub(crate) mod memory_alike;
@@ -203,6 +205,7 @@ mod jobs {
     pub(crate) mod memory_embed;
     pub(crate) mod memory_forget;
     pub(crate) mod pipeline_run {
+        pub(crate) mod agents;
         pub(crate) mod engine;
         pub(crate) mod faults;
         pub(crate) mod flow;

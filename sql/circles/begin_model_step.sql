@@ -1,5 +1,5 @@
--- Writes that a call of a model begins. Returns its number and the messages that it is told, or `{stop}` with the reason
--- why the turn ends instead. Null: the turn is another's or has ended.
+-- Writes that a call of a model begins. Returns its number, what was summed up and the messages after that, or `{stop}`
+-- with the reason why the turn ends instead. Null: the turn is another's or has ended.
 create or replace function circles.begin_model_step(turn uuid, holder text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -8,6 +8,7 @@ declare
     limits jsonb := circles.limits_of(t);
     used record;
     latest bigint;
+    summed jsonb;
     s circles.step;
 begin
     if t.id is null then
@@ -22,7 +23,8 @@ begin
     select count(*) filter (where x.kind = 'tool') as tools, count(*) as steps, sum(x.input_tokens) as input,
         sum(x.output_tokens) as output into used
     from circles.step x where x.turn_id = t.id;
-    if used.steps >= (limits ->> 'steps')::integer then
+    if used.steps >= (limits ->> 'steps')::integer or used.steps - used.tools >= (select (v.task ->> 'max_turns')::integer
+        from circles.conversation v where v.channel_id = t.channel_id) then
         return '{"stop": "steps"}';
     elsif t.deadline_at < clock_timestamp() then
         return '{"stop": "time"}';
@@ -32,11 +34,13 @@ begin
         return '{"stop": "budget"}';
     end if;
     select c.last_seq into latest from channels.channel c where c.id = t.channel_id;
-    update circles.turn x set read_seq = latest, idle_attempts = 0, partial = null where x.id = t.id;
+    summed := circles.summary_of(t);
+    update circles.turn x set idle_attempts = 0, partial = null where x.id = t.id;
     insert into circles.step as x (turn_id, number, kind, read_seq, begun_at)
     values (t.id, used.steps + 1, 'model', latest, clock_timestamp()) returning x.* into s;
     perform circles.tell_step(s);
-    return jsonb_build_object('number', s.number, 'read_seq', latest, 'messages', circles.turn_messages(t.id),
+    return jsonb_build_object('number', s.number, 'read_seq', latest, 'summary', summed,
+        'messages', circles.turn_messages(t.id, coalesce((summed ->> 'seq')::bigint, 0)),
         'left_output', (limits ->> 'output_tokens')::bigint - used.output);
 end
 $$;

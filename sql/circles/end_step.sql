@@ -21,6 +21,8 @@ begin
         return null;
     end if;
     update circles.turn x set tainted = true where x.id = t.id and s.tainted and not x.tainted;
+    -- A call of a model that fails has told nobody anything.
+    update circles.turn x set read_seq = s.read_seq where x.id = t.id and s.kind = 'model' and s.status = 'succeeded';
     perform circles.tell_step(s);
     return (select count(*) from circles.step x where x.turn_id = t.id and x.fingerprint = s.fingerprint);
 end

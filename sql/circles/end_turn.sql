@@ -7,6 +7,8 @@ declare
     is_refused boolean;
 begin
     if message is not null then
+        perform events.follow((v.task ->> 'cause')::uuid, (v.task ->> 'depth')::integer)
+        from circles.conversation v where v.channel_id = t.channel_id and v.task is not null;
         posted := channels.post_message(t.agent_id, t.channel_id::text, message || jsonb_build_object('client_id', t.id,
             'reply_to', case when t.visible_to is not null then t.cause_id end, 'visible_to', to_jsonb(t.visible_to)));
         is_refused := posted ? 'refused';

@@ -25,6 +25,7 @@ begin
             select from circles.member x where x.circle_id = c.id);
     end loop;
     delete from circles.tool_source x where x.owner_id = account;
+    delete from circles.summary y where y.agent_id = account;
     delete from circles.vote v where v.account_id = account;
     delete from circles.seat x where x.account_id = account;
     delete from circles.persona p where p.owner_id = account

@@ -6,6 +6,8 @@ declare
     t circles.turn;
 begin
     select x.* into t from circles.turn x where x.id = turn;
+    perform events.follow((v.task ->> 'cause')::uuid, (v.task ->> 'depth')::integer)
+    from circles.conversation v where v.channel_id = t.channel_id and v.task is not null;
     perform events.emit(
         array_remove(array['turn:' || t.id, 'conversation:' || t.channel_id, 'agent:' || t.agent_id,
             'circle:' || t.circle_id], null),

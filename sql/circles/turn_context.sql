@@ -11,7 +11,11 @@ as $$
         'agent', circles.account_json(t.agent_id), 'owner', circles.account_json(s.owner_id),
         'scopes', (select coalesce(jsonb_agg(x), '[]')
             from unnest(string_to_array(identity.scopes_of(s.owner_id), ' ')) x where s.scopes is null or x = any (s.scopes)),
-        'persona', circles.persona_json(t.persona_id, t.persona_version),
+        -- A task may allow less than the persona does.
+        'persona', p.persona || case when jsonb_typeof(v.task -> 'tools') = 'array' then jsonb_build_object('tools', (
+            select coalesce(jsonb_agg(u), '[]') from jsonb_array_elements(coalesce(nullif(p.persona -> 'tools', 'null'), '[]')) u
+            where v.task -> 'tools' ? (u ->> 'use'))) else '{}' end,
+        'output', nullif(v.task -> 'output', 'null'),
         'limits', circles.limits_of(t),
         'role', (select m.role from circles.member m where m.circle_id = t.circle_id and m.account_id = t.agent_id),
         'mode', c.mode, 'circle_name', c.name, 'purpose', c.purpose,
@@ -22,5 +26,7 @@ as $$
             from circles.step x where x.turn_id = t.id))
     from circles.turn t join circles.seat s on s.account_id = t.agent_id
     left join circles.circle c on c.id = t.circle_id
+    left join circles.conversation v on v.channel_id = t.channel_id
+    cross join lateral (select circles.persona_json(t.persona_id, t.persona_version) as persona) p
     where t.id = turn_context.turn
 $$;

@@ -6,6 +6,7 @@
 --   actor     the account that did it
 --   audience  the only accounts that may see it, of those that may read the topic; null: all of those
 --   by_job    the job that emits it, whose own starting event is thereby the cause of this one
+-- Without `by_job`, its cause is what `events.follow` has said in this transaction.
 create or replace function events.emit(
     topics text[],
     type text,
@@ -32,8 +33,9 @@ begin
         select j.* into parent from jobs.job j where j.id = emit.by_job;
     end if;
     insert into events.event (id, topic, type, data, subject, actor, audience, cause, depth)
-    select event, t.topic, emit.type, emit.data, emit.subject, emit.actor, emit.audience, parent.cause,
-        coalesce(parent.depth, 0)
+    select event, t.topic, emit.type, emit.data, emit.subject, emit.actor, emit.audience,
+        coalesce(parent.cause, nullif(current_setting('events.cause', true), '')::uuid),
+        coalesce(parent.depth, nullif(current_setting('events.depth', true), '')::integer, 0)
     from (select distinct unnest(emit.topics) as topic) t;
     return event;
 end

@@ -5,6 +5,7 @@ as $$
 declare
     refused text;
     started uuid;
+    begun jsonb;
 begin
     begin
         perform identity.require_active(s.owner_id);
@@ -23,6 +24,16 @@ begin
                     coalesce(s.action ->> 'body', ''), '/schedules');
                 update pipelines.firing f set status = 'succeeded', fired_at = clock_timestamp(),
                     finished_at = clock_timestamp() where f.id = act.firing;
+            when 'run_task' then
+                begun := circles.ask(s.owner_id, 'agent', s.action ->> 'agent', s.name, s.message,
+                    jsonb_build_object('prompt', s.action ->> 'prompt'));
+                if begun ? 'refused' then
+                    perform identity.refuse('agent_unknown');
+                end if;
+                update pipelines.firing f set status = 'running', fired_at = clock_timestamp(),
+                    conversation_id = (begun ->> 'conversation')::uuid,
+                    job_id = (select t.job_id from circles.turn t where t.id = (begun ->> 'turn')::uuid)
+                where f.id = act.firing;
             when 'call_api' then
                 started := jobs.enqueue('schedule-dispatch', jsonb_build_object('firing', act.firing),
                     notify => 'pipelines.call_ended');

@@ -3,11 +3,13 @@
 --   seen     the news that the driver knows
 --   ending   null, or {"status", "result", "error"}: the run ends
 --   parks    the driver has nothing to do until something happens or becomes due
+--   is_spent  nothing is left of the budget, so that the run is paused
 --   hands_over  nothing more is sent by this driver, and another job goes on where it has nothing else to do
 -- Answers {"held": false} where the epoch has ended; else {"held", "goes_on"} and, if there is news for the driver, the
 -- new "state". A run is not parked, and does not end, before its driver knows the news.
 create or replace function pipelines.commit(
-    run uuid, epoch integer, seen bigint, steps jsonb, ending jsonb, parks boolean, hands_over boolean
+    run uuid, epoch integer, seen bigint, steps jsonb, ending jsonb, parks boolean, hands_over boolean,
+    is_spent boolean
 ) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -25,6 +27,11 @@ begin
     end if;
     perform pipelines.write_steps(r, commit.steps);
     select o.* into r from pipelines.run o where o.id = r.id;
+    if commit.is_spent and not r.is_paused then
+        update pipelines.run o set is_paused = true, news = o.news + 1 where o.id = r.id returning o.* into r;
+        perform inbox.notify(array[r.account_id], 'run', 'The budget of a run is spent',
+            'It is paused. Resume it with a larger budget, or cancel it.', '/runs/' || r.id, null, 'run:' || r.id);
+    end if;
     if r.news > commit.seen then
         return jsonb_build_object('held', true, 'goes_on', true, 'state', pipelines.state(r));
     elsif commit.ending is not null then

@@ -1,7 +1,7 @@
 -- Makes a trigger of an account's pipeline. Answers its id; null if the account has no such pipeline. Refuses by the
 -- constraints account_active, pipeline_archived, trigger_count and trigger_topic.
 create or replace function pipelines.create_trigger(
-    account uuid, pipeline uuid, type text, topic text, condition text, input jsonb
+    account uuid, pipeline uuid, kind text, type text, topic text, verify text, condition text, input jsonb
 ) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -20,8 +20,9 @@ begin
     elsif create_trigger.topic is not null and not events.may_read(account, create_trigger.topic) then
         perform identity.refuse('trigger_topic');
     end if;
-    insert into pipelines.trigger (id, pipeline_id, owner_id, type, topic, condition, input)
-    values (made, p.id, account, create_trigger.type, create_trigger.topic, create_trigger.condition,
+    insert into pipelines.trigger (id, pipeline_id, owner_id, kind, type, topic, verify, condition, input)
+    values (made, p.id, account, create_trigger.kind, create_trigger.type, create_trigger.topic, create_trigger.verify,
+        create_trigger.condition,
         create_trigger.input);
     perform pipelines.subscribe(made);
     return made;

@@ -20,9 +20,10 @@ begin
         set status = case when end_run.status = 'timed_out' then 'timed_out' else 'cancelled' end,
             finished_at = clock_timestamp(), wake_at = null
         where s.run_id = r.id and s.finished_at is null
-        returning s.approval_id, s.child_id
+        returning s.approval_id, s.child_id, s.conversation_id, s.subscriptions
     loop
-        perform pipelines.stop(stopped.approval_id, stopped.child_id);
+        perform events.drop_subscriptions(stopped.subscriptions);
+        perform pipelines.stop(r.id, stopped.approval_id, stopped.child_id, stopped.conversation_id);
     end loop;
     update pipelines.run o
     set status = end_run.status, result = end_run.result, error = end_run.error, finished_at = clock_timestamp(),
@@ -56,6 +57,10 @@ begin
     perform pipelines.end_firing(f.id, case end_run.status when 'timed_out' then 'failed' else end_run.status end,
         end_run.error ->> 'detail') from pipelines.firing f where f.run_id = r.id;
     perform pipelines.drop_job(job);
+    if r.concurrency_key is not null then
+        perform jobs.enqueue('pipeline-run', jsonb_build_object('admits',
+            jsonb_build_object('pipeline', r.pipeline_id, 'key', r.concurrency_key)));
+    end if;
     return true;
 end
 $$;

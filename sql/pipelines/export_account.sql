@@ -8,8 +8,8 @@ as $$
                 'created_at', v.created_at) order by v.number) from pipelines.version v where v.pipeline_id = p.id))
             order by p.id)
             from pipelines.pipeline p where p.owner_id = account), '[]'),
-        'triggers', coalesce((select jsonb_agg(jsonb_build_object('id', t.id, 'pipeline', t.pipeline_id, 'type', t.type,
-            'topic', t.topic, 'where', t.condition, 'input', t.input) order by t.id)
+        'triggers', coalesce((select jsonb_agg(jsonb_build_object('id', t.id, 'pipeline', t.pipeline_id, 'kind', t.kind,
+            'type', t.type, 'verify', t.verify, 'topic', t.topic, 'where', t.condition, 'input', t.input) order by t.id)
             from pipelines.trigger t where t.owner_id = account), '[]'),
         'schedules', coalesce((select jsonb_agg(jsonb_build_object('id', s.id, 'name', s.name, 'times', s.times,
             'action', s.action, 'created_at', s.created_at) order by s.id)

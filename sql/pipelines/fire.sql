@@ -22,7 +22,8 @@ begin
             exit when s.overlap <> 'cancel';
             perform pipelines.end_run(running.run_id, 'cancelled', null,
                 '{"code": "cancelled", "detail": "The next time of its schedule has come."}');
-            perform jobs.cancel(running.job_id, null);
+            perform jobs.cancel(running.job_id, null) where running.conversation_id is null;
+            perform circles.stop_asked(running.conversation_id) where running.conversation_id is not null;
             update pipelines.firing f set status = 'cancelled', reason = 'overlap', settled = true,
                 finished_at = clock_timestamp() where f.id = running.id and f.finished_at is null;
         end loop;

@@ -37,4 +37,8 @@ as $$
     select 'gather_pipeline_steps_uncertain', 'Steps of which nobody knows whether their request arrived.', false, null,
         null, count(*)::double precision
     from pipelines.step s where s.status = 'uncertain'
+    union all
+    select 'gather_pipeline_breakers_open', 'Breakers of nodes that hold requests back.', false, null, null,
+        count(*)::double precision
+    from pipelines.breaker b where b.status <> 'closed'
 $$;

@@ -1,7 +1,7 @@
 -- Makes a schedule of an account, or changes one of its own. Answers its id; null if the account has no such schedule.
 -- Refuses by the constraints account_active and schedule_count.
 --   id      null: a new one
---   said    {"name", "times", "action", "pipeline", "overlap", "catch_up_max", "catch_up_within_ms",
+--   said    {"name", "times", "action", "message", "pipeline", "overlap", "catch_up_max", "catch_up_within_ms",
 --           "pause_after_failures"}
 --   due_at, next_at   the time that comes next, and when that fires, in milliseconds; null: there is none
 create or replace function pipelines.put_schedule(account uuid, id uuid, said jsonb, due_at bigint, next_at bigint)
@@ -17,15 +17,15 @@ begin
         if (select count(*) from pipelines.schedule s where s.owner_id = account) >= 1000 then
             perform identity.refuse('schedule_count');
         end if;
-        insert into pipelines.schedule as s (owner_id, name, times, action, pipeline_id, overlap, catch_up_max,
+        insert into pipelines.schedule as s (owner_id, name, times, action, message, pipeline_id, overlap, catch_up_max,
             catch_up_within_ms, pause_after_failures, due_at, next_at)
-        values (account, new.name, new.times, new.action, new.pipeline_id, new.overlap, new.catch_up_max,
+        values (account, new.name, new.times, new.action, new.message, new.pipeline_id, new.overlap, new.catch_up_max,
             new.catch_up_within_ms, new.pause_after_failures, pipelines.time_of(put_schedule.due_at),
             pipelines.time_of(put_schedule.next_at))
         returning s.id into made;
     else
         update pipelines.schedule s
-        set name = new.name, times = new.times, action = new.action, pipeline_id = new.pipeline_id,
+        set name = new.name, times = new.times, action = new.action, message = new.message, pipeline_id = new.pipeline_id,
             overlap = new.overlap, catch_up_max = new.catch_up_max, catch_up_within_ms = new.catch_up_within_ms,
             pause_after_failures = new.pause_after_failures, due_at = pipelines.time_of(put_schedule.due_at),
             next_at = pipelines.time_of(put_schedule.next_at)

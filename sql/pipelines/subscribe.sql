@@ -6,7 +6,9 @@ declare
     t pipelines.trigger;
 begin
     select o.* into t from pipelines.trigger o where o.id = subscribe.trigger for update;
-    if not t.enabled then
+    if t.kind <> 'event' then
+        return;
+    elsif not t.enabled then
         perform events.unsubscribe(t.subscription);
         update pipelines.trigger o set subscription = null where o.id = t.id;
     else

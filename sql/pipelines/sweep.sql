@@ -1,4 +1,4 @@
--- Puts runs back to work that nobody drives, at most so many, has overdue schedules dispatched, forgets runs and firings
+-- Puts runs back to work that nobody drives, at most so many, tells steps of answers that got lost, has overdue schedules dispatched, forgets runs and firings
 -- that ended 30 days ago, and adds up the counts of what has ended. Workers call it.
 create or replace function pipelines.sweep(most integer) returns void
 language plpgsql
@@ -6,6 +6,8 @@ as $$
 declare
     lost record;
     given_up uuid;
+    forgotten uuid;
+    queue record;
 begin
     for given_up in
         select r.id from pipelines.run r where r.is_lost and r.finished_at is null order by r.id limit most
@@ -25,6 +27,22 @@ begin
         else
             perform pipelines.drive(lost.id, null);
         end if;
+    end loop;
+    for queue in
+        select distinct r.pipeline_id, r.concurrency_key from pipelines.run r
+        where r.concurrency_key is not null and r.finished_at is null and not r.is_admitted and r.status = 'waiting'
+        and not r.is_paused order by 1, 2 limit most
+    loop
+        perform jobs.enqueue('pipeline-run', jsonb_build_object('admits',
+            jsonb_build_object('pipeline', queue.pipeline_id, 'key', queue.concurrency_key)));
+    end loop;
+    for forgotten in
+        select v.channel_id from circles.conversation v where v.task is not null and not exists (
+            select from circles.turn t where t.channel_id = v.channel_id
+            and (t.finished_at is null or t.finished_at > clock_timestamp() - interval '10 seconds'))
+        order by v.channel_id limit most
+    loop
+        perform pipelines.answered(forgotten);
     end loop;
     if exists (select from pipelines.schedule s
         where s.next_at < clock_timestamp() - interval '2 seconds' and s.paused is null)

@@ -8,11 +8,13 @@ declare
     written pipelines.step;
     in_map boolean;
     refused jsonb;
+    open_ms double precision;
 begin
     for s in
         select * from jsonb_to_recordset(steps) as c (path text, type text, was text, status text, effect text,
             attempts integer, input jsonb, output jsonb, error jsonb, chosen text, wake_in_ms double precision,
-            give_up_in_ms double precision, signal text, notify jsonb, approval jsonb, child jsonb, event jsonb)
+            give_up_in_ms double precision, signal text, notify jsonb, approval jsonb, child jsonb, event jsonb, ask jsonb,
+            answer jsonb, subscribe jsonb, asks boolean, breaker jsonb, fuel bigint)
     loop
         written := null;
         in_map := strpos(s.path, '[') > 0;
@@ -24,6 +26,23 @@ begin
                 s.error := refused;
                 update pipelines.run o set news = o.news + 1 where o.id = r.id;
             end if;
+        end if;
+        if s.breaker is not null and s.status = 'running' then
+            open_ms := pipelines.pass_breaker(r, s.path, s.breaker);
+            if open_ms is not null then
+                refused := pipelines.hold_back(s.breaker, open_ms);
+                s.status := refused ->> 'status';
+                s.error := refused -> 'error';
+                s.wake_in_ms := (refused ->> 'wake_in_ms')::double precision;
+                s.attempts := s.attempts - 1;
+                update pipelines.run o set news = o.news + 1 where o.id = r.id;
+            end if;
+        elsif s.breaker is not null then
+            perform pipelines.tell_breaker(r, s.path, s.breaker, o.openings, s.status <> 'succeeded')
+            from pipelines.step o where o.run_id = r.id and o.path = s.path;
+        end if;
+        if s.fuel is not null then
+            update pipelines.run o set used = pipelines.plus(o.used, jsonb_build_object('fuel', s.fuel)) where o.id = r.id;
         end if;
         if s.was is null then
             insert into pipelines.step (run_id, path, type, status, effect, attempts, input, output, error, chosen,
@@ -38,12 +57,22 @@ begin
             set status = s.status, attempts = s.attempts, input = s.input, output = s.output, error = s.error,
                 chosen = s.chosen, wake_at = clock_timestamp() + s.wake_in_ms * interval '1 millisecond',
                 deadline_at = coalesce(clock_timestamp() + s.give_up_in_ms * interval '1 millisecond', o.deadline_at),
+                answer = case when s.status in ('waiting', 'uncertain') and s.ask is null
+                    then coalesce(nullif(s.answer, 'null'), o.answer) end,
                 finished_at = case when pipelines.is_end(s.status) then clock_timestamp() end
             where o.run_id = r.id and o.path = s.path and o.status = s.was returning o.* into written;
         end if;
         continue when written.run_id is null;
         if s.status in ('cancelled', 'timed_out') then
-            perform pipelines.stop(written.approval_id, written.child_id);
+            perform pipelines.stop(r.id, written.approval_id, written.child_id, written.conversation_id);
+        end if;
+        if s.subscribe is not null then
+            perform pipelines.await_events(r, s.path, s.subscribe);
+        elsif written.subscriptions is not null and pipelines.is_end(s.status) then
+            perform events.drop_subscriptions(written.subscriptions);
+        end if;
+        if s.ask is not null then
+            perform pipelines.ask_agent(r, s.path, s.ask);
         end if;
         if s.child is not null then
             perform pipelines.start_child(r, s.path, s.child);
@@ -58,7 +87,7 @@ begin
         if s.approval is not null then
             perform pipelines.ask(r, s.path, s.approval);
         end if;
-        if s.status = 'uncertain' then
+        if s.status = 'uncertain' and s.asks then
             perform inbox.notify(array[r.account_id], 'run', format('Step %s is uncertain', s.path),
                 'Nobody knows whether its request arrived. Decide whether it counts.', '/runs/' || r.id, null,
                 'run:' || r.id);

@@ -456,10 +456,10 @@ async fn random_kills_lose_nothing_and_do_nothing_twice() -> Result<()> {
 }
 
 /// Xorshift (Marsaglia 2003): a sequence of moments that a seed repeats.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

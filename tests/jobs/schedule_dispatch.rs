@@ -125,7 +125,7 @@ async fn a_preview_points_out_changes_of_the_clock_and_what_is_no_plan_is_refuse
             "invalid-input",
         ),
         (
-            json!({"every_ms": 1000, "action": {"type": "run_task", "agent": "ada", "prompt": "x"}}),
+            json!({"every_ms": 1000, "action": {"type": "run_task", "agent": "none", "prompt": "x"}}),
             "invalid-input",
         ),
         (

@@ -81,6 +81,7 @@ fn arrows_point_one_way() -> Result<()> {
                 "strict-json",
             ],
             "people" | "accounts" => &["guest", "markdown", "principal", "strict-json"],
+            "claws" => &["guest", "markdown", "principal"],
             "edge" => &["guest", "position", "public-address", "service-token"],
             "vault" => &["guest", "vault-seal"],
             "mcp-client" => &["guest", "sse"],

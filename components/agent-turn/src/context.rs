@@ -33,6 +33,9 @@ pub struct Context {
     /// What the owner may do: the agent never may more.
     pub scopes: Vec<String>,
     pub persona: Persona,
+    /// The JSON Schema that the answer has to fit.
+    pub output: Option<Value>,
+    pub limits: Limits,
     pub role: Option<String>,
     pub mode: Option<String>,
     pub circle_name: Option<String>,
@@ -56,6 +59,13 @@ pub struct Persona {
     #[serde(default)]
     pub tools: Vec<Permission>,
     pub memory: Option<Recall>,
+}
+
+/// The limits of a turn that are not the database's to hold.
+#[derive(Debug, Deserialize)]
+pub struct Limits {
+    /// The number of tokens that the model takes at once.
+    pub window_tokens: usize,
 }
 
 /// What an agent recalls when a turn begins.
@@ -108,6 +118,10 @@ pub struct Call {
 impl Step {
     pub fn is_model(&self) -> bool {
         self.kind == "model"
+    }
+
+    pub fn is_tool(&self) -> bool {
+        self.kind == "tool"
     }
 
     pub fn has_ended(&self) -> bool {

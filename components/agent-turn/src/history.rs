@@ -100,7 +100,7 @@ impl History {
         let calls: Vec<&str> = self
             .0
             .iter()
-            .filter(|step| step.kind == "tool" && step.status == "succeeded")
+            .filter(|step| step.is_tool() && step.status == "succeeded")
             .filter_map(|step| step.name.as_deref())
             .collect();
         if !calls.is_empty() {

@@ -14,6 +14,7 @@ mod prompt;
 mod reply;
 mod schema;
 mod sources;
+mod summing;
 mod thinking;
 mod tools;
 mod undertaking;

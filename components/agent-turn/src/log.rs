@@ -29,10 +29,24 @@ pub struct Begun {
     pub refused: Option<String>,
     /// The number of the last message of the conversation.
     pub read_seq: Option<i64>,
+    /// What was summed up: the messages are those after it.
+    pub summary: Option<Summary>,
     #[serde(default)]
     pub messages: Vec<Message>,
     /// The tokens that the turn's models may still say.
     pub left_output: Option<i64>,
+}
+
+/// What was summed up of the conversation, and of what the turn did.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Summary {
+    pub text: String,
+    /// The last message that it stands for.
+    pub seq: i64,
+    /// The last answer of the model that it stands for.
+    pub step: i32,
+    /// Whether what strangers wrote is in it.
+    pub tainted: bool,
 }
 
 /// A message of the conversation.
@@ -171,6 +185,32 @@ impl Log {
             )
             .await?;
         Ok(count.answer)
+    }
+
+    /// Writes that the call of the model that has begun sums up instead. Whether the turn is still this attempt's.
+    pub async fn sum_up(&self, number: i32, seq: i64, step: i32) -> Result<bool, Failure> {
+        let begun: Answer<bool> = self
+            .db
+            .apart()
+            .one(
+                "select sum_up($1, $2, $3, $4, $5) as answer",
+                args![self.turn, &self.holder, number, seq, step],
+            )
+            .await?;
+        Ok(begun.answer.unwrap_or(false))
+    }
+
+    /// Ends a summary. Whether the turn is still this attempt's.
+    pub async fn end_summary(&self, number: i32, ended: Value) -> Result<bool, Failure> {
+        let is_ended: Answer<bool> = self
+            .db
+            .apart()
+            .one(
+                "select end_summary($1, $2, $3, $4) as answer",
+                args![self.turn, &self.holder, number, ended],
+            )
+            .await?;
+        Ok(is_ended.answer.unwrap_or(false))
     }
 
     /// Passes on a piece of what the model says. Whether the turn still goes on.

@@ -42,7 +42,7 @@ pub async fn recall(context: &Context, said: &[Message], tokens: u32) -> Recalle
         body: Some(json!({"messages": talk, "scopes": scopes, "max_tokens": tokens})),
         scopes: vec!["memory:read"],
     };
-    match ask(context, asked, None).await {
+    match ask(context, &asked, None).await {
         Ok((200, text)) => read(&text),
         Ok((status, _)) => {
             guest::warn!("nothing was recalled", status = status);

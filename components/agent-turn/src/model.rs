@@ -65,7 +65,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn new(code: &str, detail: impl Into<String>) -> Self {
+    pub fn new(code: &str, detail: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),
             detail: detail.into(),
@@ -105,7 +105,7 @@ struct Reading {
     fault: Option<Fault>,
 }
 
-/// Asks the model for step `number`; `failures` is the number of tries before it.
+/// Asks the model for step `number`; `failures` is the number of tries before it. What it says is passed on if `is_told`.
 pub async fn ask(
     log: &Log,
     job: &Job<Arguments>,
@@ -113,6 +113,7 @@ pub async fn ask(
     number: i32,
     failures: u32,
     body: &Value,
+    is_told: bool,
 ) -> Result<Said, Failure> {
     let request = match request(context, failures, body).await {
         Ok(request) => request,
@@ -122,6 +123,7 @@ pub async fn ask(
         log,
         job,
         number,
+        is_told,
         ticks: 0,
         ticker: Ticker::new(PASS_ON),
     };
@@ -197,6 +199,7 @@ struct Watch<'a> {
     log: &'a Log,
     job: &'a Job<Arguments>,
     number: i32,
+    is_told: bool,
     ticks: u32,
     ticker: Ticker,
 }
@@ -245,7 +248,11 @@ impl Watch<'_> {
             return Ok(false);
         }
         self.ticks += 1;
-        let length = reading.answer.text.len();
+        let length = if self.is_told {
+            reading.answer.text.len()
+        } else {
+            0
+        };
         let keep = self.ticks.is_multiple_of(KEEP_EVERY) && reading.kept_bytes < length;
         if keep || reading.told_bytes < length {
             return self.pass_on(reading, keep).await;
@@ -258,6 +265,9 @@ impl Watch<'_> {
 
     async fn pass_on(&self, reading: &mut Reading, keep: bool) -> Result<bool, Failure> {
         let mut goes_on = true;
+        if !self.is_told {
+            return Ok(goes_on);
+        }
         loop {
             let rest = &reading.answer.text[reading.told_bytes..];
             let piece: String = rest.chars().take(MAX_PIECE_CHARS).collect();
@@ -285,7 +295,7 @@ impl Watch<'_> {
     /// Keeps what was said until the turn was cancelled.
     async fn keep(&self, reading: &Reading) -> Result<(), Failure> {
         let text = reading.answer.text.as_str();
-        if !text.is_empty() {
+        if self.is_told && !text.is_empty() {
             self.log
                 .tell(self.number, reading.told, "", Some(text))
                 .await?;

@@ -1,6 +1,7 @@
 //! The thinking of a turn: one step after another until it ends.
 
 mod approvals;
+mod summing;
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +16,12 @@ use crate::history::{History, LOOPING_AT, MAX_CALLS, Pending, fingerprint};
 use crate::log::{Begun, Log, Message};
 use crate::memory;
 use crate::model::{self, Answer, Fault, Said};
+use crate::prompt::Prompt;
 use crate::sources::{self, Called};
+use crate::summing::beginning;
 use crate::tools::{self, Target, Tool};
 use crate::undertaking::{self, Done, Reply};
-use crate::{prompt, reply, schema};
+use crate::{reply, schema};
 
 /// The time after which a job leaves its turn to another one.
 const LONG_ENOUGH: Duration = Duration::from_secs(300);
@@ -135,35 +138,49 @@ impl Thinking {
             return self.stop(&reason).await;
         }
         self.steps += 1;
-        self.again = false;
         let number = begun.number.unwrap_or_default();
-        self.taint_by(&begun.messages).await?;
+        let is_tainted = begun
+            .summary
+            .as_ref()
+            .is_some_and(|summary| summary.tainted);
+        self.taint_by(&begun.messages, is_tainted).await?;
         if !self.recall(&begun.messages).await? {
             return Ok(Then::Stop);
         }
-        let mut body = json!({
-            "model": self.context.persona.model.as_deref().unwrap_or("default"), "stream": true,
-            "stream_options": {"include_usage": true},
-            "messages": prompt::messages(&self.context, &begun.messages, &self.history),
-        });
+        let prompt = Prompt::new(&self.context, &begun.messages, &self.history, begun.summary);
+        let mut body = self.request(prompt.messages(), begun.left_output);
         if !tools.is_empty() {
             body["tools"] = tools.iter().map(Tool::listed).collect();
         }
-        if let Some(left) = begun.left_output {
-            body["max_tokens"] = json!(left.max(1));
+        let window = self.context.limits.window_tokens;
+        if let Some(beginning) = beginning(&prompt, &body, window) {
+            return self.sum_up(job, number, beginning, begun.left_output).await;
         }
-        match model::ask(&self.log, job, &self.context, number, self.failures, &body).await? {
+        let (log, context) = (&self.log, &self.context);
+        match model::ask(log, job, context, number, self.failures, &body, true).await? {
             Said::Answer(answer) => self.keep(number, begun.read_seq, answer).await,
             Said::Failed(fault) => self.failed(number, fault).await,
             Said::Gone => Ok(Then::Stop),
         }
     }
 
-    /// Messages of others than the owner are what strangers wrote.
-    async fn taint_by(&mut self, messages: &[Message]) -> Result<(), Failure> {
+    /// The request to the model that tells it these messages.
+    fn request(&self, messages: Vec<Value>, left_output: Option<i64>) -> Value {
+        let mut body = json!({
+            "model": self.context.persona.model.as_deref().unwrap_or("default"), "stream": true,
+            "stream_options": {"include_usage": true}, "messages": messages,
+        });
+        if let Some(left) = left_output {
+            body["max_tokens"] = json!(left.max(1));
+        }
+        body
+    }
+
+    /// Messages of others than the owner are what strangers wrote, as a summary of such is.
+    async fn taint_by(&mut self, messages: &[Message], is_tainted: bool) -> Result<(), Failure> {
         let own = self.context.agent.id;
         let strange = |message: &Message| message.author != own && !message.is_owner;
-        if !self.context.tainted && messages.iter().any(strange) {
+        if !self.context.tainted && (is_tainted || messages.iter().any(strange)) {
             self.context.tainted = true;
             self.log.taint().await?;
         }
@@ -191,7 +208,7 @@ impl Thinking {
         read_seq: Option<i64>,
         answer: Answer,
     ) -> Result<Then, Failure> {
-        self.failures = 0;
+        (self.failures, self.again) = (0, false);
         let ended = json!({
             "status": "succeeded", "text": answer.text, "calls": answer.calls,
             "input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens,

@@ -12,13 +12,22 @@ use crate::ACTING;
 use crate::context::Context;
 use crate::history::History;
 use crate::memory;
-use crate::prompt::{PAGE_BYTES, page};
+use crate::prompt::{Sizes, page};
 use crate::tools::{Target, Tool};
 
 /// The largest answer that is kept.
 pub const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// The longest time until an answer.
 const SILENCE: Duration = Duration::from_secs(90);
+
+/// The status of what can't be asked at the moment.
+const UNAVAILABLE: u16 = 503;
+/// The pauses after which a harmless call is made again that found the platform unavailable.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
 
 /// The result of a call, or the error that the model is told.
 pub type Done = Result<Reply, String>;
@@ -84,14 +93,26 @@ pub async fn make(
         },
         Target::Remember => memory::remember(context, arguments),
         Target::LookUp => memory::look_up(arguments),
-        Target::Rest => return rest(history, arguments).map(Reply::from),
+        Target::Rest => {
+            let sizes = Sizes::of(context.limits.window_tokens);
+            return rest(history, arguments, sizes.page).map(Reply::from);
+        }
         Target::Next | Target::Agent(_) | Target::Server { .. } => {
             return Err("This is not a call of the platform.".to_owned());
         }
     };
     let is_skill = matches!(tool.target, Target::Skill { .. });
-    let (status, text) = ask(context, asked, Some(key)).await?;
-    read(status, &text, is_skill)
+    let mut pauses = PAUSES.iter();
+    loop {
+        let (status, text) = ask(context, &asked, Some(key)).await?;
+        // What passes is no result, where asking again does no harm.
+        match pauses.next() {
+            Some(pause) if status == UNAVAILABLE && tool.target.is_repeatable() => {
+                guest::task::sleep(*pause).await;
+            }
+            _ => return read(status, &text, is_skill),
+        }
+    }
 }
 
 /// Sends a request as the agent, and returns the status and the text of the answer.
@@ -100,7 +121,7 @@ pub async fn make(
 /// There is no answer: why, for the model.
 pub async fn ask(
     context: &Context,
-    asked: Asked,
+    asked: &Asked,
     key: Option<&str>,
 ) -> Result<(u16, String), String> {
     let may = |scope: &&str| {
@@ -112,21 +133,22 @@ pub async fn ask(
             "The agent's owner does not have the scope `{scope}`."
         ));
     }
-    let failed = |_| "The platform can't be asked at the moment.".to_owned();
-    let url = required_variable("internal_url").await.map_err(failed)?;
-    let token = ACTING
-        .authorization(&url, context.agent.id, &asked.scopes)
-        .await
-        .map_err(failed)?;
+    let Ok(url) = required_variable("internal_url").await else {
+        return Ok(unavailable());
+    };
+    let token = ACTING.authorization(&url, context.agent.id, &asked.scopes);
+    let Ok(token) = token.await else {
+        return Ok(unavailable());
+    };
     let mut request = Request::builder()
-        .method(asked.method)
+        .method(asked.method.clone())
         .uri(format!("{url}{}", asked.path))
         .header(AUTHORIZATION, token);
     if let Some(key) = key {
         request = request.header("idempotency-key", key);
     }
     let mut content = Body::empty();
-    if let Some(body) = asked.body {
+    if let Some(body) = &asked.body {
         request = request.header(CONTENT_TYPE, "application/json");
         content = Body::from(body.to_string());
     }
@@ -142,8 +164,15 @@ pub async fn ask(
         Err(FetchError::TooLarge) => {
             Err("The result is larger than 1 MiB. Ask for less.".to_owned())
         }
-        Err(FetchError::Failed(_)) => Err("The platform can't be asked at the moment.".to_owned()),
+        Err(FetchError::Failed(_)) => Ok(unavailable()),
     }
+}
+
+/// The answer of a platform that can't be asked.
+fn unavailable() -> (u16, String) {
+    let problem =
+        json!({"code": "unavailable", "detail": "The platform can't be asked at the moment."});
+    (UNAVAILABLE, problem.to_string())
 }
 
 /// What an answer means: of a skill, its result, and its receipt apart; of a problem, its code and detail.
@@ -179,7 +208,7 @@ fn read(status: u16, text: &str, is_skill: bool) -> Done {
 }
 
 /// A page of an earlier result.
-fn rest(history: &History, arguments: &Map<String, Value>) -> Result<String, String> {
+fn rest(history: &History, arguments: &Map<String, Value>, most: usize) -> Result<String, String> {
     let number = |name: &str| {
         arguments
             .get(name)
@@ -188,12 +217,12 @@ fn rest(history: &History, arguments: &Map<String, Value>) -> Result<String, Str
     };
     let wanted = number("step");
     let mut steps = history.0.iter();
-    let step = steps.find(|step| i64::from(step.number) == wanted && !step.is_model());
+    let step = steps.find(|step| i64::from(step.number) == wanted && step.is_tool());
     let text = step.and_then(|step| step.text.as_deref());
     let text = text.ok_or_else(|| "There is no such result.".to_owned())?;
     let offset = usize::try_from(number("offset")).unwrap_or_default();
     // The page and the words after it are told whole.
-    let (part, left) = page(text, offset, PAGE_BYTES - 256);
+    let (part, left) = page(text, offset, most - 256);
     Ok(if left > 0 {
         format!(
             "{part}\n[{left} more bytes, from offset {}.]",

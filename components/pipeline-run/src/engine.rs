@@ -1,11 +1,11 @@
 //! What a run does next, from what has ended. Nothing here asks the database or anybody else.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use pipeline::{Definition, Node, OnUncertain, Schema, Values, evaluate, fit};
+use pipeline::{Budget, Definition, FINALLY, Node, Schema, Values, Work, fit};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -24,6 +24,10 @@ const MAX_STEPS: usize = 100_000;
 pub struct Plan {
     /// These steps send something.
     pub sending: Vec<String>,
+    /// Somebody is asked whether the requests of these steps have arrived.
+    pub verifying: Vec<String>,
+    /// Nothing is left of the budget, so that the run is paused.
+    pub is_spent: bool,
     /// The run ends: `{status, result, error}`.
     pub ending: Option<Value>,
     /// Whether the end does not wait for what is being sent.
@@ -43,6 +47,9 @@ pub struct Frame {
     pub up: Option<Rc<Frame>>,
 }
 
+/// The path of the step that stands for `finally`, whose input is how the run ends.
+pub const FINALLY_STEP: &str = "finally";
+
 impl Frame {
     /// The path of a node's step.
     pub fn path(&self, id: &str) -> String {
@@ -58,13 +65,16 @@ pub struct View<'a> {
     pub frame: &'a Frame,
     /// An item of a filter, and its place.
     pub item: Option<(&'a Value, usize)>,
+    /// The event that a wait decides about.
+    pub event: Option<&'a Value>,
 }
 
 impl Values for View<'_> {
     fn value(&self, name: &str) -> Option<Cow<'_, Value>> {
         match name {
             "input" => Some(Cow::Borrowed(&self.engine.input)),
-            "run" => Some(Cow::Borrowed(&self.engine.about)),
+            "run" => Some(self.engine.about()),
+            "event" => self.event.map(Cow::Borrowed),
             "item" | "index" => {
                 let mut frames =
                     std::iter::successors(Some(self.frame), |frame| frame.up.as_deref());
@@ -100,8 +110,16 @@ pub struct Engine {
     pub(crate) items: BTreeMap<String, Vec<Option<Value>>>,
     /// Whether something has changed since the last look at all graphs.
     pub(crate) has_changed: bool,
+    pub(crate) finally: Option<Rc<Frame>>,
+    /// Whether the graph has ended, and nothing more is sent before `finally` begins.
+    pub(crate) is_ending: bool,
+    /// The uncertain steps that are being asked about.
+    pub(crate) verifying: BTreeSet<String>,
+    pub(crate) about: Value,
+    pub(crate) budget: Budget,
+    pub(crate) used: Budget,
+    pub(crate) is_spent: bool,
     input: Value,
-    about: Value,
     epoch: i32,
     news: i64,
     is_late: bool,
@@ -115,14 +133,30 @@ pub struct Engine {
 impl Engine {
     /// A run in this state.
     pub fn new(run: Uuid, definition: Definition, state: State) -> Self {
+        let finally = definition.finally.clone();
+        let root = Rc::new(Frame {
+            prefix: String::new(),
+            definition: Arc::new(definition),
+            item: None,
+            up: None,
+        });
+        let finally = finally.map(|definition| {
+            Rc::new(Frame {
+                prefix: FINALLY.to_owned(),
+                definition,
+                item: None,
+                up: Some(Rc::clone(&root)),
+            })
+        });
         let mut engine = Self {
             run,
-            root: Rc::new(Frame {
-                prefix: String::new(),
-                definition: Arc::new(definition),
-                item: None,
-                up: None,
-            }),
+            root,
+            finally,
+            is_ending: false,
+            budget: Budget::default(),
+            used: Budget::default(),
+            is_spent: false,
+            verifying: BTreeSet::new(),
             input: state.input.clone(),
             about: json!({"id": run, "pipeline": state.pipeline, "version": state.version}),
             signals: Vec::new(),
@@ -171,6 +205,7 @@ impl Engine {
         self.is_late = state.is_late;
         self.is_paused = state.is_paused;
         self.signals = state.signals;
+        (self.budget, self.used) = (state.budget, state.used);
         self.bytes = 0;
         self.known.clear();
         self.steps.clear();
@@ -194,10 +229,17 @@ impl Engine {
     pub fn changes(&self) -> Value {
         let changes = self.changes.iter().filter_map(|(path, more)| {
             let step = self.steps.get(path)?;
+            let was = self.known.get(path).copied();
+            // It is asked when an attempt begins, and told when it has ended.
+            let is_attempt = (was == Some(Status::Running)) != (step.status == Status::Running);
+            let breaker = self.node(path).and_then(|node| node.common.breaker);
             Some(Change {
                 path: path.clone(),
-                kind: self.node(path)?.work.name(),
-                was: self.known.get(path).copied(),
+                kind: match path.as_str() {
+                    FINALLY_STEP => FINALLY_STEP,
+                    path => self.node(path)?.work.name(),
+                },
+                was,
                 status: step.status,
                 effect: step.effect,
                 attempts: step.attempts,
@@ -205,6 +247,8 @@ impl Engine {
                 output: step.output.clone(),
                 error: step.error.clone(),
                 chosen: step.chosen.clone(),
+                answer: step.answer.clone(),
+                breaker: breaker.filter(|_| is_attempt),
                 more: more.clone(),
             })
         });
@@ -249,9 +293,20 @@ impl Engine {
                 ..Plan::default()
             };
         }
+        if self.is_spent {
+            return Plan {
+                is_spent: true,
+                ..Plan::default()
+            };
+        }
+        if self.is_ending {
+            return Plan::default();
+        }
+        let verifying = self.unverified();
         let mut sending = self.with_status(Status::Ready);
         let due = self.with_status(Status::Retrying).into_iter();
-        sending.extend(due.filter(|path| self.steps[path].is_due));
+        let is_sent = |step: &Step| step.is_due && step.effect != Effect::Inside;
+        sending.extend(due.filter(|path| is_sent(&self.steps[path])));
         for path in &sending {
             self.change(path, More::default(), |step| {
                 step.status = Status::Running;
@@ -261,6 +316,7 @@ impl Engine {
         }
         Plan {
             sending,
+            verifying,
             ..Plan::default()
         }
     }
@@ -275,7 +331,7 @@ impl Engine {
         ))
     }
 
-    fn with_status(&self, status: Status) -> Vec<String> {
+    pub(crate) fn with_status(&self, status: Status) -> Vec<String> {
         let steps = self.steps.iter().filter(|(_, step)| step.status == status);
         steps.map(|(path, _)| path.clone()).collect()
     }
@@ -289,6 +345,7 @@ impl Engine {
             engine: self,
             frame,
             item: None,
+            event: None,
         }
     }
 
@@ -312,7 +369,11 @@ impl Engine {
         if let Err(fault) = fit(&output) {
             return self.fail(path, error(fault.code, fault.detail));
         }
-        let schema = self.node(path).and_then(|node| node.common.output.as_ref());
+        // That of an agent is the schema of the data in its answer.
+        let node = self
+            .node(path)
+            .filter(|node| !matches!(node.work, Work::Agent(_)));
+        let schema = node.and_then(|node| node.common.output.as_ref());
         let refusal = schema.and_then(|schema| Schema::new(schema).ok()?.refusal(&output));
         if let Some((at, why)) = refusal {
             let why = format_args!("The output does not fit its schema at `{at}`: {why}");
@@ -332,6 +393,7 @@ impl Engine {
 
     /// Ends a step with an error.
     pub(crate) fn fail(&mut self, path: &str, why: Value) {
+        let why = self.told(path, why);
         let status = if why["code"] == "timeout" {
             Status::TimedOut
         } else {
@@ -353,38 +415,6 @@ impl Engine {
             self.change(&path, More::default(), |step| {
                 step.status = Status::Cancelled
             });
-        }
-    }
-
-    /// A step whose driver was lost while it was sent.
-    fn lose(&mut self, path: &str) {
-        let Some(on_uncertain) = self.node(path).map(|node| node.common.on_uncertain) else {
-            return;
-        };
-        let is_once = self
-            .steps
-            .get(path)
-            .is_some_and(|step| step.effect == Effect::Once);
-        match on_uncertain {
-            OnUncertain::Ask if is_once => {
-                self.change(path, More::default(), |step| {
-                    step.status = Status::Uncertain
-                });
-            }
-            OnUncertain::Fail if is_once => {
-                let why = "Nobody knows whether the request arrived.";
-                self.fail(path, error("engine-lost", why));
-            }
-            _ => {
-                let again = More {
-                    wake_in_ms: Some(0.0),
-                    ..More::default()
-                };
-                self.change(path, again, |step| {
-                    step.status = Status::Retrying;
-                    step.is_due = true;
-                });
-            }
         }
     }
 
@@ -410,6 +440,15 @@ impl Engine {
             }
             Answer::Unknown => self.lose(path),
             Answer::Output(output) => self.succeed(path, output, More::default()),
+            Answer::OfSkill { output, fuel } => {
+                let spent = self.used.fuel.unwrap_or_default();
+                self.used.fuel = Some(spent.saturating_add(fuel));
+                let more = More {
+                    fuel: Some(fuel),
+                    ..More::default()
+                };
+                self.succeed(path, output, more);
+            }
             Answer::Failure {
                 error,
                 retry: false,
@@ -422,7 +461,7 @@ impl Engine {
     }
 
     /// Has a failed attempt repeated, if there are attempts left.
-    fn retry(&mut self, path: &str, attempts: u32, error: Value, after_ms: u64) {
+    pub(crate) fn retry(&mut self, path: &str, attempts: u32, error: Value, after_ms: u64) {
         let retries = self.node(path).map(|node| node.common.retry.clone());
         let Some(retries) = retries.filter(|retries| attempts < retries.attempts) else {
             return self.fail(path, error);
@@ -435,6 +474,7 @@ impl Engine {
             wake_in_ms: Some(pause),
             ..More::default()
         };
+        let error = self.told(path, error);
         self.change(path, later, |step| {
             step.status = Status::Retrying;
             step.error = error;
@@ -445,49 +485,5 @@ impl Engine {
     fn jitter(&self, path: &str, attempts: u32) -> f64 {
         let hash = Sha256::digest(format!("{}/{path}/{attempts}", self.run));
         0.8 + f64::from(hash[0]) / 255.0 * 0.4
-    }
-
-    /// The end of a run that this step has failed.
-    pub(crate) fn failure(&self, path: &str) -> Value {
-        json!({"status": "failed", "result": null, "error": self.error_of(path)})
-    }
-
-    /// The error of a step, which names it.
-    pub(crate) fn error_of(&self, path: &str) -> Value {
-        let mut why = self
-            .steps
-            .get(path)
-            .map(|step| step.error.clone())
-            .unwrap_or_default();
-        if why["step"].is_null() {
-            let detail = why["detail"].as_str().unwrap_or_default();
-            why["detail"] = json!(format!("Step `{path}`: {detail}"));
-            why["step"] = json!(path);
-        }
-        why
-    }
-
-    /// The end of a run all of whose nodes have ended.
-    pub(crate) fn result(&self) -> Value {
-        let failed = |why: Value| json!({"status": "failed", "result": null, "error": why});
-        let definition = &self.root.definition;
-        let result = match evaluate(&definition.result, &self.view(&self.root)) {
-            Ok(result) => result,
-            Err(fault) => {
-                let why = format_args!("The result: {}", fault.detail);
-                return failed(error(fault.code, why));
-            }
-        };
-        if let Err(fault) = fit(&result) {
-            return failed(error(fault.code, fault.detail));
-        }
-        let schema = definition.output.as_ref();
-        match schema.and_then(|schema| Schema::new(schema).ok()?.refusal(&result)) {
-            Some((path, why)) => failed(error(
-                "output-invalid",
-                format_args!("The result does not fit its schema at `{path}`: {why}"),
-            )),
-            None => json!({"status": "succeeded", "result": result, "error": null}),
-        }
     }
 }

@@ -17,20 +17,25 @@ const MAX_ITEMS: usize = 10_000;
 impl Engine {
     /// Begins everything that is ready, until nothing more follows. Answers the end of the run, if it has come.
     pub fn work(&mut self) -> Option<Value> {
+        (self.is_ending, self.is_spent) = (false, false);
+        if let Some(ending) = self.begun_ending() {
+            return self.finish(ending);
+        }
         loop {
             self.has_changed = false;
             let root = Rc::clone(&self.root);
-            match self.graph(&root) {
-                Some(Verdict::Failed(id)) => return Some(self.failure(&id)),
-                Some(Verdict::Done) => return Some(self.result()),
-                None if self.has_changed => {}
+            let ending = match self.graph(&root) {
+                Some(Verdict::Failed(id)) => self.failure(&id),
+                Some(Verdict::Done) => self.result(),
+                None if self.has_changed => continue,
                 None => return None,
-            }
+            };
+            return self.wind_up(ending);
         }
     }
 
     /// Goes through a graph once. A verdict on an item's graph names the path of the step that failed.
-    fn graph(&mut self, frame: &Rc<Frame>) -> Option<Verdict> {
+    pub(crate) fn graph(&mut self, frame: &Rc<Frame>) -> Option<Verdict> {
         let definition = Arc::clone(&frame.definition);
         let (mut ended, mut begun) = (BTreeMap::new(), BTreeSet::new());
         for (id, node) in &definition.nodes {
@@ -39,9 +44,19 @@ impl Engine {
                 match &node.work {
                     Work::Wait(wait) => self.check_wait(&path, wait),
                     Work::Map(map) => self.map(frame, &path, map),
+                    Work::Agent(_) => self.check_answer(&path, node),
                     Work::Pipeline(_) => drop(self.is_timed_out(&path)),
                     _ => {}
                 }
+            }
+            if let Work::Agent(asking) = &node.work
+                && self
+                    .steps
+                    .get(&path)
+                    .is_some_and(|step| step.status == Status::Retrying && step.is_due)
+                && let Err(fault) = self.ask_agent(frame, &path, asking, node)
+            {
+                self.fail(&path, error(fault.code, fault.detail));
             }
             match self.steps.get(&path).map(outcome) {
                 Some(Some(outcome)) => drop(ended.insert(id.clone(), outcome)),
@@ -63,7 +78,7 @@ impl Engine {
     }
 
     /// Ends a step that has reached its time-out.
-    fn is_timed_out(&mut self, path: &str) -> bool {
+    pub(crate) fn is_timed_out(&mut self, path: &str) -> bool {
         let is_late = self.steps.get(path).is_some_and(|step| step.is_late);
         if is_late {
             self.fail(path, error("timeout", "The step has reached its time-out."));

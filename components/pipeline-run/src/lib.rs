@@ -1,11 +1,15 @@
 //! Drives a run of a pipeline. What has been done stands in the database, so a run goes on after any crash from its last
 //! commit; whoever drove it before changes nothing any more. A run that waits for something holds no job.
 
+mod asking;
+mod awaited;
+mod ending;
 mod engine;
 mod graphs;
 mod outgoing;
 mod state;
 mod trigger;
+mod uncertain;
 mod work;
 
 use std::time::{Duration, Instant};
@@ -19,21 +23,45 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use engine::{Engine, Plan};
+use outgoing::{Answer, Call};
+use pipeline::{Definition, Fault, Names, evaluate};
 use state::State;
-use trigger::Subscribed;
 
 /// The time after which another job goes on, so that no run keeps the others waiting.
 const SLICE: Duration = Duration::from_secs(30);
 /// The time after which a driver that waits for answers looks whether something else has happened.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The arguments of the job: the run to drive, or an event that a trigger waits for.
+/// The runs of a pipeline with a concurrency key, of which another one may go on.
+#[derive(Debug, Deserialize)]
+pub struct Queue {
+    pipeline: Uuid,
+    key: String,
+}
+
+/// The arguments of the job: the run to drive, a conversation in which all may be said, or an event that a trigger waits
+/// for.
 #[derive(Debug, Deserialize)]
 pub struct Arguments {
     run: Option<Uuid>,
-    argument: Option<Subscribed>,
+    conversation: Option<Uuid>,
+    admits: Option<Queue>,
+    argument: Option<Subscriber>,
     #[serde(default)]
     event: Value,
+}
+
+/// What waits for an event: a trigger, or a step that waits.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Subscriber {
+    /// A trigger.
+    Trigger {
+        /// The trigger's id.
+        trigger: Uuid,
+    },
+    /// A step of a run.
+    Step(awaited::Step),
 }
 
 /// What the job has done.
@@ -74,8 +102,28 @@ struct Reply {
 /// The database can't be reached, which is tried again later.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
     let mut summary = Summary { commits: 0 };
-    if let Some(subscribed) = &job.payload.argument {
-        trigger::decide(&db, &job, subscribed.trigger).await?;
+    if let Some(queue) = &job.payload.admits {
+        db.execute(
+            "select admit_next($1, $2)",
+            args![queue.pipeline, &queue.key],
+        )
+        .await?;
+        return Ok(summary);
+    }
+    match &job.payload.argument {
+        Some(Subscriber::Trigger { trigger }) => {
+            trigger::decide(&db, &job, *trigger).await?;
+            return Ok(summary);
+        }
+        Some(Subscriber::Step(step)) => {
+            awaited::decide(&db, &job, step).await?;
+            return Ok(summary);
+        }
+        None => {}
+    }
+    if let Some(conversation) = job.payload.conversation {
+        db.execute("select answered($1)", args![conversation])
+            .await?;
         return Ok(summary);
     }
     let unfit = || Failure::Final("The arguments name neither a run nor a trigger.".to_owned());
@@ -88,7 +136,11 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
     };
     let definition = pipeline::check(&beginning.definition).definition;
     let unfit = || Failure::Final("The definition of the run can't be read.".to_owned());
-    let mut engine = Engine::new(run, definition.ok_or_else(unfit)?, beginning.state);
+    let definition = definition.ok_or_else(unfit)?;
+    if !admitted(&db, run, &definition, &beginning.state).await? {
+        return Ok(summary);
+    }
+    let mut engine = Engine::new(run, definition, beginning.state);
     let began = Instant::now();
     let mut ticker = Ticker::new(LOOK);
     let mut flying = FuturesUnordered::new();
@@ -96,15 +148,18 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
         let may_send = began.elapsed() < SLICE;
         let Plan {
             sending,
+            verifying,
+            is_spent,
             ending,
             is_forced,
         } = engine.advance(may_send);
         // What is being sent is recorded before the run ends, so that its last state is known.
         let ending = ending.filter(|_| flying.is_empty() || is_forced);
-        let parks = flying.is_empty() && sending.is_empty() && ending.is_none();
+        let is_idle = flying.is_empty() && sending.is_empty() && verifying.is_empty();
+        let parks = is_idle && ending.is_none();
         let committed: Committed = db
             .one(
-                "select commit($1, $2, $3, $4, $5, $6, $7) as committed",
+                "select commit($1, $2, $3, $4, $5, $6, $7, $8) as committed",
                 args![
                     run,
                     engine.epoch(),
@@ -112,7 +167,8 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
                     engine.changes(),
                     ending,
                     parks,
-                    parks && !may_send
+                    parks && !may_send,
+                    is_spent
                 ],
             )
             .await?;
@@ -122,18 +178,83 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
             return Ok(summary);
         }
         engine.committed();
-        for path in sending {
-            let call = engine.call(&path);
-            flying.push(async move { (path, outgoing::send(call).await) });
-        }
+        let has_news = reply.state.is_some();
         if let Some(state) = reply.state {
             engine.look_again(state);
+        }
+        // A breaker may have held back some of them.
+        for path in sending.into_iter().filter(|path| engine.is_sent(path)) {
+            let call = engine.call(&path);
+            flying.push(sent(path, Ok(call), false));
+        }
+        for path in verifying {
+            let call = engine.verification(&path);
+            flying.push(sent(path, call, true));
+        }
+        if has_news {
             continue;
         }
-        if let Waited::Ready(Some((path, answer))) = ticker.beside(flying.next()).await {
-            engine.record(&path, answer);
+        if let Waited::Ready(Some((path, answer, verifies))) = ticker.beside(flying.next()).await {
+            if verifies {
+                engine.decide(&path, answer);
+            } else {
+                engine.record(&path, answer);
+            }
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Admitted {
+    admitted: bool,
+}
+
+/// Whether a run goes on, by the limit of its concurrency key. One that does not is parked or has ended.
+async fn admitted(
+    db: &Db,
+    run: Uuid,
+    definition: &Definition,
+    state: &State,
+) -> Result<bool, Failure> {
+    let Some(concurrency) = &definition.concurrency else {
+        return Ok(true);
+    };
+    if state.is_admitted || state.is_late || state.is_paused {
+        return Ok(true);
+    }
+    let names = Names::from_iter([("input".to_owned(), state.input.clone())]);
+    let key = match evaluate(&concurrency.key, &names) {
+        Ok(Value::String(text)) => Ok(text),
+        Ok(other) => Ok(other.to_string()),
+        Err(fault) => Err(error(fault.code, fault.detail)),
+    };
+    let (key, fault) = match key {
+        Ok(key) => (Some(key), None),
+        Err(fault) => (None, Some(fault)),
+    };
+    let answer: Admitted = db
+        .one(
+            "select admit($1, $2, $3, $4, $5, $6) as admitted",
+            args![
+                run,
+                state.epoch,
+                key,
+                i32::try_from(concurrency.limit).unwrap_or(i32::MAX),
+                json!(concurrency.on_limit).as_str(),
+                fault
+            ],
+        )
+        .await?;
+    Ok(answer.admitted)
+}
+
+/// Sends a request of a step, or one that verifies it.
+async fn sent(path: String, call: Result<Call, Fault>, verifies: bool) -> (String, Answer, bool) {
+    let answer = match call {
+        Ok(call) => outgoing::send(call).await,
+        Err(_) => Answer::Unknown,
+    };
+    (path, answer, verifies)
 }
 
 /// The error of a step or of a run.

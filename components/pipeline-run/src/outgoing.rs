@@ -41,6 +41,8 @@ pub struct Call {
 pub enum Answer {
     /// The output of the step.
     Output(Value),
+    /// The output of the step, with the fuel that its skill has used.
+    OfSkill { output: Value, fuel: u64 },
     /// The step failed, or its attempt.
     Failure {
         error: Value,
@@ -61,12 +63,22 @@ impl Call {
             Work::Action(action) => action.what,
             _ => Do::Api,
         });
-        let timeout = node.and_then(|node| node.common.timeout_ms);
-        let permissions = &engine.root.definition.permissions;
         let input = engine.steps.get(path).map(|step| step.input.clone());
+        Self::of(
+            engine,
+            path,
+            what.unwrap_or(Do::Api),
+            input.unwrap_or_default(),
+        )
+    }
+
+    /// A request with this input for a step of a run.
+    pub fn of(engine: &Engine, path: &str, what: Do, input: Value) -> Self {
+        let timeout = engine.node(path).and_then(|node| node.common.timeout_ms);
+        let permissions = &engine.root.definition.permissions;
         Self {
-            what: what.unwrap_or(Do::Api),
-            input: input.unwrap_or_default(),
+            what,
+            input,
             account: engine.account,
             origins: permissions.http.clone(),
             scopes: permissions.scopes.clone(),
@@ -126,7 +138,10 @@ async fn skill(call: &Call) -> Result<Answer, Answer> {
     }
     let path = format!("/api/skills/{name}/invoke");
     Ok(match api(call, "POST", &path, Some(&body)).await? {
-        Answer::Output(mut answer) => Answer::Output(answer["body"]["result"].take()),
+        Answer::Output(mut answer) => Answer::OfSkill {
+            fuel: answer["body"]["fuel"].as_u64().unwrap_or_default(),
+            output: answer["body"]["result"].take(),
+        },
         other => other,
     })
 }

@@ -1,5 +1,6 @@
 //! A run as the database tells it, and the changes that it is told.
 
+use pipeline::{Breaker, Budget};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,6 +18,12 @@ pub struct State {
     pub is_late: bool,
     /// Whether somebody has paused the run.
     pub is_paused: bool,
+    /// Whether it goes on, by the limit of its concurrency key.
+    pub is_admitted: bool,
+    /// What the run may use, and what it has used so far.
+    #[serde(default)]
+    pub budget: Budget,
+    pub used: Budget,
     pub steps: Vec<Step>,
     /// The signals that no wait has taken, the oldest first.
     pub signals: Vec<Signal>,
@@ -34,6 +41,8 @@ pub struct Step {
     pub error: Value,
     /// The case that a condition chose.
     pub chosen: Option<String>,
+    /// What it waits for, as it has happened.
+    pub answer: Value,
     /// Whether its time has come.
     pub is_due: bool,
     /// Whether it has reached its time-out.
@@ -52,6 +61,7 @@ impl Step {
             output: Value::Null,
             error: Value::Null,
             chosen: None,
+            answer: Value::Null,
             is_due: false,
             is_late: false,
         }
@@ -137,6 +147,9 @@ pub struct Change {
     pub output: Value,
     pub error: Value,
     pub chosen: Option<String>,
+    pub answer: Value,
+    /// The breaker that an attempt has to pass, or that is told of its end.
+    pub breaker: Option<Breaker>,
     #[serde(flatten)]
     pub more: More,
 }
@@ -158,4 +171,12 @@ pub struct More {
     pub child: Option<Value>,
     /// The event that is emitted.
     pub event: Option<Value>,
+    /// The question for an agent or a circle.
+    pub ask: Option<Value>,
+    /// The events that the step waits for.
+    pub subscribe: Option<Value>,
+    /// Whether a person is asked to decide about the step.
+    pub asks: Option<bool>,
+    /// The fuel that the step's skill has used.
+    pub fuel: Option<u64>,
 }

@@ -8,13 +8,6 @@ use uuid::Uuid;
 
 use crate::Arguments;
 
-/// The trigger that a subscription of events names.
-#[derive(Debug, Deserialize)]
-pub struct Subscribed {
-    /// The trigger.
-    pub trigger: Uuid,
-}
-
 #[derive(Deserialize)]
 struct Begun {
     begun: Option<Question>,

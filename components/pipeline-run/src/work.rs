@@ -29,6 +29,9 @@ impl Engine {
             return;
         };
         let path = frame.path(id);
+        if self.has_spent() {
+            return;
+        }
         if let Err(fault) = self.try_begin(frame, &path, id, node) {
             self.fail(&path, error(fault.code, fault.detail));
         }
@@ -78,6 +81,7 @@ impl Engine {
             Work::Map(map) => self.begin_map(frame, path, map, node.common.timeout_ms)?,
             Work::Wait(wait) => self.wait(frame, path, wait, node.common.timeout_ms)?,
             Work::Approval(approval) => self.ask(frame, path, approval, node.common.timeout_ms)?,
+            Work::Agent(asking) => self.ask_agent(frame, path, asking, node)?,
             Work::Pipeline(child) => self.start(frame, path, child, node.common.timeout_ms)?,
             Work::Action(action) => {
                 let input = evaluate(&action.input, &self.view(frame))?;
@@ -179,6 +183,7 @@ impl Engine {
         timeout_ms: Option<u64>,
     ) -> Result<(), Fault> {
         let mut first: Option<(usize, f64)> = None;
+        let mut events = Vec::new();
         for (at, until) in wait.any.iter().enumerate() {
             let pause = match until {
                 Until::For { for_ms } => evaluate(for_ms, &self.view(frame))?
@@ -189,6 +194,10 @@ impl Engine {
                         .map_err(Fault::failed)?
                         .evaluate(&self.view(frame))?,
                 )?,
+                Until::Event { event, topic, .. } => {
+                    events.push(json!({"which": at, "type": event, "topic": topic}));
+                    continue;
+                }
                 Until::Signal { .. } => continue,
             };
             if !(..=MAX_WAIT_MS).contains(&pause) {
@@ -200,6 +209,7 @@ impl Engine {
         }
         let more = More {
             wake_in_ms: first.map(|(_, pause)| pause),
+            subscribe: (!events.is_empty()).then(|| json!(events)),
             give_up_in_ms: timeout_ms.map(|ms| ms as f64),
             ..More::default()
         };
@@ -217,6 +227,13 @@ impl Engine {
         let Some(step) = self.steps.get(path).cloned() else {
             return;
         };
+        if let Some(answer) = step.answer.as_object() {
+            match answer.get("fault") {
+                Some(fault) => self.fail(path, fault.clone()),
+                None => self.succeed(path, json!(answer), More::default()),
+            }
+            return;
+        }
         let wanted = |name: &str| {
             wait.any
                 .iter()
@@ -320,6 +337,7 @@ impl Engine {
                 engine: self,
                 frame,
                 item: Some((&item, at)),
+                event: None,
             };
             let is_kept = condition.decide(&view)?;
             if is_kept {

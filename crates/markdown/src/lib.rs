@@ -12,9 +12,11 @@ use pulldown_cmark::html::write_html_fmt;
 use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, Tag, TagEnd, TextMergeStream};
 
 mod mention;
+mod message;
 mod raw;
 mod words;
 
+pub use message::{cut, message};
 pub use words::{folded, patterns, steers};
 
 /// The largest source that is rendered, in bytes.

@@ -1,6 +1,8 @@
 //! The checks of a definition. All problems are named, each with its path.
 
 mod contents;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +12,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map as Fields, Value};
 use sha2::{Digest, Sha256};
 
-use crate::definition::{Common, Definition, Edge, Map, Need, Node, Permissions, Work};
+use crate::definition::{
+    Asking, Common, Definition, Edge, FINALLY, Map, Need, Node, Permissions, Work,
+};
 
 pub use contents::origin;
 
@@ -19,7 +23,7 @@ pub const MAX_DEFINITION_BYTES: usize = 256 << 10;
 /// The largest number of nodes.
 pub const MAX_NODES: usize = 500;
 /// The fields of a definition.
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 10] = [
     "input",
     "output",
     "nodes",
@@ -27,9 +31,12 @@ const FIELDS: [&str; 7] = [
     "result",
     "permissions",
     "timeout_ms",
+    "finally",
+    "concurrency",
+    "budget",
 ];
 /// The fields that every node may have.
-const COMMON: [&str; 7] = [
+const COMMON: [&str; 10] = [
     "when",
     "retry",
     "timeout_ms",
@@ -37,9 +44,12 @@ const COMMON: [&str; 7] = [
     "effect",
     "on_uncertain",
     "output",
+    "private",
+    "verify",
+    "breaker",
 ];
 /// The types of nodes of the contract whose part this platform does not have yet.
-const MISSING: [&str; 2] = ["agent", "loop"];
+const MISSING: [&str; 1] = ["loop"];
 /// The deepest nesting of maps.
 const MAX_DEPTH: usize = 4;
 /// The longest time-out: 30 days.
@@ -67,6 +77,10 @@ pub struct Checked {
     pub skills: BTreeMap<String, String>,
     /// The pipelines that it runs, with the paths.
     pub pipelines: BTreeMap<String, String>,
+    /// The agents that it asks, with the paths.
+    pub agents: BTreeMap<String, String>,
+    /// The circles that it asks, with the paths.
+    pub circles: BTreeMap<String, String>,
 }
 
 /// The digest of a definition: the SHA-256 of its canonical form (RFC 8785).
@@ -82,6 +96,9 @@ pub fn check(value: &Value) -> Checked {
     let definition = check.read(value);
     if let Some(definition) = &definition {
         check.graph(definition, "");
+        if let Some(finally) = &definition.finally {
+            check.graph(finally, FINALLY);
+        }
         check.contents(definition);
     }
     Checked {
@@ -89,6 +106,8 @@ pub fn check(value: &Value) -> Checked {
         problems: check.problems,
         skills: check.skills,
         pipelines: check.pipelines,
+        agents: check.agents,
+        circles: check.circles,
     }
 }
 
@@ -97,6 +116,8 @@ struct Check {
     problems: Vec<FieldProblem>,
     skills: BTreeMap<String, String>,
     pipelines: BTreeMap<String, String>,
+    agents: BTreeMap<String, String>,
+    circles: BTreeMap<String, String>,
     /// The number of nodes so far, with those of maps.
     nodes: usize,
     /// The number of maps around the present graph.
@@ -147,7 +168,25 @@ impl Check {
             definition.timeout_ms = self.field(timeout.clone(), "timeout_ms")?;
             self.duration(definition.timeout_ms, "timeout_ms");
         }
+        if let Some(concurrency) = fields.get("concurrency") {
+            definition.concurrency = Some(self.field(concurrency.clone(), "concurrency")?);
+        }
+        if let Some(budget) = fields.get("budget") {
+            definition.budget = self.field(budget.clone(), "budget")?;
+        }
+        if let Some(finally) = fields.get("finally") {
+            definition.finally = Some(Arc::new(self.finally(finally)?));
+        }
         Some(definition)
+    }
+
+    fn finally(&mut self, graph: &Value) -> Option<Definition> {
+        let Some(fields) = graph.as_object() else {
+            self.problem("finally", "shape", "must be a graph");
+            return None;
+        };
+        self.unknown_fields(fields, &["nodes", "edges"], FINALLY);
+        self.read_graph(fields, FINALLY)
     }
 
     fn unknown_fields(&mut self, fields: &Fields<String, Value>, known: &[&str], at: &str) {
@@ -251,6 +290,7 @@ impl Check {
             Some("wait") => self.field(own, path).map(Work::Wait),
             Some("approval") => self.field(own, path).map(Work::Approval),
             Some("action") => self.field(own, path).map(Work::Action),
+            Some("agent") => self.asking(own, path),
             Some("pipeline") => self.field(own, path).map(Work::Pipeline),
             Some("map") => self.map(own, path),
             Some(kind) if MISSING.contains(&kind) => {
@@ -274,6 +314,19 @@ impl Check {
                 None
             }
         }
+    }
+
+    fn asking(&mut self, own: Value, path: &str) -> Option<Work> {
+        if own.get("claw").is_some() {
+            self.problem(
+                format!("{path}.claw"),
+                "part-missing",
+                "needs a part that this platform does not have; name its `agent` or `circle`",
+            );
+            return None;
+        }
+        let asking = self.field::<Asking>(own, path)?;
+        Some(Work::Agent(Box::new(asking)))
     }
 
     fn map(&mut self, mut own: Value, path: &str) -> Option<Work> {
@@ -397,83 +450,5 @@ fn cyclic(definition: &Definition) -> Vec<String> {
         for id in free {
             left.remove(id);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn codes(definition: &Value) -> Vec<(String, &'static str)> {
-        let problems = check(definition).problems.into_iter();
-        problems
-            .map(|problem| (problem.path, problem.code))
-            .collect()
-    }
-
-    #[test]
-    fn all_problems_are_named_with_their_paths() {
-        let definition = json!({
-            "nodes": {
-                "a": {"type": "transform", "value": {"$": "nodes.b.output"}},
-                "b": {"type": "condition", "cases": [{"name": "x", "when": "1 +"}], "else": "y"},
-                "c": {"type": "merge"}, "d": {"type": "merge"},
-            },
-            "edges": [
-                {"from": "a", "to": "b"}, {"from": "b", "to": "nowhere", "on": "z"},
-                {"from": "c", "to": "d"}, {"from": "d", "to": "c"},
-            ],
-            "input": {"type": 1},
-        });
-        let found = codes(&definition);
-        for expected in [
-            ("edges[1].to", "unknown-node"),
-            ("edges[1].on", "unknown-case"),
-            ("nodes.c", "cycle"),
-            ("nodes.d", "cycle"),
-            ("input", "bad-schema"),
-            ("nodes.a.value", "reference"),
-            ("nodes.b.cases[0].when", "bad-expression"),
-        ] {
-            assert!(
-                found.contains(&(expected.0.to_owned(), expected.1)),
-                "{expected:?} in {found:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_missing_part_is_refused_by_name() {
-        let definition = json!({"nodes": {"a": {"type": "agent", "agent": "ada"}, "b": {"type": "nonsense"}, "c": {"value": 1}}});
-        assert_eq!(
-            codes(&definition),
-            [
-                ("nodes.a.type".to_owned(), "part-missing"),
-                ("nodes.b.type".to_owned(), "unknown-type"),
-                ("nodes.c.type".to_owned(), "shape"),
-            ]
-        );
-    }
-
-    #[test]
-    fn permissions_bound_what_actions_reach() {
-        let node =
-            json!({"type": "action", "do": "http", "input": {"url": "https://other.example/x"}});
-        let definition =
-            json!({"nodes": {"a": node}, "permissions": {"http": ["https://example.org"]}});
-        assert_eq!(
-            codes(&definition),
-            [("nodes.a.input.url".to_owned(), "permission")]
-        );
-        let definition = json!({"nodes": {"a": {"type": "transform", "value": 1}},
-            "permissions": {"http": ["https://example.org/path"], "scopes": ["admin:all"]}});
-        assert_eq!(codes(&definition).len(), 2);
-    }
-
-    #[test]
-    fn the_digest_does_not_depend_on_order_or_form() {
-        let read = |text: &str| digest(&serde_json::from_str(text).expect("JSON"));
-        assert_eq!(read(r#"{"a": 1.0, "b": [2]}"#), read(r#"{"b":[2],"a":1}"#));
     }
 }

@@ -1,11 +1,17 @@
 //! The form of a definition.
 
+mod rules;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
+
+pub use rules::{
+    Breaker, Budget, Concurrency, Effect, OnError, OnLimit, OnOpen, OnUncertain, Retry, Verify,
+};
 
 /// A graph of nodes.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +30,12 @@ pub struct Definition {
     pub permissions: Permissions,
     /// The time after which a run is ended, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// The graph that runs when the others have ended, however they did.
+    pub finally: Option<Arc<Definition>>,
+    /// How many runs go on at a time.
+    pub concurrency: Option<Concurrency>,
+    /// What a run may use before it is paused.
+    pub budget: Budget,
 }
 
 /// What the runs of a version may do at most.
@@ -78,67 +90,14 @@ pub struct Common {
     pub effect: Option<Effect>,
     /// What happens if nobody knows whether an outgoing request arrived.
     pub on_uncertain: OnUncertain,
+    /// The request that finds out whether an outgoing request arrived, if nobody knows.
+    pub verify: Option<Verify>,
     /// The schema of the output.
     pub output: Option<Value>,
-}
-
-/// The repetitions of failed attempts.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Retry {
-    /// The number of attempts in all.
-    pub attempts: u32,
-    /// The pause before the second attempt, in milliseconds.
-    pub first_ms: u64,
-    /// The factor by which each further pause is longer.
-    pub factor: f64,
-    /// The longest pause, in milliseconds.
-    pub max_ms: u64,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            attempts: 1,
-            first_ms: 1_000,
-            factor: 2.0,
-            max_ms: 300_000,
-        }
-    }
-}
-
-/// What a failure of a node means for the run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnError {
-    /// The run fails, unless an `error` edge leads on.
-    #[default]
-    Fail,
-    /// The `success` edges are taken.
-    Continue,
-}
-
-/// Whether an outgoing request may be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Effect {
-    /// It must not be sent twice.
-    Once,
-    /// It may be sent again.
-    Repeatable,
-}
-
-/// What happens if nobody knows whether an outgoing request arrived.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnUncertain {
-    /// The step waits until a person decides.
-    #[default]
-    Ask,
-    /// It is sent again.
-    Retry,
-    /// The step fails.
-    Fail,
+    /// Whether errors of the node are told without their details.
+    pub private: bool,
+    /// When requests of the node are held back, since too many have failed.
+    pub breaker: Option<Breaker>,
 }
 
 /// The work of a node.
@@ -162,6 +121,8 @@ pub enum Work {
     Map(Box<Map>),
     /// Does something that others notice.
     Action(Action),
+    /// Asks an agent or a circle.
+    Agent(Box<Asking>),
 }
 
 /// The fields of a condition.
@@ -266,6 +227,16 @@ pub enum Until {
     Signal {
         /// The name of the signal.
         signal: String,
+    },
+    /// An event has happened that the account may read.
+    Event {
+        /// The type of the event: `message.created`, or `message.*`.
+        event: String,
+        /// The topic of the event; every topic that the account may read if absent.
+        topic: Option<String>,
+        /// The expression that reads `event` and decides; every event counts if absent.
+        #[serde(rename = "where")]
+        condition: Option<String>,
     },
 }
 
@@ -382,6 +353,22 @@ pub struct Action {
     pub input: Value,
 }
 
+/// The fields of a node that asks an agent or a circle.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asking {
+    /// The id or the name of an agent that the platform thinks for.
+    pub agent: Option<String>,
+    /// The id or the name of a circle.
+    pub circle: Option<String>,
+    /// The template of the prompt.
+    pub prompt: Value,
+    /// The tools of the agent's persona that it may use, as the persona names them; all of them if absent.
+    pub tools: Option<Vec<String>>,
+    /// The number of answers of the model, after which the agent stops.
+    pub max_turns: Option<u32>,
+}
+
 /// What an action does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -420,13 +407,20 @@ impl Work {
             Self::Pipeline(_) => "pipeline",
             Self::Map(_) => "map",
             Self::Action(_) => "action",
+            Self::Agent(_) => "agent",
         }
     }
 }
 
+/// The beginning of the paths of steps in `finally`.
+pub const FINALLY: &str = "finally.";
+
 impl Definition {
     /// The node of a step, whose path is such as `fetch` or `each[17].fetch`.
     pub fn node(&self, path: &str) -> Option<&Node> {
+        if let Some(rest) = path.strip_prefix(FINALLY) {
+            return self.finally.as_ref()?.node(rest);
+        }
         let (first, rest) = match path.split_once('.') {
             Some((first, rest)) => (first, Some(rest)),
             None => (path, None),

@@ -12,8 +12,9 @@ mod template;
 
 pub use check::{Checked, FieldProblem, check, digest, origin};
 pub use definition::{
-    Action, Approval, Child, Definition, Do, Edge, Effect, Filter, Map, Node, OnItemError,
-    OnTimeout, OnUncertain, Permissions, Retry, Until, Wait, Work, ids,
+    Action, Approval, Asking, Breaker, Budget, Child, Concurrency, Definition, Do, Edge, Effect,
+    FINALLY, Filter, Map, Node, OnItemError, OnLimit, OnOpen, OnTimeout, OnUncertain, Permissions,
+    Retry, Until, Verify, Wait, Work, ids,
 };
 pub use expression::{Expression, Fault, MAX_VALUE_BYTES, Names, Values, fit};
 pub use graph::{Outcome, Settled, Verdict, next, taken};

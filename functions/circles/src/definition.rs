@@ -167,6 +167,12 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1_000_000_000_000_i64)]
     cost_microusd: Option<u64>,
+    /// The number of tokens that the model takes at once; 128,000 if absent. Above 70 % of it, the oldest part of what the
+    /// model would be told is summed up.
+    #[garde(inner(range(min = 1000, max = 100_000_000)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1000, maximum = 100_000_000, example = 128_000)]
+    window_tokens: Option<u64>,
 }
 
 impl Definition {

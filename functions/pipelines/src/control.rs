@@ -5,11 +5,11 @@ use axum::http::StatusCode;
 use garde::Validate;
 use guest::{Caller, Db, Input, OptionalInput, Path, Problem, Result, args};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::runs::{self, Run};
+use crate::runs::{self, Run, RunBudget};
 use crate::steps::{self, Step};
 
 /// A cancellation of a run.
@@ -60,6 +60,16 @@ pub enum StepOutcome {
     Retry,
     /// The step has failed.
     Failed,
+}
+
+/// A resumption of a run.
+#[derive(Debug, Default, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Resumption {
+    /// What the run may use from now on in all; what is absent stays.
+    #[garde(skip)]
+    #[schema(inline)]
+    budget: Option<RunBudget>,
 }
 
 #[derive(Deserialize)]
@@ -121,14 +131,15 @@ pub async fn pause(
     accepted(&db, &caller, run, told).await
 }
 
-/// Lets a paused run go on.
+/// Lets a paused run go on. One whose budget is spent needs a larger one, or is paused again.
 #[utoipa::path(
     post, path = "/api/runs/{run}/resume", tag = "pipelines", operation_id = "resume_run",
-    params(("run" = Uuid, Path, description = "The run's id.")),
+    params(("run" = Uuid, Path, description = "The run's id.")), request_body = Resumption,
     responses(
         (status = 202, body = Run),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`run-finished`"),
+        (status = 422, description = "`invalid-input`"),
     ),
     security(("token" = ["pipelines:run"]))
 )]
@@ -136,9 +147,14 @@ pub async fn resume(
     db: Db,
     caller: Caller,
     Path(run): Path<Uuid>,
+    OptionalInput(resumption): OptionalInput<Resumption>,
 ) -> Result<(StatusCode, Json<Run>)> {
+    let budget = resumption.unwrap_or_default().budget;
     let told: Told = db
-        .one("select resume_run($1, $2) as told", args![caller.id, run])
+        .one(
+            "select resume_run($1, $2, $3) as told",
+            args![caller.id, run, budget.map(|budget| json!(budget))],
+        )
         .await?;
     accepted(&db, &caller, run, told).await
 }

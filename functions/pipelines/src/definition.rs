@@ -132,6 +132,25 @@ async fn check(db: &Db, caller: &Caller, definition: &Value) -> Result<Checked> 
             detail,
         });
     }
+    for (kind, places) in [("agent", &checked.agents), ("circle", &checked.circles)] {
+        let names = names_of(places);
+        if names.is_empty() {
+            continue;
+        }
+        let statement = "select n as name from unknown_agents($1, $2, $3) n";
+        let unknown: Vec<Name> = db.many(statement, args![caller.id, kind, names]).await?;
+        for (path, name) in missing(places, &unknown) {
+            checked.problems.push(FieldProblem {
+                path,
+                code: if kind == "agent" {
+                    "unknown-agent"
+                } else {
+                    "unknown-circle"
+                },
+                detail: format!("`{name}` is not one that you may ask"),
+            });
+        }
+    }
     Ok(checked)
 }
 

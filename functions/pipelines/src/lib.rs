@@ -3,6 +3,7 @@
 
 mod control;
 mod definition;
+mod deliveries;
 mod firings;
 mod graph;
 mod pipelines;
@@ -56,6 +57,7 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(triggers::list, triggers::create))
         .routes(routes!(triggers::get, triggers::change, triggers::delete))
         .routes(routes!(triggers::firings))
+        .routes(routes!(deliveries::receive))
 }
 
 guest::export!(super::router);

@@ -1,6 +1,7 @@
 //! The problem codes of this function.
 
 guest::problems! {
+    "bad-signature" => "The sender of a request to a webhook of a pipeline is not known: its signature is missing, wrong or too old.",
     "invalid-cron" => "The cron expression can't be read. It has five fields, or six with seconds; `L`, `W` and `#` are allowed.",
     "invalid-definition" => "The definition of a pipeline has problems. `problems` names all of them, each with its path, a code and a text. Nothing was stored.",
     "invalid-timezone" => "The time zone is unknown. Use a name of the IANA, such as `Europe/Berlin`.",

@@ -32,7 +32,7 @@ pub struct Run {
     /// The reason why the run did not succeed: `{code, detail}`.
     #[schema(value_type = Object, nullable)]
     pub error: Value,
-    /// What started the run: `call`, `restart` of another run, `schedule`, `event`, or `pipeline`: a step of another run.
+    /// What started the run: `call`, `restart` of another run, `schedule`, `event`, `webhook`, or `pipeline`: a step of another run.
     pub cause: String,
     /// The account that the run acts for.
     pub actor: Uuid,
@@ -40,9 +40,13 @@ pub struct Run {
     pub restarted_from: Option<Uuid>,
     /// The run that started this one by one of its steps.
     pub parent: Option<Uuid>,
-    /// What the run has used: `{steps}`.
+    /// What the run has used: `{steps, cost, tokens, fuel}`.
     #[schema(value_type = Object)]
     pub usage: Value,
+    /// What the run may use before it is paused. Absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub budget: Option<RunBudget>,
     /// The steps that wait for a time, a signal or somebody.
     pub waiting_for: Vec<String>,
     /// The time at which the run was started.
@@ -54,6 +58,28 @@ pub struct Run {
     /// The time at which the run ended; null until then.
     #[serde(with = "time::serde::rfc3339::option")]
     pub finished_at: Option<OffsetDateTime>,
+}
+
+/// What a run may use before it is paused. What is absent has no limit.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunBudget {
+    /// The cost of the models of its agents, in millionths of a dollar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    cost: Option<u64>,
+    /// The tokens of the models of its agents, in and out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    tokens: Option<u64>,
+    /// The fuel of its skills.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    fuel: Option<u64>,
+    /// The steps that are begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    steps: Option<u64>,
 }
 
 /// The state of a run.
@@ -107,7 +133,7 @@ pub struct Filter {
     /// Lists only runs that this run has started by its steps.
     #[garde(skip)]
     parent: Option<Uuid>,
-    /// Lists only runs that were started so: `call`, `restart`, `schedule`, `event` or `pipeline`.
+    /// Lists only runs that were started so: `call`, `restart`, `schedule`, `event`, `webhook` or `pipeline`.
     #[garde(inner(length(max = 20)))]
     cause: Option<String>,
 }

@@ -78,9 +78,9 @@ fn utc() -> String {
 #[schema(as = ScheduledAction)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
-    /// Has an agent do a task. This server lacks the part that agents need, so it is refused.
+    /// Has an agent do a task: one that the platform thinks for, and that the owner may ask.
     RunTask {
-        /// The agent that does the task.
+        /// The id or the name of the agent that does the task.
         agent: String,
         /// The task for the agent.
         prompt: String,
@@ -220,7 +220,12 @@ impl NewSchedule {
     pub fn check_action(&self) -> Result<()> {
         let refuse = |field: &str, why: &str| Err(Problem::invalid(format!("action.{field}"), why));
         match &self.action {
-            Action::RunTask { .. } => refuse("type", "needs a part that this server does not have"),
+            Action::RunTask { prompt, .. } => {
+                if prompt.trim().is_empty() || prompt.len() > 16 << 10 {
+                    return refuse("prompt", "must have 1 to 16,384 bytes");
+                }
+                fit_texts(&[prompt])
+            }
             Action::ExecutePipeline { input, .. } => {
                 pipeline::fit(input).map_err(|fault| Problem::invalid("action.input", fault.detail))
             }

@@ -174,6 +174,25 @@ async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Schedule> {
     Ok(shown)
 }
 
+/// The prompt of a task as the message that its agent is told.
+async fn task(db: &Db, caller: &Caller, agent: &str, prompt: &str) -> Result<Value> {
+    let unknown: Option<Now> = db
+        .optional(
+            "select 0 as now from unknown_agents($1, 'agent', array[$2])",
+            args![caller.id, agent],
+        )
+        .await?;
+    if unknown.is_some() {
+        let why = "must be an agent that the platform thinks for and that you may ask";
+        return Err(Problem::invalid("action.agent", why));
+    }
+    let blank = || Problem::invalid("action.prompt", "must not be blank");
+    let mut message = markdown::message(prompt).ok_or_else(blank)?;
+    // There is nobody else whom the prompt could mention.
+    message["names"] = json!([]);
+    Ok(message)
+}
+
 /// Stores a schedule; `id` is that of one which exists.
 async fn put(db: &Db, caller: &Caller, id: Option<Uuid>, said: &NewSchedule) -> Result<Uuid> {
     let now = now(db).await?;
@@ -191,6 +210,10 @@ async fn put(db: &Db, caller: &Caller, id: Option<Uuid>, said: &NewSchedule) -> 
         }
         _ => None,
     };
+    let message = match &said.action {
+        Action::RunTask { agent, prompt } => Some(task(db, caller, agent, prompt).await?),
+        _ => None,
+    };
     let due = plan.after(now).ok_or_else(|| {
         Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -201,7 +224,7 @@ async fn put(db: &Db, caller: &Caller, id: Option<Uuid>, said: &NewSchedule) -> 
     let name = id.unwrap_or(caller.id).to_string();
     let next = due + plan.delay(&name, due);
     let stored = json!({
-        "name": said.name, "times": times, "action": action, "pipeline_id": pipeline, "overlap": said.overlap,
+        "name": said.name, "times": times, "action": action, "message": message, "pipeline_id": pipeline, "overlap": said.overlap,
         "catch_up_max": said.catch_up.max, "catch_up_within_ms": said.catch_up.within_ms,
         "pause_after_failures": said.pause_after_failures,
     });

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::runs::Run;
+use crate::runs::{Run, RunBudget};
 use crate::{pipelines, runs};
 
 /// The longest time that a client can wait for the end of a run, in seconds.
@@ -48,6 +48,10 @@ pub struct NewRun {
     #[garde(skip)]
     #[serde(with = "time::serde::rfc3339::option")]
     start_at: Option<OffsetDateTime>,
+    /// What the run may use before it is paused, instead of what the definition says.
+    #[garde(skip)]
+    #[schema(inline)]
+    budget: Option<RunBudget>,
 }
 
 /// A restart from a step.
@@ -137,7 +141,7 @@ pub async fn start(
     accept(&definition, &new.input)?;
     let started = db
         .one(
-            "select start($1, $2, $3, $4, $5, $6, $7::text::timestamptz) as started",
+            "select start($1, $2, $3, $4, $5, $6, $7::text::timestamptz, budget => $8) as started",
             args![
                 id,
                 caller.id,
@@ -145,7 +149,8 @@ pub async fn start(
                 new.input,
                 new.key,
                 new.priority,
-                new.start_at
+                new.start_at,
+                new.budget.map(|budget| json!(budget))
             ],
         )
         .await;
@@ -259,6 +264,8 @@ pub async fn restart(
         .into_iter()
         .filter(|step| {
             definition.node(&step.path).is_some()
+                // What ends the run runs again, since the new one has not ended.
+                && !step.path.starts_with(pipeline::FINALLY)
                 && (around(&step.path) || !is_dropped(&again, &step.path))
         })
         .map(|mut step| {
@@ -369,24 +376,32 @@ fn accept(definition: &Definition, input: &Value) -> Result<()> {
     }
 }
 
+/// The problem of a pipeline that is paused.
+pub fn paused() -> Problem {
+    Problem::conflict("pipeline-paused", "The pipeline is paused.")
+}
+
+/// The problem of an account that has too many runs.
+pub fn too_many() -> Problem {
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too-many-runs",
+        "You have 1,000 runs that have not ended. Wait for one to end, or cancel one.",
+    )
+}
+
 /// The run that was started, and whether it is new.
 async fn begun(
     db: &Db,
     caller: &Caller,
     started: Result<Started, db::Error>,
 ) -> Result<(Run, bool)> {
-    let many = Problem::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "too-many-runs",
-        "You have 1,000 runs that have not ended. Wait for one to end, or cancel one.",
-    );
-    let paused = Problem::conflict("pipeline-paused", "The pipeline is paused.");
     let started = started
         .on_constraint("account_active", Problem::unauthenticated())
         .on_constraint("pipeline_archived", pipelines::archived())
-        .on_constraint("pipeline_paused", paused)
+        .on_constraint("pipeline_paused", paused())
         .on_constraint("pipeline_version", pipelines::unknown_version())
-        .on_constraint("run_count", many)?;
+        .on_constraint("run_count", too_many())?;
     let outcome = started
         .started
         .ok_or_else(|| Problem::not_found("pipeline"))?;

@@ -41,6 +41,10 @@ pub struct Step {
     pub approval: Option<Uuid>,
     /// The run that the step has started.
     pub child: Option<Uuid>,
+    /// The first turn of the agents that the step has asked.
+    pub turn: Option<Uuid>,
+    /// The job that works on that turn.
+    pub job: Option<Uuid>,
     /// The time at which the step is looked at again.
     #[serde(with = "time::serde::rfc3339::option")]
     pub wake_at: Option<OffsetDateTime>,
@@ -129,7 +133,7 @@ pub async fn list(
     runs::one(&db, &caller, run).await?;
     let steps: Vec<Step> = db
         .many(
-            "select path, type, status, effect, attempts, error, approval, child, wake_at, started_at, finished_at
+            "select path, type, status, effect, attempts, error, approval, child, turn, job, wake_at, started_at, finished_at
              from step_view
              where run_id = $1 and ($2::text is null or status = $2) and ($3::text is null or path > $3)
              and ($5::text is null or starts_with(path, $5))
@@ -165,7 +169,7 @@ pub async fn get(
 pub async fn one(db: &Db, caller: &Caller, run: Uuid, path: &str) -> Result<Step> {
     let found = db
         .optional(
-            "select path, type, status, effect, attempts, input, output, error, approval, child, wake_at, started_at,
+            "select path, type, status, effect, attempts, input, output, error, approval, child, turn, job, wake_at, started_at,
                  finished_at
              from step_view where account_id = $1 and run_id = $2 and path = $3",
             args![caller.id, run, path],

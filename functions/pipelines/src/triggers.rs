@@ -1,31 +1,36 @@
-//! Triggers: events that start runs.
+//! Triggers: events, and requests of other systems, that start runs.
 
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
-use guest::{Caller, Created, Db, Input, Items, Page, Path, Problem, Result, args};
+use guest::{
+    Caller, Created, Db, Input, Items, Page, Path, Problem, Result, args, required_variable,
+};
 use pipeline::{Expression, expressions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use webhook::{Secret, hook_token};
 
-use crate::pipelines;
+use crate::{deliveries, pipelines};
 
-/// A trigger: each event that fits starts a run.
+/// A trigger: each event, or each request of another system, starts a run if it fits.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Trigger {
     /// The trigger's id.
     id: Uuid,
     /// The pipeline that is run.
     pipeline: Uuid,
-    /// The kind of trigger, always `event`.
-    kind: String,
-    /// The type of the events: `message.created`, or `message.*` for all that begin so.
+    /// The kind of trigger.
+    kind: TriggerKind,
+    /// The type of the events: `message.created`, or `message.*` for all that begin so. Null of a webhook.
     #[serde(rename = "type")]
-    event_type: String,
+    event_type: Option<String>,
+    /// How senders to a webhook sign; null: whoever knows the address may send.
+    verify: Option<Signing>,
     /// The topic of the events; null: every topic that the owner may read.
     topic: Option<String>,
     /// The expression that decides, which reads `event`; null: every event counts.
@@ -41,28 +46,88 @@ pub struct Trigger {
     created_at: OffsetDateTime,
 }
 
+/// The kind of a trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TriggerKind {
+    /// Events start runs.
+    Event,
+    /// Requests of other systems to an address of its own start runs.
+    Webhook,
+}
+
+impl TriggerKind {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
+/// How senders to a webhook sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = WebhookSigning)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signing {
+    /// As Standard Webhooks say.
+    StandardWebhooks,
+    /// As GitHub does, by `X-Hub-Signature-256`.
+    #[serde(rename = "github")]
+    GitHub,
+}
+
+impl Signing {
+    fn text(self) -> &'static str {
+        match self {
+            Self::StandardWebhooks => "standard-webhooks",
+            Self::GitHub => "github",
+        }
+    }
+}
+
+/// A trigger that was made. A webhook has an address and, if senders sign, a secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreatedTrigger {
+    #[serde(flatten)]
+    trigger: Trigger,
+    /// The address of a webhook, which is shown only once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        nullable = false,
+        example = "https://gather.example/api/hooks/pipeline/…"
+    )]
+    url: Option<String>,
+    /// The secret that senders sign with, which is shown only once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "whsec_…")]
+    secret: Option<String>,
+}
+
 /// A new trigger.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTrigger {
-    /// The kind of trigger: `event`. What other systems send becomes an event by a hook (`POST /api/hooks`), so that a
-    /// trigger of the topic `hook:<id>` takes it.
-    #[garde(custom(check_kind))]
-    #[schema(example = "event")]
-    kind: String,
-    /// The type of the events: `message.created`, or `message.*` for all that begin so.
-    #[garde(custom(check_event_type))]
+    /// The kind of trigger.
+    #[garde(skip)]
+    kind: TriggerKind,
+    /// The type of the events: `message.created`, or `message.*` for all that begin so. Events only, which need it.
+    #[garde(inner(custom(check_event_type)))]
     #[serde(rename = "type")]
     #[schema(max_length = 100)]
-    event_type: String,
-    /// The topic of the events; every topic that the caller may read if absent.
+    event_type: Option<String>,
+    /// How senders to a webhook sign; without it, whoever knows the address may send.
+    #[garde(skip)]
+    verify: Option<Signing>,
+    /// The topic of the events; every topic that the caller may read if absent. Events only.
     #[garde(inner(custom(check_topic)))]
     #[schema(
         max_length = 120,
         example = "channel:0192f5c0-0000-7000-8000-000000000000"
     )]
     topic: Option<String>,
-    /// The expression that decides, which reads `event {id, type, topic, data, created_at}`.
+    /// The expression that decides, which reads `event {id, type, topic, data, created_at}`, of a webhook
+    /// `{data: {body, headers}}`.
     #[garde(custom(check_expression))]
     #[serde(rename = "where")]
     #[schema(max_length = 4096, example = "event.data.body.contains('deploy')")]
@@ -92,13 +157,13 @@ pub struct TriggerChange {
     input: Option<Value>,
 }
 
-/// What became of an event.
+/// What became of an event, or of a delivery to a webhook.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct TriggerFiring {
     /// The firing's id.
     id: Uuid,
-    /// The event's id.
-    event: Uuid,
+    /// The event's id; null of a webhook.
+    event: Option<Uuid>,
     /// `started`; `filtered`: the expression is false; `suppressed`: it would go on and on; or `failed`.
     status: String,
     /// The reason, if no run was started.
@@ -122,15 +187,6 @@ struct Done {
 
 fn whole() -> Value {
     serde_json::json!({"$": "event"})
-}
-
-fn check_kind(kind: &str, (): &()) -> garde::Result {
-    if kind == "event" {
-        return Ok(());
-    }
-    Err(garde::Error::new(
-        "must be `event`; what other systems send becomes an event by a hook (POST /api/hooks)",
-    ))
 }
 
 /// Types are lower-case words between points and hyphens; `.*` may end them.
@@ -198,10 +254,32 @@ fn check_template(template: &Value, (): &()) -> garde::Result {
     result
 }
 
+impl NewTrigger {
+    /// Checks that the fields belong to the kind.
+    fn check(&self) -> Result<()> {
+        let is_event = self.kind == TriggerKind::Event;
+        let of = |is_there: bool, fits: bool, field: &'static str| match is_there == fits {
+            true => Ok(()),
+            false => Err(Problem::invalid(field, "does not belong to this kind")),
+        };
+        of(self.event_type.is_some(), is_event, "type")?;
+        of(
+            self.topic.is_some(),
+            is_event && self.topic.is_some(),
+            "topic",
+        )?;
+        of(
+            self.verify.is_some(),
+            !is_event && self.verify.is_some(),
+            "verify",
+        )
+    }
+}
+
 async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Trigger> {
     let found = db
         .optional(
-            "select id, pipeline_id as pipeline, 'event' as kind, type, topic, condition as \"where\", input, enabled, created_at
+            "select id, pipeline_id as pipeline, kind, type, verify, topic, condition as \"where\", input, enabled, created_at
              from trigger where owner_id = $1 and id = $2",
             args![caller.id, id],
         )
@@ -209,18 +287,17 @@ async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Trigger> {
     found.ok_or_else(|| Problem::not_found("trigger"))
 }
 
-/// Makes a trigger: each event that fits, and that the caller may read at that time, starts a run for the caller.
+/// Makes a trigger, whose runs are the caller's: by events that fit and that the caller may read at that time, or by
+/// requests of other systems to an address of its own.
 ///
-/// Work that would set itself off again and again is suppressed: eight starts lead to no ninth.
+/// Work that would set itself off again and again is suppressed: eight starts lead to no ninth. The address and the secret
+/// of a webhook are shown once, so `Idempotency-Key` is not honoured.
 #[utoipa::path(
     post, path = "/api/pipelines/{pipeline}/triggers", tag = "pipelines", operation_id = "create_trigger",
-    params(
-        ("pipeline" = String, Path, description = "The pipeline's id, or its name."),
-        ("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless."),
-    ),
+    params(("pipeline" = String, Path, description = "The pipeline's id, or its name.")),
     request_body = NewTrigger,
     responses(
-        (status = 201, body = Trigger, headers(("Location" = String))),
+        (status = 201, body = CreatedTrigger, headers(("Location" = String))),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`pipeline-archived`, `too-many-triggers`"),
         (status = 422, description = "`invalid-input`: also if the caller may not read the topic"),
@@ -232,18 +309,21 @@ pub async fn create(
     caller: Caller,
     Path(pipeline): Path<String>,
     Input(new): Input<NewTrigger>,
-) -> Result<Created<Trigger>> {
+) -> Result<Created<CreatedTrigger>> {
+    new.check()?;
     let id = pipelines::find(&db, &caller, &pipeline).await?;
     let many = Problem::conflict("too-many-triggers", "A pipeline can have 50 triggers.");
     let unread = Problem::invalid("topic", "must be a topic that you may read");
     let made: Made = db
         .one(
-            "select create_trigger($1, $2, $3, $4, $5, $6) as id",
+            "select create_trigger($1, $2, $3, $4, $5, $6, $7, $8) as id",
             args![
                 caller.id,
                 id,
+                new.kind.text(),
                 new.event_type,
                 new.topic,
+                new.verify.map(Signing::text),
                 new.condition,
                 new.input
             ],
@@ -255,7 +335,19 @@ pub async fn create(
         .on_constraint("trigger_topic", unread)?;
     let id = made.id.ok_or_else(|| Problem::not_found("pipeline"))?;
     let trigger = one(&db, &caller, id).await?;
-    Ok(Created::at(format!("/api/triggers/{id}"), trigger))
+    let mut created = CreatedTrigger {
+        trigger,
+        url: None,
+        secret: None,
+    };
+    if new.kind == TriggerKind::Webhook {
+        let key = deliveries::key().await?;
+        let public_url = required_variable("public_url").await?;
+        let token = hook_token(&key, id);
+        created.url = Some(format!("{public_url}/api/hooks/pipeline/{token}"));
+        created.secret = new.verify.map(|_| Secret::of_hook(&key, id).text());
+    }
+    Ok(Created::at(format!("/api/triggers/{id}"), created))
 }
 
 /// Lists the triggers of a pipeline, the newest first.
@@ -278,7 +370,7 @@ pub async fn list(
     let id = pipelines::find(&db, &caller, &pipeline).await?;
     let triggers: Vec<Trigger> = db
         .many(
-            "select id, pipeline_id as pipeline, 'event' as kind, type, topic, condition as \"where\", input, enabled, created_at
+            "select id, pipeline_id as pipeline, kind, type, verify, topic, condition as \"where\", input, enabled, created_at
              from trigger where pipeline_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3",
             args![id, page.after, page.fetch()],
         )

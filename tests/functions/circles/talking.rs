@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use e2e::agents::Agent;
+use e2e::people::{PASSWORD, Person};
 use serde_json::{Value, json};
 
 use crate::jobs::agent_turn::world::{
@@ -450,5 +451,41 @@ async fn who_leaves_takes_its_agents_along() -> Result<()> {
     .fetch_one(&mut database)
     .await?;
     assert_eq!(left, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_person_who_leaves_is_out_of_its_circles() -> Result<()> {
+    let world = World::without_worker(|_, _| says("Hello.")).await?;
+    let (circle, talk) = pair(&world, "round_robin", &json!({})).await?;
+    let grace = Person::register(&world.server, "grace").await?;
+    let member = json!({"account": grace.id});
+    let path = format!("/api/circles/{circle}/members");
+    world.ask("POST", &path, &member, 201).await?;
+    let leaving = json!({"name": "grace", "password": PASSWORD});
+    let (status, answer) = grace
+        .send(&world.server, "POST", "/api/accounts/me/delete", &leaving)
+        .await?;
+    assert_eq!(status, 204, "{answer:#}");
+    let members = world.get(&path).await?;
+    let ids = members["items"].as_array().into_iter().flatten();
+    let ids: Vec<_> = ids.map(|one| one["account"]["id"].clone()).collect();
+    assert!(
+        ids.len() == 3 && !ids.contains(&json!(grace.id)),
+        "{members:#}"
+    );
+    let conversation = world.get(&format!("/api/conversations/{talk}")).await?;
+    assert!(!conversation.to_string().contains(&grace.id.to_string()));
+    let events = world
+        .get(&format!("/api/events?topic=circle:{circle}&limit=100"))
+        .await?;
+    let events = events["items"].as_array().into_iter().flatten();
+    let left: Vec<_> = events
+        .filter(|event| event["type"] == "member.left")
+        .collect();
+    assert!(
+        left.len() == 1 && left[0]["data"]["account"]["id"] == json!(grace.id),
+        "{left:#?}"
+    );
     Ok(())
 }

@@ -11,14 +11,14 @@ use crate::jobs::agent_turn::world::{World, ask, plain, says, text};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A world in which models say `Hello.`, and ada has a persona `plain`.
-async fn world() -> Result<World> {
+pub async fn world() -> Result<World> {
     let world = World::new(|_, _| says("Hello.")).await?;
     world.persona(&plain()).await?;
     Ok(world)
 }
 
 /// Makes a claw of ada's, and waits until it runs.
-async fn running(world: &World, new: &Value) -> Result<Value> {
+pub async fn running(world: &World, new: &Value) -> Result<Value> {
     let made = world.ask("POST", "/api/claws", new, 202).await?;
     ensure!(made["claw"]["status"] == "requested", "{made:#}");
     ensure!(made["job"].is_string(), "{made:#}");
@@ -26,7 +26,7 @@ async fn running(world: &World, new: &Value) -> Result<Value> {
 }
 
 /// A claw of ada's when it has a status.
-async fn until(world: &World, claw: &str, status: &str) -> Result<Value> {
+pub async fn until(world: &World, claw: &str, status: &str) -> Result<Value> {
     let begin = Instant::now();
     loop {
         let claw = world.get(&format!("/api/claws/{claw}")).await?;
@@ -39,7 +39,7 @@ async fn until(world: &World, claw: &str, status: &str) -> Result<Value> {
 }
 
 /// Waits until a claw of ada's is gone.
-async fn gone(world: &World, claw: &str) -> Result<()> {
+pub async fn gone(world: &World, claw: &str) -> Result<()> {
     let begin = Instant::now();
     loop {
         let (status, found) = world
@@ -54,12 +54,12 @@ async fn gone(world: &World, claw: &str) -> Result<()> {
     }
 }
 
-async fn command(world: &World, claw: &str, what: &str, expected: u16) -> Result<Value> {
+pub async fn command(world: &World, claw: &str, what: &str, expected: u16) -> Result<Value> {
     let path = format!("/api/claws/{claw}/{what}");
     world.ask("POST", &path, &json!({}), expected).await
 }
 
-async fn say(world: &World, claw: &str, body: &str) -> Result<Value> {
+pub async fn say(world: &World, claw: &str, body: &str) -> Result<Value> {
     let path = format!("/api/claws/{claw}/messages");
     world.ask("POST", &path, &json!({"body": body}), 201).await
 }
@@ -88,9 +88,10 @@ async fn one_request_makes_a_claw_that_answers() -> Result<()> {
     let channel = world
         .ask("POST", "/api/channels", &json!({"name": "lab"}), 201)
         .await?;
-    let secret = json!({"name": "weather", "value": "s3cret-of-the-weather",
-        "use": {"origins": ["https://weather.example"], "header": "x-key"}});
-    world.ask("POST", "/api/vault", &secret, 201).await?;
+    let secret = json!({"name": "weather", "kind": "token", "value": "s3cret-of-the-weather"});
+    world
+        .ask("POST", "/api/vault/secrets", &secret, 201)
+        .await?;
     let new = json!({"name": "helper", "persona": "plain", "channels": ["lab"], "secrets": {"KEY": "vault:weather"},
         "env": {"CITY": "Bern"}, "scopes": ["chat:create"], "approvers": ["bob"],
         "budget": {"limit_microusd": 5_000_000, "period": "day"}});
@@ -122,6 +123,12 @@ async fn one_request_makes_a_claw_that_answers() -> Result<()> {
     let agent = world.get("/api/agents/helper").await?;
     assert_eq!(agent["public_key"], claw["public_key"]);
 
+    // Nobody knows what the model costs, so nothing keeps to a budget.
+    let change = json!({"public": false, "budget": null});
+    let changed = world
+        .ask("PATCH", "/api/claws/helper", &change, 202)
+        .await?;
+    assert_eq!(changed["claw"]["budget"], Value::Null);
     let posted = say(&world, "helper", "Are you there?").await?;
     let turn = world.ended(&text(&posted["turns"][0]["id"])?).await?;
     assert_eq!(turn["status"], "completed", "{turn:#}");
@@ -150,12 +157,11 @@ async fn one_request_makes_a_claw_that_answers() -> Result<()> {
     let hello = json!({"body": "Hello?"});
     let path = "/api/claws/helper/messages";
     ask(&world.server, &bob, "POST", path, &hello, 404).await?;
-    let change = json!({"public": true, "budget": null, "channels": []});
+    let change = json!({"public": true, "channels": []});
     let changed = world
         .ask("PATCH", "/api/claws/helper", &change, 202)
         .await?;
     assert_eq!(changed["claw"]["channels"], json!([]));
-    assert_eq!(changed["claw"]["budget"], Value::Null);
     let posted = ask(&world.server, &bob, "POST", path, &hello, 201).await?;
     assert_eq!(posted["turns"][0]["agent"]["name"], "helper", "{posted:#}");
     let list = ask(&world.server, &bob, "GET", "/api/claws", &json!({}), 200).await?;

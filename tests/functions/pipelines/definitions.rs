@@ -69,7 +69,7 @@ async fn all_problems_of_a_definition_are_named() -> Result<()> {
     let ada = Agent::sign_in(&server, "ada", 1).await?;
     let definition = json!({
         "nodes": {
-            "a": {"type": "agent", "agent": "ada", "prompt": "x"},
+            "a": {"type": "loop", "body": {}},
             "b": {"type": "condition", "cases": [{"name": "x", "when": format!("{}1{}", "(".repeat(5_000), ")".repeat(5_000))}], "else": "y"},
             "c": {"type": "action", "do": "skill", "input": {"skill": "missing", "tool": "t"}},
             "d": {"type": "transform", "value": {"$": "nodes.e.output"}},

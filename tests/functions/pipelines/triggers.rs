@@ -165,6 +165,10 @@ async fn what_is_no_trigger_is_refused() -> Result<()> {
     pipeline(&world, "plain", json!({"nodes": {"a": transform("1")}})).await?;
     for said in [
         json!({"kind": "webhook", "type": "a.b"}),
+        json!({"kind": "webhook", "topic": format!("account:{}", world.ada.id)}),
+        json!({"kind": "event", "type": "a.b", "verify": "github"}),
+        json!({"kind": "event"}),
+        json!({"kind": "webhook", "verify": "none"}),
         json!({"kind": "event", "type": "A B"}),
         json!({"kind": "event", "type": "a.b", "topic": "nonsense"}),
         json!({"kind": "event", "type": "a.b", "topic": format!("account:{}", bob.id)}),

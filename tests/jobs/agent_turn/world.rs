@@ -25,6 +25,11 @@ pub fn says(text: &str) -> Say {
 
 /// Calls of tools that a model asks for: names, and arguments as text.
 pub fn calls(calls: &[(&str, &str)]) -> Say {
+    says_and_calls("", calls)
+}
+
+/// Calls of tools that a model asks for, with what it says before.
+pub fn says_and_calls(text: &str, calls: &[(&str, &str)]) -> Say {
     let calls: Vec<Value> = calls
         .iter()
         .enumerate()
@@ -35,7 +40,7 @@ pub fn calls(calls: &[(&str, &str)]) -> Say {
         .collect();
     Say::stream(&format!(
         "{}{}",
-        chunk(&json!({"role": "assistant", "content": null, "tool_calls": calls})),
+        chunk(&json!({"role": "assistant", "content": text, "tool_calls": calls})),
         end("tool_calls")
     ))
 }

@@ -14,7 +14,7 @@ async fn a_driver_of_an_earlier_epoch_changes_nothing() -> Result<()> {
     let run = world.start("fenced", definition, json!(null)).await?;
     world.waits(&run, "hold").await?;
     let mut database = world.server.database.connect().await?;
-    let stale = "select pipelines.commit(r.id, r.epoch - 1, r.news, '[]', '{\"status\": \"failed\"}', false, false) from pipelines.run r";
+    let stale = "select pipelines.commit(r.id, r.epoch - 1, r.news, '[]', '{\"status\": \"failed\"}', false, false, false) from pipelines.run r";
     let answer: Value = sqlx::query_scalar(stale).fetch_one(&mut database).await?;
     assert_eq!(answer, json!({"held": false}));
     world

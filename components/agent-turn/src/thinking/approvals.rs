@@ -6,7 +6,6 @@ use serde_json::json;
 use super::{Then, Thinking};
 use crate::context::Step;
 use crate::history::Pending;
-use crate::reply;
 use crate::tools::Tool;
 
 impl Thinking {
@@ -19,7 +18,7 @@ impl Thinking {
     ) -> Result<Then, Failure> {
         let arguments = pending.call.arguments.to_string();
         let detail = json!({
-            "step": pending.of_step, "tool": tool.name, "arguments": reply::cut(&arguments, 16_000), "why": why,
+            "step": pending.of_step, "tool": tool.name, "arguments": markdown::cut(&arguments, 16_000), "why": why,
         });
         let approval = json!({
             "question": format!("May @{} call {}?", self.context.agent.name, tool.name),

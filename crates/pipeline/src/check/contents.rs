@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{Check, MAX_MS};
-use crate::definition::{Definition, Do, Node, Permissions, Until, Work, ids};
+use crate::definition::{
+    Asking, Definition, Do, FINALLY, Node, Permissions, Until, Verify, Work, ids,
+};
 use crate::{Expression, Schema, expressions};
 
 /// The scopes that a definition may ask for.
@@ -25,7 +27,32 @@ impl Check {
         self.schema(definition.input.as_ref(), "input");
         self.schema(definition.output.as_ref(), "output");
         self.permissions(&definition.permissions);
+        if let Some(concurrency) = &definition.concurrency {
+            self.template(&concurrency.key, "concurrency.key", &BTreeSet::new());
+            expressions(&concurrency.key, "concurrency.key", &mut |path, text| {
+                let parsed = text.as_str().map(Expression::parse);
+                let Some(Ok(expression)) = parsed else { return };
+                if expression.names().iter().any(|name| *name != "input") {
+                    self.problem(path, "bad-expression", "may only read `input`");
+                }
+            });
+            if !(1..=1000).contains(&concurrency.limit) {
+                self.problem("concurrency.limit", "shape", "must be 1 to 1,000");
+            }
+        }
         self.graph_contents(definition, definition, "", &BTreeSet::new());
+        if let Some(finally) = &definition.finally {
+            // Whatever has not run by then has no output.
+            let outside = definition.nodes.keys().cloned().collect();
+            self.graph_contents(finally, definition, FINALLY, &outside);
+            if definition.nodes.contains_key("finally") {
+                self.problem(
+                    "nodes.finally",
+                    "shape",
+                    "has the name of the graph that ends the run",
+                );
+            }
+        }
     }
 
     /// Checks the nodes of a graph. `outside` has the nodes of the graphs around it that have ended before it begins.
@@ -57,6 +84,20 @@ impl Check {
                 || retry.max_ms > MAX_MS
             {
                 self.problem(format!("{path}.retry"), "shape", "must have 1 to 100 attempts, a factor from 1 to 100, and pauses of 30 days at most");
+            }
+            if let Some(breaker) = &node.common.breaker {
+                let path = format!("{path}.breaker");
+                if !matches!(&node.work, Work::Action(action) if action.what.is_outgoing()) {
+                    self.problem(&path, "shape", "belongs to an action that sends a request");
+                }
+                if !(1..=1000).contains(&breaker.failures) {
+                    self.problem(format!("{path}.failures"), "shape", "must be 1 to 1,000");
+                }
+                self.duration(Some(breaker.within_ms), &format!("{path}.within_ms"));
+                self.duration(Some(breaker.cooldown_ms), &format!("{path}.cooldown_ms"));
+            }
+            if let Some(verify) = &node.common.verify {
+                self.verify(verify, node, &path, &known, definition);
             }
             self.own(node, &path, &known, definition);
         }
@@ -112,6 +153,11 @@ impl Check {
                             );
                         }
                         Until::Signal { .. } => {}
+                        Until::Event {
+                            event,
+                            topic,
+                            condition,
+                        } => self.event(event, topic.as_ref(), condition.as_ref(), &path, known),
                     }
                 }
             }
@@ -137,6 +183,7 @@ impl Check {
                     self.problem(format!("{path}.need"), "shape", "must be at least 1");
                 }
             }
+            Work::Agent(asking) => self.asking_contents(asking, path, known),
             Work::Pipeline(child) => {
                 self.template(&child.input, &format!("{path}.input"), known);
                 self.pipelines
@@ -153,6 +200,91 @@ impl Check {
                 self.template(&action.input, &format!("{path}.input"), known);
                 self.action(action.what, &action.input, path, definition);
             }
+        }
+    }
+
+    fn event(
+        &mut self,
+        kind: &str,
+        topic: Option<&String>,
+        condition: Option<&String>,
+        path: &str,
+        known: &BTreeSet<String>,
+    ) {
+        let body = kind.strip_suffix(".*").unwrap_or(kind);
+        let is_word = |word: &str| {
+            let mut bytes = word.bytes();
+            !word.is_empty() && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
+        let begins = body.starts_with(|first: char| first.is_ascii_lowercase());
+        if kind.len() > 100 || !begins || !body.split(['.', '-']).all(is_word) {
+            let why = "must be a type such as `message.created`, or `message.*`";
+            self.problem(format!("{path}.event"), "shape", why);
+        }
+        let is_topic = |topic: &String| {
+            let is_id = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            topic.split_once(':').is_some_and(|(kind, id)| {
+                !kind.is_empty()
+                    && kind.bytes().all(|byte| byte.is_ascii_lowercase())
+                    && (1..=100).contains(&id.len())
+                    && id.bytes().all(is_id)
+            })
+        };
+        if topic.is_some_and(|topic| !is_topic(topic)) {
+            let why = "must be a topic such as `channel:<id>`";
+            self.problem(format!("{path}.topic"), "shape", why);
+        }
+        if let Some(condition) = condition {
+            self.expression_of(condition, &format!("{path}.where"), known, true);
+        }
+    }
+
+    fn verify(
+        &mut self,
+        verify: &Verify,
+        node: &Node,
+        path: &str,
+        known: &BTreeSet<String>,
+        definition: &Definition,
+    ) {
+        let at = format!("{path}.verify");
+        let is_outgoing = matches!(&node.work, Work::Action(action) if action.what.is_outgoing());
+        if !is_outgoing || !matches!(verify.what, Do::Http | Do::Api) {
+            let why = "must be a request by `http` or `api`, of an action that sends one";
+            self.problem(&at, "shape", why);
+        }
+        let method = verify
+            .input
+            .get("method")
+            .map_or(Some("GET"), Value::as_str);
+        if !method.is_some_and(|method| ["GET", "HEAD"].contains(&method)) {
+            self.problem(format!("{at}.input.method"), "shape", "must be GET or HEAD");
+        }
+        self.template(&verify.input, &format!("{at}.input"), known);
+        self.action(verify.what, &verify.input, &at, definition);
+        self.expression(&verify.arrived, &format!("{at}.arrived"), known);
+        if let Some(value) = &verify.value {
+            self.template(value, &format!("{at}.value"), known);
+        }
+    }
+
+    fn asking_contents(&mut self, asking: &Asking, path: &str, known: &BTreeSet<String>) {
+        self.template(&asking.prompt, &format!("{path}.prompt"), known);
+        match (&asking.agent, &asking.circle) {
+            (Some(agent), None) => {
+                self.agents.insert(format!("{path}.agent"), agent.clone());
+            }
+            (None, Some(circle)) => {
+                self.circles
+                    .insert(format!("{path}.circle"), circle.clone());
+            }
+            _ => self.problem(path, "shape", "must have either an `agent` or a `circle`"),
+        }
+        if asking.max_turns == Some(0) {
+            self.problem(format!("{path}.max_turns"), "shape", "must be at least 1");
+        }
+        if asking.tools.as_ref().is_some_and(|tools| tools.len() > 64) {
+            self.problem(format!("{path}.tools"), "shape", "must be 64 at most");
         }
     }
 
@@ -258,10 +390,19 @@ impl Check {
 
     /// Checks an expression, which may read the nodes that have ended by then.
     fn expression(&mut self, text: &str, path: &str, known: &BTreeSet<String>) {
+        self.expression_of(text, path, known, false);
+    }
+
+    /// Checks an expression, which may read `event` if it `decides` about one.
+    fn expression_of(&mut self, text: &str, path: &str, known: &BTreeSet<String>, decides: bool) {
         match Expression::parse(text) {
             Err(why) => self.problem(path, "bad-expression", why),
-            Ok(expression) if expression.names().contains("event") => {
-                self.problem(path, "bad-expression", "only triggers can read `event`");
+            Ok(expression) if !decides && expression.names().contains("event") => {
+                self.problem(
+                    path,
+                    "bad-expression",
+                    "only triggers and waits for events can read `event`",
+                );
             }
             Ok(expression) => {
                 for id in expression.nodes().difference(known) {
