@@ -103,6 +103,7 @@ mod functions {
         pub(crate) mod calendar;
         pub(crate) mod command;
         pub(crate) mod definitions;
+        pub(crate) mod deliveries;
         pub(crate) mod triggers;
     }
     pub(crate) mod realtime {
@@ -205,10 +206,12 @@ mod jobs {
     pub(crate) mod memory_embed;
     pub(crate) mod memory_forget;
     pub(crate) mod pipeline_run {
+        pub(crate) mod after;
         pub(crate) mod agents;
         pub(crate) mod engine;
         pub(crate) mod faults;
         pub(crate) mod flow;
+        pub(crate) mod limits;
         pub(crate) mod nested;
         pub(crate) mod random;
         pub(crate) mod requests;

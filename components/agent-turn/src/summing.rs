@@ -1,9 +1,9 @@
 //! Summaries: when a model would be told more than a share of its window, it sums up the oldest part first.
 
+use markdown::cut;
 use serde_json::{Value, json};
 
 use crate::prompt::{Part, Prompt, TOKEN_BYTES};
-use crate::reply::cut;
 
 /// The share of the window above which the oldest part is summed up, in per cent.
 const FULL: usize = 70;

@@ -62,7 +62,8 @@ async fn finally_runs_however_the_run_ends() -> Result<()> {
         (&json!("failed"), &json!("finally.fails")),
         "{late}"
     );
-    let refused = json!({"nodes": {"a": transform("1")}, "finally": {"nodes": {"a": transform("2")}}});
+    let refused =
+        json!({"nodes": {"a": transform("1")}, "finally": {"nodes": {"a": transform("2")}}});
     let new = json!({"name": "twice", "definition": refused});
     let refused = world.call("POST", "/api/pipelines", new).await?;
     assert_eq!(refusal(&refused), (422, "invalid-definition"));
@@ -106,9 +107,7 @@ async fn a_wait_ends_by_an_event_that_fits() -> Result<()> {
     );
 
     // An expression that fails ends the step, and a run that is cancelled waits for nothing any more.
-    let odd = |condition: &str| {
-        json!({"nodes": {"hold": {"type": "wait", "any": [{"event": "custom.go", "where": condition}]}}})
-    };
+    let odd = |condition: &str| json!({"nodes": {"hold": {"type": "wait", "any": [{"event": "custom.go", "where": condition}]}}});
     let bad = world
         .start("odd", odd("event.data.n > 'x'"), json!(null))
         .await?;

@@ -70,7 +70,8 @@ async fn runs_with_the_same_key_take_turns() -> Result<()> {
     }
     assert_eq!(world.ended(&runs[0]).await?["status"], "cancelled");
     assert_eq!(world.waits(&runs[1], "hold").await?["status"], "waiting");
-    let definition = json!({"concurrency": {"key": {"$": "run.id"}}, "nodes": {"a": transform("1")}});
+    let definition =
+        json!({"concurrency": {"key": {"$": "run.id"}}, "nodes": {"a": transform("1")}});
     let new = json!({"name": "odd", "definition": definition});
     let refused = world.call("POST", "/api/pipelines", new).await?;
     assert_eq!(refusal(&refused), (422, "invalid-definition"));
