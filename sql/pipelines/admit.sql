@@ -14,12 +14,12 @@ declare
     other uuid;
 begin
     select o.* into r from pipelines.run o where o.id = admit.run;
-    if key is null then
+    if admit.key is null then
         perform pipelines.end_run(r.id, 'failed', null, fault) where r.epoch = admit.epoch;
         return false;
     end if;
     -- Those of one key take turns, before they lock any run.
-    perform pg_advisory_xact_lock(hashtextextended(r.pipeline_id || '/' || left(key, 1000), 2));
+    perform pg_advisory_xact_lock(hashtextextended(r.pipeline_id || '/' || left(admit.key, 1000), 2));
     perform pipelines.lock_run(r.id);
     select o.* into r from pipelines.run o
     where o.id = admit.run and o.epoch = admit.epoch and o.finished_at is null for update;
@@ -27,14 +27,14 @@ begin
         return false;
     end if;
     others := array(select o.id from pipelines.run o
-        where o.pipeline_id = r.pipeline_id and o.concurrency_key = left(key, 1000) and o.finished_at is null
+        where o.pipeline_id = r.pipeline_id and o.concurrency_key = left(admit.key, 1000) and o.finished_at is null
         and o.is_admitted and o.id <> r.id order by o.id);
     if cardinality(others) >= at_most and on_limit = 'skip' then
         perform pipelines.end_run(r.id, 'cancelled', null, jsonb_build_object('code', 'cancelled', 'detail',
             'As many runs with the same concurrency key go on as may.'));
         return false;
     end if;
-    update pipelines.run o set concurrency_key = left(key, 1000), concurrency_limit = at_most,
+    update pipelines.run o set concurrency_key = left(admit.key, 1000), concurrency_limit = at_most,
         is_admitted = cardinality(others) < at_most or on_limit = 'cancel'
     where o.id = r.id returning o.* into r;
     if not r.is_admitted then

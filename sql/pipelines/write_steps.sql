@@ -8,7 +8,7 @@ declare
     written pipelines.step;
     in_map boolean;
     refused jsonb;
-    open_ms double precision;
+    passed jsonb;
 begin
     for s in
         select * from jsonb_to_recordset(steps) as c (path text, type text, was text, status text, effect text,
@@ -17,6 +17,7 @@ begin
             answer jsonb, subscribe jsonb, asks boolean, breaker jsonb, fuel bigint)
     loop
         written := null;
+        passed := null;
         in_map := strpos(s.path, '[') > 0;
         if s.event is not null then
             refused := pipelines.emit_event(r, s.event);
@@ -28,9 +29,9 @@ begin
             end if;
         end if;
         if s.breaker is not null and s.status = 'running' then
-            open_ms := pipelines.pass_breaker(r, s.path, s.breaker);
-            if open_ms is not null then
-                refused := pipelines.hold_back(s.breaker, open_ms);
+            passed := pipelines.pass_breaker(r, s.path);
+            if passed ? 'open_ms' then
+                refused := pipelines.hold_back(s.breaker, (passed ->> 'open_ms')::double precision);
                 s.status := refused ->> 'status';
                 s.error := refused -> 'error';
                 s.wake_in_ms := (refused ->> 'wake_in_ms')::double precision;
@@ -46,9 +47,9 @@ begin
         end if;
         if s.was is null then
             insert into pipelines.step (run_id, path, type, status, effect, attempts, input, output, error, chosen,
-                wake_at, deadline_at, finished_at)
+                openings, wake_at, deadline_at, finished_at)
             values (r.id, s.path, s.type, s.status, s.effect, s.attempts, s.input, s.output, s.error, s.chosen,
-                clock_timestamp() + s.wake_in_ms * interval '1 millisecond',
+                (passed ->> 'openings')::integer, clock_timestamp() + s.wake_in_ms * interval '1 millisecond',
                 clock_timestamp() + s.give_up_in_ms * interval '1 millisecond',
                 case when pipelines.is_end(s.status) then clock_timestamp() end)
             on conflict do nothing returning * into written;
@@ -57,6 +58,7 @@ begin
             set status = s.status, attempts = s.attempts, input = s.input, output = s.output, error = s.error,
                 chosen = s.chosen, wake_at = clock_timestamp() + s.wake_in_ms * interval '1 millisecond',
                 deadline_at = coalesce(clock_timestamp() + s.give_up_in_ms * interval '1 millisecond', o.deadline_at),
+                openings = coalesce((passed ->> 'openings')::integer, o.openings),
                 answer = case when s.status in ('waiting', 'uncertain') and s.ask is null
                     then coalesce(nullif(s.answer, 'null'), o.answer) end,
                 finished_at = case when pipelines.is_end(s.status) then clock_timestamp() end

@@ -39,7 +39,7 @@ pub async fn decide(db: &Db, job: &Job<Arguments>, step: &Step) -> Result<(), Fa
     let begun: Begun = db
         .one(
             "select begin_wait($1, $2, $3) as begun",
-            args![step.run, step.path, job.payload.event.clone()],
+            args![step.run, &step.path, job.payload.event.clone()],
         )
         .await?;
     let Some(question) = begun.begun else {
@@ -53,7 +53,7 @@ pub async fn decide(db: &Db, job: &Job<Arguments>, step: &Step) -> Result<(), Fa
     };
     db.execute(
         "select take_event($1, $2, $3)",
-        args![step.run, step.path, answer],
+        args![step.run, &step.path, answer],
     )
     .await?;
     Ok(())
