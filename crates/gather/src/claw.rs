@@ -138,9 +138,12 @@ pub fn run(command: &Command) -> Result<()> {
     }
 }
 
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 fn address(claw: &str) -> String {
-    let claw: String = url::form_urlencoded::byte_serialize(claw.as_bytes()).collect();
-    format!("/api/claws/{claw}")
+    format!("/api/claws/{}", encoded(claw))
 }
 
 fn create(options: &Create) -> Result<()> {
@@ -175,14 +178,11 @@ fn settled(client: &Client, token: &str, id: &str) -> Result<Value> {
 
 fn list(options: &List) -> Result<()> {
     let (client, token) = agent::signed_in(&options.common, "gather claw list")?;
-    let status = options
-        .status
-        .iter()
-        .map(|status| ("status", status.as_str()));
-    let query = url::form_urlencoded::Serializer::new("limit=100&".to_owned())
-        .extend_pairs(status)
-        .finish();
-    let list = client.get(&format!("/api/claws?{query}"), &token)?;
+    let path = match &options.status {
+        Some(status) => format!("/api/claws?status={}", encoded(status)),
+        None => "/api/claws".to_owned(),
+    };
+    let list = client.list(&path, &token)?;
     print(options.common.json, &list, |list| {
         lines(&list["items"], line)
     });
