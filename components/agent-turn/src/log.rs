@@ -339,14 +339,18 @@ impl Log {
         Ok(found.answer)
     }
 
-    /// A source of tools of the agent's owner.
-    pub async fn source(&self, name: &str) -> Result<Option<Source>, Failure> {
+    /// A source of tools of the agent's owner, with another secret than its headers name, if one is named.
+    pub async fn source(
+        &self,
+        name: &str,
+        secret: Option<&str>,
+    ) -> Result<Option<Source>, Failure> {
         let found: Answer<Source> = self
             .db
             .apart()
             .one(
-                "select source_for($1, $2) as answer",
-                args![self.turn, name],
+                "select source_for($1, $2, $3) as answer",
+                args![self.turn, name, secret],
             )
             .await?;
         Ok(found.answer)
