@@ -29,7 +29,7 @@ pub struct Begun {
     pub refused: Option<String>,
     /// The number of the last message of the conversation.
     pub read_seq: Option<i64>,
-    /// What was summed up: the messages are those after it.
+    /// The summary that stands for what was before the messages.
     pub summary: Option<Summary>,
     #[serde(default)]
     pub messages: Vec<Message>,
@@ -37,7 +37,7 @@ pub struct Begun {
     pub left_output: Option<i64>,
 }
 
-/// What was summed up of the conversation, and of what the turn did.
+/// A summary of the beginning of the conversation, and of what the turn did.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Summary {
     pub text: String,
