@@ -141,6 +141,9 @@ create table circles.conversation (
     -- The public agent or circle that a client of A2A talks with here.
     door uuid,
     created_by uuid references identity.account (id) on delete set null,
+    -- Of each turn here, beside those of its persona; null: none.
+    limits jsonb,
+    constraint conversation_limits_size check (pg_column_size(limits) <= 4096),
     constraint conversation_status_known check (status in ('open', 'paused', 'closed')),
     constraint conversation_title_size check (char_length(title) <= 200)
 );
@@ -301,6 +304,8 @@ grant select on circles.persona, circles.persona_version, circles.seat, circles.
     circles.conversation, circles.turn, circles.step, circles.tool_source, circles.proposal, circles.vote to gather_circles;
 
 select platform.role('agent_turn', 'circles');
+-- Sockets name circles by their names.
+grant usage on schema circles to gather_realtime;
 
 insert into events.topic_kind (kind, reader) values
     ('circle', 'circles.may_read_circle_topic'), ('conversation', 'channels.may_read_topic'),

@@ -1,6 +1,7 @@
--- Changes a conversation: its title, and whether it is open, paused (messages are taken, and agents answer when it is open
--- again) or closed (nothing more is written). Its maker and owners or moderators of its circle can.
---   change  any of {title, status}
+-- Changes a conversation: its title, the limits of turns there, and whether it is open, paused (messages are taken, and
+-- agents answer when it is open again) or closed (nothing more is written). Its maker and owners or moderators of its
+-- circle can.
+--   change  any of {title, limits, status}
 create or replace function circles.change_conversation(account uuid, conversation uuid, change jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -19,7 +20,7 @@ begin
         return circles.refused('forbidden');
     end if;
     update circles.conversation x set title = coalesce(change ->> 'title', x.title),
-        status = coalesce(change ->> 'status', x.status)
+        limits = coalesce(nullif(change -> 'limits', 'null'), x.limits), status = coalesce(change ->> 'status', x.status)
     where x.channel_id = conversation returning x.* into v;
     if change ->> 'status' = 'closed' then
         perform circles.stop_turn(t.id) from circles.turn t where t.channel_id = conversation and t.finished_at is null;

@@ -1,5 +1,5 @@
 -- Makes a conversation, which is a channel of that kind: of a circle's members, or of the account and others.
---   new  {circle} or {with: [account…]}, and {title}
+--   new  {circle} or {with: [account…]}, and {title, limits}
 create or replace function circles.create_conversation(account uuid, new jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -35,8 +35,8 @@ begin
     values ('conversation', true, coalesce(left(new ->> 'title', 250), ''), account) returning h.* into made;
     insert into channels.member (channel_id, account_id, role)
     select made.id, m, case m when account then 'owner' else 'member' end from unnest(members) m;
-    insert into circles.conversation as x (channel_id, circle_id, title, created_by)
-    values (made.id, c.id, coalesce(new ->> 'title', ''), account) returning x.* into v;
+    insert into circles.conversation as x (channel_id, circle_id, title, created_by, limits)
+    values (made.id, c.id, coalesce(new ->> 'title', ''), account, nullif(new -> 'limits', 'null')) returning x.* into v;
     perform events.emit(array['channel:' || made.id] || array(select 'account:' || m from unnest(members) m),
         'channel.created', channels.channel_json(made, null), null, account);
     return jsonb_build_object('ok', circles.conversation_json(v));

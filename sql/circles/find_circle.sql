@@ -5,4 +5,4 @@ as $$
     select c.id from circles.circle c
     where (c.id = platform.uuid_of(ref) or c.name = ref) and circles.may_read_circle(viewer, c)
 $$;
-grant execute on function circles.find_circle(uuid, text) to gather_circles;
+grant execute on function circles.find_circle(uuid, text) to gather_circles, gather_realtime;

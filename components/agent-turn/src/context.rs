@@ -80,6 +80,9 @@ pub struct Permission {
     #[serde(rename = "use")]
     pub what: String,
     pub approval: Option<Approval>,
+    /// The name of the secret for requests to a server, if one is named.
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }
 
 /// Whether calls of a tool have to be approved.

@@ -29,7 +29,7 @@ pub struct Begun {
     pub refused: Option<String>,
     /// The number of the last message of the conversation.
     pub read_seq: Option<i64>,
-    /// What was summed up: the messages are those after it.
+    /// The summary that stands for what was before the messages.
     pub summary: Option<Summary>,
     #[serde(default)]
     pub messages: Vec<Message>,
@@ -37,7 +37,7 @@ pub struct Begun {
     pub left_output: Option<i64>,
 }
 
-/// What was summed up of the conversation, and of what the turn did.
+/// A summary of the beginning of the conversation, and of what the turn did.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Summary {
     pub text: String,
@@ -339,14 +339,18 @@ impl Log {
         Ok(found.answer)
     }
 
-    /// A source of tools of the agent's owner.
-    pub async fn source(&self, name: &str) -> Result<Option<Source>, Failure> {
+    /// A source of tools of the agent's owner, with another secret than its headers name, if one is named.
+    pub async fn source(
+        &self,
+        name: &str,
+        secret: Option<&str>,
+    ) -> Result<Option<Source>, Failure> {
         let found: Answer<Source> = self
             .db
             .apart()
             .one(
-                "select source_for($1, $2) as answer",
-                args![self.turn, name],
+                "select source_for($1, $2, $3) as answer",
+                args![self.turn, name, secret],
             )
             .await?;
         Ok(found.answer)

@@ -25,7 +25,7 @@ pub async fn call(
     arguments: &Map<String, Value>,
 ) -> Called {
     if source.names_secret && source.secret.is_none() {
-        let why = "The secret that the server's headers name is not there any more.";
+        let why = "The secret that the server needs is not there any more.";
         return Called::Done(Err(why.to_owned()));
     }
     let server = Server {

@@ -125,7 +125,8 @@ pub async fn of(log: &Log, context: &Context) -> Result<Vec<Tool>, Failure> {
                     Some((name, tool)) => (name, Some(tool)),
                     None => (whole, None),
                 };
-                if let Some(source) = log.source(name).await? {
+                let secret = permission.secrets.first().map(String::as_str);
+                if let Some(source) = log.source(name, secret).await? {
                     tools.extend(of_source(source, only, permission.approval));
                 }
             }

@@ -1,5 +1,7 @@
 //! The gateway's requests: upgrades to sockets, event streams, and presence.
 
+mod path;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use uuid::Uuid;
 
+use self::path::Path;
 use crate::feed::shunned;
 use crate::session::{Credential, Session, Visitor, csrf_token};
 use crate::{Body, Gateway, database, enter, leave, socket, stream as events};
@@ -28,32 +31,6 @@ const SESSION_COOKIE: &str = "__Host-gather-session";
 const REQUEST_ID: &str = "x-request-id";
 /// The number of lines of a stream that may wait to be sent.
 const WAITING_LINES: usize = 64;
-
-/// The meaning of one of the gateway's paths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Path {
-    Socket,
-    ChannelSocket(Uuid),
-    Presence(Uuid),
-    Stream,
-}
-
-impl Path {
-    fn of(path: &str) -> Option<Self> {
-        match path {
-            "/ws" => return Some(Self::Socket),
-            "/api/events/stream" => return Some(Self::Stream),
-            _ => {}
-        }
-        let (id, what) = path.strip_prefix("/api/channels/")?.split_once('/')?;
-        let id = Uuid::try_parse(id).ok()?;
-        match what {
-            "ws" => Some(Self::ChannelSocket(id)),
-            "presence" => Some(Self::Presence(id)),
-            _ => None,
-        }
-    }
-}
 
 /// A refusal: status, code and detail of a problem (RFC 9457).
 struct Refusal(StatusCode, &'static str, &'static str);
@@ -99,6 +76,7 @@ impl Gateway {
                 self.upgrade(request, peer, vec![format!("channel:{channel}")])
                     .await
             }
+            (Some(Path::TopicSocket(topic)), _) => self.upgrade(request, peer, vec![topic]).await,
             (Some(Path::Stream), _) => self.stream(&request, peer).await,
             (Some(Path::Presence(channel)), _) => {
                 self.presence(request.headers(), peer, channel).await
@@ -401,7 +379,6 @@ fn form(query: &str) -> impl Iterator<Item = (String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn only_its_own_paths_are_served() {
@@ -448,27 +425,5 @@ mod tests {
         let headers =
             HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static("http://localhost:3000"))]);
         assert!(!is_own_page(&headers, "https://gather.example"));
-    }
-
-    #[test]
-    fn the_routes_that_it_declares_are_served() {
-        let manifest: toml::Table = include_str!("../Cargo.toml").parse().expect("TOML");
-        let routes = &manifest["package"]["metadata"]["gather"]["native_routes"];
-        let routes = routes.as_array().expect("a list");
-        let paths: BTreeSet<_> = routes
-            .iter()
-            .map(|route| {
-                let route = route.as_str().expect("a string");
-                Path::of(&route.replace(":channel", &Uuid::nil().to_string()))
-            })
-            .collect();
-        let all = [
-            Path::Socket,
-            Path::ChannelSocket(Uuid::nil()),
-            Path::Presence(Uuid::nil()),
-            Path::Stream,
-        ];
-        assert_eq!(paths, all.map(Some).into());
-        assert_eq!(routes.len(), all.len());
     }
 }

@@ -23,7 +23,7 @@ use crate::frames::{Close, FromClient, FromServer};
 use crate::hub::{Frame, Listener};
 use crate::request::Waiting;
 use crate::session::{Credential, Session, Visitor};
-use crate::{Gateway, stopping};
+use crate::{Gateway, database, stopping};
 
 /// The largest frame, with all its fragments together.
 const MAX_FRAME_BYTES: usize = 64 << 10;
@@ -236,6 +236,7 @@ async fn run(
     };
     tell(wire, &authenticated).await?;
     if !topics.is_empty() {
+        let topics = identified(gateway, account, topics).await?;
         feed.subscribe(topics, None, None, wire).await?;
     }
     let mut stop = gateway.stop.subscribe();
@@ -269,6 +270,30 @@ async fn run(
             () = stopping(&mut stop) => return Err(Close::GoingAway),
         }
     }
+}
+
+/// The topics with the ids of circles in the place of their names. One that the account may not read keeps its name, and is
+/// refused like one that does not exist.
+async fn identified(
+    gateway: &Gateway,
+    account: Uuid,
+    mut topics: Vec<String>,
+) -> Result<Vec<String>, Close> {
+    for topic in &mut topics {
+        let Some(name) = topic.strip_prefix("circle:") else {
+            continue;
+        };
+        if Uuid::try_parse(name).is_ok() {
+            continue;
+        }
+        let query = sqlx::query_scalar("select circles.find_circle($1, $2)");
+        let found: anyhow::Result<Option<Uuid>> =
+            database::one(&gateway.pool, query.bind(account).bind(name.to_owned())).await;
+        if let Some(id) = found.map_err(|_| Close::GoingAway)? {
+            *topic = format!("circle:{id}");
+        }
+    }
+    Ok(topics)
 }
 
 /// Handles a frame of the client.

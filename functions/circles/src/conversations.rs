@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::definition::Limits;
 use crate::input::{Account, line};
 use crate::outcome::Outcome;
 
@@ -24,6 +25,8 @@ pub struct Conversation {
     title: String,
     /// Whether messages are taken and agents answer.
     status: Status,
+    /// The limits of each turn in it, beside those of the persona: the lower one holds. Null: there are none.
+    limits: Option<Limits>,
     /// The accounts that are in it, up to 200.
     members: Vec<Account>,
     /// The time at which the conversation was made.
@@ -63,6 +66,9 @@ pub struct NewConversation {
     #[serde(default)]
     #[schema(max_length = 200)]
     title: String,
+    /// The limits of each turn in it, beside those of the persona: the lower one holds.
+    #[garde(dive)]
+    limits: Option<Limits>,
 }
 
 /// The changes to a conversation. Absent properties stay as they are.
@@ -73,6 +79,9 @@ pub struct ConversationChange {
     #[garde(inner(length(chars, max = 200), custom(line)))]
     #[schema(max_length = 200)]
     title: Option<String>,
+    /// The limits of each turn in it, in the place of the former ones.
+    #[garde(dive)]
+    limits: Option<Limits>,
     /// Whether messages are taken and agents answer. Closing it cancels its turns.
     #[garde(skip)]
     status: Option<Status>,
@@ -145,7 +154,7 @@ pub async fn create(
             "select create_conversation($1, $2) as outcome",
             args![
                 caller.id,
-                json!({"circle": new.circle, "with": new.with, "title": new.title})
+                json!({"circle": new.circle, "with": new.with, "title": new.title, "limits": new.limits})
             ],
         )
         .await
@@ -203,7 +212,7 @@ pub async fn change(
             args![
                 caller.id,
                 conversation,
-                json!({"title": change.title, "status": change.status})
+                json!({"title": change.title, "status": change.status, "limits": change.limits})
             ],
         )
         .await?;

@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 use garde::Validate;
-use guest::{Problem, Result};
+use guest::{Caller, Problem, Result};
 use operations::ENDPOINTS;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -106,6 +106,15 @@ pub struct Tool {
     #[garde(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// The secret, by its name, that the way out puts into the requests to a server of tools, in the place of the one that
+    /// the source's headers name. It is the agent's owner's, and only tools of the kind `mcp` can have one.
+    #[garde(inner(
+        length(max = 1),
+        inner(length(chars, min = 1, max = 100), custom(line))
+    ))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 1, example = json!(["weather-key"]))]
+    pub secrets: Option<Vec<String>>,
 }
 
 /// What an agent recalls of its own memory, and of its circle's, when a turn begins.
@@ -175,11 +184,30 @@ pub struct Limits {
     window_tokens: Option<u64>,
 }
 
+impl Tool {
+    fn has_secret(&self) -> bool {
+        self.secrets
+            .as_ref()
+            .is_some_and(|secrets| !secrets.is_empty())
+    }
+}
+
 impl Definition {
+    /// Checks that this platform has the tools, and that the caller may name their secrets.
+    ///
+    /// # Errors
+    /// As [`Definition::check_tools`], or the caller lacks `vault:use`.
+    pub fn check(&self, caller: &Caller) -> Result<()> {
+        if self.tools.iter().flatten().any(Tool::has_secret) && !caller.allows("vault:use") {
+            return Err(Problem::insufficient_scope("vault:use"));
+        }
+        self.check_tools()
+    }
+
     /// Checks that this platform has the tools.
     ///
     /// # Errors
-    /// One of them is unknown: 422 `persona-invalid`, which names it.
+    /// One of them is unknown or takes no secrets: 422 `persona-invalid`, which names it.
     pub fn check_tools(&self) -> Result<()> {
         if self
             .tools
@@ -194,6 +222,16 @@ impl Definition {
                     StatusCode::UNPROCESSABLE_ENTITY,
                     "persona-invalid",
                     format!("This platform does not have the tool `{}`.", tool.what),
+                ));
+            }
+            if tool.has_secret() && !tool.what.starts_with("mcp:") {
+                return Err(Problem::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "persona-invalid",
+                    format!(
+                        "The tool `{}` takes no secrets, as only `mcp:` tools do.",
+                        tool.what
+                    ),
                 ));
             }
         }

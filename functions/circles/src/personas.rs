@@ -95,6 +95,7 @@ pub async fn list(
     params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
         (status = 201, body = Persona, headers(("Location" = String))),
+        (status = 403, description = "`forbidden`: a tool that names a secret needs `vault:use`"),
         (status = 409, description = "`name-taken`, `too-many-personas`, `idempotency-mismatch`"),
         (status = 422, description = "`invalid-input`, `persona-invalid`"),
     ),
@@ -108,7 +109,7 @@ pub async fn create(
     let Some(name) = &new.name else {
         return Err(Problem::invalid("name", "is missing"));
     };
-    new.check_tools()?;
+    new.check(&caller)?;
     let made: Outcome<Persona> = db
         .one(
             "select create_persona($1, $2) as outcome",
@@ -194,7 +195,7 @@ pub async fn change(
     Path(persona): Path<Uuid>,
     Input(change): Input<Definition>,
 ) -> Result<Json<Persona>> {
-    change.check_tools()?;
+    change.check(&caller)?;
     let changed: Outcome<Persona> = db
         .one(
             "select change_persona($1, $2, $3) as outcome",

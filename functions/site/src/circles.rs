@@ -1,14 +1,17 @@
 //! Circles: their members, and the conversations in which their agents think.
 
 mod personas;
+mod proposals;
+mod sources;
 mod talk;
 
 use axum::Router;
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures::future::try_join;
+use futures::future::try_join3;
 use guest::Path;
+use http::Method;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -44,6 +47,9 @@ pub static GROUP: Group = Group {
             .route("/circles/{circle}", get(show))
             .route("/circles/{circle}/members", post(seat))
             .route("/circles/{circle}/conversations", post(converse))
+            .route("/circles/{circle}/public", post(open))
+            .merge(proposals::routes())
+            .merge(sources::routes())
             .merge(talk::routes())
             .merge(personas::routes())
     },
@@ -72,6 +78,7 @@ struct Circle {
     purpose: String,
     mode: String,
     members: i64,
+    public: bool,
     role: Option<String>,
 }
 
@@ -134,10 +141,37 @@ struct NewSeat {
     name: String,
 }
 
+/// Whether everybody may talk with a circle, as the form sends it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Opening {
+    public: bool,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct NewConversation {
     title: String,
+}
+
+impl Circle {
+    fn speaks(&self) -> bool {
+        self.role.as_deref().is_some_and(|role| role != "observer")
+    }
+
+    /// The switch with which its owner lets everybody talk with it.
+    fn opening(&self, visitor: &Visitor) -> Markup {
+        html! {
+            h2 { "Who may talk with it" }
+            p { @if self.public { "Everybody who is signed in may talk with its agents, also by A2A; their owners pay." }
+                @else { "Its members alone talk with its agents." } }
+            form method="post" action=(format!("/circles/{}/public", self.id)) {
+                (forms::hidden(visitor))
+                input type="hidden" name="public" value=(!self.public);
+                div.actions { button.quiet { @if self.public { "Let its members alone talk" } @else { "Let everybody talk" } } }
+            }
+        }
+    }
 }
 
 impl Account {
@@ -255,16 +289,14 @@ async fn page(
         format!("/api/circles/{}/members?limit=100", circle.id),
         format!("/api/conversations?limit=50&circle={}", circle.id),
     );
-    let (members, conversations) = try_join(
+    let (members, conversations, proposals) = try_join3(
         visitor.get::<List<Member>>("circles", &members),
         visitor.get::<List<Conversation>>("circles", &conversations),
+        proposals::section(visitor, &circle),
     )
     .await?;
     let leads = matches!(circle.role.as_deref(), Some("owner" | "moderator"));
-    let speaks = circle
-        .role
-        .as_deref()
-        .is_some_and(|role| role != "observer");
+    let speaks = circle.speaks();
     let main = html! {
         p { a href="/circles" { "All circles" } }
         h1 { bdi { (circle.name) } }
@@ -282,6 +314,7 @@ async fn page(
                 div.actions { button { "New conversation" } }
             }
         }
+        (proposals)
         h2 { "Members" }
         ul.rows { @for member in &members.items {
             li { p { (member.account.shown()) " " span.meta { (member.role) } }
@@ -299,6 +332,7 @@ async fn page(
                 div.actions { button { "Add agent" } }
             }
         }
+        @if circle.role.as_deref() == Some("owner") { (circle.opening(visitor)) }
     };
     Ok(Page::new(circle.name.clone(), main))
 }
@@ -329,6 +363,19 @@ async fn seat(
     };
     let page = page(&visitor, &circle, Some(&failure), &fields, &proof).await;
     page.map(|page| page.status(failure.status)).into_response()
+}
+
+async fn open(
+    visitor: Visitor,
+    Path(circle): Path<String>,
+    Form { fields, proof }: Form<Opening>,
+) -> Result<Response, Failure> {
+    let path = format!("/api/circles/{}", ui::encode(&circle));
+    let body = json!({"public": fields.public});
+    visitor
+        .change(Method::PATCH, "circles", &path, &body, &proof)
+        .await?;
+    Ok(see(&format!("/circles/{}", ui::encode(&circle))))
 }
 
 async fn converse(

@@ -1,12 +1,13 @@
 //! What is told while an agent speaks: pieces of its words, which are not kept.
 
 use anyhow::{Context, Result};
+use e2e::agents::Agent;
 use e2e::sockets::Client;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::timeout;
 
-use crate::jobs::agent_turn::world::{World, begins, plain, says};
+use crate::jobs::agent_turn::world::{World, begins, plain, says, text};
 
 /// The pieces of what an agent says, put together.
 async fn heard(client: &mut Client, expected: &str) -> Result<()> {
@@ -49,6 +50,58 @@ async fn follow(world: &World, talk: &str) -> Result<Client> {
         .subscribe(&format!("conversation:{talk}"), None)
         .await?;
     Ok(client)
+}
+
+#[tokio::test]
+async fn sockets_of_circles_agents_and_conversations_are_subscribed_from_the_start() -> Result<()> {
+    let world = World::without_worker(|_, _| says("Never asked.")).await?;
+    let talk = world.talk(&plain()).await?;
+    world
+        .ask(
+            "PATCH",
+            "/api/circles/circle",
+            &json!({"private": true}),
+            200,
+        )
+        .await?;
+    let circle = world.get("/api/circles/circle").await?["id"].clone();
+    let members = world.get("/api/circles/circle/members").await?;
+    let members = members["items"].as_array().context("items")?;
+    let bot = members
+        .iter()
+        .find(|one| one["account"]["name"] == "bot")
+        .context("bot")?["account"]["id"]
+        .clone();
+    let (circle, bot) = (text(&circle)?, text(&bot)?);
+    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
+    for (path, topic) in [
+        ("/ws/circles/circle".to_owned(), format!("circle:{circle}")),
+        (format!("/ws/circles/{circle}"), format!("circle:{circle}")),
+        (format!("/ws/agents/{bot}"), format!("agent:{bot}")),
+        (
+            format!("/ws/conversations/{talk}"),
+            format!("conversation:{talk}"),
+        ),
+    ] {
+        for (who, is_allowed) in [(&world.ada, true), (&bob, false)] {
+            let bearer = format!("Bearer {}", who.token);
+            let header = [("authorization", bearer.as_str())];
+            let mut client = Client::connect(&world.server.url, &path, &header).await?;
+            assert_eq!(client.frame().await?["type"], "authenticated");
+            let frame = client.frame().await?;
+            if is_allowed {
+                assert_eq!(
+                    (&frame["type"], &frame["topic"]),
+                    (&json!("subscribed"), &json!(topic)),
+                    "{path}"
+                );
+            } else {
+                assert_eq!(frame["type"], "denied", "{path}: {frame:#}");
+                assert!(!path.ends_with("/circle") || !frame.to_string().contains(&circle));
+            }
+        }
+    }
+    Ok(())
 }
 
 #[tokio::test]

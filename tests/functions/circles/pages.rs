@@ -92,6 +92,49 @@ async fn a_person_makes_a_circle_and_talks_in_it() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_person_proposes_votes_and_opens_the_circle() -> Result<()> {
+    let world = World::without_worker(|_, _| says("Never asked.")).await?;
+    let grace = Person::register(&world.server, "grace").await?;
+    let browser: Browser = grace.browser(&world.server)?;
+    let page = browser.get("/circles").await?;
+    let form = "form[action='/circles']";
+    let page = browser
+        .submit(&page, form, &[("name", "friends"), ("mode", "mention")])
+        .await?;
+    let form = "form[action$='/proposals']";
+    let proposal = [("kind", "canon"), ("text", "The moon is green.")];
+    let page = browser.submit(&page, form, &proposal).await?;
+    assert!(
+        page.html.contains("The moon is green.") && page.html.contains("0 of 1 vote"),
+        "{}",
+        page.html
+    );
+    let page = browser
+        .submit(&page, "form[action$='/vote']", &[("value", "1")])
+        .await?;
+    assert!(
+        page.html.contains("accepted") && page.html.contains("is for it"),
+        "{}",
+        page.html
+    );
+    assert!(page.attribute("form[action$='/vote']", "action").is_none());
+    for (is_public, button) in [(true, "members alone talk"), (false, "Let everybody talk")] {
+        let page = browser.get("/circles").await?;
+        let link = page
+            .attribute("main a[href^='/circles/']", "href")
+            .context("the circle")?;
+        let page = browser.get(&link).await?;
+        let page = browser
+            .submit(&page, "form[action$='/public']", &[])
+            .await?;
+        assert!(page.html.contains(button), "{}", page.html);
+        let (_, circle) = grace.get(&world.server, "/api/circles/friends").await?;
+        assert_eq!(circle["public"], is_public, "{circle:#}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_person_stops_an_agent() -> Result<()> {
     let world = World::new(|_, _| begins("On and on")).await?;
     let grace = Person::register(&world.server, "grace").await?;

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use e2e::models::{Asked, Say};
+use e2e::people::Person;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -192,6 +193,76 @@ async fn a_secret_reaches_the_server_and_nobody_else() -> Result<()> {
     let turn = world.say(&talk, "And tomorrow?").await?;
     world.ended(&turn).await?;
     assert_eq!(world.steps(&turn).await?[1]["status"], "failed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_person_accepts_on_a_page_what_has_changed() -> Result<()> {
+    let state = Arc::new(AtomicUsize::new(0));
+    let world = weather(state.clone()).await?;
+    let grace = Person::register(&world.server, "grace").await?;
+    let browser = grace.browser(&world.server)?;
+    let page = browser.get("/tool-sources").await?;
+    let url = format!("{}/mcp", world.models.url);
+    let page = browser
+        .submit(
+            &page,
+            "form[action='/tool-sources']",
+            &[("name", "sky"), ("url", &url)],
+        )
+        .await?;
+    assert!(page.html.contains("weather"), "{}", page.html);
+    let accept = "form[action$='/accept']";
+    assert!(page.attribute(accept, "action").is_none());
+    world
+        .server
+        .database
+        .execute("update circles.tool_source set changed_at = now()")
+        .await?;
+    state.store(2, Ordering::SeqCst);
+    let page = browser.get("/tool-sources").await?;
+    let digest = page.text("p.meta code");
+    let page = browser.submit(&page, accept, &[]).await?;
+    assert!(page.attribute(accept, "action").is_none(), "{}", page.html);
+    assert_ne!(page.text("p.meta code"), digest);
+    let page = browser
+        .submit(&page, "form[action$='/remove']", &[])
+        .await?;
+    assert!(!page.html.contains(&url), "{}", page.html);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_persona_names_the_secret_of_a_tool() -> Result<()> {
+    let world = weather(Arc::default()).await?;
+    let secret = json!({"name": "sky-key", "kind": "token", "value": CANARY, "use": {
+        "origins": [world.models.url], "place": {"header": "x-key", "format": "{}"}}});
+    world
+        .ask("POST", "/api/vault/secrets", &secret, 201)
+        .await?;
+    add(&world, "/mcp", &json!({})).await?;
+    let mut persona = asking();
+    persona["tools"][0]["secrets"] = json!(["sky-key"]);
+    let talk = world.talk(&persona).await?;
+    let before = world.models.asked().len();
+    let turn = world.say(&talk, "How is the weather?").await?;
+    assert_eq!(world.ended(&turn).await?["status"], "completed");
+    let asked = world.models.asked().split_off(before);
+    let (server, model): (Vec<_>, Vec<_>) = asked.iter().partition(|one| one.path == "/mcp");
+    let sent = |asked: &&Asked| asked.headers.get("x-key").is_some_and(|key| key == CANARY);
+    assert!(
+        !server.is_empty() && server.iter().all(sent),
+        "it was put in"
+    );
+    let steps = json!(world.steps(&turn).await?).to_string();
+    let told: String = model.iter().map(|one| body(one).to_string()).collect();
+    assert!(
+        steps.contains("***") && !steps.contains(CANARY) && !told.contains(CANARY),
+        "{steps}"
+    );
+    let other = json!({"name": "other", "tools": [{"use": "api:search", "secrets": ["sky-key"]}]});
+    let refused = world.ask("POST", "/api/personas", &other, 422).await?;
+    assert_eq!(refused["code"], "persona-invalid");
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use e2e::models::{Asked, Say};
+use futures::future::try_join_all;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -192,19 +193,22 @@ fn by_name(asked: &Asked) -> Say {
 async fn messages_while_a_turn_runs_are_answered_too() -> Result<()> {
     let world = World::new(|asked, _| by_name(asked)).await?;
     let talk = world.talk(&plain()).await?;
-    for number in 0..12 {
-        world
-            .post(&talk, &json!({"body": format!("Message {number}")}))
-            .await?;
-    }
+    let posts = (0..50).map(|number| {
+        let (world, talk) = (&world, &talk);
+        async move {
+            let message = json!({"body": format!("Message {number}.")});
+            world.post(talk, &message).await
+        }
+    });
+    try_join_all(posts).await?;
     let turns = world.rested(&talk).await?;
     assert!(
         turns.iter().all(|turn| turn["status"] == "completed"),
         "{turns:#?}"
     );
     let asked = world.models.asked();
-    for number in 0..12 {
-        let text = format!("[ada] Message {number}");
+    for number in 0..50 {
+        let text = format!("[ada] Message {number}.");
         assert!(
             asked
                 .iter()

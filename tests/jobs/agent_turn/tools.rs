@@ -169,6 +169,20 @@ async fn limits_of_steps_end_a_turn_with_what_was_done() -> Result<()> {
     // The next message is answered as if nothing had been.
     let turn = world.say(&talk, "Again.").await?;
     assert_eq!(world.ended(&turn).await?["reason"], "steps");
+    // Of the persona's limits and the conversation's, the lower ones hold.
+    let circle = &world.get(&format!("/api/conversations/{talk}")).await?["circle"];
+    let talk = json!({"circle": circle, "limits": {"steps": 2, "turn_ms": 86_400_000}});
+    let talk = world.conversation(&talk).await?;
+    let turn = world.say(&talk, "Search ten times.").await?;
+    assert_eq!(world.ended(&turn).await?["reason"], "steps");
+    assert_eq!(world.steps(&turn).await?.len(), 2);
+    let path = format!("/api/conversations/{talk}");
+    let change = json!({"limits": {"steps": 50}});
+    let changed = world.ask("PATCH", &path, &change, 200).await?;
+    assert_eq!(changed["limits"], json!({"steps": 50}), "{changed:#}");
+    let turn = world.say(&talk, "Search ten times.").await?;
+    world.ended(&turn).await?;
+    assert_eq!(world.steps(&turn).await?.len(), 3);
     Ok(())
 }
 

@@ -88,7 +88,7 @@ async fn page(
     let personas: List<Persona> = visitor.get("circles", &path).await?;
     let main = html! {
         h1 { "Personas" }
-        p { "An agent of a " a href="/circles" { "circle" } " thinks as one of these." }
+        p { "An agent of a " a href="/circles" { "circle" } " thinks as one of these, with your " a href="/tool-sources" { "tool sources" } "." }
         ul.rows { @for persona in &personas.items {
             li {
                 p { a href=(format!("/personas/{}", persona.id)) { (persona.name) } }
