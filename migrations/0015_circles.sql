@@ -173,6 +173,8 @@ create table circles.turn (
     wanted_seq bigint not null default 0,
     -- Whether it has read what strangers wrote.
     tainted boolean not null default false,
+    -- What woke it, where no message did.
+    prompt text,
     -- What its agent recalled of its memory when it began.
     recalled text,
     partial text,

@@ -24,6 +24,8 @@ create table claws.claw (
     secrets jsonb not null default '{}',
     env jsonb not null default '{}',
     triggers jsonb not null default '[]',
+    -- The schedules of its owner that wake it.
+    schedules uuid[] not null default '{}',
     expires_at timestamptz,
     on_expiry text not null default 'stop',
     idle_ms bigint,
@@ -62,6 +64,7 @@ create table claws.change (
     constraint change_cause_size check (char_length(cause) between 1 and 1000)
 );
 create index change_claw on claws.change (claw_id, id);
+create index change_at on claws.change (at);
 
 select platform.leaver('claws');
 select platform.function_role('claws');
@@ -84,6 +87,8 @@ on conflict do nothing;
 insert into jobs.enqueuer (role, kind)
 select r, 'claw-provision' from unnest(array['gather_claws', 'gather_claw_provision', 'gather_circles', 'gather_agent_turn',
     'gather_channels', 'gather_inbox', 'gather_worker', 'gather_people', 'gather_accounts']) r
+union
+select 'gather_claws', 'schedule-dispatch'
 union
 select r, e.kind from jobs.enqueuer e, unnest(array['gather_claws', 'gather_claw_provision']) r
 where e.role in ('gather_people', 'gather_channels', 'gather_circles');

@@ -29,6 +29,10 @@ pub fn messages(context: &Context, said: &[Message], history: &History) -> Vec<V
             told += 1;
         }
     };
+    if let Some(prompt) = &context.prompt {
+        tell(&mut messages, context.cause_seq);
+        messages.push(json!({"role": "user", "content": prompt}));
+    }
     let shortened = shortened(history);
     for step in &history.0 {
         if !step.is_model() || step.status != "succeeded" {

@@ -1,27 +1,33 @@
-//! Makes of a claw what its owner wants. A job without arguments, which runs once a minute, ends or rests the claws whose
+//! Makes of a claw what its owner wants, and wakes it by the events that it waits for. A job without arguments, which runs once a minute, ends or rests the claws whose
 //! time is over.
 
 use guest::{Db, Failure, Job, args};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 /// The arguments of the job.
 #[derive(Debug, Deserialize)]
-pub struct Arguments {
-    /// What is to be done; `None` to look for claws whose time is over.
-    #[serde(flatten)]
-    wanted: Option<Wanted>,
-}
-
-/// What its owner wants of a claw, which `claws.claw` says.
-#[derive(Debug, Deserialize)]
-struct Wanted {
-    /// The claw's id.
-    claw: Uuid,
-    /// The generation of what is wanted: if there is a newer one, nothing is done.
-    generation: i32,
-    /// Why it is wanted, for the claw's history.
-    cause: String,
+#[serde(untagged)]
+pub enum Arguments {
+    /// What its owner wants of a claw, which `claws.claw` says.
+    Wanted {
+        /// The claw's id.
+        claw: Uuid,
+        /// The generation of what is wanted: if there is a newer one, nothing is done.
+        generation: i32,
+        /// Why it is wanted, for the claw's history.
+        cause: String,
+    },
+    /// An event that a claw waits for has happened.
+    Woken {
+        /// The claw, and what it is told.
+        argument: Value,
+        /// Which event it was.
+        event: Value,
+    },
+    /// Claws whose time is over are looked for. The queue adds the time at which the job was due.
+    Look {},
 }
 
 /// What the job has done.
@@ -45,15 +51,25 @@ pub enum Summary {
 /// # Errors
 /// The database can't be reached, which is tried again later.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
-    let Some(wanted) = job.payload.wanted else {
-        return Ok(db.one("select sweep() as claws", args![]).await?);
-    };
-    Ok(db
-        .one(
-            "select act($1, $2, $3) as status",
-            args![wanted.claw, wanted.generation, wanted.cause],
-        )
-        .await?)
+    Ok(match job.payload {
+        Arguments::Wanted {
+            claw,
+            generation,
+            cause,
+        } => {
+            db.one(
+                "select act($1, $2, $3) as status",
+                args![claw, generation, cause],
+            )
+            .await?
+        }
+        Arguments::Woken { argument, event } => {
+            db.execute("select woken($1, $2)", args![argument, event])
+                .await?;
+            Summary::Done { status: None }
+        }
+        Arguments::Look {} => db.one("select sweep() as claws", args![]).await?,
+    })
 }
 
 guest::export_job!(super::run);

@@ -18,6 +18,7 @@ use crate::input::{
     persona_ref, reference, storable,
 };
 use crate::outcome::Outcome;
+use crate::times::schedules;
 
 /// The scope for others' claws.
 pub const MANAGE: &str = "claws:manage";
@@ -324,7 +325,7 @@ pub async fn get(db: Db, caller: Caller, Path(claw): Path<String>) -> Result<Jso
     params(("claw" = String, Path, description = "The claw's id or name.")), request_body = ClawChange,
     responses(
         (status = 202, body = Accepted),
-        (status = 403, description = "`scopes-exceed-owner`"),
+        (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`claw-state`"),
         (status = 422, description = "`invalid-input`"),
@@ -337,10 +338,14 @@ pub async fn change(
     Path(claw): Path<String>,
     Input(change): Input<ClawChange>,
 ) -> Result<(StatusCode, Json<Accepted>)> {
+    let mut said = json!(change);
+    if let Some(triggers) = &change.triggers {
+        said["schedules"] = schedules(&caller, triggers)?;
+    }
     let changed = db
         .one(
             "select change_claw($1, $2, $3, $4) as outcome",
-            args![caller.id, claw, json!(change), caller.allows(MANAGE)],
+            args![caller.id, claw, said, caller.allows(MANAGE)],
         )
         .await;
     let changed: Outcome<Accepted> = refusals(changed)?;

@@ -18,6 +18,7 @@ use crate::input::{
     persona_ref, reference, storable, usual_triggers,
 };
 use crate::key;
+use crate::times::schedules;
 
 /// A claw to make.
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
@@ -129,6 +130,17 @@ pub fn refusals<T>(result: std::result::Result<T, Error>) -> Result<T> {
             ),
         )
         .on_constraint(
+            "claw_topic",
+            Problem::invalid("triggers", "must have topics that the claw may read"),
+        )
+        .on_constraint(
+            "schedule_count",
+            Problem::invalid(
+                "triggers",
+                "are too many: an account has at most 1,000 schedules",
+            ),
+        )
+        .on_constraint(
             "claw_settings_size",
             Problem::invalid("env", "is too large, with the secrets and the triggers"),
         );
@@ -142,7 +154,7 @@ pub fn refusals<T>(result: std::result::Result<T, Error>) -> Result<T> {
     params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
         (status = 202, body = Accepted, headers(("Location" = String))),
-        (status = 403, description = "`scopes-exceed-owner`"),
+        (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write`"),
         (status = 409, description = "`name-taken`, `too-many-claws`, `idempotency-mismatch`"),
         (status = 422, description = "`invalid-input`, `template-unknown`"),
     ),
@@ -153,12 +165,14 @@ pub async fn create(
     caller: Caller,
     Input(new): Input<NewClaw>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Accepted>)> {
+    let mut said = json!(new);
+    said["schedules"] = schedules(&caller, &new.triggers)?;
     let key_id = Uuid::now_v7();
     let key = key::public(key_id).await?;
     let made = db
         .one(
             "select create_claw($1, $2, decode($3, 'base64'), $4) as made",
-            args![caller.id, json!(new), key, key_id],
+            args![caller.id, said, key, key_id],
         )
         .await
         .on_constraint("account_active", Problem::unauthenticated())

@@ -10,6 +10,7 @@ mod key;
 mod messages;
 mod outcome;
 mod problems;
+mod times;
 mod usage;
 
 use utoipa_axum::router::OpenApiRouter;

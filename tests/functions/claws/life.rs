@@ -11,14 +11,14 @@ use crate::jobs::agent_turn::world::{World, ask, plain, says, text};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A world in which models say `Hello.`, and ada has a persona `plain`.
-async fn world() -> Result<World> {
+pub async fn world() -> Result<World> {
     let world = World::new(|_, _| says("Hello.")).await?;
     world.persona(&plain()).await?;
     Ok(world)
 }
 
 /// Makes a claw of ada's, and waits until it runs.
-async fn running(world: &World, new: &Value) -> Result<Value> {
+pub async fn running(world: &World, new: &Value) -> Result<Value> {
     let made = world.ask("POST", "/api/claws", new, 202).await?;
     ensure!(made["claw"]["status"] == "requested", "{made:#}");
     ensure!(made["job"].is_string(), "{made:#}");
@@ -26,7 +26,7 @@ async fn running(world: &World, new: &Value) -> Result<Value> {
 }
 
 /// A claw of ada's when it has a status.
-async fn until(world: &World, claw: &str, status: &str) -> Result<Value> {
+pub async fn until(world: &World, claw: &str, status: &str) -> Result<Value> {
     let begin = Instant::now();
     loop {
         let claw = world.get(&format!("/api/claws/{claw}")).await?;
@@ -39,7 +39,7 @@ async fn until(world: &World, claw: &str, status: &str) -> Result<Value> {
 }
 
 /// Waits until a claw of ada's is gone.
-async fn gone(world: &World, claw: &str) -> Result<()> {
+pub async fn gone(world: &World, claw: &str) -> Result<()> {
     let begin = Instant::now();
     loop {
         let (status, found) = world
@@ -54,12 +54,12 @@ async fn gone(world: &World, claw: &str) -> Result<()> {
     }
 }
 
-async fn command(world: &World, claw: &str, what: &str, expected: u16) -> Result<Value> {
+pub async fn command(world: &World, claw: &str, what: &str, expected: u16) -> Result<Value> {
     let path = format!("/api/claws/{claw}/{what}");
     world.ask("POST", &path, &json!({}), expected).await
 }
 
-async fn say(world: &World, claw: &str, body: &str) -> Result<Value> {
+pub async fn say(world: &World, claw: &str, body: &str) -> Result<Value> {
     let path = format!("/api/claws/{claw}/messages");
     world.ask("POST", &path, &json!({"body": body}), 201).await
 }
@@ -136,6 +136,11 @@ async fn one_request_makes_a_claw_that_answers() -> Result<()> {
         "{usage:#}"
     );
 
+    let health: Value = world.server.get("/api/health/status").await?.json().await?;
+    assert_eq!(health["running_claws"], 1);
+    let card = "/a2a/agents/helper/.well-known/agent-card.json";
+    assert_eq!(world.server.get(card).await?.status(), 404);
+
     // Others neither see it nor talk with it, until it is everybody's.
     for (method, path) in [
         ("GET", "/api/claws/helper"),
@@ -156,6 +161,7 @@ async fn one_request_makes_a_claw_that_answers() -> Result<()> {
         .await?;
     assert_eq!(changed["claw"]["channels"], json!([]));
     assert_eq!(changed["claw"]["budget"], Value::Null);
+    assert_eq!(world.server.get(card).await?.status(), 200);
     let posted = ask(&world.server, &bob, "POST", path, &hello, 201).await?;
     assert_eq!(posted["turns"][0]["agent"]["name"], "helper", "{posted:#}");
     let list = ask(&world.server, &bob, "GET", "/api/claws", &json!({}), 200).await?;
@@ -256,8 +262,23 @@ async fn a_claw_is_what_its_owner_wants() -> Result<()> {
 
     command(&world, "helper", "stop", 202).await?;
     until(&world, "helper", "stopped").await?;
-    let posted = say(&world, "helper", "Are you there?").await?;
-    assert_eq!(posted["turns"][0]["status"], "cancelled", "{posted:#}");
+    let path = "/api/claws/helper/messages";
+    let hello = json!({"body": "Are you there?"});
+    let refused = world.ask("POST", path, &hello, 409).await?;
+    assert_eq!(refused["claw_status"], "stopped");
+    // Others write to it as to everybody, and its turn says why there is no answer.
+    let dm = world
+        .ask("POST", "/api/dms", &json!({"to": ["helper"]}), 200)
+        .await?;
+    let path = format!("/api/channels/{}/messages", text(&dm["id"])?);
+    world.ask("POST", &path, &hello, 201).await?;
+    let id = text(&world.get("/api/claws/helper").await?["id"])?;
+    let turns = world.get(&format!("/api/turns?agent={id}")).await?;
+    assert_eq!(
+        (&turns["items"][0]["status"], &turns["items"][0]["reason"]),
+        (&json!("cancelled"), &json!("stopped")),
+        "{turns:#}"
+    );
     let refused = command(&world, "helper", "resume", 409).await?;
     assert_eq!(refused["allowed"], json!(["start", "stop", "delete"]));
     command(&world, "helper", "start", 202).await?;
@@ -280,7 +301,6 @@ async fn a_claw_is_what_its_owner_wants() -> Result<()> {
     ];
     assert_eq!(causes, expected.concat());
 
-    let id = text(&world.get("/api/claws/helper").await?["id"])?;
     let first = world
         .ask("DELETE", "/api/claws/helper", &json!({}), 202)
         .await?;
