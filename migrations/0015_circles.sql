@@ -41,7 +41,8 @@ create table circles.seat (
     persona_version integer,
     -- Whether everybody who is signed in may talk with it, and its owner pays.
     public boolean not null default false,
-    -- Whether it thinks: the turns of one that is `paused` wait, and one that is `stopped` begins none.
+    -- Whether it thinks: the turns of one that is `paused` wait, one that is `stopped` begins none, and one that is
+    -- `elsewhere` has a program of its own.
     state text not null default 'awake',
     -- Of its owner's scopes, those that it has; null: all.
     scopes text[],
@@ -53,7 +54,7 @@ create table circles.seat (
     -- What it does while more is written, where no circle has a rule.
     on_busy text,
     created_at timestamptz not null default now(),
-    constraint seat_state_known check (state in ('awake', 'paused', 'stopped')),
+    constraint seat_state_known check (state in ('awake', 'paused', 'stopped', 'elsewhere')),
     constraint seat_listens_known check (listens <@ array['direct', 'mention']),
     constraint seat_on_busy_known check (on_busy in ('queue', 'steer', 'interrupt'))
 );

@@ -16,7 +16,7 @@ declare
 begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = channel;
-    select x.* into s from circles.seat x where x.account_id = agent;
+    select x.* into s from circles.seat x where x.account_id = agent and x.state <> 'elsewhere';
     on_busy := coalesce(c.rules ->> 'on_busy', s.on_busy, 'queue');
     -- As whoever decides about them locks them: before their turns.
     perform from inbox.approval a join circles.step p on p.approval_id = a.id and p.status = 'started'

@@ -19,6 +19,10 @@ begin
         where vault.resolve_secret(s.value, c.owner_id) is null) then
         perform identity.refuse('claw_secrets');
     end if;
+    -- Values of secrets are opened for requests alone, and never put into a container.
+    if c.backend <> 'wasm' and coalesce(nullif(change -> 'secrets', 'null'), '{}') <> '{}' then
+        perform identity.refuse('claw_container_secrets');
+    end if;
     approvers := (select array_agg(circles.account_of(a)) from unnest(platform.texts_of(change -> 'approvers')) a);
     if array_position(approvers, null) is not null then
         perform identity.refuse('claw_approvers');

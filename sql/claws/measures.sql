@@ -8,7 +8,7 @@ as $$
     union all
     select 'gather_claws_running', 'Claws that run, by where they do.', false, 'backend', b,
         (select count(*) from claws.claw c where c.backend = b and c.status = 'running')::double precision
-    from unnest(array['wasm']) b
+    from unnest(array['wasm', 'docker']) b
     union all
     select 'gather_claws_provisioned_lately', 'Claws that began to run, or failed to, within the last five minutes, by result.',
         false, 'result', r.result, (select count(*) from claws.change h

@@ -1,10 +1,15 @@
-//! Makes of a claw what its owner wants, and wakes it by the events that it waits for. A job without arguments, which runs once a minute, ends or rests the claws whose
-//! time is over.
+//! Makes of a claw what its owner wants, and wakes it by the events that it waits for. A job without
+//! arguments, which runs once a minute, ends or rests the claws whose time is over.
+
+mod containers;
+mod provisioner;
 
 use guest::{Db, Failure, Job, args};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::containers::Errand;
 
 /// The arguments of the job.
 #[derive(Debug, Deserialize)]
@@ -26,8 +31,40 @@ pub enum Arguments {
         /// Which event it was.
         event: Value,
     },
-    /// Claws whose time is over are looked for. The queue adds the time at which the job was due.
-    Look {},
+    /// The container of a claw is to be looked at.
+    Look {
+        /// The claw's id.
+        look: Uuid,
+        /// The generation of the container.
+        instance: i32,
+        /// The time for which that was planned, as the database wrote it.
+        at: String,
+    },
+    /// The containers of a claw that is gone are to be removed.
+    Remove {
+        /// The claw's id.
+        remove: Uuid,
+        /// The newest generation to remove.
+        generation: i32,
+    },
+    /// Claws whose time is over are looked for, and containers that nobody wants. The queue adds the time at which the job
+    /// was due.
+    Sweep {},
+}
+
+#[derive(Debug, Deserialize)]
+struct Begun {
+    act: Option<Act>,
+}
+
+/// What is left to do for a claw.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Act {
+    /// The provisioner has to be asked.
+    Ask(Errand),
+    /// Nothing.
+    Done { status: Option<String> },
 }
 
 /// What the job has done.
@@ -49,7 +86,7 @@ pub enum Summary {
 /// Makes of a claw what its owner wants, or looks for those whose time is over.
 ///
 /// # Errors
-/// The database can't be reached, which is tried again later.
+/// The database or the provisioner can't be reached, which is tried again later.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
     Ok(match job.payload {
         Arguments::Wanted {
@@ -57,18 +94,42 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
             generation,
             cause,
         } => {
-            db.one(
-                "select act($1, $2, $3) as status",
-                args![claw, generation, cause],
-            )
-            .await?
+            let token = containers::token(claw, generation).await?;
+            let begun: Begun = db
+                .one(
+                    "select act($1, $2, $3, $4) as act",
+                    args![claw, generation, cause.clone(), containers::digest(&token)],
+                )
+                .await?;
+            let status = match begun.act {
+                None => None,
+                Some(Act::Done { status }) => status,
+                Some(Act::Ask(errand)) => {
+                    containers::run(&db, errand, (claw, generation, &cause), &token).await?
+                }
+            };
+            Summary::Done { status }
         }
         Arguments::Woken { argument, event } => {
             db.execute("select woken($1, $2)", args![argument, event])
                 .await?;
             Summary::Done { status: None }
         }
-        Arguments::Look {} => db.one("select sweep() as claws", args![]).await?,
+        Arguments::Look { look, instance, at } => Summary::Done {
+            status: containers::look(&db, look, instance, &at).await?,
+        },
+        Arguments::Remove { remove, generation } => {
+            containers::remove(remove, generation).await?;
+            Summary::Done { status: None }
+        }
+        Arguments::Sweep {} => {
+            let swept: Summary = db.one("select sweep() as claws", args![]).await?;
+            // While the provisioner is away, there is nothing to tidy up; it is looked at again.
+            if let Err(why) = containers::tidy(&db).await {
+                guest::warn!("containers are not tidied up", cause = format!("{why:?}"));
+            }
+            swept
+        }
     })
 }
 

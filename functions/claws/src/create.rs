@@ -119,6 +119,10 @@ pub fn refusals<T>(result: std::result::Result<T, Error>) -> Result<T> {
             Problem::invalid("secrets", "must name secrets that its owner may see"),
         )
         .on_constraint(
+            "claw_container_secrets",
+            Problem::invalid("secrets", "can't be given to a claw in a container yet"),
+        )
+        .on_constraint(
             "claw_approvers",
             Problem::invalid("approvers", "must name accounts that exist here"),
         )

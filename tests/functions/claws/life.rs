@@ -88,9 +88,10 @@ async fn one_request_makes_a_claw_that_answers() -> Result<()> {
     let channel = world
         .ask("POST", "/api/channels", &json!({"name": "lab"}), 201)
         .await?;
-    let secret = json!({"name": "weather", "value": "s3cret-of-the-weather",
-        "use": {"origins": ["https://weather.example"], "header": "x-key"}});
-    world.ask("POST", "/api/vault", &secret, 201).await?;
+    let secret = json!({"name": "weather", "kind": "token", "value": "s3cret-of-the-weather"});
+    world
+        .ask("POST", "/api/vault/secrets", &secret, 201)
+        .await?;
     let new = json!({"name": "helper", "persona": "plain", "channels": ["lab"], "secrets": {"KEY": "vault:weather"},
         "env": {"CITY": "Bern"}, "scopes": ["chat:create"], "approvers": ["bob"],
         "budget": {"limit_microusd": 5_000_000, "period": "day"}});
