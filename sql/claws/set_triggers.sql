@@ -31,7 +31,7 @@ begin
                     'url', format('/api/claws/%s/messages', claw), 'headers', null,
                     'body', jsonb_build_object('body', s ->> 'prompt'))),
             (s ->> 'due')::bigint, (s ->> 'next')::bigint)
-        from jsonb_array_elements(coalesce(set_triggers.schedules, '[]')) s, identity.account a where a.id = claw)
+        from jsonb_array_elements(case jsonb_typeof(set_triggers.schedules) when 'array' then set_triggers.schedules else '[]' end) s, identity.account a where a.id = claw)
     where x.id = claw;
 end
 $$;

@@ -80,8 +80,8 @@ pub async fn list(
     let rows: Vec<Row> = db
         .many(
             "select l.at, l.number, l.stream, l.text from line l
-             where l.claw_id = $1 and ($2::timestamptz is null or l.at > $2) and ($3::text is null or l.stream = $3)
-                 and ($4::timestamptz is null or (l.at, l.number) < ($4, $5::integer))
+             where l.claw_id = $1 and ($2::text is null or l.at > $2::text::timestamptz) and ($3::text is null or l.stream = $3)
+                 and ($4::text is null or (l.at, l.number) < ($4::text::timestamptz, $5::integer))
              order by l.at desc, l.number desc limit $6",
             args![claw, filter.since, stream, at, number, page.fetch()],
         )

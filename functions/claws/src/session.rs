@@ -28,6 +28,10 @@ pub struct Enrolment {
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Heartbeat {
+    /// A word for how it is, which stands for a note.
+    #[garde(inner(length(chars, min = 1, max = 40), custom(line)))]
+    #[schema(min_length = 1, max_length = 40)]
+    status: Option<String>,
     /// A note for the claw's history, where this heartbeat changes its status.
     #[garde(inner(length(chars, min = 1, max = 200), custom(line)))]
     #[schema(min_length = 1, max_length = 200)]
@@ -133,7 +137,7 @@ pub async fn heartbeat(
     let orders: Row<ClawOrders> = db
         .one(
             "select heartbeat($1, $2) as told",
-            args![caller.id, beat.note],
+            args![caller.id, beat.note.or(beat.status)],
         )
         .await?;
     orders
