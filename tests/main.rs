@@ -194,6 +194,7 @@ mod jobs {
         pub(crate) mod tools;
         pub(crate) mod world;
     }
+    pub(crate) mod claw_provision;
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
     pub(crate) mod memory_alike;

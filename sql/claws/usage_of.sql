@@ -8,7 +8,7 @@ as $$
             sum(c.input_tokens)::bigint as input_tokens, sum(c.output_tokens)::bigint as output_tokens,
             sum(c.cost_microusd)::bigint as cost_microusd
         from llm.call c
-        where c.account_id = claw and (usage_of.before is null or c.created_at < (usage_of.before + 1)::timestamp at time zone 'utc')
+        where c.payers @> array['account:' || claw] and (usage_of.before is null or c.created_at < (usage_of.before + 1)::timestamp at time zone 'utc')
         group by 1, 2
     ) u
     where usage_of.before is null or (u.day, u.model) < (usage_of.before, usage_of.model)

@@ -5,7 +5,7 @@ use e2e::people::{PASSWORD, Person};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-use super::life::{command, gone, running, say, until, world};
+use super::life::{gone, running, say, until, world};
 use crate::jobs::agent_turn::world::{World, ask, text};
 
 fn new(name: &str) -> Value {
@@ -107,30 +107,5 @@ async fn claws_go_with_their_owners() -> Result<()> {
         .await?;
     assert_eq!(status, 404);
     assert_eq!(world.server.get("/api/agents/helper").await?.status(), 404);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_delete_beats_a_start_under_way() -> Result<()> {
-    let world = world().await?;
-    for round in 0..5 {
-        let name = format!("brief-{round}");
-        world.ask("POST", "/api/claws", &new(&name), 202).await?;
-        if round % 2 == 0 {
-            command(&world, &name, "restart", 202).await?;
-        }
-        let path = format!("/api/claws/{name}");
-        world.ask("DELETE", &path, &json!({}), 202).await?;
-        let refused = world
-            .ada
-            .send(&world.server, "POST", &format!("{path}/start"), &json!({}))
-            .await?;
-        ensure!([404, 409].contains(&refused.0), "{refused:?}");
-    }
-    for round in 0..5 {
-        gone(&world, &format!("brief-{round}")).await?;
-    }
-    let list = world.get("/api/claws").await?;
-    assert_eq!(list["items"], json!([]));
     Ok(())
 }
