@@ -48,7 +48,15 @@ async fn until(
         if is_so(&found) {
             return Ok(found);
         }
-        let history = ask(server, ada, "GET", &format!("{path}/history"), &json!({}), 200).await?;
+        let history = ask(
+            server,
+            ada,
+            "GET",
+            &format!("{path}/history"),
+            &json!({}),
+            200,
+        )
+        .await?;
         ensure!(begin.elapsed() < PATIENCE, "still {found:#} {history:#}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -103,12 +111,17 @@ async fn a_claw_lives_in_a_container_from_its_enrolment_to_its_end() -> Result<(
     let missing = format!("sha256:{}", "0a".repeat(32));
     for (new, expected) in [
         (template("shell", &engine.image, &script()), 201),
-        (template("brief", &engine.image, "echo no-luck; exit 3"), 201),
+        (
+            template("brief", &engine.image, "echo no-luck; exit 3"),
+            201,
+        ),
         (template("absent", &missing, "true"), 201),
         (template("moving", "localhost/claw:1", "true"), 422),
         (template("shell", &engine.image, "true"), 409),
     ] {
-        let made = admin.send(&server, "POST", "/api/claw-templates", &new).await?;
+        let made = admin
+            .send(&server, "POST", "/api/claw-templates", &new)
+            .await?;
         ensure!(made.0 == expected, "{new:#} {made:?}");
     }
     let new = template("mine", &engine.image, "true");
@@ -123,12 +136,21 @@ async fn a_claw_lives_in_a_container_from_its_enrolment_to_its_end() -> Result<(
     // What can't run says why, and tells its owner.
     make("nowhere", "absent").await?;
     let failed = until(&server, &ada, "nowhere", |claw| claw["status"] == "failed").await?;
-    ensure!(failed["reason"].to_string().contains("image-missing"), "{failed:#}");
+    ensure!(
+        failed["reason"].to_string().contains("image-missing"),
+        "{failed:#}"
+    );
     make("brief", "brief").await?;
     let failed = until(&server, &ada, "brief", |claw| claw["status"] == "failed").await?;
-    ensure!(failed["reason"].to_string().contains("no-luck"), "{failed:#}");
+    ensure!(
+        failed["reason"].to_string().contains("no-luck"),
+        "{failed:#}"
+    );
     let inbox = ask(&server, &ada, "GET", "/api/inbox", &json!({}), 200).await?;
-    ensure!(inbox.to_string().contains("nowhere has failed"), "{inbox:#}");
+    ensure!(
+        inbox.to_string().contains("nowhere has failed"),
+        "{inbox:#}"
+    );
 
     // While the provisioner is away, a claw waits.
     first.shutdown(Duration::ZERO).await;
@@ -176,13 +198,24 @@ async fn a_claw_lives_in_a_container_from_its_enrolment_to_its_end() -> Result<(
     go("stop").await?;
     until(&server, &ada, "helper", |claw| claw["status"] == "stopped").await?;
     go("start").await?;
-    until(&server, &ada, "helper", |claw| claw["status"] == "provisioning").await?;
+    until(&server, &ada, "helper", |claw| {
+        claw["status"] == "provisioning"
+    })
+    .await?;
     let token = json!({"token": "none", "public_key": BASE64_STANDARD.encode(*key(78).pk)});
     let refused = server.post("/api/claws/enrol", &token).await?;
     assert_eq!(refused.status(), 401);
 
     for name in ["helper", "nowhere", "brief"] {
-        ask(&server, &ada, "DELETE", &format!("/api/claws/{name}"), &json!({}), 202).await?;
+        ask(
+            &server,
+            &ada,
+            "DELETE",
+            &format!("/api/claws/{name}"),
+            &json!({}),
+            202,
+        )
+        .await?;
     }
     let begin = Instant::now();
     loop {

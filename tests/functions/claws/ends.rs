@@ -36,7 +36,10 @@ async fn a_claw_whose_time_is_over_ends_or_rests() -> Result<()> {
     }
     look(&world).await?;
     gone(&world, "gone").await?;
-    assert_eq!(until(&world, "halted", "stopped").await?["reason"], "expired");
+    assert_eq!(
+        until(&world, "halted", "stopped").await?["reason"],
+        "expired"
+    );
     let begin = Instant::now();
     loop {
         look(&world).await?;
@@ -84,7 +87,9 @@ async fn claws_go_with_their_owners() -> Result<()> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let start = format!("{path}/start");
-    let (status, _) = admin.send(&world.server, "POST", &start, &json!({})).await?;
+    let (status, _) = admin
+        .send(&world.server, "POST", &start, &json!({}))
+        .await?;
     assert_eq!(status, 403, "its owner is suspended");
     let path = format!("/api/accounts/{}/reinstate", world.ada.id);
     let (status, done) = admin.send(&world.server, "POST", &path, &json!({})).await?;

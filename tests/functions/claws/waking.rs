@@ -19,7 +19,10 @@ async fn turns(world: &World, claw: &str, count: usize) -> Result<Vec<Value>> {
         if turns.len() >= count && is_over {
             return Ok(turns);
         }
-        ensure!(begin.elapsed() < Duration::from_secs(60), "still {turns:#?}");
+        ensure!(
+            begin.elapsed() < Duration::from_secs(60),
+            "still {turns:#?}"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -37,7 +40,15 @@ async fn a_mention_wakes_it_and_other_talk_does_not() -> Result<()> {
     let new = json!({"name": "helper", "persona": "plain", "channels": ["lab"], "triggers": [{"on": "mention"}]});
     let claw = text(&running(&world, &new).await?["id"])?;
     let say = async |who: &Agent, body: &str| {
-        ask(&world.server, who, "POST", &path, &json!({"body": body}), 201).await
+        ask(
+            &world.server,
+            who,
+            "POST",
+            &path,
+            &json!({"body": body}),
+            201,
+        )
+        .await
     };
     say(&world.ada, "Nobody in particular.").await?;
     // It is its owner's: others wake it when it is everybody's.
@@ -67,7 +78,8 @@ async fn an_event_wakes_it_once_and_its_own_do_not() -> Result<()> {
     let id = text(&channel["id"])?;
     let trigger = json!({"on": "event", "topic": format!("channel:{id}"), "type": "message.created",
         "prompt": "Say what is new."});
-    let mut new = json!({"name": "helper", "persona": "plain", "channels": ["lab"], "triggers": [trigger]});
+    let mut new =
+        json!({"name": "helper", "persona": "plain", "channels": ["lab"], "triggers": [trigger]});
     let foreign = json!({"on": "event", "topic": format!("account:{}", world.ada.id)});
     new["triggers"][1] = foreign;
     let refused = world.ask("POST", "/api/claws", &new, 422).await?;
@@ -101,7 +113,10 @@ async fn a_time_is_a_schedule_of_its_owner() -> Result<()> {
     let world = world().await?;
     let mut new = json!({"name": "helper", "persona": "plain"});
     for (trigger, field) in [
-        (json!({"on": "schedule", "cron": "never"}), "triggers[0].cron"),
+        (
+            json!({"on": "schedule", "cron": "never"}),
+            "triggers[0].cron",
+        ),
         (json!({"on": "schedule"}), "triggers"),
         (json!({"on": "direct", "cron": "0 9 * * *"}), "triggers"),
         (json!({"on": "event"}), "triggers"),
