@@ -1,5 +1,5 @@
 -- What the models of a claw were asked for and have cost, by day and model, the newest first.
-create or replace function claws.usage_of(claw uuid, before date, model text, most integer)
+create or replace function claws.usage_of(claw uuid, before date, model text, most bigint)
 returns table (day date, model_name text, calls bigint, input_tokens bigint, output_tokens bigint, cost_microusd bigint)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -14,4 +14,4 @@ as $$
     where usage_of.before is null or (u.day, u.model) < (usage_of.before, usage_of.model)
     order by u.day desc, u.model desc limit most
 $$;
-grant execute on function claws.usage_of(uuid, date, text, integer) to gather_claws;
+grant execute on function claws.usage_of(uuid, date, text, bigint) to gather_claws;
