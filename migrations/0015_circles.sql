@@ -46,12 +46,12 @@ create table circles.seat (
     state text not null default 'awake',
     -- Of its owner's scopes, those that it has; null: all.
     scopes text[],
-    -- Who decides about its calls of tools; null: its owner.
+    -- The accounts that decide about its calls of tools; null: its owner.
     approvers uuid[],
     -- What wakes it outside of circles: `direct` messages, and each `mention` in a channel. Null: it lives in circles, and
     -- answers its owner wherever both are.
     listens text[],
-    -- What it does while more is written, where no circle has a rule.
+    -- The way in which it takes what is written while it thinks, where no circle has a rule.
     on_busy text,
     created_at timestamptz not null default now(),
     constraint seat_state_known check (state in ('awake', 'paused', 'stopped', 'elsewhere')),

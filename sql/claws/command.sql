@@ -14,7 +14,7 @@ begin
     if c.id is null then
         return '{"refused": "claw-not-found"}';
     end if;
-    -- What is wanted already counts, whether or not it is done.
+    -- A wish counts already, whether or not it is done.
     state := case when c.desired = 'deleted' then 'deleting' when c.status = 'failed' then 'failed'
         when c.desired in ('stopped', 'paused') then c.desired
         when c.status in ('paused', 'stopped') then 'running' else c.status end;

@@ -170,7 +170,7 @@ async fn a_claw_lives_in_a_container_from_its_enrolment_to_its_end() -> Result<(
         (&claw["status"], &claw["resumed"], &claw["backend"]),
         (&json!("running"), &json!("fresh"), &json!("docker"))
     );
-    // Others are no claws in containers.
+    // Others have no container.
     ask(&server, &ada, "PUT", path, &beat, 404).await?;
     ask(&server, &ada, "GET", "/api/claws/me", &json!({}), 404).await?;
     let logs = "/api/claws/helper/logs?stream=stdout";

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::provisioner::{Answer, ask};
 
-/// What is to be asked of the provisioner.
+/// A request to the provisioner that has to be made.
 #[derive(Debug, Deserialize)]
 pub struct Errand {
     ask: String,

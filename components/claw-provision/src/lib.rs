@@ -57,7 +57,7 @@ struct Begun {
     act: Option<Act>,
 }
 
-/// What is left to do for a claw.
+/// The rest of the work for a claw.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Act {
@@ -67,7 +67,7 @@ enum Act {
     Done { status: Option<String> },
 }
 
-/// What the job has done.
+/// The result of the job.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Summary {

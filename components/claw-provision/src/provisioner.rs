@@ -16,7 +16,7 @@ const SILENCE: Duration = Duration::from_secs(100);
 /// The largest answer.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
 
-/// What the provisioner answered.
+/// The answer of the provisioner.
 pub enum Answer {
     /// It is done.
     Done(Value),

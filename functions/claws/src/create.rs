@@ -40,7 +40,7 @@ pub struct NewClaw {
     #[serde(default)]
     #[schema(max_items = 50)]
     channels: Vec<String>,
-    /// What shall wake it; `direct` and `mention` if absent.
+    /// The triggers that shall wake it; `direct` and `mention` if absent.
     #[garde(custom(check_triggers))]
     #[serde(default = "usual_triggers")]
     #[schema(max_items = 20)]
@@ -72,14 +72,14 @@ pub struct NewClaw {
     #[garde(skip)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Moment>,
-    /// What becomes of it when it expires; it is stopped if absent.
+    /// The end that it comes to when it expires; it is stopped if absent.
     #[garde(skip)]
     on_expiry: Option<Expiry>,
     /// After how many milliseconds with nothing to do it is paused, until it is spoken to; it is not if absent.
     #[garde(inner(range(min = 1_000, max = 31_536_000_000)))]
     #[schema(minimum = 1_000, maximum = 31_536_000_000_i64)]
     idle_ms: Option<i64>,
-    /// What it does while more is written to it; `queue` if absent.
+    /// The way in which it takes what is written while it thinks; `queue` if absent.
     #[garde(skip)]
     on_busy: Option<OnBusy>,
 }

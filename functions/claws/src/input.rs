@@ -49,7 +49,7 @@ enum Period {
     Total,
 }
 
-/// What becomes of a claw whose time is over.
+/// The end of a claw whose time is over.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[schema(as = ClawExpiry)]
 #[serde(rename_all = "lowercase")]
@@ -62,7 +62,7 @@ pub enum Expiry {
     Delete,
 }
 
-/// What a claw does while more is written to it.
+/// The way in which a claw takes what is written while it thinks.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[schema(as = ClawOnBusy)]
 #[serde(rename_all = "lowercase")]
@@ -75,7 +75,7 @@ pub enum OnBusy {
     Interrupt,
 }
 
-/// What wakes a claw.
+/// A trigger, which wakes a claw.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = ClawTrigger)]
 #[serde(deny_unknown_fields)]
@@ -115,7 +115,7 @@ pub enum TriggerKind {
     Event,
     /// A message in a channel that names it, or answers it.
     Mention,
-    /// A time.
+    /// A time that has come.
     Schedule,
 }
 

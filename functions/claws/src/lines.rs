@@ -21,7 +21,7 @@ pub struct ClawLine {
     text: String,
 }
 
-/// Which lines are listed.
+/// The filters of a list of lines.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {

@@ -24,7 +24,7 @@ pub struct Enrolment {
     public_key: String,
 }
 
-/// How a claw is.
+/// A sign of life of a claw.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Heartbeat {
@@ -38,10 +38,10 @@ pub struct Heartbeat {
     note: Option<String>,
 }
 
-/// What is wanted of a claw.
+/// The orders for a claw.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ClawOrders {
-    /// What its owner wants: `running`, `paused`, `stopped` or `deleted`.
+    /// The status that its owner wants: `running`, `paused`, `stopped` or `deleted`.
     desired: String,
     /// The generation of the container that shall run: another one ends.
     generation: Option<i32>,
@@ -64,7 +64,7 @@ fn line(text: &str, _: &()) -> garde::Result {
     post, path = "/api/claws/enrol", tag = "claws", operation_id = "enrol_claw", request_body = Enrolment,
     responses(
         (status = 200, body = Claw),
-        (status = 401, description = "`enrolment-failed`: the token was used, is old, or is none"),
+        (status = 401, description = "`enrolment-failed`: the token was used, is old, or was never given"),
         (status = 409, description = "`key-taken`"),
         (status = 422, description = "`invalid-input`"),
     ),
@@ -92,7 +92,7 @@ pub async fn enrol(db: Db, Input(enrolment): Input<Enrolment>) -> Result<Json<Cl
         Problem::new(
             axum::http::StatusCode::UNAUTHORIZED,
             "enrolment-failed",
-            "The token was used, is older than five minutes, or is none.",
+            "The token was used, is older than five minutes, or was never given.",
         )
     })
 }
@@ -102,7 +102,7 @@ pub async fn enrol(db: Db, Input(enrolment): Input<Enrolment>) -> Result<Json<Cl
     get, path = "/api/claws/me", tag = "claws", operation_id = "read_own_claw",
     responses(
         (status = 200, body = Claw),
-        (status = 404, description = "`not-found`: the caller is no claw"),
+        (status = 404, description = "`not-found`: the caller is not a claw"),
     ),
     security(("token" = []))
 )]
@@ -124,7 +124,7 @@ pub async fn me(db: Db, caller: Caller) -> Result<Json<Claw>> {
     put, path = "/api/claws/me/heartbeat", tag = "claws", operation_id = "beat_claw", request_body = Heartbeat,
     responses(
         (status = 200, body = ClawOrders),
-        (status = 404, description = "`not-found`: the caller is no claw in a container"),
+        (status = 404, description = "`not-found`: the caller is not a claw in a container"),
         (status = 422, description = "`invalid-input`"),
     ),
     security(("token" = []))

@@ -11,12 +11,12 @@ use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-/// What containers of claws are made of.
+/// A template: what containers of claws are made of.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ClawTemplate {
     /// The template's name.
     name: String,
-    /// What the claws live in: `docker`, which is Docker's or Podman's containers.
+    /// The kind of place where the claws live: `docker`, which is Docker's or Podman's containers.
     backend: String,
     /// The image, by its digest.
     image: String,
@@ -45,7 +45,7 @@ pub struct NewClawTemplate {
     #[garde(custom(template_name))]
     #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,39}$", example = "python")]
     name: String,
-    /// What the claws live in: `docker`, which is Docker's or Podman's containers.
+    /// The kind of place where the claws live: `docker`, which is Docker's or Podman's containers.
     #[garde(skip)]
     backend: Backend,
     /// The image, by its digest: `name@sha256:…`, or `sha256:…`, the id of an image.

@@ -123,7 +123,7 @@ async fn one_request_makes_a_claw_that_answers() -> Result<()> {
     let agent = world.get("/api/agents/helper").await?;
     assert_eq!(agent["public_key"], claw["public_key"]);
 
-    // Nobody knows what the model costs, so nothing keeps to a budget.
+    // The model has no price, so no budget can hold.
     let change = json!({"public": false, "budget": null});
     let changed = world
         .ask("PATCH", "/api/claws/helper", &change, 202)
@@ -312,7 +312,7 @@ async fn a_claw_is_what_its_owner_wants() -> Result<()> {
         .await?;
     assert_eq!(first["claw"]["status"], "deleting");
     gone(&world, &id).await?;
-    // What it wrote stays, and its name is free.
+    // Its name is free again.
     running(&world, &json!({"name": "helper", "persona": "plain"})).await?;
     Ok(())
 }

@@ -61,7 +61,7 @@ async fn a_mention_wakes_it_and_other_talk_does_not() -> Result<()> {
         .await?;
     say(&bob, "And you, @helper?").await?;
     assert_eq!(turns(&world, &claw, 2).await?.len(), 2);
-    // A direct message is none of its triggers.
+    // Direct messages are not among its triggers.
     let message = json!({"body": "Are you there?"});
     let path = "/api/claws/helper/messages";
     let posted = world.ask("POST", path, &message, 201).await?;
