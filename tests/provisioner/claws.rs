@@ -63,16 +63,13 @@ async fn until(
 }
 
 /// The claw signed in with the key that its container has enrolled.
-async fn signed_in(server: &Server, claw: &Value) -> Result<Agent> {
-    let begin = Instant::now();
-    loop {
-        if let Ok(token) = Agent::token(server, KEY).await {
-            let id = serde_json::from_value(claw["id"].clone())?;
-            return Ok(Agent { id, token });
-        }
-        ensure!(begin.elapsed() < PATIENCE, "nobody has enrolled");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+async fn signed_in(server: &Server, ada: &Agent, claw: &str) -> Result<Agent> {
+    let public = BASE64_STANDARD.encode(*key(KEY).pk);
+    let claw = until(server, ada, claw, |claw| claw["public_key"] == public).await?;
+    Ok(Agent {
+        id: serde_json::from_value(claw["id"].clone())?,
+        token: Agent::token(server, KEY).await?,
+    })
 }
 
 /// Enrols, tries the token once more, and goes on.
@@ -154,13 +151,13 @@ async fn a_claw_lives_in_a_container_from_its_enrolment_to_its_end() -> Result<(
 
     // While the provisioner is away, a claw waits.
     first.shutdown(Duration::ZERO).await;
-    let made = make("helper", "shell").await?;
+    make("helper", "shell").await?;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let waits = ask(&server, &ada, "GET", "/api/claws/helper", &json!({}), 200).await?;
     assert_eq!(waits["desired"], "running");
     assert_ne!(waits["status"], "running");
     let second = provisioner(&server, &engine, listen).await?;
-    let helper = signed_in(&server, &made["claw"]).await?;
+    let helper = signed_in(&server, &ada, "helper").await?;
     let beat = json!({"note": "hello"});
     let path = "/api/claws/me/heartbeat";
     let orders = ask(&server, &helper, "PUT", path, &beat, 200).await?;

@@ -104,8 +104,9 @@ async fn claws_go_with_their_owners() -> Result<()> {
     let kept = &export["claws"]["claws"][0];
     assert_eq!(kept["name"], "helper", "{export:#}");
     assert_eq!(kept["history"][0]["cause"], "created");
-    let path = "/api/accounts/me";
-    let (status, left) = ada.send(&world.server, "DELETE", path, &json!({})).await?;
+    let path = "/api/accounts/me/delete";
+    let leaving = json!({"name": "ada"});
+    let (status, left) = ada.send(&world.server, "POST", path, &leaving).await?;
     ensure!(status < 300, "{status} {left}");
     let (status, _) = admin
         .get(&world.server, &format!("/api/claws/{id}"))

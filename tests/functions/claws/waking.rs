@@ -78,10 +78,9 @@ async fn an_event_wakes_it_once_and_its_own_do_not() -> Result<()> {
     let id = text(&channel["id"])?;
     let trigger = json!({"on": "event", "topic": format!("channel:{id}"), "type": "message.created",
         "prompt": "Say what is new."});
-    let mut new =
-        json!({"name": "helper", "persona": "plain", "channels": ["lab"], "triggers": [trigger]});
+    let mut new = json!({"name": "helper", "persona": "plain", "channels": ["lab"]});
     let foreign = json!({"on": "event", "topic": format!("account:{}", world.ada.id)});
-    new["triggers"][1] = foreign;
+    new["triggers"] = json!([trigger, foreign]);
     let refused = world.ask("POST", "/api/claws", &new, 422).await?;
     assert_eq!(refused["errors"][0]["field"], "triggers", "{refused:#}");
     new["triggers"] = json!([trigger]);
