@@ -41,19 +41,20 @@ create table circles.seat (
     persona_version integer,
     -- Whether everybody who is signed in may talk with it, and its owner pays.
     public boolean not null default false,
-    -- Whether it thinks: the turns of one that is `paused` wait, and one that is `stopped` begins none.
+    -- Whether it thinks: the turns of one that is `paused` wait, one that is `stopped` begins none, and one that is
+    -- `elsewhere` has a program of its own.
     state text not null default 'awake',
     -- Of its owner's scopes, those that it has; null: all.
     scopes text[],
-    -- Who decides about its calls of tools; null: its owner.
+    -- The accounts that decide about its calls of tools; null: its owner.
     approvers uuid[],
     -- What wakes it outside of circles: `direct` messages, and each `mention` in a channel. Null: it lives in circles, and
     -- answers its owner wherever both are.
     listens text[],
-    -- What it does while more is written, where no circle has a rule.
+    -- The way in which it takes what is written while it thinks, where no circle has a rule.
     on_busy text,
     created_at timestamptz not null default now(),
-    constraint seat_state_known check (state in ('awake', 'paused', 'stopped')),
+    constraint seat_state_known check (state in ('awake', 'paused', 'stopped', 'elsewhere')),
     constraint seat_listens_known check (listens <@ array['direct', 'mention']),
     constraint seat_on_busy_known check (on_busy in ('queue', 'steer', 'interrupt'))
 );
@@ -180,6 +181,8 @@ create table circles.turn (
     wanted_seq bigint not null default 0,
     -- Whether it has read what strangers wrote.
     tainted boolean not null default false,
+    -- What woke it, where no message did.
+    prompt text,
     -- What its agent recalled of its memory when it began.
     recalled text,
     partial text,

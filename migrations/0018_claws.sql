@@ -3,6 +3,25 @@
 
 create schema claws;
 
+-- What containers of claws are made of: administrators say it.
+create table claws.template (
+    name text collate "C" primary key,
+    backend text not null,
+    image text not null,
+    command jsonb not null default '[]',
+    cpu_millis integer not null,
+    memory_bytes bigint not null,
+    disk_bytes bigint not null,
+    egress jsonb not null default '[]',
+    volume boolean not null default false,
+    created_at timestamptz not null default now(),
+    constraint template_name_form check (name ~ '^[a-z0-9][a-z0-9-]{0,39}$'),
+    -- It is always there.
+    constraint template_name_free check (name <> 'wasm'),
+    constraint template_backend_known check (backend = 'docker'),
+    constraint template_image_pinned check (image ~ '^([^[:space:]@]+@)?sha256:[0-9a-f]{64}$')
+);
+
 create table claws.claw (
     -- The account that it is.
     id uuid primary key references identity.account (id) on delete cascade,
@@ -24,14 +43,21 @@ create table claws.claw (
     secrets jsonb not null default '{}',
     env jsonb not null default '{}',
     triggers jsonb not null default '[]',
+    -- The schedules of its owner that wake it.
+    schedules uuid[] not null default '{}',
     expires_at timestamptz,
     on_expiry text not null default 'stop',
     idle_ms bigint,
+    -- The generation of its container, how often that was begun anew since it last was well, and since when it is not.
+    instance integer,
+    restarts smallint not null default 0,
+    unwell_since timestamptz,
+    look_at timestamptz,
     -- The job that works on what its owner wants.
     job_id uuid,
     last_seen_at timestamptz,
     created_at timestamptz not null default clock_timestamp(),
-    constraint claw_backend_known check (backend in ('wasm')),
+    constraint claw_backend_known check (backend in ('wasm', 'docker')),
     constraint claw_desired_known check (desired in ('running', 'paused', 'stopped', 'deleted')),
     constraint claw_status_known check (status in ('requested', 'provisioning', 'running', 'paused', 'unhealthy', 'stopped',
         'failed', 'deleting')),
@@ -62,11 +88,35 @@ create table claws.change (
     constraint change_cause_size check (char_length(cause) between 1 and 1000)
 );
 create index change_claw on claws.change (claw_id, id);
+create index change_at on claws.change (at);
+
+-- The token by which the container of a claw gives the claw its key, once.
+create table claws.enrolment (
+    claw_id uuid primary key references claws.claw (id) on delete cascade,
+    generation integer not null,
+    hash bytea not null,
+    expires_at timestamptz not null,
+    used_at timestamptz,
+    constraint enrolment_hash_key unique (hash),
+    constraint enrolment_hash_size check (octet_length(hash) = 32)
+);
+
+-- The latest lines of the output of containers.
+create table claws.line (
+    claw_id uuid not null references claws.claw (id) on delete cascade,
+    at timestamptz not null,
+    number integer not null,
+    stream text not null,
+    text text not null,
+    constraint line_pkey primary key (claw_id, at, number),
+    constraint line_stream_known check (stream in ('stdout', 'stderr'))
+);
 
 select platform.leaver('claws');
 select platform.function_role('claws');
 -- Changes go through the schema's functions only.
-grant select on claws.claw, claws.change to gather_claws;
+grant select on claws.claw, claws.change, claws.line to gather_claws;
+grant select, insert, update, delete on claws.template to gather_claws;
 
 -- The work: makes of a claw what its owner wants.
 select platform.role('claw_provision', 'claws');
@@ -85,6 +135,9 @@ insert into jobs.enqueuer (role, kind)
 select r, 'claw-provision' from unnest(array['gather_claws', 'gather_claw_provision', 'gather_circles', 'gather_agent_turn',
     'gather_channels', 'gather_inbox', 'gather_worker', 'gather_people', 'gather_accounts']) r
 union
+select 'gather_claws', 'schedule-dispatch'
+union
 select r, e.kind from jobs.enqueuer e, unnest(array['gather_claws', 'gather_claw_provision']) r
 where e.role in ('gather_people', 'gather_channels', 'gather_circles');
+insert into inbox.kind (name) values ('claw');
 insert into jobs.notified (function) values ('claws.job_ended');

@@ -30,8 +30,10 @@ mod functions {
         pub(crate) mod talking;
     }
     pub(crate) mod claws {
+        pub(crate) mod ends;
         pub(crate) mod life;
         pub(crate) mod pages;
+        pub(crate) mod waking;
     }
     pub(crate) mod edge {
         pub(crate) mod knowledge;
@@ -287,6 +289,7 @@ mod platform {
 }
 
 mod provisioner {
+    pub(crate) mod claws;
     pub(crate) mod escapes;
     pub(crate) mod faults;
     pub(crate) mod life;

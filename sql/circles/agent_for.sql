@@ -7,6 +7,6 @@ as $$
     from circles.turn t join circles.seat own on own.account_id = t.agent_id
     join circles.seat s on s.owner_id = own.owner_id and s.account_id <> t.agent_id
     join identity.account a on a.id = s.account_id and a.status = 'active'
-    where t.id = agent_for.turn and s.state <> 'stopped' and agent_for.ref in (a.name, a.id::text)
+    where t.id = agent_for.turn and s.state not in ('stopped', 'elsewhere') and agent_for.ref in (a.name, a.id::text)
 $$;
 grant execute on function circles.agent_for(uuid, text) to gather_agent_turn;

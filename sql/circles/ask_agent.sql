@@ -20,7 +20,7 @@ begin
     select x.* into s from circles.seat x
     join circles.seat own on own.account_id = t.agent_id and own.owner_id = x.owner_id
     join identity.account a on a.id = x.account_id and a.status = 'active'
-    where x.account_id = agent and x.account_id <> t.agent_id and x.state <> 'stopped';
+    where x.account_id = agent and x.account_id <> t.agent_id and x.state not in ('stopped', 'elsewhere');
     if s.account_id is null then
         return '{"refused": "There is no such agent any more."}';
     elsif t.depth >= 5 then

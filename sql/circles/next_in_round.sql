@@ -5,7 +5,7 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     all_seats uuid[] := array(select b.account_id from circles.member b join circles.seat s on s.account_id = b.account_id
-        where b.circle_id = c.id and b.role <> 'observer' and s.state <> 'stopped' order by b.place, b.account_id);
+        where b.circle_id = c.id and b.role <> 'observer' and s.state not in ('stopped', 'elsewhere') order by b.place, b.account_id);
     seats integer := cardinality(all_seats);
     at integer := coalesce(array_position(all_seats, account), 0);
 begin

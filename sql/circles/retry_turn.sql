@@ -16,7 +16,7 @@ begin
         return circles.refused(case t.status when 'completed' then 'turn-finished' else 'turn-running' end);
     end if;
     perform from channels.channel c where c.id = t.channel_id for no key update;
-    made := circles.start_turn(t.channel_id, t.agent_id, t.cause_id, t.cause_seq, t.hops, t.visible_to);
+    made := circles.start_turn(t.channel_id, t.agent_id, t.cause_id, t.cause_seq, t.hops, t.visible_to, t.prompt);
     return jsonb_build_object('ok', (select circles.turn_json(x) from circles.turn x where x.id = made));
 end
 $$;

@@ -16,7 +16,7 @@ begin
     if c.id is null then
         -- Only its owner, and agents of the same owner, make an agent think, unless it is everybody's.
         able := array(select s.account_id from channels.member b join circles.seat s on s.account_id = b.account_id
-            where b.channel_id = m.channel_id and b.account_id <> m.author_id
+            where b.channel_id = m.channel_id and b.account_id <> m.author_id and s.state <> 'elsewhere'
             and (m.visible_to is null or s.account_id = any (m.visible_to))
             and (s.owner_id = m.author_id or exists (
                 select from circles.conversation v where v.channel_id = m.channel_id)

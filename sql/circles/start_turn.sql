@@ -1,9 +1,9 @@
 -- Begins a turn of an agent, and returns its id. The caller holds the channel. What the agent has not begun yet, it begins
 -- with everything that was written until then; what it does while more is written, `on_busy` of the circle's rules says:
 -- it goes on and speaks again (`queue`), is told before its next step (`steer`), or is cancelled (`interrupt`). A turn of an
--- agent that is stopped is over as it begins.
+-- agent that is stopped is over as it begins. A `prompt` stands for what no message says: nobody vouches for it.
 create or replace function circles.start_turn(channel uuid, agent uuid, cause uuid, cause_seq bigint, hops integer,
-    visible_to uuid[]) returns uuid
+    visible_to uuid[], prompt text default null) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -16,7 +16,7 @@ declare
 begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = channel;
-    select x.* into s from circles.seat x where x.account_id = agent;
+    select x.* into s from circles.seat x where x.account_id = agent and x.state <> 'elsewhere';
     on_busy := coalesce(c.rules ->> 'on_busy', s.on_busy, 'queue');
     -- As whoever decides about them locks them: before their turns.
     perform from inbox.approval a join circles.step p on p.approval_id = a.id and p.status = 'started'
@@ -27,8 +27,11 @@ begin
         where x.channel_id = channel and x.agent_id = agent and x.finished_at is null
         and x.visible_to is not distinct from start_turn.visible_to for update
     loop
-        if t.status = 'queued' or t.waiting_for = 'speaker' or on_busy = 'steer' then
-            update circles.turn x set wanted_seq = greatest(x.wanted_seq, start_turn.cause_seq) where x.id = t.id;
+        if t.status = 'queued' or t.waiting_for = 'speaker' or on_busy = 'steer' and start_turn.prompt is null then
+            update circles.turn x set wanted_seq = greatest(x.wanted_seq, start_turn.cause_seq),
+                prompt = nullif(left(concat_ws(E'\n\n', x.prompt, start_turn.prompt), 60000), ''),
+                tainted = x.tainted or start_turn.prompt is not null
+            where x.id = t.id;
             return t.id;
         elsif on_busy = 'interrupt' then
             perform circles.stop_turn(t.id);
@@ -40,10 +43,11 @@ begin
         number_of_version := coalesce(s.persona_version, (select p.version from circles.persona p where p.id = s.persona_id));
     end if;
     insert into circles.turn as x (channel_id, circle_id, agent_id, persona_id, persona_version, persona_digest, cause_id,
-        cause_seq, wanted_seq, hops, visible_to, status, waiting_for, reason, finished_at, deadline_at)
+        cause_seq, wanted_seq, hops, visible_to, prompt, tainted, status, waiting_for, reason, finished_at, deadline_at)
     values (channel, c.id, agent, s.persona_id, number_of_version, (
             select v.digest from circles.persona_version v where v.persona_id = s.persona_id and v.number = number_of_version),
         cause, start_turn.cause_seq, start_turn.cause_seq, start_turn.hops, start_turn.visible_to,
+        start_turn.prompt, start_turn.prompt is not null,
         case over when 'stopped' then 'cancelled' when 'hops' then 'limited' else
             case when s.account_id is null then 'waiting' else 'queued' end end,
         case when over is null and s.account_id is null then 'speaker' end,

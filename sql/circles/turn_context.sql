@@ -5,6 +5,7 @@ as $$
     select jsonb_build_object(
         'turn', t.id, 'holder', t.holder, 'channel', t.channel_id, 'circle', t.circle_id, 'cause', t.cause_id,
         'is_whisper', t.visible_to is not null, 'tainted', t.tainted, 'recalled', t.recalled,
+        'prompt', t.prompt, 'cause_seq', t.cause_seq,
         -- Agents that are asked by agents draw on what these may spend, too.
         'pays', (select jsonb_agg(distinct p) from circles.askers_of(t.id) x,
             unnest(array['account:' || x.agent_id, 'circle:' || x.circle_id]) p where p is not null),

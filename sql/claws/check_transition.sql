@@ -2,7 +2,7 @@
 --
 --   requested -> provisioning -> running <-> paused
 --                                running -> unhealthy -> running | failed
---   what is not stopped can be stopped, and what is there is requested again by a start or a restart
+--   a start or a restart requests it again, and a stop stops all that is not
 --   every status -> deleting
 create or replace function claws.check_transition() returns trigger
 language plpgsql

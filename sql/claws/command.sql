@@ -14,7 +14,7 @@ begin
     if c.id is null then
         return '{"refused": "claw-not-found"}';
     end if;
-    -- What is wanted already counts, whether or not it is done.
+    -- A wish counts already, whether or not it is done.
     state := case when c.desired = 'deleted' then 'deleting' when c.status = 'failed' then 'failed'
         when c.desired in ('stopped', 'paused') then c.desired
         when c.status in ('paused', 'stopped') then 'running' else c.status end;
@@ -35,6 +35,7 @@ begin
         where a.id in (c.id, c.owner_id) and a.status <> 'active') then
         return jsonb_build_object('refused', 'claw-suspended');
     elsif not (c.desired = wanted and c.status <> 'failed' and (what <> 'restart' or c.status in ('requested', 'provisioning'))) then
+        update claws.claw x set restarts = 0, unwell_since = null where x.id = c.id;
         c := claws.want(c.id, wanted, what || case when c.owner_id <> account then ' by an administrator' else '' end,
             wanted = 'running' and not (c.desired = 'paused' and what = 'resume'));
     end if;

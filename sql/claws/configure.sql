@@ -1,8 +1,8 @@
 -- Sets what a claw may do, where it is, and what wakes and ends it. What is absent stays. Refuses by the constraints
--- claw_scopes, claw_approvers, claw_secrets, claw_channels and seat_persona.
+-- claw_scopes, claw_approvers, claw_secrets, claw_channels, claw_topic and seat_persona.
 --   by      the account that asks for it
 --   change  any of {persona, channels, triggers, secrets, env, scopes, approvers, public, budget, expires_at, on_expiry,
---           idle_ms, on_busy}
+--           idle_ms, on_busy}; `schedules` belongs to `triggers`: see `claws.set_triggers`
 create or replace function claws.configure(claw uuid, by uuid, change jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -19,6 +19,10 @@ begin
         where vault.resolve_secret(s.value, c.owner_id) is null) then
         perform identity.refuse('claw_secrets');
     end if;
+    -- Values of secrets are opened for requests alone, and never put into a container.
+    if c.backend <> 'wasm' and coalesce(nullif(change -> 'secrets', 'null'), '{}') <> '{}' then
+        perform identity.refuse('claw_container_secrets');
+    end if;
     approvers := (select array_agg(circles.account_of(a)) from unnest(platform.texts_of(change -> 'approvers')) a);
     if array_position(approvers, null) is not null then
         perform identity.refuse('claw_approvers');
@@ -28,8 +32,10 @@ begin
         seat := seat || jsonb_build_object('approvers', to_jsonb(approvers));
     end if;
     if change ? 'triggers' then
-        seat := seat || jsonb_build_object('listens', (select coalesce(jsonb_agg(t ->> 'on'), '[]')
-            from jsonb_array_elements(change -> 'triggers') t where t ->> 'on' in ('direct', 'mention')));
+        -- A time speaks to it directly.
+        seat := seat || jsonb_build_object('listens', (
+            select coalesce(jsonb_agg(distinct case t ->> 'on' when 'schedule' then 'direct' else t ->> 'on' end), '[]')
+            from jsonb_array_elements(change -> 'triggers') t where t ->> 'on' <> 'event'));
     end if;
     perform circles.set_seat(claw, seat);
     update claws.claw x
@@ -44,6 +50,9 @@ begin
     end if;
     if change ? 'channels' then
         perform claws.set_channels(claw, by, platform.texts_of(change -> 'channels'));
+    end if;
+    if change ? 'triggers' then
+        perform claws.set_triggers(claw, change -> 'triggers', change -> 'schedules');
     end if;
 end
 $$;

@@ -9,19 +9,26 @@ as $$
 declare
     c claws.claw;
     made uuid;
+    t claws.template;
 begin
     perform identity.require_active(account);
     if (select count(*) from claws.claw x where x.owner_id = account) >= 100 then
         perform identity.refuse('claw_count');
-    elsif coalesce(new ->> 'template', 'wasm') <> 'wasm' then
-        perform identity.refuse('claw_template');
     end if;
-    made := circles.create_seat(account, new ->> 'persona', new ->> 'name', key);
+    if coalesce(new ->> 'template', 'wasm') <> 'wasm' then
+        select x.* into t from claws.template x where x.name = new ->> 'template';
+        if t.name is null then
+            perform identity.refuse('claw_template');
+        end if;
+    end if;
+    made := circles.create_seat(account, new ->> 'persona', new ->> 'name',
+        case when t.name is null then key end);
     if made is null then
         perform identity.refuse('seat_persona');
     end if;
-    insert into claws.claw as x (id, owner_id, key_id) values (made, account, create_claw.key_id) returning x.* into c;
-    perform circles.set_seat_state(made, 'paused');
+    insert into claws.claw as x (id, owner_id, key_id, template, backend)
+    values (made, account, create_claw.key_id, coalesce(t.name, 'wasm'), coalesce(t.backend, 'wasm')) returning x.* into c;
+    perform circles.set_seat_state(made, case when t.name is null then 'paused' else 'elsewhere' end);
     perform claws.configure(made, account, new - 'persona');
     insert into claws.change (claw_id, to_status, cause) values (made, 'requested', 'created');
     update claws.claw x set job_id = jobs.enqueue('claw-provision',

@@ -10,6 +10,9 @@ begin
     end loop;
     delete from claws.claw x where x.id = account returning x.* into c;
     if c.id is not null then
+        perform jobs.enqueue('claw-provision', jsonb_build_object('remove', c.id, 'generation', c.generation))
+        where c.instance is not null;
+        perform pipelines.delete_schedule(c.owner_id, s) from unnest(c.schedules) s;
         perform events.emit(array['claw:' || c.id, 'account:' || c.owner_id], 'claw.deleted',
             jsonb_build_object('id', c.id, 'deleted', true), null, c.owner_id);
     end if;

@@ -11,10 +11,9 @@ begin
     if c.id is null or ended.status not in ('dead', 'cancelled') then
         return;
     elsif c.desired = 'running' and c.status in ('requested', 'provisioning') and ended.status = 'dead' then
-        perform claws.move(c.id, 'failed', coalesce(ended.error, 'its workers were lost'),
-            coalesce(ended.error, 'its workers were lost'));
+        perform claws.give_up(c.id, coalesce(ended.error, 'its workers were lost'), null);
     else
-        -- What is wanted stays wanted: the next look does it.
+        -- It stays wanted, and the next look does it.
         update claws.claw x set job_id = null where x.id = c.id;
     end if;
 end

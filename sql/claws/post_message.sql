@@ -1,5 +1,5 @@
 -- Posts a message into the direct channel of an account and a claw that it owns or that is everybody's, and says which turns
--- it has made.
+-- it has made. One that takes no turns takes no messages here.
 create or replace function claws.post_message(account uuid, ref text, message jsonb, manages boolean) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -12,6 +12,11 @@ begin
     where (x.id = platform.uuid_of(ref) or a.name = ref) and (x.owner_id = account or s.public or manages);
     if c.id is null then
         return '{"refused": "claw-not-found"}';
+    end if;
+    if c.desired in ('stopped', 'deleted') or c.status = 'failed' then
+        return jsonb_build_object('refused', 'claw-state', 'claw_status', case when c.status = 'failed' then 'failed'
+            when c.desired = 'deleted' then 'deleting' else 'stopped' end,
+            'allowed', case c.desired when 'deleted' then '["delete"]' else '["start", "delete"]' end::jsonb);
     end if;
     opened := channels.open_direct(account, array[c.id::text]);
     if opened ? 'refused' then

@@ -20,6 +20,8 @@ begin
     for c in
         select x.* from claws.claw x
         where x.idle_ms is not null and x.status = 'running' and x.desired = 'running'
+        -- A program of its own may wait for anything.
+        and x.backend = 'wasm'
         and claws.idle_since(x) < now() - x.idle_ms * interval '1 millisecond' order by x.id limit 1000 for update skip locked
     loop
         perform claws.want(c.id, 'paused', 'idle', reason => 'idle');

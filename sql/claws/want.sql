@@ -21,7 +21,8 @@ begin
         perform claws.move(claw, 'requested', cause);
     end if;
     -- Until it runs, its turns wait.
-    perform circles.set_seat_state(claw, case when wanted in ('running', 'paused') then 'paused' else 'stopped' end);
+    perform circles.set_seat_state(claw, case when wanted in ('running', 'paused') then 'paused' else 'stopped' end)
+    where c.backend = 'wasm';
     update claws.claw x set job_id = jobs.enqueue('claw-provision',
         jsonb_build_object('claw', c.id, 'generation', c.generation, 'cause', want.cause), owner => c.owner_id,
         notify => 'claws.job_ended')

@@ -15,6 +15,7 @@ as $$
     union all select * from memory.measures()
     union all select * from search.measures()
     union all select * from circles.measures()
+    union all select * from claws.measures()
     union all select * from pipelines.measures()
 $$;
 grant execute on function jobs.measures to gather_worker;

@@ -250,6 +250,7 @@ async fn a_cursor_belongs_to_its_filters() -> Result<()> {
         // stands at a place in its history.
         let is_below = [
             "/api/channels/{",
+            "/api/claws/{",
             "/api/conversations/{",
             "/api/posts/{",
             "/api/runs/{",
@@ -387,6 +388,7 @@ async fn below_what_is_not_there_is_nothing() -> Result<()> {
             "/api/circles/{circle}/members",
             "/api/circles/{circle}/proposals",
             "/api/claws/{claw}/history",
+            "/api/claws/{claw}/logs",
             "/api/claws/{claw}/usage",
             "/api/conversations/{conversation}/messages",
             "/api/conversations/{conversation}/turns",

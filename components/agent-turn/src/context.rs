@@ -24,6 +24,10 @@ pub struct Context {
     pub tainted: bool,
     /// The message that the turn answers.
     pub cause: Option<Uuid>,
+    /// What woke the turn, where no message did.
+    pub prompt: Option<String>,
+    /// The number of the last message before it.
+    pub cause_seq: i64,
     /// The memories that were recalled when the turn began, as text; null: nothing was asked for yet.
     pub recalled: Option<String>,
     /// The agents and circles whose limits have to hold, beside the owner's.

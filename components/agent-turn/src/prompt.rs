@@ -73,6 +73,20 @@ impl Prompt {
                 });
             }
         };
+        if let Some(prompt) = &context.prompt {
+            tell(&mut parts, context.cause_seq);
+            let asked = json!({"role": "user", "content": prompt});
+            match parts.last_mut() {
+                // It is summed up with the message before it, or not at all.
+                Some(part) => part.messages.push(asked),
+                None if summary.text.is_empty() => parts.push(Part {
+                    messages: vec![asked],
+                    seq: Some(context.cause_seq),
+                    step: None,
+                }),
+                None => {}
+            }
+        }
         for step in &history.0 {
             if !step.is_model() || step.status != "succeeded" || step.number <= summary.step {
                 continue;

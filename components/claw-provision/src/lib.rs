@@ -1,30 +1,73 @@
-//! Makes of a claw what its owner wants. A job without arguments, which runs once a minute, ends or rests the claws whose
-//! time is over.
+//! Makes of a claw what its owner wants, and wakes it by the events that it waits for. A job without
+//! arguments, which runs once a minute, ends or rests the claws whose time is over.
+
+mod containers;
+mod provisioner;
 
 use guest::{Db, Failure, Job, args};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
+
+use crate::containers::Errand;
 
 /// The arguments of the job.
 #[derive(Debug, Deserialize)]
-pub struct Arguments {
-    /// What is to be done; `None` to look for claws whose time is over.
-    #[serde(flatten)]
-    wanted: Option<Wanted>,
+#[serde(untagged)]
+pub enum Arguments {
+    /// What its owner wants of a claw, which `claws.claw` says.
+    Wanted {
+        /// The claw's id.
+        claw: Uuid,
+        /// The generation of what is wanted: if there is a newer one, nothing is done.
+        generation: i32,
+        /// Why it is wanted, for the claw's history.
+        cause: String,
+    },
+    /// An event that a claw waits for has happened.
+    Woken {
+        /// The claw, and what it is told.
+        argument: Value,
+        /// Which event it was.
+        event: Value,
+    },
+    /// The container of a claw is to be looked at.
+    Look {
+        /// The claw's id.
+        look: Uuid,
+        /// The generation of the container.
+        instance: i32,
+        /// The time for which that was planned, as the database wrote it.
+        at: String,
+    },
+    /// The containers of a claw that is gone are to be removed.
+    Remove {
+        /// The claw's id.
+        remove: Uuid,
+        /// The newest generation to remove.
+        generation: i32,
+    },
+    /// Claws whose time is over are looked for, and containers that nobody wants. The queue adds the time at which the job
+    /// was due.
+    Sweep {},
 }
 
-/// What its owner wants of a claw, which `claws.claw` says.
 #[derive(Debug, Deserialize)]
-struct Wanted {
-    /// The claw's id.
-    claw: Uuid,
-    /// The generation of what is wanted: if there is a newer one, nothing is done.
-    generation: i32,
-    /// Why it is wanted, for the claw's history.
-    cause: String,
+struct Begun {
+    act: Option<Act>,
 }
 
-/// What the job has done.
+/// The rest of the work for a claw.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Act {
+    /// The provisioner has to be asked.
+    Ask(Errand),
+    /// Nothing.
+    Done { status: Option<String> },
+}
+
+/// The result of the job.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Summary {
@@ -43,17 +86,51 @@ pub enum Summary {
 /// Makes of a claw what its owner wants, or looks for those whose time is over.
 ///
 /// # Errors
-/// The database can't be reached, which is tried again later.
+/// The database or the provisioner can't be reached, which is tried again later.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
-    let Some(wanted) = job.payload.wanted else {
-        return Ok(db.one("select sweep() as claws", args![]).await?);
-    };
-    Ok(db
-        .one(
-            "select act($1, $2, $3) as status",
-            args![wanted.claw, wanted.generation, wanted.cause],
-        )
-        .await?)
+    Ok(match job.payload {
+        Arguments::Wanted {
+            claw,
+            generation,
+            cause,
+        } => {
+            let token = containers::token(claw, generation).await?;
+            let begun: Begun = db
+                .one(
+                    "select act($1, $2, $3, $4) as act",
+                    args![claw, generation, cause.clone(), containers::digest(&token)],
+                )
+                .await?;
+            let status = match begun.act {
+                None => None,
+                Some(Act::Done { status }) => status,
+                Some(Act::Ask(errand)) => {
+                    containers::run(&db, errand, (claw, generation, &cause), &token).await?
+                }
+            };
+            Summary::Done { status }
+        }
+        Arguments::Woken { argument, event } => {
+            db.execute("select woken($1, $2)", args![argument, event])
+                .await?;
+            Summary::Done { status: None }
+        }
+        Arguments::Look { look, instance, at } => Summary::Done {
+            status: containers::look(&db, look, instance, &at).await?,
+        },
+        Arguments::Remove { remove, generation } => {
+            containers::remove(remove, generation).await?;
+            Summary::Done { status: None }
+        }
+        Arguments::Sweep {} => {
+            let swept: Summary = db.one("select sweep() as claws", args![]).await?;
+            // While the provisioner is away, there is nothing to tidy up; it is looked at again.
+            if let Err(why) = containers::tidy(&db).await {
+                guest::warn!("containers are not tidied up", cause = format!("{why:?}"));
+            }
+            swept
+        }
+    })
 }
 
 guest::export_job!(super::run);

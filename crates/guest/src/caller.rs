@@ -18,7 +18,7 @@ pub const OWN_ACCOUNT: &str = "account:manage";
 
 /// Every scope that a role can grant, in alphabetical order. A router whose operation asks for another scope is refused
 /// when it is made.
-pub const SCOPES: [&str; 33] = [
+pub const SCOPES: [&str; 34] = [
     OWN_ACCOUNT,
     "accounts:manage",
     ALL,
@@ -30,6 +30,7 @@ pub const SCOPES: [&str; 33] = [
     "circles:create",
     "claws:create",
     "claws:manage",
+    "claws:templates",
     "jobs:manage",
     "kb:read",
     "kb:write",

@@ -45,6 +45,7 @@ crate::problems! {
     "internal" => "The server failed. Report it with its `request_id`.",
     "invalid-cursor" => "`after` must be the unchanged `next` of a page of the same list with the same filters. Begin again without `after`.",
     "invalid-input" => "Some of the input was refused; `errors` names each field and the reason.",
+    "key-taken" => "Another agent has registered this key.",
     "last-admin" => "The server needs an active admin. Make another account an admin first.",
     "last-owner" => "A team, channel or circle needs an owner. Make another member an owner first, or delete it.",
     "malformed-json" => "The body is not JSON; `detail` says where it breaks.",

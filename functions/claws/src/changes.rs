@@ -21,7 +21,7 @@ pub struct ClawTransition {
     from: Option<Status>,
     /// The status after.
     to: Status,
-    /// What it came from: a request such as `stop`, or `provisioned`, `expired`, `idle`, `suspended`, or an error.
+    /// The cause: a request such as `stop`, or `provisioned`, `expired`, `idle`, `suspended`, or an error.
     cause: String,
 }
 

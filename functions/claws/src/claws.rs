@@ -18,6 +18,7 @@ use crate::input::{
     persona_ref, reference, storable,
 };
 use crate::outcome::Outcome;
+use crate::times::schedules;
 
 /// The scope for others' claws.
 pub const MANAGE: &str = "claws:manage";
@@ -37,23 +38,23 @@ pub struct Claw {
     persona: ClawPersona,
     /// The name of the template that it was made of.
     template: String,
-    /// Where it runs: `wasm` needs no container.
+    /// The kind of place where it runs: `wasm` needs no container.
     backend: String,
-    /// What its owner wants: `running`, `paused`, `stopped` or `deleted`.
+    /// The status that its owner wants: `running`, `paused`, `stopped` or `deleted`.
     desired: String,
-    /// What is so.
+    /// The status that it has.
     status: Status,
-    /// Why it failed, or was paused or stopped without being asked; null if there is nothing to say.
+    /// The reason why it failed, or was paused or stopped without being asked; null if there is none to tell.
     reason: Option<String>,
     /// The number of what its owner wanted last; work for an older one does nothing any more.
     generation: i32,
-    /// What survived when it last began to run: `kept` (all), `disk` (what is stored) or `fresh` (nothing); null: it has not.
+    /// The part of it that survived when it last began to run: `kept` (all), `disk` (what is stored) or `fresh` (nothing); null: it has not.
     resumed: Option<String>,
     /// The public key of its account, in Base64; null if it has none yet.
     public_key: Option<String>,
     /// The channels that it is in.
     channels: Vec<ClawChannel>,
-    /// What wakes it.
+    /// The triggers that wake it.
     triggers: Vec<Trigger>,
     /// Its secrets by name: `vault:<name>`.
     secrets: BTreeMap<String, String>,
@@ -61,18 +62,18 @@ pub struct Claw {
     env: BTreeMap<String, String>,
     /// Of its owner's scopes, those that it has; null: all.
     scopes: Option<Vec<String>>,
-    /// Who decides about its calls of tools; null: its owner.
+    /// The accounts that decide about its calls of tools; null: its owner.
     approvers: Option<Vec<Account>>,
     /// Whether it has an A2A card, and everybody who is signed in may talk with it.
     public: bool,
-    /// What it does while more is written to it.
+    /// The way in which it takes what is written while it thinks.
     on_busy: OnBusy,
     /// The most that it may spend; null: its owner's limits alone count.
     budget: Option<Budget>,
     /// The time at which it expires; null: it does not.
     #[serde(with = "time::serde::rfc3339::option")]
     expires_at: Option<OffsetDateTime>,
-    /// What becomes of it when it expires.
+    /// The end that it comes to when it expires.
     on_expiry: Expiry,
     /// After how many milliseconds with nothing to do it is paused, until it is spoken to; null: it is not.
     idle_ms: Option<i64>,
@@ -181,7 +182,7 @@ pub struct ClawChange {
     #[garde(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     public: Option<bool>,
-    /// What it shall do while more is written to it.
+    /// The way in which it shall take what is written while it thinks.
     #[garde(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     on_busy: Option<OnBusy>,
@@ -203,7 +204,7 @@ pub struct ClawChange {
     )]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Option<Moment>>,
-    /// What shall become of it when it expires.
+    /// The end that it shall come to when it expires.
     #[garde(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     on_expiry: Option<Expiry>,
@@ -218,11 +219,11 @@ pub struct ClawChange {
     idle_ms: Option<Option<i64>>,
 }
 
-/// Which claws are listed.
+/// The filters of a list of claws.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Only those with this status.
+    /// Lists only claws with this status.
     #[garde(skip)]
     status: Option<Status>,
     /// Whether to list everybody's, for `claws:manage`; the caller's own otherwise.
@@ -324,7 +325,7 @@ pub async fn get(db: Db, caller: Caller, Path(claw): Path<String>) -> Result<Jso
     params(("claw" = String, Path, description = "The claw's id or name.")), request_body = ClawChange,
     responses(
         (status = 202, body = Accepted),
-        (status = 403, description = "`scopes-exceed-owner`"),
+        (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`claw-state`"),
         (status = 422, description = "`invalid-input`"),
@@ -337,10 +338,14 @@ pub async fn change(
     Path(claw): Path<String>,
     Input(change): Input<ClawChange>,
 ) -> Result<(StatusCode, Json<Accepted>)> {
+    let mut said = json!(change);
+    if let Some(triggers) = &change.triggers {
+        said["schedules"] = schedules(&caller, triggers)?;
+    }
     let changed = db
         .one(
             "select change_claw($1, $2, $3, $4) as outcome",
-            args![caller.id, claw, json!(change), caller.allows(MANAGE)],
+            args![caller.id, claw, said, caller.allows(MANAGE)],
         )
         .await;
     let changed: Outcome<Accepted> = refusals(changed)?;

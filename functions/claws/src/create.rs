@@ -18,6 +18,7 @@ use crate::input::{
     persona_ref, reference, storable, usual_triggers,
 };
 use crate::key;
+use crate::times::schedules;
 
 /// A claw to make.
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
@@ -39,7 +40,7 @@ pub struct NewClaw {
     #[serde(default)]
     #[schema(max_items = 50)]
     channels: Vec<String>,
-    /// What shall wake it; `direct` and `mention` if absent.
+    /// The triggers that shall wake it; `direct` and `mention` if absent.
     #[garde(custom(check_triggers))]
     #[serde(default = "usual_triggers")]
     #[schema(max_items = 20)]
@@ -71,14 +72,14 @@ pub struct NewClaw {
     #[garde(skip)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Moment>,
-    /// What becomes of it when it expires; it is stopped if absent.
+    /// The end that it comes to when it expires; it is stopped if absent.
     #[garde(skip)]
     on_expiry: Option<Expiry>,
     /// After how many milliseconds with nothing to do it is paused, until it is spoken to; it is not if absent.
     #[garde(inner(range(min = 1_000, max = 31_536_000_000)))]
     #[schema(minimum = 1_000, maximum = 31_536_000_000_i64)]
     idle_ms: Option<i64>,
-    /// What it does while more is written to it; `queue` if absent.
+    /// The way in which it takes what is written while it thinks; `queue` if absent.
     #[garde(skip)]
     on_busy: Option<OnBusy>,
 }
@@ -118,6 +119,10 @@ pub fn refusals<T>(result: std::result::Result<T, Error>) -> Result<T> {
             Problem::invalid("secrets", "must name secrets that its owner may see"),
         )
         .on_constraint(
+            "claw_container_secrets",
+            Problem::invalid("secrets", "can't be given to a claw in a container yet"),
+        )
+        .on_constraint(
             "claw_approvers",
             Problem::invalid("approvers", "must name accounts that exist here"),
         )
@@ -126,6 +131,17 @@ pub fn refusals<T>(result: std::result::Result<T, Error>) -> Result<T> {
             Problem::invalid(
                 "channels",
                 "must name public channels, or those to which you may add it",
+            ),
+        )
+        .on_constraint(
+            "claw_topic",
+            Problem::invalid("triggers", "must have topics that the claw may read"),
+        )
+        .on_constraint(
+            "schedule_count",
+            Problem::invalid(
+                "triggers",
+                "are too many: an account has at most 1,000 schedules",
             ),
         )
         .on_constraint(
@@ -142,7 +158,7 @@ pub fn refusals<T>(result: std::result::Result<T, Error>) -> Result<T> {
     params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
         (status = 202, body = Accepted, headers(("Location" = String))),
-        (status = 403, description = "`scopes-exceed-owner`"),
+        (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write`"),
         (status = 409, description = "`name-taken`, `too-many-claws`, `idempotency-mismatch`"),
         (status = 422, description = "`invalid-input`, `template-unknown`"),
     ),
@@ -153,12 +169,14 @@ pub async fn create(
     caller: Caller,
     Input(new): Input<NewClaw>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Accepted>)> {
+    let mut said = json!(new);
+    said["schedules"] = schedules(&caller, &new.triggers)?;
     let key_id = Uuid::now_v7();
     let key = key::public(key_id).await?;
     let made = db
         .one(
             "select create_claw($1, $2, decode($3, 'base64'), $4) as made",
-            args![caller.id, json!(new), key, key_id],
+            args![caller.id, said, key, key_id],
         )
         .await
         .on_constraint("account_active", Problem::unauthenticated())

@@ -49,7 +49,7 @@ enum Period {
     Total,
 }
 
-/// What becomes of a claw whose time is over.
+/// The end of a claw whose time is over.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[schema(as = ClawExpiry)]
 #[serde(rename_all = "lowercase")]
@@ -62,7 +62,7 @@ pub enum Expiry {
     Delete,
 }
 
-/// What a claw does while more is written to it.
+/// The way in which a claw takes what is written while it thinks.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[schema(as = ClawOnBusy)]
 #[serde(rename_all = "lowercase")]
@@ -75,30 +75,54 @@ pub enum OnBusy {
     Interrupt,
 }
 
-/// What wakes a claw.
+/// A trigger, which wakes a claw.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = ClawTrigger)]
 #[serde(deny_unknown_fields)]
 pub struct Trigger {
-    /// `direct`: a message in a direct channel with it; `mention`: a message that names it, or answers it, in a channel.
-    on: TriggerKind,
+    /// `direct`: a message in a direct channel with it; `mention`: a message that names it, or answers it, in a channel;
+    /// `event`: an event; `schedule`: a time, at which its owner's schedule writes to it, so that it listens to direct
+    /// messages too.
+    pub on: TriggerKind,
+    /// Of an event: its topic, which the claw may read; every topic that it may read if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "channel:0192f5c0-0000-7000-8000-000000000000")]
+    topic: Option<String>,
+    /// Of an event: its type, `message.created`, or `message.*` for all that begin so; every type if absent.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    event_type: Option<String>,
+    /// Of a schedule: its times in five fields, as cron has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0 9 * * 1-5")]
+    pub cron: Option<String>,
+    /// Of a schedule: the time zone of its times; UTC if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Europe/Zurich")]
+    pub timezone: Option<String>,
+    /// Of an event or a schedule: what it is told then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
 }
 
 /// The kind of a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ClawTriggerKind)]
 #[serde(rename_all = "lowercase")]
-enum TriggerKind {
+pub enum TriggerKind {
     /// A message in a direct channel with it.
     Direct,
+    /// An event that it waits for.
+    Event,
     /// A message in a channel that names it, or answers it.
     Mention,
+    /// A time that has come.
+    Schedule,
 }
 
 /// The triggers of a claw that names none.
 pub fn usual_triggers() -> Vec<Trigger> {
     let kinds = [TriggerKind::Direct, TriggerKind::Mention];
-    kinds.map(|on| Trigger { on }).into()
+    kinds.map(Trigger::of).into()
 }
 
 /// Checks what wakes a claw.
@@ -106,7 +130,65 @@ pub fn check_triggers(triggers: &[Trigger], _: &()) -> garde::Result {
     if triggers.len() > 20 {
         return Err(garde::Error::new("may be 20 at most"));
     }
-    Ok(())
+    triggers.iter().try_for_each(Trigger::check)
+}
+
+impl Trigger {
+    fn of(on: TriggerKind) -> Self {
+        Self {
+            on,
+            topic: None,
+            event_type: None,
+            cron: None,
+            timezone: None,
+            prompt: None,
+        }
+    }
+
+    /// Checks that it has what its kind needs, and nothing else.
+    fn check(&self) -> garde::Result {
+        let is_event = self.on == TriggerKind::Event;
+        let is_schedule = self.on == TriggerKind::Schedule;
+        let fault = if is_event != (self.topic.is_some() || self.event_type.is_some()) {
+            "must have a topic or a type if it is an event, and not otherwise"
+        } else if is_schedule != self.cron.is_some() || !is_schedule && self.timezone.is_some() {
+            "must have times in `cron` if it is a schedule, and not otherwise"
+        } else if self.prompt.is_some() && !is_event && !is_schedule {
+            "may have a prompt if it is an event or a schedule"
+        } else if !self.topic.as_deref().is_none_or(is_topic) {
+            "must have a topic such as `channel:<id>`"
+        } else if !self.event_type.as_deref().is_none_or(is_event_type) {
+            "must have a type such as `message.created`, or `message.*`"
+        } else if !self.prompt.as_deref().is_none_or(is_prompt) {
+            "must have a prompt of at most 8 KiB, without a zero character"
+        } else {
+            return Ok(());
+        };
+        Err(garde::Error::new(fault))
+    }
+}
+
+fn is_topic(text: &str) -> bool {
+    let (kind, id) = text.split_once(':').unwrap_or_default();
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !kind.is_empty()
+        && kind.bytes().all(|byte| byte.is_ascii_lowercase())
+        && (1..=100).contains(&id.len())
+        && id.bytes().all(is_word)
+}
+
+/// Types are lower-case words between points and hyphens; `.*` may end them.
+fn is_event_type(text: &str) -> bool {
+    let body = text.strip_suffix(".*").unwrap_or(text);
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_plain);
+    text.len() <= 100
+        && body.starts_with(|first: char| first.is_ascii_lowercase())
+        && body.split(['.', '-']).all(is_word)
+}
+
+fn is_prompt(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= 8_192 && !text.contains('\0')
 }
 
 /// Checks a budget: the sum has to fit into the ledger.

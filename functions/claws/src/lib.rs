@@ -1,5 +1,5 @@
 //! Claws: agents that are made for an owner in one request, with their persona, channels, secrets and triggers. They think as
-//! the seats of circles do; this function has their lives.
+//! the seats of circles do, or have a program in a container; this function has their lives.
 
 mod changes;
 mod claws;
@@ -7,9 +7,13 @@ mod commands;
 mod create;
 mod input;
 mod key;
+mod lines;
 mod messages;
 mod outcome;
 mod problems;
+mod session;
+mod templates;
+mod times;
 mod usage;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -27,7 +31,17 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(commands::restart))
         .routes(routes!(changes::list))
         .routes(routes!(usage::list))
+        .routes(routes!(lines::list))
         .routes(routes!(messages::post))
+        .routes(routes!(session::enrol))
+        .routes(routes!(session::me))
+        .routes(routes!(session::heartbeat))
+        .routes(routes!(templates::list, templates::create))
+        .routes(routes!(
+            templates::get,
+            templates::change,
+            templates::delete
+        ))
 }
 
 guest::export!(super::router);

@@ -35,7 +35,7 @@ pub struct PostedClawMessage {
     /// The message as the channel has it, whose id is in its `channel`.
     #[schema(value_type = Object)]
     message: Value,
-    /// The turns that answer it: a stopped claw's are cancelled, a paused one's wait.
+    /// The turns that answer it; those of a claw that is paused wait.
     turns: Vec<ClawTurn>,
 }
 
@@ -74,7 +74,7 @@ fn check_body(text: &str, _: &()) -> garde::Result {
         (status = 201, body = PostedClawMessage),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`not-found`"),
-        (status = 409, description = "`idempotency-mismatch`"),
+        (status = 409, description = "`claw-state`: it takes no turns; `idempotency-mismatch`"),
         (status = 422, description = "`invalid-input`"),
         (status = 429, description = "`new-account`, `rate-limited`"),
     ),

@@ -21,7 +21,7 @@ struct Answer<T> {
     allowed: Vec<String>,
 }
 
-/// Why such a function did nothing; the channels' functions refuse messages for reasons of their own.
+/// The reason why such a function did nothing; the channels' functions refuse messages for reasons of their own.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Refusal {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::claws::found;
 
-/// What a claw asked of a model on a day.
+/// The calls of a model that a claw made on a day.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ClawUsage {
     /// The day, UTC.

@@ -34,6 +34,8 @@ pub struct Status {
     pub status: State,
     /// The health of each part, by its name.
     pub components: BTreeMap<String, Component>,
+    /// The number of claws that run; null while the database does not answer.
+    pub running_claws: Option<i64>,
     /// The services outside that were called in the last hour, by name. They do not count for `status`.
     pub outside: BTreeMap<String, Outside>,
 }
@@ -110,10 +112,12 @@ pub async fn status(db: Db) -> impl IntoResponse {
     fresh(read(&db).await)
 }
 
-/// Reads the latest report of each part, and the calls of services outside.
+/// Reads the latest report of each part, the number of claws, and the calls of services outside.
 pub async fn read(db: &Db) -> Status {
-    let (mut status, outside) = join(parts(db), outside(db)).await;
+    let (mut status, (outside, claws)) =
+        join(parts(db), join(outside(db), running_claws(db))).await;
     status.outside = outside;
+    status.running_claws = claws;
     status
 }
 
@@ -133,6 +137,15 @@ async fn outside(db: &Db) -> BTreeMap<String, Outside> {
     });
     let named = |one: Service| (one.service, one.detail);
     called.into_iter().map(named).collect()
+}
+
+async fn running_claws(db: &Db) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Counted {
+        claws: i64,
+    }
+    let counted: Result<Counted, _> = db.one("select running_claws() as claws", args![]).await;
+    counted.ok().map(|counted| counted.claws)
 }
 
 async fn parts(db: &Db) -> Status {
@@ -194,6 +207,7 @@ fn summary(reports: Option<Vec<Report>>, latency_ms: f64) -> Status {
     Status {
         status,
         components,
+        running_claws: None,
         outside: BTreeMap::new(),
     }
 }

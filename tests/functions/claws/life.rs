@@ -123,7 +123,7 @@ async fn one_request_makes_a_claw_that_answers() -> Result<()> {
     let agent = world.get("/api/agents/helper").await?;
     assert_eq!(agent["public_key"], claw["public_key"]);
 
-    // Nobody knows what the model costs, so nothing keeps to a budget.
+    // The model has no price, so no budget can hold.
     let change = json!({"public": false, "budget": null});
     let changed = world
         .ask("PATCH", "/api/claws/helper", &change, 202)
@@ -142,6 +142,11 @@ async fn one_request_makes_a_claw_that_answers() -> Result<()> {
         (&json!(1), &json!(25), &json!("m")),
         "{usage:#}"
     );
+
+    let health: Value = world.server.get("/api/health/status").await?.json().await?;
+    assert_eq!(health["running_claws"], 1);
+    let card = "/a2a/agents/helper/.well-known/agent-card.json";
+    assert_eq!(world.server.get(card).await?.status(), 404);
 
     // Others neither see it nor talk with it, until it is everybody's.
     for (method, path) in [
@@ -162,6 +167,7 @@ async fn one_request_makes_a_claw_that_answers() -> Result<()> {
         .ask("PATCH", "/api/claws/helper", &change, 202)
         .await?;
     assert_eq!(changed["claw"]["channels"], json!([]));
+    assert_eq!(world.server.get(card).await?.status(), 200);
     let posted = ask(&world.server, &bob, "POST", path, &hello, 201).await?;
     assert_eq!(posted["turns"][0]["agent"]["name"], "helper", "{posted:#}");
     let list = ask(&world.server, &bob, "GET", "/api/claws", &json!({}), 200).await?;
@@ -262,8 +268,23 @@ async fn a_claw_is_what_its_owner_wants() -> Result<()> {
 
     command(&world, "helper", "stop", 202).await?;
     until(&world, "helper", "stopped").await?;
-    let posted = say(&world, "helper", "Are you there?").await?;
-    assert_eq!(posted["turns"][0]["status"], "cancelled", "{posted:#}");
+    let path = "/api/claws/helper/messages";
+    let hello = json!({"body": "Are you there?"});
+    let refused = world.ask("POST", path, &hello, 409).await?;
+    assert_eq!(refused["claw_status"], "stopped");
+    // Others write to it as to everybody, and its turn says why there is no answer.
+    let dm = world
+        .ask("POST", "/api/dms", &json!({"to": ["helper"]}), 200)
+        .await?;
+    let path = format!("/api/channels/{}/messages", text(&dm["id"])?);
+    world.ask("POST", &path, &hello, 201).await?;
+    let id = text(&world.get("/api/claws/helper").await?["id"])?;
+    let turns = world.get(&format!("/api/turns?agent={id}")).await?;
+    assert_eq!(
+        (&turns["items"][0]["status"], &turns["items"][0]["reason"]),
+        (&json!("cancelled"), &json!("stopped")),
+        "{turns:#}"
+    );
     let refused = command(&world, "helper", "resume", 409).await?;
     assert_eq!(refused["allowed"], json!(["start", "stop", "delete"]));
     command(&world, "helper", "start", 202).await?;
@@ -286,13 +307,12 @@ async fn a_claw_is_what_its_owner_wants() -> Result<()> {
     ];
     assert_eq!(causes, expected.concat());
 
-    let id = text(&world.get("/api/claws/helper").await?["id"])?;
     let first = world
         .ask("DELETE", "/api/claws/helper", &json!({}), 202)
         .await?;
     assert_eq!(first["claw"]["status"], "deleting");
     gone(&world, &id).await?;
-    // What it wrote stays, and its name is free.
+    // Its name is free again.
     running(&world, &json!({"name": "helper", "persona": "plain"})).await?;
     Ok(())
 }
