@@ -2,7 +2,7 @@
 
 use pipeline::{Breaker, Budget};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// The state of a run.
@@ -27,6 +27,9 @@ pub struct State {
     #[serde(default)]
     pub budget: Budget,
     pub used: Budget,
+    /// Outputs of steps that are not done, by their paths.
+    #[serde(default)]
+    pub stubs: Map<String, Value>,
     pub steps: Vec<Step>,
     /// The signals that no wait has taken, the oldest first.
     pub signals: Vec<Signal>,

@@ -10,7 +10,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use rules::{
-    Breaker, Budget, Concurrency, Effect, OnError, OnLimit, OnOpen, OnUncertain, Retry, Verify,
+    Breaker, Budget, Concurrency, Effect, Example, OnError, OnLimit, OnOpen, OnUncertain, Retry,
+    Verify,
 };
 
 /// A graph of nodes.
@@ -36,6 +37,10 @@ pub struct Definition {
     pub concurrency: Option<Concurrency>,
     /// What a run may use before it is paused.
     pub budget: Budget,
+    /// The time for which runs are kept after their end, in milliseconds.
+    pub keep_ms: Option<u64>,
+    /// Inputs for those who read the definition.
+    pub examples: Vec<Example>,
 }
 
 /// What the runs of a version may do at most.
