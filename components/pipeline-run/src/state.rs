@@ -47,7 +47,7 @@ pub struct Step {
     pub error: Value,
     /// The case that a condition chose.
     pub chosen: Option<String>,
-    /// What it waits for, as it has happened.
+    /// The answer that the step waits for, once it has come.
     pub answer: Value,
     /// Whether its time has come.
     pub is_due: bool,

@@ -33,7 +33,7 @@ pub struct Definition {
     pub timeout_ms: Option<u64>,
     /// The graph that runs when the others have ended, however they did.
     pub finally: Option<Arc<Definition>>,
-    /// How many runs go on at a time.
+    /// The limit of runs that go on at a time.
     pub concurrency: Option<Concurrency>,
     /// What a run may use before it is paused.
     pub budget: Budget,

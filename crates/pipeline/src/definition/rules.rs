@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Do;
 
-/// How many runs of a pipeline with the same key go on at a time.
+/// The limit of runs with the same key that go on at a time.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concurrency {
