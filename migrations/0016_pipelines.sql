@@ -70,6 +70,10 @@ create table pipelines.run (
     -- What it may use, and what its agents and skills have used: {"cost", "tokens", "fuel"}.
     budget jsonb not null default '{}',
     used jsonb not null default '{}',
+    -- Outputs of steps that are not done, by their paths.
+    stubs jsonb not null default '{}',
+    -- When it is forgotten.
+    forgotten_at timestamptz,
     -- It is to be cancelled: the error that it ends with. Null: it is not.
     cancels jsonb,
     -- The job that drove it gave up.
@@ -110,7 +114,7 @@ create index run_unfinished on pipelines.run (id) where finished_at is null;
 create index run_job on pipelines.run (job_id) where job_id is not null;
 create index run_concurrency on pipelines.run (pipeline_id, concurrency_key, priority, id)
     where concurrency_key is not null and finished_at is null;
-create index run_finished_at on pipelines.run (finished_at) where finished_at is not null;
+create index run_forgotten_at on pipelines.run (forgotten_at) where forgotten_at is not null;
 
 -- The execution of a node in a run.
 create table pipelines.step (

@@ -1,4 +1,4 @@
--- How a conversation that was begun by `circles.ask` has ended: {"status", "reason", "text", "usage", "agent"}; null while
+-- The end of a conversation that was begun by `circles.ask`: {"status", "reason", "text", "usage", "agent"}; null while
 -- somebody has still to speak there.
 create or replace function circles.answer_of(conversation uuid) returns jsonb
 language sql stable

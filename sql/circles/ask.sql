@@ -35,7 +35,7 @@ begin
     end if;
     select t.id into turn from circles.turn t where t.channel_id = made.id order by t.id limit 1;
     if turn is null then
-        -- Nobody is addressed: the first one answers.
+        -- Without an addressee, the first one answers.
         select s.account_id into first_one from circles.seat s
         left join circles.member m on m.account_id = s.account_id and m.circle_id = door and m.role <> 'observer'
         where case kind when 'agent' then s.account_id = door else m.account_id is not null end

@@ -18,7 +18,7 @@ begin
         perform pipelines.end_run(r.id, 'failed', null, fault) where r.epoch = admit.epoch;
         return false;
     end if;
-    -- Those of one key take turns, before they lock any run.
+    -- Drivers of runs with the same key take turns, before they lock any run.
     perform pg_advisory_xact_lock(hashtextextended(r.pipeline_id || '/' || left(admit.key, 1000), 2));
     perform pipelines.lock_run(r.id);
     select o.* into r from pipelines.run o

@@ -2,7 +2,7 @@
 --
 --   ready -> running -> retrying -> running
 --     |-> retrying (held back by a breaker)
---               |-> uncertain -> ready (by hand)
+--               |-> uncertain -> ready (by hand), running (it has not arrived)
 --   waiting -> retrying -> waiting
 create or replace function pipelines.check_step() returns trigger
 language plpgsql
@@ -12,7 +12,7 @@ begin
         when 'ready' then new.status in ('running', 'waiting', 'retrying') or pipelines.is_end(new.status)
         when 'running' then new.status in ('retrying', 'uncertain') or pipelines.is_end(new.status)
         when 'retrying' then new.status in ('running', 'waiting') or pipelines.is_end(new.status)
-        when 'uncertain' then new.status = 'ready' or pipelines.is_end(new.status)
+        when 'uncertain' then new.status in ('ready', 'running') or pipelines.is_end(new.status)
         when 'waiting' then new.status = 'retrying' or pipelines.is_end(new.status)
         else false
     end) then

@@ -27,6 +27,9 @@ begin
     end loop;
     update pipelines.run o
     set status = end_run.status, result = end_run.result, error = end_run.error, finished_at = clock_timestamp(),
+        forgotten_at = clock_timestamp() + coalesce((select (v.definition ->> 'keep_ms')::bigint
+            from pipelines.version v where v.pipeline_id = o.pipeline_id and v.number = o.version), 2592000000)
+            * interval '1 millisecond',
         epoch = o.epoch + 1, job_id = null, wake_at = null, is_paused = false
     where o.id = r.id;
     update pipelines.step s

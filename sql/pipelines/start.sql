@@ -6,13 +6,15 @@
 --   cause     what starts it, as `run_cause_known` lists
 --   parent    the run that starts it, by its step `parent_path`
 --   budget    what it may use, instead of what its definition says
+--   stubs     outputs of steps that are not done, by their paths
 --   event     the event that led to it; `depth` is the number of starts of work by events behind it
 -- Answers {"run", "is_new"}; null if the account has no such pipeline. Refuses by the constraints pipeline_archived,
 -- pipeline_paused, pipeline_version and run_count.
 create or replace function pipelines.start(
     pipeline uuid, account uuid, version integer, input jsonb, key text, priority integer, start_at timestamptz,
     restart jsonb default null, cause text default 'call', parent uuid default null, parent_path text default null,
-    event uuid default null, depth integer default 0, budget jsonb default null
+    event uuid default null, depth integer default 0, budget jsonb default null,
+    stubs jsonb default null
 ) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -44,11 +46,12 @@ begin
         perform identity.refuse('pipeline_version');
     end if;
     insert into pipelines.run as r (pipeline_id, version, account_id, key, priority, input, cause, restarted_from,
-        parent_id, parent_path, level, event_id, depth, budget)
+        parent_id, parent_path, level, event_id, depth, stubs, budget)
     values (p.id, coalesce(start.version, p.active_version), account, start.key, coalesce(start.priority, 0),
         start.input, case when restart is null then start.cause else 'restart' end, (restart ->> 'from')::uuid,
         start.parent, start.parent_path,
         coalesce((select o.level + 1 from pipelines.run o where o.id = start.parent), 0), start.event, start.depth,
+        coalesce(start.stubs, '{}'),
         coalesce((select v.definition -> 'budget' from pipelines.version v where v.pipeline_id = p.id
             and v.number = coalesce(start.version, p.active_version)), '{}') || coalesce(start.budget, '{}'))
     returning r.id into made;

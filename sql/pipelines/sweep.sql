@@ -1,5 +1,5 @@
--- Puts runs back to work that nobody drives, at most so many, tells steps of answers that got lost, has overdue schedules dispatched, forgets runs and firings
--- that ended 30 days ago, and adds up the counts of what has ended. Workers call it.
+-- Puts runs back to work that nobody drives, at most so many, tells steps of answers that got lost, has overdue schedules dispatched, forgets runs
+-- whose time is over and firings that ended 30 days ago, and adds up the counts of what has ended. Workers call it.
 create or replace function pipelines.sweep(most integer) returns void
 language plpgsql
 as $$
@@ -57,8 +57,7 @@ begin
     delete from pipelines.trigger_firing f where f.id in (
         select o.id from pipelines.trigger_firing o where o.at < now() - interval '30 days' order by o.at limit most);
     delete from pipelines.run r where r.id in (
-        select o.id from pipelines.run o where o.finished_at < now() - interval '30 days'
-        order by o.finished_at limit most);
+        select o.id from pipelines.run o where o.forgotten_at < now() order by o.forgotten_at limit most);
     with taken as (
         delete from pipelines.ended returning what, status, count
     )

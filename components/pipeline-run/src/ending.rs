@@ -1,4 +1,4 @@
-//! How a run ends: with its result or an error, after `finally`.
+//! The end of a run: with its result or an error, after `finally`.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -131,6 +131,7 @@ impl Engine {
             .get(path)
             .map(|step| step.error.clone())
             .unwrap_or_default();
+        why = self.told(path, why);
         if why["step"].is_null() {
             let detail = why["detail"].as_str().unwrap_or_default();
             why["detail"] = json!(format!("Step `{path}`: {detail}"));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use pipeline::{Budget, Definition, FINALLY, Node, Schema, Values, Work, fit};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -120,6 +120,7 @@ pub struct Engine {
     pub(crate) used: Budget,
     pub(crate) is_spent: bool,
     cancels: Option<Value>,
+    pub(crate) stubs: Map<String, Value>,
     input: Value,
     epoch: i32,
     news: i64,
@@ -158,6 +159,7 @@ impl Engine {
             used: Budget::default(),
             is_spent: false,
             cancels: None,
+            stubs: state.stubs.clone(),
             verifying: BTreeSet::new(),
             input: state.input.clone(),
             about: json!({"id": run, "pipeline": state.pipeline, "version": state.version}),
@@ -469,7 +471,9 @@ impl Engine {
     /// Has a failed attempt repeated, if there are attempts left.
     pub(crate) fn retry(&mut self, path: &str, attempts: u32, error: Value, after_ms: u64) {
         let retries = self.node(path).map(|node| node.common.retry.clone());
-        let Some(retries) = retries.filter(|retries| attempts < retries.attempts) else {
+        let Some(retries) =
+            retries.filter(|retries| attempts < retries.attempts && retries.allow(&error))
+        else {
             return self.fail(path, error);
         };
         let exponent = i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX);

@@ -188,6 +188,7 @@ async fn api(
         .authorization(&url, call.account, &scopes)
         .await
         .map_err(gone)?;
+    let headers = headers(&call.input)?;
     let bytes = body.filter(|body| !body.is_null()).map(Value::to_string);
     let mut request = Request::builder()
         .method(method)
@@ -203,6 +204,9 @@ async fn api(
         .body(bytes.map_or_else(Body::empty, Body::from));
     let mut request =
         request.map_err(|_| failure("http-refused", "The method or the path is malformed."))?;
+    for (name, value) in headers {
+        request.headers_mut().insert(name, value);
+    }
     limit_silence(&mut request, call.within);
     let answer = fetch_whole(request, MAX_VALUE_BYTES)
         .await
@@ -284,19 +288,33 @@ fn request(call: &Call) -> Result<Request<Body>, Answer> {
         }
     };
     let mut request = request.body(body).map_err(|_| malformed())?;
-    for (name, value) in input["headers"].as_object().into_iter().flatten() {
-        let name: HeaderName = name.parse().map_err(|_| malformed())?;
-        let is_own = name.as_str().starts_with("gather-") || name == AUTHORIZATION;
-        let value = value.as_str().filter(|_| !is_own).ok_or_else(malformed)?;
-        request
-            .headers_mut()
-            .insert(name, HeaderValue::from_str(value).map_err(|_| malformed())?);
+    for (name, value) in headers(input)? {
+        request.headers_mut().insert(name, value);
     }
     if request.method() != http::Method::GET {
         let key = HeaderValue::from_str(&call.key).map_err(|_| malformed())?;
         request.headers_mut().insert("idempotency-key", key);
     }
     Ok(request)
+}
+
+/// The headers that a step says. It says neither who it is nor what the way out is told.
+fn headers(input: &Value) -> Result<Vec<(HeaderName, HeaderValue)>, Answer> {
+    let malformed = || {
+        failure(
+            "http-refused",
+            "A header is malformed, or not the step's to say.",
+        )
+    };
+    let own = [&AUTHORIZATION, &HeaderName::from_static("idempotency-key")];
+    let headers = input["headers"].as_object().into_iter().flatten();
+    let headers = headers.map(|(name, value)| {
+        let name: HeaderName = name.parse().map_err(|_| malformed())?;
+        let is_own = name.as_str().starts_with("gather-") || own.contains(&&name);
+        let value = value.as_str().filter(|_| !is_own).ok_or_else(malformed)?;
+        Ok((name, HeaderValue::from_str(value).map_err(|_| malformed())?))
+    });
+    headers.collect()
 }
 
 /// The answer of a server: its output, or the failure that its status means.

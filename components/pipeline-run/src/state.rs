@@ -2,7 +2,7 @@
 
 use pipeline::{Breaker, Budget};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// The state of a run.
@@ -27,6 +27,9 @@ pub struct State {
     #[serde(default)]
     pub budget: Budget,
     pub used: Budget,
+    /// Outputs of steps that are not done, by their paths.
+    #[serde(default)]
+    pub stubs: Map<String, Value>,
     pub steps: Vec<Step>,
     /// The signals that no wait has taken, the oldest first.
     pub signals: Vec<Signal>,
@@ -44,7 +47,7 @@ pub struct Step {
     pub error: Value,
     /// The case that a condition chose.
     pub chosen: Option<String>,
-    /// What it waits for, as it has happened.
+    /// The answer that the step waits for, once it has come.
     pub answer: Value,
     /// Whether its time has come.
     pub is_due: bool,

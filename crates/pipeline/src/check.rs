@@ -23,7 +23,7 @@ pub const MAX_DEFINITION_BYTES: usize = 256 << 10;
 /// The largest number of nodes.
 pub const MAX_NODES: usize = 500;
 /// The fields of a definition.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 12] = [
     "input",
     "output",
     "nodes",
@@ -34,6 +34,8 @@ const FIELDS: [&str; 10] = [
     "finally",
     "concurrency",
     "budget",
+    "keep_ms",
+    "examples",
 ];
 /// The fields that every node may have.
 const COMMON: [&str; 10] = [
@@ -173,6 +175,13 @@ impl Check {
         }
         if let Some(budget) = fields.get("budget") {
             definition.budget = self.field(budget.clone(), "budget")?;
+        }
+        if let Some(keep) = fields.get("keep_ms") {
+            definition.keep_ms = self.field(keep.clone(), "keep_ms")?;
+            self.duration(definition.keep_ms, "keep_ms");
+        }
+        if let Some(examples) = fields.get("examples") {
+            definition.examples = self.field(examples.clone(), "examples")?;
         }
         if let Some(finally) = fields.get("finally") {
             definition.finally = Some(Arc::new(self.finally(finally)?));

@@ -10,7 +10,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use rules::{
-    Breaker, Budget, Concurrency, Effect, OnError, OnLimit, OnOpen, OnUncertain, Retry, Verify,
+    Breaker, Budget, Concurrency, Effect, Example, OnError, OnLimit, OnOpen, OnUncertain, Retry,
+    Verify,
 };
 
 /// A graph of nodes.
@@ -32,10 +33,14 @@ pub struct Definition {
     pub timeout_ms: Option<u64>,
     /// The graph that runs when the others have ended, however they did.
     pub finally: Option<Arc<Definition>>,
-    /// How many runs go on at a time.
+    /// The limit of runs that go on at a time.
     pub concurrency: Option<Concurrency>,
     /// What a run may use before it is paused.
     pub budget: Budget,
+    /// The time for which runs are kept after their end, in milliseconds.
+    pub keep_ms: Option<u64>,
+    /// Inputs for those who read the definition.
+    pub examples: Vec<Example>,
 }
 
 /// What the runs of a version may do at most.

@@ -13,8 +13,8 @@ mod template;
 pub use check::{Checked, FieldProblem, check, digest, origin};
 pub use definition::{
     Action, Approval, Asking, Breaker, Budget, Child, Concurrency, Definition, Do, Edge, Effect,
-    FINALLY, Filter, Map, Node, OnItemError, OnLimit, OnOpen, OnTimeout, OnUncertain, Permissions,
-    Retry, Until, Verify, Wait, Work, ids,
+    Example, FINALLY, Filter, Map, Node, OnItemError, OnLimit, OnOpen, OnTimeout, OnUncertain,
+    Permissions, Retry, Until, Verify, Wait, Work, ids,
 };
 pub use expression::{Expression, Fault, MAX_VALUE_BYTES, Names, Values, fit};
 pub use graph::{Outcome, Settled, Verdict, next, taken};

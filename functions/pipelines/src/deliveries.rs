@@ -24,6 +24,7 @@ const HUB_SIGNATURE: &str = "x-hub-signature-256";
 
 /// The result of a request to a webhook of a pipeline.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeliveryAccepted)]
 pub struct Accepted {
     /// The run, also if the same delivery had started it before; null if the trigger's expression is false or fails.
     run: Option<Uuid>,

@@ -52,6 +52,10 @@ pub struct NewRun {
     #[garde(skip)]
     #[schema(inline)]
     budget: Option<RunBudget>,
+    /// Outputs of steps by their paths: these steps are not done, and have these outputs.
+    #[garde(skip)]
+    #[schema(value_type = Object)]
+    stubs: BTreeMap<String, Value>,
 }
 
 /// A restart from a step.
@@ -139,9 +143,17 @@ pub async fn start(
     let id = pipelines::find(&db, &caller, &pipeline).await?;
     let definition = definition(&db, id, new.version).await?;
     accept(&definition, &new.input)?;
+    for (step, output) in &new.stubs {
+        if definition.node(step).is_none() {
+            let why = "must name steps of the definition";
+            return Err(Problem::invalid(format!("stubs.{step}"), why));
+        }
+        pipeline::fit(output)
+            .map_err(|fault| Problem::invalid(format!("stubs.{step}"), fault.detail))?;
+    }
     let started = db
         .one(
-            "select start($1, $2, $3, $4, $5, $6, $7::text::timestamptz, budget => $8) as started",
+            "select start($1, $2, $3, $4, $5, $6, $7::text::timestamptz, budget => $8, stubs => $9) as started",
             args![
                 id,
                 caller.id,
@@ -150,7 +162,8 @@ pub async fn start(
                 new.key,
                 new.priority,
                 new.start_at,
-                new.budget.map(|budget| json!(budget))
+                new.budget.map(|budget| json!(budget)),
+                json!(new.stubs)
             ],
         )
         .await;

@@ -181,3 +181,59 @@ async fn a_breaker_opens_lets_one_attempt_through_and_closes() -> Result<()> {
     assert_eq!(world.ended(&run).await?["status"], "succeeded");
     Ok(())
 }
+
+#[tokio::test]
+async fn stubs_stand_for_steps_and_a_run_is_kept_as_long_as_it_says() -> Result<()> {
+    let world = World::new().await?;
+    let definition = json!({
+        "keep_ms": 3_600_000,
+        "examples": [{"name": "One", "input": 1, "result": "x"}],
+        "input": {"type": "integer"},
+        "nodes": {
+            "size": {"type": "condition", "cases": [{"name": "big", "when": "input > 5"}], "else": "small"},
+            "pay": {"type": "action", "do": "api", "input": {"method": "POST", "path": "/api/posts"}},
+        },
+        "edges": [{"from": "size", "to": "pay", "on": "big"}],
+        "result": {"$": "nodes.pay.output.id"},
+        "permissions": {"scopes": ["social:write"]},
+    });
+    let new = json!({"name": "tried", "definition": definition});
+    let made = world.call("POST", "/api/pipelines", new).await?;
+    assert_eq!(made.0, 201, "{made:?}");
+    let stubs = json!({"input": 1, "stubs": {"size": {"case": "big"}, "pay": {"id": "x"}}});
+    let run = begin(&world, "tried", stubs).await?;
+    assert_eq!(world.ended(&run).await?["result"], "x");
+    for more in [json!({"nothing": 1}), json!({"pay": "a\u{0}b"})] {
+        let refused = json!({"input": 1, "stubs": more});
+        let refused = world
+            .call("POST", "/api/pipelines/tried/runs", refused)
+            .await?;
+        assert_eq!(refusal(&refused), (422, "invalid-input"), "{more}");
+    }
+    let mut database = world.server.database.connect().await?;
+    let later = "update pipelines.run set forgotten_at = forgotten_at - interval '61 minutes'";
+    sqlx::query(later).execute(&mut database).await?;
+    sqlx::query("select pipelines.sweep(10)")
+        .execute(&mut database)
+        .await?;
+    assert_eq!(world.ada.get(&world.server, &run).await?.0, 404);
+    let mut odd = definition;
+    odd["examples"] = json!([{"input": "one"}]);
+    let refused = json!({"name": "odd", "definition": odd});
+    let refused = world.call("POST", "/api/pipelines", refused).await?;
+    assert_eq!(refusal(&refused), (422, "invalid-definition"));
+    assert_eq!(refused.1["problems"][0]["path"], "examples[0].input");
+
+    // Only the errors that `on` names are worth another attempt.
+    let picky = json!({"nodes": {"a": {"type": "action", "do": "http", "retry": {"attempts": 3, "on": ["timeout"]},
+        "input": {"url": "http://127.0.0.1:9/"}}}, "permissions": {"http": ["http://127.0.0.1:9"]}});
+    let run = world.start("picky", picky, json!(null)).await?;
+    let failed = world.ended(&run).await?;
+    assert_eq!(failed["error"]["code"], "http-refused", "{failed}");
+    let (_, step) = world
+        .ada
+        .get(&world.server, &format!("{run}/steps/a"))
+        .await?;
+    assert_eq!(step["attempts"], 1, "{step}");
+    Ok(())
+}

@@ -26,6 +26,7 @@ impl Check {
     pub(super) fn contents(&mut self, definition: &Definition) {
         self.schema(definition.input.as_ref(), "input");
         self.schema(definition.output.as_ref(), "output");
+        self.examples(definition);
         self.permissions(&definition.permissions);
         if let Some(concurrency) = &definition.concurrency {
             self.template(&concurrency.key, "concurrency.key", &BTreeSet::new());
@@ -351,6 +352,27 @@ impl Check {
                 "permission",
                 "is not at an origin of `permissions.http`",
             );
+        }
+    }
+
+    /// Examples have inputs and results that runs can have.
+    fn examples(&mut self, definition: &Definition) {
+        let schema = |schema: &Option<Value>| Schema::new(schema.as_ref()?).ok();
+        let (input, output) = (schema(&definition.input), schema(&definition.output));
+        for (at, example) in definition.examples.iter().enumerate() {
+            let refused = input
+                .as_ref()
+                .and_then(|schema| schema.refusal(&example.input));
+            if let Some((path, why)) = refused {
+                let path = format!("examples[{at}].input{}", path.replace('/', "."));
+                self.problem(path, "shape", why);
+            }
+            let result = example.result.as_ref().zip(output.as_ref());
+            let refused = result.and_then(|(result, schema)| schema.refusal(result));
+            if let Some((path, why)) = refused {
+                let path = format!("examples[{at}].result{}", path.replace('/', "."));
+                self.problem(path, "shape", why);
+            }
         }
     }
 

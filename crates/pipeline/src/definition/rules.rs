@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Do;
 
-/// How many runs of a pipeline with the same key go on at a time.
+/// The limit of runs with the same key that go on at a time.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Concurrency {
@@ -31,6 +31,20 @@ pub enum OnLimit {
     Skip,
     /// The oldest of the others is cancelled.
     Cancel,
+}
+
+/// An input of a pipeline, for those who read the definition.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// What the example shows.
+    #[serde(default)]
+    pub name: String,
+    /// The input.
+    #[serde(default)]
+    pub input: Value,
+    /// The result of a run with it.
+    pub result: Option<Value>,
 }
 
 /// What a run may use. What is absent has no limit.
@@ -117,6 +131,16 @@ pub struct Retry {
     pub factor: f64,
     /// The longest pause, in milliseconds.
     pub max_ms: u64,
+    /// The codes of the errors after which another attempt is made; all that may be temporary if absent.
+    pub on: Option<Vec<String>>,
+}
+
+impl Retry {
+    /// Whether another attempt is made after an error `{code}`.
+    pub fn allow(&self, error: &Value) -> bool {
+        let is_named = |on: &Vec<String>| on.iter().any(|code| error["code"] == **code);
+        self.on.as_ref().is_none_or(is_named)
+    }
 }
 
 impl Default for Retry {
@@ -126,6 +150,7 @@ impl Default for Retry {
             first_ms: 1_000,
             factor: 2.0,
             max_ms: 300_000,
+            on: None,
         }
     }
 }
