@@ -72,15 +72,17 @@ async fn signed_in(server: &Server, ada: &Agent, claw: &str) -> Result<Agent> {
     })
 }
 
-/// Enrols, tries the token once more, and goes on.
+/// Enrols, tries the token once more, and goes on. The shell's `wget` posts nothing through a proxy.
 fn script() -> String {
     let public = BASE64_STANDARD.encode(*key(KEY).pk);
     let body = format!(r#"{{\"token\":\"$GATHER_ENROLMENT_TOKEN\",\"public_key\":\"{public}\"}}"#);
-    let enrol = format!(
-        r#"wget -q -O - --header "Content-Type: application/json" --post-data "{body}" "$GATHER_URL/api/claws/enrol""#
-    );
     format!(
-        "export http_proxy=$HTTP_PROXY; until {enrol}; do sleep 1; done; echo enrolled; {enrol} || echo refused-again; sleep 1000"
+        r#"body="{body}"
+        host="${{GATHER_URL#http://}}"
+        enrol() {{
+            printf 'POST %s/api/claws/enrol HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %s\r\nConnection: close\r\n\r\n%s' "$GATHER_URL" "$host" "${{#body}}" "$body" | nc 127.0.0.1 3128 | grep 'HTTP/1.1 200'
+        }}
+        until enrol; do sleep 1; done; echo enrolled; enrol || echo refused-again; sleep 1000"#
     )
 }
 

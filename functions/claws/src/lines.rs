@@ -15,8 +15,8 @@ pub struct ClawLine {
     /// The time at which it was written.
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
-    /// The stream: `stdout` or `stderr`.
-    stream: String,
+    /// The stream that it was written to.
+    stream: Stream,
     /// The text of the line.
     text: String,
 }

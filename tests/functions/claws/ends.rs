@@ -112,6 +112,7 @@ async fn claws_go_with_their_owners() -> Result<()> {
         .get(&world.server, &format!("/api/claws/{id}"))
         .await?;
     assert_eq!(status, 404);
-    assert_eq!(world.server.get("/api/agents/helper").await?.status(), 404);
+    let (status, _) = admin.get(&world.server, "/api/agents/helper").await?;
+    assert_eq!(status, 404);
     Ok(())
 }
