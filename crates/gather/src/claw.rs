@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    agent::{self, Client, Common},
+    agent::{self, Client, Common, RequestError},
     answer::{lines, newest, print, text},
     plain,
 };
@@ -34,6 +34,11 @@ pub enum Command {
         after_help = "Examples:\n  gather claw history helper\n  gather claw history helper -f"
     )]
     History(History),
+    /// Show the output of a claw's container; -f goes on with what comes next
+    #[command(
+        after_help = "Examples:\n  gather claw logs helper -f\n  gather claw logs helper --stream stderr"
+    )]
+    Logs(Logs),
     /// Start a claw that is stopped or has failed
     #[command(after_help = "Example:\n  gather claw start helper")]
     Start(One),
@@ -106,6 +111,25 @@ pub struct History {
     pub common: Common,
 }
 
+/// The arguments of a look at the output.
+#[derive(Args, Debug)]
+pub struct Logs {
+    /// The claw's id or name
+    pub claw: String,
+    /// Print what comes next, too, until the claw is gone
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only this stream: stdout or stderr
+    #[arg(long)]
+    pub stream: Option<String>,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would replace the command's own help"
+    )]
+    pub common: Common,
+}
+
 /// The choice of a claw.
 #[derive(Args, Debug)]
 pub struct One {
@@ -125,6 +149,7 @@ pub fn run(command: &Command) -> Result<()> {
         Command::Create(options) => create(options),
         Command::List(options) => list(options),
         Command::History(options) => history(options),
+        Command::Logs(options) => logs(options),
         Command::Start(options) => change(options, "start"),
         Command::Stop(options) => change(options, "stop"),
         Command::Pause(options) => change(options, "pause"),
@@ -222,6 +247,61 @@ fn history(options: &History) -> Result<()> {
         }
         sleep(LOOK);
     }
+}
+
+fn logs(options: &Logs) -> Result<()> {
+    let (client, token) = agent::signed_in(&options.common, "gather claw logs")?;
+    let mut since = String::new();
+    loop {
+        let written = match written(&client, &token, options, &since) {
+            Ok(written) => written,
+            // A claw that is gone says nothing more.
+            Err(error) if !since.is_empty() && error.status() == Some(404) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for line in &written {
+            text(&line["at"]).clone_into(&mut since);
+            if options.common.json {
+                println!("{}", plain::json(line));
+            } else {
+                println!("{}", plain::line(&said(line)));
+            }
+        }
+        if !options.follow {
+            return Ok(());
+        }
+        sleep(LOOK);
+    }
+}
+
+/// The lines that were written after a time, the oldest first; the newest hundred without one.
+fn written(
+    client: &Client,
+    token: &str,
+    options: &Logs,
+    since: &str,
+) -> Result<Vec<Value>, RequestError> {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(options.stream.iter().map(|stream| ("stream", stream)));
+    let path = format!("{}/logs", address(&options.claw));
+    let page = if since.is_empty() {
+        query.append_pair("limit", "100");
+        client.get(&format!("{path}?{}", query.finish()), token)?
+    } else {
+        query.append_pair("since", since);
+        client.list(&format!("{path}?{}", query.finish()), token)?
+    };
+    let items = page["items"].as_array().into_iter().flatten();
+    Ok(items.rev().cloned().collect())
+}
+
+fn said(line: &Value) -> String {
+    format!(
+        "{}  {}  {}",
+        text(&line["at"]),
+        text(&line["stream"]),
+        text(&line["text"])
+    )
 }
 
 fn changed(item: &Value) -> String {

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures::future::try_join3;
+use futures::future::try_join4;
 use guest::Path;
 use http::Method;
 use maud::{Markup, html};
@@ -108,6 +108,14 @@ struct Usage {
     input_tokens: i64,
     output_tokens: i64,
     cost_microusd: i64,
+}
+
+/// A line of the output of a claw's container.
+#[derive(Debug, Deserialize)]
+struct Line {
+    at: String,
+    stream: String,
+    text: String,
 }
 
 /// The claw of an answer to a request that changes it.
@@ -277,25 +285,29 @@ struct Shown {
     claw: Claw,
     history: List<Transition>,
     usage: List<Usage>,
+    output: List<Line>,
 }
 
 async fn read(visitor: &Visitor, id: &str) -> Result<Shown, Failure> {
     visitor.required()?;
     let path = api(id);
-    let (history, usage) = (
+    let (history, usage, output) = (
         format!("{path}/history?limit=20"),
         format!("{path}/usage?limit=30"),
+        format!("{path}/logs?limit=100"),
     );
-    let (claw, history, usage) = try_join3(
+    let (claw, history, usage, output) = try_join4(
         visitor.get("claws", &path),
         visitor.get("claws", &history),
         visitor.get("claws", &usage),
+        visitor.get("claws", &output),
     )
     .await?;
     Ok(Shown {
         claw,
         history,
         usage,
+        output,
     })
 }
 
@@ -352,6 +364,7 @@ fn live(shown: &Shown, visitor: &Visitor) -> Markup {
             h2 { "What it costs" }
             @if shown.usage.items.is_empty() { p { "It has asked no model yet." } }
             @else { (costs(&shown.usage.items)) }
+            @if !shown.output.items.is_empty() { (output(&shown.output.items)) }
             h2 { "What became of it" }
             ol.rows { @for change in &shown.history.items {
                 li { p { (state(&change.to)) " " bdi { (change.cause) } } p.meta { (ui::ago(&change.at)) } }
@@ -385,6 +398,16 @@ fn kept(resumed: &str) -> &str {
         "kept" => "all",
         "disk" => "what is stored",
         _ => "nothing: it began anew",
+    }
+}
+
+/// The newest lines of the output, the newest last.
+fn output(lines: &[Line]) -> Markup {
+    html! {
+        h2 { "Output" }
+        pre.output #output tabindex="0" { @for line in lines.iter().rev() {
+            span title=(line.at) .error[line.stream == "stderr"] { (line.text) "\n" }
+        } }
     }
 }
 
