@@ -27,7 +27,7 @@ pub struct Pipeline {
     pub owner: Uuid,
     /// The team whose members may read the pipeline, if its visibility says so.
     pub team: Option<Uuid>,
-    /// Who may read the pipeline and its versions.
+    /// The accounts that may read the pipeline and its versions.
     pub visibility: Visibility,
     /// The version that runs start with unless they name another.
     pub active_version: u32,
@@ -42,7 +42,7 @@ pub struct Pipeline {
     pub created_at: OffsetDateTime,
 }
 
-/// Who may read a pipeline and its versions. Its runs are for those alone that they act for.
+/// The accounts that may read a pipeline and its versions. A run is for the account alone that it acts for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = PipelineVisibility)]
 #[serde(rename_all = "lowercase")]
@@ -81,7 +81,7 @@ pub struct NewPipeline {
     /// A team that the caller is a member of.
     #[garde(skip)]
     team: Option<Uuid>,
-    /// Who may read the pipeline.
+    /// The accounts that may read the pipeline.
     #[garde(skip)]
     #[serde(default)]
     visibility: Visibility,
@@ -101,7 +101,7 @@ pub struct PipelineChange {
     /// Whether no run can be started.
     #[garde(skip)]
     paused: Option<bool>,
-    /// Who may read the pipeline.
+    /// The accounts that may read the pipeline.
     #[garde(skip)]
     visibility: Option<Visibility>,
 }
