@@ -33,6 +33,7 @@ mod functions {
         pub(crate) mod ends;
         pub(crate) mod life;
         pub(crate) mod pages;
+        pub(crate) mod program;
         pub(crate) mod waking;
     }
     pub(crate) mod edge {
@@ -193,6 +194,7 @@ mod jobs {
         pub(crate) mod asking;
         pub(crate) mod faults;
         pub(crate) mod memory;
+        pub(crate) mod official;
         pub(crate) mod receipts;
         pub(crate) mod servers;
         pub(crate) mod summing;

@@ -3,9 +3,7 @@ create or replace function circles.a2a_task(account uuid, kind text, door uuid, 
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object('id', t.id, 'conversation', t.channel_id, 'status', t.status, 'reason', t.reason,
-        'waiting_for', t.waiting_for, 'partial', case when t.finished_at is null then t.partial end,
-        'goes_on', a2a_task.kind = 'circles' and exists (select from circles.turn o
-            where o.channel_id = t.channel_id and o.id > t.id and o.finished_at is null),
+        'state', circles.a2a_state(a2a_task.kind, t), 'partial', case when t.finished_at is null then t.partial end,
         'changed_at', to_char(coalesce(t.finished_at, t.started_at, t.created_at) at time zone 'UTC',
             'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
         'cause', (select jsonb_build_object('id', m.id, 'client_id', m.client_id, 'author', a.name, 'body', m.body)

@@ -1,5 +1,8 @@
--- The tasks of an account with a public agent or circle, the newest first, with the number of all of them.
-create or replace function circles.a2a_tasks(account uuid, kind text, door uuid, context uuid, after uuid, size integer)
+-- The tasks of an account with a public agent or circle that fit, the newest first, with the number of all of them.
+--   state  the only state that fits; null: each
+--   since  the time from which on they changed; null: whenever
+create or replace function circles.a2a_tasks(account uuid, kind text, door uuid, context uuid, state text,
+    since timestamptz, after uuid, size integer)
 returns table (task jsonb, total bigint)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -8,9 +11,13 @@ as $$
         from circles.conversation v join circles.turn t on t.channel_id = v.channel_id
         join channels.message m on m.id = t.cause_id and m.author_id = account
         where v.created_by = account and v.door = a2a_tasks.door and (context is null or v.channel_id = context)
-        and t.hops = 0 and not exists (select from circles.turn o where o.cause_id = t.cause_id and o.id < t.id))
-    select circles.a2a_task(account, kind, door, p.id), (select count(*) from own)
-    from (select o.id from own o where after is null or o.id < after order by o.id desc limit size) p
+        and (a2a_tasks.state is null or circles.a2a_state(a2a_tasks.kind, t) = a2a_tasks.state)
+        and (since is null or coalesce(t.finished_at, t.started_at, t.created_at) >= since)
+        -- The turn that a message has made, and not those that followed from it.
+        and t.hops = 0 and not exists (select from circles.turn o where o.cause_id = t.cause_id and o.id < t.id)),
+    page as (select o.id from own o where after is null or o.id < after order by o.id desc limit size)
+    select circles.a2a_task(account, kind, door, p.id), n.total
+    from (select count(*) as total from own) n left join page p on true
     order by p.id desc
 $$;
-grant execute on function circles.a2a_tasks(uuid, text, uuid, uuid, uuid, integer) to gather_circles;
+grant execute on function circles.a2a_tasks(uuid, text, uuid, uuid, text, timestamptz, uuid, integer) to gather_circles;

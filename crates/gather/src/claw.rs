@@ -84,7 +84,7 @@ pub struct Create {
 /// The arguments of a list.
 #[derive(Args, Debug)]
 pub struct List {
-    /// Only those with this status, such as running
+    /// List claws with this status only, such as running
     #[arg(long)]
     pub status: Option<String>,
     #[command(flatten)]

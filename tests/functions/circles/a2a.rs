@@ -1,10 +1,9 @@
-//! A2A 1.0: cards, tasks and streams, by hand and with the official client.
+//! A2A 1.0: cards, tasks and streams, by hand and with the official clients.
 
 use anyhow::{Context, Result, ensure};
 use e2e::agents::Agent;
-use e2e::libraries::installed;
+use e2e::libraries::{installed, run};
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::jobs::agent_turn::world::{World, ask, begins, body, plain, says, speaker};
 
@@ -43,29 +42,82 @@ fn message(id: &str, text: &str) -> Value {
     json!({"message": {"messageId": id, "role": "ROLE_USER", "parts": [{"text": text}]}})
 }
 
+/// The tasks of a list with these parameters, and the number of all that fit.
+async fn tasks(world: &World, who: &Agent, params: Value) -> Result<(Vec<Value>, Value)> {
+    let listed = call(world, who, "agents/bot", "ListTasks", params).await?;
+    let result = &listed["result"];
+    let tasks = result["tasks"].as_array().cloned();
+    Ok((
+        tasks.with_context(|| listed.to_string())?,
+        result["totalSize"].clone(),
+    ))
+}
+
+async fn lists_hold_what_is_asked_for(world: &World, who: &Agent) -> Result<()> {
+    let whole = json!({"status": "TASK_STATE_UNSPECIFIED", "includeArtifacts": true});
+    let (all, total) = tasks(world, who, whole).await?;
+    assert_eq!(total, json!(all.len()));
+    assert!(all.iter().any(|task| task["artifacts"] != json!([])));
+    for state in ["COMPLETED", "CANCELED", "FAILED", "REJECTED"] {
+        let state = format!("TASK_STATE_{state}");
+        let expected: Vec<&Value> = all
+            .iter()
+            .filter(|task| task["status"]["state"] == state)
+            .map(|task| &task["id"])
+            .collect();
+        let (some, total) = tasks(world, who, json!({"status": state, "historyLength": 0})).await?;
+        let ids: Vec<&Value> = some.iter().map(|task| &task["id"]).collect();
+        assert_eq!(
+            (ids, total),
+            (expected.clone(), json!(expected.len())),
+            "{state}"
+        );
+        for task in &some {
+            assert_eq!(
+                (&task["artifacts"], &task["history"]),
+                (&json!([]), &json!([]))
+            );
+        }
+    }
+    let (later, total) = tasks(
+        world,
+        who,
+        json!({"statusTimestampAfter": "2099-01-01T00:00:00Z"}),
+    )
+    .await?;
+    assert_eq!((later, total), (vec![], json!(0)));
+    Ok(())
+}
+
 #[tokio::test]
-async fn the_official_client_talks_with_an_agent() -> Result<()> {
+async fn the_official_clients_talk_with_an_agent() -> Result<()> {
     let files = "tests/functions/circles/clients";
     let packages = ["a2a-sdk[signing]==1.3.0", "httpx"];
     let Some(folder) = installed("a2a-clients", files, &packages).await? else {
         return Ok(());
     };
-    let world = World::new(|_, _| says("Hello, client.")).await?;
+    let world = World::new(|asked, _| {
+        if body(asked).to_string().contains("long story") {
+            begins("Once upon")
+        } else {
+            says("Hello, client.")
+        }
+    })
+    .await?;
     public(&world).await?;
     let bob = Agent::sign_in(&world.server, "bob", 2).await?;
+    let dan = Agent::sign_in(&world.server, "dan", 4).await?;
     let url = format!("{}/a2a/agents/bot", world.server.url);
     let keys = format!("{}/.well-known/jwks.json", world.server.url);
-    let output = Command::new(folder.join("venv/bin/python"))
-        .arg(folder.join("client.py"))
-        .args([&url, &bob.token, &keys])
-        .output()
-        .await?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    for (script, who) in [("client.py", &bob), ("client.mjs", &dan)] {
+        let said = run(&folder, script, &[&url, &who.token, &keys]).await?;
+        assert!(said.contains("all is well"), "{script}: {said}");
+    }
     // A stranger is told nothing of it.
     let carol = Agent::sign_in(&world.server, "carol", 3).await?;
     let listed = call(&world, &bob, "agents/bot", "ListTasks", json!({})).await?;
     let task = listed["result"]["tasks"][0]["id"].clone();
+    lists_hold_what_is_asked_for(&world, &bob).await?;
     let other = call(&world, &carol, "agents/bot", "GetTask", json!({"id": task})).await?;
     assert_eq!(other["error"]["code"], -32001, "{other:#}");
     Ok(())
@@ -217,6 +269,9 @@ async fn what_makes_no_sense_is_an_error_of_the_protocol() -> Result<()> {
         ("GetTask", json!({"id": "x"}), -32001),
         ("CreateTaskPushNotificationConfig", json!({}), -32003),
         ("ListTasks", json!({"pageSize": 0}), -32602),
+        ("ListTasks", json!({"status": "NONSENSE"}), -32602),
+        ("ListTasks", json!({"historyLength": -1}), -32602),
+        ("ListTasks", json!({"statusTimestampAfter": "now"}), -32602),
     ] {
         let answer = call(&world, &world.ada, door, method, params).await?;
         assert_eq!(

@@ -20,6 +20,7 @@ async fn settings_say_what_arrives() -> Result<()> {
     let (_, all) = ada.get(&server, path).await?;
     let kinds = [
         "approval",
+        "claw",
         "direct",
         "harvest",
         "invitation",

@@ -10,8 +10,8 @@ use serde_json::Value;
 use std::{io::Seek, path::PathBuf};
 use tokio::{net::TcpListener, process::Command, sync::OnceCell};
 
-/// The folder with the official clients and the suite; `None`: they can't be installed here.
-async fn clients() -> Result<Option<PathBuf>> {
+/// The folder with the official clients, a server and the suite; `None`: they can't be installed here.
+pub async fn clients() -> Result<Option<PathBuf>> {
     let _machine = e2e::MACHINE.lock().await;
     static INSTALLED: OnceCell<Option<PathBuf>> = OnceCell::const_new();
     let folder = INSTALLED.get_or_try_init(async || {

@@ -26,7 +26,7 @@ async fn a_definition_is_checked_published_run_and_restarted() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("greeting.json");
     let file = file.to_str().context("a path")?;
-    std::fs::write(file, json!({"nodes": {"a": {"type": "agent"}}}).to_string())?;
+    std::fs::write(file, json!({"nodes": {"a": {"type": "loop"}}}).to_string())?;
     let (done, shown, _) = user.run(&["pipeline", "check", file], "").await?;
     assert!(!done && shown.contains("nodes.a.type"), "{shown}");
 

@@ -101,7 +101,8 @@ async fn weather(state: Arc<AtomicUsize>) -> Result<World> {
     .await
 }
 
-fn asking() -> Value {
+/// A persona that uses the server `sky` without approvals.
+pub(super) fn asking() -> Value {
     let mut persona = with(&["mcp:sky"], &json!({}));
     persona["tools"][0]["approval"] = json!("never");
     persona

@@ -110,8 +110,17 @@ impl World {
     pub async fn without_worker(
         script: impl Fn(&Asked, usize) -> Say + Send + Sync + 'static,
     ) -> Result<Self> {
+        Self::beside(&[], script).await
+    }
+
+    /// With a model, and without workers, whose agents may also use what is at these origins.
+    pub async fn beside(
+        origins: &[&str],
+        script: impl Fn(&Asked, usize) -> Say + Send + Sync + 'static,
+    ) -> Result<Self> {
         let models = Models::start(script).await?;
-        let server = Server::letting_out(&[models.origin()]).await?;
+        let origins = [&[models.origin()][..], origins].concat();
+        let server = Server::letting_out(&origins).await?;
         let mut database = server.database.connect().await?;
         sqlx::query("select llm.put_platform_provider('llm', 'openai', $1, null)")
             .bind(&models.url)

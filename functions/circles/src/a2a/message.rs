@@ -38,6 +38,8 @@ pub struct Configuration {
     /// Whether the answer does not wait for the end of the task.
     #[serde(default)]
     pub return_immediately: bool,
+    /// The most messages of the history that the answer has.
+    pub history_length: Option<i32>,
     pub task_push_notification_config: Option<Value>,
 }
 

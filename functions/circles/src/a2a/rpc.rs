@@ -8,14 +8,14 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Response};
 use axum::response::IntoResponse;
 use guest::task::sleep;
-use guest::{Caller, Db, MAX_BODY_BYTES, Path, Problem, Result, args, read_body};
+use guest::{Caller, Db, MAX_BODY_BYTES, Moment, Path, Problem, Result, args, read_body};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::message::Sending;
-use super::task::Task;
+use super::task::{Shown, State, Task};
 use super::{Door, card, door, stream};
 use crate::input::{message_body, rendered};
 use crate::outcome::Refusal;
@@ -76,17 +76,22 @@ struct Call {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct TaskParams {
     id: String,
+    history_length: Option<i32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ListParams {
     context_id: String,
-    status: String,
+    status: Option<State>,
     page_size: Option<i32>,
     page_token: String,
+    history_length: Option<i32>,
+    status_timestamp_after: Option<Moment>,
+    include_artifacts: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,7 +108,8 @@ struct SentRow {
 
 #[derive(Debug, Deserialize)]
 struct ListRow {
-    task: Task,
+    /// `None`: the page is empty.
+    task: Option<Task>,
     total: i64,
 }
 
@@ -187,21 +193,35 @@ async fn answer(db: Db, caller: Caller, door: Door, call: Call) -> Result<Respon
                 true => task,
                 false => rested(&db, &caller, &door, task).await?,
             };
-            json!({"task": task.shown()})
+            let shown = Shown {
+                history: most(sending.configuration.history_length)?,
+                ..Shown::ALL
+            };
+            json!({"task": task.shown(shown)})
         }
         "SendStreamingMessage" => {
             let task = send(&db, &caller, &door, &params(call.params)?).await?;
             return Ok(stream::answer(db, caller, door, call.id, task));
         }
         "SubscribeToTask" => {
-            let task = find(&db, &caller, &door, call.params).await?;
+            let task = find(&db, &caller, &door, &params(call.params)?).await?;
             if task.has_ended() {
                 return Err(Error::new(-32004, "The task has ended; GetTask reads it."));
             }
             return Ok(stream::answer(db, caller, door, call.id, task));
         }
-        "GetTask" => find(&db, &caller, &door, call.params).await?.shown(),
-        "CancelTask" => cancel(&db, &caller, &door, call.params).await?.shown(),
+        "GetTask" => {
+            let given: TaskParams = params(call.params)?;
+            let shown = Shown {
+                history: most(given.history_length)?,
+                ..Shown::ALL
+            };
+            find(&db, &caller, &door, &given).await?.shown(shown)
+        }
+        "CancelTask" => {
+            let given = params(call.params)?;
+            cancel(&db, &caller, &door, &given).await?.shown(Shown::ALL)
+        }
         "ListTasks" => list(&db, &caller, &door, params(call.params)?).await?,
         "CreateTaskPushNotificationConfig"
         | "GetTaskPushNotificationConfig"
@@ -222,8 +242,13 @@ fn params<T: DeserializeOwned>(params: Value) -> Result<T, Error> {
     serde_json::from_value(params).map_err(|error| Error::invalid(format!("`params`: {error}.")))
 }
 
-async fn find(db: &Db, caller: &Caller, door: &Door, given: Value) -> Result<Task, Error> {
-    let given: TaskParams = params(given)?;
+/// The most messages of the history that a client asks for.
+fn most(length: Option<i32>) -> Result<usize, Error> {
+    let length = length.map_or(Ok(usize::MAX), usize::try_from);
+    length.map_err(|_| Error::invalid("`historyLength` must not be negative."))
+}
+
+async fn find(db: &Db, caller: &Caller, door: &Door, given: &TaskParams) -> Result<Task, Error> {
     let id = given.id.parse().map_err(|_| Error::no_task())?;
     Task::find(db, caller, door, id).await
 }
@@ -279,7 +304,7 @@ async fn rested(db: &Db, caller: &Caller, door: &Door, mut task: Task) -> Result
     Ok(task)
 }
 
-async fn cancel(db: &Db, caller: &Caller, door: &Door, given: Value) -> Result<Task, Error> {
+async fn cancel(db: &Db, caller: &Caller, door: &Door, given: &TaskParams) -> Result<Task, Error> {
     #[derive(Deserialize)]
     struct Cancelled {
         cancelled: bool,
@@ -312,34 +337,36 @@ async fn list(db: &Db, caller: &Caller, door: &Door, given: ListParams) -> Resul
         return Err(Error::invalid("`pageSize` must be 1 to 100."));
     }
     let context = id(&given.context_id, "contextId")?;
-    let mut after = id(&given.page_token, "pageToken")?;
-    let (mut shown, mut total, mut next) = (Vec::new(), 0, String::new());
-    // The state follows from more than the turn, so what has another one is left out here.
-    loop {
-        let rows: Vec<ListRow> = db
-            .apart()
-            .many(
-                "select l.task, l.total from a2a_tasks($1, $2, $3, $4, $5, $6) l",
-                args![caller.id, &door.kind, door.id, context, after, size],
-            )
-            .await
-            .map_err(Error::of_database)?;
-        let is_last = i32::try_from(rows.len()).unwrap_or(size) < size;
-        for row in rows {
-            total = row.total;
-            after = Some(row.task.id);
-            if !given.status.is_empty() && row.task.state() != given.status {
-                continue;
-            }
-            shown.push(row.task.shown());
-            if i32::try_from(shown.len()) == Ok(size) {
-                next = row.task.id.to_string();
-                break;
-            }
-        }
-        if is_last || !next.is_empty() {
-            break;
-        }
-    }
+    let after = id(&given.page_token, "pageToken")?;
+    let wanted = Shown {
+        artifacts: given.include_artifacts,
+        history: most(given.history_length)?,
+    };
+    let state = given.status.filter(|state| *state != State::Unspecified);
+    let state = state.map(|state| json!(state));
+    let state = state.as_ref().and_then(Value::as_str);
+    let rows: Vec<ListRow> = db
+        .apart()
+        .many(
+            "select l.task, l.total from a2a_tasks($1, $2, $3, $4, $5, $6::text::timestamptz, $7, $8) l",
+            args![
+                caller.id,
+                &door.kind,
+                door.id,
+                context,
+                state,
+                given.status_timestamp_after,
+                after,
+                size
+            ],
+        )
+        .await
+        .map_err(Error::of_database)?;
+    let total = rows.first().map_or(0, |row| row.total);
+    let tasks: Vec<&Task> = rows.iter().filter_map(|row| row.task.as_ref()).collect();
+    let is_full = i32::try_from(tasks.len()) == Ok(size);
+    let last = tasks.last().filter(|_| is_full);
+    let next = last.map_or_else(String::new, |task| task.id.to_string());
+    let shown: Vec<Value> = tasks.iter().map(|task| task.shown(wanted)).collect();
     Ok(json!({"tasks": shown, "nextPageToken": next, "pageSize": size, "totalSize": total}))
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Door;
 use super::rpc::Error;
-use super::task::Task;
+use super::task::{Shown, State, Task};
 
 /// The interval at which a task is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -40,9 +40,9 @@ async fn follow(
     mut task: Task,
     writer: &mut Writer,
 ) -> Result<(), ()> {
-    send(writer, id, Ok(json!({"task": task.shown()}))).await?;
+    send(writer, id, Ok(json!({"task": task.shown(Shown::ALL)}))).await?;
     let mut told = Told {
-        state: task.state(),
+        state: task.state,
         text: String::new(),
         artifacts: task.artifacts().len(),
     };
@@ -68,7 +68,7 @@ async fn follow(
 
 /// What a client was told of a task.
 struct Told {
-    state: &'static str,
+    state: State,
     /// The words of the artifact that is not complete.
     text: String,
     artifacts: usize,
@@ -96,8 +96,8 @@ impl Told {
             ));
             said.clone_into(&mut self.text);
         }
-        if task.state() != self.state {
-            self.state = task.state();
+        if task.state != self.state {
+            self.state = task.state;
             changes.push(task.status_update());
         }
         changes

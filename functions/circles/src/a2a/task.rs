@@ -1,12 +1,52 @@
 //! Tasks: turns as A2A tells of them.
 
 use guest::{Caller, Db, args};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Door;
 use super::rpc::Error;
+
+/// The states of tasks (A2A 1.0, `TaskState`), of which ours have some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    #[serde(rename = "TASK_STATE_UNSPECIFIED")]
+    Unspecified,
+    #[serde(rename = "TASK_STATE_SUBMITTED")]
+    Submitted,
+    #[serde(rename = "TASK_STATE_WORKING")]
+    Working,
+    #[serde(rename = "TASK_STATE_COMPLETED")]
+    Completed,
+    #[serde(rename = "TASK_STATE_FAILED")]
+    Failed,
+    #[serde(rename = "TASK_STATE_CANCELED")]
+    Canceled,
+    #[serde(rename = "TASK_STATE_INPUT_REQUIRED")]
+    InputRequired,
+    #[serde(rename = "TASK_STATE_REJECTED")]
+    Rejected,
+    #[serde(rename = "TASK_STATE_AUTH_REQUIRED")]
+    AuthRequired,
+}
+
+/// What a client wants to be shown of a task.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown {
+    /// Whether it wants the answers.
+    pub artifacts: bool,
+    /// The most messages of the history.
+    pub history: usize,
+}
+
+impl Shown {
+    /// Everything.
+    pub const ALL: Self = Self {
+        artifacts: true,
+        history: usize::MAX,
+    };
+}
 
 /// A turn with what belongs to it.
 #[derive(Debug, Deserialize)]
@@ -15,9 +55,7 @@ pub struct Task {
     conversation: Uuid,
     status: String,
     reason: Option<String>,
-    waiting_for: Option<String>,
-    /// Of a circle: whether more turns follow that have not ended.
-    goes_on: bool,
+    pub state: State,
     /// What the agent has said so far.
     pub partial: Option<String>,
     changed_at: String,
@@ -58,37 +96,22 @@ impl Task {
         row.task.ok_or_else(Error::no_task)
     }
 
-    /// The state, as A2A names it.
-    pub fn state(&self) -> &'static str {
-        match self.status.as_str() {
-            "waiting" if self.waiting_for.as_deref() == Some("approval") => {
-                "TASK_STATE_AUTH_REQUIRED"
-            }
-            "queued" => "TASK_STATE_SUBMITTED",
-            "running" | "waiting" => "TASK_STATE_WORKING",
-            _ if self.goes_on => "TASK_STATE_WORKING",
-            "completed" => "TASK_STATE_COMPLETED",
-            "cancelled" => "TASK_STATE_CANCELED",
-            _ => "TASK_STATE_FAILED",
-        }
-    }
-
     /// Whether nothing more comes.
     pub fn has_ended(&self) -> bool {
         matches!(
-            self.state(),
-            "TASK_STATE_COMPLETED" | "TASK_STATE_CANCELED" | "TASK_STATE_FAILED"
+            self.state,
+            State::Completed | State::Canceled | State::Failed
         )
     }
 
     /// Whether whoever waits for it has to do something, or nothing more comes.
     pub fn rests(&self) -> bool {
-        self.has_ended() || self.state() == "TASK_STATE_AUTH_REQUIRED"
+        self.has_ended() || self.state == State::AuthRequired
     }
 
     /// The status, with the reason of an end that is not good.
     pub fn status(&self) -> Value {
-        let mut status = json!({"state": self.state(), "timestamp": self.changed_at});
+        let mut status = json!({"state": self.state, "timestamp": self.changed_at});
         if let Some(reason) = self.reason.as_ref().filter(|_| self.has_ended()) {
             status["message"] = json!({
                 "messageId": format!("{}-{reason}", self.id), "contextId": self.conversation, "taskId": self.id,
@@ -106,11 +129,12 @@ impl Task {
             .collect()
     }
 
-    /// The whole task.
-    pub fn shown(&self) -> Value {
+    /// The task as a client wants to be shown it.
+    pub fn shown(&self, wanted: Shown) -> Value {
         let history: Vec<Value> = self
             .cause
             .iter()
+            .take(wanted.history)
             .map(|said| {
                 let given = said
                     .client_id
@@ -121,8 +145,13 @@ impl Task {
                     "parts": [{"text": said.body}]})
             })
             .collect();
+        let artifacts = if wanted.artifacts {
+            self.artifacts()
+        } else {
+            Vec::new()
+        };
         json!({
-            "id": self.id, "contextId": self.conversation, "status": self.status(), "artifacts": self.artifacts(),
+            "id": self.id, "contextId": self.conversation, "status": self.status(), "artifacts": artifacts,
             "history": history,
         })
     }
