@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn the_routes_that_it_declares_are_served() {
-        let manifest: toml::Table = include_str!("../Cargo.toml").parse().expect("TOML");
+        let manifest: toml::Table = include_str!("../../Cargo.toml").parse().expect("TOML");
         let routes = &manifest["package"]["metadata"]["gather"]["native_routes"];
         let routes = routes.as_array().expect("a list");
         let paths: BTreeSet<_> = routes
