@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use worker::{Env, Headers, Method, Request, RequestInit, Response, Result};
 
-use crate::clock::now_ms;
+use crate::clock::{now_ms, pause};
 use crate::front::pass;
 use crate::metrics::count;
 use crate::origin;
@@ -15,6 +15,8 @@ use crate::topic;
 const MAX_WITHOUT: usize = 200;
 /// The times that the origin is asked, if what it said ends before the socket is open.
 const QUESTIONS: usize = 3;
+/// The pause before it is asked again, so that it has learned of that by the last time.
+const PAUSE_MS: u64 = 1_000;
 /// The time that the origin has to say who may read a topic.
 const PATIENCE_MS: u64 = 10_000;
 
@@ -43,7 +45,10 @@ fn parameter(request: &Request, name: &str) -> Result<Option<String>> {
 /// Opens a socket at its topic, if the origin says that the account may read that.
 pub async fn open(request: Request, env: &Env, claims: &Claims, topic: &str) -> Result<Response> {
     let since = parameter(&request, "since")?;
-    for _ in 0..QUESTIONS {
+    for number in 0..QUESTIONS {
+        if number > 0 {
+            pause(PAUSE_MS).await;
+        }
         let asked_at_ms = now_ms();
         let asked = question(&request, env, topic)?;
         let Ok(mut answer) = origin::send_within(asked, PATIENCE_MS).await else {

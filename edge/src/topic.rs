@@ -262,8 +262,9 @@ impl Topic {
             }
             self.state.storage().set_alarm(RENEWED_AFTER_MS).await?;
         }
-        // What the origin said may have ended while the answer was on its way.
-        if self.has_ended_since(&reader.account, &reader.sid, reader.asked_at_ms) {
+        // What the origin said may have ended while the answer was on its way, or before its function knew.
+        let known_at_ms = reader.asked_at_ms.saturating_sub(ended::LEARNED_WITHIN_MS);
+        if self.has_ended_since(&reader.account, &reader.sid, known_at_ms) {
             return Ok(Response::empty()?.with_status(ASK_AGAIN));
         }
         let pair = WebSocketPair::new()?;

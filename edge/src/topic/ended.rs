@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+/// The time within which the functions of the origin learn what has ended.
+pub const LEARNED_WITHIN_MS: u64 = 2_000;
 /// The time for which one is remembered, longer than a question to the origin takes.
 const REMEMBERED_MS: u64 = 60_000;
 
