@@ -3,7 +3,7 @@
 use crate::functions::channels::actions::grow_up;
 use anyhow::{Context, Result, anyhow, bail};
 use axum::{Json, Router, extract::State, http::HeaderMap, http::StatusCode, routing::post};
-use e2e::{Server, agents::Agent, master_key, sockets::WAIT};
+use e2e::{Server, agents::Agent, master_key, sockets::WAIT, spin::Difference};
 use gather::secrets::edge_key;
 use serde_json::{Value, json};
 use service_token::{EDGE, EDGE_PUSH, OnBehalf, Verifier};
@@ -190,6 +190,9 @@ fn titles(edge: &Edge) -> Vec<String> {
 
 #[tokio::test]
 async fn events_come_in_order_whatever_is_lost_on_the_way() -> Result<()> {
+    if Difference::Operation.shows() {
+        return Ok(());
+    }
     let world = World::new().await?;
     world.stand().await?;
     let expected: Vec<_> = (0..12).map(|number| format!("Post {number}")).collect();
@@ -226,6 +229,9 @@ async fn events_come_in_order_whatever_is_lost_on_the_way() -> Result<()> {
 
 #[tokio::test]
 async fn an_edge_that_stands_elsewhere_gets_the_events_from_there() -> Result<()> {
+    if Difference::Operation.shows() {
+        return Ok(());
+    }
     let world = World::new().await?;
     world.stand().await?;
     let begin = world.edge.with(|edge| edge.have.clone());
@@ -268,6 +274,9 @@ async fn an_edge_that_stands_elsewhere_gets_the_events_from_there() -> Result<()
 
 #[tokio::test]
 async fn an_edge_is_told_whose_sockets_have_to_end() -> Result<()> {
+    if Difference::Operation.shows() {
+        return Ok(());
+    }
     let world = World::new().await?;
     let bob = Agent::sign_in(&world.server, "bob", 2).await?;
     world.stand().await?;
@@ -311,6 +320,9 @@ async fn an_edge_is_told_whose_sockets_have_to_end() -> Result<()> {
 
 #[tokio::test]
 async fn a_lease_that_ends_is_pushed_no_more() -> Result<()> {
+    if Difference::Operation.shows() {
+        return Ok(());
+    }
     let world = World::new().await?;
     world.stand().await?;
     world.post("First").await?;
@@ -345,6 +357,9 @@ async fn a_lease_that_ends_is_pushed_no_more() -> Result<()> {
 
 #[tokio::test]
 async fn a_revocation_does_not_wait_for_events() -> Result<()> {
+    if Difference::Operation.shows() {
+        return Ok(());
+    }
     let world = World::new().await?;
     world.stand().await?;
     let bob = Agent::sign_in(&world.server, "bob", 2).await?;
