@@ -23,7 +23,9 @@ use crate::{pipelines, runs};
 
 /// The longest time that a client can wait for the end of a run, in seconds.
 const MAX_PATIENCE: u64 = 25;
-const LOOKS_A_SECOND: u64 = 4;
+/// The pauses between two looks at a run that is waited for: short at first, since many a run is over soon.
+const FIRST_PAUSE: Duration = Duration::from_millis(8);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// A new run.
 #[derive(Debug, Default, Deserialize, Validate, ToSchema)]
@@ -187,11 +189,12 @@ fn patience(headers: &HeaderMap) -> u64 {
 }
 
 async fn wait(db: &Db, caller: &Caller, mut run: Run, seconds: u64) -> Result<Run> {
-    for _ in 0..seconds.saturating_mul(LOOKS_A_SECOND) {
-        if run.finished_at.is_some() {
-            break;
-        }
-        sleep(Duration::from_millis(1_000 / LOOKS_A_SECOND)).await;
+    let (mut left, mut pause) = (Duration::from_secs(seconds), FIRST_PAUSE);
+    while run.finished_at.is_none() && !left.is_zero() {
+        pause = pause.min(left);
+        sleep(pause).await;
+        left -= pause;
+        pause = (pause * 2).min(LONGEST_PAUSE);
         run = runs::one(db, caller, run.id).await?;
     }
     Ok(run)
