@@ -1,5 +1,5 @@
 -- Commits what a driver has done, all or nothing, while its epoch holds.
---   steps    the changes of steps, as `pipelines.write_steps` takes them
+--   steps    the changes of steps, as `pipelines.record_steps` takes them
 --   seen     the news that the driver knows
 --   ending   null, or {"status", "result", "error"}: the run ends
 --   parks    the driver has nothing to do until something happens or becomes due
@@ -17,7 +17,10 @@ declare
     r pipelines.run;
     due timestamptz;
 begin
-    if commit.ending is not null then
+    -- Whoever ends the run, or others that its steps have started, may change those above it.
+    if commit.ending is not null
+        or commit.steps @? '$[*] ? (@.status == "cancelled" || @.status == "timed_out")'
+    then
         perform pipelines.lock_run(commit.run);
     end if;
     select o.* into r from pipelines.run o
@@ -25,7 +28,7 @@ begin
     if not found then
         return '{"held": false}';
     end if;
-    perform pipelines.write_steps(r, commit.steps);
+    perform pipelines.record_steps(r, commit.steps);
     select o.* into r from pipelines.run o where o.id = r.id;
     if commit.is_spent and not r.is_paused then
         update pipelines.run o set is_paused = true, news = o.news + 1 where o.id = r.id returning o.* into r;

@@ -1,6 +1,7 @@
 //! Drives a run of a pipeline. What has been done stands in the database, so a run goes on after any crash from its last
 //! commit; whoever drove it before changes nothing any more. A run that waits for something holds no job.
 
+mod answers;
 mod asking;
 mod awaited;
 mod ending;
@@ -10,6 +11,7 @@ mod outgoing;
 mod state;
 mod trigger;
 mod uncertain;
+mod view;
 mod work;
 
 use std::time::{Duration, Instant};
@@ -157,10 +159,12 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
             is_spent,
             ending,
             is_forced,
+            goes_on,
         } = engine.advance(may_send);
+        let sends = !(flying.is_empty() && sending.is_empty() && verifying.is_empty());
+        let is_idle = !(goes_on || sends && engine.is_busy());
         // What is being sent is recorded before the run ends, so that its last state is known.
-        let ending = ending.filter(|_| flying.is_empty() || is_forced);
-        let is_idle = flying.is_empty() && sending.is_empty() && verifying.is_empty();
+        let ending = ending.filter(|_| is_idle || is_forced);
         let parks = is_idle && ending.is_none();
         let committed: Committed = db
             .one(
@@ -179,11 +183,8 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
             .await?;
         summary.commits += 1;
         let reply = committed.committed;
-        if !reply.held {
-            note_late(&db, run, flying).await?;
-            return Ok(summary);
-        }
-        if !reply.goes_on {
+        if !(reply.held && reply.goes_on) {
+            note_all_late(&db, run, flying).await?;
             return Ok(summary);
         }
         engine.committed();
@@ -200,14 +201,15 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
             let call = engine.verification(&path);
             flying.push(sent(path, call, true));
         }
-        if has_news {
+        if has_news || goes_on {
             continue;
         }
         if let Waited::Ready(Some((path, answer, verifies))) = ticker.beside(flying.next()).await {
+            let outcome = answer.outcome();
             if verifies {
                 engine.decide(&path, answer);
-            } else {
-                engine.record(&path, answer);
+            } else if !engine.record(&path, answer) {
+                note_late(&db, run, &path, outcome).await?;
             }
         }
     }
@@ -257,21 +259,22 @@ async fn admitted(
     Ok(answer.admitted)
 }
 
-/// Notes what comes too late: the steps have been ended meanwhile.
-async fn note_late(
+/// Notes all that comes too late.
+async fn note_all_late(
     db: &Db,
     run: Uuid,
     mut flying: FuturesUnordered<impl Future<Output = (String, Answer, bool)>>,
 ) -> Result<(), Failure> {
     while let Some((path, answer, _)) = flying.next().await {
-        let outcome = match answer {
-            Answer::Output(_) | Answer::OfSkill { .. } => "succeeded",
-            Answer::Failure { .. } => "failed",
-            Answer::Unknown => "unknown",
-        };
-        db.execute("select note_late($1, $2, $3)", args![run, path, outcome])
-            .await?;
+        note_late(db, run, &path, answer.outcome()).await?;
     }
+    Ok(())
+}
+
+/// Notes what comes too late for a step that has been ended meanwhile.
+async fn note_late(db: &Db, run: Uuid, path: &str, outcome: &str) -> Result<(), Failure> {
+    db.execute("select note_late($1, $2, $3)", args![run, path, outcome])
+        .await?;
     Ok(())
 }
 
@@ -286,7 +289,9 @@ async fn sent(path: String, call: Result<Call, Fault>, verifies: bool) -> (Strin
 
 /// The error of a step or of a run.
 fn error(code: &str, detail: impl std::fmt::Display) -> Value {
+    // Texts of others have characters that the database does not store.
     let detail: String = detail.to_string().chars().take(500).collect();
+    let detail = detail.replace('\0', "\u{fffd}");
     json!({"code": code, "detail": detail})
 }
 

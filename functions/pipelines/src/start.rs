@@ -248,6 +248,10 @@ pub async fn restart(
     }) {
         return Err(unknown(step));
     }
+    for (step, output) in &restart.outputs {
+        pipeline::fit(output)
+            .map_err(|fault| Problem::invalid(format!("outputs.{step}"), fault.detail))?;
+    }
     let input = restart.input.or(former.input).unwrap_or_default();
     accept(&definition, &input)?;
     let ended: Vec<Ended> = db
