@@ -57,6 +57,7 @@ begin
     if not r.is_admitted then
         -- Its own job ends now by itself.
         update pipelines.run o set status = 'waiting', job_id = null where o.id = r.id;
+        perform pipelines.tell('run.waiting', r.pipeline_id, r.id, jsonb_build_object('run', r.id, 'status', 'waiting'));
         perform pipelines.drive(r.id, r.deadline_at) where r.deadline_at is not null;
         return false;
     end if;

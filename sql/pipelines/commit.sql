@@ -59,7 +59,12 @@ begin
     end if;
     -- Its own job ends now by itself.
     update pipelines.run o
-    set status = case o.status when 'cancelling' then o.status else 'waiting' end, job_id = null where o.id = r.id;
+    set status = case o.status when 'cancelling' then o.status else 'waiting' end, job_id = null where o.id = r.id
+    returning o.* into r;
+    if r.status = 'waiting' then
+        perform pipelines.tell('run.waiting', r.pipeline_id, r.id,
+            jsonb_build_object('run', r.id, 'status', 'waiting'));
+    end if;
     if due is not null then
         perform pipelines.drive(r.id, due);
     end if;

@@ -22,7 +22,7 @@ begin
             then clock_timestamp() + (v.definition ->> 'timeout_ms')::bigint * interval '1 millisecond'
             else o.deadline_at end
     where o.id = r.id returning o.* into r;
-    if was = 'queued' then
+    if was in ('queued', 'waiting') then
         perform pipelines.tell('run.running', r.pipeline_id, r.id, jsonb_build_object('run', r.id, 'status', 'running'));
     end if;
     return pipelines.state(r) || jsonb_build_object('definition', v.definition, 'skills', v.skills);

@@ -89,7 +89,7 @@ async fn output(world: &World, run: &str, step: &str) -> Result<Value> {
 
 /// A graph that says how the run ends, and then waits for the signal `go`.
 fn closing() -> Value {
-    json!({"timeout_ms": 600_000, "nodes": {"told": transform("run.status"), "hold": {"type": "wait", "any": [{"signal": "go"}]}}})
+    json!({"timeout_ms": 600_000, "nodes": {"told": transform("run.status"), "rest": {"type": "wait", "any": [{"signal": "go"}]}}})
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn finally_has_its_own_time_when_what_is_open_is_given_up() -> Result<()> 
     let late = world.start("late", late, json!(null)).await?;
     // `finally` has reached its own.
     let slow = json!({"nodes": {"a": transform("1")},
-        "finally": {"timeout_ms": 300, "nodes": {"hold": hold}}});
+        "finally": {"timeout_ms": 300, "nodes": {"rest": hold}}});
     let slow = world.start("slow", slow, json!(null)).await?;
     let closes = json!({"nodes": {"hold": hold}, "finally": closing(), "concurrency": {"on_limit": "cancel"}});
     let forced = world.start("closes", closes, json!(null)).await?;
@@ -118,7 +118,7 @@ async fn finally_has_its_own_time_when_what_is_open_is_given_up() -> Result<()> 
     let cancel = format!("{forced}/cancel");
     let (_, now) = world.call("POST", &cancel, force.clone()).await?;
     assert_eq!(now["status"], "cancelling", "{now}");
-    let closing = |run: &Value| run["waiting_for"] == json!(["finally", "finally.hold"]);
+    let closing = |run: &Value| run["waiting_for"] == json!(["finally", "finally.rest"]);
     world.until(&forced, closing).await?;
     assert_eq!(world.statuses(&forced).await?["hold"], "cancelled");
     assert_eq!(output(&world, &forced, "finally.told").await?, "cancelled");
@@ -194,7 +194,7 @@ async fn finally_has_its_own_time_when_what_is_open_is_given_up() -> Result<()> 
     );
     let statuses = world.statuses(&slow).await?;
     assert_eq!(
-        (&statuses["finally"], &statuses["finally.hold"]),
+        (&statuses["finally"], &statuses["finally.rest"]),
         (&json!("timed_out"), &json!("timed_out")),
         "{statuses}"
     );

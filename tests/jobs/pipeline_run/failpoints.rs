@@ -6,7 +6,7 @@ use e2e::{
     process::Process,
     receiver::{Answer, Receiver},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::PgConnection;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -311,7 +311,7 @@ async fn a_run_ends_as_it_would_whatever_is_lost_at_each_of_its_changes() -> Res
         .filter(|change| !changes.contains_key(*change))
         .collect();
     let known: BTreeSet<&str> = BY_REQUEST.into_iter().chain(RARE).collect();
-    assert_eq!(missing, known, "without a scenario; left out");
+    assert_eq!(missing, known, "without a scenario; left out: {endings:#?}");
     let all: Vec<(&String, usize)> = changes.iter().map(|(change, at)| (change, *at)).collect();
     // Each waits with a connection of its worker.
     let rounds = all.chunks(all.len().div_ceil(2));

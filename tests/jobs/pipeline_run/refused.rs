@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn what_the_database_refuses_fails_a_step_and_not_every_commit() -> Result<()> {
     let world = World::new().await?;
-    // The title is longer than one of the inbox may be. The other steps of the same commit are kept.
-    let notify = |title: Value| json!({"type": "action", "do": "notify", "input": {"to": world.ada.id, "title": title}});
+    let mut database = world.server.database.connect().await?;
+    sqlx::query("alter table pipelines.step add constraint step_odd check (path <> 'odd' or status <> 'succeeded')")
+        .execute(&mut database)
+        .await?;
     let definition = json!({
-        "nodes": {"a": transform("1"), "long": notify(json!("x".repeat(5_000))), "after": transform("nodes.long.error.code"),
+        "nodes": {"a": transform("1"), "odd": transform("1"), "after": transform("nodes.odd.error.code"),
             "zero": {"type": "transform", "value": {"$": "'a\\u0000'"}, "on_error": "continue"},
             "many": {"type": "transform", "value": [{"$": "input"}, {"$": "input"}, {"$": "input"}], "on_error": "continue"}},
-        "edges": [{"from": "long", "to": "after", "on": "error"}],
+        "edges": [{"from": "odd", "to": "after", "on": "error"}],
         "result": {"$": "[nodes.after.output, nodes.zero.error.code, nodes.many.error.code]"},
     });
     let input = json!("x".repeat(400_000));
@@ -26,9 +28,13 @@ async fn what_the_database_refuses_fails_a_step_and_not_every_commit() -> Result
         "{}",
         ended["error"]
     );
+    let odd = format!("{run}/steps/odd");
+    let (_, odd) = world.ada.get(&world.server, &odd).await?;
+    let detail = odd["error"]["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("step-odd"), "{odd}");
     let statuses = world.statuses(&run).await?;
     assert_eq!(
-        (&statuses["a"], &statuses["long"]),
+        (&statuses["a"], &statuses["odd"]),
         (&json!("succeeded"), &json!("failed")),
         "{statuses}"
     );

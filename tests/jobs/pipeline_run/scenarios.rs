@@ -28,7 +28,10 @@ fn address(of: &Receiver) -> String {
 }
 
 fn send(to: &Receiver, method: &str, more: Value) -> Value {
-    let input = json!({"method": method, "url": format!("{}/", address(to))});
+    let mut input = json!({"method": method, "url": format!("{}/", address(to))});
+    if method == "POST" {
+        input["body"] = json!({});
+    }
     let mut node = json!({"type": "action", "do": "http", "input": input});
     for (name, value) in more.as_object().into_iter().flatten() {
         node[name] = value.clone();
