@@ -215,13 +215,17 @@ mod jobs {
         pub(crate) mod cancelling;
         pub(crate) mod commits;
         pub(crate) mod engine;
+        pub(crate) mod failpoints;
         pub(crate) mod faults;
         pub(crate) mod flow;
         pub(crate) mod limits;
         pub(crate) mod nested;
         pub(crate) mod random;
+        pub(crate) mod refused;
         pub(crate) mod requests;
         pub(crate) mod rights;
+        pub(crate) mod scenarios;
+        pub(crate) mod skills;
         pub(crate) mod world;
     }
     pub(crate) mod run;

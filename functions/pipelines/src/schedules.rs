@@ -73,6 +73,9 @@ pub struct Filter {
     /// Lists only schedules that are paused, or that are not.
     #[garde(skip)]
     paused: Option<bool>,
+    /// Lists the schedules of this account. Only its own are ever shown to an account.
+    #[garde(skip)]
+    owner: Option<Uuid>,
 }
 
 #[derive(Deserialize)]
@@ -335,9 +338,16 @@ pub async fn list(
             "select id, owner_id, name, times, action, overlap, catch_up_max, catch_up_within_ms, pause_after_failures,
                  paused, failures, next_at, created_at, ms_of(clock_timestamp()) as now
              from schedule
-             where owner_id = $1 and ($2::uuid is null or id < $2) and ($3::boolean is null or (paused is not null) = $3)
+             where owner_id = $1 and ($5::uuid is null or owner_id = $5) and ($2::uuid is null or id < $2)
+             and ($3::boolean is null or (paused is not null) = $3)
              order by id desc limit $4",
-            args![caller.id, page.after, filter.paused, page.fetch()],
+            args![
+                caller.id,
+                page.after,
+                filter.paused,
+                page.fetch(),
+                filter.owner
+            ],
         )
         .await?;
     let schedules = rows.into_iter().map(Row::shown).collect::<Result<_>>()?;
