@@ -207,7 +207,7 @@ impl Pusher {
 
     async fn page(&self, after: &Snapshot, until: &Snapshot, number: i64) -> Result<Read> {
         let query = sqlx::query_scalar::<_, String>(
-            "select events.history(array[$1], null, $2::text::pg_snapshot, $3::text::pg_snapshot, $4, $5)::text",
+            "select edge.page($1, $2::text::pg_snapshot, $3::text::pg_snapshot, $4, $5)::text",
         )
         .bind(&self.topic)
         .bind(after.to_string())
