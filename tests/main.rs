@@ -263,6 +263,7 @@ mod platform {
     pub(crate) mod edge {
         pub(crate) mod answers;
         pub(crate) mod functions;
+        pub(crate) mod rights;
         pub(crate) mod sockets;
     }
     pub(crate) mod english;
