@@ -144,6 +144,8 @@ create table circles.conversation (
     created_by uuid references identity.account (id) on delete set null,
     -- Of each turn here, beside those of its persona; null: none.
     limits jsonb,
+    -- Whether its circle is deleted, so that it is never open again.
+    is_over boolean not null default false,
     constraint conversation_limits_size check (pg_column_size(limits) <= 4096),
     constraint conversation_status_known check (status in ('open', 'paused', 'closed')),
     constraint conversation_title_size check (char_length(title) <= 200)

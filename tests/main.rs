@@ -25,6 +25,7 @@ mod functions {
         pub(crate) mod pages;
         pub(crate) mod personas;
         pub(crate) mod proposals;
+        pub(crate) mod rights;
         pub(crate) mod rounds;
         pub(crate) mod scenarios;
         pub(crate) mod talking;

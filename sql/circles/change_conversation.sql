@@ -18,6 +18,8 @@ begin
     if v.created_by is distinct from account
         and coalesce(circles.role_of(account, v.circle_id), 'member') not in ('owner', 'moderator') then
         return circles.refused('forbidden');
+    elsif v.is_over and change ->> 'status' <> 'closed' then
+        return circles.refused('circle-deleted');
     end if;
     update circles.conversation x set title = coalesce(change ->> 'title', x.title),
         limits = coalesce(nullif(change -> 'limits', 'null'), x.limits), status = coalesce(change ->> 'status', x.status)

@@ -21,8 +21,8 @@ begin
             where x.circle_id = m.circle_id and a.status = 'active'
             and not exists (select from circles.seat y where y.account_id = x.account_id)
             order by x.role = 'moderator' desc, x.joined_at, x.account_id limit 1);
-        delete from circles.circle c where c.id = m.circle_id and not exists (
-            select from circles.member x where x.circle_id = c.id);
+        perform circles.end_circle(m.circle_id) where not exists (
+            select from circles.member x where x.circle_id = m.circle_id);
     end loop;
     delete from circles.tool_source x where x.owner_id = account;
     delete from circles.summary y where y.agent_id = account;
