@@ -26,6 +26,7 @@ begin
     end loop;
     delete from circles.tool_source x where x.owner_id = account;
     delete from circles.summary y where y.agent_id = account;
+    update circles.seat x set approvers = nullif(array_remove(x.approvers, account), '{}') where x.approvers @> array[account];
     delete from circles.vote v where v.account_id = account;
     delete from circles.seat x where x.account_id = account;
     delete from circles.persona p where p.owner_id = account

@@ -24,6 +24,8 @@ begin
     elsif circles.moderates_alone(c, target) then
         return circles.refused('mode-needs-moderator');
     end if;
+    perform circles.cut_turn(t.id) from circles.turn t
+    where t.circle_id = c.id and t.agent_id = target and t.finished_at is null;
     perform circles.exit(c.id, target, by);
     return '{"ok": null}';
 end
