@@ -72,7 +72,7 @@ async fn an_agents_calls_are_its_owners() -> Result<()> {
     let (status, answer) = call(&world, &world.ada, &pays).await?;
     assert_eq!(
         (status, &answer["error"]["code"]),
-        (403, &json!("forbidden")),
+        (403, &json!("insufficient-scope")),
         "{answer:#}"
     );
     sqlx::query("update circles.seat set state = 'awake'")
