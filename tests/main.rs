@@ -216,6 +216,7 @@ mod jobs {
         pub(crate) mod after;
         pub(crate) mod agents;
         pub(crate) mod cancelling;
+        pub(crate) mod commits;
         pub(crate) mod engine;
         pub(crate) mod faults;
         pub(crate) mod flow;
@@ -223,6 +224,7 @@ mod jobs {
         pub(crate) mod nested;
         pub(crate) mod random;
         pub(crate) mod requests;
+        pub(crate) mod rights;
         pub(crate) mod world;
     }
     pub(crate) mod run;
@@ -254,6 +256,7 @@ mod platform {
         pub(crate) mod way;
     }
     pub(crate) mod database;
+    pub(crate) mod deadlocks;
     pub(crate) mod demo;
     pub(crate) mod deployment;
     pub(crate) mod edge {
