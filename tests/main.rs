@@ -25,6 +25,7 @@ mod functions {
         pub(crate) mod pages;
         pub(crate) mod personas;
         pub(crate) mod proposals;
+        pub(crate) mod rights;
         pub(crate) mod rounds;
         pub(crate) mod scenarios;
         pub(crate) mod talking;
@@ -65,6 +66,7 @@ mod functions {
         pub(crate) mod aliases;
         pub(crate) mod crowd;
         pub(crate) mod faults;
+        pub(crate) mod hosted;
         pub(crate) mod keys;
         pub(crate) mod kills;
         pub(crate) mod local;
@@ -200,6 +202,7 @@ mod jobs {
         pub(crate) mod summing;
         pub(crate) mod thinking;
         pub(crate) mod tools;
+        pub(crate) mod waiting;
         pub(crate) mod world;
     }
     pub(crate) mod claw_provision;
