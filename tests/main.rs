@@ -27,6 +27,7 @@ mod functions {
         pub(crate) mod proposals;
         pub(crate) mod rounds;
         pub(crate) mod scenarios;
+        pub(crate) mod streams;
         pub(crate) mod talking;
     }
     pub(crate) mod claws {
