@@ -167,6 +167,8 @@ create table circles.turn (
     cause_seq bigint not null,
     -- How many replies of agents lie between it and what a person wrote.
     hops smallint not null default 0,
+    -- How often agents with programs of their own have answered agents before it, since a person wrote.
+    exchanges smallint not null default 0,
     -- The turn that asked for it, the step of that turn, and how many stand above it.
     parent_id uuid references circles.turn (id) on delete set null,
     parent_step integer,
@@ -208,7 +210,8 @@ create table circles.turn (
     constraint turn_waiting_for_known check (waiting_for in ('approval', 'speaker')),
     constraint turn_finished
         check ((finished_at is not null) = (status in ('completed', 'failed', 'cancelled', 'limited'))),
-    constraint turn_hops_range check (hops between 0 and 100)
+    constraint turn_hops_range check (hops between 0 and 100),
+    constraint turn_exchanges_range check (exchanges between 0 and 100)
 );
 create index turn_channel on circles.turn (channel_id, id);
 create index turn_agent on circles.turn (agent_id, id);

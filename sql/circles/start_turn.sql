@@ -13,6 +13,7 @@ declare
     number_of_version integer;
     on_busy text;
     over text;
+    exchanges integer := circles.exchanges_of(cause);
 begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = channel;
@@ -38,15 +39,16 @@ begin
         end if;
     end loop;
     over := case when s.state = 'stopped' then 'stopped'
-        when start_turn.hops > coalesce((c.rules ->> 'hops')::integer, 8) then 'hops' end;
+        when start_turn.hops + exchanges > coalesce((c.rules ->> 'hops')::integer, 8) then 'hops' end;
     if s.account_id is not null then
         number_of_version := coalesce(s.persona_version, (select p.version from circles.persona p where p.id = s.persona_id));
     end if;
     insert into circles.turn as x (channel_id, circle_id, agent_id, persona_id, persona_version, persona_digest, cause_id,
-        cause_seq, wanted_seq, hops, visible_to, prompt, tainted, status, waiting_for, reason, finished_at, deadline_at)
+        cause_seq, wanted_seq, hops, exchanges, visible_to, prompt, tainted, status, waiting_for, reason, finished_at, deadline_at)
     values (channel, c.id, agent, s.persona_id, number_of_version, (
             select v.digest from circles.persona_version v where v.persona_id = s.persona_id and v.number = number_of_version),
-        cause, start_turn.cause_seq, start_turn.cause_seq, start_turn.hops, start_turn.visible_to,
+        cause, start_turn.cause_seq, start_turn.cause_seq, start_turn.hops, exchanges,
+        start_turn.visible_to,
         start_turn.prompt, start_turn.prompt is not null,
         case over when 'stopped' then 'cancelled' when 'hops' then 'limited' else
             case when s.account_id is null then 'waiting' else 'queued' end end,

@@ -124,6 +124,11 @@ impl NewMember {
 #[schema(as = CircleMemberChange)]
 #[serde(deny_unknown_fields)]
 pub struct MemberChange {
+    /// The id or name of the persona that the seat thinks with from its next turn on, with `@` and a version to stay at that
+    /// one; for the seat's owner to say.
+    #[garde(inner(custom(persona_ref)))]
+    #[schema(example = "researcher@2")]
+    persona: Option<String>,
     /// Whether the seat has an A2A card, and everybody who is signed in may talk with it; for the seat's owner to say.
     #[garde(skip)]
     public: Option<bool>,
@@ -293,7 +298,8 @@ pub async fn add(
     Ok(Created::at(location, member).into_response())
 }
 
-/// Changes a member's role or place. Owners can do this; moderators change places.
+/// Changes a member's role or place, or what a seat thinks with. Owners change roles, moderators places, and the owner of a
+/// seat its persona.
 #[utoipa::path(
     put, path = "/api/circles/{circle}/members/{account}", tag = "circles", operation_id = "change_circle_member",
     params(
@@ -322,7 +328,8 @@ pub async fn put(
             args![
                 caller.id,
                 circle,
-                json!({"account": account, "role": change.role, "order": change.order, "public": change.public})
+                json!({"account": account, "persona": change.persona, "role": change.role, "order": change.order,
+                    "public": change.public})
             ],
         )
         .await?;
