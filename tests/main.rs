@@ -28,6 +28,7 @@ mod functions {
         pub(crate) mod rights;
         pub(crate) mod rounds;
         pub(crate) mod scenarios;
+        pub(crate) mod streams;
         pub(crate) mod talking;
     }
     pub(crate) mod claws {

@@ -22,7 +22,7 @@ begin
     update circles.turn x set status = 'running', waiting_for = null, holder = null, tainted = x.tainted or new.tainted
     where x.id = p.id;
     perform circles.tell_step(s) where s.turn_id is not null;
-    perform circles.enqueue_turn(p.id);
+    perform circles.tell_turn(p.id, 'started'), circles.enqueue_turn(p.id);
     return null;
 end
 $$;
