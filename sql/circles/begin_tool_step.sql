@@ -27,7 +27,9 @@ begin
         if approval is not null then
             until := clock_timestamp() + (circles.limits_of(t) ->> 'approval_ms')::bigint * interval '1 millisecond';
             question := inbox.ask('turn:' || t.id, approval ->> 'question', approval ->> 'detail', approval ->> 'digest',
-                (select coalesce(x.approvers, array[x.owner_id]) from circles.seat x where x.account_id = t.agent_id), until, t.agent_id);
+                -- Without one who may still decide, its owner does.
+                (select coalesce(nullif(array(select o from unnest(x.approvers) o where circles.may_decide(o, x.owner_id)), '{}'),
+                    array[x.owner_id]) from circles.seat x where x.account_id = t.agent_id), until, t.agent_id);
         end if;
         insert into circles.step as x (turn_id, number, kind, name, of_step, call, arguments, begun_at, approval_id,
             approval_digest)
