@@ -193,18 +193,13 @@ fn list(options: &AsAgent<List>) -> Result<()> {
 fn history(options: &AsAgent<History>) -> Result<()> {
     let (client, token) = agent::signed_in(&options.common, "gather claw history")?;
     let path = format!("{}/history?limit=100", address(&options.claw));
-    let page = client.get(&path, &token)?;
+    let mut page = client.get(&path, &token)?;
     if !options.follow {
         print(options.common.json, &page, |page| newest(page, changed));
         return Ok(());
     }
     let mut seen = String::new();
     loop {
-        let page = match client.get(&path, &token) {
-            Ok(page) => page,
-            Err(error) if error.status() == Some(404) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
         let mut items: Vec<&Value> = page["items"].as_array().into_iter().flatten().collect();
         items.reverse();
         // The ids are in the order of time.
@@ -222,6 +217,11 @@ fn history(options: &AsAgent<History>) -> Result<()> {
             text(&last["id"]).clone_into(&mut seen);
         }
         sleep(LOOK);
+        page = match client.get(&path, &token) {
+            Ok(page) => page,
+            Err(error) if error.status() == Some(404) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
     }
 }
 

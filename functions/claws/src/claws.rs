@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use agent_parts::{Account, Budget, storable};
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
@@ -14,8 +15,7 @@ use uuid::Uuid;
 
 use crate::create::{Accepted, refusals};
 use crate::input::{
-    Account, Budget, Expiry, OnBusy, Trigger, check_env, check_secrets, check_triggers,
-    persona_ref, reference, storable,
+    Expiry, OnBusy, Trigger, check_env, check_secrets, check_triggers, persona_ref, reference,
 };
 use crate::outcome::Outcome;
 use crate::secrets::may_grant;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use agent_parts::{Budget, storable};
 use axum::Json;
 use axum::http::{HeaderName, StatusCode, header::LOCATION};
 use garde::Validate;
@@ -14,8 +15,8 @@ use uuid::Uuid;
 
 use crate::claws::Claw;
 use crate::input::{
-    Budget, Expiry, OnBusy, Trigger, account_name, check_env, check_secrets, check_triggers,
-    persona_ref, reference, storable, usual_triggers,
+    Expiry, OnBusy, Trigger, account_name, check_env, check_secrets, check_triggers, persona_ref,
+    reference, usual_triggers,
 };
 use crate::key;
 use crate::secrets::may_grant;

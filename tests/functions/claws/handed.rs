@@ -187,6 +187,7 @@ async fn what_is_taken_back_and_older_containers_end_it() -> Result<()> {
         "secrets": {"ONE": "vault:one", "TWO": "vault:two"}});
     let made = world.ask("POST", "/api/claws", &new, 202).await?;
     let first = enrolled(world, containers, &made["claw"], 1, 77).await?;
+    beat(world, &first).await?;
     until(world, "helper", "running").await?;
     let values = handed(world, &first).await?.0;
     assert_eq!(values.as_object().map(serde_json::Map::len), Some(2));

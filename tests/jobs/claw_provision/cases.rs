@@ -91,7 +91,57 @@ pub const CASES: [Case; 29] = [
     case("failed", "deleting", Act::Ask("delete"), GONE),
 ];
 
-/// Whether the request of a case makes its change in its own statement, and not a job after it.
-pub fn makes(case: &Case) -> bool {
-    matches!(case.act, Act::Ask("delete" | "restart" | "start"))
+impl Case {
+    /// Whether a request makes the change in its own statement, and not a job after it.
+    pub fn is_asked_for(&self) -> bool {
+        matches!(
+            self.act,
+            Act::Ask("delete" | "restart" | "start") | Act::Beat
+        )
+    }
 }
+
+/// Tries every change of a status against the trigger that checks them, and lists those that it lets pass.
+pub const DIAGRAM: &str = "
+create function public.diagram() returns setof text language plpgsql as $$
+declare
+    statuses text[] := (select array_agg(m[1]) from regexp_matches((
+        select pg_get_constraintdef(oid) from pg_constraint where conname = 'claw_status_known'), '''([a-z]+)''', 'g') m);
+    one text;
+    other text;
+begin
+    create temporary table tried (status text);
+    create trigger tried before update on tried for each row execute function claws.check_transition();
+    foreach one in array statuses loop
+        foreach other in array statuses loop
+            continue when one = other;
+            delete from tried;
+            insert into tried values (one);
+            begin
+                update tried set status = other;
+                return next one || ' ' || other;
+            exception when check_violation then
+                null;
+            end;
+        end loop;
+    end loop;
+end
+$$";
+
+/// Lets the change of a claw that a row names wait for a lock of the test's before it is committed, the first time.
+pub const FAILPOINTS: &str = "
+create table public.failpoint (claw_id uuid primary key, from_status text, to_status text, number integer);
+create function public.pass() returns trigger language plpgsql security definer as $$
+begin
+    perform pg_advisory_xact_lock(f.number) from public.failpoint f
+    where f.claw_id = new.claw_id and f.from_status = new.from_status and f.to_status = new.to_status;
+    return null;
+end
+$$;
+create trigger pass after insert on claws.change for each row execute function public.pass()";
+
+/// Lets changes wait for as long as the test wants.
+pub const PATIENT: &str = "do $$ begin
+    execute format('alter role gather_claw_provision in database %I set statement_timeout = 0', current_database());
+    execute format('alter role gather_worker in database %I set statement_timeout = 0', current_database());
+end $$";

@@ -1,7 +1,7 @@
 //! Workers, connections to the database and the provisioner that are lost at every change of a claw's status: the claw comes
 //! to what its owner wants, each change is told once, and no container runs that nobody knows.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::{agents::Agent, component_file, process::Process};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -12,50 +12,11 @@ use std::{
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::cases::{Act, CASES, Case, makes};
+use super::cases::{Act, CASES, Case, DIAGRAM, FAILPOINTS, PATIENT};
 use crate::functions::claws::containers::{
     Containers, LIMIT, Provisioner, beat, enrolled, template,
 };
 use crate::jobs::agent_turn::world::{World, plain, says, text};
-
-/// Tries every change of a status against the trigger that checks them, and lists those that it lets pass.
-const DIAGRAM: &str = "
-create function public.diagram() returns setof text language plpgsql as $$
-declare
-    statuses text[] := (select array_agg(m[1]) from regexp_matches((
-        select pg_get_constraintdef(oid) from pg_constraint where conname = 'claw_status_known'), '''([a-z]+)''', 'g') m);
-    one text;
-    other text;
-begin
-    create temporary table tried (status text);
-    create trigger tried before update on tried for each row execute function claws.check_transition();
-    foreach one in array statuses loop
-        foreach other in array statuses loop
-            continue when one = other;
-            delete from tried;
-            insert into tried values (one);
-            begin
-                update tried set status = other;
-                return next one || ' ' || other;
-            exception when check_violation then
-                null;
-            end;
-        end loop;
-    end loop;
-end
-$$";
-
-/// Lets the change of a claw that a row names wait for a lock of the test's before it is committed, the first time.
-const FAILPOINTS: &str = "
-create table public.failpoint (claw_id uuid primary key, from_status text, to_status text, number integer);
-create function public.pass() returns trigger language plpgsql security definer as $$
-begin
-    perform pg_advisory_xact_lock(f.number) from public.failpoint f
-    where f.claw_id = new.claw_id and f.from_status = new.from_status and f.to_status = new.to_status;
-    return null;
-end
-$$;
-create trigger pass after insert on claws.change for each row execute function public.pass()";
 
 /// The server processes of PostgreSQL in which changes wait, with the numbers of their locks.
 const WAITING: &str =
@@ -66,8 +27,6 @@ const WAITING: &str =
 struct Subject {
     case: &'static Case,
     number: i32,
-    /// Whether the change is lost; otherwise it is made, and nobody hears of it.
-    is_lost: bool,
     id: String,
     claw: Value,
     agent: Option<Agent>,
@@ -93,7 +52,7 @@ impl Faults {
         let provisioner = containers.serve("127.0.0.1:0").await?;
         let database = &world.server.database;
         let mut connection = database.connect().await?;
-        for statement in [DIAGRAM, FAILPOINTS] {
+        for statement in [DIAGRAM, FAILPOINTS, PATIENT] {
             sqlx::raw_sql(statement).execute(&mut connection).await?;
         }
         let folder = tempfile::tempdir()?;
@@ -193,14 +152,13 @@ job = {{ attempts = 10 }}
             .await
     }
 
-    async fn make(&mut self, number: i32, case: &'static Case, is_lost: bool) -> Result<Subject> {
+    async fn make(&mut self, number: i32, case: &'static Case) -> Result<Subject> {
         let name = format!("claw-{number}");
         let new = json!({"name": name, "persona": "plain", "template": "shell"});
         let made = self.world.ask("POST", "/api/claws", &new, 202).await?;
         Ok(Subject {
             case,
             number,
-            is_lost,
             id: text(&made["claw"]["id"])?,
             claw: made["claw"].clone(),
             agent: None,
@@ -213,6 +171,14 @@ job = {{ attempts = 10 }}
         let id = subject.id.clone();
         let status = subject.case.from;
         if status == "requested" {
+            // What is asked for at once comes before the work that waits.
+            let late = format!(
+                "update graphile_worker._private_jobs set run_at = now() + interval '1 hour' where id = (
+                     select j.queue_id from jobs.job j join claws.claw c on c.job_id = j.id where c.id = '{id}')"
+            );
+            if subject.case.is_asked_for() {
+                self.execute(&late).await?;
+            }
             return Ok(());
         }
         let beats = subject.case.to == "running" && status == "provisioning";
@@ -269,14 +235,12 @@ job = {{ attempts = 10 }}
         Ok(())
     }
 
-    /// Lets happen what a case is about. A request that makes the change itself waits; it goes on by itself.
-    async fn act(&mut self, subject: &Subject) -> Result<Option<JoinHandle<()>>> {
+    /// Lets happen what a case is about, if a job makes the change.
+    async fn act(&mut self, subject: &Subject) -> Result<()> {
         let id = subject.id.clone();
         match subject.case.act {
-            Act::Work => {}
-            Act::Ask(what) if makes(subject.case) => return self.begin(subject, what),
+            Act::Work | Act::Beat => {}
             Act::Ask(what) => self.ask(&id, what).await?,
-            Act::Beat => return self.begin(subject, "beat"),
             Act::Ends | Act::EndsAgain => {
                 self.containers.end(&id);
                 self.look(&id).await?;
@@ -302,23 +266,26 @@ job = {{ attempts = 10 }}
                 self.ask(&id, "resume").await?;
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Begins a request that waits. Its client goes away with the task.
-    fn begin(&self, subject: &Subject, what: &str) -> Result<Option<JoinHandle<()>>> {
+    fn begin(&self, subject: &Subject) -> Result<JoinHandle<()>> {
         let server = &self.world.server;
-        let request = if what == "beat" {
-            let agent = subject.agent.as_ref().context("it is signed in")?;
-            agent.request(server, "PUT", "/api/claws/me/heartbeat")
-        } else {
-            let (method, path) = address(&subject.id, what);
-            self.world.ada.request(server, method, &path)
+        let request = match subject.case.act {
+            Act::Ask(what) => {
+                let (method, path) = address(&subject.id, what);
+                self.world.ada.request(server, method, &path)
+            }
+            _ => {
+                let agent = subject.agent.as_ref().context("it is signed in")?;
+                agent.request(server, "PUT", "/api/claws/me/heartbeat")
+            }
         };
         let request = request.json(&json!({}));
-        Ok(Some(tokio::spawn(async move {
+        Ok(tokio::spawn(async move {
             drop(request.send().await);
-        })))
+        }))
     }
 
     /// Asks again for what was cut off, as a client does.
@@ -353,42 +320,59 @@ job = {{ attempts = 10 }}
     }
 
     /// Waits until each change waits for its lock, and returns the server processes in which they do.
-    async fn waiting(&mut self, count: usize) -> Result<BTreeMap<i32, i32>> {
+    async fn waiting(&mut self, subjects: &[&Subject]) -> Result<BTreeMap<i32, i32>> {
         let begin = Instant::now();
+        let mut seen = BTreeSet::new();
         loop {
             let rows: Vec<(i32, i32)> = sqlx::query_as(WAITING)
                 .fetch_all(&mut self.connection)
                 .await?;
-            if rows.len() == count {
+            if rows.len() == subjects.len() {
                 return Ok(rows.into_iter().collect());
             }
-            ensure!(begin.elapsed() < LIMIT, "only {rows:?} of {count} wait");
+            seen.extend(rows.iter().map(|(number, _)| *number));
+            if begin.elapsed() > LIMIT {
+                for subject in subjects.iter().filter(|one| !seen.contains(&one.number)) {
+                    let history = self.history(&subject.id).await?;
+                    println!("{} to {}: {history:?}", subject.case.from, subject.case.to);
+                }
+                bail!("only {seen:?} have waited, {rows:?} do");
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Disturbs every change at once: of each, the statement is lost, or made though nobody hears of it.
-    async fn round(&mut self, round: i32) -> Result<()> {
-        self.work()?;
+    /// Makes claws that are in the statuses from which these changes go out, and lets no work go on.
+    async fn subjects(&mut self, first: i32, cases: &[&'static Case]) -> Result<Vec<Subject>> {
         let mut subjects = Vec::new();
-        for (number, case) in (round * 100 + 10..).zip(&CASES) {
-            let is_lost = (number + round) % 2 == 0;
-            if case.from != "requested" {
-                let mut subject = self.make(number, case, is_lost).await?;
-                self.prepare(&mut subject).await?;
-                subjects.push(subject);
+        self.work()?;
+        for is_new in [false, true] {
+            if is_new {
+                self.kill()?;
+            }
+            for (number, case) in (first..).zip(cases) {
+                if (case.from == "requested") == is_new {
+                    let mut subject = self.make(number, case).await?;
+                    self.prepare(&mut subject).await?;
+                    subject.before = self.history(&subject.id).await?.len();
+                    subjects.push(subject);
+                }
             }
         }
-        self.kill()?;
-        for (number, case) in (round * 100 + 10..).zip(&CASES) {
-            if case.from == "requested" {
-                let is_lost = (number + round) % 2 == 0;
-                subjects.push(self.make(number, case, is_lost).await?);
-            }
-        }
-        let mut requests = Vec::new();
-        for subject in &mut subjects {
-            subject.before = self.history(&subject.id).await?.len();
+        // No look at a container comes in between, however long it takes.
+        self.execute("update claws.claw set look_at = null").await?;
+        Ok(subjects)
+    }
+
+    /// Disturbs these changes at once: of each, the statement is lost, or made though nobody hears of it.
+    async fn round(
+        &mut self,
+        first: i32,
+        cases: &[&'static Case],
+        is_even_lost: bool,
+    ) -> Result<()> {
+        let subjects = self.subjects(first, cases).await?;
+        for subject in &subjects {
             let Subject {
                 id, number, case, ..
             } = subject;
@@ -397,27 +381,40 @@ job = {{ attempts = 10 }}
                 case.from, case.to
             ))
             .await?;
-            requests.extend(self.act(subject).await?);
         }
-        // The provisioner is killed too: what it is asked for meanwhile is asked for again.
+        let (asked, worked): (Vec<&Subject>, Vec<&Subject>) = subjects
+            .iter()
+            .partition(|subject| subject.case.is_asked_for());
+        for subject in &worked {
+            self.act(subject).await?;
+        }
+        // The provisioner is killed too: what it is asked for is asked for again.
         self.containers.cut(true);
         self.work()?;
-        let waiting = self.waiting(subjects.len()).await?;
+        self.waiting(&worked).await?;
+        let requests = asked.iter().map(|subject| self.begin(subject));
+        let requests: Vec<JoinHandle<()>> = requests.collect::<Result<_>>()?;
+        let all: Vec<&Subject> = subjects.iter().collect();
+        let waiting = self.waiting(&all).await?;
         self.kill()?;
         for request in &requests {
             request.abort();
         }
-        let lost = subjects.iter().filter(|subject| subject.is_lost);
-        for process in lost.filter_map(|subject| waiting.get(&subject.number)) {
-            self.execute(&format!("select pg_terminate_backend({process}, 10000)"))
-                .await?;
+        for (number, process) in waiting {
+            if (number % 2 == 0) == is_even_lost {
+                let lost = format!("select pg_terminate_backend({process}, 10000)");
+                self.execute(&lost).await?;
+            }
         }
-        self.execute("truncate public.failpoint; select pg_advisory_unlock_all()")
+        self.execute("delete from public.failpoint; select pg_advisory_unlock_all()")
             .await?;
         self.restart_provisioner().await?;
         self.work()?;
         for subject in &subjects {
-            self.check(subject).await?;
+            let what = format!("{} to {}", subject.case.from, subject.case.to);
+            self.check(subject)
+                .await
+                .with_context(|| format!("{what}, {is_even_lost}"))?;
         }
         self.kill()
     }
@@ -432,12 +429,9 @@ job = {{ attempts = 10 }}
     }
 
     async fn check(&mut self, subject: &Subject) -> Result<()> {
-        let Subject {
-            case, id, is_lost, ..
-        } = subject;
-        let what = format!("{} to {}, lost: {is_lost}", case.from, case.to);
-        if makes(case) || case.act == Act::Beat {
-            self.repeat(subject).await.context(what.clone())?;
+        let Subject { case, id, .. } = subject;
+        if case.is_asked_for() {
+            self.repeat(subject).await?;
         }
         let last = case.then.last().context("a status")?;
         let begin = Instant::now();
@@ -455,7 +449,7 @@ job = {{ attempts = 10 }}
             if has_ended && (*last == "deleting" || tail == case.then) {
                 return Ok(());
             }
-            ensure!(begin.elapsed() < LIMIT, "{what}: {history:?} {there:?}");
+            ensure!(begin.elapsed() < LIMIT, "{history:?} {there:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -483,8 +477,12 @@ async fn a_claw_comes_to_what_is_wanted_whatever_is_lost_at_any_change() -> Resu
         known, tried,
         "a change without a case, or a case without a change"
     );
-    for round in 0..2 {
-        faults.round(round).await?;
+    // The end of a job is written with those of others, so it is disturbed apart from them.
+    let (apart, together): (Vec<_>, Vec<_>) =
+        CASES.iter().partition(|case| case.act == Act::Spoilt);
+    for (first, is_even_lost) in [(10, true), (110, false)] {
+        faults.round(first, &together, is_even_lost).await?;
+        faults.round(first + 50, &apart, is_even_lost).await?;
     }
     // Nothing runs but the containers of claws, of their newest generation.
     let rows: Vec<(String, i64)> = sqlx::query_as(
