@@ -220,6 +220,7 @@ mod jobs {
         pub(crate) mod after;
         pub(crate) mod agents;
         pub(crate) mod cancelling;
+        pub(crate) mod commits;
         pub(crate) mod engine;
         pub(crate) mod faults;
         pub(crate) mod flow;
@@ -227,6 +228,7 @@ mod jobs {
         pub(crate) mod nested;
         pub(crate) mod random;
         pub(crate) mod requests;
+        pub(crate) mod rights;
         pub(crate) mod world;
     }
     pub(crate) mod run;
@@ -258,6 +260,7 @@ mod platform {
         pub(crate) mod way;
     }
     pub(crate) mod database;
+    pub(crate) mod deadlocks;
     pub(crate) mod demo;
     pub(crate) mod deployment;
     pub(crate) mod edge {

@@ -17,6 +17,7 @@ declare
     r pipelines.run;
     due timestamptz;
 begin
+    perform pipelines.hold_for(commit.run, commit.steps);
     if commit.ending is not null then
         perform pipelines.lock_run(commit.run);
     end if;

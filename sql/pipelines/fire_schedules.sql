@@ -11,14 +11,14 @@ declare
     s pipelines.schedule;
     at bigint;
     fired integer := 0;
+    held uuid[] := pipelines.hold_schedules(array(select (c ->> 'id')::uuid from jsonb_array_elements(due) c));
 begin
     for d in
         select * from jsonb_to_recordset(due) as c (id uuid, due_at bigint, fire bigint[], missed bigint[],
             next_due_at bigint, next_at bigint, unreadable boolean) order by id
     loop
         select o.* into s from pipelines.schedule o
-        where o.id = d.id and o.due_at = pipelines.time_of(d.due_at) and o.paused is null
-        for update skip locked;
+        where o.id = d.id and o.id = any (held) and o.due_at = pipelines.time_of(d.due_at) and o.paused is null;
         continue when not found;
         fired := fired + 1;
         if d.unreadable then

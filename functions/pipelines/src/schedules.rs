@@ -155,8 +155,8 @@ fn upcoming(plan: &Plan, from: i64, count: usize) -> Vec<i64> {
         .collect()
 }
 
-async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Schedule> {
-    let row: Option<Row> = db
+async fn row(db: &Db, caller: &Caller, id: Uuid) -> Result<Row> {
+    let row = db
         .optional(
             "select id, owner_id, name, times, action, overlap, catch_up_max, catch_up_within_ms, pause_after_failures,
                  paused, failures, next_at, created_at
@@ -164,7 +164,11 @@ async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Schedule> {
             args![caller.id, id],
         )
         .await?;
-    let row = row.ok_or_else(|| Problem::not_found("schedule"))?;
+    row.ok_or_else(|| Problem::not_found("schedule"))
+}
+
+async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Schedule> {
+    let row = row(db, caller, id).await?;
     let plan = Plan::new(row.times.clone()).ok();
     let mut shown = row.shown()?;
     if let Some(plan) = plan {
@@ -193,41 +197,66 @@ async fn task(db: &Db, caller: &Caller, agent: &str, prompt: &str) -> Result<Val
     Ok(message)
 }
 
-/// Stores a schedule; `id` is that of one which exists.
-async fn put(db: &Db, caller: &Caller, id: Option<Uuid>, said: &NewSchedule) -> Result<Uuid> {
-    let now = now(db).await?;
-    let (times, plan) = said.plan(now)?;
+/// A schedule that is to be changed.
+struct Known {
+    id: Uuid,
+    times: Spec,
+    action: Value,
+}
+
+/// What a schedule does, as it is stored, with the scopes of the credential that says it: calls have no more.
+async fn action(db: &Db, caller: &Caller, said: &NewSchedule) -> Result<Value> {
     said.check_action()?;
-    let mut action = json!(said.action);
-    let pipeline = match &said.action {
+    let mut stored = json!({"action": said.action, "scopes": &*caller.scope});
+    match &said.action {
         Action::ExecutePipeline { pipeline, .. } => {
             let found = pipelines::find(db, caller, pipeline).await;
             let found = found.map_err(|_| {
                 Problem::invalid("action.pipeline", "must be one of your pipelines")
             })?;
-            action["pipeline"] = json!(found);
-            Some(found)
+            stored["action"]["pipeline"] = json!(found);
+            stored["pipeline_id"] = json!(found);
         }
-        _ => None,
+        Action::RunTask { agent, prompt } => {
+            stored["message"] = task(db, caller, agent, prompt).await?;
+        }
+        _ => {}
+    }
+    Ok(stored)
+}
+
+/// Stores a schedule. Only what changes is checked and counted anew, so that another name moves no time.
+async fn put(db: &Db, caller: &Caller, known: Option<&Known>, said: &NewSchedule) -> Result<Uuid> {
+    let now = now(db).await?;
+    let anchor = known.map_or(now, |known| known.times.anchor);
+    let (mut times, mut plan) = said.plan(anchor)?;
+    let same_times = known.is_some_and(|known| known.times == times);
+    if !same_times {
+        (times, plan) = said.plan(now)?;
+    }
+    let mut stored = match known {
+        Some(known) if known.action == json!(said.action) => json!({}),
+        _ => action(db, caller, said).await?,
     };
-    let message = match &said.action {
-        Action::RunTask { agent, prompt } => Some(task(db, caller, agent, prompt).await?),
-        _ => None,
-    };
-    let due = plan.after(now).ok_or_else(|| {
-        Problem::new(
+    let due = plan.after(now).filter(|_| !same_times);
+    if due.is_none() && !same_times {
+        return Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "schedule-in-the-past",
             "The schedule has no time that is still to come.",
-        )
-    })?;
+        ));
+    }
+    let id = known.map(|known| known.id);
     let name = id.unwrap_or(caller.id).to_string();
-    let next = due + plan.delay(&name, due);
-    let stored = json!({
-        "name": said.name, "times": times, "action": action, "message": message, "pipeline_id": pipeline, "overlap": said.overlap,
-        "catch_up_max": said.catch_up.max, "catch_up_within_ms": said.catch_up.within_ms,
-        "pause_after_failures": said.pause_after_failures,
-    });
+    let next = due.map(|due| due + plan.delay(&name, due));
+    stored["name"] = json!(said.name);
+    if !same_times {
+        stored["times"] = json!(times);
+    }
+    stored["overlap"] = json!(said.overlap);
+    stored["catch_up_max"] = json!(said.catch_up.max);
+    stored["catch_up_within_ms"] = json!(said.catch_up.within_ms);
+    stored["pause_after_failures"] = json!(said.pause_after_failures);
     let many = Problem::conflict(
         "too-many-schedules",
         "You have 1,000 schedules. Delete one first.",
@@ -350,8 +379,13 @@ pub async fn change(
     Path(schedule): Path<Uuid>,
     Input(change): Input<ScheduleChange>,
 ) -> Result<Json<Schedule>> {
-    let known = one(&db, &caller, schedule).await?;
-    let mut said = serde_json::to_value(&known.said).map_err(Problem::internal)?;
+    let row = row(&db, &caller, schedule).await?;
+    let known = Known {
+        id: row.id,
+        times: row.times.clone(),
+        action: row.action.clone(),
+    };
+    let mut said = serde_json::to_value(row.shown()?.said).map_err(Problem::internal)?;
     let Some(fields) = said.as_object_mut() else {
         return Err(Problem::internal("a schedule is not an object"));
     };
@@ -366,7 +400,7 @@ pub async fn change(
     })?;
     said.validate()
         .map_err(|report| Problem::invalid("schedule", report.to_string()))?;
-    put(&db, &caller, Some(schedule), &said).await?;
+    put(&db, &caller, Some(&known), &said).await?;
     one(&db, &caller, schedule).await.map(Json)
 }
 
