@@ -22,6 +22,14 @@ create table claws.template (
     constraint template_image_pinned check (image ~ '^([^[:space:]@]+@)?sha256:[0-9a-f]{64}$')
 );
 
+-- Where containers can be made: when it last answered; null: it never has.
+create table claws.backend (
+    name text collate "C" primary key,
+    heard_at timestamptz,
+    asked_at timestamptz not null,
+    constraint backend_name_known check (name = 'docker')
+);
+
 create table claws.claw (
     -- The account that it is.
     id uuid primary key references identity.account (id) on delete cascade,
@@ -97,6 +105,9 @@ create table claws.enrolment (
     hash bytea not null,
     expires_at timestamptz not null,
     used_at timestamptz,
+    -- The key that the container gave.
+    public_key bytea,
+    constraint enrolment_used check ((used_at is null) = (public_key is null)),
     constraint enrolment_hash_key unique (hash),
     constraint enrolment_hash_size check (octet_length(hash) = 32)
 );

@@ -32,7 +32,9 @@ mod functions {
         pub(crate) mod talking;
     }
     pub(crate) mod claws {
+        pub(crate) mod containers;
         pub(crate) mod ends;
+        pub(crate) mod handed;
         pub(crate) mod life;
         pub(crate) mod pages;
         pub(crate) mod program;
@@ -206,7 +208,12 @@ mod jobs {
         pub(crate) mod waiting;
         pub(crate) mod world;
     }
-    pub(crate) mod claw_provision;
+    pub(crate) mod claw_provision {
+        pub(crate) mod cases;
+        pub(crate) mod faults;
+        pub(crate) mod generations;
+        pub(crate) mod leases;
+    }
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
     pub(crate) mod memory_alike;

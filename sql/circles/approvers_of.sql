@@ -4,7 +4,7 @@ create or replace function circles.approvers_of(agent uuid) returns uuid[]
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(nullif(array(
-        select a.id from identity.account a
-        where a.id = any (s.approvers) and a.status = 'active' and a.id <> s.account_id), '{}'), array[s.owner_id])
+        select a from unnest(s.approvers) a where a <> s.account_id and circles.may_decide(a, s.owner_id)), '{}'),
+        array[s.owner_id])
     from circles.seat s where s.account_id = agent
 $$;

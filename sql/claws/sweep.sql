@@ -44,6 +44,10 @@ begin
         perform claws.want(c.id, 'running', 'woken');
         count := count + 1;
     end loop;
+    -- Looks at containers may be lost too.
+    perform claws.look_again(x.id, interval '0') from claws.claw x
+    where x.backend <> 'wasm' and x.desired = 'running' and x.status in ('provisioning', 'running', 'unhealthy')
+    and x.instance is not null and x.look_at < now() - interval '1 minute';
     return count;
 end
 $$;

@@ -1,5 +1,6 @@
 //! The members of circles: people, agents with programs of their own, and seats, which the platform thinks for.
 
+use agent_parts::{Account, Budget, storable};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +14,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::circles::Circle;
-use crate::input::{Account, Budget, storable};
 use crate::outcome::Outcome;
 
 /// A member of a circle.

@@ -1,5 +1,6 @@
 //! Turns: what agents thought, are thinking and will think, and the steps of each.
 
+use agent_parts::Account;
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
@@ -10,7 +11,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::input::{Account, message_body, rendered};
+use crate::input::{message_body, rendered};
 use crate::outcome::Outcome;
 
 /// One thought of one speaker.
