@@ -1,7 +1,7 @@
 //! Workers that are killed, and connections that are cut, at each change of the state of a run or a step: the run ends as an
 //! undisturbed one does.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::{
     process::Process,
     receiver::{Answer, Receiver},
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::faults::World;
 use super::scenarios::{Others, Scenario, scenarios};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// Notes the changes that drivers make, and lets those that are armed wait for a lock of the test's before they are
 /// committed. A waiting session has the run as its name.
@@ -109,6 +109,25 @@ struct Begun<'a> {
 }
 
 impl Begun<'_> {
+    /// What is known about the run, for whoever reads that it does not end.
+    async fn state(&self, database: &mut PgConnection) -> Result<String> {
+        let state: String = sqlx::query_scalar(
+            "select concat_ws(E'\\n', now(), to_jsonb(r), to_jsonb(j), (
+                select to_jsonb(q) from graphile_worker._private_jobs q where q.id = j.queue_id), (
+                select jsonb_agg(w) from graphile_worker._private_workers w), (
+                select jsonb_agg(jsonb_build_array(a.pid, a.state, a.wait_event, a.application_name, left(a.query, 60)))
+                from pg_stat_activity a where a.datname = current_database() and a.state <> 'idle'), (
+                select jsonb_agg(jsonb_build_array(s.path, s.status, s.wake_at, s.deadline_at)) from pipelines.step s
+                where s.run_id = r.id))
+             from pipelines.run r left join jobs.job j on j.id = r.job_id where r.id = $1",
+        )
+        .bind(self.id)
+        .fetch_one(database)
+        .await?;
+        let what = (self.scenario.name, &self.change);
+        Ok(format!("{what:?} goes on: {state}"))
+    }
+
     /// Does what people do for the run as it is now. A request that waits for a disturbed run is given up.
     async fn nudge(&self, world: &World) -> Result<()> {
         let run = format!("/api/runs/{}", self.id);
@@ -199,8 +218,9 @@ async fn ended(
             .fetch_optional(&mut *database)
             .await?;
             let Some(status) = status else {
-                let what = (run.scenario.name, &run.change);
-                ensure!(began.elapsed() < LIMIT, "{what:?} goes on");
+                if began.elapsed() > LIMIT {
+                    bail!("{}", run.state(database).await?);
+                }
                 run.nudge(world).await?;
                 continue;
             };
@@ -326,8 +346,10 @@ async fn a_run_ends_as_it_would_whatever_is_lost_at_each_of_its_changes() -> Res
         let processes = waiting(&world, &mut database, &runs).await?;
         let sql = "delete from public.armed";
         sqlx::query(sql).execute(&mut database).await?;
-        if fault != Fault::Cut {
-            worker.signal("KILL")?;
+        match fault {
+            Fault::Lost => worker.signal("KILL")?,
+            Fault::Unheard => worker.signal("STOP")?,
+            Fault::Cut => {}
         }
         if fault != Fault::Unheard {
             sqlx::query("select pg_terminate_backend(p, 10000) from unnest($1::integer[]) p")
@@ -337,10 +359,23 @@ async fn a_run_ends_as_it_would_whatever_is_lost_at_each_of_its_changes() -> Res
         }
         let sql = "select pg_advisory_unlock(7)";
         sqlx::query(sql).execute(&mut database).await?;
+        if fault == Fault::Unheard {
+            // It is stopped until all is committed, and killed then.
+            let sql = "select exists (select from pg_stat_activity where pid = any ($1) and state = 'active')";
+            while sqlx::query_scalar(sql)
+                .bind(&processes)
+                .fetch_one(&mut database)
+                .await?
+            {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            worker.signal("KILL")?;
+        }
         if fault != Fault::Cut {
             worker = world.worker()?;
         }
-        let disturbed = ended(&world, &mut database, &runs).await?;
+        let disturbed = ended(&world, &mut database, &runs).await;
+        let disturbed = disturbed.with_context(|| format!("{fault:?}"))?;
         for ((run, ending), (_, at)) in runs.iter().zip(disturbed).zip(round) {
             let what = (run.scenario.name, &run.change);
             assert_eq!(ending, endings[*at], "{what:?} {fault:?}");

@@ -3,7 +3,7 @@
 use super::world::{World, transform};
 use anyhow::Result;
 use e2e::client::refusal;
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[tokio::test]
 async fn what_the_database_refuses_fails_a_step_and_not_every_commit() -> Result<()> {
