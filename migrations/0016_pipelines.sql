@@ -215,6 +215,8 @@ create table pipelines.schedule (
     times jsonb not null,
     -- {"type", …}: what is done at each of them.
     action jsonb not null,
+    -- Those of the credential that said so, separated by spaces: a call has no more.
+    scopes text not null default '',
     -- The prompt of a task, as the message that it becomes.
     message jsonb,
     pipeline_id uuid references pipelines.pipeline (id) on delete cascade,

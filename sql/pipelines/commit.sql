@@ -17,10 +17,8 @@ declare
     r pipelines.run;
     due timestamptz;
 begin
-    -- Whoever ends the run, or others that its steps have started, may change those above it.
-    if commit.ending is not null
-        or commit.steps @? '$[*] ? (@.status == "cancelled" || @.status == "timed_out")'
-    then
+    perform pipelines.hold_for(commit.run, commit.steps);
+    if commit.ending is not null then
         perform pipelines.lock_run(commit.run);
     end if;
     select o.* into r from pipelines.run o

@@ -16,7 +16,7 @@ begin
     was := r.status;
     select o.* into v from pipelines.version o where o.pipeline_id = r.pipeline_id and o.number = r.version;
     update pipelines.run o
-    set epoch = o.epoch + 1, wake_at = null,
+    set epoch = o.epoch + 1, wake_at = null, is_lost = false,
         status = case o.status when 'cancelling' then o.status else 'running' end, started_at = coalesce(o.started_at, clock_timestamp()),
         deadline_at = case when o.started_at is null
             then clock_timestamp() + (v.definition ->> 'timeout_ms')::bigint * interval '1 millisecond'

@@ -15,7 +15,12 @@ begin
             attempts integer, input jsonb, output jsonb, error jsonb, chosen text, wake_in_ms double precision,
             give_up_in_ms double precision, signal text, notify jsonb, approval jsonb, child jsonb, event jsonb, ask jsonb,
             answer jsonb, subscribe jsonb, asks boolean, breaker jsonb, fuel bigint)
+        -- Runs of one pipeline share its breakers, and lock them in this order.
+        order by pipelines.node_of(c.path), c.path
     loop
+        -- The commit may be a repetition of one whose answer got lost.
+        continue when s.was is distinct from (
+            select o.status from pipelines.step o where o.run_id = r.id and o.path = s.path);
         written := null;
         passed := null;
         in_map := strpos(s.path, '[') > 0;
@@ -47,7 +52,7 @@ begin
                 s.attempts := s.attempts - 1;
                 update pipelines.run o set news = o.news + 1 where o.id = r.id;
             end if;
-        elsif s.breaker is not null then
+        elsif s.breaker is not null and s.status <> 'cancelled' then
             perform pipelines.tell_breaker(r, s.path, s.breaker, o.openings, s.status <> 'succeeded')
             from pipelines.step o where o.run_id = r.id and o.path = s.path;
         end if;
@@ -96,8 +101,8 @@ begin
             update pipelines.signal g set taken_by = s.path where g.run_id = r.id and g.id = s.signal;
         end if;
         if s.notify is not null then
-            perform inbox.notify(array(select t::uuid from jsonb_array_elements_text(s.notify -> 'to') t
-                where pipelines.may_notify(r.account_id, t::uuid)), 'run', s.notify ->> 'title', s.notify ->> 'body', '/runs/' || r.id);
+            perform pipelines.note(r.account_id, s.notify -> 'to', 'run', s.notify ->> 'title', s.notify ->> 'body',
+                '/runs/' || r.id);
         end if;
         if s.approval is not null then
             perform pipelines.ask(r, s.path, s.approval);

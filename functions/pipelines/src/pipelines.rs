@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::definition;
+use crate::{definition, rights};
 
 /// A pipeline: a graph of steps, in numbered versions.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -239,6 +239,7 @@ pub async fn create(
     caller: Caller,
     Input(new): Input<NewPipeline>,
 ) -> Result<Created<Pipeline>> {
+    rights::check(&caller, &new.definition)?;
     let checked = definition::checked(&db, &caller, &new.definition).await?;
     let many = Problem::conflict(
         "too-many-pipelines",

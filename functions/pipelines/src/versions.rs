@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{definition, pipelines};
+use crate::{definition, pipelines, rights};
 
 /// A version of a pipeline, which never changes.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -98,6 +98,7 @@ pub async fn publish(
     Input(new): Input<NewVersion>,
 ) -> Result<Response> {
     let id = pipelines::find(&db, &caller, &pipeline).await?;
+    rights::check(&caller, &new.definition)?;
     let checked = definition::checked(&db, &caller, &new.definition).await?;
     let published: Published = db
         .one(
