@@ -226,7 +226,6 @@ mod jobs {
         pub(crate) mod cancelling;
         pub(crate) mod commits;
         pub(crate) mod engine;
-        pub(crate) mod failpoints;
         pub(crate) mod faults;
         pub(crate) mod flow;
         pub(crate) mod limits;
@@ -235,7 +234,6 @@ mod jobs {
         pub(crate) mod refused;
         pub(crate) mod requests;
         pub(crate) mod rights;
-        pub(crate) mod scenarios;
         pub(crate) mod skills;
         pub(crate) mod world;
     }

@@ -1,8 +1,5 @@
 //! What a run does next, from what has ended. Nothing here asks the database or anybody else.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;

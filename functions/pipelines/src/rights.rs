@@ -3,6 +3,8 @@
 use guest::{Caller, Problem, Result};
 use serde_json::Value;
 
+/// The scope that calls of skills need, also of those that only compute.
+const CALL_SKILLS: &str = "skills:call";
 /// The scope that requests with secrets need.
 const USE_SECRETS: &str = "vault:use";
 
@@ -14,9 +16,23 @@ pub fn check(caller: &Caller, definition: &Value) -> Result<()> {
     let scopes = definition["permissions"]["scopes"].as_array();
     let named = scopes.into_iter().flatten().filter_map(Value::as_str);
     let secrets = uses_secrets(definition).then_some(USE_SECRETS);
-    match named.chain(secrets).find(|scope| !caller.allows(scope)) {
+    let skills = computes_by_skill(definition).then_some(CALL_SKILLS);
+    let mut needed = named.chain(secrets).chain(skills);
+    match needed.find(|scope| !caller.allows(scope)) {
         Some(scope) => Err(Problem::insufficient_scope(scope)),
         None => Ok(()),
+    }
+}
+
+/// Whether there is a transformation by a skill somewhere in a definition.
+fn computes_by_skill(part: &Value) -> bool {
+    match part {
+        Value::Object(fields) => {
+            part["type"] == "transform" && fields.contains_key("skill")
+                || fields.values().any(computes_by_skill)
+        }
+        Value::Array(items) => items.iter().any(computes_by_skill),
+        _ => false,
     }
 }
 
