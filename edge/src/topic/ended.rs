@@ -79,8 +79,7 @@ impl Ended {
     /// The milliseconds after a time, at which the origin was asked about an account and a session, after which it is to
     /// be asked again; `None` if its answer holds.
     pub fn wait_ms(&self, account: &str, sid: &str, asked_at_ms: u64) -> Result<Option<u64>> {
-        let statement =
-            "select max(e.known_at_ms) as known_at_ms from ended e, json_each(e.ids) one
+        let statement = "select max(e.known_at_ms) as ms from ended e, json_each(e.ids) one
                          where e.known_at_ms > ? and one.value in (?, ?, ?)";
         let mut values = vec![number(asked_at_ms)?];
         let ids = [account, sid, ANYBODY];
