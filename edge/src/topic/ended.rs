@@ -29,7 +29,7 @@ pub struct Ended {
 
 #[derive(Deserialize)]
 struct Latest {
-    known_at_ms: Option<f64>,
+    ms: Option<f64>,
 }
 
 impl Ended {
@@ -38,13 +38,13 @@ impl Ended {
         if let Err(error) = sql.exec(SCHEMA, None) {
             worker::console_error!("the storage of a topic can't be opened: {error}");
         }
-        Self {
-            sql,
-            last_ms: Cell::new(0),
-        }
+        // The clock of another machine may be behind.
+        let last_ms = latest(&sql, "select max(at_ms) as ms from ended", Vec::new());
+        let last_ms = Cell::new(last_ms.ok().flatten().unwrap_or_default());
+        Self { sql, last_ms }
     }
 
-    /// The present time of this topic, later than the last one that was told.
+    /// The present time of this topic, later than the last one that was told or noted.
     pub fn now_ms(&self) -> u64 {
         let now = now_ms().max(self.last_ms.get() + 1);
         self.last_ms.set(now);
@@ -79,16 +79,19 @@ impl Ended {
     /// The milliseconds after a time, at which the origin was asked about an account and a session, after which it is to
     /// be asked again; `None` if its answer holds.
     pub fn wait_ms(&self, account: &str, sid: &str, asked_at_ms: u64) -> Result<Option<u64>> {
-        let statement =
-            "select max(e.known_at_ms) as known_at_ms from ended e, json_each(e.ids) one
+        let statement = "select max(e.known_at_ms) as ms from ended e, json_each(e.ids) one
                          where e.known_at_ms > ? and one.value in (?, ?, ?)";
         let mut values = vec![number(asked_at_ms)?];
         let ids = [account, sid, ANYBODY];
         values.extend(ids.map(|id| SqlStorageValue::String(id.to_owned())));
-        let latest: Latest = self.sql.exec(statement, values)?.one()?;
-        let known_at_ms = latest.known_at_ms.map(|at| at as u64);
+        let known_at_ms = latest(&self.sql, statement, values)?;
         Ok(known_at_ms.map(|at| at.saturating_sub(asked_at_ms)))
     }
+}
+
+fn latest(sql: &SqlStorage, statement: &str, values: Vec<SqlStorageValue>) -> Result<Option<u64>> {
+    let latest: Latest = sql.exec(statement, values)?.one()?;
+    Ok(latest.ms.map(|ms| ms as u64))
 }
 
 fn number(value: u64) -> Result<SqlStorageValue> {
