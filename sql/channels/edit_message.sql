@@ -1,4 +1,5 @@
--- Changes the text of a message. Only its author can, while it may write there, and not while it is hidden or locked. The former text is kept.
+-- Changes the text of a message. Only its author can, while it may write there, and not while it is hidden or locked. The
+-- former text is kept.
 --   new  {body, html, plain, words, names, all}
 create or replace function channels.edit_message(account uuid, ref text, message uuid, new jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -49,7 +49,7 @@ begin
             perform circles.tell_turn(t.id, 'waiting');
         end if;
     end if;
-    -- What is cut off each time it begins is no progress.
+    -- A call that is cut off each time it begins makes no progress.
     update circles.turn x set idle_attempts = 0 where x.id = t.id and not is_again;
     perform circles.tell_step(s);
     return jsonb_build_object('number', s.number, 'waits', approval is not null and s.begun_at is null);

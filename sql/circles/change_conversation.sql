@@ -1,6 +1,6 @@
 -- Changes a conversation: its title, the limits of turns there, and whether it is open, paused (messages are taken, and
--- agents answer when it is open again; what has begun is finished) or closed (nothing more is written). Its maker and owners or moderators of its
--- circle can.
+-- agents answer when it is open again; what has begun is finished) or closed (nothing more is written). Its maker and owners
+-- or moderators of its circle can.
 --   change  any of {title, limits, status}
 create or replace function circles.change_conversation(account uuid, conversation uuid, change jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -1,4 +1,4 @@
--- Deletes a circle, as `circles.end_circle` does. Its owners can.
+-- Deletes a circle for one of its owners, as `circles.end_circle` does.
 create or replace function circles.delete_circle(account uuid, ref text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

@@ -1,5 +1,5 @@
--- Adds a member to a circle. Owners and moderators can; other owners and moderators, owners alone. A `persona` makes a seat:
--- an account that the platform thinks for, which its owner pays for.
+-- Adds a member to a circle. Its owners and moderators can do this, and only owners add owners and moderators. A `persona`
+-- makes a seat: an account that the platform thinks for, which its owner pays for.
 --   new  {account} or {persona, name, budget}, and {role, order, public}
 create or replace function circles.put_member(by uuid, ref text, new jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
