@@ -60,6 +60,7 @@ create table circles.seat (
 );
 create index seat_owner on circles.seat (owner_id, account_id);
 create index seat_persona on circles.seat (persona_id);
+create index seat_approvers on circles.seat using gin (approvers) where approvers is not null;
 
 create table circles.circle (
     id uuid primary key default platform.uuid_v7(),
@@ -144,6 +145,8 @@ create table circles.conversation (
     created_by uuid references identity.account (id) on delete set null,
     -- Of each turn here, beside those of its persona; null: none.
     limits jsonb,
+    -- Whether its circle is deleted, so that it is never open again.
+    is_over boolean not null default false,
     constraint conversation_limits_size check (pg_column_size(limits) <= 4096),
     constraint conversation_status_known check (status in ('open', 'paused', 'closed')),
     constraint conversation_title_size check (char_length(title) <= 200)
@@ -215,6 +218,7 @@ create index turn_agent on circles.turn (agent_id, id);
 -- Who has been silent longest.
 create index turn_spoke on circles.turn (channel_id, agent_id, created_at);
 create index turn_unfinished on circles.turn (channel_id, agent_id) where finished_at is null;
+create index turn_of_agent_unfinished on circles.turn (agent_id) where finished_at is null;
 create index turn_cause on circles.turn (cause_id) where cause_id is not null;
 create index turn_reply on circles.turn (reply_id) where reply_id is not null;
 create index turn_job on circles.turn (job_id) where finished_at is null;
@@ -329,5 +333,5 @@ union all
 values ('gather_agent_turn', 'tool-source.');
 insert into jobs.enqueuer (role, kind)
 select r, 'agent-turn' from unnest(array['gather_circles', 'gather_agent_turn', 'gather_channels', 'gather_inbox',
-    'gather_worker']) r;
+    'gather_worker', 'gather_jobs']) r;
 insert into inbox.on_decided (kind, function) values ('turn', 'circles.decided');

@@ -136,7 +136,7 @@ insert into events.topic_kind (kind, reader, administered) values ('claw', 'claw
 -- Whoever suspends or deletes an account ends its claws, and whoever wakes an agent wakes a claw that rests.
 insert into events.emitter (role, prefix)
 select r, 'claw.' from unnest(array['gather_claws', 'gather_claw_provision', 'gather_circles', 'gather_agent_turn',
-    'gather_channels', 'gather_inbox', 'gather_worker', 'gather_people', 'gather_accounts']) r;
+    'gather_channels', 'gather_inbox', 'gather_worker', 'gather_people', 'gather_accounts', 'gather_jobs']) r;
 -- Claws come into channels, and leave with all that they have.
 insert into events.emitter (role, prefix)
 select distinct r, e.prefix from events.emitter e, unnest(array['gather_claws', 'gather_claw_provision']) r
@@ -144,7 +144,7 @@ where e.role in ('gather_people', 'gather_channels', 'gather_circles')
 on conflict do nothing;
 insert into jobs.enqueuer (role, kind)
 select r, 'claw-provision' from unnest(array['gather_claws', 'gather_claw_provision', 'gather_circles', 'gather_agent_turn',
-    'gather_channels', 'gather_inbox', 'gather_worker', 'gather_people', 'gather_accounts']) r
+    'gather_channels', 'gather_inbox', 'gather_worker', 'gather_people', 'gather_accounts', 'gather_jobs']) r
 union
 select 'gather_claws', 'schedule-dispatch'
 union

@@ -25,8 +25,10 @@ mod functions {
         pub(crate) mod pages;
         pub(crate) mod personas;
         pub(crate) mod proposals;
+        pub(crate) mod rights;
         pub(crate) mod rounds;
         pub(crate) mod scenarios;
+        pub(crate) mod streams;
         pub(crate) mod talking;
     }
     pub(crate) mod claws {
@@ -67,6 +69,7 @@ mod functions {
         pub(crate) mod aliases;
         pub(crate) mod crowd;
         pub(crate) mod faults;
+        pub(crate) mod hosted;
         pub(crate) mod keys;
         pub(crate) mod kills;
         pub(crate) mod local;
@@ -202,6 +205,7 @@ mod jobs {
         pub(crate) mod summing;
         pub(crate) mod thinking;
         pub(crate) mod tools;
+        pub(crate) mod waiting;
         pub(crate) mod world;
     }
     pub(crate) mod claw_provision {
@@ -222,13 +226,17 @@ mod jobs {
         pub(crate) mod cancelling;
         pub(crate) mod commits;
         pub(crate) mod engine;
+        pub(crate) mod failpoints;
         pub(crate) mod faults;
         pub(crate) mod flow;
         pub(crate) mod limits;
         pub(crate) mod nested;
         pub(crate) mod random;
+        pub(crate) mod refused;
         pub(crate) mod requests;
         pub(crate) mod rights;
+        pub(crate) mod scenarios;
+        pub(crate) mod skills;
         pub(crate) mod world;
     }
     pub(crate) mod run;
@@ -266,6 +274,7 @@ mod platform {
     pub(crate) mod edge {
         pub(crate) mod answers;
         pub(crate) mod functions;
+        pub(crate) mod rights;
         pub(crate) mod sockets;
     }
     pub(crate) mod english;

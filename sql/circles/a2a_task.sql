@@ -4,6 +4,8 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object('id', t.id, 'conversation', t.channel_id, 'status', t.status, 'reason', t.reason,
         'state', circles.a2a_state(a2a_task.kind, t), 'partial', case when t.finished_at is null then t.partial end,
+        'step', case when t.finished_at is null then (select x.number from circles.step x
+            where x.turn_id = t.id and x.kind = 'model' order by x.number desc limit 1) end,
         'changed_at', to_char(coalesce(t.finished_at, t.started_at, t.created_at) at time zone 'UTC',
             'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
         'cause', (select jsonb_build_object('id', m.id, 'client_id', m.client_id, 'author', a.name, 'body', m.body)

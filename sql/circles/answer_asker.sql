@@ -10,6 +10,9 @@ begin
     if p.id is null then
         return null;
     end if;
+    -- The job that would end the waiting.
+    update circles.turn x set job_id = null where x.id = p.id;
+    perform jobs.cancel(p.job_id, null) where p.job_id is not null;
     update circles.step x set ended_at = clock_timestamp(), tainted = new.tainted,
         status = case new.status when 'completed' then 'succeeded' else 'failed' end,
         text = coalesce((select m.body from channels.message m where m.id = new.reply_id),
@@ -19,7 +22,7 @@ begin
     update circles.turn x set status = 'running', waiting_for = null, holder = null, tainted = x.tainted or new.tainted
     where x.id = p.id;
     perform circles.tell_step(s) where s.turn_id is not null;
-    perform circles.enqueue_turn(p.id);
+    perform circles.tell_turn(p.id, 'started'), circles.enqueue_turn(p.id);
     return null;
 end
 $$;

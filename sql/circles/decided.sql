@@ -11,6 +11,7 @@ begin
     from circles.step s join inbox.approval a on a.id = s.approval_id
     where s.approval_id = decided.approval and s.turn_id = t.id and t.waiting_for = 'approval' returning t.id into waiting;
     if waiting is not null then
+        perform circles.tell_turn(waiting, 'started');
         perform circles.enqueue_turn(waiting);
     end if;
 end

@@ -1,9 +1,10 @@
 -- Begins a turn of an agent, and returns its id. The caller holds the channel. What the agent has not begun yet, it begins
 -- with everything that was written until then; what it does while more is written, `on_busy` of the circle's rules says:
 -- it goes on and speaks again (`queue`), is told before its next step (`steer`), or is cancelled (`interrupt`). A turn of an
--- agent that is stopped is over as it begins. A `prompt` stands for what no message says: nobody vouches for it.
+-- agent that is stopped is over as it begins. A `prompt` stands for what no message says: nobody vouches for it. One that is
+-- `is_endless` meets its limit as it begins: see `circles.is_endless`.
 create or replace function circles.start_turn(channel uuid, agent uuid, cause uuid, cause_seq bigint, hops integer,
-    visible_to uuid[], prompt text default null) returns uuid
+    visible_to uuid[], prompt text default null, is_endless boolean default false) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -13,6 +14,8 @@ declare
     number_of_version integer;
     on_busy text;
     over text;
+    -- The prompts that wait together have a size, and what is left out is said.
+    too_much text := 'More has happened since, which is not told here: look for yourself.';
 begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = channel;
@@ -29,7 +32,9 @@ begin
     loop
         if t.status = 'queued' or t.waiting_for = 'speaker' or on_busy = 'steer' and start_turn.prompt is null then
             update circles.turn x set wanted_seq = greatest(x.wanted_seq, start_turn.cause_seq),
-                prompt = nullif(left(concat_ws(E'\n\n', x.prompt, start_turn.prompt), 60000), ''),
+                prompt = case when start_turn.prompt is null or right(x.prompt, length(too_much)) = too_much then x.prompt
+                    when length(x.prompt) + length(start_turn.prompt) > 60000 then concat_ws(E'\n\n', x.prompt, too_much)
+                    else concat_ws(E'\n\n', x.prompt, start_turn.prompt) end,
                 tainted = x.tainted or start_turn.prompt is not null
             where x.id = t.id;
             return t.id;
@@ -38,7 +43,7 @@ begin
         end if;
     end loop;
     over := case when s.state = 'stopped' then 'stopped'
-        when start_turn.hops > coalesce((c.rules ->> 'hops')::integer, 8) then 'hops' end;
+        when is_endless or start_turn.hops > coalesce((c.rules ->> 'hops')::integer, 8) then 'hops' end;
     if s.account_id is not null then
         number_of_version := coalesce(s.persona_version, (select p.version from circles.persona p where p.id = s.persona_id));
     end if;

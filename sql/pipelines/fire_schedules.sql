@@ -23,6 +23,10 @@ begin
         fired := fired + 1;
         if d.unreadable then
             update pipelines.schedule o set paused = 'unreadable' where o.id = s.id;
+            perform pipelines.tell_schedule('schedule.paused', s.id, '{"reason": "unreadable"}');
+            perform inbox.notify(array[s.owner_id], 'schedule', 'A schedule was paused',
+                format('The times of %s can''t be read any more. Give it other times, and resume it.', s.name),
+                '/schedules', null, 'schedule:' || s.id);
             continue;
         end if;
         insert into pipelines.firing (schedule_id, due_at, status, settled, finished_at)

@@ -33,6 +33,15 @@ begin
                 update pipelines.run o set news = o.news + 1 where o.id = r.id;
             end if;
         end if;
+        if s.effect = 'pure' and s.status = 'succeeded' and s.input ? 'skill' and exists (
+            select from pipelines.step o where o.run_id = r.restarted_from and o.path = s.path and o.type = s.type
+            and o.status = 'succeeded' and o.input = s.input and o.output is distinct from s.output)
+        then
+            s.status := 'failed';
+            s.output := null;
+            s.error := '{"code": "skill-differs", "detail": "The skill has computed another value from the same input than in the run that is restarted, so the steps between may not fit together."}';
+            update pipelines.run o set news = o.news + 1 where o.id = r.id;
+        end if;
         if s.breaker is not null and s.status = 'running' then
             passed := pipelines.pass_breaker(r, s.path);
             if passed ? 'open_ms' then
@@ -70,6 +79,10 @@ begin
             where o.run_id = r.id and o.path = s.path and o.status = s.was returning o.* into written;
         end if;
         continue when written.run_id is null;
+        if s.was is null and s.path = 'finally' then
+            -- From here on its own time counts, not that of the run.
+            update pipelines.run o set deadline_at = null where o.id = r.id;
+        end if;
         if s.status in ('cancelled', 'timed_out') then
             perform pipelines.stop(r.id, written.approval_id, written.child_id, written.conversation_id);
         end if;

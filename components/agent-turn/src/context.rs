@@ -111,6 +111,9 @@ pub struct Step {
     pub calls: Option<Vec<Call>>,
     pub read_seq: Option<i64>,
     pub fingerprint: Option<String>,
+    /// Whether strangers' words are in it.
+    #[serde(default)]
+    pub tainted: bool,
     pub begun_at: Option<String>,
 }
 

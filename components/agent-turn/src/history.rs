@@ -80,6 +80,12 @@ impl History {
         same.count()
     }
 
+    /// The name of the first tool that told what strangers wrote.
+    pub fn tainted_by(&self) -> Option<&str> {
+        let mut strange = self.0.iter().filter(|step| step.is_tool() && step.tainted);
+        strange.find_map(|step| step.name.as_deref())
+    }
+
     /// Adds a step, or replaces the one with its number.
     pub fn put(&mut self, step: Step) {
         match self.0.iter_mut().find(|one| one.number == step.number) {

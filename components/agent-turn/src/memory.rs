@@ -98,6 +98,21 @@ pub fn look_up(arguments: &Map<String, Value>) -> Asked {
     }
 }
 
+/// Whether memories, in JSON, hold what is not the owner's own words.
+pub fn is_of_strangers(memories: &str) -> bool {
+    fn is_strange(value: &Value) -> bool {
+        match value {
+            Value::Array(items) => items.iter().any(is_strange),
+            Value::Object(fields) => fields.iter().any(|(name, value)| match name.as_str() {
+                "trust" => value.as_str().is_some_and(|trust| trust != "own"),
+                _ => is_strange(value),
+            }),
+            _ => false,
+        }
+    }
+    serde_json::from_str(memories).map_or(true, |memories| is_strange(&memories))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +123,9 @@ mod tests {
         assert!(!recalled(json!("own")).is_tainted && !recalled(Value::Null).is_tainted);
         assert!(recalled(json!("tool")).is_tainted && recalled(json!("stranger")).is_tainted);
         assert_eq!(read("nonsense"), Recalled::default());
+        let found = |trust: &str| {
+            is_of_strangers(&json!({"items": [{"trust": "own"}, {"trust": trust}]}).to_string())
+        };
+        assert!(!found("own") && found("stranger") && found("tool") && is_of_strangers("nonsense"));
     }
 }

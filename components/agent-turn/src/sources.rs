@@ -26,7 +26,7 @@ pub async fn call(
 ) -> Called {
     if source.names_secret && source.secret.is_none() {
         let why = "The secret that the server needs is not there any more.";
-        return Called::Done(Err(why.to_owned()));
+        return Called::Done(Err(why.to_owned().into()));
     }
     let server = Server {
         egress: EGRESS,
@@ -39,14 +39,15 @@ pub async fn call(
     match server.call(revision, definition, arguments).await {
         Ok(Some(result)) => Called::Done(read(&result)),
         Ok(None) => Called::Changed,
-        Err(fault) => Called::Done(Err(told(fault))),
+        Err(fault) => Called::Done(Err(told(fault).into())),
     }
 }
 
 fn told(fault: Fault) -> String {
+    let detail = fault.detail.replace('\0', "");
     match fault.refused {
-        Some(code) => format!("{code}: {}", fault.detail),
-        None => fault.detail,
+        Some(code) => format!("{code}: {detail}"),
+        None => detail,
     }
 }
 
@@ -57,7 +58,9 @@ fn read(result: &Value) -> Done {
         .is_some_and(|kind| kind != "complete")
     {
         return Err(
-            "The tool asks for more than its arguments, which is not possible here.".to_owned(),
+            "The tool asks for more than its arguments, which is not possible here."
+                .to_owned()
+                .into(),
         );
     }
     let parts = result["content"].as_array().into_iter().flatten();
@@ -72,11 +75,13 @@ fn read(result: &Value) -> Done {
         _ => texts.join("\n"),
     };
     if text.len() > MAX_ANSWER_BYTES {
-        return Err("The result is larger than 1 MiB. Ask for less.".to_owned());
+        return Err("The result is larger than 1 MiB. Ask for less."
+            .to_owned()
+            .into());
     }
     let text = text.replace('\0', "");
     if result["isError"] == true {
-        return Err(text);
+        return Err(text.into());
     }
     Ok(Reply::from(text))
 }

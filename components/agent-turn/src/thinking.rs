@@ -20,7 +20,7 @@ use crate::prompt::Prompt;
 use crate::sources::{self, Called};
 use crate::summing::beginning;
 use crate::tools::{self, Target, Tool};
-use crate::undertaking::{self, Done, Reply};
+use crate::undertaking::{self, Done, Failed, Reply};
 use crate::{reply, schema};
 
 /// The time after which a job leaves its turn to another one.
@@ -34,6 +34,10 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// What a model is told of a tool that is not the one that was accepted.
 const CHANGED: &str = "tool-changed: The server has changed this tool. It can't be called before its owner has accepted the change.";
+
+/// What a model is told of a call that was cut off.
+const UNKNOWN: &str =
+    "The call was cut off. It is not known whether it happened; find out before you repeat it.";
 
 /// What follows a step.
 #[derive(PartialEq)]
@@ -267,16 +271,8 @@ impl Thinking {
         match &known {
             // It had begun when a worker was lost.
             Some(step) if step.begun_at.is_some() && !tool.target.is_repeatable() => {
-                let why = "The call was cut off. It is not known whether it happened; find out before you repeat it.";
-                return self
-                    .finish(
-                        tool,
-                        &pending,
-                        step.number,
-                        "unknown",
-                        Reply::from(why.to_owned()),
-                    )
-                    .await;
+                let (number, reply) = (step.number, Reply::from(UNKNOWN.to_owned()));
+                return self.finish(tool, &pending, number, "unknown", reply).await;
             }
             Some(step) if step.begun_at.is_none() => {
                 if let Some(why) = self.not_approved(step, tool, &pending).await? {
@@ -285,8 +281,9 @@ impl Thinking {
             }
             Some(_) => {}
             None => {
-                if let Some(why) = tool.asks(self.context.tainted) {
-                    return self.request_approval(tool, &pending, why).await;
+                let tainted_by = self.history.tainted_by();
+                if let Some(why) = tool.asks(self.context.tainted, tainted_by) {
+                    return self.request_approval(tool, &pending, &why).await;
                 }
             }
         }
@@ -306,7 +303,8 @@ impl Thinking {
         };
         let (status, reply) = match done {
             Ok(reply) => ("succeeded", reply),
-            Err(text) => ("failed", Reply::from(text)),
+            Err(Failed::Told(text)) => ("failed", Reply::from(text)),
+            Err(Failed::Lost) => ("unknown", Reply::from(UNKNOWN.to_owned())),
         };
         self.finish(tool, &pending, number, status, reply).await
     }
@@ -366,7 +364,7 @@ impl Thinking {
                 Called::Done(done) => Ok(done),
                 Called::Changed => {
                     self.log.note_changed(source.id).await?;
-                    Ok(Err(CHANGED.to_owned()))
+                    Ok(Err(CHANGED.to_owned().into()))
                 }
             }
         };
@@ -392,8 +390,8 @@ impl Thinking {
         let Reply { text, receipt } = reply;
         // An error of a stranger's program is a stranger's words, too.
         let is_strange = matches!(tool.target, Target::Skill { .. } | Target::Server { .. });
-        let tainted =
-            tool.target.taints() && (status == "succeeded" || status == "failed" && is_strange);
+        let has_words = status == "succeeded" || status == "failed" && is_strange;
+        let tainted = has_words && tool.target.taints(&text);
         let fingerprint = fingerprint(&pending.call, &text);
         let ended = json!({
             "status": status, "text": text, "tainted": tainted, "fingerprint": fingerprint, "receipt": receipt,
@@ -404,6 +402,7 @@ impl Thinking {
         self.context.tainted |= tainted;
         self.history.put(Step {
             fingerprint: Some(fingerprint),
+            tainted,
             ..tool_step(pending, number, status, text)
         });
         // Reading on in a result is not the same call again.

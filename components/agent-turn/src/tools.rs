@@ -4,13 +4,14 @@ use std::rc::Rc;
 
 use guest::Failure;
 use mcp_client::Definition;
-use operations::{ENDPOINTS, Endpoint};
+use operations::{ENDPOINTS, Endpoint, Words};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::context::{Approval, Context};
 use crate::log::{Log, OtherAgent, SkillTool, Source};
+use crate::memory;
 
 /// The length of the longest name that models accept.
 const MAX_NAME: usize = 64;
@@ -67,11 +68,24 @@ impl Target {
         }
     }
 
-    /// Whether results are what strangers wrote.
-    pub fn taints(&self) -> bool {
+    /// Whether a call changes nothing, so that the model may make it anew.
+    pub fn is_harmless(&self) -> bool {
         match self {
-            Self::Operation(endpoint) => endpoint.name != "who_am_i",
-            Self::Skill { .. } | Self::Server { .. } | Self::LookUp => true,
+            Self::Operation(endpoint) => endpoint.reads(),
+            _ => self.is_repeatable(),
+        }
+    }
+
+    /// Whether a result is what strangers may have written.
+    pub fn taints(&self, result: &str) -> bool {
+        match self {
+            Self::Operation(endpoint) => match endpoint.words() {
+                Words::Own => false,
+                Words::Marked => memory::is_of_strangers(result),
+                Words::Anybodys => true,
+            },
+            Self::LookUp => memory::is_of_strangers(result),
+            Self::Skill { .. } | Self::Server { .. } => true,
             // What another agent has read is its turn's to know.
             Self::Agent(_) | Self::Remember | Self::Next | Self::Rest => false,
         }
@@ -85,12 +99,18 @@ impl Tool {
             "name": self.name, "description": self.description, "parameters": self.schema}})
     }
 
-    /// Whether a call has to be approved, and why.
-    pub fn asks(&self, is_tainted: bool) -> Option<&'static str> {
+    /// Whether a call has to be approved, and why. `tainted_by` names the tool that told what strangers wrote, if one did.
+    pub fn asks(&self, is_tainted: bool, tainted_by: Option<&str>) -> Option<String> {
         match self.approval {
-            Approval::Always => Some("Each call of this tool has to be approved."),
+            Approval::Always => Some("Each call of this tool has to be approved.".to_owned()),
             Approval::Untrusted if is_tainted => {
-                Some("The agent has read what strangers wrote, who may want it to do this.")
+                let source = tainted_by.map_or_else(
+                    || "in its conversation or its memory".to_owned(),
+                    |name| format!("in a result of `{name}`"),
+                );
+                Some(format!(
+                    "The agent has read what strangers wrote, {source}, and they may want it to do this."
+                ))
             }
             Approval::Untrusted | Approval::Never => None,
         }
@@ -330,7 +350,12 @@ mod tests {
             .find(|one| one.name == "create_post")
             .expect("an operation");
         let tool = of_operation(post, None);
-        assert!(tool.asks(false).is_none() && tool.asks(true).is_some());
+        assert!(tool.asks(false, None).is_none() && tool.asks(true, None).is_some());
+        let why = tool.asks(true, Some("search")).unwrap_or_default();
+        assert!(
+            why.contains("strangers wrote, in a result of `search`"),
+            "{why}"
+        );
         let other = tool.digest(&json!({"a": 1}));
         assert_ne!(other, tool.digest(&json!({"a": 2})));
     }

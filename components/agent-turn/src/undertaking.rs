@@ -29,8 +29,23 @@ const PAUSES: [Duration; 3] = [
     Duration::from_secs(2),
 ];
 
-/// The result of a call, or the error that the model is told.
-pub type Done = Result<Reply, String>;
+/// The result of a call, or the reason why there is none.
+pub type Done = Result<Reply, Failed>;
+
+/// The reason why a call has no result.
+#[derive(Debug, PartialEq)]
+pub enum Failed {
+    /// The error that the model is told.
+    Told(String),
+    /// The platform was lost while it worked, and nobody knows whether the call happened.
+    Lost,
+}
+
+impl From<String> for Failed {
+    fn from(text: String) -> Self {
+        Self::Told(text)
+    }
+}
 
 /// The result of a call.
 #[derive(Debug, PartialEq)]
@@ -95,10 +110,10 @@ pub async fn make(
         Target::LookUp => memory::look_up(arguments),
         Target::Rest => {
             let sizes = Sizes::of(context.limits.window_tokens);
-            return rest(history, arguments, sizes.page).map(Reply::from);
+            return Ok(Reply::from(rest(history, arguments, sizes.page)?));
         }
         Target::Next | Target::Agent(_) | Target::Server { .. } => {
-            return Err("This is not a call of the platform.".to_owned());
+            return Err("This is not a call of the platform.".to_owned().into());
         }
     };
     let is_skill = matches!(tool.target, Target::Skill { .. });
@@ -109,6 +124,9 @@ pub async fn make(
         match pauses.next() {
             Some(pause) if status == UNAVAILABLE && tool.target.is_repeatable() => {
                 guest::task::sleep(*pause).await;
+            }
+            _ if status == UNAVAILABLE && !tool.target.is_harmless() && !was_refused(&text) => {
+                return Err(Failed::Lost);
             }
             _ => return read(status, &text, is_skill),
         }
@@ -175,6 +193,12 @@ fn unavailable() -> (u16, String) {
     (UNAVAILABLE, problem.to_string())
 }
 
+/// Whether the answer of a platform that is not available says that nothing was begun.
+fn was_refused(text: &str) -> bool {
+    let body: Value = serde_json::from_str(text).unwrap_or_default();
+    body["code"] == "sandbox-busy"
+}
+
 /// What an answer means: of a skill, its result, and its receipt apart; of a problem, its code and detail.
 fn read(status: u16, text: &str, is_skill: bool) -> Done {
     let mut body: Value = serde_json::from_str(text).unwrap_or_default();
@@ -204,7 +228,7 @@ fn read(status: u16, text: &str, is_skill: bool) -> Done {
     if !body["error"].is_null() {
         told.push_str(&format!(" {}", body["error"]));
     }
-    Err(told)
+    Err(told.into())
 }
 
 /// A page of an earlier result.
@@ -254,7 +278,9 @@ mod tests {
         let problem = json!({"code": "invalid-input", "detail": "No.", "errors": [{"field": "a", "detail": "is missing"}]});
         assert_eq!(
             read(422, &problem.to_string(), false),
-            Err("422 invalid-input: No. `a` is missing.".to_owned())
+            Err(Failed::Told(
+                "422 invalid-input: No. `a` is missing.".to_owned()
+            ))
         );
         assert!(read(502, "<html>", false).is_err());
     }

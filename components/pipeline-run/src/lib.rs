@@ -1,6 +1,7 @@
 //! Drives a run of a pipeline. What has been done stands in the database, so a run goes on after any crash from its last
 //! commit; whoever drove it before changes nothing any more. A run that waits for something holds no job.
 
+mod answers;
 mod asking;
 mod awaited;
 mod ending;
@@ -10,6 +11,7 @@ mod outgoing;
 mod state;
 mod trigger;
 mod uncertain;
+mod view;
 mod work;
 
 use std::time::{Duration, Instant};
@@ -22,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use engine::Engine;
+use engine::{Engine, Plan};
 use outgoing::{Answer, Call};
 use pipeline::{Definition, Fault, Names, evaluate};
 use state::State;
@@ -168,12 +170,20 @@ async fn drive(db: &Db, run: Uuid, mut engine: Engine) -> Result<Summary, Failur
     let (mut sending, mut verifying, mut failures) = (Vec::new(), Vec::new(), 0);
     loop {
         let may_send = began.elapsed() < SLICE;
-        let plan = engine.advance(may_send);
-        sending.extend(plan.sending);
-        verifying.extend(plan.verifying);
+        let Plan {
+            sending: ready,
+            verifying: uncertain,
+            is_spent,
+            ending,
+            is_forced,
+            goes_on,
+        } = engine.advance(may_send);
+        sending.extend(ready);
+        verifying.extend(uncertain);
+        let sends = !(flying.is_empty() && sending.is_empty() && verifying.is_empty());
+        let is_idle = !(goes_on || sends && engine.is_busy());
         // What is being sent is recorded before the run ends, so that its last state is known.
-        let ending = plan.ending.filter(|_| flying.is_empty() || plan.is_forced);
-        let is_idle = flying.is_empty() && sending.is_empty() && verifying.is_empty();
+        let ending = ending.filter(|_| is_idle || is_forced);
         let parks = is_idle && ending.is_none();
         let committed: Result<Committed, _> = db
             .one(
@@ -186,18 +196,15 @@ async fn drive(db: &Db, run: Uuid, mut engine: Engine) -> Result<Summary, Failur
                     ending,
                     parks,
                     parks && !may_send,
-                    plan.is_spent
+                    is_spent
                 ],
             )
             .await;
-        let has_news = match committed {
+        let has_more = match committed {
             Ok(Committed { committed: reply }) => {
                 (summary.commits, failures) = (summary.commits + 1, 0);
-                if !reply.held {
-                    note_late(db, run, flying).await?;
-                    return Ok(summary);
-                }
-                if !reply.goes_on {
+                if !(reply.held && reply.goes_on) {
+                    note_all_late(db, run, flying).await?;
                     return Ok(summary);
                 }
                 engine.committed();
@@ -214,7 +221,7 @@ async fn drive(db: &Db, run: Uuid, mut engine: Engine) -> Result<Summary, Failur
                     let call = engine.verification(&path);
                     flying.push(sent(path, call, true));
                 }
-                has_news
+                has_news || goes_on
             }
             Err(error) if failures == MOST_FAILURES => return Err(error.into()),
             Err(_) => {
@@ -225,14 +232,15 @@ async fn drive(db: &Db, run: Uuid, mut engine: Engine) -> Result<Summary, Failur
                 false
             }
         };
-        if has_news {
+        if has_more {
             continue;
         }
         if let Waited::Ready(Some((path, answer, verifies))) = ticker.beside(flying.next()).await {
+            let outcome = answer.outcome();
             if verifies {
                 engine.decide(&path, answer);
-            } else {
-                engine.record(&path, answer);
+            } else if !engine.record(&path, answer) {
+                note_late(&db, run, &path, outcome).await?;
             }
         }
     }
@@ -282,21 +290,22 @@ async fn admitted(
     Ok(answer.admitted)
 }
 
-/// Notes what comes too late: the steps have been ended meanwhile.
-async fn note_late(
+/// Notes all that comes too late.
+async fn note_all_late(
     db: &Db,
     run: Uuid,
     mut flying: FuturesUnordered<impl Future<Output = (String, Answer, bool)>>,
 ) -> Result<(), Failure> {
     while let Some((path, answer, _)) = flying.next().await {
-        let outcome = match answer {
-            Answer::Output(_) | Answer::OfSkill { .. } => "succeeded",
-            Answer::Failure { .. } => "failed",
-            Answer::Unknown => "unknown",
-        };
-        db.execute("select note_late($1, $2, $3)", args![run, path, outcome])
-            .await?;
+        note_late(db, run, &path, answer.outcome()).await?;
     }
+    Ok(())
+}
+
+/// Notes what comes too late for a step that has been ended meanwhile.
+async fn note_late(db: &Db, run: Uuid, path: &str, outcome: &str) -> Result<(), Failure> {
+    db.execute("select note_late($1, $2, $3)", args![run, path, outcome])
+        .await?;
     Ok(())
 }
 
@@ -311,7 +320,9 @@ async fn sent(path: String, call: Result<Call, Fault>, verifies: bool) -> (Strin
 
 /// The error of a step or of a run.
 fn error(code: &str, detail: impl std::fmt::Display) -> Value {
+    // Texts of others have characters that the database does not store.
     let detail: String = detail.to_string().chars().take(500).collect();
+    let detail = detail.replace('\0', "\u{fffd}");
     json!({"code": code, "detail": detail})
 }
 

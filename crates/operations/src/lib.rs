@@ -41,6 +41,37 @@ enum Effect {
     Replaces,
 }
 
+/// The words that the answer of an endpoint may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// The caller's own, and the platform's.
+    Own,
+    /// Memories, each of which says by its `trust` whose words it is.
+    Marked,
+    /// Anybody's.
+    Anybodys,
+}
+
+/// The endpoints whose answers repeat what the caller itself gave.
+const OWN_WORDS: [&str; 14] = [
+    "add_memory",
+    "create_comment",
+    "create_pipeline",
+    "create_post",
+    "create_schedule",
+    "forget_memory",
+    "pause_schedule",
+    "post_message",
+    "publish_pipeline_version",
+    "rate_skill",
+    "resume_schedule",
+    "say_in_conversation",
+    "validate_pipeline",
+    "who_am_i",
+];
+/// The endpoints whose answers are memories.
+const MARKED_WORDS: [&str; 2] = ["recall_memories", "search_memories"];
+
 impl Effect {
     /// MCP's hints for clients. The platform's own tools touch nothing outside the platform.
     fn annotations(self) -> Value {
@@ -90,6 +121,17 @@ impl Endpoint {
     /// Whether a call changes nothing.
     pub fn reads(&self) -> bool {
         self.effect == Effect::Reads
+    }
+
+    /// The words that an answer may hold. What is not known to be the caller's own counts as anybody's.
+    pub fn words(&self) -> Words {
+        if OWN_WORDS.contains(&self.name) {
+            Words::Own
+        } else if MARKED_WORDS.contains(&self.name) {
+            Words::Marked
+        } else {
+            Words::Anybodys
+        }
     }
 
     /// The scopes that the operation needs.

@@ -36,6 +36,20 @@ fn every_endpoint_is_in_the_document_with_words_and_a_schema() {
 }
 
 #[test]
+fn only_the_answers_to_ones_own_words_are_ones_own() {
+    for name in OWN_WORDS.iter().chain(&MARKED_WORDS) {
+        assert!(ENDPOINTS.iter().any(|one| one.name == *name), "{name}");
+    }
+    for endpoint in ENDPOINTS.iter().filter(|one| one.reads()) {
+        assert!(
+            endpoint.words() != Words::Own || endpoint.name == "who_am_i",
+            "{}",
+            endpoint.name
+        );
+    }
+}
+
+#[test]
 fn arguments_stay_in_their_place() {
     let read = &ENDPOINTS[1];
     let call = |arguments: Value| read.request(arguments.as_object().cloned().unwrap_or_default());

@@ -197,6 +197,7 @@ pub async fn get(
         (status = 200, body = Conversation),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`not-found`"),
+        (status = 409, description = "`conversation-closed`: its circle is deleted"),
         (status = 422, description = "`invalid-input`"),
     ),
     security(("token" = ["chat:create"]))

@@ -90,6 +90,10 @@ pub async fn restart(
         )
         .await?;
     let taken = taken_over(&definition, &restart, ended)?;
+    for (step, output) in &restart.outputs {
+        pipeline::fit(output)
+            .map_err(|fault| Problem::invalid(format!("outputs.{step}"), fault.detail))?;
+    }
     let input = restart.input.or(former.input).unwrap_or_default();
     accept(&definition, &input)?;
     let started = db

@@ -73,6 +73,9 @@ pub struct Filter {
     /// Lists only schedules that are paused, or that are not.
     #[garde(skip)]
     paused: Option<bool>,
+    /// Lists the schedules of this account. Only its own are ever shown to an account.
+    #[garde(skip)]
+    owner: Option<Uuid>,
 }
 
 #[derive(Deserialize)]
@@ -115,10 +118,13 @@ struct Row {
     next_at: Option<OffsetDateTime>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    now: i64,
 }
 
 impl Row {
     fn shown(self) -> Result<Schedule> {
+        let plan = Plan::new(self.times.clone()).ok();
+        let next = plan.map(|plan| upcoming(&plan, self.now, 5));
         let said = json!({
             "name": self.name, "action": self.action, "timezone": self.times.timezone, "cron": self.times.cron,
             "every_ms": self.times.every_ms, "at": self.times.at.iter().map(|ms| text_of(*ms)).collect::<Vec<_>>(),
@@ -135,7 +141,7 @@ impl Row {
             pause_reason: self.paused,
             failures: self.failures,
             next_at: self.next_at,
-            next: Vec::new(),
+            next: next.into_iter().flatten().map(text_of).collect(),
             created_at: self.created_at,
         })
     }
@@ -159,7 +165,7 @@ async fn row(db: &Db, caller: &Caller, id: Uuid) -> Result<Row> {
     let row = db
         .optional(
             "select id, owner_id, name, times, action, overlap, catch_up_max, catch_up_within_ms, pause_after_failures,
-                 paused, failures, next_at, created_at
+                 paused, failures, next_at, created_at, ms_of(clock_timestamp()) as now
              from schedule where owner_id = $1 and id = $2",
             args![caller.id, id],
         )
@@ -168,14 +174,7 @@ async fn row(db: &Db, caller: &Caller, id: Uuid) -> Result<Row> {
 }
 
 async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Schedule> {
-    let row = row(db, caller, id).await?;
-    let plan = Plan::new(row.times.clone()).ok();
-    let mut shown = row.shown()?;
-    if let Some(plan) = plan {
-        let times = upcoming(&plan, now(db).await?, 5);
-        shown.next = times.into_iter().map(text_of).collect();
-    }
-    Ok(shown)
+    row(db, caller, id).await?.shown()
 }
 
 /// The prompt of a task as the message that its agent is told.
@@ -337,11 +336,18 @@ pub async fn list(
     let rows: Vec<Row> = db
         .many(
             "select id, owner_id, name, times, action, overlap, catch_up_max, catch_up_within_ms, pause_after_failures,
-                 paused, failures, next_at, created_at
+                 paused, failures, next_at, created_at, ms_of(clock_timestamp()) as now
              from schedule
-             where owner_id = $1 and ($2::uuid is null or id < $2) and ($3::boolean is null or (paused is not null) = $3)
+             where owner_id = $1 and ($5::uuid is null or owner_id = $5) and ($2::uuid is null or id < $2)
+             and ($3::boolean is null or (paused is not null) = $3)
              order by id desc limit $4",
-            args![caller.id, page.after, filter.paused, page.fetch()],
+            args![
+                caller.id,
+                page.after,
+                filter.paused,
+                page.fetch(),
+                filter.owner
+            ],
         )
         .await?;
     let schedules = rows.into_iter().map(Row::shown).collect::<Result<_>>()?;

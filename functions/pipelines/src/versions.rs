@@ -99,15 +99,16 @@ pub async fn publish(
 ) -> Result<Response> {
     let id = pipelines::find(&db, &caller, &pipeline).await?;
     rights::check(&caller, &new.definition)?;
-    let digest = definition::checked(&db, &caller, &new.definition).await?;
+    let checked = definition::checked(&db, &caller, &new.definition).await?;
     let published: Published = db
         .one(
-            "select publish($1, $2, $3, $4, $5, $6) as published",
+            "select publish($1, $2, $3, $4, $5, $6, $7) as published",
             args![
                 caller.id,
                 id,
                 new.definition,
-                digest,
+                checked.digest,
+                checked.skills,
                 new.note,
                 new.activate
             ],

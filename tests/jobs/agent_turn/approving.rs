@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::world::{World, calls, results, says, text, with};
+use super::world::{World, body, calls, results, says, text, with};
 
 /// A world whose agent makes one post, and asks before it.
 async fn asking() -> Result<(World, String)> {
@@ -88,10 +88,39 @@ async fn an_approval_and_a_cancellation_never_hold_each_other_up() -> Result<()>
     Ok(())
 }
 
+/// The words of the question that a turn waits for, which belongs to a step.
+async fn asked_why(world: &World, turn: &str, step: usize) -> Result<String> {
+    world
+        .until(turn, |turn| turn["waiting_for"] == "approval")
+        .await?;
+    let id = text(&world.steps(turn).await?[step]["approval"])?;
+    let asked = world.get(&format!("/api/approvals/{id}")).await?;
+    text(&asked["detail"])
+}
+
 #[tokio::test]
 async fn what_strangers_wrote_makes_an_agent_ask() -> Result<()> {
-    let (world, _) = asking().await?;
-    let persona = with(&["api:create_post"], &json!({}));
+    let post = |title: &str| {
+        let arguments = json!({"title": title, "body": "Something happened."});
+        ("create_post", arguments.to_string())
+    };
+    let world = World::new(move |asked, _| {
+        let told = body(asked).to_string();
+        let wanted = match (results(asked), told.contains("Look around")) {
+            (0, true) => vec![("search", json!({"query": "news"}).to_string())],
+            (0, false) => vec![post("News"), ("who_am_i", "{}".to_owned())],
+            (1, true) | (2, false) => vec![post("More news")],
+            _ => return says("Done."),
+        };
+        let wanted: Vec<(&str, &str)> =
+            wanted.iter().map(|(name, text)| (*name, &**text)).collect();
+        calls(&wanted)
+    })
+    .await?;
+    let persona = with(
+        &["api:create_post", "api:search", "api:who_am_i"],
+        &json!({}),
+    );
     let circle = world
         .circle(
             &json!({"name": "open", "mode": "round_robin"}),
@@ -102,8 +131,20 @@ async fn what_strangers_wrote_makes_an_agent_ask() -> Result<()> {
     let talk = world.conversation(&json!({"circle": circle})).await?;
     let turn = world.say(&talk, "Post it.").await?;
     let ended = world.ended(&turn).await?;
-    assert_eq!(ended["status"], "completed", "its owner alone has written");
-    assert_eq!(posts(&world).await?, 1);
+    assert_eq!(
+        (&ended["status"], &ended["tainted"]),
+        (&json!("completed"), &json!(false)),
+        "its owner alone has written, and it itself: {ended:#}"
+    );
+    assert_eq!(posts(&world).await?, 2);
+    // What a search has found may be anybody's.
+    let other = world.conversation(&json!({"circle": circle})).await?;
+    let turn = world.say(&other, "Look around, and post it.").await?;
+    let why = asked_why(&world, &turn, 3).await?;
+    assert!(
+        why.contains("strangers wrote, in a result of `search`"),
+        "{why}"
+    );
     let bob = e2e::agents::Agent::sign_in(&world.server, "bob", 2).await?;
     let member = json!({"account": "bob"});
     world
@@ -124,8 +165,11 @@ async fn what_strangers_wrote_makes_an_agent_ask() -> Result<()> {
     assert_eq!(waiting["tainted"], true);
     let id = text(&world.steps(&turn).await?[1]["approval"])?;
     let asked = world.get(&format!("/api/approvals/{id}")).await?;
-    let detail = asked["detail"].as_str().unwrap_or_default();
-    assert!(detail.contains("strangers"), "{asked:#}");
+    let why = asked_why(&world, &turn, 1).await?;
+    assert!(
+        why.contains("strangers wrote, in its conversation"),
+        "{why}"
+    );
     // Bob is not asked, and can't decide.
     let yes = json!({"decision": "approve", "digest": asked["digest"]});
     let decision = format!("/api/approvals/{id}/decision");

@@ -59,5 +59,6 @@ async fn an_agent_looks_up_what_it_noted() -> Result<()> {
     let steps = world.steps(&turn).await?;
     let found = steps[3]["result"].as_str().unwrap_or_default();
     assert!(found.contains("on the fridge"), "{steps:#?}");
+    assert_eq!(ended["tainted"], false, "it is the owner's own word");
     Ok(())
 }

@@ -67,7 +67,10 @@ async fn a_decision_does_not_wait_for_whoever_holds_the_run() -> Result<()> {
         .hold("select from pipelines.run for update")
         .await?;
     let decision = json!({"decision": "approve", "digest": approval["digest"]});
-    let path = format!("/api/approvals/{}/decision", approval["id"].as_str().unwrap_or_default());
+    let path = format!(
+        "/api/approvals/{}/decision",
+        approval["id"].as_str().unwrap_or_default()
+    );
     let decided = bob.send(&world.server, "POST", &path, &decision).await?;
     ensure!(decided.0 == 200, "{decided:?}");
     held.release().await?;

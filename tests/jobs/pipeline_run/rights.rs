@@ -40,7 +40,9 @@ async fn no_run_and_no_schedule_gets_more_than_its_credential() -> Result<()> {
         let made = who.send(server, "POST", "/api/schedules", &posts).await?;
         ensure!(made.0 == 201, "{made:?}");
         let path = format!("/api/schedules/{}", made.1["id"].as_str().context("id")?);
-        world.call("POST", &format!("{path}/run"), json!({})).await?;
+        world
+            .call("POST", &format!("{path}/run"), json!({}))
+            .await?;
         let list = world
             .until(&format!("{path}/firings"), |list| {
                 !list["items"][0]["fired_at"].is_null() && list["items"][0]["status"] != "running"
@@ -60,7 +62,11 @@ async fn a_notice_names_who_sends_it_and_spares_who_has_blocked_it() -> Result<(
         Agent::sign_in(server, "eve", 3).await?,
     );
     let team = world
-        .call("POST", "/api/teams", json!({"name": "crew", "display_name": "Crew"}))
+        .call(
+            "POST",
+            "/api/teams",
+            json!({"name": "crew", "display_name": "Crew"}),
+        )
         .await?;
     ensure!(team.0 == 201, "{team:?}");
     let team = team.1["id"].as_str().context("a team")?.to_owned();
@@ -70,10 +76,13 @@ async fn a_notice_names_who_sends_it_and_spares_who_has_blocked_it() -> Result<(
         ensure!(put.0 < 300, "{put:?}");
     }
     let block = format!("/api/blocks/{}", world.ada.id);
-    let blocked = bob.send(server, "PUT", &block, &json!({"kind": "block"})).await?;
+    let blocked = bob
+        .send(server, "PUT", &block, &json!({"kind": "block"}))
+        .await?;
     ensure!(blocked.0 < 300, "{blocked:?}");
     let to = json!([world.ada.id, bob.id, eve.id]);
-    let tell = json!({"type": "action", "do": "notify", "input": {"to": to, "title": "Your account"}});
+    let tell =
+        json!({"type": "action", "do": "notify", "input": {"to": to, "title": "Your account"}});
     let run = world
         .start("tells", json!({"nodes": {"tell": tell}}), json!(null))
         .await?;
@@ -81,7 +90,10 @@ async fn a_notice_names_who_sends_it_and_spares_who_has_blocked_it() -> Result<(
     let action = json!({"type": "send_notification", "to": to, "title": "Your account"});
     let schedule = json!({"name": "tells", "at": ["2099-01-01T00:00:00Z"], "action": action});
     let made = world.call("POST", "/api/schedules", schedule).await?;
-    let path = format!("/api/schedules/{}/run", made.1["id"].as_str().context("id")?);
+    let path = format!(
+        "/api/schedules/{}/run",
+        made.1["id"].as_str().context("id")?
+    );
     let fired = world.call("POST", &path, json!({})).await?;
     ensure!(fired.0 == 202, "{fired:?}");
     for (who, by) in [
@@ -109,7 +121,9 @@ async fn another_name_moves_no_time() -> Result<()> {
     let (status, made) = world.call("POST", "/api/schedules", schedule).await?;
     ensure!(status == 201, "{made}");
     let path = format!("/api/schedules/{}", made["id"].as_str().context("id")?);
-    let changed = world.call("PATCH", &path, json!({"name": "each hour"})).await?;
+    let changed = world
+        .call("PATCH", &path, json!({"name": "each hour"}))
+        .await?;
     assert_eq!(
         (changed.0, &changed.1["name"], &changed.1["next_at"]),
         (200, &json!("each hour"), &made["next_at"]),
@@ -122,8 +136,14 @@ async fn another_name_moves_no_time() -> Result<()> {
         .execute("update pipelines.schedule set due_at = null, next_at = null, times = times || '{\"every_ms\": null, \"at\": [1000]}'")
         .await?;
     let changed = world.call("PATCH", &path, json!({"name": "over"})).await?;
-    assert_eq!((changed.0, &changed.1["next_at"]), (200, &Value::Null), "{changed:?}");
-    let again = world.call("PATCH", &path, json!({"every_ms": 60_000})).await?;
+    assert_eq!(
+        (changed.0, &changed.1["next_at"]),
+        (200, &Value::Null),
+        "{changed:?}"
+    );
+    let again = world
+        .call("PATCH", &path, json!({"every_ms": 60_000}))
+        .await?;
     assert_eq!(again.0, 200, "{again:?}");
     assert!(!again.1["next_at"].is_null(), "{again:?}");
     Ok(())

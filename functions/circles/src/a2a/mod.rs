@@ -3,6 +3,7 @@
 
 pub mod card;
 mod message;
+mod news;
 pub mod rpc;
 mod stream;
 mod task;

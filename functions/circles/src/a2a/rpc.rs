@@ -1,6 +1,6 @@
 //! The JSON-RPC endpoint of an agent or of a circle.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::message::Sending;
+use super::news::{Heard, News, Timer, before};
 use super::task::{Shown, State, Task};
 use super::{Door, card, door, stream};
 use crate::input::{message_body, rendered};
@@ -24,8 +25,6 @@ use crate::outcome::Refusal;
 const VERSION: &str = "a2a-version";
 /// The longest time that an answer waits for the end of a task.
 const WAIT: Duration = Duration::from_secs(90);
-/// The interval at which a task is looked at.
-const LOOK: Duration = Duration::from_millis(100);
 /// The largest number of tasks of a page.
 const MAX_PAGE: i32 = 100;
 
@@ -154,7 +153,7 @@ pub async fn call(
     };
     let id = call.id.clone();
     let answered = match checked(&parts.headers, &call) {
-        Ok(()) => answer(db, caller, found, call).await,
+        Ok(()) => answer(db, caller, found, &parts.headers, call).await,
         Err(error) => Err(error),
     };
     Ok(answered.unwrap_or_else(|error| Json(error.render(&id)).into_response()))
@@ -184,14 +183,20 @@ fn checked(headers: &HeaderMap, call: &Call) -> Result<(), Error> {
     Ok(())
 }
 
-async fn answer(db: Db, caller: Caller, door: Door, call: Call) -> Result<Response<Body>, Error> {
+async fn answer(
+    db: Db,
+    caller: Caller,
+    door: Door,
+    headers: &HeaderMap,
+    call: Call,
+) -> Result<Response<Body>, Error> {
     let result = match call.method.as_str() {
         "SendMessage" => {
             let sending: Sending = params(call.params)?;
             let task = send(&db, &caller, &door, &sending).await?;
             let task = match sending.configuration.return_immediately {
                 true => task,
-                false => rested(&db, &caller, &door, task).await?,
+                false => rested(&db, &caller, &door, headers, task).await?,
             };
             let shown = Shown {
                 history: most(sending.configuration.history_length)?,
@@ -201,14 +206,16 @@ async fn answer(db: Db, caller: Caller, door: Door, call: Call) -> Result<Respon
         }
         "SendStreamingMessage" => {
             let task = send(&db, &caller, &door, &params(call.params)?).await?;
-            return Ok(stream::answer(db, caller, door, call.id, task));
+            let news = News::of(&task, headers, true);
+            return Ok(stream::answer(db, caller, door, call.id, task, news));
         }
         "SubscribeToTask" => {
             let task = find(&db, &caller, &door, &params(call.params)?).await?;
             if task.has_ended() {
                 return Err(Error::new(-32004, "The task has ended; GetTask reads it."));
             }
-            return Ok(stream::answer(db, caller, door, call.id, task));
+            let news = News::of(&task, headers, true);
+            return Ok(stream::answer(db, caller, door, call.id, task, news));
         }
         "GetTask" => {
             let given: TaskParams = params(call.params)?;
@@ -295,11 +302,20 @@ fn refusal(why: &str) -> Error {
 }
 
 /// A task when it rests, or has not for a long time.
-async fn rested(db: &Db, caller: &Caller, door: &Door, mut task: Task) -> Result<Task, Error> {
-    let began = Instant::now();
-    while !task.rests() && began.elapsed() < WAIT {
-        sleep(LOOK).await;
-        task = Task::find(db, caller, door, task.id).await?;
+async fn rested(
+    db: &Db,
+    caller: &Caller,
+    door: &Door,
+    headers: &HeaderMap,
+    mut task: Task,
+) -> Result<Task, Error> {
+    let mut news = News::of(&task, headers, false);
+    let mut patience: Timer = Box::pin(sleep(WAIT));
+    while !task.rests() {
+        match before(&mut patience, news.next()).await {
+            Some(Heard::Over) | None => break,
+            Some(_) => task = Task::find(db, caller, door, task.id).await?,
+        }
     }
     Ok(task)
 }

@@ -1,29 +1,35 @@
 //! Streams of a task: the task itself, then each change until its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, Response};
-use guest::task::{Writer, body, sleep, spawn};
+use guest::task::{Writer, body, spawn};
 use guest::{Caller, Db};
 use serde_json::{Value, json};
 
 use super::Door;
+use super::news::{Heard, News, Words};
 use super::rpc::Error;
 use super::task::{Shown, State, Task};
 
-/// The interval at which a task is looked at.
-const LOOK: Duration = Duration::from_millis(200);
-/// The number of looks without a change after which a comment shows that the stream lives.
-const PING_EVERY: u32 = 50;
+/// The time without a change after which a comment shows that the stream lives.
+const PING_AFTER: Duration = Duration::from_secs(10);
 
-/// Answers with the changes of a task until it ends.
-pub fn answer(db: Db, caller: Caller, door: Door, id: Value, task: Task) -> Response<Body> {
+/// Answers with the changes of a task until it ends, or the credential of the caller does.
+pub fn answer(
+    db: Db,
+    caller: Caller,
+    door: Door,
+    id: Value,
+    task: Task,
+    news: News,
+) -> Response<Body> {
     let (mut writer, body) = body();
     spawn(async move {
         // An error means that the client has left.
-        _ = follow(&db, &caller, &door, &id, task, &mut writer).await;
+        _ = follow(&db, &caller, &door, &id, task, news, &mut writer).await;
     });
     let mut answer = Response::new(body);
     let headers = answer.headers_mut();
@@ -38,29 +44,39 @@ async fn follow(
     door: &Door,
     id: &Value,
     mut task: Task,
+    mut news: News,
     writer: &mut Writer,
 ) -> Result<(), ()> {
     send(writer, id, Ok(json!({"task": task.shown(Shown::ALL)}))).await?;
     let mut told = Told {
         state: task.state,
+        step: None,
         text: String::new(),
         artifacts: task.artifacts().len(),
     };
-    let mut quiet = 0;
+    let mut written = Instant::now();
     while !task.has_ended() {
-        sleep(LOOK).await;
-        task = match Task::find(db, caller, door, task.id).await {
-            Ok(task) => task,
-            Err(error) => return send(writer, id, Err(error)).await,
+        let mut changes = match news.next().await {
+            Heard::Over => return Ok(()),
+            Heard::Words(words) => told.words(&task, &words),
+            Heard::Change => Vec::new(),
         };
-        let changes = told.changes(&task);
-        quiet = if changes.is_empty() { quiet + 1 } else { 0 };
-        if quiet == PING_EVERY {
-            quiet = 0;
+        if changes.is_empty() {
+            task = match Task::find(db, caller, door, task.id).await {
+                Ok(task) => task,
+                Err(error) => return send(writer, id, Err(error)).await,
+            };
+            changes = told.changes(&task);
+        }
+        if !changes.is_empty() {
+            news.hurry();
+        } else if written.elapsed() > PING_AFTER {
             kept(writer.write(": \n\n").await)?;
+            written = Instant::now();
         }
         for change in changes {
             send(writer, id, Ok(change)).await?;
+            written = Instant::now();
         }
     }
     Ok(())
@@ -69,6 +85,8 @@ async fn follow(
 /// What a client was told of a task.
 struct Told {
     state: State,
+    /// The step that says the words.
+    step: Option<i32>,
     /// The words of the artifact that is not complete.
     text: String,
     artifacts: usize,
@@ -85,22 +103,41 @@ impl Told {
         }
         self.artifacts = artifacts.len();
         let said = task.partial.as_deref().unwrap_or_default();
-        if !task.has_ended() && said.len() > self.text.len() {
-            let more = said.strip_prefix(self.text.as_str());
-            let artifact = json!({"artifactId": format!("{}-draft", task.id), "name": "draft",
-                "parts": [{"text": more.unwrap_or(said)}]});
-            changes.push(task.artifact_update(
-                &artifact,
-                more.is_some() && !self.text.is_empty(),
-                false,
-            ));
-            said.clone_into(&mut self.text);
+        if !task.has_ended() && (task.step != self.step || said.len() > self.text.len()) {
+            self.step = task.step;
+            changes.extend(self.draft(task, said));
         }
         if task.state != self.state {
             self.state = task.state;
             changes.push(task.status_update());
         }
         changes
+    }
+
+    /// The news that a piece of words is. None if the words before it are not known, or all of it was told.
+    fn words(&mut self, task: &Task, words: &Words) -> Vec<Value> {
+        let told = self.text.chars().count();
+        let said = if words.offset == 0 && self.step != Some(words.step) {
+            words.text.clone()
+        } else if words.offset <= told && self.step == Some(words.step) {
+            let more: String = words.text.chars().skip(told - words.offset).collect();
+            format!("{}{more}", self.text)
+        } else {
+            return Vec::new();
+        };
+        self.step = Some(words.step);
+        self.draft(task, &said).into_iter().collect()
+    }
+
+    /// The news that the agent has said so much of an answer.
+    fn draft(&mut self, task: &Task, said: &str) -> Option<Value> {
+        let told = std::mem::replace(&mut self.text, said.to_owned());
+        let more = said.strip_prefix(told.as_str());
+        let piece = more.unwrap_or(said);
+        let artifact = json!({"artifactId": format!("{}-draft", task.id), "name": "draft",
+            "parts": [{"text": piece}]});
+        let is_more = more.is_some() && !told.is_empty();
+        (!piece.is_empty()).then(|| task.artifact_update(&artifact, is_more, false))
     }
 }
 

@@ -52,12 +52,14 @@ impl Shown {
 #[derive(Debug, Deserialize)]
 pub struct Task {
     pub id: Uuid,
-    conversation: Uuid,
+    pub conversation: Uuid,
     status: String,
     reason: Option<String>,
     pub state: State,
     /// What the agent has said so far.
     pub partial: Option<String>,
+    /// The number of the step that says it.
+    pub step: Option<i32>,
     changed_at: String,
     /// The message that it answers.
     cause: Option<Said>,
