@@ -26,7 +26,7 @@ begin
         when ends > clock_timestamp() then null
         when c.status = 'provisioning' then 'not enrolled in time' else 'not heard of for 30 seconds' end;
     if cause is null then
-        -- What is due before the next look is looked at in that second.
+        -- A lease that ends before the next interval does is looked at in the second of its end.
         perform claws.look_again(claw, least(interval '10 seconds', ends - clock_timestamp() + interval '50 milliseconds'));
         return c.status;
     end if;

@@ -26,7 +26,7 @@ begin
     update claws.claw x set schedules = array(
         select pipelines.put_schedule(c.owner_id, null, jsonb_build_object(
                 'name', 'Claw ' || a.name, 'times', s -> 'times', 'overlap', 'skip', 'catch_up_max', 1,
-                'catch_up_within_ms', 86400000, 'pause_after_failures', 10,
+                'catch_up_within_ms', 86400000, 'pause_after_failures', 10, 'scopes', 'chat:create',
                 'action', jsonb_build_object('type', 'call_api', 'method', 'POST',
                     'url', format('/api/claws/%s/messages', claw), 'headers', null,
                     'body', jsonb_build_object('body', s ->> 'prompt'))),

@@ -327,7 +327,7 @@ pub async fn get(db: Db, caller: Caller, Path(claw): Path<String>) -> Result<Jso
     params(("claw" = String, Path, description = "The claw's id or name.")), request_body = ClawChange,
     responses(
         (status = 202, body = Accepted),
-        (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write`, and secrets `vault:write`"),
+        (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write` and `chat:create`, and secrets `vault:write`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`claw-state`"),
         (status = 422, description = "`invalid-input`"),

@@ -160,7 +160,7 @@ pub fn refusals<T>(result: std::result::Result<T, Error>) -> Result<T> {
     params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
         (status = 202, body = Accepted, headers(("Location" = String))),
-        (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write`, and secrets `vault:write`"),
+        (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write` and `chat:create`, and secrets `vault:write`"),
         (status = 409, description = "`name-taken`, `too-many-claws`, `idempotency-mismatch`"),
         (status = 422, description = "`invalid-input`, `template-unknown`"),
         (status = 503, description = "`backend-unavailable`: nothing makes containers here"),

@@ -9,6 +9,8 @@ use crate::input::{Trigger, TriggerKind};
 
 /// The scope for schedules.
 const SCHEDULES: &str = "schedules:write";
+/// The scope for messages, which is all that the schedules need.
+const MESSAGES: &str = "chat:create";
 
 /// The schedules of triggers, as `claws.set_triggers` takes them.
 ///
@@ -20,8 +22,11 @@ pub fn schedules(caller: &Caller, triggers: &[Trigger]) -> Result<Value> {
         if trigger.on != TriggerKind::Schedule {
             continue;
         }
-        if !caller.allows(SCHEDULES) {
-            return Err(Problem::insufficient_scope(SCHEDULES));
+        if let Some(missing) = [SCHEDULES, MESSAGES]
+            .into_iter()
+            .find(|scope| !caller.allows(scope))
+        {
+            return Err(Problem::insufficient_scope(missing));
         }
         schedules.push(schedule(place, trigger)?);
     }
