@@ -36,6 +36,8 @@ create table events.event (
     constraint event_depth check (depth >= 0)
 ) partition by range (created_at);
 create index event_xid on events.event (xid);
+-- Changes of rights are few among the events, and looked for among all of them.
+create index event_access on events.event (xid) where type = 'access.changed';
 create index event_topic on events.event (topic, xid, number);
 create index event_subject on events.event (subject) where subject is not null;
 

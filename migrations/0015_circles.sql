@@ -60,6 +60,7 @@ create table circles.seat (
 );
 create index seat_owner on circles.seat (owner_id, account_id);
 create index seat_persona on circles.seat (persona_id);
+create index seat_approvers on circles.seat using gin (approvers) where approvers is not null;
 
 create table circles.circle (
     id uuid primary key default platform.uuid_v7(),
@@ -144,6 +145,8 @@ create table circles.conversation (
     created_by uuid references identity.account (id) on delete set null,
     -- Of each turn here, beside those of its persona; null: none.
     limits jsonb,
+    -- Whether its circle is deleted, so that it is never open again.
+    is_over boolean not null default false,
     constraint conversation_limits_size check (pg_column_size(limits) <= 4096),
     constraint conversation_status_known check (status in ('open', 'paused', 'closed')),
     constraint conversation_title_size check (char_length(title) <= 200)
@@ -167,8 +170,6 @@ create table circles.turn (
     cause_seq bigint not null,
     -- How many replies of agents lie between it and what a person wrote.
     hops smallint not null default 0,
-    -- How often agents with programs of their own have answered agents before it, since a person wrote.
-    exchanges smallint not null default 0,
     -- The turn that asked for it, the step of that turn, and how many stand above it.
     parent_id uuid references circles.turn (id) on delete set null,
     parent_step integer,
@@ -210,14 +211,14 @@ create table circles.turn (
     constraint turn_waiting_for_known check (waiting_for in ('approval', 'speaker')),
     constraint turn_finished
         check ((finished_at is not null) = (status in ('completed', 'failed', 'cancelled', 'limited'))),
-    constraint turn_hops_range check (hops between 0 and 100),
-    constraint turn_exchanges_range check (exchanges between 0 and 100)
+    constraint turn_hops_range check (hops between 0 and 100)
 );
 create index turn_channel on circles.turn (channel_id, id);
 create index turn_agent on circles.turn (agent_id, id);
 -- Who has been silent longest.
 create index turn_spoke on circles.turn (channel_id, agent_id, created_at);
 create index turn_unfinished on circles.turn (channel_id, agent_id) where finished_at is null;
+create index turn_of_agent_unfinished on circles.turn (agent_id) where finished_at is null;
 create index turn_cause on circles.turn (cause_id) where cause_id is not null;
 create index turn_reply on circles.turn (reply_id) where reply_id is not null;
 create index turn_job on circles.turn (job_id) where finished_at is null;
@@ -332,5 +333,5 @@ union all
 values ('gather_agent_turn', 'tool-source.');
 insert into jobs.enqueuer (role, kind)
 select r, 'agent-turn' from unnest(array['gather_circles', 'gather_agent_turn', 'gather_channels', 'gather_inbox',
-    'gather_worker']) r;
+    'gather_worker', 'gather_jobs']) r;
 insert into inbox.on_decided (kind, function) values ('turn', 'circles.decided');

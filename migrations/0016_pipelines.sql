@@ -33,6 +33,9 @@ create table pipelines.version (
     -- The SHA-256 of the canonical definition (RFC 8785).
     digest text not null,
     definition jsonb not null,
+    -- The skills that it calls by name: [{"name", "asked", "version", "permissions"}]. `asked` is the version that the
+    -- definition names; null: the one that was the latest when this was published.
+    skills jsonb not null default '[]',
     note text not null default '',
     created_at timestamptz not null default now(),
     constraint version_pkey primary key (pipeline_id, number),
@@ -76,6 +79,8 @@ create table pipelines.run (
     forgotten_at timestamptz,
     -- It is to be cancelled: the error that it ends with. Null: it is not.
     cancels jsonb,
+    -- What is open is given up: it is cancelled by force, or the time that a cancelled run has is over.
+    is_forced boolean not null default false,
     -- The job that drove it gave up.
     is_lost boolean not null default false,
     -- When it was last told how far its maps are.
@@ -210,6 +215,8 @@ create table pipelines.schedule (
     times jsonb not null,
     -- {"type", …}: what is done at each of them.
     action jsonb not null,
+    -- Those of the credential that said so, separated by spaces: a call has no more.
+    scopes text not null default '',
     -- The prompt of a task, as the message that it becomes.
     message jsonb,
     pipeline_id uuid references pipelines.pipeline (id) on delete cascade,

@@ -22,6 +22,14 @@ create table claws.template (
     constraint template_image_pinned check (image ~ '^([^[:space:]@]+@)?sha256:[0-9a-f]{64}$')
 );
 
+-- Where containers can be made: when it last answered; null: it never has.
+create table claws.backend (
+    name text collate "C" primary key,
+    heard_at timestamptz,
+    asked_at timestamptz not null,
+    constraint backend_name_known check (name = 'docker')
+);
+
 create table claws.claw (
     -- The account that it is.
     id uuid primary key references identity.account (id) on delete cascade,
@@ -97,6 +105,9 @@ create table claws.enrolment (
     hash bytea not null,
     expires_at timestamptz not null,
     used_at timestamptz,
+    -- The key that the container gave.
+    public_key bytea,
+    constraint enrolment_used check ((used_at is null) = (public_key is null)),
     constraint enrolment_hash_key unique (hash),
     constraint enrolment_hash_size check (octet_length(hash) = 32)
 );
@@ -125,7 +136,7 @@ insert into events.topic_kind (kind, reader, administered) values ('claw', 'claw
 -- Whoever suspends or deletes an account ends its claws, and whoever wakes an agent wakes a claw that rests.
 insert into events.emitter (role, prefix)
 select r, 'claw.' from unnest(array['gather_claws', 'gather_claw_provision', 'gather_circles', 'gather_agent_turn',
-    'gather_channels', 'gather_inbox', 'gather_worker', 'gather_people', 'gather_accounts']) r;
+    'gather_channels', 'gather_inbox', 'gather_worker', 'gather_people', 'gather_accounts', 'gather_jobs']) r;
 -- Claws come into channels, and leave with all that they have.
 insert into events.emitter (role, prefix)
 select distinct r, e.prefix from events.emitter e, unnest(array['gather_claws', 'gather_claw_provision']) r
@@ -133,7 +144,7 @@ where e.role in ('gather_people', 'gather_channels', 'gather_circles')
 on conflict do nothing;
 insert into jobs.enqueuer (role, kind)
 select r, 'claw-provision' from unnest(array['gather_claws', 'gather_claw_provision', 'gather_circles', 'gather_agent_turn',
-    'gather_channels', 'gather_inbox', 'gather_worker', 'gather_people', 'gather_accounts']) r
+    'gather_channels', 'gather_inbox', 'gather_worker', 'gather_people', 'gather_accounts', 'gather_jobs']) r
 union
 select 'gather_claws', 'schedule-dispatch'
 union

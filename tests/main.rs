@@ -25,13 +25,16 @@ mod functions {
         pub(crate) mod pages;
         pub(crate) mod personas;
         pub(crate) mod proposals;
+        pub(crate) mod rights;
         pub(crate) mod rounds;
         pub(crate) mod scenarios;
         pub(crate) mod streams;
         pub(crate) mod talking;
     }
     pub(crate) mod claws {
+        pub(crate) mod containers;
         pub(crate) mod ends;
+        pub(crate) mod handed;
         pub(crate) mod life;
         pub(crate) mod pages;
         pub(crate) mod program;
@@ -66,6 +69,7 @@ mod functions {
         pub(crate) mod aliases;
         pub(crate) mod crowd;
         pub(crate) mod faults;
+        pub(crate) mod hosted;
         pub(crate) mod keys;
         pub(crate) mod kills;
         pub(crate) mod local;
@@ -203,9 +207,15 @@ mod jobs {
         pub(crate) mod summing;
         pub(crate) mod thinking;
         pub(crate) mod tools;
+        pub(crate) mod waiting;
         pub(crate) mod world;
     }
-    pub(crate) mod claw_provision;
+    pub(crate) mod claw_provision {
+        pub(crate) mod cases;
+        pub(crate) mod faults;
+        pub(crate) mod generations;
+        pub(crate) mod leases;
+    }
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
     pub(crate) mod memory_alike;
@@ -216,13 +226,19 @@ mod jobs {
         pub(crate) mod after;
         pub(crate) mod agents;
         pub(crate) mod cancelling;
+        pub(crate) mod commits;
         pub(crate) mod engine;
+        pub(crate) mod failpoints;
         pub(crate) mod faults;
         pub(crate) mod flow;
         pub(crate) mod limits;
         pub(crate) mod nested;
         pub(crate) mod random;
+        pub(crate) mod refused;
         pub(crate) mod requests;
+        pub(crate) mod rights;
+        pub(crate) mod scenarios;
+        pub(crate) mod skills;
         pub(crate) mod world;
     }
     pub(crate) mod run;
@@ -254,11 +270,13 @@ mod platform {
         pub(crate) mod way;
     }
     pub(crate) mod database;
+    pub(crate) mod deadlocks;
     pub(crate) mod demo;
     pub(crate) mod deployment;
     pub(crate) mod edge {
         pub(crate) mod answers;
         pub(crate) mod functions;
+        pub(crate) mod rights;
         pub(crate) mod sockets;
     }
     pub(crate) mod english;

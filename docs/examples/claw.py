@@ -1,7 +1,7 @@
 """A claw with a program of its own: it answers its owner's direct messages with a model and a tool of the platform.
 
 Python 3.11 or newer, and: pip install openai==2.8.1 mcp==2.3.0 websockets==17.4 cryptography==50.0.2
-The claw's `env` may set CLAW_MODEL, CLAW_TOOL and CLAW_INSTRUCTIONS; the platform sets the rest.
+The claw's `env` may set CLAW_MODEL, CLAW_TOOL and CLAW_INSTRUCTIONS; keys of other services are at /api/claws/me/secrets.
 """
 import asyncio
 import base64

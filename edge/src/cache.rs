@@ -1,7 +1,8 @@
 //! Public answers of the last second, in the memory of this isolate.
 //!
 //! Only requests without any credential get here. While one request asks the origin for an answer, others for the same
-//! wait for it. If the origin is away, answers are given up to a minute after they were fresh.
+//! wait for it, unless the last answer could not be kept: those are asked for side by side. If the origin is away, answers
+//! are given up to a minute after they were fresh.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ use crate::metrics::count;
 use crate::origin;
 use crate::problem::{DIGEST_MISMATCH, ORIGIN_AWAY, request_id};
 
+mod body;
+
 /// The time for which an answer is fresh, unless it never changes.
 const FRESH_MS: u64 = 1_000;
 /// The time after that for which an answer is given if the origin is away.
@@ -24,6 +27,12 @@ const STALE_MS: u64 = 60_000;
 const PATIENCE_MS: u64 = 10_000;
 /// The pause between two looks at what another request has asked for.
 const LOOK_EVERY_MS: u64 = 4;
+/// The time for which requests do not wait for others after an answer that may not be kept.
+const PASSED_MS: u64 = 5_000;
+/// The time for which requests do not ask after an origin that was away.
+const AWAY_MS: u64 = 1_000;
+/// The number of keys without a kept answer, at which all are forgotten.
+const MAX_LANDED: usize = 10_000;
 /// The largest answer that is kept, and the size of all together.
 const MAX_BYTES: usize = 2 << 20;
 const MAX_TOTAL_BYTES: usize = 32 << 20;
@@ -65,6 +74,17 @@ struct Store {
     bytes: usize,
     /// The keys that a request asks the origin for, with the time at which it began.
     flights: HashMap<String, u64>,
+    /// The digests of keys whose last flight brought nothing to keep.
+    landed: HashMap<[u8; 32], Landed>,
+}
+
+/// A flight that brought nothing to keep.
+#[derive(Clone, Copy)]
+enum Landed {
+    /// The answer was for one request alone, and so are others until a time.
+    Passed(u64),
+    /// The origin is taken to be away until a time.
+    Away(u64),
 }
 
 thread_local! {
@@ -117,17 +137,26 @@ pub fn is_cacheable(request: &Request) -> Result<bool> {
 /// Answers a request from what is kept, or asks the origin.
 pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
     let key = key(request)?;
+    let digest: [u8; 32] = Sha256::digest(&key).into();
     loop {
         let now = now_ms();
-        let (kept, flight) = STORE.with_borrow(|store| {
+        let (kept, flight, landed) = STORE.with_borrow(|store| {
             (
                 store.kept.get(&key).cloned(),
                 store.flights.get(&key).copied(),
+                store.landed.get(&digest).copied(),
             )
         });
         if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh(now)) {
             count("hit");
             return kept.answer(request, "gather-edge; hit");
+        }
+        match landed {
+            Some(Landed::Passed(until)) if now < until => {
+                return ask(request, env, &key, kept, now).await;
+            }
+            Some(Landed::Away(until)) if now < until => return away(request, kept, now),
+            _ => {}
         }
         if flight.is_none_or(|since| now > since + PATIENCE_MS) {
             STORE.with_borrow_mut(|store| store.flights.insert(key.clone(), now));
@@ -137,6 +166,16 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
         // Another request's answer can't be waited for, but looked for.
         pause(LOOK_EVERY_MS).await;
     }
+}
+
+/// The answer while the origin is away.
+fn away(request: &Request, kept: Option<Kept>, now: u64) -> Result<Response> {
+    if let Some(kept) = kept.filter(|kept| kept.is_usable(now)) {
+        count("stale");
+        return kept.answer(request, "gather-edge; hit; fwd=stale; detail=origin-away");
+    }
+    count("away");
+    ORIGIN_AWAY.retried(request, 1)
 }
 
 /// A question to the origin, which others wait for.
@@ -169,12 +208,15 @@ async fn ask(
     let mut response = match sent {
         Ok(response) if !matches!(response.status_code(), 502..=504) => response,
         sent => {
-            if let Some(kept) = kept.filter(|kept| kept.is_usable(now)) {
-                count("stale");
-                return kept.answer(request, "gather-edge; hit; fwd=stale; detail=origin-away");
-            }
-            count("away");
-            return sent.or_else(|_| ORIGIN_AWAY.retried(request, 1));
+            land(key, Landed::Away(now_ms() + AWAY_MS));
+            return match sent {
+                // The origin's own refusal says more.
+                Ok(refusal) if !kept.as_ref().is_some_and(|kept| kept.is_usable(now)) => {
+                    count("away");
+                    Ok(refusal)
+                }
+                _ => away(request, kept, now),
+            };
         }
     };
     if response.status_code() == 304
@@ -195,7 +237,13 @@ async fn ask(
         forget(key);
         return origin::marked(response, &status);
     }
-    let body = response.bytes().await?;
+    let body = match body::read(&mut response, MAX_BYTES).await? {
+        body::Read::Whole(body) => body,
+        body::Read::Begun(answer) => {
+            forget(key);
+            return origin::marked(answer, &status);
+        }
+    };
     if !matches_its_digest(request, &response, &body)? {
         forget(key);
         return DIGEST_MISMATCH.answer(request);
@@ -210,11 +258,8 @@ async fn ask(
         headers: headers.collect(),
         body,
     };
-    let stored = fresh.body.len() <= MAX_BYTES;
-    let answer = fresh.answer(request, &if stored { status + "; stored" } else { status });
-    if stored {
-        keep(key, fresh);
-    }
+    let answer = fresh.answer(request, &(status + "; stored"));
+    keep(key, fresh);
     answer
 }
 
@@ -288,6 +333,7 @@ fn matches_its_digest(request: &Request, response: &Response, body: &[u8]) -> Re
 fn keep(key: &str, kept: Kept) {
     STORE.with_borrow_mut(|store| {
         store.remove(key);
+        store.landed.remove(Sha256::digest(key).as_slice());
         if store.bytes + kept.size() > MAX_TOTAL_BYTES {
             let now = now_ms();
             let old = store.kept.iter().filter(|(_, kept)| !kept.is_fresh(now));
@@ -303,8 +349,19 @@ fn keep(key: &str, kept: Kept) {
     });
 }
 
+/// Notes that an answer may not be kept.
 fn forget(key: &str) {
     STORE.with_borrow_mut(|store| store.remove(key));
+    land(key, Landed::Passed(now_ms() + PASSED_MS));
+}
+
+fn land(key: &str, landed: Landed) {
+    STORE.with_borrow_mut(|store| {
+        if store.landed.len() >= MAX_LANDED {
+            store.landed.clear();
+        }
+        store.landed.insert(Sha256::digest(key).into(), landed);
+    });
 }
 
 impl Store {

@@ -4,6 +4,7 @@
 //! its limit, public answers of the last second, and the sockets of a single topic. The origin decides everything else,
 //! and checks everything again.
 
+mod access;
 mod cache;
 mod clock;
 mod front;

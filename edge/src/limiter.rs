@@ -23,7 +23,7 @@ const PART: u32 = 20;
 /// The requests that a `Limiter` asks the origin for.
 const WANTED: u32 = 100;
 const PATIENCE_MS: u64 = 5_000;
-/// The number of accounts at which an isolate forgets all of them.
+/// The number of accounts whose shares an isolate has at a time.
 const MAX_ACCOUNTS: usize = 10_000;
 
 /// A part of an account's limit.
@@ -32,6 +32,26 @@ struct Share {
     left: u32,
     /// The time of this machine at which it ends.
     until_ms: u64,
+}
+
+impl Share {
+    const NOTHING: Self = Self {
+        left: 0,
+        until_ms: 0,
+    };
+
+    /// The requests that are left at a time.
+    const fn left_at(self, now: u64) -> u32 {
+        if now < self.until_ms { self.left } else { 0 }
+    }
+
+    /// This share, and what is left of another one.
+    fn with(self, other: Self) -> Self {
+        Self {
+            left: self.left.saturating_add(other.left_at(now_ms())),
+            until_ms: self.until_ms.max(other.until_ms),
+        }
+    }
 }
 
 /// What an isolate knows of an account.
@@ -52,8 +72,12 @@ thread_local! {
 pub fn spend(account: &str, env: &Env, context: &Context) -> Option<u64> {
     let now = now_ms();
     let (refused, asks) = ACCOUNTS.with_borrow_mut(|accounts| {
-        if accounts.len() >= MAX_ACCOUNTS {
-            accounts.clear();
+        if accounts.len() >= MAX_ACCOUNTS && !accounts.contains_key(account) {
+            accounts.retain(|_, known| known.share.is_some_and(|share| now < share.until_ms));
+        }
+        if accounts.len() >= MAX_ACCOUNTS && !accounts.contains_key(account) {
+            // Its requests pass, and the origin counts them.
+            return (None, false);
         }
         let known = accounts.entry(account.to_owned()).or_default();
         let share = known.share.filter(|share| now < share.until_ms);
@@ -92,7 +116,9 @@ async fn take(account: &str, env: &Env) {
             Ok(share) => {
                 known.asked_at_ms = None;
                 known.is_exhausted = share.left == 0;
-                known.share = Some(share);
+                // One that was asked for twice comes twice.
+                let had = known.share.unwrap_or(Share::NOTHING);
+                known.share = Some(share.with(had));
             }
             Err(error) => {
                 worker::console_warn!("no share of a limit: {error}");
@@ -130,19 +156,16 @@ struct Lease {
 
 impl DurableObject for Limiter {
     fn new(_: State, env: Env) -> Self {
-        let share = Cell::new(Share {
-            left: 0,
-            until_ms: 0,
-        });
+        let share = Cell::new(Share::NOTHING);
         Self { env, share }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
-        let now = now_ms();
-        let share = self.share.get();
-        if share.left == 0 || share.until_ms <= now {
+        if self.share.get().left_at(now_ms()) == 0 {
             let account = request.path().trim_start_matches('/').to_owned();
-            self.share.set(self.lease(&account).await?);
+            let leased = self.lease(&account).await?;
+            // Others may have taken a lease meanwhile.
+            self.share.set(leased.with(self.share.get()));
         }
         let share = self.share.get();
         let part = Share {

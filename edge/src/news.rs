@@ -20,7 +20,7 @@ use crate::token::{Claims, Token};
 /// The age at which news is asked for again.
 const RENEWED_AFTER_MS: u64 = 1_000;
 /// The age up to which news decides something.
-pub const VALID_FOR_MS: u64 = 2_000;
+const VALID_FOR_MS: u64 = 2_000;
 /// The time that the origin has, after which another request asks.
 const PATIENCE_MS: u64 = 1_500;
 /// The pause between two looks at what another request has asked for.

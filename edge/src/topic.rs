@@ -7,22 +7,20 @@ mod ended;
 mod frames;
 mod store;
 
-use std::cell::RefCell;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use worker::{
-    DurableObject, Env, Method, Request, RequestInit, Response, Result, State, WebSocket,
+    DurableObject, Env, Headers, Method, Request, RequestInit, Response, Result, State, WebSocket,
     WebSocketIncomingMessage, WebSocketPair, durable_object,
 };
 
-use crate::clock::now_ms;
-use crate::news::{VALID_FOR_MS, Verdict, judge, told_now_ms};
+use crate::access::{self, Access};
+use crate::news::{Verdict, judge, told_now_ms};
 use crate::origin;
 use crate::problem::{MALFORMED, ORIGIN_AWAY, RATE_LIMITED};
 use ended::Ended;
 use frames::{FromClient, authenticated, error, gone, subscribed};
-use store::Store;
+use store::{Listener, Store};
 
 /// The address of pushes, with the topic behind it.
 pub const CALLBACK: &str = "/edge/topics/";
@@ -52,10 +50,19 @@ pub struct Reader {
     pub sid: String,
     /// The time at which the token expires, in seconds since 1970 by the origin's clock.
     pub exp: u64,
-    /// The accounts of whose events the reader is told nothing.
-    pub without: Vec<String>,
-    /// The time at which the origin was asked for this.
+    /// The right to read the topic.
+    pub access: Access,
+    /// The time at which the origin was asked for this, by the topic's clock.
     pub asked_at_ms: u64,
+}
+
+/// The answer with the status [`ASK_AGAIN`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AskAgain {
+    /// The time of the topic's clock.
+    pub now_ms: u64,
+    /// The time before the origin knows what has changed.
+    pub wait_ms: u64,
 }
 
 /// The data of a socket while the topic sleeps. There is little room, so the rest is in the storage.
@@ -137,17 +144,18 @@ pub struct Topic {
     state: State,
     env: Env,
     store: Store,
-    ended: RefCell<Ended>,
+    ended: Ended,
 }
 
 impl DurableObject for Topic {
     fn new(state: State, env: Env) -> Self {
         let store = Store::open(state.storage().sql());
+        let ended = Ended::open(state.storage().sql());
         Self {
             state,
             env,
             store,
-            ended: RefCell::default(),
+            ended,
         }
     }
 
@@ -263,20 +271,23 @@ impl Topic {
             self.state.storage().set_alarm(RENEWED_AFTER_MS).await?;
         }
         // What the origin said may have ended while the answer was on its way, or before its function knew.
-        let known_at_ms = reader.asked_at_ms.saturating_sub(ended::LEARNED_WITHIN_MS);
-        if self.has_ended_since(&reader.account, &reader.sid, known_at_ms) {
-            return Ok(Response::empty()?.with_status(ASK_AGAIN));
+        let (account, asked_at_ms) = (&reader.account, reader.asked_at_ms);
+        if self
+            .ended
+            .wait_ms(account, &reader.sid, asked_at_ms)?
+            .is_some()
+        {
+            let now_ms = self.ended.now_ms();
+            let wait_ms = self.ended.wait_ms(account, &reader.sid, now_ms)?;
+            let wait_ms = wait_ms.unwrap_or_default();
+            return Ok(Response::from_json(&AskAgain { now_ms, wait_ms })?.with_status(ASK_AGAIN));
         }
         let pair = WebSocketPair::new()?;
         let socket = pair.server;
         self.state
             .accept_websocket_with_tags(&socket, &[&reader.account]);
-        socket.serialize_attachment(Attachment {
-            without: self.store.leave_out(&reader.without)?,
-            account: reader.account.clone(),
-            sid: reader.sid,
-            exp: reader.exp,
-        })?;
+        let attachment = self.attachment(&reader.access, &reader.account, reader.sid, reader.exp);
+        socket.serialize_attachment(attachment?)?;
         socket.send_with_str(authenticated(&reader.account))?;
         self.replay(&socket, parameter("since").as_deref())?;
         Response::from_websocket(pair.client)
@@ -289,8 +300,8 @@ impl Topic {
         if let Some(since) = since.filter(|since| *since != have) {
             match self.store.after(since)? {
                 Some(events) => {
-                    let without = self.without(socket)?;
-                    for event in events.iter().filter(|event| event.is_for(&without)) {
+                    let listener = self.listener(socket)?;
+                    for event in events.iter().filter(|event| event.is_for(&listener)) {
                         socket.send_with_str(&event.frame)?;
                     }
                 }
@@ -301,52 +312,83 @@ impl Topic {
         socket.send_with_str(subscribed(&topic, &have))
     }
 
-    fn without(&self, socket: &WebSocket) -> Result<Vec<String>> {
-        let attachment: Option<Attachment> = socket.deserialize_attachment()?;
-        self.store
-            .left_out(attachment.map_or(0, |kept| kept.without))
+    fn attachment(
+        &self,
+        access: &Access,
+        account: &str,
+        sid: String,
+        exp: u64,
+    ) -> Result<Attachment> {
+        Ok(Attachment {
+            without: self.store.leave_out(&access.without)?,
+            account: account.to_owned(),
+            sid,
+            exp,
+        })
+    }
+
+    fn listener(&self, socket: &WebSocket) -> Result<Listener> {
+        let kept = socket.deserialize_attachment::<Attachment>()?;
+        let kept = kept.ok_or("a socket has no reader")?;
+        Ok(Listener {
+            without: self.store.left_out(kept.without)?,
+            account: kept.account,
+        })
     }
 
     async fn renew(&self, socket: &WebSocket, token: &str) -> Result<()> {
         let Some(kept) = socket.deserialize_attachment::<Attachment>()? else {
             return Ok(());
         };
-        let news_of_ms = now_ms().saturating_sub(VALID_FOR_MS);
-        match judge(&self.env, token).await {
-            // The news by which it was judged may be older than what was pushed.
-            Verdict::Valid(claims)
-                if self.has_ended_since(&claims.account, &claims.sid, news_of_ms) =>
-            {
-                socket.send_with_str(error("unavailable"))
-            }
-            Verdict::Valid(claims) if claims.account == kept.account => {
-                socket.serialize_attachment(Attachment {
-                    sid: claims.sid,
-                    exp: claims.exp,
-                    ..kept
-                })?;
-                socket.send_with_str(authenticated(&claims.account))
-            }
-            Verdict::Unsure => socket.send_with_str(error("unavailable")),
+        let asked_at_ms = self.ended.now_ms();
+        let claims = match judge(&self.env, token).await {
+            Verdict::Valid(claims) if claims.account == kept.account => claims,
+            Verdict::Unsure => return socket.send_with_str(error("unavailable")),
             Verdict::Valid(_) | Verdict::Invalid => {
-                socket.close(Some(ENDED), Some("the token is not valid"))
+                return socket.close(Some(ENDED), Some("the token is not valid"));
             }
+        };
+        let headers = Headers::new();
+        headers.set("authorization", &format!("Bearer {token}"))?;
+        let access = match access::ask(&self.env, &self.store.topic()?, headers).await {
+            Ok(Ok(access)) => access,
+            Ok(Err(refusal)) if matches!(refusal.status_code(), 401 | 403 | 404) => {
+                return socket.close(Some(ENDED), Some("sign in again"));
+            }
+            // The origin is away, or busy.
+            Ok(Err(_)) | Err(_) => return socket.send_with_str(error("unavailable")),
+        };
+        // What was pushed meanwhile may be newer than both answers.
+        let ended = &self.ended;
+        if ended
+            .wait_ms(&claims.account, &claims.sid, asked_at_ms)?
+            .is_some()
+        {
+            return socket.send_with_str(error("unavailable"));
         }
+        if access.is_for_the_origin() {
+            return socket.close(Some(ENDED), Some("sign in again"));
+        }
+        self.store.forget_left_out(kept.without)?;
+        socket.serialize_attachment(self.attachment(
+            &access,
+            &kept.account,
+            claims.sid,
+            claims.exp,
+        )?)?;
+        socket.send_with_str(authenticated(&claims.account))
     }
 
     fn take(&self, push: Push) -> Result<Response> {
         // A revocation counts wherever the topic stands.
-        self.ended.borrow_mut().note(&push.revoke, now_ms());
+        self.ended.note(&push.revoke)?;
         self.end(|kept| push.revoke.contains(&kept.account) || push.revoke.contains(&kept.sid));
         if !self.store.is_leased()? || push.topic != self.store.topic()? {
             return gap(None);
         }
         let have = self.store.have()?;
         let Some(after) = &push.after else {
-            self.store.begin_at(&push.position)?;
-            for socket in self.state.get_websockets() {
-                _ = socket.send_with_str(gone(&push.topic, &push.position));
-            }
+            self.begin_anew(&push.position)?;
             return taken(&push.position);
         };
         if have.as_ref() != Some(after) {
@@ -357,6 +399,7 @@ impl Topic {
             if event["type"] == "access.changed" {
                 // Whoever may still read it comes back, and is told what was missed.
                 let account = event["data"]["account"].as_str();
+                self.ended.note_rights(account)?;
                 self.end(|kept| account.is_none_or(|account| account == kept.account));
                 continue;
             }
@@ -371,8 +414,10 @@ impl Topic {
 
     fn tell(&self, events: &[store::Event]) -> Result<()> {
         for socket in self.state.get_websockets() {
-            let without = self.without(&socket)?;
-            for event in events.iter().filter(|event| event.is_for(&without)) {
+            let Ok(listener) = self.listener(&socket) else {
+                continue;
+            };
+            for event in events.iter().filter(|event| event.is_for(&listener)) {
                 // One that is gone does not keep the others from hearing of it.
                 _ = socket.send_with_str(&event.frame);
             }
@@ -389,11 +434,24 @@ impl Topic {
         let path = path_of(topic);
         let asked = origin::ask(&self.env, Method::Put, &path, Some(body), PATIENCE_MS);
         let granted: Granted = asked.await?.json().await?;
-        // Where it stood may have moved on meanwhile, or have been too old.
-        if self.store.have()?.is_none() {
-            self.store.begin_at(&granted.position)?;
+        // Where it stood may be too old for the origin, unless it has moved on meanwhile.
+        let stands = self.store.have()?;
+        if stands == have && stands.as_ref() != Some(&granted.position) {
+            self.begin_anew(&granted.position)?;
         }
         self.store.leased()
+    }
+
+    /// Stands at a position, before which nothing is known: neither events nor changes of rights.
+    fn begin_anew(&self, position: &str) -> Result<()> {
+        self.store.begin_at(position)?;
+        self.ended.note_rights(None)?;
+        let gone = gone(&self.store.topic()?, position);
+        for socket in self.state.get_websockets() {
+            _ = socket.send_with_str(&gone);
+        }
+        self.end(|_| true);
+        Ok(())
     }
 
     fn end(&self, is_ended: impl Fn(&Attachment) -> bool) {
@@ -409,11 +467,6 @@ impl Topic {
         for socket in &sockets {
             self.forget(socket);
         }
-    }
-
-    fn has_ended_since(&self, account: &str, sid: &str, since_ms: u64) -> bool {
-        let ended = self.ended.borrow();
-        [account, sid].iter().any(|id| ended.since(id, since_ms))
     }
 
     async fn end_expired(&self) {

@@ -1,4 +1,4 @@
--- Changes the text of a message. Only its author can, and not while it is hidden or locked. The former text is kept.
+-- Changes the text of a message. Only its author can, while it may write there, and not while it is hidden or locked. The former text is kept.
 --   new  {body, html, plain, words, names, all}
 create or replace function channels.edit_message(account uuid, ref text, message uuid, new jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -13,7 +13,7 @@ begin
         return channels.refused(why);
     end if;
     select m.* into before from channels.message m where m.id = message for no key update;
-    if before.author_id <> account then
+    if before.author_id <> account or not circles.may_speak(account, c.id) then
         return channels.refused('forbidden');
     elsif before.hidden_at is not null or before.locked_at is not null then
         return channels.refused('message-locked');

@@ -24,6 +24,8 @@ begin
             'is_new', false, 'message', channels.seen(account, posted.id)));
     elsif c.archived_at is not null then
         return channels.refused('channel-archived');
+    elsif c.kind = 'conversation' and not circles.may_speak(account, c.id) then
+        return channels.refused('forbidden');
     elsif c.kind = 'direct' and cardinality(c.member_set) = 2
         and exists (select from unnest(c.member_set) m where social.blocks(m, account)) then
         return channels.refused('blocked');

@@ -12,6 +12,9 @@ declare
     first_one uuid;
 begin
     perform identity.require_active(account);
+    if kind = 'agents' and social.blocks(door, account) then
+        return '{"refused": "no-task"}';
+    end if;
     if task is not null then
         select x.* into t from circles.find_turn(account, task) x;
         if t.id is null then
@@ -43,7 +46,7 @@ begin
     if made is null then
         -- A circle where nobody is addressed: the first one answers.
         select m.account_id into first_one from circles.member m join circles.seat s on s.account_id = m.account_id
-        where m.circle_id = v.circle_id and m.role <> 'observer' order by m.place, m.account_id limit 1;
+        where m.circle_id = v.circle_id and m.role <> 'observer' and not social.blocks(m.account_id, account) order by m.place, m.account_id limit 1;
         if first_one is null then
             return '{"refused": "nobody"}';
         end if;

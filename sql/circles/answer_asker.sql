@@ -10,6 +10,9 @@ begin
     if p.id is null then
         return null;
     end if;
+    -- The job that would end the waiting.
+    update circles.turn x set job_id = null where x.id = p.id;
+    perform jobs.cancel(p.job_id, null) where p.job_id is not null;
     update circles.step x set ended_at = clock_timestamp(), tainted = new.tainted,
         status = case new.status when 'completed' then 'succeeded' else 'failed' end,
         text = coalesce((select m.body from channels.message m where m.id = new.reply_id),

@@ -39,6 +39,7 @@ begin
         select s.account_id into first_one from circles.seat s
         left join circles.member m on m.account_id = s.account_id and m.circle_id = door and m.role <> 'observer'
         where case kind when 'agent' then s.account_id = door else m.account_id is not null end
+        and not social.blocks(s.account_id, account)
         order by m.place, s.account_id limit 1;
         if first_one is null then
             return circles.refused('agent-unknown');

@@ -45,6 +45,8 @@ begin
         deadline_at = t.deadline_at, tainted = t.tainted
     where x.id = child;
     update circles.turn x set status = 'waiting', waiting_for = 'speaker', job_id = null where x.id = t.id;
+    -- Nobody is waited for longer than the turn may take.
+    perform circles.enqueue_turn(t.id, t.deadline_at);
     perform circles.tell_turn(t.id, 'waiting');
     return begun;
 end

@@ -7,7 +7,8 @@ as $$
     select s.account_id from circles.seat s
     join identity.account a on a.id = s.account_id and a.status = 'active'
     join identity.account o on o.id = s.owner_id and o.status = 'active'
-    where askable.kind = 'agent' and (s.owner_id = account or s.public) and (a.id = platform.uuid_of(ref) or a.name = ref)
+    where askable.kind = 'agent' and (s.owner_id = account or s.public)
+    and not social.blocks(s.account_id, account) and (a.id = platform.uuid_of(ref) or a.name = ref)
     union all
     select c.id from circles.circle c
     where askable.kind = 'circle' and (c.id = platform.uuid_of(ref) or c.name = ref)

@@ -8,6 +8,7 @@ as $$
 declare
     t circles.turn := circles.held_turn(turn, holder);
     s circles.step;
+    is_again boolean;
     question uuid;
     until timestamptz;
 begin
@@ -15,19 +16,23 @@ begin
         return null;
     end if;
     -- It was approved, or a worker was lost before it ended.
-    update circles.step x set begun_at = clock_timestamp()
+    select x.* into s from circles.step x
     where x.turn_id = t.id and x.of_step = (asked ->> 'of_step')::integer and x.call = (asked ->> 'call')::integer
-    and x.status = 'started' returning x.* into s;
-    if s.turn_id is null then
-        if (select count(*) from circles.step x where x.turn_id = t.id) >= (circles.limits_of(t) ->> 'steps')::integer then
-            return '{"stop": "steps"}';
-        elsif t.deadline_at < clock_timestamp() then
-            return '{"stop": "time"}';
-        end if;
+    and x.status = 'started';
+    is_again := s.begun_at is not null;
+    if s.turn_id is null
+        and (select count(*) from circles.step x where x.turn_id = t.id) >= (circles.limits_of(t) ->> 'steps')::integer then
+        return '{"stop": "steps"}';
+    elsif t.deadline_at < clock_timestamp() then
+        return '{"stop": "time"}';
+    elsif s.turn_id is not null then
+        update circles.step x set begun_at = clock_timestamp()
+        where x.turn_id = t.id and x.number = s.number returning x.* into s;
+    else
         if approval is not null then
             until := clock_timestamp() + (circles.limits_of(t) ->> 'approval_ms')::bigint * interval '1 millisecond';
             question := inbox.ask('turn:' || t.id, approval ->> 'question', approval ->> 'detail', approval ->> 'digest',
-                (select coalesce(x.approvers, array[x.owner_id]) from circles.seat x where x.account_id = t.agent_id), until, t.agent_id);
+                circles.approvers_of(t.agent_id), until, t.agent_id);
         end if;
         insert into circles.step as x (turn_id, number, kind, name, of_step, call, arguments, begun_at, approval_id,
             approval_digest)
@@ -44,7 +49,8 @@ begin
             perform circles.tell_turn(t.id, 'waiting');
         end if;
     end if;
-    update circles.turn x set idle_attempts = 0 where x.id = t.id;
+    -- What is cut off each time it begins is no progress.
+    update circles.turn x set idle_attempts = 0 where x.id = t.id and not is_again;
     perform circles.tell_step(s);
     return jsonb_build_object('number', s.number, 'waits', approval is not null and s.begun_at is null);
 end

@@ -12,7 +12,7 @@ begin
         and not exists (select from channels.message m where m.id = t.cause_id and m.author_id = account)
         and coalesce(circles.role_of(account, t.circle_id), 'member') not in ('owner', 'moderator') then
         return circles.refused('forbidden');
-    elsif not circles.stop_turn(t.id) then
+    elsif not circles.cut_turn(t.id) then
         return circles.refused('turn-finished');
     end if;
     return jsonb_build_object('ok', (select circles.turn_json(x) from circles.turn x where x.id = t.id));

@@ -1,5 +1,5 @@
 -- Changes a conversation: its title, the limits of turns there, and whether it is open, paused (messages are taken, and
--- agents answer when it is open again) or closed (nothing more is written). Its maker and owners or moderators of its
+-- agents answer when it is open again; what has begun is finished) or closed (nothing more is written). Its maker and owners or moderators of its
 -- circle can.
 --   change  any of {title, limits, status}
 create or replace function circles.change_conversation(account uuid, conversation uuid, change jsonb) returns jsonb
@@ -18,15 +18,19 @@ begin
     if v.created_by is distinct from account
         and coalesce(circles.role_of(account, v.circle_id), 'member') not in ('owner', 'moderator') then
         return circles.refused('forbidden');
+    elsif v.is_over and change ->> 'status' <> 'closed' then
+        return circles.refused('circle-deleted');
     end if;
     update circles.conversation x set title = coalesce(change ->> 'title', x.title),
         limits = coalesce(nullif(change -> 'limits', 'null'), x.limits), status = coalesce(change ->> 'status', x.status)
     where x.channel_id = conversation returning x.* into v;
     if change ->> 'status' = 'closed' then
         perform circles.stop_turn(t.id) from circles.turn t where t.channel_id = conversation and t.finished_at is null;
+    elsif change ->> 'status' = 'paused' then
+        perform circles.park_turn(t.id) from circles.turn t where t.channel_id = conversation and t.status = 'queued';
     elsif change ->> 'status' = 'open' then
-        perform circles.enqueue_turn(t.id) from circles.turn t
-        where t.channel_id = conversation and t.status = 'queued' and t.job_id is null;
+        perform circles.unpark_turn(t.id) from circles.turn t
+        where t.channel_id = conversation and t.finished_at is null and t.job_id is null;
     end if;
     update channels.channel c set topic = coalesce(left(change ->> 'title', 250), c.topic),
         archived_at = case change ->> 'status' when 'closed' then coalesce(c.archived_at, now()) when 'open' then null

@@ -24,12 +24,12 @@ begin
     for one in select value from jsonb_array_elements(coalesce(nullif(new -> 'seats', 'null'), '[]')) loop
         persona := circles.create_persona(account, one || '{"visibility": "private"}');
         if persona ? 'refused' or circles.put_member(account, made.id::text, jsonb_build_object(
-            'persona', persona #> '{ok,id}', 'role', one -> 'role'), false) ? 'refused' then
+            'persona', persona #> '{ok,id}', 'role', one -> 'role')) ? 'refused' then
             perform identity.refuse('circle_members');
         end if;
     end loop;
     for one in select value from jsonb_array_elements(coalesce(nullif(new -> 'members', 'null'), '[]')) loop
-        if circles.put_member(account, made.id::text, one, false) ? 'refused' then
+        if circles.put_member(account, made.id::text, one) ? 'refused' then
             perform identity.refuse('circle_members');
         end if;
     end loop;

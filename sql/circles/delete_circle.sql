@@ -1,4 +1,4 @@
--- Deletes a circle. Its conversations are closed and stay readable, and the turns in them are cancelled.
+-- Deletes a circle, as `circles.end_circle` does. Its owners can.
 create or replace function circles.delete_circle(account uuid, ref text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -11,12 +11,10 @@ begin
     elsif own_role is distinct from 'owner' then
         return circles.refused(case when own_role is null then 'not-a-member' else 'forbidden' end);
     end if;
-    perform circles.stop_turn(t.id) from circles.turn t where t.circle_id = c.id and t.finished_at is null;
-    update circles.conversation v set status = 'closed' where v.circle_id = c.id;
     perform events.emit(array['circle:' || c.id, 'account:' || account], 'circle.deleted',
         jsonb_build_object('id', c.id, 'deleted', true), null, account);
     perform events.emit(array['circle:' || c.id], 'access.changed', '{"account": null}', null, account);
-    delete from circles.circle x where x.id = c.id;
+    perform circles.end_circle(c.id);
     return '{"ok": null}';
 end
 $$;

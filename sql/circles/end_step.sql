@@ -20,6 +20,7 @@ begin
     if s.turn_id is null then
         return null;
     end if;
+    update circles.turn x set idle_attempts = 0 where x.id = t.id and x.idle_attempts > 0;
     update circles.turn x set tainted = true where x.id = t.id and s.tainted and not x.tainted;
     -- A call of a model that fails has told nobody anything.
     update circles.turn x set read_seq = s.read_seq where x.id = t.id and s.kind = 'model' and s.status = 'succeeded';

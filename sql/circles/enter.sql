@@ -13,6 +13,7 @@ begin
     on conflict on constraint member_pkey do update
     set role = coalesce(enter.role, x.role), place = coalesce(enter.place, x.place)
     returning x.* into m;
+    perform circles.withdraw_votes(c.id, enter.account) where m.role = 'observer';
     if is_new then
         insert into channels.member (channel_id, account_id, added_by, read_seq)
         select v.channel_id, enter.account, actor, h.last_seq

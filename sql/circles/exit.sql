@@ -14,6 +14,7 @@ begin
         perform events.emit(array['channel:' || channel, 'conversation:' || channel], 'access.changed',
             jsonb_build_object('account', account), null, actor);
     end loop;
+    perform circles.withdraw_votes(circle, account);
     delete from circles.member m where m.circle_id = circle and m.account_id = exit.account;
     perform events.emit(array['circle:' || circle], 'member.left',
         jsonb_build_object('circle', circle, 'account', circles.account_json(exit.account)), null, actor);

@@ -19,8 +19,8 @@ as $$
             from circles.member m join circles.circle c on c.id = m.circle_id where m.account_id = account), '[]'),
         'conversations', coalesce((select jsonb_agg(jsonb_build_object('id', v.channel_id, 'title', v.title) order by v.channel_id)
             from circles.conversation v where v.created_by = account), '[]'),
-        'turns', coalesce((select jsonb_agg(circles.turn_json(t) || jsonb_build_object('steps', (
-                select coalesce(jsonb_agg(circles.step_json(s, true) order by s.number), '[]')
+        'turns', coalesce((select jsonb_agg(circles.turn_told(account, t) || jsonb_build_object('steps', (
+                select coalesce(jsonb_agg(circles.step_json(s, account = t.agent_id or circles.may_read_turn(account, t)) order by s.number), '[]')
                 from circles.step s where s.turn_id = t.id)) order by t.id)
             from circles.turn t where t.agent_id = account
             or t.agent_id in (select s.account_id from circles.seat s where s.owner_id = account)), '[]'))

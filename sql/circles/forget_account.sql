@@ -21,11 +21,12 @@ begin
             where x.circle_id = m.circle_id and a.status = 'active'
             and not exists (select from circles.seat y where y.account_id = x.account_id)
             order by x.role = 'moderator' desc, x.joined_at, x.account_id limit 1);
-        delete from circles.circle c where c.id = m.circle_id and not exists (
-            select from circles.member x where x.circle_id = c.id);
+        perform circles.end_circle(m.circle_id) where not exists (
+            select from circles.member x where x.circle_id = m.circle_id);
     end loop;
     delete from circles.tool_source x where x.owner_id = account;
     delete from circles.summary y where y.agent_id = account;
+    update circles.seat x set approvers = nullif(array_remove(x.approvers, account), '{}') where x.approvers @> array[account];
     delete from circles.vote v where v.account_id = account;
     delete from circles.seat x where x.account_id = account;
     delete from circles.persona p where p.owner_id = account

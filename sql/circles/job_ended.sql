@@ -3,19 +3,16 @@ create or replace function circles.job_ended() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
+    one uuid;
     t circles.turn;
 begin
-    for t in
-        select x.* from circles.turn x where x.job_id = new.id and x.finished_at is null for update
-    loop
+    for one in select x.id from circles.turn x where x.job_id = new.id and x.finished_at is null loop
         if new.status = 'cancelled' then
-            perform circles.stop_turn(t.id);
-        else
-            update circles.turn x set status = 'failed', reason = 'stuck', waiting_for = null,
-                finished_at = clock_timestamp()
-            where x.id = t.id;
-            perform circles.close_steps(t.id), circles.tell_turn(t.id, 'failed');
+            perform circles.cut_turn(one);
+            continue;
         end if;
+        t := circles.lock_turn(one);
+        perform circles.end_turn(t, 'failed', 'stuck', null) where t.finished_at is null and t.job_id = new.id;
     end loop;
     return null;
 end

@@ -26,7 +26,7 @@ begin
     left join circles.member m on m.circle_id = v.circle_id and m.account_id = b.account_id
     left join circles.seat s on s.account_id = b.account_id
     where b.channel_id = conversation and b.account_id <> account and m.role is distinct from 'observer'
-    and (s.account_id is not null or m.account_id is not null)
+    and (s.account_id is not null or m.account_id is not null) and not social.blocks(b.account_id, account)
     and (v.circle_id is not null or s.owner_id = account)
     and (speaker is null or speaker in (a.name, a.id::text))
     order by (select max(t.created_at) from circles.turn t

@@ -29,7 +29,8 @@ begin
         'names', (new -> 'names') || coalesce((select jsonb_agg(distinct a.name)
             from identity.account a where a.id = any (addressed || audience)), '[]')));
     if posted ? 'refused' then
-        return case posted ->> 'refused' when 'channel-archived' then circles.refused('conversation-closed') else posted end;
+        return case posted ->> 'refused' when 'channel-archived' then circles.refused('conversation-closed')
+            when 'forbidden' then circles.refused('not-a-member') else posted end;
     end if;
     message := (posted #>> '{ok,message,id}')::uuid;
     return jsonb_build_object('ok', jsonb_build_object('is_new', posted #> '{ok,is_new}',

@@ -21,7 +21,11 @@ begin
     elsif its_role = 'owner' and not exists (
         select from circles.member m where m.circle_id = c.id and m.role = 'owner' and m.account_id <> target) then
         return circles.refused('last-owner');
+    elsif circles.moderates_alone(c, target) then
+        return circles.refused('mode-needs-moderator');
     end if;
+    perform circles.cut_turn(t.id) from circles.turn t
+    where t.circle_id = c.id and t.agent_id = target and t.finished_at is null;
     perform circles.exit(c.id, target, by);
     return '{"ok": null}';
 end

@@ -1,5 +1,5 @@
--- The agents that a message makes speak, in the order of their turns. Nobody wakes itself, and nobody is woken by a whisper
--- that is not for it. `hops` counts the replies of agents since a person wrote.
+-- The agents that a message makes speak, in the order of their turns. Nobody wakes itself or those that have blocked it, and
+-- nobody is woken by a whisper that is not for it. `hops` counts the replies of agents since a person wrote.
 create or replace function circles.speakers(m channels.message, hops integer) returns uuid[]
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -10,6 +10,7 @@ declare
     able uuid[];
     named uuid[];
     moderator uuid;
+    next_one uuid := m.author_id;
 begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = m.channel_id;
@@ -18,8 +19,11 @@ begin
         able := array(select s.account_id from channels.member b join circles.seat s on s.account_id = b.account_id
             where b.channel_id = m.channel_id and b.account_id <> m.author_id and s.state <> 'elsewhere'
             and (m.visible_to is null or s.account_id = any (m.visible_to))
+            and not social.blocks(s.account_id, m.author_id)
+            -- In a conversation, its owner has put it there, or it is everybody's.
             and (s.owner_id = m.author_id or exists (
-                select from circles.conversation v where v.channel_id = m.channel_id)
+                select from circles.conversation v where v.channel_id = m.channel_id) and (s.public or exists (
+                    select from channels.member o where o.channel_id = m.channel_id and o.account_id = s.owner_id))
                 or exists (select from circles.seat o where o.account_id = m.author_id and o.owner_id = s.owner_id)
                 or s.public and s.listens is not null)
             and (s.listens is null or exists (
@@ -34,19 +38,21 @@ begin
         where b.circle_id = c.id and b.role <> 'observer' and a.kind = 'agent' and a.status = 'active'
         and not exists (select from circles.seat s where s.account_id = a.id and s.state = 'stopped')
         and b.account_id <> m.author_id and (m.visible_to is null or b.account_id = any (m.visible_to))
+        and not social.blocks(b.account_id, m.author_id)
         order by b.place, b.account_id);
     -- A reply to what an agent with a program of its own wrote does not ask it.
     named := array(select a from unnest(able) a where a = any (m.mentions) or a = any (addressed)
         and exists (select from circles.seat s where s.account_id = a));
     moderator := circles.moderator_of(c.id);
-    if m.visible_to is not null or c.mode = 'mention' then
+    -- Without a moderator, as when that one has left the platform, whoever is addressed answers.
+    if m.visible_to is not null or c.mode = 'mention' or c.mode = 'moderated' and moderator is null then
         -- An agent with a program of its own that writes without a turn wakes whom it addresses, like a person.
         return named;
     elsif c.mode = 'handoff' then
         -- The one that answers names the next: see `circles.after_turn`.
         return case when is_reply then '{}' when cardinality(named) > 0 then named[1:1] else able[1:1] end;
     elsif c.mode = 'moderated' then
-        return case when m.author_id = moderator then '{}' else array_remove(array[moderator], null) end;
+        return case when m.author_id = moderator or social.blocks(moderator, m.author_id) then '{}' else array[moderator] end;
     end if;
     able := array(select a from unnest(able) with ordinality u (a, n)
         where exists (select from circles.seat s where s.account_id = a) or a = any (addressed) order by n);
@@ -54,6 +60,10 @@ begin
         -- The moderator sums up when all have spoken.
         return case when is_reply then '{}' else array_remove(able, moderator) end;
     end if;
-    return array_remove(array[circles.next_in_round(c, m.author_id, hops)], null);
+    for tries in 1..200 loop
+        next_one := circles.next_in_round(c, next_one, hops);
+        exit when next_one is null or next_one = any (able);
+    end loop;
+    return case when next_one = any (able) then array[next_one] else '{}' end;
 end
 $$;

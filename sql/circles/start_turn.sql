@@ -1,9 +1,10 @@
 -- Begins a turn of an agent, and returns its id. The caller holds the channel. What the agent has not begun yet, it begins
 -- with everything that was written until then; what it does while more is written, `on_busy` of the circle's rules says:
 -- it goes on and speaks again (`queue`), is told before its next step (`steer`), or is cancelled (`interrupt`). A turn of an
--- agent that is stopped is over as it begins. A `prompt` stands for what no message says: nobody vouches for it.
+-- agent that is stopped is over as it begins. A `prompt` stands for what no message says: nobody vouches for it. One that is
+-- `is_endless` meets its limit as it begins: see `circles.is_endless`.
 create or replace function circles.start_turn(channel uuid, agent uuid, cause uuid, cause_seq bigint, hops integer,
-    visible_to uuid[], prompt text default null) returns uuid
+    visible_to uuid[], prompt text default null, is_endless boolean default false) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -13,7 +14,8 @@ declare
     number_of_version integer;
     on_busy text;
     over text;
-    exchanges integer := circles.exchanges_of(cause);
+    -- The prompts that wait together have a size, and what is left out is said.
+    too_much text := 'More has happened since, which is not told here: look for yourself.';
 begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = channel;
@@ -30,7 +32,9 @@ begin
     loop
         if t.status = 'queued' or t.waiting_for = 'speaker' or on_busy = 'steer' and start_turn.prompt is null then
             update circles.turn x set wanted_seq = greatest(x.wanted_seq, start_turn.cause_seq),
-                prompt = nullif(left(concat_ws(E'\n\n', x.prompt, start_turn.prompt), 60000), ''),
+                prompt = case when start_turn.prompt is null or right(x.prompt, length(too_much)) = too_much then x.prompt
+                    when length(x.prompt) + length(start_turn.prompt) > 60000 then concat_ws(E'\n\n', x.prompt, too_much)
+                    else concat_ws(E'\n\n', x.prompt, start_turn.prompt) end,
                 tainted = x.tainted or start_turn.prompt is not null
             where x.id = t.id;
             return t.id;
@@ -39,16 +43,15 @@ begin
         end if;
     end loop;
     over := case when s.state = 'stopped' then 'stopped'
-        when start_turn.hops + exchanges > coalesce((c.rules ->> 'hops')::integer, 8) then 'hops' end;
+        when is_endless or start_turn.hops > coalesce((c.rules ->> 'hops')::integer, 8) then 'hops' end;
     if s.account_id is not null then
         number_of_version := coalesce(s.persona_version, (select p.version from circles.persona p where p.id = s.persona_id));
     end if;
     insert into circles.turn as x (channel_id, circle_id, agent_id, persona_id, persona_version, persona_digest, cause_id,
-        cause_seq, wanted_seq, hops, exchanges, visible_to, prompt, tainted, status, waiting_for, reason, finished_at, deadline_at)
+        cause_seq, wanted_seq, hops, visible_to, prompt, tainted, status, waiting_for, reason, finished_at, deadline_at)
     values (channel, c.id, agent, s.persona_id, number_of_version, (
             select v.digest from circles.persona_version v where v.persona_id = s.persona_id and v.number = number_of_version),
-        cause, start_turn.cause_seq, start_turn.cause_seq, start_turn.hops, exchanges,
-        start_turn.visible_to,
+        cause, start_turn.cause_seq, start_turn.cause_seq, start_turn.hops, start_turn.visible_to,
         start_turn.prompt, start_turn.prompt is not null,
         case over when 'stopped' then 'cancelled' when 'hops' then 'limited' else
             case when s.account_id is null then 'waiting' else 'queued' end end,

@@ -30,7 +30,7 @@ begin
         insert into claws.enrolment as e (claw_id, generation, hash, expires_at)
         values (claw, c.generation, act.hash, clock_timestamp() + interval '5 minutes')
         on conflict on constraint enrolment_pkey do update
-        set generation = excluded.generation, hash = excluded.hash, expires_at = excluded.expires_at, used_at = null
+        set generation = excluded.generation, hash = excluded.hash, expires_at = excluded.expires_at, used_at = null, public_key = null
         where e.generation <> excluded.generation;
         update claws.claw x set instance = c.generation, last_seen_at = null,
             resumed = case when t.volume and x.instance is not null then 'disk' else 'fresh' end

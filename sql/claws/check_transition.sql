@@ -12,7 +12,7 @@ begin
         when 'requested' then new.status in ('provisioning', 'stopped', 'failed')
         when 'provisioning' then new.status in ('running', 'requested', 'stopped', 'failed')
         when 'running' then new.status in ('paused', 'unhealthy', 'requested', 'stopped', 'failed')
-        when 'paused' then new.status in ('running', 'unhealthy', 'requested', 'stopped', 'failed')
+        when 'paused' then new.status in ('running', 'requested', 'stopped', 'failed')
         when 'unhealthy' then new.status in ('running', 'requested', 'stopped', 'failed')
         when 'stopped' then new.status = 'requested'
         when 'failed' then new.status = 'requested'

@@ -19,12 +19,9 @@ begin
         where vault.resolve_secret(s.value, c.owner_id) is null) then
         perform identity.refuse('claw_secrets');
     end if;
-    -- Values of secrets are opened for requests alone, and never put into a container.
-    if c.backend <> 'wasm' and coalesce(nullif(change -> 'secrets', 'null'), '{}') <> '{}' then
-        perform identity.refuse('claw_container_secrets');
-    end if;
     approvers := (select array_agg(circles.account_of(a)) from unnest(platform.texts_of(change -> 'approvers')) a);
-    if array_position(approvers, null) is not null then
+    if array_position(approvers, null) is not null
+        or exists (select from unnest(approvers) o where not circles.may_decide(o, c.owner_id)) then
         perform identity.refuse('claw_approvers');
     end if;
     seat := change - array['approvers', 'triggers'];
@@ -44,6 +41,11 @@ begin
         expires_at = case when change ? 'expires_at' then (change ->> 'expires_at')::timestamptz else x.expires_at end,
         idle_ms = case when change ? 'idle_ms' then (change ->> 'idle_ms')::bigint else x.idle_ms end
     where x.id = claw;
+    if change ? 'secrets' and c.backend <> 'wasm' then
+        perform vault.grant_claw(by, claw, array(
+            select vault.resolve_secret(s.value, c.owner_id)
+            from jsonb_each_text(coalesce(nullif(change -> 'secrets', 'null'), '{}')) s));
+    end if;
     if change ? 'budget' then
         perform llm.put_limits('account:' || claw, jsonb_build_object('limits',
             case when change -> 'budget' = 'null' then '[]' else jsonb_build_array(change -> 'budget') end));

@@ -1,5 +1,5 @@
 -- Makes a claw: its account with its key, its seat, and the work that lets it run. Refuses by the constraints claw_count,
--- claw_template, seat_persona, those of `claws.configure`, and those of `identity.create_hosted_agent`.
+-- claw_template, claw_backend, seat_persona, those of `claws.configure`, and those of `identity.create_hosted_agent`.
 --   new     {name, persona, template} and what `claws.configure` takes
 --   key     the public key of the account
 --   key_id  what that follows from, besides the platform's secret
@@ -19,6 +19,9 @@ begin
         select x.* into t from claws.template x where x.name = new ->> 'template';
         if t.name is null then
             perform identity.refuse('claw_template');
+        -- One that was heard of comes back, and its work waits for that.
+        elsif exists (select from claws.backend b where b.name = t.backend and b.heard_at is null) then
+            perform identity.refuse('claw_backend');
         end if;
     end if;
     made := circles.create_seat(account, new ->> 'persona', new ->> 'name',

@@ -10,7 +10,7 @@ declare
 begin
     select x.* into e from claws.enrolment x where x.hash = enrol.hash;
     select x.* into c from claws.claw x where x.id = e.claw_id and x.instance = e.generation and x.desired = 'running' for update;
-    update claws.enrolment x set used_at = clock_timestamp()
+    update claws.enrolment x set used_at = clock_timestamp(), public_key = enrol.key
     where x.claw_id = c.id and x.hash = enrol.hash and x.used_at is null and x.expires_at > clock_timestamp() returning x.* into e;
     if not found then
         return null;

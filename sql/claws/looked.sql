@@ -1,7 +1,7 @@
 -- Takes what the provisioner says about the container of a claw: one that ended, or was not heard of for 30 seconds, is
 -- begun anew after 1, 2, 4, 8 and 16 seconds, and has failed then. Has it looked at again.
 --   at     when it was to be looked at
---   state  of the container: created, running, paused or exited; null: there is none
+--   state  of the container: created, running, paused or exited; null: there is none; unknown: nobody answers
 --   lines  {at, stream, text} since the last time
 create or replace function claws.looked(claw uuid, instance integer, at timestamptz, state text, reason text,
     lines jsonb) returns text
@@ -12,6 +12,7 @@ declare
     last_lines text;
     cause text;
     again interval;
+    ends timestamptz;
 begin
     select x.* into c from claws.claw x where x.id = claw and x.instance = looked.instance
     and x.look_at = looked.at for update;
@@ -19,28 +20,28 @@ begin
         return c.status;
     end if;
     perform claws.keep_lines(claw, lines);
+    select e.expires_at into ends from claws.enrolment e where e.claw_id = claw and c.status = 'provisioning';
+    ends := coalesce(ends, c.last_seen_at + interval '30 seconds', '-infinity');
     cause := case when state = 'exited' then 'ended: ' || coalesce(reason, 'exited') when state is null then 'its container is gone'
-        when c.status = 'provisioning' then 'not enrolled in time'
-        when coalesce(c.last_seen_at, '-infinity') < clock_timestamp() - interval '30 seconds' then 'not heard of for 30 seconds' end;
-    if c.status = 'provisioning' and state = 'running' and exists (select from claws.enrolment e
-        where e.claw_id = claw and e.expires_at > clock_timestamp()) then
-        cause := null;
-    end if;
+        when ends > clock_timestamp() then null
+        when c.status = 'provisioning' then 'not enrolled in time' else 'not heard of for 30 seconds' end;
     if cause is null then
-        perform claws.look_again(claw, interval '10 seconds');
+        -- What is due before the next look is looked at in that second.
+        perform claws.look_again(claw, least(interval '10 seconds', ends - clock_timestamp() + interval '50 milliseconds'));
         return c.status;
     end if;
     select string_agg(l.text, E'\n' order by l.at, l.number) into last_lines from (
         select x.* from claws.line x where x.claw_id = claw order by x.at desc, x.number desc limit 20) l;
-    -- What never ran would not run the next time.
-    if c.restarts >= 5 or c.restarts = 0 and c.status = 'provisioning' then
-        perform claws.give_up(claw, cause, last_lines);
-        return 'failed';
-    elsif c.status = 'running' then
+    if c.status = 'running' then
         c := claws.move(claw, 'unhealthy', cause, cause);
         update claws.claw x set unwell_since = clock_timestamp() where x.id = claw returning x.* into c;
     elsif c.status = 'provisioning' then
         update claws.claw x set unwell_since = coalesce(x.unwell_since, clock_timestamp()) where x.id = claw returning x.* into c;
+    end if;
+    -- What never ran would not run the next time.
+    if c.restarts >= 5 or c.restarts = 0 and c.status = 'provisioning' then
+        perform claws.give_up(claw, cause, last_lines);
+        return 'failed';
     end if;
     again := c.unwell_since + interval '1 second' * power(2, c.restarts) - clock_timestamp();
     if again > interval '0' then

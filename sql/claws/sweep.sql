@@ -34,6 +34,20 @@ begin
         perform claws.want(c.id, c.desired, 'again', reason => c.reason);
         count := count + 1;
     end loop;
+    -- A turn may begin while its claw is about to rest.
+    for c in
+        select x.* from claws.claw x
+        where x.desired = 'paused' and x.reason = 'idle' and exists (
+            select from circles.turn t where t.agent_id = x.id and t.finished_at is null and t.status = 'queued')
+        order by x.id limit 1000 for update skip locked
+    loop
+        perform claws.want(c.id, 'running', 'woken');
+        count := count + 1;
+    end loop;
+    -- Looks at containers may be lost too.
+    perform claws.look_again(x.id, interval '0') from claws.claw x
+    where x.backend <> 'wasm' and x.desired = 'running' and x.status in ('provisioning', 'running', 'unhealthy')
+    and x.instance is not null and x.look_at < now() - interval '1 minute';
     return count;
 end
 $$;

@@ -1,8 +1,8 @@
 -- Does the workers' maintenance, one of them at a time: adds up the counters,
 -- forgets finished jobs (`keep`; dead ones longer: `keep_dead`) ten thousand at a time, drops
 -- queues that nothing waits in, keeps the events' partitions, ends questions that nobody
--- answered in time, deletes old deliveries of webhooks, puts lost runs of pipelines back to work, and reports the state of the queue.
--- answered in time, deletes old deliveries of webhooks, and reports the state of the queue and the size of the database.
+-- answered in time, deletes old deliveries of webhooks, puts lost runs of pipelines back to work, and reports the state of
+-- the queue and the size of the database.
 create or replace function jobs.maintain(keep interval, keep_dead interval, lease interval) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$

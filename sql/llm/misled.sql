@@ -8,7 +8,7 @@ as $$
     with recursive owners as materialized (
         select o.owner, o.rank from llm.owners_of(platform.uuid_of(substr(misled.owner, 9))) o where misled.owner like 'account:%'
         union select misled.owner, 0
-        union select 'platform', 2
+        union select 'platform', 3
     ), walk as (
         select t.alias collate "C" as name, array[misled.name, t.alias] collate "C" as path from unnest(targets) t (alias)
         union all

@@ -19,8 +19,7 @@ begin
                 update pipelines.firing f set status = 'running', run_id = started, fired_at = clock_timestamp()
                 where f.id = act.firing;
             when 'send_notification' then
-                perform inbox.notify(array(select t::uuid from jsonb_array_elements_text(s.action -> 'to') t
-                    where pipelines.may_notify(s.owner_id, t::uuid)), 'schedule', s.action ->> 'title',
+                perform pipelines.note(s.owner_id, s.action -> 'to', 'schedule', s.action ->> 'title',
                     coalesce(s.action ->> 'body', ''), '/schedules');
                 update pipelines.firing f set status = 'succeeded', fired_at = clock_timestamp(),
                     finished_at = clock_timestamp() where f.id = act.firing;

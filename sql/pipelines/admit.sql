@@ -10,6 +10,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     r pipelines.run;
+    going uuid[];
     others uuid[];
     other uuid;
 begin
@@ -28,27 +29,38 @@ begin
     elsif r.cancels is not null then
         return true;
     end if;
-    others := array(select o.id from pipelines.run o
+    going := array(select o.id from pipelines.run o
         where o.pipeline_id = r.pipeline_id and o.concurrency_key = left(admit.key, 1000) and o.finished_at is null
-        and o.is_admitted and o.id <> r.id order by o.id);
-    if cardinality(others) >= at_most and on_limit = 'skip' then
+        and o.is_admitted and o.id <> r.id);
+    if cardinality(going) >= at_most and on_limit = 'skip' then
         perform pipelines.end_run(r.id, 'cancelled', null, jsonb_build_object('code', 'cancelled', 'detail',
             'As many runs with the same concurrency key go on as may.'));
         return false;
     end if;
-    update pipelines.run o set concurrency_key = left(admit.key, 1000), concurrency_limit = at_most,
-        is_admitted = cardinality(others) < at_most or on_limit = 'cancel'
+    update pipelines.run o set concurrency_key = left(admit.key, 1000), concurrency_limit = at_most where o.id = r.id;
+    if on_limit = 'cancel' then
+        -- Those that wait for their turn count, too: they are older than this one.
+        others := array(select o.id from pipelines.run o
+            where o.pipeline_id = r.pipeline_id and o.concurrency_key = left(admit.key, 1000)
+            and o.finished_at is null and o.cancels is null and (o.is_admitted or o.status = 'waiting')
+            and o.id <> r.id order by o.id);
+        foreach other in array others[:cardinality(others) - at_most + 1] loop
+            perform pipelines.lock_run(other);
+            perform pipelines.stop_run(other, jsonb_build_object('code', 'cancelled', 'detail',
+                format('The run %s with the same concurrency key has begun.', r.id)), false);
+        end loop;
+    end if;
+    -- One that is being cancelled keeps its place until it has ended.
+    update pipelines.run o set is_admitted = at_most > (
+        select count(*) from pipelines.run g where g.id = any (going) and g.finished_at is null)
     where o.id = r.id returning o.* into r;
     if not r.is_admitted then
         -- Its own job ends now by itself.
         update pipelines.run o set status = 'waiting', job_id = null where o.id = r.id;
+        perform pipelines.tell('run.waiting', r.pipeline_id, r.id, jsonb_build_object('run', r.id, 'status', 'waiting'));
         perform pipelines.drive(r.id, r.deadline_at) where r.deadline_at is not null;
         return false;
     end if;
-    foreach other in array others[:cardinality(others) - at_most + 1] loop
-        perform pipelines.end_run(other, 'cancelled', null, jsonb_build_object('code', 'cancelled', 'detail',
-            format('The run %s with the same concurrency key has begun.', r.id)));
-    end loop;
     return true;
 end
 $$;

@@ -1,5 +1,6 @@
--- Tells a step how the approval that it waits for has ended. The inbox calls it in the transaction of the decision.
-create or replace function pipelines.approval_decided(approval uuid) returns void
+-- Tells a step how the approval that it waits for has ended. The inbox calls it in the transaction of the decision. Whoever
+-- holds the run may wait for the approval, so that a job waits for the run instead, with `may_wait`.
+create or replace function pipelines.approval_decided(approval uuid, may_wait boolean default false) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -9,10 +10,15 @@ declare
 begin
     select i.* into a from inbox.approval i where i.id = approval_decided.approval;
     select s.run_id into of_run from pipelines.step s where s.approval_id = a.id;
-    -- The run first, as everybody does.
-    perform from pipelines.run r where r.id = of_run and r.finished_at is null for update;
-    if not found then
-        return;
+    if may_wait then
+        perform from pipelines.run r where r.id = of_run for update;
+    else
+        perform from pipelines.run r where r.id = of_run for update skip locked;
+        if not found then
+            perform jobs.add('pipeline-run', jsonb_build_object('decided', a.id), null, null, null, null, 0, null, 0)
+            where of_run is not null;
+            return;
+        end if;
     end if;
     select coalesce(s.input ->> 'on_timeout' = 'deny', false) into denies
     from pipelines.step s where s.approval_id = a.id;
@@ -33,3 +39,4 @@ begin
     end if;
 end
 $$;
+grant execute on function pipelines.approval_decided to gather_pipeline_run;

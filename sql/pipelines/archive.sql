@@ -16,13 +16,14 @@ begin
             select r.id from pipelines.run r where r.account_id = account and r.pipeline_id = archive.pipeline
             and r.finished_at is null order by r.id
         loop
-            perform pipelines.end_run(unfinished, 'cancelled', null,
-                '{"code": "cancelled", "detail": "The pipeline was archived."}');
+            perform pipelines.lock_run(unfinished);
+            perform pipelines.stop_run(unfinished,
+                '{"code": "cancelled", "detail": "The pipeline was archived."}', false);
         end loop;
     end if;
     perform from pipelines.pipeline p where p.id = archive.pipeline and p.owner_id = account for update;
     if exists (select from pipelines.run r where r.account_id = account and r.pipeline_id = archive.pipeline
-        and r.finished_at is null) then
+        and r.finished_at is null and r.cancels is null) then
         perform identity.refuse('runs_unfinished');
     end if;
     perform pipelines.delete_trigger(account, t.id) from pipelines.trigger t where t.pipeline_id = archive.pipeline;

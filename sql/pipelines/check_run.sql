@@ -1,11 +1,9 @@
--- Checks a change of a run's status: ended is final, what is cancelled only ends, and only a run that was paused is queued
--- again.
+-- Refuses a change of a run's status that must not be.
 create or replace function pipelines.check_run() returns trigger
 language plpgsql
 as $$
 begin
-    if pipelines.is_end(old.status) or (new.status = 'queued' and old.status <> 'paused')
-        or (old.status = 'cancelling' and not pipelines.is_end(new.status)) then
+    if not pipelines.run_may_become(old.status, new.status) then
         raise exception 'a run that is % cannot become %', old.status, new.status
             using errcode = 'check_violation', constraint = 'run_transition';
     end if;

@@ -1,5 +1,5 @@
 -- Commits what a driver has done, all or nothing, while its epoch holds.
---   steps    the changes of steps, as `pipelines.write_steps` takes them
+--   steps    the changes of steps, as `pipelines.record_steps` takes them
 --   seen     the news that the driver knows
 --   ending   null, or {"status", "result", "error"}: the run ends
 --   parks    the driver has nothing to do until something happens or becomes due
@@ -17,6 +17,7 @@ declare
     r pipelines.run;
     due timestamptz;
 begin
+    perform pipelines.hold_for(commit.run, commit.steps);
     if commit.ending is not null then
         perform pipelines.lock_run(commit.run);
     end if;
@@ -25,7 +26,7 @@ begin
     if not found then
         return '{"held": false}';
     end if;
-    perform pipelines.write_steps(r, commit.steps);
+    perform pipelines.record_steps(r, commit.steps);
     select o.* into r from pipelines.run o where o.id = r.id;
     if commit.is_spent and not r.is_paused then
         update pipelines.run o set is_paused = true, news = o.news + 1 where o.id = r.id returning o.* into r;
@@ -56,7 +57,12 @@ begin
     end if;
     -- Its own job ends now by itself.
     update pipelines.run o
-    set status = case o.status when 'cancelling' then o.status else 'waiting' end, job_id = null where o.id = r.id;
+    set status = case o.status when 'cancelling' then o.status else 'waiting' end, job_id = null where o.id = r.id
+    returning o.* into r;
+    if r.status = 'waiting' then
+        perform pipelines.tell('run.waiting', r.pipeline_id, r.id,
+            jsonb_build_object('run', r.id, 'status', 'waiting'));
+    end if;
     if due is not null then
         perform pipelines.drive(r.id, due);
     end if;

@@ -1,7 +1,9 @@
 -- Makes a pipeline of an account with its first version, which is active. Answers its id. Refuses by the constraints
 -- pipeline_name_key, pipeline_count and pipeline_team_member.
+--   skills  those that the definition calls, as `pipelines.version` has them
 create or replace function pipelines.create_pipeline(
-    account uuid, name text, definition jsonb, digest text, team uuid default null, visibility text default 'private'
+    account uuid, name text, definition jsonb, digest text, skills jsonb default '[]',
+    team uuid default null, visibility text default 'private'
 ) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -20,8 +22,8 @@ begin
     end if;
     insert into pipelines.pipeline as p (owner_id, name, team_id, visibility)
     values (account, create_pipeline.name, team, create_pipeline.visibility) returning p.id into made;
-    insert into pipelines.version (pipeline_id, number, digest, definition)
-    values (made, 1, create_pipeline.digest, create_pipeline.definition);
+    insert into pipelines.version (pipeline_id, number, digest, definition, skills)
+    values (made, 1, create_pipeline.digest, create_pipeline.definition, create_pipeline.skills);
     perform pipelines.tell('pipeline.published', made, null, jsonb_build_object('pipeline', made, 'version', 1));
     return made;
 end

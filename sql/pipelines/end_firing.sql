@@ -7,7 +7,10 @@ declare
     ended pipelines.firing;
 begin
     update pipelines.firing f
-    set status = end_firing.status, reason = left(end_firing.reason, 300), finished_at = clock_timestamp()
+    set status = end_firing.status,
+        reason = left(case when end_firing.status = 'cancelled' then coalesce(f.reason, end_firing.reason)
+            else end_firing.reason end, 300),
+        finished_at = clock_timestamp()
     where f.id = end_firing.firing and f.status = 'running' returning f.* into ended;
     if not found then
         return;

@@ -11,18 +11,22 @@ declare
     s pipelines.schedule;
     at bigint;
     fired integer := 0;
+    held uuid[] := pipelines.hold_schedules(array(select (c ->> 'id')::uuid from jsonb_array_elements(due) c));
 begin
     for d in
         select * from jsonb_to_recordset(due) as c (id uuid, due_at bigint, fire bigint[], missed bigint[],
             next_due_at bigint, next_at bigint, unreadable boolean) order by id
     loop
         select o.* into s from pipelines.schedule o
-        where o.id = d.id and o.due_at = pipelines.time_of(d.due_at) and o.paused is null
-        for update skip locked;
+        where o.id = d.id and o.id = any (held) and o.due_at = pipelines.time_of(d.due_at) and o.paused is null;
         continue when not found;
         fired := fired + 1;
         if d.unreadable then
             update pipelines.schedule o set paused = 'unreadable' where o.id = s.id;
+            perform pipelines.tell_schedule('schedule.paused', s.id, '{"reason": "unreadable"}');
+            perform inbox.notify(array[s.owner_id], 'schedule', 'A schedule was paused',
+                format('The times of %s can''t be read any more. Give it other times, and resume it.', s.name),
+                '/schedules', null, 'schedule:' || s.id);
             continue;
         end if;
         insert into pipelines.firing (schedule_id, due_at, status, settled, finished_at)

@@ -1,4 +1,5 @@
--- Ends a run that was to be cancelled and has not ended by itself.
+-- Gives up what is open in a run that was to be cancelled and has not ended by itself. A `finally` that has begun keeps its
+-- time.
 create or replace function pipelines.force(run uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -7,8 +8,8 @@ declare
 begin
     perform pipelines.lock_run(force.run);
     select o.* into r from pipelines.run o where o.id = force.run and o.status = 'cancelling' for update;
-    if found then
-        perform pipelines.end_run(r.id, 'cancelled', null, r.cancels);
+    if found and not exists (select from pipelines.step s where s.run_id = r.id and s.path = 'finally') then
+        perform pipelines.stop_run(r.id, r.cancels, true);
     end if;
 end
 $$;

@@ -16,7 +16,7 @@ as $$
     union all
     select 'gather_schedule_firings_total', 'Firings of schedules that have ended, by status.', true, 'status', r.status,
         coalesce(sum(c.count), 0)::double precision
-    from unnest(array['succeeded', 'failed', 'cancelled', 'missed']) r (status)
+    from unnest(array['succeeded', 'failed', 'cancelled', 'skipped', 'missed']) r (status)
     left join pipelines.ended c on c.what = 'firing' and c.status = r.status
     group by r.status
     union all

@@ -9,14 +9,12 @@ declare
     ended record;
     waits uuid;
 begin
-    for at in
+    foreach at in array pipelines.hold_schedules(array(
         select distinct f.schedule_id from (
             select * from pipelines.firing f where not f.settled and f.finished_at is not null
-            order by f.finished_at limit most) f
-        order by 1
+            order by f.finished_at limit most) f))
     loop
-        select o.* into s from pipelines.schedule o where o.id = at for update skip locked;
-        continue when not found;
+        select o.* into s from pipelines.schedule o where o.id = at;
         for ended in
             update pipelines.firing f set settled = true
             where f.schedule_id = s.id and not f.settled and f.finished_at is not null

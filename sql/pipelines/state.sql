@@ -4,7 +4,7 @@ language sql stable
 as $$
     select jsonb_build_object(
         'epoch', r.epoch, 'news', r.news, 'input', r.input, 'account', r.account_id, 'pipeline', r.pipeline_id,
-        'version', r.version, 'is_paused', r.is_paused, 'cancels', r.cancels, 'is_admitted', r.is_admitted, 'budget', r.budget,
+        'version', r.version, 'is_paused', r.is_paused, 'cancels', r.cancels, 'is_forced', r.is_forced, 'is_admitted', r.is_admitted, 'budget', r.budget,
         'used', r.used, 'stubs', r.stubs, 'is_late', coalesce(r.deadline_at <= clock_timestamp(), false),
         'steps', coalesce((select jsonb_agg(jsonb_build_object('path', s.path, 'status', s.status, 'effect', s.effect,
             'attempts', s.attempts, 'input', s.input, 'output', s.output, 'error', s.error, 'chosen', s.chosen, 'answer', s.answer,

@@ -1,4 +1,5 @@
--- Withdraws the question of a step that was stopped, and cancels the run that it has started and the turns that it waits for.
+-- Withdraws the question of a step that was stopped, and cancels the run that it has started and the turns that it waits
+-- for. The caller has locked the step's run, with those above it.
 create or replace function pipelines.stop(run uuid, approval uuid, child uuid, conversation uuid) returns void
 language plpgsql
 as $$
@@ -11,8 +12,8 @@ begin
         perform pipelines.book(stop.run, stop.conversation);
     end if;
     if stop.child is not null then
-        perform pipelines.end_run(stop.child, 'cancelled', null,
-            '{"code": "cancelled", "detail": "The step that started the run was stopped."}');
+        perform pipelines.stop_run(stop.child,
+            '{"code": "cancelled", "detail": "The step that started the run was stopped."}', false);
     end if;
 end
 $$;

@@ -53,9 +53,9 @@ begin
     end if;
     delete from pipelines.firing f where f.id in (
         select o.id from pipelines.firing o where o.finished_at < now() - interval '30 days'
-        order by o.finished_at limit most);
+        order by o.finished_at limit 20 * most);
     delete from pipelines.trigger_firing f where f.id in (
-        select o.id from pipelines.trigger_firing o where o.at < now() - interval '30 days' order by o.at limit most);
+        select o.id from pipelines.trigger_firing o where o.at < now() - interval '30 days' order by o.at limit 20 * most);
     delete from pipelines.run r where r.id in (
         select o.id from pipelines.run o where o.forgotten_at < now() order by o.forgotten_at limit most);
     with taken as (

@@ -15,7 +15,12 @@ begin
             attempts integer, input jsonb, output jsonb, error jsonb, chosen text, wake_in_ms double precision,
             give_up_in_ms double precision, signal text, notify jsonb, approval jsonb, child jsonb, event jsonb, ask jsonb,
             answer jsonb, subscribe jsonb, asks boolean, breaker jsonb, fuel bigint)
+        -- Runs of one pipeline share its breakers, and lock them in this order.
+        order by pipelines.node_of(c.path), c.path
     loop
+        -- The commit may be a repetition of one whose answer got lost.
+        continue when s.was is distinct from (
+            select o.status from pipelines.step o where o.run_id = r.id and o.path = s.path);
         written := null;
         passed := null;
         in_map := strpos(s.path, '[') > 0;
@@ -28,6 +33,15 @@ begin
                 update pipelines.run o set news = o.news + 1 where o.id = r.id;
             end if;
         end if;
+        if s.effect = 'pure' and s.status = 'succeeded' and s.input ? 'skill' and exists (
+            select from pipelines.step o where o.run_id = r.restarted_from and o.path = s.path and o.type = s.type
+            and o.status = 'succeeded' and o.input = s.input and o.output is distinct from s.output)
+        then
+            s.status := 'failed';
+            s.output := null;
+            s.error := '{"code": "skill-differs", "detail": "The skill has computed another value from the same input than in the run that is restarted, so the steps between may not fit together."}';
+            update pipelines.run o set news = o.news + 1 where o.id = r.id;
+        end if;
         if s.breaker is not null and s.status = 'running' then
             passed := pipelines.pass_breaker(r, s.path);
             if passed ? 'open_ms' then
@@ -38,7 +52,7 @@ begin
                 s.attempts := s.attempts - 1;
                 update pipelines.run o set news = o.news + 1 where o.id = r.id;
             end if;
-        elsif s.breaker is not null then
+        elsif s.breaker is not null and s.status <> 'cancelled' then
             perform pipelines.tell_breaker(r, s.path, s.breaker, o.openings, s.status <> 'succeeded')
             from pipelines.step o where o.run_id = r.id and o.path = s.path;
         end if;
@@ -65,6 +79,10 @@ begin
             where o.run_id = r.id and o.path = s.path and o.status = s.was returning o.* into written;
         end if;
         continue when written.run_id is null;
+        if s.was is null and s.path = 'finally' then
+            -- From here on its own time counts, not that of the run.
+            update pipelines.run o set deadline_at = null where o.id = r.id;
+        end if;
         if s.status in ('cancelled', 'timed_out') then
             perform pipelines.stop(r.id, written.approval_id, written.child_id, written.conversation_id);
         end if;
@@ -83,8 +101,8 @@ begin
             update pipelines.signal g set taken_by = s.path where g.run_id = r.id and g.id = s.signal;
         end if;
         if s.notify is not null then
-            perform inbox.notify(array(select t::uuid from jsonb_array_elements_text(s.notify -> 'to') t
-                where pipelines.may_notify(r.account_id, t::uuid)), 'run', s.notify ->> 'title', s.notify ->> 'body', '/runs/' || r.id);
+            perform pipelines.note(r.account_id, s.notify -> 'to', 'run', s.notify ->> 'title', s.notify ->> 'body',
+                '/runs/' || r.id);
         end if;
         if s.approval is not null then
             perform pipelines.ask(r, s.path, s.approval);

@@ -7,6 +7,7 @@
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use bench::figures;
 use e2e::{
     Database, Server,
     agents::Agent,
@@ -162,18 +163,6 @@ async fn healthy(count: usize) -> Result<Vec<Receiver>> {
         receivers.push(Receiver::start(|_| Answer::status(204)).await?);
     }
     Ok(receivers)
-}
-
-/// Median and 99th percentile in milliseconds.
-fn figures(mut times: Vec<Duration>) -> String {
-    times.sort_unstable();
-    let at = |share: f64| {
-        let index = (times.len().saturating_sub(1) as f64 * share) as usize;
-        times
-            .get(index)
-            .map_or(0.0, |time| time.as_secs_f64() * 1e3)
-    };
-    format!("p50 {:.1} ms, p99 {:.1} ms", at(0.5), at(0.99))
 }
 
 /// From the beginning of an event's statement to its first byte at the receiver.

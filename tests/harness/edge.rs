@@ -11,11 +11,13 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use futures::{StreamExt, stream};
 use gather::secrets::edge_key;
 use serde_json::json;
 use service_token::{EDGE_PUSH, OnBehalf};
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{
@@ -34,6 +36,12 @@ use tokio::{
     time::timeout,
 };
 
+/// A path whose public answer the way makes up: large, without a length, and without an end while it is held back.
+pub const ENDLESS: &str = "/endless";
+/// The pieces of that answer before its end.
+pub const ENDLESS_PIECES: usize = 3;
+/// The size of such a piece.
+pub const ENDLESS_PIECE_BYTES: usize = 1 << 20;
 /// The largest body that is handed on.
 const MAX_BYTES: usize = 16 << 20;
 /// The time in which the runtime starts on a busy machine.
@@ -354,6 +362,9 @@ async fn pass(State(seen): State<Arc<Seen>>, request: Request) -> Response {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(path.clone());
+    if path == ENDLESS {
+        return endless(&seen);
+    }
     let answer = hand_on(&seen, &path, request).await;
     let mut held_path = seen.held_path.subscribe();
     let is_held = |held: &Option<&str>| held.is_some_and(|begin| path.starts_with(begin));
@@ -366,6 +377,17 @@ async fn pass(State(seen): State<Arc<Seen>>, request: Request) -> Response {
         Ok(response) => response,
         Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
     }
+}
+
+fn endless(seen: &Seen) -> Response {
+    let mut held_path = seen.held_path.subscribe();
+    let end = async move {
+        _ = held_path.wait_for(|held| *held != Some(ENDLESS)).await;
+        Ok(b"the end".to_vec())
+    };
+    let pieces = (0..ENDLESS_PIECES).map(|_| Ok::<_, Infallible>(vec![b'.'; ENDLESS_PIECE_BYTES]));
+    let body = Body::from_stream(stream::iter(pieces).chain(stream::once(end)));
+    ([("cache-control", "public, s-maxage=1")], body).into_response()
 }
 
 async fn hand_on(seen: &Seen, path: &str, request: Request) -> Result<Response> {

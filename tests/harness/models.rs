@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use futures::StreamExt;
+use serde_json::{Value, json};
 use std::{
     convert::Infallible,
     io,
@@ -71,14 +72,14 @@ type Script = dyn Fn(&Asked, usize) -> Say + Send + Sync;
 impl Say {
     /// JSON with the status 200.
     #[must_use]
-    pub fn json(body: &serde_json::Value) -> Self {
+    pub fn json(body: &Value) -> Self {
         Self::Whole(200, vec![], body.to_string())
     }
 
     /// An error of OpenAI's form.
     #[must_use]
     pub fn error(status: u16, message: &str) -> Self {
-        let body = serde_json::json!({"error": {"message": message, "type": "x", "code": null}});
+        let body = json!({"error": {"message": message, "type": "x", "code": null}});
         Self::Whole(status, vec![], body.to_string())
     }
 
@@ -306,4 +307,59 @@ pub async fn nobody() -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr().context("an address")?;
     Ok(format!("http://{address}"))
+}
+
+/// What a model says in OpenAI's protocol, as a stream.
+#[must_use]
+pub fn says(text: &str) -> Say {
+    Say::stream(&format!(
+        "{}{}",
+        chunk(&json!({"role": "assistant", "content": text})),
+        end("stop")
+    ))
+}
+
+/// Calls of tools that a model asks for: names, and arguments as text.
+#[must_use]
+pub fn calls(calls: &[(&str, &str)]) -> Say {
+    says_and_calls("", calls)
+}
+
+/// Calls of tools that a model asks for, with what it says before.
+#[must_use]
+pub fn says_and_calls(text: &str, calls: &[(&str, &str)]) -> Say {
+    let calls: Vec<Value> = calls
+        .iter()
+        .enumerate()
+        .map(|(index, (name, arguments))| {
+            json!({"index": index, "id": format!("x{index}"), "type": "function",
+                "function": {"name": name, "arguments": arguments}})
+        })
+        .collect();
+    Say::stream(&format!(
+        "{}{}",
+        chunk(&json!({"role": "assistant", "content": text, "tool_calls": calls})),
+        end("tool_calls")
+    ))
+}
+
+/// The beginning of an answer, and nothing more.
+#[must_use]
+pub fn begins(text: &str) -> Say {
+    let words = chunk(&json!({"role": "assistant", "content": text}));
+    Say::Stream(vec![Piece::text(&words), Piece::Hold])
+}
+
+fn chunk(delta: &Value) -> String {
+    let chunk = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
+    format!("data: {chunk}\n\n")
+}
+
+fn end(reason: &str) -> String {
+    let last = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]});
+    let usage = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [],
+        "usage": {"prompt_tokens": 25, "completion_tokens": 15, "total_tokens": 40}});
+    format!("data: {last}\n\ndata: {usage}\n\ndata: [DONE]\n\n")
 }

@@ -102,11 +102,19 @@ impl Server {
     /// # Errors
     /// The host can't be started.
     pub async fn letting_out(origins: &[&str]) -> Result<Self> {
+        Self::over_letting_out(Database::create().await?, origins).await
+    }
+
+    /// As [`Server::letting_out`], over a database that exists and is migrated.
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn over_letting_out(database: Database, origins: &[&str]) -> Result<Self> {
         let wishes = Wishes {
             origins,
             ..Wishes::default()
         };
-        Self::on(Database::create().await?, wishes).await
+        Self::on(database, wishes).await
     }
 
     /// As [`Server::letting_out`], with variables that replace those of [`variables`].

@@ -184,7 +184,15 @@ async fn a_schedule_fires_once_for_each_time_and_nobody_else_sees_it() -> Result
             .await?;
         assert_eq!(refusal(&answer), (404, "not-found"), "{method} {suffix}");
     }
-    let (_, list) = bob.get(&world.server, "/api/schedules").await?;
+    let of_ada = format!("/api/schedules?owner={}", world.ada.id);
+    for path in ["/api/schedules", &of_ada] {
+        let (status, list) = bob.get(&world.server, path).await?;
+        assert_eq!((status, &list["items"]), (200, &json!([])), "{path}");
+    }
+    let (_, list) = world.ada.get(&world.server, &of_ada).await?;
+    assert_eq!(list["items"][0]["name"], "ticks", "{list}");
+    let of_bob = format!("/api/schedules?owner={}", bob.id);
+    let (_, list) = world.ada.get(&world.server, &of_bob).await?;
     assert_eq!(list["items"], json!([]));
     assert_eq!(world.call("DELETE", &path, json!({})).await?.0, 204);
     assert_eq!(world.ada.get(&world.server, &path).await?.0, 404);
@@ -307,6 +315,46 @@ async fn runs_of_a_schedule_do_not_overlap_and_failures_pause_it() -> Result<()>
         .await?;
     assert_eq!(status, 201, "{made}");
     let action = json!({"type": "execute_pipeline", "pipeline": "holds", "input": null});
+    let closes = json!({"nodes": {"hold": {"type": "wait", "any": [{"signal": "never"}]}},
+        "finally": {"nodes": {"hold_too": {"type": "wait", "any": [{"signal": "go"}]}}}});
+    let new = json!({"name": "closes", "definition": closes});
+    let made = world.call("POST", "/api/pipelines", new).await?;
+    assert_eq!(made.0, 201, "{made:?}");
+    let path = world
+        .make(
+            json!({"name": "closes", "action": {"type": "execute_pipeline", "pipeline": "closes"},
+            "at": ["2099-01-01T00:00:00Z"], "overlap": "cancel"}),
+        )
+        .await?;
+    let run = format!("{path}/run");
+    world.call("POST", &run, json!({})).await?;
+    let fired = world
+        .firings(&path, |firings| firings[0]["status"] == "running")
+        .await?;
+    let first = format!("/api/runs/{}", fired[0]["run"].as_str().context("run")?);
+    let began = Instant::now();
+    while world.ada.get(&world.server, &first).await?.1["status"] != "waiting" {
+        ensure!(began.elapsed() < LIMIT, "{first}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The run that is cancelled winds up first. Of those that wait for that, the latest begins.
+    world.call("POST", &run, json!({})).await?;
+    world.call("POST", &run, json!({})).await?;
+    let firings = world.firings(&path, |firings| firings.len() == 3).await?;
+    let statuses: Vec<&Value> = firings.iter().map(|firing| &firing["status"]).collect();
+    assert_eq!(statuses, ["due", "cancelled", "running"], "{firings:?}");
+    world
+        .call("POST", &format!("{first}/signals/go"), json!({}))
+        .await?;
+    let firings = world
+        .firings(&path, |firings| firings[0]["status"] == "running")
+        .await?;
+    assert_eq!(
+        (&firings[2]["status"], &firings[2]["reason"]),
+        (&json!("cancelled"), &json!("overlap")),
+        "{firings:?}"
+    );
+
     for (overlap, first, second) in [
         ("skip", "running", "skipped"),
         ("queue", "running", "due"),
@@ -325,7 +373,9 @@ async fn runs_of_a_schedule_do_not_overlap_and_failures_pause_it() -> Result<()>
         }
         let firings = world
             .firings(&path, |firings| {
-                firings.len() == 2 && firings[1]["status"] == first
+                firings.len() == 2
+                    && firings[1]["status"] == first
+                    && (overlap != "cancel" || firings[0]["status"] == second)
             })
             .await?;
         assert_eq!(

@@ -82,6 +82,7 @@ fn arrows_point_one_way() -> Result<()> {
             ],
             "people" | "accounts" => &["guest", "markdown", "principal", "strict-json"],
             "claws" => &[
+                "agent-parts",
                 "calendar",
                 "guest",
                 "markdown",
@@ -118,6 +119,7 @@ fn arrows_point_one_way() -> Result<()> {
                 .any(|f| path.contains(f)) =>
             {
                 &[
+                    "agent-parts",
                     "calendar",
                     "guest",
                     "markdown",

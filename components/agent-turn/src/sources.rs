@@ -44,9 +44,10 @@ pub async fn call(
 }
 
 fn told(fault: Fault) -> String {
+    let detail = fault.detail.replace('\0', "");
     match fault.refused {
-        Some(code) => format!("{code}: {}", fault.detail),
-        None => fault.detail,
+        Some(code) => format!("{code}: {detail}"),
+        None => detail,
     }
 }
 

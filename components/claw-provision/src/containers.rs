@@ -95,47 +95,58 @@ pub async fn remove(id: Uuid, generation: i32) -> Result<Answer, Failure> {
     ask("/deprovision", Some(&which)).await
 }
 
-/// Looks at the container of a claw, and keeps its new lines. Returns the claw's status.
+/// Looks at the container of a claw, and keeps its new lines. If the provisioner is away, the claw's own signs of life alone
+/// count. Returns the claw's status.
 ///
 /// # Errors
-/// The provisioner is away, which is tried again.
+/// The database can't be reached, which is tried again.
 pub async fn look(db: &Db, claw: Uuid, instance: i32, at: &str) -> Result<Option<String>, Failure> {
+    let (state, reason, lines) = match seen(db, claw, instance).await {
+        Ok(seen) => seen,
+        Err(Failure::Retry(why)) => {
+            guest::warn!("a container is not looked at", cause = why);
+            (Some("unknown".to_owned()), None, Value::Null)
+        }
+        Err(fault) => return Err(fault),
+    };
+    let told: Told = db
+        .one(
+            "select looked($1, $2, $3::text::timestamptz, $4, $5, $6) as status",
+            args![claw, instance, at, state, reason, lines],
+        )
+        .await?;
+    Ok(told.status)
+}
+
+/// The state of a container with its reason, and the lines that it has written since the last time. No state: it is gone.
+async fn seen(
+    db: &Db,
+    claw: Uuid,
+    instance: i32,
+) -> Result<(Option<String>, Option<String>, Value), Failure> {
     #[derive(Deserialize)]
     struct Last {
         at: Option<String>,
     }
     let found = match ask(&format!("/instances/{claw}"), None).await? {
         Answer::Done(found) if found["generation"] == instance => found,
+        _ => return Ok((None, None, Value::Null)),
+    };
+    let last: Last = db.one("select last_line_at($1) as at", args![claw]).await?;
+    let since = last
+        .at
+        .map(|at| format!("&since={}", at.replace('+', "%2B")));
+    let path = format!(
+        "/instances/{claw}/logs?limit=1000{}",
+        since.unwrap_or_default()
+    );
+    let lines = match ask(&path, None).await {
+        Ok(Answer::Done(mut answer)) => answer["lines"].take(),
+        // They come the next time.
         _ => Value::Null,
     };
-    let mut lines = Value::Null;
-    if !found.is_null() {
-        let last: Last = db.one("select last_line_at($1) as at", args![claw]).await?;
-        let since = last
-            .at
-            .map(|at| format!("&since={}", at.replace('+', "%2B")));
-        let path = format!(
-            "/instances/{claw}/logs?limit=1000{}",
-            since.unwrap_or_default()
-        );
-        if let Answer::Done(mut answer) = ask(&path, None).await? {
-            lines = answer["lines"].take();
-        }
-    }
-    let told: Told = db
-        .one(
-            "select looked($1, $2, $3::text::timestamptz, $4, $5, $6) as status",
-            args![
-                claw,
-                instance,
-                at,
-                found["state"].as_str(),
-                found["reason"].as_str(),
-                lines
-            ],
-        )
-        .await?;
-    Ok(told.status)
+    let text = |name: &str| found[name].as_str().map(str::to_owned);
+    Ok((text("state"), text("reason"), lines))
 }
 
 /// Removes the containers that nobody wants: those of claws that are gone. Returns their number.
@@ -160,7 +171,13 @@ pub async fn tidy(db: &Db) -> Result<i32, Failure> {
     if !kept.has {
         return Ok(0);
     }
-    let Answer::Done(mut all) = ask("/instances", None).await? else {
+    let answer = ask("/instances", None).await;
+    db.execute(
+        "select note_backend('docker', $1)",
+        args![matches!(answer, Ok(Answer::Done(_)))],
+    )
+    .await?;
+    let Answer::Done(mut all) = answer? else {
         return Ok(0);
     };
     let all: Unwanted = db

@@ -17,23 +17,23 @@ use crate::containers::Errand;
 pub enum Arguments {
     /// What its owner wants of a claw, which `claws.claw` says.
     Wanted {
-        /// The claw's id.
+        /// The id of the claw to bring to what is wanted of it.
         claw: Uuid,
         /// The generation of what is wanted: if there is a newer one, nothing is done.
         generation: i32,
-        /// Why it is wanted, for the claw's history.
+        /// The reason why it is wanted, for the claw's history.
         cause: String,
     },
     /// An event that a claw waits for has happened.
     Woken {
         /// The claw, and what it is told.
         argument: Value,
-        /// Which event it was.
+        /// The event that has happened.
         event: Value,
     },
     /// The container of a claw is to be looked at.
     Look {
-        /// The claw's id.
+        /// The id of the claw whose container it is.
         look: Uuid,
         /// The generation of the container.
         instance: i32,
@@ -42,7 +42,7 @@ pub enum Arguments {
     },
     /// The containers of a claw that is gone are to be removed.
     Remove {
-        /// The claw's id.
+        /// The id of the claw whose containers they are.
         remove: Uuid,
         /// The newest generation to remove.
         generation: i32,

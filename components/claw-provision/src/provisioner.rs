@@ -43,9 +43,11 @@ pub async fn ask(path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
     }
     let text = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
     let (code, detail) = (text("code"), text("detail"));
-    if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::UNAUTHORIZED {
+    // Only the provisioner itself refuses for good: by the name of the problem.
+    let is_refused = status.is_client_error() || code == "start-failed";
+    if code.is_empty() || status == StatusCode::UNAUTHORIZED || !is_refused {
         return Err(Failure::Retry(format!(
-            "The containers' backend is unavailable: {detail}"
+            "The containers' backend is unavailable ({status}): {detail}"
         )));
     }
     Ok(Answer::Refused(code, detail))

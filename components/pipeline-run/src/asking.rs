@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use pipeline::{Asking, Fault, Node, Schema, evaluate, fit};
+use pipeline::{Asking, Fault, Node, Schema, evaluate};
 use serde_json::{Value, json};
 
 use crate::engine::{Engine, Frame};
@@ -34,14 +34,12 @@ impl Engine {
                 detail: "The prompt has more than 256 KiB.".to_owned(),
             });
         }
-        fit(&json!(prompt))?;
+        self.take_in(&json!(prompt))?;
         let message = markdown::message(&prompt);
         let mut message = message.ok_or_else(|| Fault::failed("`prompt` must be a text"))?;
-        let (kind, name) = match &asking.agent {
-            Some(agent) => ("agent", Some(agent)),
-            None => ("circle", asking.circle.as_ref()),
-        };
-        if kind == "agent" {
+        let named = asking.addressee();
+        let (kind, name) = named.ok_or_else(|| Fault::failed("nobody is named"))?;
+        if kind != "circle" {
             // There is nobody else whom the prompt could mention.
             message["names"] = json!([]);
         }

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::engine::{Engine, View};
+use crate::engine::Engine;
 use crate::state::State;
+use crate::view::View;
 use crate::{Arguments, error};
 
 /// A step that waits for an event.

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use pipeline::{Schema, Verdict, Work, evaluate, fit};
+use pipeline::{FINALLY, Schema, Verdict, Work, evaluate, fit};
 use serde_json::{Value, json};
 
 use crate::engine::{Engine, FINALLY_STEP};
 use crate::error;
 use crate::state::{Effect, More, Status};
+
+/// The time of `finally`, unless the definition says another.
+const FINALLY_MS: u64 = 60_000;
 
 impl Engine {
     /// What expressions know as `run`. In `finally`, also how the run ends.
@@ -30,6 +33,10 @@ impl Engine {
 
     /// Whether nothing is left of the budget, so that nothing more is begun.
     pub fn has_spent(&mut self) -> bool {
+        // What ends the run has its own bounds.
+        if self.begun_ending().is_some() {
+            return false;
+        }
         let over = |used: Option<u64>, most: Option<u64>| {
             most.is_some_and(|most| used.unwrap_or_default() >= most)
         };
@@ -73,7 +80,13 @@ impl Engine {
         }
         self.cancel_below("");
         let input = ending.clone();
-        self.change(FINALLY_STEP, More::default(), |step| {
+        let given = self.finally.as_ref();
+        let within = given.and_then(|finally| finally.definition.timeout_ms);
+        let more = More {
+            give_up_in_ms: Some(within.unwrap_or(FINALLY_MS) as f64),
+            ..More::default()
+        };
+        self.change(FINALLY_STEP, more, |step| {
             step.status = Status::Waiting;
             step.effect = Effect::Inside;
             step.input = input;
@@ -84,12 +97,23 @@ impl Engine {
     /// Works on `finally`. Answers the end of the run, if it has come: a failure of `finally` fails what had succeeded.
     pub fn finish(&mut self, ending: Value) -> Option<Value> {
         let frame = Rc::clone(self.finally.as_ref()?);
+        let status = self.steps.get(FINALLY_STEP).map(|step| step.status);
+        if status == Some(Status::TimedOut)
+            || status == Some(Status::Waiting) && self.is_timed_out(FINALLY_STEP)
+        {
+            self.end_below(FINALLY, Status::TimedOut);
+            return Some(if ending["status"] == "succeeded" {
+                self.failure(FINALLY_STEP)
+            } else {
+                ending
+            });
+        }
         let failed = loop {
             self.has_changed = false;
             match self.graph(&frame) {
                 Some(Verdict::Failed(path)) => break Some(path),
                 Some(Verdict::Done) => break None,
-                None if self.has_changed => {}
+                None if self.has_changed && !self.is_full() => {}
                 None => return None,
             }
         };

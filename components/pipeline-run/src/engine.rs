@@ -1,23 +1,29 @@
 //! What a run does next, from what has ended. Nothing here asks the database or anybody else.
 
-use std::borrow::Cow;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use pipeline::{Budget, Definition, FINALLY, Node, Schema, Values, Work, fit};
+use pipeline::{Budget, Definition, FINALLY, Fault, Node, Schema, Work, fit};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::error;
-use crate::outgoing::{Answer, Call};
-use crate::state::{Change, Effect, More, Signal, State, Status, Step};
+use crate::outgoing::Call;
+use crate::state::{Change, Effect, More, Signal, Skill, State, Status, Step};
+use crate::view::View;
 
-/// The bytes that all outputs of a run may have.
+/// The bytes that all inputs and outputs of a run may have.
 const MAX_RUN_BYTES: usize = 16 << 20;
+/// What a step is told beyond that.
+const TOO_LARGE: &str = "The inputs and outputs of a run may have at most 16 MiB.";
 /// The steps that a run may have.
 const MAX_STEPS: usize = 100_000;
+/// The changes of steps after which a driver commits.
+const MAX_CHANGES: usize = 1_000;
 
 /// The work that is left.
 #[derive(Debug, Default)]
@@ -32,6 +38,8 @@ pub struct Plan {
     pub ending: Option<Value>,
     /// Whether the end does not wait for what is being sent.
     pub is_forced: bool,
+    /// There is more to do after a commit.
+    pub goes_on: bool,
 }
 
 /// A graph that is worked on: that of the run, or that of an item of a map.
@@ -57,48 +65,6 @@ impl Frame {
     }
 }
 
-/// What the expressions of a graph can read.
-pub struct View<'a> {
-    /// The run.
-    pub engine: &'a Engine,
-    /// The graph.
-    pub frame: &'a Frame,
-    /// An item of a filter, and its place.
-    pub item: Option<(&'a Value, usize)>,
-    /// The event that a wait decides about.
-    pub event: Option<&'a Value>,
-}
-
-impl Values for View<'_> {
-    fn value(&self, name: &str) -> Option<Cow<'_, Value>> {
-        match name {
-            "input" => Some(Cow::Borrowed(&self.engine.input)),
-            "run" => Some(self.engine.about()),
-            "event" => self.event.map(Cow::Borrowed),
-            "item" | "index" => {
-                let mut frames =
-                    std::iter::successors(Some(self.frame), |frame| frame.up.as_deref());
-                let of_map =
-                    || frames.find_map(|frame| frame.item.as_ref().map(|(item, at)| (item, *at)));
-                let (item, at) = self.item.or_else(of_map)?;
-                Some(if name == "item" {
-                    Cow::Borrowed(item)
-                } else {
-                    Cow::Owned(json!(at))
-                })
-            }
-            _ => None,
-        }
-    }
-
-    fn node(&self, id: &str) -> Option<Value> {
-        let mut frames = std::iter::successors(Some(self.frame), |frame| frame.up.as_deref());
-        let frame = frames.find(|frame| frame.definition.nodes.contains_key(id))?;
-        let step = self.engine.steps.get(&frame.path(id))?;
-        Some(json!({"output": step.output, "status": step.status.name(), "error": step.error}))
-    }
-}
-
 /// A run that is driven.
 pub struct Engine {
     pub(crate) run: Uuid,
@@ -120,8 +86,10 @@ pub struct Engine {
     pub(crate) used: Budget,
     pub(crate) is_spent: bool,
     cancels: Option<Value>,
+    is_forced: bool,
     pub(crate) stubs: Map<String, Value>,
-    input: Value,
+    skills: Vec<Skill>,
+    pub(crate) input: Value,
     epoch: i32,
     news: i64,
     is_late: bool,
@@ -134,7 +102,7 @@ pub struct Engine {
 
 impl Engine {
     /// A run in this state.
-    pub fn new(run: Uuid, definition: Definition, state: State) -> Self {
+    pub fn new(run: Uuid, definition: Definition, mut state: State) -> Self {
         let finally = definition.finally.clone();
         let root = Rc::new(Frame {
             prefix: String::new(),
@@ -159,7 +127,9 @@ impl Engine {
             used: Budget::default(),
             is_spent: false,
             cancels: None,
+            is_forced: false,
             stubs: state.stubs.clone(),
+            skills: std::mem::take(&mut state.skills),
             verifying: BTreeSet::new(),
             input: state.input.clone(),
             about: json!({"id": run, "pipeline": state.pipeline, "version": state.version}),
@@ -196,7 +166,7 @@ impl Engine {
         for step in unsaved {
             // Somebody else may have ended the step meanwhile.
             if self.known.get(&step.path) == before.get(&step.path) {
-                self.bytes += step.output.to_string().len();
+                self.bytes += step.bytes();
                 self.steps.insert(step.path.clone(), step);
             } else {
                 self.changes.remove(&step.path);
@@ -209,6 +179,7 @@ impl Engine {
         self.is_late = state.is_late;
         self.is_paused = state.is_paused;
         self.cancels = state.cancels;
+        self.is_forced = state.is_forced;
         self.signals = state.signals;
         (self.budget, self.used) = (state.budget, state.used);
         self.bytes = 0;
@@ -216,7 +187,7 @@ impl Engine {
         self.steps.clear();
         self.items.clear();
         for step in state.steps {
-            self.bytes += step.output.to_string().len();
+            self.bytes += step.bytes();
             self.known.insert(step.path.clone(), step.status);
             self.steps.insert(step.path.clone(), step);
         }
@@ -271,33 +242,38 @@ impl Engine {
 
     /// Does everything that can be done without sending. Steps are sent only if `may_send`.
     pub fn advance(&mut self, may_send: bool) -> Plan {
-        if self.is_late {
-            return Plan {
-                ending: Some(json!({"status": "timed_out", "result": null,
-                    "error": error("timeout", "The run has reached its time-out.")})),
-                is_forced: true,
-                ..Plan::default()
-            };
-        }
-        if self.is_paused {
+        let has_wound_up = self.begun_ending().is_some();
+        let given_up = self.given_up().filter(|_| !has_wound_up);
+        let ending = if let Some((status, ending)) = given_up {
+            if self.finally.is_none() || self.steps.is_empty() {
+                return Plan {
+                    ending: Some(ending),
+                    is_forced: true,
+                    ..Plan::default()
+                };
+            }
+            self.end_below("", status);
+            self.wind_up(ending)
+        } else if self.is_paused {
             return Plan::default();
-        }
-        if self.steps.is_empty()
+        } else if self.steps.len() > MAX_STEPS && !has_wound_up {
+            let why = error("too-many-items", "A run may have at most 100,000 steps.");
+            self.wind_up(json!({"status": "failed", "result": null, "error": why}))
+        } else if self.steps.is_empty()
             && let Some(why) = self.refused_input()
         {
-            let ending = Some(json!({"status": "failed", "result": null, "error": why}));
-            return Plan {
-                ending,
-                ..Plan::default()
-            };
-        }
-        let ending = match self.cancels.clone() {
-            Some(why) if self.begun_ending().is_none() => self.stop(why),
-            _ => self.work(),
+            Some(json!({"status": "failed", "result": null, "error": why}))
+        } else {
+            match self.cancels.clone() {
+                Some(why) if !has_wound_up => self.stop(why),
+                _ => self.work(),
+            }
         };
-        if ending.is_some() || !may_send {
+        let goes_on = may_send && ending.is_none() && !self.is_ending && self.is_full();
+        if ending.is_some() || !may_send || goes_on {
             return Plan {
                 ending,
+                goes_on,
                 ..Plan::default()
             };
         }
@@ -368,6 +344,17 @@ impl Engine {
         self.has_changed = true;
     }
 
+    /// The skill that an input calls, which stands with its version in the input from then on.
+    pub(crate) fn pin(&self, input: &mut Value) -> Option<&Skill> {
+        let asked = input.get("version").and_then(Value::as_str);
+        let skill = self
+            .skills
+            .iter()
+            .find(|skill| input["skill"] == skill.name && skill.asked.as_deref() == asked)?;
+        input["version"] = json!(skill.version);
+        Some(skill)
+    }
+
     pub(crate) fn skip(&mut self, path: &str) {
         self.change(path, More::default(), |step| step.status = Status::Skipped);
     }
@@ -388,15 +375,33 @@ impl Engine {
             return self.fail(path, error("output-invalid", why));
         }
         self.bytes += output.to_string().len();
-        if self.bytes > MAX_RUN_BYTES || self.steps.len() > MAX_STEPS {
-            let why = "The outputs of a run may have at most 16 MiB, and a run 100,000 steps.";
-            return self.fail(path, error("output-too-large", why));
+        if self.bytes > MAX_RUN_BYTES {
+            return self.fail(path, error("output-too-large", TOO_LARGE));
         }
         self.change(path, more, |step| {
             step.status = Status::Succeeded;
             step.output = output;
             step.error = Value::Null;
         });
+    }
+
+    /// Counts an input, if it is one which may be kept.
+    pub(crate) fn take_in(&mut self, input: &Value) -> Result<(), Fault> {
+        fit(input)?;
+        self.bytes += input.to_string().len();
+        if self.bytes > MAX_RUN_BYTES {
+            return Err(Fault {
+                code: "output-too-large",
+                detail: TOO_LARGE.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether nothing more is begun before a commit.
+    pub(crate) fn is_full(&self) -> bool {
+        self.changes.len() >= MAX_CHANGES
+            || self.steps.len() > MAX_STEPS && self.begun_ending().is_none()
     }
 
     /// Ends a step with an error.
@@ -415,85 +420,43 @@ impl Engine {
 
     /// Cancels the steps that have not ended and whose paths begin so.
     pub(crate) fn cancel_below(&mut self, prefix: &str) {
+        self.end_below(prefix, Status::Cancelled);
+    }
+
+    /// Ends the steps that have not ended and whose paths begin so.
+    pub(crate) fn end_below(&mut self, prefix: &str, status: Status) {
         let below = self.steps.range(prefix.to_owned()..);
         let below = below.take_while(|(path, _)| path.starts_with(prefix));
         let open = below.filter(|(_, step)| !step.status.is_end());
         let open: Vec<String> = open.map(|(path, _)| path.clone()).collect();
         for path in open {
-            self.change(&path, More::default(), |step| {
-                step.status = Status::Cancelled
-            });
+            self.change(&path, More::default(), |step| step.status = status);
         }
+    }
+
+    /// Whether something is being sent whose answer still counts.
+    pub fn is_busy(&self) -> bool {
+        let is_asked = |path: &String| {
+            let step = self.steps.get(path);
+            step.is_some_and(|step| step.status == Status::Uncertain)
+        };
+        !self.with_status(Status::Running).is_empty() || self.verifying.iter().any(is_asked)
+    }
+
+    /// How a run ends whose time is over, or that is cancelled by force, and what its open steps become.
+    fn given_up(&self) -> Option<(Status, Value)> {
+        if self.is_late {
+            let why = error("timeout", "The run has reached its time-out.");
+            let ending = json!({"status": "timed_out", "result": null, "error": why});
+            return Some((Status::TimedOut, ending));
+        }
+        let why = self.cancels.as_ref().filter(|_| self.is_forced)?;
+        let ending = json!({"status": "cancelled", "result": null, "error": why});
+        Some((Status::Cancelled, ending))
     }
 
     /// The request of a step that is being sent.
     pub fn call(&self, path: &str) -> Call {
         Call::new(self, path)
-    }
-
-    /// Records the answer to a request. An answer to a step that was cancelled meanwhile is dropped.
-    pub fn record(&mut self, path: &str, answer: Answer) {
-        let Some(step) = self.steps.get(path) else {
-            return;
-        };
-        if step.status != Status::Running {
-            return;
-        }
-        let (is_once, attempts) = (step.effect == Effect::Once, step.attempts);
-        match answer {
-            // What may be sent again counts as an attempt that has failed.
-            Answer::Unknown if !is_once => {
-                let error = error("timeout", "There was no answer in time, or it broke off.");
-                self.retry(path, attempts, error, 0);
-            }
-            Answer::Unknown => self.lose(path),
-            Answer::Output(output) => self.succeed(path, output, More::default()),
-            Answer::OfSkill { output, fuel } => {
-                let spent = self.used.fuel.unwrap_or_default();
-                self.used.fuel = Some(spent.saturating_add(fuel));
-                let more = More {
-                    fuel: Some(fuel),
-                    ..More::default()
-                };
-                self.succeed(path, output, more);
-            }
-            Answer::Failure {
-                error,
-                retry: false,
-                ..
-            } => self.fail(path, error),
-            Answer::Failure {
-                error, after_ms, ..
-            } => self.retry(path, attempts, error, after_ms),
-        }
-    }
-
-    /// Has a failed attempt repeated, if there are attempts left.
-    pub(crate) fn retry(&mut self, path: &str, attempts: u32, error: Value, after_ms: u64) {
-        let retries = self.node(path).map(|node| node.common.retry.clone());
-        let Some(retries) =
-            retries.filter(|retries| attempts < retries.attempts && retries.allow(&error))
-        else {
-            return self.fail(path, error);
-        };
-        let exponent = i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX);
-        let pause =
-            retries.first_ms as f64 * retries.factor.powi(exponent) * self.jitter(path, attempts);
-        let pause = pause.min(retries.max_ms as f64).max(after_ms as f64);
-        let later = More {
-            wake_in_ms: Some(pause),
-            ..More::default()
-        };
-        let error = self.told(path, error);
-        self.change(path, later, |step| {
-            step.status = Status::Retrying;
-            step.error = error;
-        });
-    }
-
-    /// A factor from 0.8 to 1.2 that spreads repetitions, and is the same whenever it is asked for.
-    fn jitter(&self, path: &str, attempts: u32) -> f64 {
-        let hash = Sha256::digest(format!("{}/{path}/{attempts}", self.run));
-        0.8 + f64::from(hash[0]) / 255.0 * 0.4
     }
 }

@@ -27,7 +27,7 @@ impl Engine {
             let ending = match self.graph(&root) {
                 Some(Verdict::Failed(id)) => self.failure(&id),
                 Some(Verdict::Done) => self.result(),
-                None if self.has_changed => continue,
+                None if self.has_changed && !self.is_full() => continue,
                 None => return None,
             };
             return self.wind_up(ending);
@@ -39,6 +39,9 @@ impl Engine {
         let definition = Arc::clone(&frame.definition);
         let (mut ended, mut begun) = (BTreeMap::new(), BTreeSet::new());
         for (id, node) in &definition.nodes {
+            if self.is_full() {
+                return None;
+            }
             let path = frame.path(id);
             if self.status(&path) == Some(Status::Waiting) {
                 match &node.work {
@@ -72,6 +75,9 @@ impl Engine {
             self.skip(&frame.path(id));
         }
         for id in &after.ready {
+            if self.is_full() {
+                return None;
+            }
             self.begin(frame, id);
         }
         after.verdict
@@ -114,6 +120,7 @@ impl Engine {
             give_up_in_ms: timeout_ms.map(|ms| ms as f64),
             ..More::default()
         };
+        self.take_in(&items)?;
         self.change(path, more, |step| {
             step.status = Status::Waiting;
             step.effect = Effect::Inside;
@@ -141,7 +148,7 @@ impl Engine {
             if done[at].is_some() {
                 continue;
             }
-            if busy == map.fields.parallel {
+            if busy == map.fields.parallel || self.is_full() {
                 break;
             }
             match self.item(frame, path, map, (item, at)) {
@@ -183,7 +190,7 @@ impl Engine {
         loop {
             let before = std::mem::take(&mut self.has_changed);
             let verdict = self.graph(&frame);
-            let goes_on = self.has_changed && verdict.is_none();
+            let goes_on = self.has_changed && verdict.is_none() && !self.is_full();
             self.has_changed |= before;
             match verdict {
                 Some(Verdict::Done) => {

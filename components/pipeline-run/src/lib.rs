@@ -1,6 +1,7 @@
 //! Drives a run of a pipeline. What has been done stands in the database, so a run goes on after any crash from its last
 //! commit; whoever drove it before changes nothing any more. A run that waits for something holds no job.
 
+mod answers;
 mod asking;
 mod awaited;
 mod ending;
@@ -10,13 +11,14 @@ mod outgoing;
 mod state;
 mod trigger;
 mod uncertain;
+mod view;
 mod work;
 
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use guest::task::{Ticker, Waited};
+use guest::task::{Ticker, Waited, sleep};
 use guest::{Db, Failure, Job, args};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -32,6 +34,9 @@ const SLICE: Duration = Duration::from_secs(30);
 /// The time after which a driver that waits for answers looks whether something else has happened.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How often in a row a commit is tried again.
+const MOST_FAILURES: u32 = 10;
+
 /// The runs of a pipeline with a concurrency key, of which another one may go on.
 #[derive(Debug, Deserialize)]
 pub struct Queue {
@@ -39,12 +44,13 @@ pub struct Queue {
     key: String,
 }
 
-/// The arguments of the job: the run to drive, a conversation in which all may be said, or an event that a trigger waits
-/// for.
+/// The arguments of the job: the run to drive, a conversation in which all may be said, an approval that has been decided,
+/// or an event that a trigger waits for.
 #[derive(Debug, Deserialize)]
 pub struct Arguments {
     run: Option<Uuid>,
     conversation: Option<Uuid>,
+    decided: Option<Uuid>,
     admits: Option<Queue>,
     forces: Option<Uuid>,
     argument: Option<Subscriber>,
@@ -102,7 +108,7 @@ struct Reply {
 /// # Errors
 /// The database can't be reached, which is tried again later.
 pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
-    let mut summary = Summary { commits: 0 };
+    let summary = Summary { commits: 0 };
     if let Some(queue) = &job.payload.admits {
         db.execute(
             "select admit_next($1, $2)",
@@ -126,6 +132,11 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
         }
         None => {}
     }
+    if let Some(approval) = job.payload.decided {
+        db.execute("select approval_decided($1, true)", args![approval])
+            .await?;
+        return Ok(summary);
+    }
     if let Some(conversation) = job.payload.conversation {
         db.execute("select answered($1)", args![conversation])
             .await?;
@@ -145,24 +156,36 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
     if !admitted(&db, run, &definition, &beginning.state).await? {
         return Ok(summary);
     }
-    let mut engine = Engine::new(run, definition, beginning.state);
+    let engine = Engine::new(run, definition, beginning.state);
+    drive(&db, run, engine).await
+}
+
+/// Drives a run until it ends, waits, or has had its slice. A commit that fails is tried again with the answers that have
+/// come meanwhile, since whoever took the run over could not know whether its requests have arrived.
+async fn drive(db: &Db, run: Uuid, mut engine: Engine) -> Result<Summary, Failure> {
+    let mut summary = Summary { commits: 0 };
     let began = Instant::now();
     let mut ticker = Ticker::new(LOOK);
     let mut flying = FuturesUnordered::new();
+    let (mut sending, mut verifying, mut failures) = (Vec::new(), Vec::new(), 0);
     loop {
         let may_send = began.elapsed() < SLICE;
         let Plan {
-            sending,
-            verifying,
+            sending: ready,
+            verifying: uncertain,
             is_spent,
             ending,
             is_forced,
+            goes_on,
         } = engine.advance(may_send);
+        sending.extend(ready);
+        verifying.extend(uncertain);
+        let sends = !(flying.is_empty() && sending.is_empty() && verifying.is_empty());
+        let is_idle = !(goes_on || sends && engine.is_busy());
         // What is being sent is recorded before the run ends, so that its last state is known.
-        let ending = ending.filter(|_| flying.is_empty() || is_forced);
-        let is_idle = flying.is_empty() && sending.is_empty() && verifying.is_empty();
+        let ending = ending.filter(|_| is_idle || is_forced);
         let parks = is_idle && ending.is_none();
-        let committed: Committed = db
+        let committed: Result<Committed, _> = db
             .one(
                 "select commit($1, $2, $3, $4, $5, $6, $7, $8) as committed",
                 args![
@@ -176,38 +199,48 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
                     is_spent
                 ],
             )
-            .await?;
-        summary.commits += 1;
-        let reply = committed.committed;
-        if !reply.held {
-            note_late(&db, run, flying).await?;
-            return Ok(summary);
-        }
-        if !reply.goes_on {
-            return Ok(summary);
-        }
-        engine.committed();
-        let has_news = reply.state.is_some();
-        if let Some(state) = reply.state {
-            engine.look_again(state);
-        }
-        // A breaker may have held back some of them.
-        for path in sending.into_iter().filter(|path| engine.is_sent(path)) {
-            let call = engine.call(&path);
-            flying.push(sent(path, Ok(call), false));
-        }
-        for path in verifying {
-            let call = engine.verification(&path);
-            flying.push(sent(path, call, true));
-        }
-        if has_news {
+            .await;
+        let has_more = match committed {
+            Ok(Committed { committed: reply }) => {
+                (summary.commits, failures) = (summary.commits + 1, 0);
+                if !(reply.held && reply.goes_on) {
+                    note_all_late(db, run, flying).await?;
+                    return Ok(summary);
+                }
+                engine.committed();
+                let has_news = reply.state.is_some();
+                if let Some(state) = reply.state {
+                    engine.look_again(state);
+                }
+                // A breaker may have held back some of them.
+                for path in sending.drain(..).filter(|path| engine.is_sent(path)) {
+                    let call = engine.call(&path);
+                    flying.push(sent(path, Ok(call), false));
+                }
+                for path in verifying.drain(..) {
+                    let call = engine.verification(&path);
+                    flying.push(sent(path, call, true));
+                }
+                has_news || goes_on
+            }
+            Err(error) if failures == MOST_FAILURES => return Err(error.into()),
+            Err(_) => {
+                failures += 1;
+                if flying.is_empty() {
+                    sleep(LOOK).await;
+                }
+                false
+            }
+        };
+        if has_more {
             continue;
         }
         if let Waited::Ready(Some((path, answer, verifies))) = ticker.beside(flying.next()).await {
+            let outcome = answer.outcome();
             if verifies {
                 engine.decide(&path, answer);
-            } else {
-                engine.record(&path, answer);
+            } else if !engine.record(&path, answer) {
+                note_late(&db, run, &path, outcome).await?;
             }
         }
     }
@@ -257,21 +290,22 @@ async fn admitted(
     Ok(answer.admitted)
 }
 
-/// Notes what comes too late: the steps have been ended meanwhile.
-async fn note_late(
+/// Notes all that comes too late.
+async fn note_all_late(
     db: &Db,
     run: Uuid,
     mut flying: FuturesUnordered<impl Future<Output = (String, Answer, bool)>>,
 ) -> Result<(), Failure> {
     while let Some((path, answer, _)) = flying.next().await {
-        let outcome = match answer {
-            Answer::Output(_) | Answer::OfSkill { .. } => "succeeded",
-            Answer::Failure { .. } => "failed",
-            Answer::Unknown => "unknown",
-        };
-        db.execute("select note_late($1, $2, $3)", args![run, path, outcome])
-            .await?;
+        note_late(db, run, &path, answer.outcome()).await?;
     }
+    Ok(())
+}
+
+/// Notes what comes too late for a step that has been ended meanwhile.
+async fn note_late(db: &Db, run: Uuid, path: &str, outcome: &str) -> Result<(), Failure> {
+    db.execute("select note_late($1, $2, $3)", args![run, path, outcome])
+        .await?;
     Ok(())
 }
 
@@ -286,7 +320,9 @@ async fn sent(path: String, call: Result<Call, Fault>, verifies: bool) -> (Strin
 
 /// The error of a step or of a run.
 fn error(code: &str, detail: impl std::fmt::Display) -> Value {
+    // Texts of others have characters that the database does not store.
     let detail: String = detail.to_string().chars().take(500).collect();
+    let detail = detail.replace('\0', "\u{fffd}");
     json!({"code": code, "detail": detail})
 }
 

@@ -51,8 +51,27 @@ pub enum Answer {
         /// The pause that the answer asks for.
         after_ms: u64,
     },
+    /// A part of the platform can't be reached or is busy, which is not the step's fault.
+    Away {
+        error: Value,
+        /// The pause that the answer asks for.
+        after_ms: u64,
+        /// Whether nothing was begun.
+        is_unsent: bool,
+    },
     /// The request may have arrived, or not.
     Unknown,
+}
+
+impl Answer {
+    /// What the answer tells about the request.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Output(_) | Self::OfSkill { .. } => "succeeded",
+            Self::Failure { .. } => "failed",
+            Self::Unknown | Self::Away { .. } => "unknown",
+        }
+    }
 }
 
 impl Call {
@@ -61,15 +80,21 @@ impl Call {
         let node = engine.node(path);
         let what = node.map(|node| match &node.work {
             Work::Action(action) => action.what,
+            Work::Compute(_) => Do::Skill,
             _ => Do::Api,
         });
         let input = engine.steps.get(path).map(|step| step.input.clone());
-        Self::of(
+        let mut call = Self::of(
             engine,
             path,
             what.unwrap_or(Do::Api),
             input.unwrap_or_default(),
-        )
+        );
+        if node.is_some_and(|node| matches!(node.work, Work::Compute(_))) {
+            // What only computes does nothing in the name of the account, so the definition need not ask for it.
+            call.scopes = vec!["skills:call".to_owned()];
+        }
+        call
     }
 
     /// A request with this input for a step of a run.
@@ -101,6 +126,14 @@ fn again(code: &str, detail: impl std::fmt::Display) -> Answer {
         error: error(code, detail),
         retry: true,
         after_ms: 0,
+    }
+}
+
+fn away(detail: impl std::fmt::Display) -> Answer {
+    Answer::Away {
+        error: error("http-refused", detail),
+        after_ms: 0,
+        is_unsent: true,
     }
 }
 
@@ -139,9 +172,19 @@ async fn skill(call: &Call) -> Result<Answer, Answer> {
     let path = format!("/api/skills/{name}/invoke");
     Ok(match api(call, "POST", &path, Some(&body)).await? {
         Answer::Output(mut answer) => Answer::OfSkill {
-            fuel: answer["body"]["fuel"].as_u64().unwrap_or_default(),
+            fuel: answer["body"]["usage"]["fuel"].as_u64().unwrap_or_default(),
             output: answer["body"]["result"].take(),
         },
+        Answer::Failure {
+            error, after_ms, ..
+        } if error["problem"] == "sandbox-busy" || error["problem"] == "sandbox-unavailable" => {
+            // The connection to the sandbox may have broken off while the skill worked.
+            Answer::Away {
+                is_unsent: error["problem"] == "sandbox-busy",
+                error,
+                after_ms,
+            }
+        }
         other => other,
     })
 }
@@ -177,6 +220,7 @@ async fn api(
     }
     let gone = |problem: Problem| match problem.status() {
         StatusCode::FORBIDDEN => failure("permission-denied", problem.detail()),
+        status if status.is_server_error() => away("The platform can't be reached at the moment."),
         _ => again(
             "http-refused",
             "The platform can't be reached at the moment.",
@@ -247,12 +291,7 @@ async fn http(call: &Call) -> Result<Answer, Answer> {
     };
     let answer = EGRESS.forward(forward, request(call)?).await;
     // The way out itself can't be reached, so nothing was sent.
-    let answer = answer.map_err(|_| {
-        again(
-            "http-refused",
-            "The way out can't be reached at the moment.",
-        )
-    })?;
+    let answer = answer.map_err(|_| away("The way out can't be reached at the moment."))?;
     let (parts, body) = answer.into_parts();
     let refused = parts
         .headers
@@ -260,9 +299,8 @@ async fn http(call: &Call) -> Result<Answer, Answer> {
         .and_then(|code| code.to_str().ok());
     match refused {
         Some("fetch-timeout" | "fetch-failed") => return Err(Answer::Unknown),
-        Some(code @ ("connect-failed" | "egress-unavailable")) => {
-            return Err(again("http-refused", code));
-        }
+        Some(code @ "connect-failed") => return Err(again("http-refused", code)),
+        Some(code @ "egress-unavailable") => return Err(away(code)),
         Some(code) => return Err(failure("http-refused", code)),
         None => {}
     }
@@ -338,6 +376,12 @@ fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Answer {
             ),
         );
         error["status"] = json!(status.as_u16());
+        if let Some(problem) = body["code"].as_str() {
+            let is_code = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+            if problem.len() <= 100 && problem.bytes().all(is_code) {
+                error["problem"] = json!(problem);
+            }
+        }
         let after = text(&RETRY_AFTER)
             .and_then(|after| after.parse::<u64>().ok())
             .unwrap_or_default();

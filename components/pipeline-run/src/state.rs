@@ -21,6 +21,9 @@ pub struct State {
     /// The error that the run ends with if it is to be cancelled.
     #[serde(default)]
     pub cancels: Option<Value>,
+    /// Whether what is open in a run that is to be cancelled is given up.
+    #[serde(default)]
+    pub is_forced: bool,
     /// Whether it goes on, by the limit of its concurrency key.
     pub is_admitted: bool,
     /// What the run may use, and what it has used so far.
@@ -30,9 +33,23 @@ pub struct State {
     /// Outputs of steps that are not done, by their paths.
     #[serde(default)]
     pub stubs: Map<String, Value>,
+    /// The skills that the definition calls by name; only told when the run is taken.
+    #[serde(default)]
+    pub skills: Vec<Skill>,
     pub steps: Vec<Step>,
     /// The signals that no wait has taken, the oldest first.
     pub signals: Vec<Signal>,
+}
+
+/// A skill that the definition calls, in the version that all runs of this definition call.
+#[derive(Debug, Deserialize)]
+pub struct Skill {
+    pub name: String,
+    /// The version that the definition names.
+    pub asked: Option<String>,
+    pub version: String,
+    /// What the skill may use, such as `http`.
+    pub permissions: Vec<String>,
 }
 
 /// A step of the run.
@@ -71,6 +88,11 @@ impl Step {
             is_due: false,
             is_late: false,
         }
+    }
+
+    /// The size of the input and the output.
+    pub fn bytes(&self) -> usize {
+        self.input.to_string().len() + self.output.to_string().len()
     }
 }
 

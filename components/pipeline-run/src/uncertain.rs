@@ -6,10 +6,11 @@ use std::sync::Arc;
 use pipeline::{Expression, FINALLY, Fault, OnUncertain, Work, evaluate};
 use serde_json::{Value, json};
 
-use crate::engine::{Engine, Frame, View};
+use crate::engine::{Engine, Frame};
 use crate::error;
 use crate::outgoing::{Answer, Call};
 use crate::state::{Effect, More, Status};
+use crate::view::View;
 
 impl Engine {
     /// A step whose driver was lost while it was sent.

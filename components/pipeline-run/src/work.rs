@@ -11,9 +11,10 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::engine::{Engine, Frame, View};
+use crate::engine::{Engine, Frame};
 use crate::error;
-use crate::state::{Effect, More, Status};
+use crate::state::{Effect, More, Skill, Status};
+use crate::view::View;
 
 /// The largest list that a filter goes through.
 const MAX_ITEMS: usize = 10_000;
@@ -75,6 +76,17 @@ impl Engine {
                 let value = evaluate(&transform.value, &self.view(frame))?;
                 self.succeed(path, value, More::default());
             }
+            Work::Compute(compute) => {
+                let arguments = evaluate(&compute.arguments, &self.view(frame))?;
+                let mut input =
+                    json!({"skill": compute.skill, "tool": compute.tool, "arguments": arguments});
+                if let Some(version) = &compute.version {
+                    input["version"] = json!(version);
+                }
+                self.pin(&mut input);
+                self.take_in(&input)?;
+                self.change(path, More::default(), |step| step.input = input);
+            }
             Work::Filter(filter) => {
                 let output = self.sorted_out(frame, filter)?;
                 self.succeed(path, output, More::default());
@@ -92,17 +104,28 @@ impl Engine {
             Work::Agent(asking) => self.ask_agent(frame, path, asking, node)?,
             Work::Pipeline(child) => self.start(frame, path, child, node.common.timeout_ms)?,
             Work::Action(action) => {
-                let input = evaluate(&action.input, &self.view(frame))?;
+                let mut input = evaluate(&action.input, &self.view(frame))?;
+                self.take_in(&input)?;
                 match action.what {
                     Do::Notify => return self.notify(path, input),
                     Do::Event => return self.emit(path, input),
                     _ => {}
                 }
+                let is_skill = action.what == Do::Skill;
+                // Whoever has neither of these can reach nobody and keep nothing.
+                let may_act = |skill: &Skill| {
+                    let acts = |name: &String| ["http", "kv"].contains(&name.as_str());
+                    skill.permissions.iter().any(acts)
+                };
+                let acts = is_skill && self.pin(&mut input).is_none_or(may_act);
                 let effect = match (node.common.effect, action.what) {
                     // Whoever posts a message names it, so that posting it again does nothing.
                     (_, Do::Message) => Effect::Repeatable,
-                    (Some(pipeline::Effect::Once), _) | (None, Do::Skill) => Effect::Once,
-                    (None, _) if ["POST", "PATCH"].contains(&method(&input)) => Effect::Once,
+                    (Some(pipeline::Effect::Once), _) => Effect::Once,
+                    (None, Do::Skill) if acts => Effect::Once,
+                    (None, Do::Http | Do::Api) if ["POST", "PATCH"].contains(&method(&input)) => {
+                        Effect::Once
+                    }
                     _ => Effect::Repeatable,
                 };
                 self.change(path, More::default(), |step| {
@@ -123,7 +146,7 @@ impl Engine {
         timeout_ms: Option<u64>,
     ) -> Result<(), Fault> {
         let input = evaluate(&child.input, &self.view(frame))?;
-        pipeline::fit(&input)?;
+        self.take_in(&input)?;
         let started = json!({"pipeline": child.pipeline, "version": child.version, "input": input, "waits": child.wait});
         let more = More {
             child: Some(started),

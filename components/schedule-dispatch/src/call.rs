@@ -43,6 +43,8 @@ struct Begun {
 struct Call {
     account: Uuid,
     action: Action,
+    /// The scopes of the credential that said so, separated by spaces.
+    scopes: String,
     /// Whether an earlier attempt may have sent it.
     was_sent: bool,
 }
@@ -141,7 +143,12 @@ async fn own(call: &Call, key: &str) -> Outcome {
     let Ok(url) = required_variable("internal_url").await else {
         return unsent("Not configured.");
     };
-    let Ok(token) = ACTING.authorization(&url, call.account, &SCOPES).await else {
+    let allowed = |scope: &&str| {
+        let mut granted = call.scopes.split(' ');
+        granted.any(|granted| granted == *scope || granted == "admin:all")
+    };
+    let scopes: Vec<&str> = SCOPES.into_iter().filter(allowed).collect();
+    let Ok(token) = ACTING.authorization(&url, call.account, &scopes).await else {
         return unsent("The owner can't be acted for at the moment.");
     };
     let Some(mut request) = request(call, key, &format!("{url}{}", call.action.url)) else {

@@ -14,7 +14,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use outgoing::{Failure, in_origin_form, is_forbidden_header};
-use service_token::Issuer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -66,7 +65,7 @@ async fn sent(
     presence: &mut Presence,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let issuer = issuer(shared, &parts.headers)?;
+    let issuer = shared.issuer(&parts.headers)?;
     let target = text(&parts.headers, "gather-target")?
         .ok_or_else(|| Problem::invalid("The header `Gather-Target` is missing."))?;
     let is_of_environment = issuer.component == GATEWAY
@@ -118,13 +117,6 @@ async fn sent(
         answer.status(),
     ));
     answer::prepare(answer, Some(mask), Some(taken.version), &limits)
-}
-
-fn issuer(shared: &Shared, headers: &HeaderMap) -> Result<Arc<Issuer>, Problem> {
-    let token = headers.get(header::AUTHORIZATION);
-    let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let issuer = token.and_then(|token| shared.callers.issuer(token));
-    issuer.ok_or_else(Problem::unauthenticated)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {

@@ -2,14 +2,17 @@
 
 use crate::connections::Connections;
 use crate::forward::forward;
+use crate::hand::hand;
 use crate::metrics::Metrics;
+use crate::problem::Problem;
 use anyhow::Result;
-use axum::{Router, extract::State, routing::any, routing::get};
+use axum::{Router, extract::State, routing::any, routing::get, routing::post};
+use http::{HeaderMap, header};
 use native_service::Listening;
 use outgoing::{Origin, Outgoing, Resolve};
 use prometheus::core::Collector;
 use serde_json::json;
-use service_token::{EGRESS, Verifier};
+use service_token::{EGRESS, Issuer, Verifier};
 use sqlx::PgPool;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -57,6 +60,19 @@ pub(crate) struct Shared {
     /// The connections for providers of the environment, apart from the others, since a kept one is not checked again.
     pub(crate) of_environment: Arc<Connections>,
     pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Shared {
+    /// The component that asks, by the service token of its request.
+    ///
+    /// # Errors
+    /// There is no such token, or it is not good.
+    pub(crate) fn issuer(&self, headers: &HeaderMap) -> Result<Arc<Issuer>, Problem> {
+        let token = headers.get(header::AUTHORIZATION);
+        let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let issuer = token.and_then(|token| self.callers.issuer(token));
+        issuer.ok_or_else(Problem::unauthenticated)
+    }
 }
 
 impl Service {
@@ -113,6 +129,7 @@ impl Service {
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/forward", any(forward))
+        .route("/hand", post(hand))
         .route("/health", get(async || "ok"))
         .route("/metrics", get(metrics))
         .with_state(shared)

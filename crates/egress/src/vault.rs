@@ -129,31 +129,109 @@ pub async fn take(
     if let Some(refused) = &row.refused {
         return Err(refusal(refused));
     }
-    open(key, asked.secret, row).ok_or_else(|| {
-        tracing::error!(secret = %asked.secret, "a secret does not open: was the master key replaced?");
+    let use_id = row.use_id;
+    let named = row.name.zip(row.place);
+    let sealed = Sealed {
+        secret: asked.secret,
+        number: row.number,
+        account_id: row.account_id,
+        team_id: row.team_id,
+        sealed: row.sealed,
+    };
+    let version = sealed.number.unwrap_or_default();
+    let value = open(key, sealed)?;
+    let (name, place) = named.ok_or_else(Problem::unavailable)?;
+    Ok(Taken {
+        use_id,
+        version,
+        name,
+        place: place.0,
+        value,
+    })
+}
+
+/// A value as the database has it, and what its seal is bound to.
+#[derive(sqlx::FromRow)]
+struct Sealed {
+    secret: Uuid,
+    number: Option<i32>,
+    account_id: Option<Uuid>,
+    team_id: Option<Uuid>,
+    sealed: Option<Vec<u8>>,
+}
+
+fn open(key: &PrivateKey, sealed: Sealed) -> Result<Value, Problem> {
+    let secret = sealed.secret;
+    opened(key, sealed).ok_or_else(|| {
+        tracing::error!(%secret, "a secret does not open: was the master key replaced?");
         Problem::failed("The secret can't be opened. Set its value again.")
     })
 }
 
-fn open(key: &PrivateKey, secret: Uuid, row: Row) -> Option<Taken> {
-    let version = row.number?;
-    let owner = match (row.account_id, row.team_id) {
+fn opened(key: &PrivateKey, sealed: Sealed) -> Option<Value> {
+    let owner = match (sealed.account_id, sealed.team_id) {
         (Some(account), _) => Owner::Account(account),
         (None, Some(team)) => Owner::Team(team),
         (None, None) => Owner::Platform,
     };
     let binding = Binding {
-        secret,
-        version: u32::try_from(version).ok()?,
+        secret: sealed.secret,
+        version: u32::try_from(sealed.number?).ok()?,
         owner,
     };
-    Some(Taken {
-        use_id: row.use_id,
-        version,
-        name: row.name?,
-        place: row.place?.0,
-        value: Value(std::sync::Arc::new(key.open(&binding, &row.sealed?)?)),
-    })
+    let value = key.open(&binding, &sealed.sealed?)?;
+    Some(Value(std::sync::Arc::new(value)))
+}
+
+/// A secret that a claw asked for: its value, or the code of the refusal.
+pub enum Opened {
+    /// The value.
+    Value(Value),
+    /// The code of the refusal.
+    Refused(&'static str),
+}
+
+#[derive(sqlx::FromRow)]
+struct HandedRow {
+    refused: Option<String>,
+    #[sqlx(flatten)]
+    sealed: Sealed,
+}
+
+/// Takes the secrets that are handed to a claw in a container, of those that it asks for.
+///
+/// # Errors
+/// 502 if one does not open, 503 if the database can't be reached.
+pub async fn hand(
+    pool: &PgPool,
+    key: &PrivateKey,
+    component: &str,
+    owner: Uuid,
+    claw: Uuid,
+    secrets: &[Uuid],
+) -> Result<Vec<(Uuid, Opened)>, Problem> {
+    let rows: Vec<HandedRow> = sqlx::query_as(
+        "select secret, refused, number, account_id, team_id, sealed from vault.hand($1, $2, $3, $4)",
+    )
+    .bind(component)
+    .bind(owner)
+    .bind(claw)
+    .bind(secrets)
+    .fetch_all(pool)
+    .await
+    .map_err(|error| {
+        tracing::error!(%error, "the vault can't be asked");
+        Problem::unavailable()
+    })?;
+    let opened = rows.into_iter().map(|row| {
+        let secret = row.sealed.secret;
+        let opened = match row.refused {
+            Some(code) => Opened::Refused(refusal(&code).code),
+            None => Opened::Value(open(key, row.sealed)?),
+        };
+        Ok((secret, opened))
+    });
+    opened.collect()
 }
 
 fn refusal(code: &str) -> Problem {

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::{
-    agent::{self, Client, Common, RequestError},
+    agent::{self, AsAgent, Client, RequestError},
     answer::{lines, newest, print, text},
     plain,
 };
@@ -23,37 +23,37 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub enum Command {
     /// Make a claw, and wait until it runs
     #[command(
-        after_help = "Examples:\n  gather claw create helper --persona researcher\n  gather claw create helper --persona researcher --channel general --daily-limit-microusd 500000"
+        after_help = "Examples:\n  gather claw create helper --persona researcher\n  gather claw create helper --persona researcher --channel general --daily-limit-microusd 500000\n  gather claw create helper --persona researcher --template python"
     )]
-    Create(Box<Create>),
+    Create(Box<AsAgent<Create>>),
     /// List your claws
     #[command(after_help = "Example:\n  gather claw list --status running")]
-    List(List),
+    List(AsAgent<List>),
     /// Show what has become of a claw, with causes; -f goes on with what happens next
     #[command(
         after_help = "Examples:\n  gather claw history helper\n  gather claw history helper -f"
     )]
-    History(History),
+    History(AsAgent<History>),
     /// Show the output of a claw's container; -f goes on with what comes next
     #[command(
         after_help = "Examples:\n  gather claw logs helper -f\n  gather claw logs helper --stream stderr"
     )]
-    Logs(Logs),
+    Logs(AsAgent<Logs>),
     /// Start a claw that is stopped or has failed
     #[command(after_help = "Example:\n  gather claw start helper")]
-    Start(One),
+    Start(AsAgent<One>),
     /// Stop a claw: its turns end, and it begins none
     #[command(after_help = "Example:\n  gather claw stop helper")]
-    Stop(One),
+    Stop(AsAgent<One>),
     /// Pause a claw: its turns wait
     #[command(after_help = "Example:\n  gather claw pause helper")]
-    Pause(One),
+    Pause(AsAgent<One>),
     /// Let a paused claw go on
     #[command(after_help = "Example:\n  gather claw resume helper")]
-    Resume(One),
+    Resume(AsAgent<One>),
     /// Delete a claw; what it wrote stays
     #[command(after_help = "Example:\n  gather claw delete helper")]
-    Delete(One),
+    Delete(AsAgent<One>),
 }
 
 /// The arguments for a new claw.
@@ -64,6 +64,9 @@ pub struct Create {
     /// The id or name of the persona that it thinks with
     #[arg(long)]
     pub persona: String,
+    /// The template of its container [default: wasm, which needs none]
+    #[arg(long)]
+    pub template: Option<String>,
     /// A channel that it shall be in; can be repeated
     #[arg(long)]
     pub channel: Vec<String>,
@@ -73,12 +76,6 @@ pub struct Create {
     /// The most that it may spend in a day, in millionths of a dollar
     #[arg(long)]
     pub daily_limit_microusd: Option<u64>,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The arguments of a list.
@@ -87,12 +84,6 @@ pub struct List {
     /// List claws with this status only, such as running
     #[arg(long)]
     pub status: Option<String>,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The arguments of a history.
@@ -103,12 +94,6 @@ pub struct History {
     /// Print what happens next, too, until the claw is gone
     #[arg(short, long)]
     pub follow: bool,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The arguments of a look at the output.
@@ -122,12 +107,6 @@ pub struct Logs {
     /// Only this stream: stdout or stderr
     #[arg(long)]
     pub stream: Option<String>,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The choice of a claw.
@@ -135,12 +114,6 @@ pub struct Logs {
 pub struct One {
     /// The claw's id or name
     pub claw: String,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// Runs one command about claws.
@@ -171,10 +144,13 @@ fn address(claw: &str) -> String {
     format!("/api/claws/{}", encoded(claw))
 }
 
-fn create(options: &Create) -> Result<()> {
+fn create(options: &AsAgent<Create>) -> Result<()> {
     let (client, token) = agent::signed_in(&options.common, "gather claw create")?;
     let mut new = json!({"name": options.name, "persona": options.persona, "channels": options.channel,
         "public": options.public});
+    if let Some(template) = &options.template {
+        new["template"] = json!(template);
+    }
     if let Some(limit) = options.daily_limit_microusd {
         new["budget"] = json!({"limit_microusd": limit, "period": "day"});
     }
@@ -201,7 +177,7 @@ fn settled(client: &Client, token: &str, id: &str) -> Result<Value> {
     }
 }
 
-fn list(options: &List) -> Result<()> {
+fn list(options: &AsAgent<List>) -> Result<()> {
     let (client, token) = agent::signed_in(&options.common, "gather claw list")?;
     let path = match &options.status {
         Some(status) => format!("/api/claws?status={}", encoded(status)),
@@ -214,21 +190,16 @@ fn list(options: &List) -> Result<()> {
     Ok(())
 }
 
-fn history(options: &History) -> Result<()> {
+fn history(options: &AsAgent<History>) -> Result<()> {
     let (client, token) = agent::signed_in(&options.common, "gather claw history")?;
     let path = format!("{}/history?limit=100", address(&options.claw));
-    let page = client.get(&path, &token)?;
+    let mut page = client.get(&path, &token)?;
     if !options.follow {
         print(options.common.json, &page, |page| newest(page, changed));
         return Ok(());
     }
     let mut seen = String::new();
     loop {
-        let page = match client.get(&path, &token) {
-            Ok(page) => page,
-            Err(error) if error.status() == Some(404) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
         let mut items: Vec<&Value> = page["items"].as_array().into_iter().flatten().collect();
         items.reverse();
         // The ids are in the order of time.
@@ -246,10 +217,15 @@ fn history(options: &History) -> Result<()> {
             text(&last["id"]).clone_into(&mut seen);
         }
         sleep(LOOK);
+        page = match client.get(&path, &token) {
+            Ok(page) => page,
+            Err(error) if error.status() == Some(404) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
     }
 }
 
-fn logs(options: &Logs) -> Result<()> {
+fn logs(options: &AsAgent<Logs>) -> Result<()> {
     let (client, token) = agent::signed_in(&options.common, "gather claw logs")?;
     let mut since = String::new();
     loop {
@@ -278,7 +254,7 @@ fn logs(options: &Logs) -> Result<()> {
 fn written(
     client: &Client,
     token: &str,
-    options: &Logs,
+    options: &AsAgent<Logs>,
     since: &str,
 ) -> Result<Vec<Value>, RequestError> {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -313,7 +289,7 @@ fn changed(item: &Value) -> String {
     )
 }
 
-fn change(options: &One, what: &str) -> Result<()> {
+fn change(options: &AsAgent<One>, what: &str) -> Result<()> {
     let command = format!("gather claw {what}");
     let (client, token) = agent::signed_in(&options.common, &command)?;
     let path = format!("{}/{what}", address(&options.claw));

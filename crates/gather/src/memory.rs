@@ -12,7 +12,7 @@ use url::form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use crate::{
-    agent::{self, Client, Common},
+    agent::{self, AsAgent, Client},
     answer::{lines, print, text},
 };
 
@@ -28,17 +28,17 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  gather memory search 'what does Ada drink'\n  gather memory search INV-20993 --mode text"
     )]
-    Search(Search),
+    Search(AsAgent<Search>),
     /// Note something in the agent's own memory
     #[command(
         after_help = "Example:\n  gather memory add 'Ada prefers tea.' --kind preference --tag drinks"
     )]
-    Add(Add),
+    Add(AsAgent<Add>),
     /// Forget memories and all that came of them, and print the signed statement with --json
     #[command(
         after_help = "Example:\n  gather memory forget 0192f5c0-0000-7000-8000-000000000000 --dry-run"
     )]
-    Forget(Forget),
+    Forget(AsAgent<Forget>),
 }
 
 /// The arguments of a search.
@@ -52,12 +52,6 @@ pub struct Search {
     /// The largest number of memories
     #[arg(long, default_value_t = 20)]
     pub limit: u8,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The arguments for something new.
@@ -77,12 +71,6 @@ pub struct Add {
     /// The importance from 0 to 1
     #[arg(long)]
     pub importance: Option<f64>,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The arguments for forgetting.
@@ -94,12 +82,6 @@ pub struct Forget {
     /// Say only how much would be forgotten
     #[arg(long)]
     pub dry_run: bool,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// Runs one command about memory.
@@ -111,7 +93,7 @@ pub fn run(command: &Command) -> Result<()> {
     }
 }
 
-fn search(options: &Search) -> Result<()> {
+fn search(options: &AsAgent<Search>) -> Result<()> {
     let (client, token) = agent::signed_in(&options.common, "gather memory search")?;
     let mut query = Serializer::new(String::new());
     query.append_pair("query", &options.query);
@@ -129,7 +111,7 @@ fn search(options: &Search) -> Result<()> {
     Ok(())
 }
 
-fn add(options: &Add) -> Result<()> {
+fn add(options: &AsAgent<Add>) -> Result<()> {
     let (client, token) = agent::signed_in(&options.common, "gather memory add")?;
     let me = client.get("/api/accounts/me", &token)?;
     let mut new = json!({
@@ -151,7 +133,7 @@ fn add(options: &Add) -> Result<()> {
     Ok(())
 }
 
-fn forget(options: &Forget) -> Result<()> {
+fn forget(options: &AsAgent<Forget>) -> Result<()> {
     let (client, token) = agent::signed_in(&options.common, "gather memory forget")?;
     let asked = json!({"ids": options.ids, "dry_run": options.dry_run});
     let queued = client.send("/api/memory/forget", &asked, &token)?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    agent::{self, Common},
+    agent::{self, AsAgent, Common},
     answer::{lines, print, text},
 };
 
@@ -20,37 +20,37 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub enum Command {
     /// Check a definition without storing it; all problems are named
     #[command(after_help = "Example:\n  gather pipeline check review.json")]
-    Check(Check),
+    Check(AsAgent<Check>),
     /// Publish a definition: a new pipeline, or a new active version of the one of this name
     #[command(
         after_help = "Example:\n  gather pipeline publish review review.json --note 'Asks two people'"
     )]
-    Publish(Publish),
+    Publish(AsAgent<Publish>),
     /// Start a run
     #[command(
         after_help = "Examples:\n  gather pipeline run review --input '{\"text\": \"Hello\"}'\n  gather pipeline run review --watch"
     )]
-    Run(Start),
+    Run(AsAgent<Start>),
     /// Show a run and its steps until it has ended
     #[command(
         after_help = "Example:\n  gather pipeline watch 0192f5c0-0000-7000-8000-000000000000"
     )]
-    Watch(One),
+    Watch(AsAgent<One>),
     /// Cancel a run
     #[command(
         after_help = "Example:\n  gather pipeline cancel 0192f5c0-0000-7000-8000-000000000000"
     )]
-    Cancel(One),
+    Cancel(AsAgent<One>),
     /// Start a run again from one of its steps
     #[command(
         after_help = "Example:\n  gather pipeline restart 0192f5c0-0000-7000-8000-000000000000 fetch"
     )]
-    Restart(Step),
+    Restart(AsAgent<Step>),
     /// Decide about a step of which nobody knows whether its request arrived
     #[command(
         after_help = "Example:\n  gather pipeline resolve 0192f5c0-0000-7000-8000-000000000000 pay succeeded"
     )]
-    Resolve(Resolve),
+    Resolve(AsAgent<Resolve>),
 }
 
 /// The choice of a definition.
@@ -58,12 +58,6 @@ pub enum Command {
 pub struct Check {
     /// A file with the definition, as JSON
     pub file: PathBuf,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The arguments for a new version.
@@ -76,12 +70,6 @@ pub struct Publish {
     /// A note about the version
     #[arg(long, default_value = "")]
     pub note: String,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The arguments for a new run.
@@ -98,12 +86,6 @@ pub struct Start {
     /// Wait until the run has ended, and fail if it does not succeed
     #[arg(long)]
     pub watch: bool,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The choice of a run.
@@ -111,12 +93,6 @@ pub struct Start {
 pub struct One {
     /// The run's id
     pub run: Uuid,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The choice of a step.
@@ -126,12 +102,6 @@ pub struct Step {
     pub run: Uuid,
     /// The step that runs again, with all that follows from it
     pub step: String,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The arguments of a decision.
@@ -146,12 +116,6 @@ pub struct Resolve {
     /// The output, as JSON, if the step counts as succeeded
     #[arg(long, default_value = "null")]
     pub output: String,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// What an uncertain step counts as.
@@ -217,7 +181,7 @@ fn read(file: &PathBuf) -> Result<Value> {
     value(&text, &file.display().to_string())
 }
 
-fn check(options: &Check) -> Result<()> {
+fn check(options: &AsAgent<Check>) -> Result<()> {
     let definition = read(&options.file)?;
     let (client, token) = agent::signed_in(&options.common, "gather pipeline check")?;
     let seen = client.send(
@@ -246,7 +210,7 @@ fn problem(problem: &Value) -> String {
     )
 }
 
-fn publish(options: &Publish) -> Result<()> {
+fn publish(options: &AsAgent<Publish>) -> Result<()> {
     let definition = read(&options.file)?;
     let (client, token) = agent::signed_in(&options.common, "gather pipeline publish")?;
     let path = format!("/api/pipelines/{}", options.name);
@@ -280,7 +244,7 @@ fn started(run: &Value) -> String {
     )
 }
 
-fn start(options: &Start) -> Result<()> {
+fn start(options: &AsAgent<Start>) -> Result<()> {
     let mut new = json!({"input": value(&options.input, "--input")?});
     if let Some(key) = &options.key {
         new["key"] = json!(key);

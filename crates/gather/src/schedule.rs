@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
-    agent::{self, Common},
+    agent::{self, AsAgent, Common},
     answer::{lines, print, text},
 };
 
@@ -17,25 +17,25 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  gather schedule add nightly --cron '0 2 * * *' --timezone Europe/Berlin --pipeline report --input '{\"query\": \"owls\"}'\n  gather schedule add ping --every-ms 60000 --action '{\"type\": \"call_api\", \"url\": \"/api/health/status\"}'"
     )]
-    Add(Box<Add>),
+    Add(Box<AsAgent<Add>>),
     /// List your schedules
     #[command(after_help = "Example:\n  gather schedule list")]
-    List(List),
+    List(Common),
     /// Show the next ten times of a schedule without making it
     #[command(
         after_help = "Example:\n  gather schedule preview --cron '30 2 * * *' --timezone Europe/Berlin"
     )]
-    Preview(Preview),
+    Preview(AsAgent<Preview>),
     /// Pause a schedule: what falls due meanwhile is skipped
     #[command(
         after_help = "Example:\n  gather schedule pause 0192f5c0-0000-7000-8000-000000000000"
     )]
-    Pause(One),
+    Pause(AsAgent<One>),
     /// Let a paused schedule go on
     #[command(
         after_help = "Example:\n  gather schedule resume 0192f5c0-0000-7000-8000-000000000000"
     )]
-    Resume(One),
+    Resume(AsAgent<One>),
 }
 
 /// The times of a schedule.
@@ -75,23 +75,6 @@ pub struct Add {
         reason = "a doc comment here would replace the command's own help"
     )]
     pub times: Times,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
-}
-
-/// The arguments of a list.
-#[derive(Args, Debug)]
-pub struct List {
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The arguments of a preview.
@@ -103,12 +86,6 @@ pub struct Preview {
         reason = "a doc comment here would replace the command's own help"
     )]
     pub times: Times,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The choice of a schedule.
@@ -116,12 +93,6 @@ pub struct Preview {
 pub struct One {
     /// The schedule's id
     pub schedule: Uuid,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// Runs one command about schedules.
@@ -129,11 +100,9 @@ pub fn run(command: &Command) -> Result<()> {
     match command {
         Command::Add(options) => add(options),
         Command::List(options) => {
-            let (client, token) = agent::signed_in(&options.common, "gather schedule list")?;
+            let (client, token) = agent::signed_in(options, "gather schedule list")?;
             let list = client.get("/api/schedules?limit=100", &token)?;
-            print(options.common.json, &list, |list| {
-                lines(&list["items"], line)
-            });
+            print(options.json, &list, |list| lines(&list["items"], line));
             Ok(())
         }
         Command::Preview(options) => {
@@ -175,7 +144,7 @@ fn said(name: &str, action: Value, times: &Times) -> Value {
     Value::Object(said)
 }
 
-fn add(options: &Add) -> Result<()> {
+fn add(options: &AsAgent<Add>) -> Result<()> {
     let read = |json: &str, what: &str| -> Result<Value> {
         serde_json::from_str(json).with_context(|| format!("{what} is not JSON"))
     };
@@ -195,7 +164,7 @@ fn add(options: &Add) -> Result<()> {
     Ok(())
 }
 
-fn change(options: &One, what: &str) -> Result<()> {
+fn change(options: &AsAgent<One>, what: &str) -> Result<()> {
     let command = format!("gather schedule {what}");
     let (client, token) = agent::signed_in(&options.common, &command)?;
     let path = format!("/api/schedules/{}/{what}", options.schedule);

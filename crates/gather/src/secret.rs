@@ -13,7 +13,7 @@ use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
 use crate::{
-    agent::{self, Common},
+    agent::{self, AsAgent, Common},
     answer::{lines, newest, print, text},
     config::duration,
 };
@@ -29,22 +29,22 @@ pub enum Command {
         after_help = "Examples:\n  gather secret set github --origin https://api.github.com --header authorization --format 'Bearer {}' < token.txt\n  \
                       pass show api | gather secret set weather --origin https://api.weather.example --query key"
     )]
-    Set(Box<Set>),
+    Set(Box<AsAgent<Set>>),
     /// List the secrets that the agent may see, without their values
     #[command(after_help = "Example:\n  gather secret list --json")]
     List(Common),
     /// Give a secret another value, which is read from standard input
     #[command(after_help = "Example:\n  gather secret rotate github --overlap 10m < token.txt")]
-    Rotate(Rotate),
+    Rotate(AsAgent<Rotate>),
     /// Let somebody use a secret, or take that back
     #[command(
         after_help = "Examples:\n  gather secret grant github account:0192f5c0-0000-7000-8000-000000000000 --calls 100\n  \
                       gather secret grant github team:0192f5c0-0000-7000-8000-000000000000 --end"
     )]
-    Grant(Grant),
+    Grant(AsAgent<Grant>),
     /// List what a secret was used for and refused for, the newest first
     #[command(after_help = "Example:\n  gather secret uses github")]
-    Uses(Uses),
+    Uses(AsAgent<Uses>),
 }
 
 /// A new secret.
@@ -94,12 +94,6 @@ pub struct Set {
     /// A note for whoever sees it
     #[arg(long)]
     pub note: Option<String>,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// A new value of a secret.
@@ -113,12 +107,6 @@ pub struct Rotate {
     /// The time for which the former value may still be used, such as 10m
     #[arg(long, default_value = "0s", value_parser = duration)]
     pub overlap: Duration,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// A grant of a secret.
@@ -137,12 +125,6 @@ pub struct Grant {
     /// Take the grant back
     #[arg(long)]
     pub end: bool,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// The uses of a secret.
@@ -153,12 +135,6 @@ pub struct Uses {
     /// The time from which uses are listed, such as 2026-11-01T00:00:00Z
     #[arg(long)]
     pub since: Option<String>,
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "a doc comment here would replace the command's own help"
-    )]
-    pub common: Common,
 }
 
 /// Runs one command about secrets.
@@ -191,7 +167,7 @@ pub fn run(command: &Command) -> Result<()> {
     }
 }
 
-fn set(options: &Set) -> Result<()> {
+fn set(options: &AsAgent<Set>) -> Result<()> {
     refuse_argument(
         options.value.as_deref(),
         &format!("gather secret set {}", options.name),
@@ -210,7 +186,7 @@ fn set(options: &Set) -> Result<()> {
 }
 
 /// What the server is asked to store.
-fn new_secret(options: &Set, value: &str) -> Result<Value> {
+fn new_secret(options: &AsAgent<Set>, value: &str) -> Result<Value> {
     let mut new = json!({"name": options.name, "kind": options.kind, "value": value});
     let optional = [
         ("team_id", options.team.map(|team| json!(team))),
@@ -251,7 +227,7 @@ fn new_secret(options: &Set, value: &str) -> Result<Value> {
     Ok(new)
 }
 
-fn rotate(options: &Rotate) -> Result<()> {
+fn rotate(options: &AsAgent<Rotate>) -> Result<()> {
     let command = format!("gather secret rotate {}", options.secret);
     refuse_argument(options.value.as_deref(), &command)?;
     let value = value()?;
@@ -272,7 +248,7 @@ fn rotate(options: &Rotate) -> Result<()> {
     Ok(())
 }
 
-fn grant(options: &Grant) -> Result<()> {
+fn grant(options: &AsAgent<Grant>) -> Result<()> {
     let (client, token) = agent::signed_in(&options.common, "gather secret grant")?;
     let subject: String = byte_serialize(options.subject.as_bytes()).collect();
     let path = format!("{}/grants/{subject}", path_of(&options.secret));

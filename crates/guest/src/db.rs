@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
@@ -19,6 +20,10 @@ use crate::entry::Entry;
 use crate::workers::session;
 use crate::{Problem, required_variable};
 use session::{Row, Session};
+
+/// How often a statement is run that gives way to other transactions. Each time takes a second, which is how long
+/// PostgreSQL waits before it looks for a deadlock.
+const MOST_ATTEMPTS: u32 = 4;
 
 mod argument;
 #[cfg(not(target_os = "unknown"))]
@@ -44,6 +49,7 @@ struct Shared {
     url: Arc<str>,
     entry: Entry,
     session: OnceLock<Session>,
+    in_transaction: AtomicBool,
 }
 
 /// The reason why a statement failed. `?` turns it into a [`Problem`].
@@ -94,6 +100,7 @@ impl Db {
             url,
             entry,
             session: OnceLock::new(),
+            in_transaction: AtomicBool::new(false),
         }))
     }
 
@@ -136,19 +143,30 @@ impl Db {
 
     /// Runs a statement for its effect, and returns the number of rows that it touched.
     pub async fn execute(&self, sql: &'static str, args: Vec<Argument>) -> Result<u64, Error> {
-        Ok(self.session().await?.execute(sql, args).await?)
+        let session = self.session().await?;
+        let mut attempts = 0;
+        loop {
+            let outcome = session.execute(sql, &args).await;
+            if !self.may_repeat(&outcome, &mut attempts) {
+                return Ok(outcome?);
+            }
+        }
     }
 
     /// Opens a transaction. Most changes are one statement and do not need this.
     ///
     /// A guest that traps before the end leaves the transaction open. Gather's host rolls it back; other hosts may not.
     pub(crate) async fn begin(&self) -> Result<(), Error> {
-        self.execute("begin", Vec::new()).await.map(|_| ())
+        self.execute("begin", Vec::new()).await?;
+        self.0.in_transaction.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Commits the transaction that [`Db::begin`] opened.
     pub(crate) async fn commit(&self) -> Result<(), Error> {
-        self.execute("commit", Vec::new()).await.map(|_| ())
+        let committed = self.execute("commit", Vec::new()).await;
+        self.0.in_transaction.store(false, Ordering::Relaxed);
+        committed.map(|_| ())
     }
 
     /// Rolls back the transaction that [`Db::begin`] opened. A failure is only logged: the connection is broken then,
@@ -157,10 +175,38 @@ impl Db {
         if let Err(error) = self.execute("rollback", Vec::new()).await {
             crate::warn!("rollback failed", cause = format!("{error:?}"));
         }
+        self.0.in_transaction.store(false, Ordering::Relaxed);
     }
 
     async fn rows(&self, sql: &'static str, args: Vec<Argument>) -> Result<Vec<Row>, Error> {
-        Ok(self.session().await?.query(as_json(sql), args).await?)
+        let session = self.session().await?;
+        let mut attempts = 0;
+        loop {
+            let outcome = session.query(as_json(sql), &args).await;
+            if !self.may_repeat(&outcome, &mut attempts) {
+                return Ok(outcome?);
+            }
+        }
+    }
+
+    /// Whether a statement is to be run again, since PostgreSQL has rolled it back in favour of another transaction, so
+    /// that it has done nothing. Within a transaction it can't be: what came before it was rolled back, too.
+    fn may_repeat<T>(&self, outcome: &Result<T, PgError>, attempts: &mut u32) -> bool {
+        let Err(PgError::QueryFailed(QueryError::DbError(error))) = outcome else {
+            return false;
+        };
+        // A serialization failure, or a deadlock.
+        let gave_way = ["40001", "40P01"].contains(&error.code.as_str());
+        *attempts += 1;
+        let repeats =
+            gave_way && *attempts < MOST_ATTEMPTS && !self.0.in_transaction.load(Ordering::Relaxed);
+        if repeats {
+            crate::warn!(
+                "gave way to another transaction",
+                cause = error.message.clone()
+            );
+        }
+        repeats
     }
 
     #[cfg(target_family = "wasm")]

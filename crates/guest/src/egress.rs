@@ -2,15 +2,18 @@
 //! out of the answer. Functions reach it over HTTP at the variable `egress_url`, with a short-lived token made from
 //! `egress_key`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::Body;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request, Response, Uri};
+use serde::Deserialize;
+use serde_json::json;
 use service_token::{EGRESS, OnBehalf};
 use uuid::Uuid;
 
-use crate::{Problem, Result, fetch, limit_silence, required_variable, service};
+use crate::{Problem, Result, fetch, fetch_whole, limit_silence, required_variable, service};
 
 /// The header of an answer that has the code of a refusal by the way out itself. No answer of a target has it.
 pub const REFUSED: HeaderName = HeaderName::from_static("gather-egress");
@@ -19,6 +22,10 @@ pub const SECRET_VERSION: HeaderName = HeaderName::from_static("gather-secret-ve
 
 /// The time that the way out may take longer than what it waits for.
 const MARGIN: Duration = Duration::from_secs(5);
+/// The longest time until secrets are handed over.
+const HANDED_WITHIN: Duration = Duration::from_secs(10);
+/// The largest answer with secrets: fifty of the largest.
+const MAX_HANDED_BYTES: usize = 8 << 20;
 
 /// A client of the way out for the component with this id, such as `vault`.
 #[derive(Debug, Clone, Copy)]
@@ -85,15 +92,51 @@ impl Egress {
             &mut request,
             forward.head_within.max(forward.silence) + MARGIN,
         );
-        fetch(request).await.map_err(|error| {
-            crate::error!("egress unavailable", cause = error.to_string());
-            Problem::unavailable(
-                "egress-unavailable",
-                "The way out for secrets can't be reached at the moment.",
-                1,
-            )
-        })
+        fetch(request).await.map_err(|error| unavailable(&error))
     }
+
+    /// Takes those of the secrets of a claw that are handed to its program, within the owner's right and the claw's grants.
+    /// A secret that is put into requests instead is in neither list.
+    ///
+    /// # Errors
+    /// 503 `egress-unavailable` if the way out can't be reached.
+    pub async fn hand(self, owner: Uuid, claw: Uuid, secrets: &[Uuid]) -> Result<Handed> {
+        let url = required_variable("egress_url").await?;
+        let on_behalf = OnBehalf {
+            account: Some(owner),
+            subjects: vec![format!("claw:{claw}")],
+        };
+        let token = service::token_for(self.0, EGRESS, "egress_key", &on_behalf).await?;
+        let mut request = Request::post(format!("{url}/hand"))
+            .header(AUTHORIZATION, token)
+            .body(Body::from(json!({"secrets": secrets}).to_string()))
+            .map_err(Problem::internal)?;
+        limit_silence(&mut request, HANDED_WITHIN);
+        let answer = fetch_whole(request, MAX_HANDED_BYTES).await;
+        let answer = answer.map_err(|error| unavailable(&error))?;
+        if !answer.status().is_success() {
+            return Err(unavailable(&answer.status()));
+        }
+        serde_json::from_slice(answer.body()).map_err(|_| unavailable(&"its answer can't be read"))
+    }
+}
+
+/// The values of the secrets of a claw that are handed to its program, by the ids of the secrets.
+#[derive(Deserialize)]
+pub struct Handed {
+    /// The values.
+    pub values: BTreeMap<Uuid, String>,
+    /// The problem codes of those that are refused.
+    pub refused: BTreeMap<Uuid, String>,
+}
+
+fn unavailable(cause: &dyn std::fmt::Display) -> Problem {
+    crate::error!("egress unavailable", cause = cause.to_string());
+    Problem::unavailable(
+        "egress-unavailable",
+        "The way out for secrets can't be reached at the moment.",
+        1,
+    )
 }
 
 fn milliseconds(time: Duration) -> HeaderValue {

@@ -71,7 +71,7 @@ pub use caller::{ALL, Caller, Kind, OWN_ACCOUNT, SCOPES, Via};
 pub use client::{Client, SESSION_COOKIE, cookie};
 pub use conditional::is_known;
 pub use db::Db;
-pub use egress::{Egress, Forward, REFUSED, SECRET_VERSION};
+pub use egress::{Egress, Forward, Handed, REFUSED, SECRET_VERSION};
 pub use extract::{Input, MAX_BODY_BYTES, OptionalInput, Path, Query, read as read_body};
 pub use fetch::{FetchError, fetch, fetch_whole, limit_silence};
 pub use guard::{API_KEY_PREFIX, csrf_token, guarded};

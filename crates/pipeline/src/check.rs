@@ -1,6 +1,7 @@
 //! The checks of a definition. All problems are named, each with its path.
 
 mod contents;
+mod forms;
 #[cfg(test)]
 mod tests;
 
@@ -12,11 +13,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map as Fields, Value};
 use sha2::{Digest, Sha256};
 
-use crate::definition::{
-    Asking, Common, Definition, Edge, FINALLY, Map, Need, Node, Permissions, Work,
-};
+use crate::definition::{Common, Definition, Edge, FINALLY, Map, Need, Node, Permissions, Work};
+use crate::expression::fit;
 
-pub use contents::origin;
+pub use forms::{is_event_type, origin};
 
 /// The largest definition, as JSON.
 pub const MAX_DEFINITION_BYTES: usize = 256 << 10;
@@ -68,6 +68,19 @@ pub struct FieldProblem {
     pub detail: String,
 }
 
+/// A skill that a definition calls by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SkillUse {
+    /// The skill's name.
+    pub name: String,
+    /// The version; `None` if the definition does not name one.
+    pub version: Option<String>,
+    /// The tool, with the path of its name; `None` if it is only known when the node runs.
+    pub tool: Option<(String, String)>,
+    /// Whether the skill only computes, so that it may not have permissions.
+    pub is_pure: bool,
+}
+
 /// The result of the checks.
 #[derive(Debug)]
 pub struct Checked {
@@ -75,14 +88,12 @@ pub struct Checked {
     pub definition: Option<Definition>,
     /// Everything that is wrong.
     pub problems: Vec<FieldProblem>,
-    /// The skills that it calls by name, with the paths.
-    pub skills: BTreeMap<String, String>,
+    /// The skills that it calls by name, by the paths of what names them.
+    pub skills: BTreeMap<String, SkillUse>,
     /// The pipelines that it runs, with the paths.
     pub pipelines: BTreeMap<String, String>,
-    /// The agents that it asks, with the paths.
-    pub agents: BTreeMap<String, String>,
-    /// The circles that it asks, with the paths.
-    pub circles: BTreeMap<String, String>,
+    /// The agents, claws and circles that it asks, by the paths of what names them: the kind, and the id or name.
+    pub asked: BTreeMap<String, (&'static str, String)>,
 }
 
 /// The digest of a definition: the SHA-256 of its canonical form (RFC 8785).
@@ -108,18 +119,16 @@ pub fn check(value: &Value) -> Checked {
         problems: check.problems,
         skills: check.skills,
         pipelines: check.pipelines,
-        agents: check.agents,
-        circles: check.circles,
+        asked: check.asked,
     }
 }
 
 #[derive(Default)]
 struct Check {
     problems: Vec<FieldProblem>,
-    skills: BTreeMap<String, String>,
+    skills: BTreeMap<String, SkillUse>,
     pipelines: BTreeMap<String, String>,
-    agents: BTreeMap<String, String>,
-    circles: BTreeMap<String, String>,
+    asked: BTreeMap<String, (&'static str, String)>,
     /// The number of nodes so far, with those of maps.
     nodes: usize,
     /// The number of maps around the present graph.
@@ -158,6 +167,10 @@ impl Check {
             self.problem("definition", "too-large", "has more than 256 KiB");
             return None;
         }
+        if let Err(fault) = fit(value) {
+            self.problem("definition", "shape", fault.detail);
+            return None;
+        }
         self.unknown_fields(fields, &FIELDS, "");
         let mut definition = self.read_graph(fields, "")?;
         definition.input = fields.get("input").cloned();
@@ -194,8 +207,13 @@ impl Check {
             self.problem("finally", "shape", "must be a graph");
             return None;
         };
-        self.unknown_fields(fields, &["nodes", "edges"], FINALLY);
-        self.read_graph(fields, FINALLY)
+        self.unknown_fields(fields, &["nodes", "edges", "timeout_ms"], FINALLY);
+        let mut definition = self.read_graph(fields, FINALLY)?;
+        if let Some(timeout) = fields.get("timeout_ms") {
+            definition.timeout_ms = self.field(timeout.clone(), "finally.timeout_ms")?;
+            self.duration(definition.timeout_ms, "finally.timeout_ms");
+        }
+        Some(definition)
     }
 
     fn unknown_fields(&mut self, fields: &Fields<String, Value>, known: &[&str], at: &str) {
@@ -293,13 +311,16 @@ impl Check {
         let own = Value::Object(own);
         match kind {
             Some("condition") => self.field(own, path).map(Work::Condition),
+            Some("transform") if own.get("skill").is_some() => {
+                self.field(own, path).map(Work::Compute)
+            }
             Some("transform") => self.field(own, path).map(Work::Transform),
             Some("filter") => self.field(own, path).map(Work::Filter),
             Some("merge") => self.field(own, path).map(Work::Merge),
             Some("wait") => self.field(own, path).map(Work::Wait),
             Some("approval") => self.field(own, path).map(Work::Approval),
             Some("action") => self.field(own, path).map(Work::Action),
-            Some("agent") => self.asking(own, path),
+            Some("agent") => self.field(own, path).map(Work::Agent),
             Some("pipeline") => self.field(own, path).map(Work::Pipeline),
             Some("map") => self.map(own, path),
             Some(kind) if MISSING.contains(&kind) => {
@@ -323,19 +344,6 @@ impl Check {
                 None
             }
         }
-    }
-
-    fn asking(&mut self, own: Value, path: &str) -> Option<Work> {
-        if own.get("claw").is_some() {
-            self.problem(
-                format!("{path}.claw"),
-                "part-missing",
-                "needs a part that this platform does not have; name its `agent` or `circle`",
-            );
-            return None;
-        }
-        let asking = self.field::<Asking>(own, path)?;
-        Some(Work::Agent(Box::new(asking)))
     }
 
     fn map(&mut self, mut own: Value, path: &str) -> Option<Work> {

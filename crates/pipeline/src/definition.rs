@@ -29,7 +29,7 @@ pub struct Definition {
     pub result: Value,
     /// What runs may do in the name of the account that they act for.
     pub permissions: Permissions,
-    /// The time after which a run is ended, in milliseconds.
+    /// The time after which a run, or the graph that ends it, is ended, in milliseconds.
     pub timeout_ms: Option<u64>,
     /// The graph that runs when the others have ended, however they did.
     pub finally: Option<Arc<Definition>>,
@@ -112,6 +112,8 @@ pub enum Work {
     Condition(Condition),
     /// Computes a value.
     Transform(Transform),
+    /// Has a skill compute a value.
+    Compute(Box<Compute>),
     /// Keeps some items of a list.
     Filter(Filter),
     /// Joins branches.
@@ -157,6 +159,25 @@ pub struct Case {
 pub struct Transform {
     /// The template of the output.
     pub value: Value,
+}
+
+/// The fields of a transformation by a skill without permissions, which only computes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compute {
+    /// The name of the skill.
+    pub skill: String,
+    /// The version of the skill; the latest one when the definition is published if absent.
+    pub version: Option<String>,
+    /// The name of the tool.
+    pub tool: String,
+    /// The template of the arguments, by parameter name; none if absent.
+    #[serde(default = "no_arguments")]
+    pub arguments: Value,
+}
+
+fn no_arguments() -> Value {
+    Value::Object(serde_json::Map::new())
 }
 
 /// The fields of a filter.
@@ -364,6 +385,8 @@ pub struct Action {
 pub struct Asking {
     /// The id or the name of an agent that the platform thinks for.
     pub agent: Option<String>,
+    /// The id or the name of a claw of the account that the run acts for.
+    pub claw: Option<String>,
     /// The id or the name of a circle.
     pub circle: Option<String>,
     /// The template of the prompt.
@@ -372,6 +395,22 @@ pub struct Asking {
     pub tools: Option<Vec<String>>,
     /// The number of answers of the model, after which the agent stops.
     pub max_turns: Option<u32>,
+}
+
+impl Asking {
+    /// Who is asked: `agent`, `claw` or `circle`, with the id or the name. `None` unless it is exactly one.
+    pub fn addressee(&self) -> Option<(&'static str, &String)> {
+        let all = [
+            ("agent", &self.agent),
+            ("claw", &self.claw),
+            ("circle", &self.circle),
+        ];
+        let mut named = all
+            .into_iter()
+            .filter_map(|(kind, name)| Some((kind, name.as_ref()?)));
+        let first = named.next();
+        first.filter(|_| named.next().is_none())
+    }
 }
 
 /// What an action does.
@@ -404,7 +443,7 @@ impl Work {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Condition(_) => "condition",
-            Self::Transform(_) => "transform",
+            Self::Transform(_) | Self::Compute(_) => "transform",
             Self::Filter(_) => "filter",
             Self::Merge(_) => "merge",
             Self::Wait(_) => "wait",

@@ -64,6 +64,13 @@ impl Fault {
         }
     }
 
+    pub(crate) fn too_large() -> Self {
+        Self {
+            code: "output-too-large",
+            detail: "A value may have at most 1 MiB.".to_owned(),
+        }
+    }
+
     fn cost(detail: &str) -> Self {
         Self {
             code: "expression-cost",
@@ -195,10 +202,7 @@ impl Expression {
 pub fn fit(value: &Value) -> Result<(), Fault> {
     let text = value.to_string();
     if text.len() > MAX_VALUE_BYTES {
-        return Err(Fault {
-            code: "output-too-large",
-            detail: "A value may have at most 1 MiB.".to_owned(),
-        });
+        return Err(Fault::too_large());
     }
     // Six characters, which stand for a zero only behind an even number of backslashes.
     let zero = text.match_indices("\\u0000").any(|(at, _)| {

@@ -10,11 +10,11 @@ mod layout;
 mod schema;
 mod template;
 
-pub use check::{Checked, FieldProblem, check, digest, origin};
+pub use check::{Checked, FieldProblem, SkillUse, check, digest, is_event_type, origin};
 pub use definition::{
-    Action, Approval, Asking, Breaker, Budget, Child, Concurrency, Definition, Do, Edge, Effect,
-    Example, FINALLY, Filter, Map, Node, OnItemError, OnLimit, OnOpen, OnTimeout, OnUncertain,
-    Permissions, Retry, Until, Verify, Wait, Work, ids,
+    Action, Approval, Asking, Breaker, Budget, Child, Compute, Concurrency, Definition, Do, Edge,
+    Effect, Example, FINALLY, Filter, Map, Node, OnItemError, OnLimit, OnOpen, OnTimeout,
+    OnUncertain, Permissions, Retry, Until, Verify, Wait, Work, ids,
 };
 pub use expression::{Expression, Fault, MAX_VALUE_BYTES, Names, Values, fit};
 pub use graph::{Outcome, Settled, Verdict, next, taken};

@@ -190,7 +190,7 @@ pub struct Instance {
     /// The status with which its program ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
-    /// Why its program ended.
+    /// The reason why its program ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// What the runtime says about the end of its program.

@@ -44,7 +44,7 @@ pub struct ServiceOptions {
     pub key: String,
     /// The socket of the container runtime; `None` for the one of this machine, if there is one.
     pub socket: Option<PathBuf>,
-    /// Where instances reach the platform.
+    /// The URL at which instances reach the platform.
     pub platform_url: String,
     /// Finds the addresses of hosts; `None` for the system's resolver.
     pub resolve: Option<Resolve>,

@@ -5,6 +5,7 @@
 //! is lost, repeated or overtaken on the way, nothing is missing there.
 
 mod callback;
+mod changed;
 mod push;
 mod revocations;
 
@@ -26,7 +27,9 @@ use crate::database;
 use crate::hub::Happening;
 use crate::session::Ended;
 use callback::Callback;
+use changed::Looks;
 use push::Pusher;
+use revocations::News;
 
 /// The interval at which leases are looked up and claimed, well below the time for which a claim lasts.
 const CLAIM_EVERY: Duration = Duration::from_secs(1);
@@ -110,16 +113,27 @@ pub async fn follow(options: Options) {
     let mut running = HashMap::<String, Running>::new();
     // Subscribed only while somebody wants to know, since each event is told.
     let mut happenings = None::<broadcast::Receiver<Happening>>;
+    let mut looks = Looks::new();
     let mut tick = interval(CLAIM_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut claimed_at = Instant::now();
     loop {
         tokio::select! {
             _ = tick.tick() => {
-                match claim(&shared.pool, reader).await {
+                if running.is_empty() {
+                    happenings = None;
+                }
+                let mut claimed = claim(&shared.pool, reader).await;
+                if happenings.is_none() && claimed.as_ref().is_ok_and(|leases| !leases.is_empty()) {
+                    happenings = Some(options.happenings.subscribe());
+                    if let Err(error) = looks.begin(&shared.pool).await {
+                        claimed = Err(error);
+                    }
+                }
+                match claimed {
                     Ok(leases) => {
                         claimed_at = Instant::now();
-                        settle(&shared, &mut running, leases);
+                        settle(&shared, &mut running, leases, &looks);
                     }
                     // Another gateway takes over what this one can't claim.
                     Err(error) if claimed_at.elapsed() > CLAIM_EVERY * 5 => {
@@ -128,16 +142,9 @@ pub async fn follow(options: Options) {
                     }
                     Err(error) => tracing::debug!("can't look up leases of edges: {error:#}"),
                 }
-                match running.is_empty() {
-                    true => happenings = None,
-                    false if happenings.is_none() => {
-                        happenings = Some(options.happenings.subscribe());
-                        running.values().for_each(|one| one.wake.notify_one());
-                    }
-                    false => {}
-                }
             }
-            happening = next(&mut happenings) => wake(&running, happening.as_ref()),
+            happening = next(&mut happenings) => wake(&running, happening.as_ref(), &mut looks),
+            () = looks.due() => looks.look(&shared.pool).await,
         }
     }
 }
@@ -154,15 +161,21 @@ async fn next(happenings: &mut Option<broadcast::Receiver<Happening>>) -> Option
     }
 }
 
-fn wake(running: &HashMap<String, Running>, happening: Option<&Happening>) {
+fn wake(running: &HashMap<String, Running>, happening: Option<&Happening>, looks: &mut Looks) {
     match happening {
-        // Rights or blocks of an account concern its sockets on all topics.
-        Some(one) if !(one.changes_access && one.topic.starts_with("account:")) => {
+        Some(one) => {
+            // Rights or blocks of an account concern its sockets on all topics.
+            if one.changes_access && one.topic.starts_with("account:") {
+                looks.note();
+            }
             if let Some(one) = running.get(&*one.topic) {
                 one.wake.notify_one();
             }
         }
-        _ => running.values().for_each(|one| one.wake.notify_one()),
+        None => {
+            looks.note();
+            running.values().for_each(|one| one.wake.notify_one());
+        }
     }
 }
 
@@ -173,7 +186,12 @@ async fn claim(pool: &PgPool, reader: Uuid) -> Result<Vec<Lease>> {
 }
 
 /// Starts and ends pushers, so that there is one for each lease.
-fn settle(shared: &Arc<Shared>, running: &mut HashMap<String, Running>, leases: Vec<Lease>) {
+fn settle(
+    shared: &Arc<Shared>,
+    running: &mut HashMap<String, Running>,
+    leases: Vec<Lease>,
+    looks: &Looks,
+) {
     let leases: HashMap<_, _> = leases
         .into_iter()
         .map(|lease| (lease.topic.clone(), lease))
@@ -188,7 +206,11 @@ fn settle(shared: &Arc<Shared>, running: &mut HashMap<String, Running>, leases: 
             let wake = Arc::new(Notify::new());
             let callback = lease.callback.clone();
             let pusher = Pusher::new(shared.clone(), lease, wake.clone());
-            let task = tokio::spawn(pusher.follow(shared.ended.subscribe()));
+            let news = News {
+                ended: shared.ended.subscribe(),
+                changed: looks.changed.subscribe(),
+            };
+            let task = tokio::spawn(pusher.follow(news));
             Running {
                 callback,
                 wake,

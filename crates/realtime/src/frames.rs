@@ -148,6 +148,9 @@ pub struct EventFrame<'a> {
     /// The account whose words or actions the event shows, for an edge, which leaves it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub of: Option<Uuid>,
+    /// The only accounts that are told of the event, for an edge, which tells nobody else; `None` for all readers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<&'a [Uuid]>,
 }
 
 /// The reason why a socket is closed (RFC 6455, section 7.4.2: 4000 and above are for applications).

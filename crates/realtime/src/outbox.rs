@@ -83,7 +83,7 @@ impl Event {
 
     /// Makes the frame of the event.
     pub fn frame(&self, position: &str) -> Frame {
-        let frame = self.told(position, None);
+        let frame = self.told(position);
         Frame {
             text: serde_json::to_string(&frame).unwrap_or_default().into(),
             position: position.into(),
@@ -91,17 +91,19 @@ impl Event {
         }
     }
 
-    /// Makes the frame of the event for an edge, which is also told whose words or actions it shows.
+    /// Makes the frame of the event for an edge, which is also told whose words or actions it shows, and to whom.
     ///
     /// # Errors
     /// The data is not JSON.
     pub fn pushed(&self, position: &str) -> Result<Box<RawValue>> {
-        Ok(serde_json::value::to_raw_value(
-            &self.told(position, self.of),
-        )?)
+        Ok(serde_json::value::to_raw_value(&EventFrame {
+            of: self.of,
+            audience: self.audience.as_deref(),
+            ..self.told(position)
+        })?)
     }
 
-    fn told<'a>(&'a self, position: &'a str, of: Option<Uuid>) -> EventFrame<'a> {
+    fn told<'a>(&'a self, position: &'a str) -> EventFrame<'a> {
         EventFrame {
             kind: &self.kind,
             id: self.id,
@@ -109,7 +111,8 @@ impl Event {
             position,
             created_at: &self.created_at,
             data: &self.data,
-            of,
+            of: None,
+            audience: None,
         }
     }
 }

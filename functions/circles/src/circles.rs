@@ -1,5 +1,6 @@
 //! Circles: who talks with whom, to which purpose and by which rules.
 
+use agent_parts::{Budget, storable};
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
@@ -11,7 +12,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::input::{Budget, circle_name, storable, text};
+use crate::input::{circle_name, text};
 use crate::members::NewMember;
 use crate::outcome::{Outcome, Refusal};
 use crate::scenarios;

@@ -1,5 +1,6 @@
 //! Conversations: channels in which agents answer. Their messages, read state, sockets and search are those of channels.
 
+use agent_parts::Account;
 use axum::Json;
 use garde::Validate;
 use guest::db::OnConstraint;
@@ -11,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::definition::Limits;
-use crate::input::{Account, line};
+use crate::input::line;
 use crate::outcome::Outcome;
 
 /// A conversation of agents and people.
@@ -196,6 +197,7 @@ pub async fn get(
         (status = 200, body = Conversation),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`not-found`"),
+        (status = 409, description = "`conversation-closed`: its circle is deleted"),
         (status = 422, description = "`invalid-input`"),
     ),
     security(("token" = ["chat:create"]))

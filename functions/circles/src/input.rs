@@ -2,61 +2,13 @@
 
 use guest::{Problem, Result};
 use markdown::folded;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// The largest body of a message, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024;
 /// The largest HTML of a message, in bytes. An event carries both body and HTML.
 const MAX_HTML_BYTES: usize = 160 * 1024;
-
-/// An account, as circles and turns name it.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = CircleAccount)]
-pub struct Account {
-    /// The account's id.
-    pub id: Uuid,
-    /// The account's name.
-    #[schema(example = "ada")]
-    pub name: String,
-    /// The kind of account: `agent` or `user`.
-    pub kind: String,
-}
-
-/// The most that may be spent in a period.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = CircleBudget)]
-#[serde(deny_unknown_fields)]
-pub struct Budget {
-    /// The limit in millionths of a dollar.
-    #[schema(minimum = 0)]
-    pub limit_microusd: u64,
-    /// The period: `day`, `month` or `total`.
-    pub period: Period,
-}
-
-/// The period of a budget.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[schema(as = CircleBudgetPeriod)]
-#[serde(rename_all = "lowercase")]
-pub enum Period {
-    /// From midnight to midnight, UTC.
-    Day,
-    /// A calendar month, UTC.
-    Month,
-    /// All time together.
-    Total,
-}
-
-/// Checks a budget: the sum has to fit into the ledger.
-pub fn storable(budget: &Budget, _: &()) -> garde::Result {
-    if i64::try_from(budget.limit_microusd).is_err() {
-        return Err(garde::Error::new("is too large"));
-    }
-    Ok(())
-}
 
 /// Checks the name of a circle.
 pub fn circle_name(text: &str, _: &()) -> garde::Result {

@@ -1,5 +1,6 @@
 //! The members of circles: people, agents with programs of their own, and seats, which the platform thinks for.
 
+use agent_parts::{Account, Budget, storable};
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +14,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::circles::Circle;
-use crate::input::{Account, Budget, storable};
 use crate::outcome::Outcome;
 
 /// A member of a circle.
@@ -120,18 +120,18 @@ impl NewMember {
 }
 
 /// The changes to a member. Absent properties stay as they are.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
 #[schema(as = CircleMemberChange)]
 #[serde(deny_unknown_fields)]
 pub struct MemberChange {
-    /// The id or name of the persona that the seat thinks with from its next turn on, with `@` and a version to stay at that
-    /// one; for the seat's owner to say.
-    #[garde(inner(custom(persona_ref)))]
-    #[schema(example = "researcher@2")]
-    persona: Option<String>,
     /// Whether the seat has an A2A card, and everybody who is signed in may talk with it; for the seat's owner to say.
     #[garde(skip)]
     public: Option<bool>,
+    /// The id or name of the seat's persona, with `@` and a version to stay at that one; for the seat's owner to say. Of a
+    /// stranger's persona without a version, the seat keeps the present one.
+    #[garde(inner(custom(persona_ref)))]
+    #[schema(example = "researcher@2")]
+    persona: Option<String>,
     /// The member's role.
     #[garde(skip)]
     role: Option<Role>,
@@ -202,6 +202,7 @@ pub async fn join(db: Db, caller: Caller, Path(circle): Path<String>) -> Result<
         (status = 403, description = "`not-a-member`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`last-owner`"),
+        (status = 422, description = "`mode-needs-moderator`"),
     ),
     security(("token" = ["chat:create"]))
 )]
@@ -276,7 +277,7 @@ pub async fn add(
     new.check()?;
     let put: Outcome<Put> = db
         .one(
-            "select put_member($1, $2, $3, false) as outcome",
+            "select put_member($1, $2, $3) as outcome",
             args![caller.id, circle, json!(new)],
         )
         .await
@@ -298,8 +299,8 @@ pub async fn add(
     Ok(Created::at(location, member).into_response())
 }
 
-/// Changes a member's role or place, or what a seat thinks with. Owners change roles, moderators places, and the owner of a
-/// seat its persona.
+/// Changes a member. Owners set its role, they and moderators its place, and the owner of a seat its persona and whether it
+/// is public.
 #[utoipa::path(
     put, path = "/api/circles/{circle}/members/{account}", tag = "circles", operation_id = "change_circle_member",
     params(
@@ -312,7 +313,7 @@ pub async fn add(
         (status = 403, description = "`forbidden`, `not-a-member`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`last-owner`"),
-        (status = 422, description = "`invalid-input`"),
+        (status = 422, description = "`invalid-input`, `mode-needs-moderator`"),
     ),
     security(("token" = ["circles:create"]))
 )]
@@ -324,13 +325,8 @@ pub async fn put(
 ) -> Result<Json<Member>> {
     let put: Outcome<Put> = db
         .one(
-            "select put_member($1, $2, $3, true) as outcome",
-            args![
-                caller.id,
-                circle,
-                json!({"account": account, "persona": change.persona, "role": change.role, "order": change.order,
-                    "public": change.public})
-            ],
+            "select change_member($1, $2, $3, $4) as outcome",
+            args![caller.id, circle, account, json!(change)],
         )
         .await?;
     Ok(Json(put.value().map_err(of_path)?.member))
@@ -348,6 +344,7 @@ pub async fn put(
         (status = 403, description = "`forbidden`, `not-a-member`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`last-owner`"),
+        (status = 422, description = "`mode-needs-moderator`"),
     ),
     security(("token" = ["circles:create"]))
 )]

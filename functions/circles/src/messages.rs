@@ -1,5 +1,6 @@
 //! Messages of conversations, and the turns that they make.
 
+use agent_parts::Account;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +12,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::input::{Account, line, message_body, rendered};
+use crate::input::{line, message_body, rendered};
 use crate::outcome::Outcome;
 
 /// A message in a conversation.

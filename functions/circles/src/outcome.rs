@@ -13,6 +13,7 @@ pub type Outcome<T> = guest::Outcome<T, Refusal>;
 pub enum Refusal {
     AccountNotFound,
     Blocked,
+    CircleDeleted,
     CircleNotFound,
     ConversationClosed,
     ConversationNotFound,
@@ -46,6 +47,10 @@ impl guest::Refusal for Refusal {
                 "must name accounts that exist here and that you can speak to",
             ),
             Self::Blocked => Problem::forbidden("You can't write here."),
+            Self::CircleDeleted => Problem::conflict(
+                "conversation-closed",
+                "The circle of this conversation is deleted, so that it stays closed.",
+            ),
             Self::CircleNotFound => Problem::not_found("circle"),
             Self::ConversationClosed => Problem::conflict(
                 "conversation-closed",
@@ -70,7 +75,7 @@ impl guest::Refusal for Refusal {
             Self::NotAMember => Problem::new(
                 StatusCode::FORBIDDEN,
                 "not-a-member",
-                "Only members may do this. Join first.",
+                "Only members may do this who do not merely observe. Join first.",
             ),
             Self::PersonaNotFound => Problem::not_found("persona"),
             Self::ProposalDecided => {

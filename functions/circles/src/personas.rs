@@ -1,5 +1,6 @@
 //! Personas: what an agent is told to be. Each change makes a version, and versions never change.
 
+use agent_parts::Account;
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
@@ -12,7 +13,6 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::definition::{Definition, Visibility};
-use crate::input::Account;
 use crate::outcome::Outcome;
 
 /// A version of a persona.

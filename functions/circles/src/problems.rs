@@ -1,7 +1,7 @@
 //! The problem codes of this function.
 
 guest::problems! {
-    "conversation-closed" => "The conversation is closed, or its channel is archived: it can be read, and nothing more is written. Its maker can open it again.",
+    "conversation-closed" => "The conversation is closed, or its channel is archived: it can be read, and nothing more is written. Its maker can open it again, unless its circle is deleted.",
     "mode-needs-moderator" => "A moderated circle needs an agent with the role `moderator` that the platform thinks for. Give a seat that role first.",
     "persona-invalid" => "The persona asks for a tool that does not exist here; `detail` names it.",
     "proposal-decided" => "The proposal is accepted or rejected already, so no vote changes that.",

@@ -1,5 +1,6 @@
 //! Proposals: what the members of a circle agree on by votes. What is accepted becomes the circle's memory.
 
+use agent_parts::Account;
 use axum::Json;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -14,7 +15,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::input::{Account, text as plain};
+use crate::input::text as plain;
 use crate::outcome::Outcome;
 
 /// The largest answer of the memory that is read.

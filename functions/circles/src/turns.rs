@@ -1,5 +1,6 @@
 //! Turns: what agents thought, are thinking and will think, and the steps of each.
 
+use agent_parts::Account;
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
@@ -10,7 +11,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::input::{Account, message_body, rendered};
+use crate::input::{message_body, rendered};
 use crate::outcome::Outcome;
 
 /// One thought of one speaker.
@@ -250,7 +251,8 @@ pub async fn next(
     Ok((StatusCode::ACCEPTED, Json(begun.value()?)))
 }
 
-/// Lists the turns of the caller, or of an agent that it owns, the newest first.
+/// Lists the turns of the caller, or of an agent that it owns, the newest first. Of a turn in a conversation that the caller
+/// may not read, `cause`, `partial` and `reply` are null.
 #[utoipa::path(
     get, path = "/api/turns", tag = "turns", operation_id = "list_turns", params(Filter, guest::PageParams),
     responses((status = 200, body = Items<Turn>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
@@ -270,7 +272,7 @@ pub async fn list(
     };
     let rows: Vec<Row> = db
         .many(
-            "select turn_json(t) as turn from turn t
+            "select turn_told($4, t) as turn from turn t
              where t.agent_id = $1 and ($2::uuid is null or t.id < $2) and ($3::text is null or t.status = $3)
              and may_read_steps($4, t)
              order by t.id desc limit $5",
@@ -369,7 +371,7 @@ pub async fn cancel(db: Db, caller: Caller, Path(turn): Path<Uuid>) -> Result<Js
         (status = 202, body = Turn),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`not-found`"),
-        (status = 409, description = "`turn-finished`, `turn-running`"),
+        (status = 409, description = "`turn-finished`, `turn-running`, `conversation-closed`"),
     ),
     security(("token" = ["chat:create"]))
 )]

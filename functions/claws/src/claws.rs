@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use agent_parts::{Account, Budget, storable};
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
@@ -14,10 +15,10 @@ use uuid::Uuid;
 
 use crate::create::{Accepted, refusals};
 use crate::input::{
-    Account, Budget, Expiry, OnBusy, Trigger, check_env, check_secrets, check_triggers,
-    persona_ref, reference, storable,
+    Expiry, OnBusy, Trigger, check_env, check_secrets, check_triggers, persona_ref, reference,
 };
 use crate::outcome::Outcome;
+use crate::secrets::may_grant;
 use crate::times::schedules;
 
 /// The scope for others' claws.
@@ -169,7 +170,8 @@ pub struct ClawChange {
     )]
     #[schema(value_type = Option<Vec<String>>, max_items = 40)]
     scopes: Option<Option<Vec<String>>>,
-    /// The ids or names of the accounts that decide about its calls of tools; null for its owner.
+    /// The ids or names of the accounts that decide about its calls of tools: its owner, that one's owner and agents, and
+    /// members of that one's teams; null for its owner.
     #[garde(inner(inner(length(min = 1, max = 20), inner(custom(reference)))))]
     #[serde(
         default,
@@ -325,7 +327,7 @@ pub async fn get(db: Db, caller: Caller, Path(claw): Path<String>) -> Result<Jso
     params(("claw" = String, Path, description = "The claw's id or name.")), request_body = ClawChange,
     responses(
         (status = 202, body = Accepted),
-        (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write`"),
+        (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write`, and secrets `vault:write`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`claw-state`"),
         (status = 422, description = "`invalid-input`"),
@@ -338,6 +340,7 @@ pub async fn change(
     Path(claw): Path<String>,
     Input(change): Input<ClawChange>,
 ) -> Result<(StatusCode, Json<Accepted>)> {
+    may_grant(&caller, change.secrets.iter().flatten())?;
     let mut said = json!(change);
     if let Some(triggers) = &change.triggers {
         said["schedules"] = schedules(&caller, triggers)?;

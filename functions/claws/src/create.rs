@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use agent_parts::{Budget, storable};
 use axum::Json;
 use axum::http::{HeaderName, StatusCode, header::LOCATION};
 use garde::Validate;
@@ -14,10 +15,11 @@ use uuid::Uuid;
 
 use crate::claws::Claw;
 use crate::input::{
-    Budget, Expiry, OnBusy, Trigger, account_name, check_env, check_secrets, check_triggers,
-    persona_ref, reference, storable, usual_triggers,
+    Expiry, OnBusy, Trigger, account_name, check_env, check_secrets, check_triggers, persona_ref,
+    reference, usual_triggers,
 };
 use crate::key;
+use crate::secrets::may_grant;
 use crate::times::schedules;
 
 /// A claw to make.
@@ -57,7 +59,8 @@ pub struct NewClaw {
     #[garde(inner(length(max = 40), inner(custom(reference))))]
     #[schema(max_items = 40)]
     scopes: Option<Vec<String>>,
-    /// The ids or names of the accounts that decide about its calls of tools; the caller if absent.
+    /// The ids or names of the accounts that decide about its calls of tools: the caller, its owner, its agents, and members of
+    /// its teams; the caller if absent.
     #[garde(inner(length(min = 1, max = 20), inner(custom(reference))))]
     #[schema(min_items = 1, max_items = 20)]
     approvers: Option<Vec<String>>,
@@ -119,12 +122,11 @@ pub fn refusals<T>(result: std::result::Result<T, Error>) -> Result<T> {
             Problem::invalid("secrets", "must name secrets that its owner may see"),
         )
         .on_constraint(
-            "claw_container_secrets",
-            Problem::invalid("secrets", "can't be given to a claw in a container yet"),
-        )
-        .on_constraint(
             "claw_approvers",
-            Problem::invalid("approvers", "must name accounts that exist here"),
+            Problem::invalid(
+                "approvers",
+                "must name yourself, your owner, your agents, or members of a team that you are in",
+            ),
         )
         .on_constraint(
             "claw_channels",
@@ -158,9 +160,10 @@ pub fn refusals<T>(result: std::result::Result<T, Error>) -> Result<T> {
     params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
         (status = 202, body = Accepted, headers(("Location" = String))),
-        (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write`"),
+        (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write`, and secrets `vault:write`"),
         (status = 409, description = "`name-taken`, `too-many-claws`, `idempotency-mismatch`"),
         (status = 422, description = "`invalid-input`, `template-unknown`"),
+        (status = 503, description = "`backend-unavailable`: nothing makes containers here"),
     ),
     security(("token" = ["claws:create"]))
 )]
@@ -169,6 +172,7 @@ pub async fn create(
     caller: Caller,
     Input(new): Input<NewClaw>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Accepted>)> {
+    may_grant(&caller, &new.secrets)?;
     let mut said = json!(new);
     said["schedules"] = schedules(&caller, &new.triggers)?;
     let key_id = Uuid::now_v7();
@@ -188,6 +192,14 @@ pub async fn create(
         .on_constraint(
             "claw_count",
             Problem::conflict("too-many-claws", "An account has at most 100 claws."),
+        )
+        .on_constraint(
+            "claw_backend",
+            Problem::unavailable(
+                "backend-unavailable",
+                "Nothing makes containers here: the provisioner has never answered. Ask the operator, or leave `template` out.",
+                60,
+            ),
         )
         .on_constraint(
             "claw_template",

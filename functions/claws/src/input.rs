@@ -11,44 +11,6 @@ const MAX_NAMES: usize = 50;
 /// The largest value of a variable, in bytes.
 const MAX_VALUE: usize = 4_096;
 
-/// An account, as claws name it.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = ClawAccount)]
-pub struct Account {
-    /// The account's id.
-    pub id: Uuid,
-    /// The account's name.
-    #[schema(example = "ada")]
-    pub name: String,
-    /// The kind of account: `agent` or `user`.
-    pub kind: String,
-}
-
-/// The most that may be spent in a period.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(as = ClawBudget)]
-#[serde(deny_unknown_fields)]
-pub struct Budget {
-    /// The limit in millionths of a dollar.
-    #[schema(minimum = 0)]
-    limit_microusd: u64,
-    /// The period: `day`, `month` or `total`.
-    period: Period,
-}
-
-/// The period of a budget.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
-#[schema(as = ClawBudgetPeriod)]
-#[serde(rename_all = "lowercase")]
-enum Period {
-    /// From midnight to midnight, UTC.
-    Day,
-    /// A calendar month, UTC.
-    Month,
-    /// All time together.
-    Total,
-}
-
 /// The end of a claw whose time is over.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[schema(as = ClawExpiry)]
@@ -189,14 +151,6 @@ fn is_event_type(text: &str) -> bool {
 
 fn is_prompt(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= 8_192 && !text.contains('\0')
-}
-
-/// Checks a budget: the sum has to fit into the ledger.
-pub fn storable(budget: &Budget, _: &()) -> garde::Result {
-    if i64::try_from(budget.limit_microusd).is_err() {
-        return Err(garde::Error::new("is too large"));
-    }
-    Ok(())
 }
 
 /// Checks the name of an account.

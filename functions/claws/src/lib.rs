@@ -11,6 +11,7 @@ mod lines;
 mod messages;
 mod outcome;
 mod problems;
+mod secrets;
 mod session;
 mod templates;
 mod times;
@@ -36,6 +37,7 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(session::enrol))
         .routes(routes!(session::me))
         .routes(routes!(session::heartbeat))
+        .routes(routes!(secrets::read))
         .routes(routes!(templates::list, templates::create))
         .routes(routes!(
             templates::get,

@@ -1,5 +1,6 @@
 //! Messages to claws.
 
+use agent_parts::Account;
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
@@ -11,7 +12,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::claws::MANAGE;
-use crate::input::Account;
 use crate::outcome::Outcome;
 
 /// The largest body of a message, in bytes.

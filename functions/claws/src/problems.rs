@@ -1,6 +1,7 @@
 //! The problem codes of this function.
 
 guest::problems! {
+    "backend-unavailable" => "The template needs containers, and nothing has ever made any on this platform. Ask its operator for a runtime, or leave `template` out.",
     "claw-state" => "The claw's status does not allow this; `claw_status` is its status, and `allowed` lists what can be done.",
     "enrolment-failed" => "The container's token was used, is older than five minutes, or is not the newest. A restart of the claw makes another.",
     "image-not-pinned" => "A template names its image by its digest, such as `registry.example/claw@sha256:…`, so that nobody can change it.",

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 /// A template: what containers of claws are made of.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ClawTemplate {
-    /// The template's name.
+    /// The name by which claws choose the template.
     name: String,
     /// The kind of place where the claws live: `docker`, which is Docker's or Podman's containers.
     backend: String,
@@ -41,7 +41,7 @@ pub struct ClawTemplate {
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewClawTemplate {
-    /// The template's name.
+    /// The name by which claws shall choose the template.
     #[garde(custom(template_name))]
     #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,39}$", example = "python")]
     name: String,
@@ -257,7 +257,7 @@ pub async fn list(
 /// Reads a template.
 #[utoipa::path(
     get, path = "/api/claw-templates/{template}", tag = "claws", operation_id = "get_claw_template",
-    params(("template" = String, Path, description = "The template's name.")),
+    params(("template" = String, Path, description = "The name of the template.")),
     responses((status = 200, body = ClawTemplate), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
@@ -281,7 +281,7 @@ pub async fn get(
 /// Changes what a template's containers are made of. Claws that run keep theirs until they begin anew.
 #[utoipa::path(
     patch, path = "/api/claw-templates/{template}", tag = "claws", operation_id = "change_claw_template",
-    params(("template" = String, Path, description = "The template's name.")), request_body = ClawTemplateChange,
+    params(("template" = String, Path, description = "The name of the template.")), request_body = ClawTemplateChange,
     responses(
         (status = 200, body = ClawTemplate),
         (status = 404, description = "`not-found`"),
@@ -319,7 +319,7 @@ pub async fn change(
 /// Deletes a template. Claws that were made of it run on, and can't begin anew.
 #[utoipa::path(
     delete, path = "/api/claw-templates/{template}", tag = "claws", operation_id = "delete_claw_template",
-    params(("template" = String, Path, description = "The template's name.")),
+    params(("template" = String, Path, description = "The name of the template.")),
     responses(
         (status = 204, description = "The template is deleted."),
         (status = 404, description = "`not-found`"),

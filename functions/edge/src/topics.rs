@@ -61,7 +61,9 @@ struct Row {
 ///
 /// Each request to the callback has a service token with the audience `edge-push` and the body `{topic, after, position,
 /// events, revoke?}`. The edge answers 200 `{have}`; it answers 409 `gap` with `have` if `after` is not where it stands,
-/// and the events are sent again from there. If `after` is null, the history between is lost.
+/// and the events are sent again from there. If `after` is null, the history between is lost, and so may be changes of
+/// rights. Beside its frame, an event names in `of` the account whose words or actions it shows, which is not told to
+/// readers who have blocked that; and in `audience`, if it has one, the only accounts that may be told of it.
 #[utoipa::path(
     put, path = "/api/edge/topics/{topic}", tag = "edge", operation_id = "lease_edge_topic",
     params(("topic" = String, Path, description = "The topic, such as `feed:all`.")), request_body = TopicLease,

@@ -246,7 +246,8 @@ fn refusal(code: &str, retry_after: Option<u64>) -> Problem {
             "There is no such model, or you may not use it. GET /v1/models lists those that you may use.",
         ),
         "payer-refused" => Problem::forbidden(
-            "`Gather-Pays` names a subject that you can't let pay: only your teams, if your role there may call models.",
+            "`Gather-Pays` names a subject that you can't let pay: only your teams, if your role there may call models, your \
+             agents, and circles in which one of them has a turn at the moment.",
         ),
         "price-unknown" => problem(
             400,

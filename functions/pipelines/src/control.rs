@@ -20,7 +20,7 @@ pub struct Cancellation {
     #[garde(inner(length(chars, max = 500)))]
     #[schema(max_length = 500)]
     reason: Option<String>,
-    /// Ends the run at once, whatever it is doing.
+    /// Gives up at once what the run is doing. Its `finally` runs then; one that has begun is ended.
     #[garde(skip)]
     force: bool,
 }

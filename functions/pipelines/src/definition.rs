@@ -57,6 +57,26 @@ pub struct DefinitionProblem {
     detail: String,
 }
 
+/// A version of a skill that a definition calls.
+#[derive(Deserialize)]
+struct FoundSkill {
+    path: String,
+    version: String,
+    /// What the skill may use, such as `http`.
+    permissions: Vec<String>,
+    tools: Vec<String>,
+}
+
+/// A version of a skill, as runs call it.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+struct PinnedSkill {
+    name: String,
+    /// The version that the definition names.
+    asked: Option<String>,
+    version: String,
+    permissions: Vec<String>,
+}
+
 #[derive(Deserialize)]
 struct Name {
     name: String,
@@ -74,7 +94,7 @@ pub async fn validate(
     caller: Caller,
     Input(candidate): Input<Candidate>,
 ) -> Result<Json<Validation>> {
-    let checked = check(&db, &caller, &candidate.definition).await?;
+    let (checked, _) = check(&db, &caller, &candidate.definition).await?;
     Ok(Json(Validation {
         valid: checked.problems.is_empty(),
         digest: pipeline::digest(&candidate.definition),
@@ -84,14 +104,25 @@ pub async fn validate(
     }))
 }
 
-/// The digest of a definition that can be stored.
+/// What a definition that can be stored is stored with.
+pub struct Storable {
+    /// The SHA-256 of the canonical definition.
+    pub digest: String,
+    /// The skills that it calls by name, in the versions that its runs call.
+    pub skills: Value,
+}
+
+/// Checks a definition that is to be stored.
 ///
 /// # Errors
 /// 422 `invalid-definition` with all problems.
-pub async fn checked(db: &Db, caller: &Caller, definition: &Value) -> Result<String> {
-    let checked = check(db, caller, definition).await?;
+pub async fn checked(db: &Db, caller: &Caller, definition: &Value) -> Result<Storable> {
+    let (checked, skills) = check(db, caller, definition).await?;
     if checked.problems.is_empty() {
-        return Ok(pipeline::digest(definition));
+        return Ok(Storable {
+            digest: pipeline::digest(definition),
+            skills: json!(skills),
+        });
     }
     let count = checked.problems.len();
     let problem = Problem::new(
@@ -102,22 +133,13 @@ pub async fn checked(db: &Db, caller: &Caller, definition: &Value) -> Result<Str
     Err(problem.with("problems", json!(checked.problems)))
 }
 
-async fn check(db: &Db, caller: &Caller, definition: &Value) -> Result<Checked> {
+async fn check(
+    db: &Db,
+    caller: &Caller,
+    definition: &Value,
+) -> Result<(Checked, Vec<PinnedSkill>)> {
     let mut checked = pipeline::check(definition);
-    let skills = names_of(&checked.skills);
-    let mut unknown: Vec<Name> = Vec::new();
-    if !skills.is_empty() {
-        let statement = "select n as name from unknown_skills($1) n";
-        unknown = db.many(statement, args![skills]).await?;
-    }
-    for (path, name) in missing(&checked.skills, &unknown) {
-        let detail = format!("`{name}` is not a skill that can be called");
-        checked.problems.push(FieldProblem {
-            path,
-            code: "unknown-skill",
-            detail,
-        });
-    }
+    let skills = check_skills(db, &mut checked).await?;
     let pipelines = names_of(&checked.pipelines);
     let mut unknown: Vec<Name> = Vec::new();
     if !pipelines.is_empty() {
@@ -132,26 +154,99 @@ async fn check(db: &Db, caller: &Caller, definition: &Value) -> Result<Checked> 
             detail,
         });
     }
-    for (kind, places) in [("agent", &checked.agents), ("circle", &checked.circles)] {
-        let names = names_of(places);
+    for (kind, code) in [
+        ("agent", "unknown-agent"),
+        ("claw", "unknown-claw"),
+        ("circle", "unknown-circle"),
+    ] {
+        let asked = checked
+            .asked
+            .iter()
+            .filter(|(_, (asked, _))| *asked == kind);
+        let places: BTreeMap<String, String> = asked
+            .map(|(path, (_, name))| (path.clone(), name.clone()))
+            .collect();
+        let names = names_of(&places);
         if names.is_empty() {
             continue;
         }
         let statement = "select n as name from unknown_agents($1, $2, $3) n";
         let unknown: Vec<Name> = db.many(statement, args![caller.id, kind, names]).await?;
-        for (path, name) in missing(places, &unknown) {
-            checked.problems.push(FieldProblem {
-                path,
-                code: if kind == "agent" {
-                    "unknown-agent"
-                } else {
-                    "unknown-circle"
-                },
-                detail: format!("`{name}` is not one that you may ask"),
-            });
+        for (path, name) in missing(&places, &unknown) {
+            let detail = format!("`{name}` is not one that you may ask");
+            checked.problems.push(FieldProblem { path, code, detail });
         }
     }
-    Ok(checked)
+    Ok((checked, skills))
+}
+
+/// Checks the skills that a definition calls by name. Answers the versions that its runs call.
+async fn check_skills(db: &Db, checked: &mut Checked) -> Result<Vec<PinnedSkill>> {
+    if checked.skills.is_empty() {
+        return Ok(Vec::new());
+    }
+    let called = checked.skills.iter();
+    let called: Vec<Value> = called
+        .map(|(path, used)| json!({"path": path, "name": used.name, "version": used.version}))
+        .collect();
+    let found: Vec<FoundSkill> = db
+        .many(
+            "select path, version, permissions, tools from find_skills($1)",
+            args![json!(called)],
+        )
+        .await?;
+    let mut pinned = Vec::new();
+    for (path, used) in &checked.skills {
+        let Some(skill) = found.iter().find(|skill| skill.path == *path) else {
+            let version = used.version.as_deref().map(|version| format!(" {version}"));
+            let detail = format!(
+                "`{}`{} is not a skill that can be called",
+                used.name,
+                version.unwrap_or_default()
+            );
+            checked.problems.push(FieldProblem {
+                path: path.clone(),
+                code: "unknown-skill",
+                detail,
+            });
+            continue;
+        };
+        if used.is_pure && !skill.permissions.is_empty() {
+            let detail = format!(
+                "`{}` {} may use {}, so it does not only compute; an action can call it",
+                used.name,
+                skill.version,
+                skill.permissions.join(", ")
+            );
+            checked.problems.push(FieldProblem {
+                path: path.clone(),
+                code: "permission",
+                detail,
+            });
+        }
+        if let Some((path, tool)) = &used.tool
+            && !skill.tools.contains(tool)
+        {
+            checked.problems.push(FieldProblem {
+                path: path.clone(),
+                code: "unknown-tool",
+                detail: format!(
+                    "`{tool}` is not a tool of `{}` {}",
+                    used.name, skill.version
+                ),
+            });
+        }
+        let pin = PinnedSkill {
+            name: used.name.clone(),
+            asked: used.version.clone(),
+            version: skill.version.clone(),
+            permissions: skill.permissions.clone(),
+        };
+        if !pinned.contains(&pin) {
+            pinned.push(pin);
+        }
+    }
+    Ok(pinned)
 }
 
 fn names_of(places: &BTreeMap<String, String>) -> Vec<String> {

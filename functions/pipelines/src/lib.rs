@@ -8,6 +8,8 @@ mod firings;
 mod graph;
 mod pipelines;
 mod problems;
+mod restart;
+mod rights;
 mod runs;
 mod schedule_input;
 mod schedules;
@@ -41,7 +43,7 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(control::resume))
         .routes(routes!(control::signal))
         .routes(routes!(control::resolve))
-        .routes(routes!(start::restart))
+        .routes(routes!(restart::restart))
         .routes(routes!(schedules::list, schedules::create))
         .routes(routes!(schedules::preview))
         .routes(routes!(

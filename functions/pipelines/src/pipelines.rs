@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::definition;
+use crate::{definition, rights};
 
 /// A pipeline: a graph of steps, in numbered versions.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -126,7 +126,7 @@ pub struct Filter {
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Archiving {
-    /// Cancels runs that have not ended, instead of refusing.
+    /// Cancels runs that have not ended, instead of refusing. They may still take the time that a cancelled run has.
     #[garde(skip)]
     #[serde(default)]
     cancel: bool,
@@ -239,19 +239,21 @@ pub async fn create(
     caller: Caller,
     Input(new): Input<NewPipeline>,
 ) -> Result<Created<Pipeline>> {
-    let digest = definition::checked(&db, &caller, &new.definition).await?;
+    rights::check(&caller, &new.definition)?;
+    let checked = definition::checked(&db, &caller, &new.definition).await?;
     let many = Problem::conflict(
         "too-many-pipelines",
         "You have 1,000 pipelines. Archive one first.",
     );
     let made: Found = db
         .one(
-            "select create_pipeline($1, $2, $3, $4, $5, $6) as id",
+            "select create_pipeline($1, $2, $3, $4, $5, $6, $7) as id",
             args![
                 caller.id,
                 new.name,
                 new.definition,
-                digest,
+                checked.digest,
+                checked.skills,
                 new.team,
                 new.visibility.text()
             ],

@@ -73,6 +73,9 @@ pub struct Filter {
     /// Lists only schedules that are paused, or that are not.
     #[garde(skip)]
     paused: Option<bool>,
+    /// Lists the schedules of this account. Only its own are ever shown to an account.
+    #[garde(skip)]
+    owner: Option<Uuid>,
 }
 
 #[derive(Deserialize)]
@@ -115,10 +118,13 @@ struct Row {
     next_at: Option<OffsetDateTime>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    now: i64,
 }
 
 impl Row {
     fn shown(self) -> Result<Schedule> {
+        let plan = Plan::new(self.times.clone()).ok();
+        let next = plan.map(|plan| upcoming(&plan, self.now, 5));
         let said = json!({
             "name": self.name, "action": self.action, "timezone": self.times.timezone, "cron": self.times.cron,
             "every_ms": self.times.every_ms, "at": self.times.at.iter().map(|ms| text_of(*ms)).collect::<Vec<_>>(),
@@ -135,7 +141,7 @@ impl Row {
             pause_reason: self.paused,
             failures: self.failures,
             next_at: self.next_at,
-            next: Vec::new(),
+            next: next.into_iter().flatten().map(text_of).collect(),
             created_at: self.created_at,
         })
     }
@@ -155,23 +161,20 @@ fn upcoming(plan: &Plan, from: i64, count: usize) -> Vec<i64> {
         .collect()
 }
 
-async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Schedule> {
-    let row: Option<Row> = db
+async fn row(db: &Db, caller: &Caller, id: Uuid) -> Result<Row> {
+    let row = db
         .optional(
             "select id, owner_id, name, times, action, overlap, catch_up_max, catch_up_within_ms, pause_after_failures,
-                 paused, failures, next_at, created_at
+                 paused, failures, next_at, created_at, ms_of(clock_timestamp()) as now
              from schedule where owner_id = $1 and id = $2",
             args![caller.id, id],
         )
         .await?;
-    let row = row.ok_or_else(|| Problem::not_found("schedule"))?;
-    let plan = Plan::new(row.times.clone()).ok();
-    let mut shown = row.shown()?;
-    if let Some(plan) = plan {
-        let times = upcoming(&plan, now(db).await?, 5);
-        shown.next = times.into_iter().map(text_of).collect();
-    }
-    Ok(shown)
+    row.ok_or_else(|| Problem::not_found("schedule"))
+}
+
+async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Schedule> {
+    row(db, caller, id).await?.shown()
 }
 
 /// The prompt of a task as the message that its agent is told.
@@ -193,41 +196,66 @@ async fn task(db: &Db, caller: &Caller, agent: &str, prompt: &str) -> Result<Val
     Ok(message)
 }
 
-/// Stores a schedule; `id` is that of one which exists.
-async fn put(db: &Db, caller: &Caller, id: Option<Uuid>, said: &NewSchedule) -> Result<Uuid> {
-    let now = now(db).await?;
-    let (times, plan) = said.plan(now)?;
+/// A schedule that is to be changed.
+struct Known {
+    id: Uuid,
+    times: Spec,
+    action: Value,
+}
+
+/// What a schedule does, as it is stored, with the scopes of the credential that says it: calls have no more.
+async fn action(db: &Db, caller: &Caller, said: &NewSchedule) -> Result<Value> {
     said.check_action()?;
-    let mut action = json!(said.action);
-    let pipeline = match &said.action {
+    let mut stored = json!({"action": said.action, "scopes": &*caller.scope});
+    match &said.action {
         Action::ExecutePipeline { pipeline, .. } => {
             let found = pipelines::find(db, caller, pipeline).await;
             let found = found.map_err(|_| {
                 Problem::invalid("action.pipeline", "must be one of your pipelines")
             })?;
-            action["pipeline"] = json!(found);
-            Some(found)
+            stored["action"]["pipeline"] = json!(found);
+            stored["pipeline_id"] = json!(found);
         }
-        _ => None,
+        Action::RunTask { agent, prompt } => {
+            stored["message"] = task(db, caller, agent, prompt).await?;
+        }
+        _ => {}
+    }
+    Ok(stored)
+}
+
+/// Stores a schedule. Only what changes is checked and counted anew, so that another name moves no time.
+async fn put(db: &Db, caller: &Caller, known: Option<&Known>, said: &NewSchedule) -> Result<Uuid> {
+    let now = now(db).await?;
+    let anchor = known.map_or(now, |known| known.times.anchor);
+    let (mut times, mut plan) = said.plan(anchor)?;
+    let same_times = known.is_some_and(|known| known.times == times);
+    if !same_times {
+        (times, plan) = said.plan(now)?;
+    }
+    let mut stored = match known {
+        Some(known) if known.action == json!(said.action) => json!({}),
+        _ => action(db, caller, said).await?,
     };
-    let message = match &said.action {
-        Action::RunTask { agent, prompt } => Some(task(db, caller, agent, prompt).await?),
-        _ => None,
-    };
-    let due = plan.after(now).ok_or_else(|| {
-        Problem::new(
+    let due = plan.after(now).filter(|_| !same_times);
+    if due.is_none() && !same_times {
+        return Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "schedule-in-the-past",
             "The schedule has no time that is still to come.",
-        )
-    })?;
+        ));
+    }
+    let id = known.map(|known| known.id);
     let name = id.unwrap_or(caller.id).to_string();
-    let next = due + plan.delay(&name, due);
-    let stored = json!({
-        "name": said.name, "times": times, "action": action, "message": message, "pipeline_id": pipeline, "overlap": said.overlap,
-        "catch_up_max": said.catch_up.max, "catch_up_within_ms": said.catch_up.within_ms,
-        "pause_after_failures": said.pause_after_failures,
-    });
+    let next = due.map(|due| due + plan.delay(&name, due));
+    stored["name"] = json!(said.name);
+    if !same_times {
+        stored["times"] = json!(times);
+    }
+    stored["overlap"] = json!(said.overlap);
+    stored["catch_up_max"] = json!(said.catch_up.max);
+    stored["catch_up_within_ms"] = json!(said.catch_up.within_ms);
+    stored["pause_after_failures"] = json!(said.pause_after_failures);
     let many = Problem::conflict(
         "too-many-schedules",
         "You have 1,000 schedules. Delete one first.",
@@ -308,11 +336,18 @@ pub async fn list(
     let rows: Vec<Row> = db
         .many(
             "select id, owner_id, name, times, action, overlap, catch_up_max, catch_up_within_ms, pause_after_failures,
-                 paused, failures, next_at, created_at
+                 paused, failures, next_at, created_at, ms_of(clock_timestamp()) as now
              from schedule
-             where owner_id = $1 and ($2::uuid is null or id < $2) and ($3::boolean is null or (paused is not null) = $3)
+             where owner_id = $1 and ($5::uuid is null or owner_id = $5) and ($2::uuid is null or id < $2)
+             and ($3::boolean is null or (paused is not null) = $3)
              order by id desc limit $4",
-            args![caller.id, page.after, filter.paused, page.fetch()],
+            args![
+                caller.id,
+                page.after,
+                filter.paused,
+                page.fetch(),
+                filter.owner
+            ],
         )
         .await?;
     let schedules = rows.into_iter().map(Row::shown).collect::<Result<_>>()?;
@@ -350,8 +385,13 @@ pub async fn change(
     Path(schedule): Path<Uuid>,
     Input(change): Input<ScheduleChange>,
 ) -> Result<Json<Schedule>> {
-    let known = one(&db, &caller, schedule).await?;
-    let mut said = serde_json::to_value(&known.said).map_err(Problem::internal)?;
+    let row = row(&db, &caller, schedule).await?;
+    let known = Known {
+        id: row.id,
+        times: row.times.clone(),
+        action: row.action.clone(),
+    };
+    let mut said = serde_json::to_value(row.shown()?.said).map_err(Problem::internal)?;
     let Some(fields) = said.as_object_mut() else {
         return Err(Problem::internal("a schedule is not an object"));
     };
@@ -366,7 +406,7 @@ pub async fn change(
     })?;
     said.validate()
         .map_err(|report| Problem::invalid("schedule", report.to_string()))?;
-    put(&db, &caller, Some(schedule), &said).await?;
+    put(&db, &caller, Some(&known), &said).await?;
     one(&db, &caller, schedule).await.map(Json)
 }
 

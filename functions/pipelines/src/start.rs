@@ -1,6 +1,6 @@
-//! Starting runs, anew or from a step of another one.
+//! Starting runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::task::sleep;
-use guest::{Caller, Db, Input, OptionalInput, Path, Problem, Result, args, db};
-use pipeline::{Definition, Schema, Work};
-use serde::{Deserialize, Serialize};
+use guest::{Caller, Db, OptionalInput, Path, Problem, Result, args, db};
+use pipeline::{Definition, Schema};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -23,7 +23,9 @@ use crate::{pipelines, runs};
 
 /// The longest time that a client can wait for the end of a run, in seconds.
 const MAX_PATIENCE: u64 = 25;
-const LOOKS_A_SECOND: u64 = 4;
+/// The pauses between two looks at a run that is waited for: short at first, since many a run is over soon.
+const FIRST_PAUSE: Duration = Duration::from_millis(8);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// A new run.
 #[derive(Debug, Default, Deserialize, Validate, ToSchema)]
@@ -58,30 +60,9 @@ pub struct NewRun {
     stubs: BTreeMap<String, Value>,
 }
 
-/// A restart from a step.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Restart {
-    /// The step that runs again, with all that follows from it.
-    #[garde(length(max = 100))]
-    #[schema(example = "fetch")]
-    from: String,
-    /// The version to execute; that of the former run if absent.
-    #[garde(inner(range(min = 1)))]
-    version: Option<i32>,
-    /// The input; that of the former run if absent.
-    #[garde(skip)]
-    #[schema(value_type = Object, nullable = false)]
-    input: Option<Value>,
-    /// Outputs by step, instead of those of the former run.
-    #[garde(skip)]
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    outputs: BTreeMap<String, Value>,
-}
-
+/// The answer of the database's function `start`; `None` if there is no such pipeline.
 #[derive(Deserialize)]
-struct Started {
+pub struct Started {
     started: Option<Outcome>,
 }
 
@@ -94,21 +75,6 @@ struct Outcome {
 #[derive(Deserialize)]
 struct Stored {
     definition: Value,
-}
-
-/// A step that has ended, as a restart takes it over.
-#[derive(Serialize, Deserialize)]
-struct Ended {
-    path: String,
-    #[serde(rename = "type")]
-    kind: String,
-    status: String,
-    effect: String,
-    attempts: u32,
-    input: Value,
-    output: Value,
-    error: Value,
-    chosen: Option<String>,
 }
 
 /// Starts a run of a pipeline, which acts for the caller with no more than the version's `permissions`.
@@ -187,180 +153,28 @@ fn patience(headers: &HeaderMap) -> u64 {
 }
 
 async fn wait(db: &Db, caller: &Caller, mut run: Run, seconds: u64) -> Result<Run> {
-    for _ in 0..seconds.saturating_mul(LOOKS_A_SECOND) {
-        if run.finished_at.is_some() {
-            break;
-        }
-        sleep(Duration::from_millis(1_000 / LOOKS_A_SECOND)).await;
+    let (mut left, mut pause) = (Duration::from_secs(seconds), FIRST_PAUSE);
+    while run.finished_at.is_none() && !left.is_zero() {
+        pause = pause.min(left);
+        sleep(pause).await;
+        left -= pause;
+        pause = (pause * 2).min(LONGEST_PAUSE);
         run = runs::one(db, caller, run.id).await?;
     }
     Ok(run)
 }
 
-fn accepted(run: Run) -> Response {
+/// The answer to a request for a run that goes on.
+pub fn accepted(run: Run) -> Response {
     let location = format!("/api/runs/{}", run.id);
     (StatusCode::ACCEPTED, [(LOCATION, location)], Json(run)).into_response()
 }
 
-/// Restarts a run from one of its steps, as a new run.
+/// The definition of a version of a pipeline; of the active one if there is no number.
 ///
-/// The outputs of all steps that do not follow from this one are taken over, or come from `outputs`.
-#[utoipa::path(
-    post, path = "/api/runs/{run}/restart", tag = "pipelines", operation_id = "restart_run",
-    params(
-        ("run" = Uuid, Path, description = "The run's id."),
-        ("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless."),
-    ),
-    request_body = Restart,
-    responses(
-        (status = 202, body = Run, headers(("Location" = String))),
-        (status = 404, description = "`not-found`, `unknown-version`, `unknown-step`"),
-        (status = 409, description = "`pipeline-paused`, `pipeline-archived`"),
-        (status = 422, description = "`invalid-input`: also if the input does not fit the definition"),
-        (status = 429, description = "`too-many-runs`"),
-    ),
-    security(("token" = ["pipelines:run"]))
-)]
-pub async fn restart(
-    db: Db,
-    caller: Caller,
-    Path(run): Path<Uuid>,
-    Input(restart): Input<Restart>,
-) -> Result<Response> {
-    let former = runs::one(&db, &caller, run).await?;
-    let version = restart
-        .version
-        .or_else(|| i32::try_from(former.version).ok());
-    let definition = definition(&db, former.pipeline, version).await?;
-    let unknown = |step: &str| {
-        let detail = format!(
-            "`{step}` is not a step of this definition that something can be taken over for."
-        );
-        Problem::new(StatusCode::NOT_FOUND, "unknown-step", detail)
-    };
-    let mut again = following(&definition, &restart.from).ok_or_else(|| unknown(&restart.from))?;
-    let is_dropped =
-        |again: &BTreeSet<String>, path: &str| again.iter().any(|step| is_at_or_in(step, path));
-    if let Some(step) = restart.outputs.keys().find(|step| {
-        definition.node(step).is_none()
-            || is_dropped(&again, step)
-            || is_at_or_in(step, &restart.from)
-    }) {
-        return Err(unknown(step));
-    }
-    let input = restart.input.or(former.input).unwrap_or_default();
-    accept(&definition, &input)?;
-    let ended: Vec<Ended> = db
-        .many(
-            "select path, type, status, effect, attempts, input, output, error, chosen from step_view
-             where account_id = $1 and run_id = $2 order by path limit 100000",
-            args![caller.id, run],
-        )
-        .await?;
-    // What had not ended runs as well, and so does what follows from it. The maps around a step go on with their items.
-    let has_ended =
-        |step: &Ended| ["succeeded", "failed", "skipped"].contains(&step.status.as_str());
-    let around = |path: &str| is_in(path, &restart.from);
-    for step in &ended {
-        let is_given = restart.outputs.contains_key(&step.path);
-        if !has_ended(step) && !is_given && !is_map_at_work(step) {
-            again.extend(following(&definition, &step.path).unwrap_or_default());
-        }
-    }
-    let known: BTreeSet<&str> = ended.iter().map(|step| step.path.as_str()).collect();
-    for id in definition.nodes.keys() {
-        if !known.contains(id.as_str()) && !restart.outputs.contains_key(id) {
-            again.extend(following(&definition, id).unwrap_or_default());
-        }
-    }
-    let taken: Vec<Ended> = ended
-        .into_iter()
-        .filter(|step| {
-            definition.node(&step.path).is_some()
-                // What ends the run runs again, since the new one has not ended.
-                && !step.path.starts_with(pipeline::FINALLY)
-                && (around(&step.path) || !is_dropped(&again, &step.path))
-        })
-        .map(|mut step| {
-            if let Some(output) = restart.outputs.get(&step.path) {
-                step.output = output.clone();
-                "succeeded".clone_into(&mut step.status);
-                step.error = Value::Null;
-            } else if around(&step.path) || (is_map_at_work(&step) && !has_ended(&step)) {
-                "waiting".clone_into(&mut step.status);
-                (step.output, step.error) = (Value::Null, Value::Null);
-            }
-            step
-        })
-        .collect();
-    let started = db
-        .one(
-            "select start($1, $2, $3, $4, null, 0, null, $5) as started",
-            args![
-                former.pipeline,
-                caller.id,
-                version,
-                input,
-                json!({"from": run, "steps": taken})
-            ],
-        )
-        .await;
-    begun(&db, &caller, started)
-        .await
-        .map(|(run, _)| accepted(run))
-}
-
-/// Whether a path is in a map: `each[3].a` is in `each`.
-fn is_in(map: &str, path: &str) -> bool {
-    path.strip_prefix(map)
-        .is_some_and(|rest| rest.starts_with('['))
-}
-
-fn is_at_or_in(step: &str, path: &str) -> bool {
-    step == path || is_in(step, path)
-}
-
-/// Whether a step is a map whose items are known.
-fn is_map_at_work(step: &Ended) -> bool {
-    step.kind == "map" && step.input["items"].is_array()
-}
-
-/// A step and all steps that follow from it, also outside of the maps that it is in. `None` if it is not a step.
-fn following(definition: &Definition, from: &str) -> Option<BTreeSet<String>> {
-    definition.node(from)?;
-    let mut out = BTreeSet::new();
-    let (mut graph, mut prefix, mut rest) = (definition, String::new(), from);
-    loop {
-        let (first, inner) = match rest.split_once('.') {
-            Some((first, inner)) => (first, Some(inner)),
-            None => (rest, None),
-        };
-        let id = first.split('[').next().unwrap_or(first);
-        let mut level = BTreeSet::from([id.to_owned()]);
-        loop {
-            let before = level.len();
-            let edges = graph.edges.iter().filter(|edge| level.contains(&edge.from));
-            let more: Vec<_> = edges.map(|edge| edge.to.clone()).collect();
-            level.extend(more);
-            if level.len() == before {
-                break;
-            }
-        }
-        // A map around the step goes on, and what follows from it runs again.
-        if inner.is_some() {
-            level.remove(id);
-        }
-        out.extend(level.into_iter().map(|id| format!("{prefix}{id}")));
-        let Some(inner) = inner else { return Some(out) };
-        let Some(Work::Map(map)) = graph.nodes.get(id).map(|node| &node.work) else {
-            return None;
-        };
-        prefix = format!("{prefix}{first}.");
-        (graph, rest) = (&*map.body, inner);
-    }
-}
-
-async fn definition(db: &Db, pipeline: Uuid, version: Option<i32>) -> Result<Definition> {
+/// # Errors
+/// 404 `unknown-version`.
+pub async fn definition(db: &Db, pipeline: Uuid, version: Option<i32>) -> Result<Definition> {
     let stored: Option<Stored> = db
         .optional(
             "select v.definition from version v join pipeline p on p.id = v.pipeline_id
@@ -376,7 +190,10 @@ async fn definition(db: &Db, pipeline: Uuid, version: Option<i32>) -> Result<Def
 }
 
 /// Holds an input against the definition's schema, and against what values may be.
-fn accept(definition: &Definition, input: &Value) -> Result<()> {
+///
+/// # Errors
+/// 422 `invalid-input`.
+pub fn accept(definition: &Definition, input: &Value) -> Result<()> {
     pipeline::fit(input).map_err(|fault| Problem::invalid("input", fault.detail))?;
     let schema = definition.input.as_ref().map(Schema::new).transpose();
     let schema = schema.map_err(Problem::internal)?;
@@ -404,7 +221,11 @@ pub fn too_many() -> Problem {
 }
 
 /// The run that was started, and whether it is new.
-async fn begun(
+/// The run that was started, and whether it is new.
+///
+/// # Errors
+/// It was refused.
+pub async fn begun(
     db: &Db,
     caller: &Caller,
     started: Result<Started, db::Error>,

@@ -191,11 +191,7 @@ fn whole() -> Value {
 
 /// Types are lower-case words between points and hyphens; `.*` may end them.
 fn check_event_type(text: &str, (): &()) -> garde::Result {
-    let body = text.strip_suffix(".*").unwrap_or(text);
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_plain);
-    let begins = body.starts_with(|first: char| first.is_ascii_lowercase());
-    if text.len() <= 100 && begins && body.split(['.', '-']).all(is_word) {
+    if pipeline::is_event_type(text) {
         return Ok(());
     }
     Err(garde::Error::new(

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{definition, pipelines};
+use crate::{definition, pipelines, rights};
 
 /// A version of a pipeline, which never changes.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -98,15 +98,17 @@ pub async fn publish(
     Input(new): Input<NewVersion>,
 ) -> Result<Response> {
     let id = pipelines::find(&db, &caller, &pipeline).await?;
-    let digest = definition::checked(&db, &caller, &new.definition).await?;
+    rights::check(&caller, &new.definition)?;
+    let checked = definition::checked(&db, &caller, &new.definition).await?;
     let published: Published = db
         .one(
-            "select publish($1, $2, $3, $4, $5, $6) as published",
+            "select publish($1, $2, $3, $4, $5, $6, $7) as published",
             args![
                 caller.id,
                 id,
                 new.definition,
-                digest,
+                checked.digest,
+                checked.skills,
                 new.note,
                 new.activate
             ],

@@ -34,6 +34,7 @@ pub static GROUP: Group = Group {
             .route("/claws/{claw}", get(show))
             .route("/claws/{claw}/change", post(change))
             .route("/claws/{claw}/messages", post(say))
+            .route("/parts/claws", get(list_part))
             .route("/parts/claws/{claw}", get(live_part))
     },
 };
@@ -132,6 +133,16 @@ struct Wish {
     after: String,
 }
 
+impl Wish {
+    /// The wish as further parameters of a query.
+    fn query(&self) -> String {
+        let parameters = [("status", &self.status), ("after", &self.after)];
+        let parameters = parameters.iter().filter(|(_, value)| !value.is_empty());
+        let parameters = parameters.map(|(name, value)| format!("&{name}={}", ui::encode(value)));
+        parameters.collect()
+    }
+}
+
 /// A claw to make, as the form sends it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -219,14 +230,7 @@ async fn list_page(
     new: &NewClaw,
     proof: &Proof,
 ) -> Result<Page, Failure> {
-    visitor.required()?;
-    let mut path = "/api/claws?limit=50".to_owned();
-    for (name, value) in [("status", &wish.status), ("after", &wish.after)] {
-        if !value.is_empty() {
-            path += &format!("&{name}={}", ui::encode(value));
-        }
-    }
-    let claws: List<Claw> = visitor.get("claws", &path).await?;
+    let claws = listed(visitor, wish).await?;
     let is_here = |status: &str| (wish.status == status).then_some("page");
     let main = html! {
         h1 { "Claws" }
@@ -240,13 +244,7 @@ async fn list_page(
             (ui::empty("A claw is an agent of your own, which the platform runs: give it a persona, and talk with it. There is none here.",
                 &html! { a.button.quiet href="/personas" { "Look at personas" } }))
         }
-        ul.rows { @for claw in &claws.items {
-            li {
-                p { a href=(address(&claw.id)) { (ui::named(&claw.account.kind, &claw.account.id, &claw.account.name)) } " " (claw.state()) }
-                p.meta { "thinks as " bdi { (claw.persona.name) } " · " (ui::ago(&claw.created_at))
-                    @if let Some(reason) = &claw.reason { " · " bdi { (reason) } } }
-            }
-        } }
+        (rows(&claws, wish))
         (ui::more(&if wish.status.is_empty() { "/claws".to_owned() } else { format!("/claws?status={}", ui::encode(&wish.status)) }, claws.next.as_deref()))
         @if visitor.may("claws:create") {
             h2 { "New claw" }
@@ -261,7 +259,36 @@ async fn list_page(
             }
         }
     };
-    Ok(Page::new("Claws", main))
+    Ok(Page::new("Claws", main).scripts(&["js/follow.js"]))
+}
+
+/// The claws that are asked for.
+async fn listed(visitor: &Visitor, wish: &Wish) -> Result<List<Claw>, Failure> {
+    visitor.required()?;
+    visitor
+        .get("claws", &format!("/api/claws?limit=50{}", wish.query()))
+        .await
+}
+
+async fn list_part(visitor: Visitor, Query(wish): Query<Wish>) -> Result<Response, Failure> {
+    let claws = listed(&visitor, &wish).await?;
+    Ok(part(rows(&claws, &wish)))
+}
+
+/// The part of the list that changes with its claws.
+fn rows(claws: &List<Claw>, wish: &Wish) -> Markup {
+    let topics = claws.items.iter().map(|claw| format!("claw:{}", claw.id));
+    let topics = topics.collect::<Vec<_>>().join(" ");
+    let follows = (!topics.is_empty()).then_some(topics);
+    html! {
+        ul.rows data-follows=[follows] data-part=(format!("/parts/claws?{}", wish.query().trim_start_matches('&'))) { @for claw in &claws.items {
+            li {
+                p { a href=(address(&claw.id)) { (ui::named(&claw.account.kind, &claw.account.id, &claw.account.name)) } " " (claw.state()) }
+                p.meta { "thinks as " bdi { (claw.persona.name) } " · " (ui::ago(&claw.created_at))
+                    @if let Some(reason) = &claw.reason { " · " bdi { (reason) } } }
+            }
+        } }
+    }
 }
 
 async fn create(visitor: Visitor, Form { fields, proof }: Form<NewClaw>) -> Response {

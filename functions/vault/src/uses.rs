@@ -25,7 +25,7 @@ pub struct Record {
     component: String,
     /// The owner or the subject of the grant by whose right the secret was used; null if it was refused.
     on_behalf_of: Option<String>,
-    /// The origin that the request was for.
+    /// The origin that the request was for, or `claw:<id>` if the value was handed to that claw's program.
     #[schema(example = "https://api.example.org")]
     origin: String,
     /// The method of the request.

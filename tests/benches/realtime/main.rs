@@ -5,6 +5,7 @@
 //! Functions and clients are this process, on the same cores as the gateway and PostgreSQL.
 
 use anyhow::{Context, Result};
+use bench::figures;
 use e2e::{
     Database, Server,
     agents::Agent,
@@ -163,18 +164,6 @@ fn listen(
             }
         }
     })
-}
-
-/// Median and 99th percentile in milliseconds.
-fn figures(mut times: Vec<Duration>) -> String {
-    times.sort_unstable();
-    let at = |share: f64| {
-        let index = (times.len().saturating_sub(1) as f64 * share) as usize;
-        times
-            .get(index)
-            .map_or(0.0, |time| time.as_secs_f64() * 1e3)
-    };
-    format!("p50 {:.1} ms, p99 {:.1} ms", at(0.5), at(0.99))
 }
 
 /// From the beginning of a POST to each of the sockets. Answers the gateway's memory then.

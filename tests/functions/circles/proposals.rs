@@ -74,6 +74,39 @@ async fn what_enough_members_are_for_becomes_memory() -> Result<()> {
     );
     let listed = world.get(path).await?;
     assert_eq!(listed["items"].as_array().map(Vec::len), Some(2));
+    who_left_does_not_vote(&world, &bob).await?;
     world.ask("PUT", &vote, &json!({"value": 2}), 422).await?;
+    Ok(())
+}
+
+/// The votes of who leaves, or only observes from then on, are gone with its right to vote.
+async fn who_left_does_not_vote(world: &World, bob: &Agent) -> Result<()> {
+    let path = "/api/circles/council/proposals";
+    let wild = json!({"kind": "canon", "text": "Bob is king."});
+    let made = ask(&world.server, bob, "POST", path, &wild, 201).await?;
+    let vote = format!("{path}/{}/vote", text(&made["id"])?);
+    ask(&world.server, bob, "PUT", &vote, &json!({"value": 1}), 200).await?;
+    let of_bob = "/api/circles/council/members/bob";
+    let votes = |list: serde_json::Value| list["items"][0]["votes"].as_array().map(Vec::len);
+    let observer = json!({"role": "observer"});
+    world.ask("PUT", of_bob, &observer, 200).await?;
+    assert_eq!(votes(world.get(path).await?), Some(0));
+    world
+        .ask("PUT", of_bob, &json!({"role": "member"}), 200)
+        .await?;
+    ask(&world.server, bob, "PUT", &vote, &json!({"value": 1}), 200).await?;
+    let leave = "/api/circles/council/leave";
+    ask(&world.server, bob, "POST", leave, &json!({}), 204).await?;
+    let decided = world.ask("PUT", &vote, &json!({"value": 0}), 200).await?;
+    assert_eq!(
+        (&decided["status"], votes(world.get(path).await?)),
+        (&json!("rejected"), Some(1))
+    );
+    // What was decided before stays as it was voted.
+    let listed = world.get(path).await?;
+    assert_eq!(
+        listed["items"][2]["votes"].as_array().map(Vec::len),
+        Some(2)
+    );
     Ok(())
 }

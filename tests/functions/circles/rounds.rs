@@ -1,14 +1,11 @@
 //! Who says nothing holds nobody up, and what becomes of messages to an agent that is at work.
 
 use anyhow::Result;
-use e2e::agents::Agent;
 use e2e::models::{Piece, Say};
 use serde_json::json;
 use std::time::Duration;
 
-use crate::jobs::agent_turn::world::{
-    World, ask, begins, body, calls, plain, results, says, speaker, text,
-};
+use crate::jobs::agent_turn::world::{World, begins, body, calls, plain, results, says, speaker};
 
 /// A circle of ada's with `one`, `two` and a moderator, in a mode with rules, and a conversation of it.
 async fn circle(world: &World, new: &serde_json::Value) -> Result<String> {
@@ -122,52 +119,5 @@ async fn who_is_steered_hears_it_before_the_next_step() -> Result<()> {
     assert!(!body(&asked[0]).to_string().contains("French"));
     assert!(body(&asked[1]).to_string().contains("French"));
     assert_eq!(world.rested(&talk).await?.len(), 1);
-    Ok(())
-}
-
-#[tokio::test]
-async fn programs_that_answer_agents_without_naming_turns_are_stopped_and_people_are_not()
--> Result<()> {
-    let world = World::new(|_, _| says("And you?")).await?;
-    let talk = circle(
-        &world,
-        &json!({"mode": "mention", "rules": {"hops": 3}, "private": true}),
-    )
-    .await?;
-    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
-    let member = json!({"account": "bob"});
-    world
-        .ask("POST", "/api/circles/table/members", &member, 201)
-        .await?;
-    let path = format!("/api/conversations/{talk}/messages");
-    let say = async |who: &Agent| {
-        let body = json!({"body": "@one, and you?"});
-        let posted = ask(&world.server, who, "POST", &path, &body, 201).await?;
-        let ended = world.ended(&text(&posted["turns"][0]["id"])?).await?;
-        anyhow::Ok((ended["status"].clone(), ended["reason"].clone()))
-    };
-    let (good, over) = (
-        (json!("completed"), json!(null)),
-        (json!("limited"), json!("hops")),
-    );
-    for number in 0..4 {
-        assert_eq!(say(&bob).await?, good, "{number}");
-    }
-    assert_eq!(
-        say(&bob).await?,
-        over,
-        "it answers what one says, again and again"
-    );
-    // Who owns the agent may go on, and what a person writes begins anew.
-    for number in 0..5 {
-        assert_eq!(say(&world.ada).await?, good, "{number}");
-    }
-    let database = &world.server.database;
-    database
-        .execute("update identity.account set kind = 'user' where name = 'bob'")
-        .await?;
-    for number in 0..5 {
-        assert_eq!(say(&bob).await?, good, "{number}");
-    }
     Ok(())
 }

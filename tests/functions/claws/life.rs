@@ -92,6 +92,15 @@ async fn one_request_makes_a_claw_that_answers() -> Result<()> {
     world
         .ask("POST", "/api/vault/secrets", &secret, 201)
         .await?;
+    // Strangers are not asked to decide for others.
+    let stranger = json!({"name": "helper", "persona": "plain", "approvers": ["bob"]});
+    let refused = world.ask("POST", "/api/claws", &stranger, 422).await?;
+    assert_eq!(refused["errors"][0]["field"], "approvers", "{refused:#}");
+    let crew = json!({"name": "crew"});
+    let crew = world.ask("POST", "/api/teams", &crew, 201).await?;
+    let member = format!("/api/teams/{}/members/{}", text(&crew["id"])?, bob.id);
+    let role = json!({"role": "member"});
+    world.ask("PUT", &member, &role, 204).await?;
     let new = json!({"name": "helper", "persona": "plain", "channels": ["lab"], "secrets": {"KEY": "vault:weather"},
         "env": {"CITY": "Bern"}, "scopes": ["chat:create"], "approvers": ["bob"],
         "budget": {"limit_microusd": 5_000_000, "period": "day"}});

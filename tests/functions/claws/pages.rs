@@ -48,7 +48,10 @@ async fn a_claw_is_made_talked_with_and_deleted_on_its_pages() -> Result<()> {
         .await?;
     assert_eq!(made.text("h1 bdi"), "helper", "{}", made.text("main"));
     let topic = made.path.replace("/claws/", "claw:");
-    assert_eq!(made.attribute(".live-claw", "data-follows"), Some(topic));
+    assert_eq!(
+        made.attribute(".live-claw", "data-follows").as_ref(),
+        Some(&topic)
+    );
     let part = made
         .attribute(".live-claw", "data-part")
         .context("its part")?;
@@ -81,6 +84,14 @@ async fn a_claw_is_made_talked_with_and_deleted_on_its_pages() -> Result<()> {
     until(&browser, &talk.path, "main", "Hello, Grace.").await?;
     let costs = until(&browser, &made.path, ".live-claw table", "1 call").await?;
     assert!(costs.text(".live-claw table").contains("25 in"));
+
+    // The list follows the claws that it shows.
+    let list = browser.get("/claws?status=running").await?;
+    assert_eq!(list.attribute("ul.rows", "data-follows"), Some(topic));
+    let part = list.attribute("ul.rows", "data-part").context("its part")?;
+    assert_eq!(part, "/parts/claws?status=running");
+    let rows = browser.get(&part).await?;
+    assert!(rows.text("ul.rows").contains("helper"), "{}", rows.html);
 
     let stopped = browser.submit(&costs, change, &[("what", "stop")]).await?;
     assert!(stopped.has("button[value=start]"), "{}", stopped.html);

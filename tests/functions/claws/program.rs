@@ -59,6 +59,10 @@ impl Runtime {
         let url = format!("http://{}", listener.local_addr()?);
         let router = Router::new()
             .route("/provision", post(provision))
+            .route(
+                "/instances",
+                get(|| async { Json(json!({"instances": []})) }),
+            )
             .route("/instances/{id}", get(find))
             .route(
                 "/instances/{id}/logs",

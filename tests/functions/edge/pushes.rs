@@ -377,3 +377,33 @@ async fn a_revocation_does_not_wait_for_events() -> Result<()> {
     let has_come = |edge: &Edge| titles(edge).contains(&"Held".to_owned());
     world.edge.until("the events", has_come).await
 }
+
+#[tokio::test]
+async fn whoever_changes_blocks_all_the_time_costs_a_push_a_second() -> Result<()> {
+    const CHANGES: usize = 20;
+    if Difference::Operation.shows() {
+        return Ok(());
+    }
+    let world = World::new().await?;
+    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
+    world.stand().await?;
+    world.post("First").await?;
+    let has_come = |edge: &Edge| titles(edge).len() == 1;
+    world.edge.until("the first post", has_come).await?;
+    let before = world.edge.with(|edge| edge.pushes);
+    let begin = Instant::now();
+    let block = format!("/api/blocks/{}", bob.id);
+    for number in 0..CHANGES {
+        let method = ["PUT", "DELETE"][number % 2];
+        let nothing = json!({});
+        let changed = world.ada.send(&world.server, method, &block, &nothing);
+        let (status, changed) = changed.await?;
+        assert!(status < 300, "{status} {changed}");
+    }
+    let is_told = |edge: &Edge| edge.revoked_alone.contains(&json!(world.ada.id));
+    world.edge.until("the changes", is_told).await?;
+    let seconds = begin.elapsed().as_secs() as usize;
+    let pushes = world.edge.with(|edge| edge.pushes) - before;
+    assert!(pushes <= seconds + 2, "{pushes} pushes in {seconds} s");
+    Ok(())
+}

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::world::{World, begins, body, calls, results, says, speaker, text};
+use super::world::{World, begins, body, calls, plain, results, says, speaker, text};
 
 /// A circle of ada's with `helper`, and a conversation with `bot`, which may ask it.
 async fn pair(world: &World) -> Result<String> {
@@ -117,5 +117,31 @@ async fn agents_that_ask_each_other_in_a_ring_end_five_deep() -> Result<()> {
         12,
         "six agents, each asked twice"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_waits_for_an_agent_longer_than_its_turn_may_take() -> Result<()> {
+    let world = World::new(|_, _| calls(&[("ask_helper", "{\"message\": \"And you?\"}")])).await?;
+    world
+        .circle(&json!({"name": "helpers"}), &plain(), &["helper"])
+        .await?;
+    let mut database = world.server.database.connect().await?;
+    sqlx::query("update circles.seat set state = 'paused'")
+        .execute(&mut database)
+        .await?;
+    let tools = json!([{"use": "agent:helper"}]);
+    let limits = json!({"turn_ms": 2000});
+    let talk = world
+        .talk(&json!({"name": "asking", "tools": tools, "limits": limits}))
+        .await?;
+    let turn = world.say(&talk, "Who knows?").await?;
+    let ended = world.ended(&turn).await?;
+    assert_eq!(
+        (&ended["status"], &ended["reason"]),
+        (&json!("limited"), &json!("time")),
+        "{ended:#}"
+    );
+    assert_eq!(of_helper(&world).await?[0]["status"], "cancelled");
     Ok(())
 }

@@ -43,6 +43,12 @@ pub(super) fn server(asked: &Asked, state: usize) -> Say {
     if meta != "2026-07-28" || header("mcp-method") != request["method"].as_str() {
         return Say::Whole(400, vec![], "{}".to_owned());
     }
+    let json = || vec![("content-type", "application/json".to_owned())];
+    if state == 3 && request["method"] == "tools/call" {
+        let error = json!({"code": -32000, "message": "no\u{0}rain"});
+        let answer = json!({"jsonrpc": "2.0", "id": request["id"], "error": error});
+        return Say::Whole(200, json(), answer.to_string());
+    }
     let result = match request["method"].as_str() {
         Some("tools/list") => json!({"tools": [definition(state)], "resultType": "complete"}),
         _ => {
@@ -52,11 +58,7 @@ pub(super) fn server(asked: &Asked, state: usize) -> Say {
         }
     };
     let answer = json!({"jsonrpc": "2.0", "id": request["id"], "result": result});
-    Say::Whole(
-        200,
-        vec![("content-type", "application/json".to_owned())],
-        answer.to_string(),
-    )
+    Say::Whole(200, json(), answer.to_string())
 }
 
 /// A server of 2025-11-25 with sessions, which answers in streams.
@@ -123,6 +125,16 @@ async fn a_tool_that_changes_is_refused_until_it_is_accepted() -> Result<()> {
         (&json!("2026-07-28"), &json!("weather"))
     );
     let talk = world.talk(&asking()).await?;
+    // What the database can't hold is left out of an error too.
+    state.store(3, Ordering::SeqCst);
+    let turn = world.say(&talk, "How is the weather?").await?;
+    assert_eq!(world.ended(&turn).await?["status"], "completed");
+    let step = &world.steps(&turn).await?[1];
+    let told = step["result"].as_str().unwrap_or_default();
+    assert!(
+        step["status"] == "failed" && told.contains("norain"),
+        "{step:#}"
+    );
     for (now, is_called) in [(0, true), (1, true), (2, false)] {
         state.store(now, Ordering::SeqCst);
         let turn = world.say(&talk, "How is the weather?").await?;

@@ -1,11 +1,12 @@
 //! A server with a scripted model of the platform's, a worker, and ada, whose agents think.
 
 use anyhow::{Context, Result, ensure};
+pub use e2e::models::{begins, calls, says, says_and_calls};
 use e2e::{
     Server,
     agents::Agent,
     errands::quick,
-    models::{Asked, Models, Piece, Say},
+    models::{Asked, Models, Say},
 };
 use host::jobs::JobWorker;
 use serde_json::{Value, json};
@@ -13,57 +14,6 @@ use std::time::{Duration, Instant};
 
 /// The longest time until something has happened, on a machine with much to do.
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// What a model says in OpenAI's protocol, as a stream.
-pub fn says(text: &str) -> Say {
-    Say::stream(&format!(
-        "{}{}",
-        chunk(&json!({"role": "assistant", "content": text})),
-        end("stop")
-    ))
-}
-
-/// Calls of tools that a model asks for: names, and arguments as text.
-pub fn calls(calls: &[(&str, &str)]) -> Say {
-    says_and_calls("", calls)
-}
-
-/// Calls of tools that a model asks for, with what it says before.
-pub fn says_and_calls(text: &str, calls: &[(&str, &str)]) -> Say {
-    let calls: Vec<Value> = calls
-        .iter()
-        .enumerate()
-        .map(|(index, (name, arguments))| {
-            json!({"index": index, "id": format!("x{index}"), "type": "function",
-                "function": {"name": name, "arguments": arguments}})
-        })
-        .collect();
-    Say::stream(&format!(
-        "{}{}",
-        chunk(&json!({"role": "assistant", "content": text, "tool_calls": calls})),
-        end("tool_calls")
-    ))
-}
-
-/// The beginning of an answer, and nothing more.
-pub fn begins(text: &str) -> Say {
-    let words = chunk(&json!({"role": "assistant", "content": text}));
-    Say::Stream(vec![Piece::text(&words), Piece::Hold])
-}
-
-fn chunk(delta: &Value) -> String {
-    let chunk = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
-        "choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
-    format!("data: {chunk}\n\n")
-}
-
-fn end(reason: &str) -> String {
-    let last = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
-        "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]});
-    let usage = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [],
-        "usage": {"prompt_tokens": 25, "completion_tokens": 15, "total_tokens": 40}});
-    format!("data: {last}\n\ndata: {usage}\n\ndata: [DONE]\n\n")
-}
 
 /// The body of a request to the model.
 pub fn body(asked: &Asked) -> Value {

@@ -157,6 +157,31 @@ async fn an_agent_answers_with_text_and_data() -> Result<()> {
         (&json!("Fine."), &json!(2)),
         "{done:#}"
     );
+
+    // A claw is asked by its owner alone, by its name or its id.
+    let new = json!({"name": "helper", "persona": "plain"});
+    let made = world.ask("POST", "/api/claws", &new, 202).await?;
+    let id = made["claw"]["id"].as_str().context("claw")?;
+    let claw = format!("/api/claws/{id}");
+    until(&world, &claw, |claw| claw["status"] == "running").await?;
+    for (name, claw) in [("by-name", "helper"), ("by-id", id)] {
+        let node = json!({"type": "agent", "claw": claw, "prompt": "Well?"});
+        let run = start(&world, name, node, json!(null)).await?;
+        let done = ended(&world, &run).await?;
+        assert_eq!(done["result"]["text"], "Fine.", "{done:#}");
+        let step = world.get(&format!("{run}/steps/ask")).await?;
+        assert_eq!(step["input"]["claw"], claw, "{step}");
+    }
+    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
+    let node = json!({"nodes": {"ask": {"type": "agent", "claw": id, "prompt": "Well?"}}});
+    let new = json!({"name": "theirs", "definition": node});
+    let refused = bob
+        .send(&world.server, "POST", "/api/pipelines", &new)
+        .await?;
+    assert_eq!(
+        refused.1["problems"][0]["code"], "unknown-claw",
+        "{refused:?}"
+    );
     Ok(())
 }
 
@@ -220,7 +245,16 @@ async fn an_agent_that_fails_or_is_not_waited_for_any_more() -> Result<()> {
         ),
         (
             json!({"type": "agent", "claw": "none", "prompt": "x"}),
-            "part-missing",
+            "unknown-claw",
+        ),
+        (
+            // An agent that is not a claw.
+            json!({"type": "agent", "claw": "bot", "prompt": "x"}),
+            "unknown-claw",
+        ),
+        (
+            json!({"type": "agent", "claw": "bot", "agent": "bot", "prompt": "x"}),
+            "shape",
         ),
         (
             json!({"type": "agent", "agent": "bot", "circle": "both", "prompt": "x"}),

@@ -10,14 +10,18 @@ use e2e::{
     receiver::{Answer, Receiver},
 };
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use uuid::Uuid;
 
-const RUNS: usize = 16;
-const KILLS: usize = 4;
+use crate::jobs::faults::Random;
+
+const RUNS: u64 = 1_000;
+const KILLS: u64 = 8;
 const LIMIT: Duration = Duration::from_secs(240);
 
 pub(super) struct World {
@@ -53,7 +57,7 @@ exchange_key = "{{{{ pipeline_run_exchange_key }}}}"
 [component.pipeline-run.tool.gather]
 role = "gather_pipeline_run"
 memory_bytes = 536870912
-concurrency = 8
+concurrency = 28
 egress = true
 exchange = ["asset:generate", "chat:create", "kb:read", "kb:write", "llm:call", "skills:call", "social:write"]
 job = {{ attempts = 20 }}
@@ -63,9 +67,21 @@ job = {{ attempts = 20 }}
 
 impl World {
     pub async fn new() -> Result<Self> {
+        Self::among(&[]).await
+    }
+
+    /// A world in which runs may ask these receivers, too.
+    pub async fn among(others: &[&Receiver]) -> Result<Self> {
         let target = Receiver::start(|_| Answer::status(200)).await?;
         let origin = format!("http://{}", target.address);
-        let server = Server::letting_out(&[&origin]).await?;
+        let mut origins = vec![origin.clone()];
+        origins.extend(
+            others
+                .iter()
+                .map(|other| format!("http://{}", other.address)),
+        );
+        let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
+        let server = Server::letting_out(&origins).await?;
         let ada = Agent::sign_in(&server, "ada", 1).await?;
         let folder = tempfile::tempdir()?;
         let port = server.database.admin.port().unwrap_or(5432);
@@ -141,83 +157,96 @@ impl World {
         keys
     }
 
-    /// Decides about steps in doubt as a person does who asks the stand-in.
-    async fn resolve(&self, run: &str) -> Result<()> {
-        let path = format!("{run}/steps/pay");
-        let (status, step) = self.ada.get(&self.server, &path).await?;
-        if status != 200 || step["status"] != "uncertain" {
+    /// Decides about all steps in doubt as a person does who asks the stand-in.
+    async fn resolve(&self, database: &mut PgConnection) -> Result<()> {
+        let runs: Vec<Uuid> =
+            sqlx::query_scalar("select run_id from pipelines.step where status = 'uncertain'")
+                .fetch_all(database)
+                .await?;
+        if runs.is_empty() {
             return Ok(());
         }
-        let key = format!("run-{}-pay", run.trim_start_matches("/api/runs/"));
-        let outcome = if self.keys().contains_key(&key) {
-            "succeeded"
-        } else {
-            "retry"
-        };
-        let decision = json!({"outcome": outcome});
-        // A kill may have come in between, so that a refusal only means to look again.
-        self.ada
-            .send(&self.server, "POST", &format!("{path}/resolve"), &decision)
-            .await?;
+        let keys = self.keys();
+        for run in runs {
+            let outcome = if keys.contains_key(&format!("run-{run}-pay")) {
+                "succeeded"
+            } else {
+                "retry"
+            };
+            let decision = json!({"outcome": outcome});
+            let path = format!("/api/runs/{run}/steps/pay/resolve");
+            // A kill may have come in between, so that a refusal only means to look again.
+            self.ada
+                .send(&self.server, "POST", &path, &decision)
+                .await?;
+        }
         Ok(())
     }
 }
 
 #[tokio::test]
 async fn nothing_is_lost_doubled_or_stuck_when_workers_are_killed() -> Result<()> {
+    let number = |name: &str, default: u64| -> u64 {
+        let text = std::env::var(name).ok();
+        text.and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let (count, kills) = (
+        number("GATHER_RUNS", RUNS),
+        number("GATHER_RUN_KILLS", KILLS),
+    );
+    let seed = number("GATHER_RUN_SEED", 1);
+    println!("{count} runs, {kills} kills, GATHER_RUN_SEED={seed}");
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let world = World::new().await?;
-    let mut runs = vec![];
-    for n in 0..RUNS {
-        let start = json!({"input": {"n": n}});
-        let (status, run) = world
-            .ada
-            .send(&world.server, "POST", "/api/pipelines/killed/runs", &start)
-            .await?;
-        ensure!(status == 202, "{run}");
-        runs.push(format!("/api/runs/{}", run["id"].as_str().context("id")?));
-    }
+    let mut database = world.server.database.connect().await?;
+    sqlx::query(
+        "select pipelines.start(p.id, p.owner_id, null, jsonb_build_object('n', n), null, 0, null)
+         from pipelines.pipeline p, generate_series(1, $1) n where p.name = 'killed'",
+    )
+    .bind(i64::try_from(count)?)
+    .execute(&mut database)
+    .await?;
     let began = Instant::now();
-    for kill in 0..KILLS {
+    let all = 2 * usize::try_from(count)?;
+    for kill in 0..kills {
         let worker = world.worker()?;
         // In the middle of what is sent: after some more requests have arrived.
-        let enough = (kill + 1) * RUNS / 4;
+        let share = all / usize::try_from(kills + 1)?;
+        let part = usize::try_from(random.below(u64::try_from(share)?))?;
+        let enough = usize::try_from(kill)? * share + part;
         while world.target.count() < enough {
-            ensure!(began.elapsed() < LIMIT, "{:?}", world.keys());
+            ensure!(began.elapsed() < LIMIT, "{} of {all}", world.target.count());
             tokio::time::sleep(Duration::from_millis(2)).await;
-            for run in &runs {
-                if world.target.count() < enough && kill > 0 {
-                    world.resolve(run).await?;
-                }
-            }
+            world.resolve(&mut database).await?;
         }
         worker.signal("KILL")?;
     }
     let _worker = world.worker()?;
-    for (n, run) in runs.iter().enumerate() {
-        loop {
-            let (_, now) = world.ada.get(&world.server, run).await?;
-            if !now["finished_at"].is_null() {
-                assert_eq!(
-                    (&now["status"], &now["result"]),
-                    (&json!("succeeded"), &json!(n + 1)),
-                    "{now}"
-                );
-                break;
-            }
-            ensure!(began.elapsed() < LIMIT, "{now}");
-            world.resolve(run).await?;
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    loop {
+        let sql = "select count(*) from pipelines.run where finished_at is null";
+        let left: i64 = sqlx::query_scalar(sql).fetch_one(&mut database).await?;
+        if left == 0 {
+            break;
         }
+        ensure!(began.elapsed() < LIMIT, "{left} of {count} are left");
+        world.resolve(&mut database).await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    println!("{:?}", began.elapsed());
+    let runs: Vec<(Uuid, String, Value, Option<Value>)> =
+        sqlx::query_as("select id, status, input -> 'n', result from pipelines.run")
+            .fetch_all(&mut database)
+            .await?;
+    assert_eq!(runs.len(), usize::try_from(count)?);
     let keys = world.keys();
-    for run in &runs {
-        let id = run.trim_start_matches("/api/runs/");
-        assert!(
-            keys.contains_key(&format!("run-{id}-again")),
-            "lost: {keys:?}"
-        );
-        assert_eq!(keys.get(&format!("run-{id}-pay")), Some(&1), "{keys:?}");
+    for (id, status, n, result) in runs {
+        let expected = n.as_u64().map(|n| json!(n + 1));
+        assert_eq!((status.as_str(), result), ("succeeded", expected), "{id}");
+        let again = keys.get(&format!("run-{id}-again"));
+        assert!(again.is_some(), "lost: {id}");
+        let paid = keys.get(&format!("run-{id}-pay"));
+        assert_eq!(paid, Some(&1), "{id}");
     }
-    assert_eq!(keys.len(), 2 * RUNS, "{keys:?}");
+    assert_eq!(keys.len(), all);
     Ok(())
 }

@@ -236,13 +236,43 @@ async fn cancelled_is_final_and_a_run_restarts_from_a_step() -> Result<()> {
         (&ended["status"], &ended["result"]),
         (&json!("succeeded"), &json!(42))
     );
-    let unknown = world
-        .call(
-            "POST",
-            &format!("{run}/restart"),
-            json!({"from": "nowhere"}),
-        )
+    for from in ["nowhere", "a[1].b"] {
+        let unknown = world
+            .call("POST", &format!("{run}/restart"), json!({"from": from}))
+            .await?;
+        assert_eq!(refusal(&unknown), (404, "unknown-step"), "{from}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn outputs_that_are_given_count_though_their_steps_have_never_been() -> Result<()> {
+    let world = World::new().await?;
+    let signal = json!({"type": "wait", "any": [{"signal": "go"}]});
+    let check = json!({"type": "condition", "cases": [{"name": "long", "when": "input.n > 1"}], "else": "short"});
+    let definition = json!({
+        "nodes": {"check": check, "hold": signal, "next": {"type": "transform", "value": "computed"},
+            "yes": transform("'long'"), "no": transform("'short'"), "last": {"type": "merge"}},
+        "edges": [{"from": "check", "to": "yes", "on": "long"}, {"from": "check", "to": "no", "on": "short"},
+            {"from": "hold", "to": "next"}, {"from": "yes", "to": "last"}, {"from": "no", "to": "last"}],
+        "result": {"$": "[nodes.last.output, nodes.next.output]"},
+    });
+    let run = world.start("given", definition, json!({"n": 2})).await?;
+    world.waits(&run, "hold").await?;
+    world
+        .call("POST", &format!("{run}/cancel"), json!({}))
         .await?;
-    assert_eq!(refusal(&unknown), (404, "unknown-step"));
+    let outputs = json!({"hold": 1, "next": "given", "check": {"case": "short"}});
+    let from = json!({"from": "no", "outputs": outputs});
+    let (status, other) = world.call("POST", &format!("{run}/restart"), from).await?;
+    assert_eq!(status, 202, "{other}");
+    let other = format!("/api/runs/{}", other["id"].as_str().context("id")?);
+    let ended = world.ended(&other).await?;
+    assert_eq!(
+        (&ended["status"], &ended["result"][1]),
+        (&json!("succeeded"), &json!("given")),
+        "{ended}"
+    );
+    assert_eq!(ended["result"][0]["no"], "short", "{ended}");
     Ok(())
 }

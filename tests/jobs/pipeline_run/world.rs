@@ -21,6 +21,11 @@ impl World {
 
     pub async fn over(server: Server) -> Result<Self> {
         let ada = Agent::sign_in(&server, "ada", 1).await?;
+        Self::of(server, ada).await
+    }
+
+    /// A world in which somebody has been before the worker begins.
+    pub async fn of(server: Server, ada: Agent) -> Result<Self> {
         // A machine with other work to do must not take the worker for lost.
         let times = JobTimes {
             lease: Duration::from_secs(30),

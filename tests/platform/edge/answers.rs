@@ -4,12 +4,13 @@ use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use e2e::{
     agents::{Agent, unix_now},
-    edge::Edge,
+    edge::{ENDLESS, ENDLESS_PIECE_BYTES, ENDLESS_PIECES, Edge},
     sockets::{Client, WAIT},
 };
 use futures::future::join_all;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// The status and the `Cache-Status` of an answer.
 async fn asked(edge: &Edge, path: &str, headers: &[(&str, &str)]) -> Result<(u16, String)> {
@@ -344,5 +345,62 @@ async fn a_panic_is_one_answer() -> Result<()> {
         let broken = broken.post(format!("{}/edge/topics/feed:all", edge.url));
         assert_eq!(broken.body("{").send().await?.status(), 401);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_may_not_be_kept_is_asked_for_side_by_side() -> Result<()> {
+    const CROWD: usize = 30;
+    const PATH: &str = "/api/agents/me";
+    let Some(edge) = Edge::start().await? else {
+        return Ok(());
+    };
+    let begin = Instant::now();
+    loop {
+        // The edge knows for a while that the answer is not kept.
+        assert_eq!(asked(&edge, PATH, &[]).await?.0, 401);
+        edge.between.hold(Some(PATH));
+        let crowd = join_all((0..CROWD).map(|_| asked(&edge, PATH, &[])));
+        let looking = async {
+            let looked_at = Instant::now();
+            let mut most = 0;
+            while most < CROWD / 2 && looked_at.elapsed() < Duration::from_secs(5) {
+                most = most.max(edge.between.held());
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            edge.between.hold(None);
+            most
+        };
+        let (answers, most) = tokio::join!(crowd, looking);
+        for answer in answers {
+            assert_eq!(answer?.0, 401);
+        }
+        if most >= CROWD / 2 {
+            break;
+        }
+        assert!(begin.elapsed() < WAIT, "at most {most} at once");
+    }
+
+    // A large body without a length is handed on as it comes.
+    edge.between.hold(Some(ENDLESS));
+    let mut answer = edge.request("GET", ENDLESS).send().await?;
+    let status = answer.headers()["cache-status"].to_str()?.to_owned();
+    assert!(!status.contains("stored"), "{status}");
+    let mut bytes = 0;
+    while bytes < ENDLESS_PIECES * ENDLESS_PIECE_BYTES {
+        let chunk = timeout(WAIT, answer.chunk()).await;
+        bytes += chunk
+            .context("it waits for the end")??
+            .context("a piece")?
+            .len();
+    }
+    edge.between.hold(None);
+    while let Some(chunk) = answer.chunk().await? {
+        bytes += chunk.len();
+    }
+    assert_eq!(
+        bytes,
+        ENDLESS_PIECES * ENDLESS_PIECE_BYTES + "the end".len()
+    );
     Ok(())
 }

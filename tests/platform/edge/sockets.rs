@@ -49,7 +49,7 @@ async fn a_socket_resumes_by_position_after_the_edge_has_failed() -> Result<()> 
     grow_up(&edge.server).await?;
     let bob = Agent::sign_in(&edge.server, "bob", 2).await?;
     let mut client = opened(&edge, &bob, None).await?;
-    client.until("subscribed").await?;
+    let subscribed = client.until("subscribed").await?;
     for number in 0..3 {
         post(&edge, &ada, &format!("Post {number}")).await?;
         let event = next_post(&mut client).await?;
@@ -69,6 +69,10 @@ async fn a_socket_resumes_by_position_after_the_edge_has_failed() -> Result<()> 
         let event = next_post(&mut client).await?;
         assert_eq!(event["data"]["title"], format!("Missed {number}"));
     }
+    // So does one that has seen nothing but where it began.
+    let begin = subscribed.last().context("a frame")?["position"].as_str();
+    let mut first = opened(&edge, &bob, begin).await?;
+    assert_eq!(next_post(&mut first).await?["data"]["title"], "Post 0");
     // A position that is not kept says so, and the stream goes on.
     let mut late = opened(&edge, &bob, Some("invented")).await?;
     late.until("gone").await?;
@@ -256,6 +260,10 @@ async fn pushes_that_do_not_follow_are_refused_and_sent_again() -> Result<()> {
     let frames = client.until("gone").await?;
     let events = frames.iter().filter(|frame| frame["type"] == "test.event");
     assert_eq!(events.count(), 1, "{frames:?}");
+    // Rights may have changed with what is lost.
+    assert_eq!(client.closed().await?.1, 4401);
+    let mut client = opened(&edge, &bob, None).await?;
+    client.until("subscribed").await?;
     post(&edge, &ada, "Told").await?;
     assert_eq!(next_post(&mut client).await?["data"]["title"], "Told");
     Ok(())

@@ -3,6 +3,8 @@
 mod client;
 mod profile;
 
+use std::ops::Deref;
+
 use anyhow::{Context, Result, bail};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::{Args, Subcommand};
@@ -47,6 +49,31 @@ pub struct Common {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// The arguments of a command that asks a server as an agent, which are read as if they were its own.
+#[derive(Args, Debug)]
+pub struct AsAgent<T: Args> {
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would replace the command's own help"
+    )]
+    pub arguments: T,
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would replace the command's own help"
+    )]
+    pub common: Common,
+}
+
+impl<T: Args> Deref for AsAgent<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.arguments
+    }
 }
 
 /// The arguments for a new agent.

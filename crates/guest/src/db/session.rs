@@ -29,11 +29,14 @@ impl Session {
     }
 
     /// All rows of a statement.
-    pub async fn query(&self, sql: &str, args: Vec<Argument>) -> Result<Vec<Row>, Error> {
+    pub async fn query(&self, sql: &str, args: &[Argument]) -> Result<Vec<Row>, Error> {
         match self.entry {
-            Entry::Alone => Ok(self.connection.query(sql, &args)?.rows),
+            Entry::Alone => Ok(self.connection.query(sql, args)?.rows),
             Entry::Shared => {
-                let asked = self.connection.query_async(sql.to_owned(), args).await?;
+                let asked = self
+                    .connection
+                    .query_async(sql.to_owned(), args.to_vec())
+                    .await?;
                 let (_, rows, outcome) = asked;
                 let rows = rows.collect().await;
                 // The result after the rows says whether they are complete.
@@ -44,10 +47,14 @@ impl Session {
     }
 
     /// Runs a statement for its effect, and returns the number of rows that it touched.
-    pub async fn execute(&self, sql: &str, args: Vec<Argument>) -> Result<u64, Error> {
+    pub async fn execute(&self, sql: &str, args: &[Argument]) -> Result<u64, Error> {
         match self.entry {
-            Entry::Alone => self.connection.execute(sql, &args),
-            Entry::Shared => self.connection.execute_async(sql.to_owned(), args).await,
+            Entry::Alone => self.connection.execute(sql, args),
+            Entry::Shared => {
+                self.connection
+                    .execute_async(sql.to_owned(), args.to_vec())
+                    .await
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ impl Session {
     }
 
     /// All rows of a statement, each of which is one `jsonb`.
-    pub async fn query(&self, sql: &str, args: Vec<Argument>) -> Result<Vec<Row>, Error> {
+    pub async fn query(&self, sql: &str, args: &[Argument]) -> Result<Vec<Row>, Error> {
         let values = values(args)?;
         let rows = self.0.query_typed(sql, &typed(&values)).await;
         let rows = rows.map_err(of_driver)?;
@@ -44,7 +44,7 @@ impl Session {
     }
 
     /// Runs a statement for its effect, and returns the number of rows that it touched.
-    pub async fn execute(&self, sql: &str, args: Vec<Argument>) -> Result<u64, Error> {
+    pub async fn execute(&self, sql: &str, args: &[Argument]) -> Result<u64, Error> {
         let values = values(args)?;
         let touched = self.0.execute_typed(sql, &typed(&values)).await;
         touched.map_err(of_driver)
@@ -86,8 +86,8 @@ fn typed(values: &[Value]) -> Vec<(&(dyn ToSql + Sync), Type)> {
         .collect()
 }
 
-fn values(args: Vec<Argument>) -> Result<Vec<Value>, Error> {
-    args.into_iter().map(value).collect()
+fn values(args: &[Argument]) -> Result<Vec<Value>, Error> {
+    args.iter().cloned().map(value).collect()
 }
 
 fn value(argument: Argument) -> Result<Value, Error> {

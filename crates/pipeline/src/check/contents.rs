@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Check, MAX_MS};
+use super::forms::{is_event_type, origin};
+use super::{Check, MAX_MS, SkillUse};
 use crate::definition::{
     Asking, Definition, Do, FINALLY, Node, Permissions, Until, Verify, Work, ids,
 };
@@ -124,6 +125,16 @@ impl Check {
             Work::Transform(transform) => {
                 self.template(&transform.value, &format!("{path}.value"), known)
             }
+            Work::Compute(compute) => {
+                self.template(&compute.arguments, &format!("{path}.arguments"), known);
+                let called = SkillUse {
+                    name: compute.skill.clone(),
+                    version: compute.version.clone(),
+                    tool: Some((format!("{path}.tool"), compute.tool.clone())),
+                    is_pure: true,
+                };
+                self.skills.insert(format!("{path}.skill"), called);
+            }
             Work::Filter(filter) => {
                 self.expression(&filter.items, &format!("{path}.items"), known);
                 self.expression(&filter.condition, &format!("{path}.where"), known);
@@ -180,13 +191,21 @@ impl Check {
                         "must be ids of accounts and teams",
                     );
                 }
-                if approval.need == 0 {
-                    self.problem(format!("{path}.need"), "shape", "must be at least 1");
+                if !(1..=1000).contains(&approval.need) {
+                    self.problem(format!("{path}.need"), "shape", "must be 1 to 1,000");
                 }
             }
             Work::Agent(asking) => self.asking_contents(asking, path, known),
             Work::Pipeline(child) => {
                 self.template(&child.input, &format!("{path}.input"), known);
+                let versions = 1..=i32::MAX.unsigned_abs();
+                if child
+                    .version
+                    .is_some_and(|version| !versions.contains(&version))
+                {
+                    let why = "must be the number of a version";
+                    self.problem(format!("{path}.version"), "shape", why);
+                }
                 self.pipelines
                     .insert(format!("{path}.pipeline"), child.pipeline.clone());
             }
@@ -212,13 +231,7 @@ impl Check {
         path: &str,
         known: &BTreeSet<String>,
     ) {
-        let body = kind.strip_suffix(".*").unwrap_or(kind);
-        let is_word = |word: &str| {
-            let mut bytes = word.bytes();
-            !word.is_empty() && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        };
-        let begins = body.starts_with(|first: char| first.is_ascii_lowercase());
-        if kind.len() > 100 || !begins || !body.split(['.', '-']).all(is_word) {
+        if !is_event_type(kind) {
             let why = "must be a type such as `message.created`, or `message.*`";
             self.problem(format!("{path}.event"), "shape", why);
         }
@@ -271,18 +284,22 @@ impl Check {
 
     fn asking_contents(&mut self, asking: &Asking, path: &str, known: &BTreeSet<String>) {
         self.template(&asking.prompt, &format!("{path}.prompt"), known);
-        match (&asking.agent, &asking.circle) {
-            (Some(agent), None) => {
-                self.agents.insert(format!("{path}.agent"), agent.clone());
+        match asking.addressee() {
+            Some((kind, name)) => {
+                let place = format!("{path}.{kind}");
+                self.asked.insert(place, (kind, name.clone()));
             }
-            (None, Some(circle)) => {
-                self.circles
-                    .insert(format!("{path}.circle"), circle.clone());
-            }
-            _ => self.problem(path, "shape", "must have either an `agent` or a `circle`"),
+            None => self.problem(
+                path,
+                "shape",
+                "must have either an `agent`, a `claw` or a `circle`",
+            ),
         }
-        if asking.max_turns == Some(0) {
-            self.problem(format!("{path}.max_turns"), "shape", "must be at least 1");
+        if asking
+            .max_turns
+            .is_some_and(|turns| !(1..=1000).contains(&turns))
+        {
+            self.problem(format!("{path}.max_turns"), "shape", "must be 1 to 1,000");
         }
         if asking.tools.as_ref().is_some_and(|tools| tools.len() > 64) {
             self.problem(format!("{path}.tools"), "shape", "must be 64 at most");
@@ -340,8 +357,14 @@ impl Check {
         if what == Do::Skill
             && let Some(name) = input["skill"].as_str()
         {
-            self.skills
-                .insert(format!("{path}.input.skill"), name.to_owned());
+            let text = |field: &str| input[field].as_str().map(str::to_owned);
+            let called = SkillUse {
+                name: name.to_owned(),
+                version: text("version"),
+                tool: text("tool").map(|tool| (format!("{path}.input.tool"), tool)),
+                is_pure: false,
+            };
+            self.skills.insert(format!("{path}.input.skill"), called);
         }
         if what == Do::Http
             && let Some(url) = input["url"].as_str()
@@ -437,15 +460,6 @@ impl Check {
             }
         }
     }
-}
-
-/// The origin of an address, without a port that follows from the scheme.
-pub fn origin(url: &str) -> Option<String> {
-    let url = url::Url::parse(url).ok()?;
-    let is_web = ["http", "https"].contains(&url.scheme())
-        && url.username().is_empty()
-        && url.password().is_none();
-    is_web.then(|| url.origin().ascii_serialization())
 }
 
 /// For each node those that have ended before it begins.

@@ -7,16 +7,14 @@ use anyhow::{Context, Result};
 use futures::future::join;
 use position::{Batch, Position, Snapshot};
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 use tokio::time::sleep;
-use uuid::Uuid;
 
 use super::callback::{Answer, Push};
-use super::revocations::Revocations;
+use super::revocations::{News, Revocations};
 use super::{Lease, Shared};
 use crate::database;
 use crate::outbox::{self, Read};
-use crate::session::Ended;
 
 /// The number of events in a push.
 const PAGE: i32 = 200;
@@ -40,11 +38,10 @@ pub(super) struct Pusher {
     wake: Arc<Notify>,
 }
 
-/// The events after a position, and the accounts whose rights changed with them.
+/// The events after a position.
 struct Found {
     position: Position,
     events: Vec<Box<RawValue>>,
-    concerned: Vec<Uuid>,
     is_full: bool,
 }
 
@@ -59,10 +56,16 @@ impl Pusher {
         }
     }
 
+    /// The snapshot up to which the edge knows everything, as far as its position says.
+    pub(super) fn start(&self) -> Option<Snapshot> {
+        let position = Position::open(&self.shared.position_key, &self.have());
+        position.map(|position| position.after)
+    }
+
     /// Pushes until the lease ends, with which the task is aborted. Neither waits for the other: an edge that takes its
     /// time over events hears of revocations all the same.
-    pub async fn follow(self, ended: broadcast::Receiver<Arc<Ended>>) {
-        join(self.push_events(), Revocations::new(&self).push(ended)).await;
+    pub async fn follow(self, news: News) {
+        join(self.push_events(), Revocations::new(&self).push(news)).await;
     }
 
     async fn push_events(&self) {
@@ -93,16 +96,15 @@ impl Pusher {
                 // The edge's position means nothing here, or what followed is not kept any more.
                 let (_, seen) = outbox::now(&self.shared.pool).await?;
                 let here = seen.position().seal(&self.shared.position_key);
-                self.send(None, here, Vec::new(), &[]).await?;
+                self.send(None, here, Vec::new()).await?;
                 continue;
             };
-            if found.events.is_empty() && found.concerned.is_empty() {
+            if found.events.is_empty() {
                 return Ok(());
             }
             let after = self.have();
             let position = found.position.seal(&self.shared.position_key);
-            let concerned: Vec<_> = found.concerned.iter().map(Uuid::to_string).collect();
-            let sent = self.send(Some(&after), position, found.events, &concerned);
+            let sent = self.send(Some(&after), position, found.events);
             if sent.await? && !found.is_full {
                 return Ok(());
             }
@@ -115,14 +117,13 @@ impl Pusher {
         after: Option<&str>,
         position: String,
         events: Vec<Box<RawValue>>,
-        revoke: &[String],
     ) -> Result<bool> {
         let push = Push {
             topic: &self.topic,
             after,
             position: &position,
             events,
-            revoke,
+            revoke: &[],
         };
         let callback = &self.shared.callback;
         let answer = callback.post(&self.callback, &push, EVENTS_WITHIN).await?;
@@ -171,7 +172,6 @@ impl Pusher {
             more: is_full,
             ..
         } = self.page(&start.after, &until, number).await?;
-        let concerned = self.concerned(&start.after, &until).await?;
         let last = events.last().map(|last| last.number);
         let end = match last.filter(|_| is_full) {
             Some(number) => Position {
@@ -199,7 +199,6 @@ impl Pusher {
         });
         Ok(Some(Found {
             events: frames.collect::<Result<_>>()?,
-            concerned,
             is_full: is_full || start.within.is_some(),
             position: end,
         }))
@@ -207,7 +206,7 @@ impl Pusher {
 
     async fn page(&self, after: &Snapshot, until: &Snapshot, number: i64) -> Result<Read> {
         let query = sqlx::query_scalar::<_, String>(
-            "select events.history(array[$1], null, $2::text::pg_snapshot, $3::text::pg_snapshot, $4, $5)::text",
+            "select edge.page($1, $2::text::pg_snapshot, $3::text::pg_snapshot, $4, $5)::text",
         )
         .bind(&self.topic)
         .bind(after.to_string())
@@ -215,13 +214,5 @@ impl Pusher {
         .bind(number)
         .bind(PAGE);
         Read::parse(&database::one(&self.shared.pool, query).await?)
-    }
-
-    async fn concerned(&self, after: &Snapshot, until: &Snapshot) -> Result<Vec<Uuid>> {
-        let query = sqlx::query_scalar::<_, Vec<Uuid>>(
-            "select edge.concerned($1::text::pg_snapshot, $2::text::pg_snapshot)",
-        );
-        let query = query.bind(after.to_string()).bind(until.to_string());
-        database::one(&self.shared.pool, query).await
     }
 }

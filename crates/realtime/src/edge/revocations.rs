@@ -2,16 +2,19 @@
 //!
 //! They have a way of their own, on which nothing waits for events, and on which no wait is long: from the revocation to
 //! the edge it is the interval of [`crate::session::watch`] and one request. A request that is lost costs a second more.
+//! Accounts whose rights or blocks have changed go the same way, once a second at most.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use position::Snapshot;
 use tokio::sync::broadcast::{self, error::RecvError, error::TryRecvError};
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use super::changed::Changed;
 use super::push::Pusher;
 use crate::database;
 use crate::session::Ended;
@@ -35,6 +38,15 @@ pub(super) struct Revocations<'a> {
     told: HashSet<(Uuid, i64)>,
     /// Whether some may have been missed: before the start, when another gateway told them or did not, or in a crowd.
     asks_all: bool,
+    /// The snapshot before which no change of rights was missed; `None` if the edge's position means nothing here, after
+    /// which all its sockets sign in again.
+    since: Option<Snapshot>,
+}
+
+/// What all pushers of a gateway are told.
+pub(super) struct News {
+    pub ended: broadcast::Receiver<Arc<Ended>>,
+    pub changed: broadcast::Receiver<Arc<Changed>>,
 }
 
 impl<'a> Revocations<'a> {
@@ -44,21 +56,29 @@ impl<'a> Revocations<'a> {
             due: BTreeSet::new(),
             told: HashSet::new(),
             asks_all: true,
+            since: pusher.start(),
         }
     }
 
     /// Pushes revocations as they are found.
-    pub async fn push(mut self, mut ended: broadcast::Receiver<Arc<Ended>>) {
+    pub async fn push(mut self, mut news: News) {
         let mut failures = 0;
         loop {
             if !self.asks_all && self.due.is_empty() {
-                match ended.recv().await {
-                    Ok(ended) => self.note(&ended),
-                    Err(RecvError::Lagged(_)) => self.asks_all = true,
-                    Err(RecvError::Closed) => return,
+                tokio::select! {
+                    ended = news.ended.recv() => match ended {
+                        Ok(ended) => self.note(&ended),
+                        Err(RecvError::Lagged(_)) => self.asks_all = true,
+                        Err(RecvError::Closed) => return,
+                    },
+                    changed = news.changed.recv() => match changed {
+                        Ok(changed) => self.note_changed(&changed),
+                        Err(RecvError::Lagged(_)) => self.asks_all = true,
+                        Err(RecvError::Closed) => return,
+                    },
                 }
             }
-            match self.tell(&mut ended, failures).await {
+            match self.tell(&mut news, failures).await {
                 Ok(()) => failures = 0,
                 Err(error) => {
                     let topic = &self.pusher.topic;
@@ -74,11 +94,7 @@ impl<'a> Revocations<'a> {
         }
     }
 
-    async fn tell(
-        &mut self,
-        ended: &mut broadcast::Receiver<Arc<Ended>>,
-        failures: u32,
-    ) -> Result<()> {
+    async fn tell(&mut self, news: &mut News, failures: u32) -> Result<()> {
         let shared = &self.pusher.shared;
         if self.asks_all {
             let query = sqlx::query_scalar::<_, String>(
@@ -86,6 +102,10 @@ impl<'a> Revocations<'a> {
             );
             let all = database::one(&shared.pool, query).await?;
             self.note(&serde_json::from_str(&all)?);
+            if let Some(since) = &self.since {
+                let changed = Changed::since(&shared.pool, since).await?;
+                self.note_changed(&changed);
+            }
             self.asks_all = false;
         }
         // An edge that is away does not keep the others waiting.
@@ -95,8 +115,15 @@ impl<'a> Revocations<'a> {
         };
         let _turn = turns.acquire().await?;
         loop {
-            match ended.try_recv() {
+            match news.ended.try_recv() {
                 Ok(ended) => self.note(&ended),
+                Err(TryRecvError::Lagged(_)) => self.asks_all = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        loop {
+            match news.changed.try_recv() {
+                Ok(changed) => self.note_changed(&changed),
                 Err(TryRecvError::Lagged(_)) => self.asks_all = true,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
@@ -117,6 +144,13 @@ impl<'a> Revocations<'a> {
             if self.told.insert((id, generation)) {
                 self.due.insert(id.to_string());
             }
+        }
+    }
+
+    fn note_changed(&mut self, changed: &Changed) {
+        self.due.extend(changed.accounts.iter().cloned());
+        if self.since.is_some() {
+            self.since = Some(changed.until.clone());
         }
     }
 }

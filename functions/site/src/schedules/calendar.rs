@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::{try_join, try_join_all};
+use futures::future::try_join_all;
 use maud::{Markup, html};
 use time::format_description::well_known::Rfc3339;
 use time::{Date, Duration, Month, OffsetDateTime, UtcOffset};
@@ -55,19 +55,13 @@ fn moment(text: &str) -> Option<(Date, String)> {
 /// Reads what the schedules have done, and when they are due next.
 async fn read(visitor: &Visitor, schedules: &[Schedule]) -> Result<(Days, bool), Failure> {
     let each = schedules.iter().map(async |schedule| {
-        let (one, firings) = (
-            api(&schedule.id),
-            format!("{}/firings?limit={MAX_FIRINGS}", api(&schedule.id)),
-        );
-        try_join(
-            visitor.get::<Schedule>("pipelines", &one),
-            visitor.get::<List<Firing>>("pipelines", &firings),
-        )
-        .await
+        let firings = format!("{}/firings?limit={MAX_FIRINGS}", api(&schedule.id));
+        visitor.get::<List<Firing>>("pipelines", &firings).await
     });
     let mut days = Days::new();
     let mut is_whole = true;
-    for (at, (schedule, firings)) in try_join_all(each).await?.into_iter().enumerate() {
+    let firings = try_join_all(each).await?;
+    for (at, (schedule, firings)) in schedules.iter().zip(firings).enumerate() {
         is_whole &= firings.next.is_none();
         for firing in firings.items {
             let Some((day, time)) = moment(&firing.due_at) else {
