@@ -197,7 +197,9 @@ mod jobs {
     pub(crate) mod agent_turn {
         pub(crate) mod approving;
         pub(crate) mod asking;
+        pub(crate) mod canaries;
         pub(crate) mod faults;
+        pub(crate) mod lost_sandbox;
         pub(crate) mod memory;
         pub(crate) mod official;
         pub(crate) mod receipts;

@@ -57,6 +57,14 @@ impl Process {
         Ok(())
     }
 
+    /// What it has logged so far.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
     /// Waits until its log has a text.
     ///
     /// # Errors

@@ -117,6 +117,19 @@ impl Server {
         Self::on(database, wishes).await
     }
 
+    /// As [`Server::letting_out`], with variables that replace those of [`variables`].
+    ///
+    /// # Errors
+    /// The host can't be started.
+    pub async fn letting_out_told(origins: &[&str], changes: &[(&str, &str)]) -> Result<Self> {
+        let wishes = Wishes {
+            origins,
+            changes,
+            ..Wishes::default()
+        };
+        Self::on(Database::create().await?, wishes).await
+    }
+
     /// Starts another host of the same platform over this server's database.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use guest::Path;
 use http::Method;
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -109,6 +110,55 @@ struct Conversation {
 pub struct List<T> {
     items: Vec<T>,
     next: Option<String>,
+}
+
+/// The part of a list that a page shows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Part {
+    after: String,
+}
+
+/// A form as it was sent, and the reason why it was refused.
+#[derive(Debug, Clone, Copy, Default)]
+struct Refused<'a> {
+    failure: Option<&'a Failure>,
+    proof: Option<&'a Proof>,
+}
+
+/// A list whose items are made by the form below it: what the API has below `/api` at a path, the site has at the path.
+async fn listed<T: DeserializeOwned>(
+    visitor: &Visitor,
+    path: &str,
+    part: &Part,
+) -> Result<List<T>, Failure> {
+    visitor.required()?;
+    let mut path = format!("/api{path}?limit=50");
+    if !part.after.is_empty() {
+        path += &format!("&after={}", ui::encode(&part.after));
+    }
+    visitor.get("circles", &path).await
+}
+
+/// The form that makes an item of a list, if the visitor may: its heading, what its button says, and its fields.
+fn new_item(
+    visitor: &Visitor,
+    path: &str,
+    refused: Refused<'_>,
+    [heading, button]: [&str; 2],
+    fields: &Markup,
+) -> Markup {
+    html! {
+        @if visitor.may("personas:create") {
+            h2 { (heading) }
+            @if let Some(failure) = refused.failure { (ui::alert(&html! { p { (failure.detail) } })) }
+            form method="post" action=(path) {
+                (forms::hidden_again(visitor, refused.failure, refused.proof.unwrap_or(&Proof::default())))
+                (fields)
+                div.actions { button { (button) } }
+            }
+        }
+    }
 }
 
 /// What has an id.

@@ -13,17 +13,17 @@ use super::world::{World, calls, results, says, says_and_calls};
 use crate::jobs::faults::Random;
 
 /// Workers of turns alone, as processes.
-struct Workers<'a> {
+pub(super) struct Workers<'a> {
     world: &'a World,
     folder: TempDir,
 }
 
 impl<'a> Workers<'a> {
-    fn new(world: &'a World) -> Result<Self> {
+    pub(super) fn new(world: &'a World) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let source = component_file("agent-turn");
         let port = world.server.database.admin.port().unwrap_or(5432);
-        let url = &world.server.url;
+        let (url, egress) = (&world.server.url, &world.server.variables["egress_url"]);
         let manifest = format!(
             r#"
 spin_manifest_version = 2
@@ -31,19 +31,23 @@ spin_manifest_version = 2
 name = "turns"
 [variables]
 agent_turn_database_url = {{ required = true, secret = true }}
+agent_turn_egress_key = {{ required = true, secret = true }}
 agent_turn_exchange_key = {{ required = true, secret = true }}
 [component.agent-turn]
 source = {source:?}
-allowed_outbound_hosts = ["postgres://127.0.0.1:{port}", "{url}"]
+allowed_outbound_hosts = ["postgres://127.0.0.1:{port}", "{url}", "{egress}"]
 [component.agent-turn.variables]
 database_url = "{{{{ agent_turn_database_url }}}}"
+egress_key = "{{{{ agent_turn_egress_key }}}}"
+egress_url = "{egress}"
 exchange_key = "{{{{ agent_turn_exchange_key }}}}"
 internal_url = "{url}"
 [component.agent-turn.tool.gather]
 role = "gather_agent_turn"
 deadline_ms = 900000
 concurrency = 8
-exchange = ["chat:create", "jobs:manage", "llm:call", "skills:call", "skills:rate", "skills:review", "social:write"]
+egress = true
+exchange = ["chat:create", "jobs:manage", "llm:call", "memory:read", "memory:write", "skills:call", "skills:rate", "skills:review", "social:write"]
 job = {{ attempts = 25, own_places = true }}
 "#
         );
@@ -51,7 +55,7 @@ job = {{ attempts = 25, own_places = true }}
         Ok(Self { world, folder })
     }
 
-    fn start(&self) -> Result<Process> {
+    pub(super) fn start(&self) -> Result<Process> {
         let folder = self.folder.path();
         Process::start(
             "worker",
@@ -281,8 +285,12 @@ async fn waiting(connection: &mut PgConnection) -> Result<i32> {
     }
 }
 
-/// Workers are killed at random moments, or all connections to the database are, while four turns run side by side.
-/// `GATHER_TURN_KILLS` sets how often (by default a few times), `GATHER_TURN_SEED` repeats a sequence of moments.
+/// The number of turns that run side by side when something is killed.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Workers are killed at random moments, or all connections to the database are, while turns run side by side.
+/// `GATHER_TURN_KILLS` sets how often (by default a few times; 63 times are 504 turns), `GATHER_TURN_SEED` repeats a sequence
+/// of moments.
 #[tokio::test]
 async fn random_kills_change_nothing_that_a_turn_does() -> Result<()> {
     let kills = number("GATHER_TURN_KILLS", 2);
@@ -296,7 +304,7 @@ async fn random_kills_change_nothing_that_a_turn_does() -> Result<()> {
     let mut worker = workers.start()?;
     for kill in 0..kills {
         let mut turns = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..SIDE_BY_SIDE {
             turns.push(circle.begin().await?);
         }
         tokio::time::sleep(Duration::from_millis(random.below(600))).await;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::world::{World, body, calls, results, says, with};
 
 /// A secret that must stand nowhere.
-const CANARY: &str = "canary-5f0c1c5b9d";
+pub(super) const CANARY: &str = "canary-5f0c1c5b9d";
 
 /// The definitions that the server has: `0` as they were accepted, `1` in another order, `2` with another description.
 fn definition(state: usize) -> Value {
@@ -31,7 +31,7 @@ fn definition(state: usize) -> Value {
 }
 
 /// A server of 2026-07-28, which repeats the headers that it is sent.
-fn server(asked: &Asked, state: usize) -> Say {
+pub(super) fn server(asked: &Asked, state: usize) -> Say {
     let request = body(asked);
     let meta = &request["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"];
     let header = |name: &str| {

@@ -68,9 +68,18 @@ impl World {
         origins: &[&str],
         script: impl Fn(&Asked, usize) -> Say + Send + Sync + 'static,
     ) -> Result<Self> {
+        Self::told(origins, &[], script).await
+    }
+
+    /// As [`World::beside`], with variables that replace the usual ones.
+    pub async fn told(
+        origins: &[&str],
+        changes: &[(&str, &str)],
+        script: impl Fn(&Asked, usize) -> Say + Send + Sync + 'static,
+    ) -> Result<Self> {
         let models = Models::start(script).await?;
         let origins = [&[models.origin()][..], origins].concat();
-        let server = Server::letting_out(&origins).await?;
+        let server = Server::letting_out_told(&origins, changes).await?;
         let mut database = server.database.connect().await?;
         sqlx::query("select llm.put_platform_provider('llm', 'openai', $1, null)")
             .bind(&models.url)

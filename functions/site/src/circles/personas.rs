@@ -9,12 +9,15 @@ use maud::html;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Account, List, Made};
+use super::{Account, List, Made, Part, Refused, listed, new_item};
 use crate::failure::Failure;
-use crate::forms::{self, Form, Proof};
+use crate::forms::Form;
 use crate::frame::{Page, see};
 use crate::ui::{self, Field};
 use crate::visitor::Visitor;
+
+/// The path of the list.
+const PATH: &str = "/personas";
 
 pub fn routes() -> Router {
     Router::new()
@@ -46,12 +49,6 @@ struct Tool {
     approval: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Filter {
-    after: String,
-}
-
 /// A persona to make, as the form sends it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -62,30 +59,24 @@ struct NewPersona {
     tools: String,
 }
 
-async fn list(visitor: Visitor, Query(filter): Query<Filter>) -> Result<Page, Failure> {
-    page(
-        &visitor,
-        &filter,
-        None,
-        &NewPersona::default(),
-        &Proof::default(),
-    )
-    .await
+async fn list(visitor: Visitor, Query(part): Query<Part>) -> Result<Page, Failure> {
+    page(&visitor, &part, Refused::default(), &NewPersona::default()).await
 }
 
 async fn page(
     visitor: &Visitor,
-    filter: &Filter,
-    failure: Option<&Failure>,
+    part: &Part,
+    refused: Refused<'_>,
     new: &NewPersona,
-    proof: &Proof,
 ) -> Result<Page, Failure> {
-    visitor.required()?;
-    let mut path = "/api/personas?limit=50".to_owned();
-    if !filter.after.is_empty() {
-        path += &format!("&after={}", ui::encode(&filter.after));
-    }
-    let personas: List<Persona> = visitor.get("circles", &path).await?;
+    let personas: List<Persona> = listed(visitor, PATH, part).await?;
+    let failure = refused.failure;
+    let fields = html! {
+        (Field { name: "name", label: "Name", hint: "2 to 40 of a-z, 0-9 and -", value: &new.name, max: Some(40), ..Field::default() }.show(failure))
+        (Field { name: "description", label: "What for?", value: &new.description, max: Some(1000), optional: true, ..Field::default() }.show(failure))
+        (Field { name: "instructions", label: "Instructions", hint: "How it is to think and speak", kind: "area", value: &new.instructions, ..Field::default() }.show(failure))
+        (Field { name: "tools", label: "Tools", hint: "Such as api:search or skill:my-words, with spaces between them", value: &new.tools, optional: true, ..Field::default() }.show(failure))
+    };
     let main = html! {
         h1 { "Personas" }
         p { "An agent of a " a href="/circles" { "circle" } " thinks as one of these, with your " a href="/tool-sources" { "tool sources" } "." }
@@ -97,19 +88,8 @@ async fn page(
                     " · " (persona.visibility) " · version " (persona.version) }
             }
         } }
-        (ui::more("/personas", personas.next.as_deref()))
-        @if visitor.may("personas:create") {
-            h2 { "New persona" }
-            @if let Some(failure) = failure { (ui::alert(&html! { p { (failure.detail) } })) }
-            form method="post" action="/personas" {
-                (forms::hidden_again(visitor, failure, proof))
-                (Field { name: "name", label: "Name", hint: "2 to 40 of a-z, 0-9 and -", value: &new.name, max: Some(40), ..Field::default() }.show(failure))
-                (Field { name: "description", label: "What for?", value: &new.description, max: Some(1000), optional: true, ..Field::default() }.show(failure))
-                (Field { name: "instructions", label: "Instructions", hint: "How it is to think and speak", kind: "area", value: &new.instructions, ..Field::default() }.show(failure))
-                (Field { name: "tools", label: "Tools", hint: "Such as api:search or skill:my-words, with spaces between them", value: &new.tools, optional: true, ..Field::default() }.show(failure))
-                div.actions { button { "Make persona" } }
-            }
-        }
+        (ui::more(PATH, personas.next.as_deref()))
+        (new_item(visitor, PATH, refused, ["New persona", "Make persona"], &fields))
     };
     Ok(Page::new("Personas", main))
 }
@@ -131,14 +111,11 @@ async fn create(visitor: Visitor, Form { fields, proof }: Form<NewPersona>) -> R
         Ok(made) => return see(&format!("/personas/{}", made.id)),
         Err(failure) => failure,
     };
-    let page = page(
-        &visitor,
-        &Filter::default(),
-        Some(&failure),
-        &fields,
-        &proof,
-    )
-    .await;
+    let refused = Refused {
+        failure: Some(&failure),
+        proof: Some(&proof),
+    };
+    let page = page(&visitor, &Part::default(), refused, &fields).await;
     page.map(|page| page.status(failure.status)).into_response()
 }
 

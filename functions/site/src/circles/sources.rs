@@ -9,12 +9,15 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::List;
+use super::{List, Part, Refused, listed, new_item};
 use crate::failure::Failure;
-use crate::forms::{self, Form, Proof};
+use crate::forms::{self, Form};
 use crate::frame::{Page, see};
 use crate::ui::{self, Field};
 use crate::visitor::Visitor;
+
+/// The path of the list.
+const PATH: &str = "/tool-sources";
 
 pub fn routes() -> Router {
     Router::new()
@@ -38,12 +41,6 @@ struct Tool {
     description: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Filter {
-    after: String,
-}
-
 /// A source to add, as the form sends it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -56,41 +53,30 @@ struct NewSource {
 #[serde(default)]
 struct Nothing {}
 
-async fn list(visitor: Visitor, Query(filter): Query<Filter>) -> Result<Page, Failure> {
-    let (new, proof) = (NewSource::default(), Proof::default());
-    page(&visitor, &filter, None, &new, &proof).await
+async fn list(visitor: Visitor, Query(part): Query<Part>) -> Result<Page, Failure> {
+    page(&visitor, &part, Refused::default(), &NewSource::default()).await
 }
 
 async fn page(
     visitor: &Visitor,
-    filter: &Filter,
-    failure: Option<&Failure>,
+    part: &Part,
+    refused: Refused<'_>,
     new: &NewSource,
-    proof: &Proof,
 ) -> Result<Page, Failure> {
-    visitor.required()?;
-    let mut path = "/api/tool-sources?limit=50".to_owned();
-    if !filter.after.is_empty() {
-        path += &format!("&after={}", ui::encode(&filter.after));
-    }
-    let sources: List<Source> = visitor.get("circles", &path).await?;
+    let sources: List<Source> = listed(visitor, PATH, part).await?;
+    let failure = refused.failure;
+    let fields = html! {
+        (Field { name: "name", label: "Name", hint: "1 to 40 of a-z, 0-9 and -", value: &new.name, max: Some(40), ..Field::default() }.show(failure))
+        (Field { name: "url", label: "Address of the server", kind: "url", value: &new.url, max: Some(2000), ..Field::default() }.show(failure))
+    };
     let main = html! {
         p { a href="/personas" { "Personas" } }
         h1 { "Tool sources" }
         p { "Servers of the Model Context Protocol, whose tools your agents may use: a " a href="/personas" { "persona" }
             " names one as " code { "mcp:name" } "." }
         ul.rows { @for source in &sources.items { (source.shown(visitor)) } }
-        (ui::more("/tool-sources", sources.next.as_deref()))
-        @if visitor.may("personas:create") {
-            h2 { "New source" }
-            @if let Some(failure) = failure { (ui::alert(&html! { p { (failure.detail) } })) }
-            form method="post" action="/tool-sources" {
-                (forms::hidden_again(visitor, failure, proof))
-                (Field { name: "name", label: "Name", hint: "1 to 40 of a-z, 0-9 and -", value: &new.name, max: Some(40), ..Field::default() }.show(failure))
-                (Field { name: "url", label: "Address of the server", kind: "url", value: &new.url, max: Some(2000), ..Field::default() }.show(failure))
-                div.actions { button { "Add source" } }
-            }
-        }
+        (ui::more(PATH, sources.next.as_deref()))
+        (new_item(visitor, PATH, refused, ["New source", "Add source"], &fields))
     };
     Ok(Page::new("Tool sources", main))
 }
@@ -131,14 +117,11 @@ async fn add(visitor: Visitor, Form { fields, proof }: Form<NewSource>) -> Respo
         Ok(_) => return see("/tool-sources"),
         Err(failure) => failure,
     };
-    let page = page(
-        &visitor,
-        &Filter::default(),
-        Some(&failure),
-        &fields,
-        &proof,
-    )
-    .await;
+    let refused = Refused {
+        failure: Some(&failure),
+        proof: Some(&proof),
+    };
+    let page = page(&visitor, &Part::default(), refused, &fields).await;
     page.map(|page| page.status(failure.status)).into_response()
 }
 

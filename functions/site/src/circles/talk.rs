@@ -153,10 +153,10 @@ async fn page(
             }
         }
     };
-    Ok(Page::new(title(&conversation.title).to_owned(), main))
+    Ok(Page::new(title(&conversation.title).to_owned(), main).scripts(&["js/follow.js"]))
 }
 
-/// What was said and what is being thought. It is asked for again as long as the page is open.
+/// What was said and what is being thought. It follows the conversation as long as the page is open.
 async fn log(visitor: &Visitor, id: &str) -> Result<Markup, Failure> {
     let (messages, turns) = (
         format!("/api/conversations/{id}/messages?limit=100"),
@@ -171,7 +171,7 @@ async fn log(visitor: &Visitor, id: &str) -> Result<Markup, Failure> {
     let shown =
         |turn: &&Turn| turn.finished_at.is_none() || !matches!(turn.status.as_str(), "completed");
     Ok(html! {
-        div.live-talk hx-get=(format!("/parts/conversations/{id}")) hx-trigger="every 2s" hx-swap="outerHTML" {
+        div.live-talk data-follows=(format!("conversation:{id}")) data-part=(format!("/parts/conversations/{id}")) {
             ol.rows { @for message in messages.items.iter().rev() { (said(message)) } }
             ul.rows { @for turn in turns.items.iter().rev().filter(shown) {
                 li.spread {
@@ -243,7 +243,7 @@ async fn turn(visitor: Visitor, Path(id): Path<String>) -> Result<Page, Failure>
         h1 { "Turn of " bdi { (turn.agent.name) } }
         (live(&visitor, &turn, &steps.items))
     };
-    Ok(Page::new(format!("Turn of {}", turn.agent.name), main))
+    Ok(Page::new(format!("Turn of {}", turn.agent.name), main).scripts(&["js/follow.js"]))
 }
 
 async fn turn_part(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Failure> {
@@ -251,14 +251,14 @@ async fn turn_part(visitor: Visitor, Path(id): Path<String>) -> Result<Response,
     Ok(part(live(&visitor, &turn, &steps.items)))
 }
 
-/// The turn with its steps. It is asked for again until the turn has ended.
+/// The turn with its steps. It follows the turn until that has ended.
 fn live(visitor: &Visitor, turn: &Turn, steps: &[Step]) -> Markup {
-    let again = turn
+    let topic = turn
         .finished_at
         .is_none()
-        .then(|| format!("/parts/turns/{}", turn.id));
+        .then(|| format!("turn:{}", turn.id));
     html! {
-        div.live-turn hx-get=[again] hx-trigger="every 2s" hx-swap="outerHTML" {
+        div.live-turn data-follows=[topic] data-part=(format!("/parts/turns/{}", turn.id)) {
             p { (turn.state()) }
             (turn.stop(visitor))
             @if let Some(partial) = &turn.partial { p { bdi { (partial) } } }
@@ -284,8 +284,8 @@ fn shown(step: &Step) -> Markup {
         li {
             p { (step.number) ". " @if step.kind == "tool" { code { (what) } } @else { (what) } " " (ui::status(tone, &step.status))
                 @if let Some(approval) = &step.approval { " " a href=(format!("/approvals/{approval}")) { "approval" } } }
-            @if !step.arguments.is_null() { details { summary { "What it was given" } pre tabindex="0" { code { (pretty(&step.arguments)) } } } }
-            @if !step.result.is_null() { details { summary { "What it answered" } pre tabindex="0" { code { (pretty(&step.result)) } } } }
+            @if !step.arguments.is_null() { details id=(format!("given-{}", step.number)) { summary { "What it was given" } pre tabindex="0" { code { (pretty(&step.arguments)) } } } }
+            @if !step.result.is_null() { details id=(format!("answered-{}", step.number)) { summary { "What it answered" } pre tabindex="0" { code { (pretty(&step.result)) } } } }
         }
     }
 }
