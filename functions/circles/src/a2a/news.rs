@@ -33,7 +33,7 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// The end of a time.
 pub type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What was heard of a task.
+/// The news of a task that has come.
 pub enum Heard {
     /// The task may have changed, or was not looked at for long.
     Change,
