@@ -240,7 +240,11 @@ mod jobs {
         pub(crate) mod world;
     }
     pub(crate) mod run;
-    pub(crate) mod schedule_dispatch;
+    pub(crate) mod schedule_dispatch {
+        pub(crate) mod times;
+        pub(crate) mod work;
+        pub(crate) mod world;
+    }
     pub(crate) mod search_embed;
     pub(crate) mod skill_rank;
     pub(crate) mod skill_review;

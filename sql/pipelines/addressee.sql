@@ -1,4 +1,4 @@
--- Whom an account asks by an id or a name: an agent, one of its own claws, or a circle (`kind`). Null if there is none.
+-- The one whom an account asks by an id or a name: an agent, one of its own claws, or a circle (`kind`). Null if there is none.
 create or replace function pipelines.addressee(account uuid, kind text, ref text) returns uuid
 language sql stable
 as $$

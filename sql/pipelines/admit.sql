@@ -39,7 +39,7 @@ begin
     end if;
     update pipelines.run o set concurrency_key = left(admit.key, 1000), concurrency_limit = at_most where o.id = r.id;
     if on_limit = 'cancel' then
-        -- Those that wait for their turn count, too: they are older than this one.
+        -- Runs that wait for their turn count, too: they are older than this one.
         others := array(select o.id from pipelines.run o
             where o.pipeline_id = r.pipeline_id and o.concurrency_key = left(admit.key, 1000)
             and o.finished_at is null and o.cancels is null and (o.is_admitted or o.status = 'waiting')

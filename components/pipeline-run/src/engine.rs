@@ -440,7 +440,7 @@ impl Engine {
         !self.with_status(Status::Running).is_empty() || self.verifying.iter().any(is_asked)
     }
 
-    /// How a run ends whose time is over, or that is cancelled by force, and what its open steps become.
+    /// The end of a run whose time is over, or that is cancelled by force, and of its open steps.
     fn given_up(&self) -> Option<(Status, Value)> {
         if self.is_late {
             let why = error("timeout", "The run has reached its time-out.");

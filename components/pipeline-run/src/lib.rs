@@ -34,7 +34,7 @@ const SLICE: Duration = Duration::from_secs(30);
 /// The time after which a driver that waits for answers looks whether something else has happened.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How often in a row a commit is tried again.
+/// The number of times in a row that a commit is tried again.
 const MOST_FAILURES: u32 = 10;
 
 /// The runs of a pipeline with a concurrency key, of which another one may go on.

@@ -21,7 +21,7 @@ use crate::workers::session;
 use crate::{Problem, required_variable};
 use session::{Row, Session};
 
-/// How often a statement is run that gives way to other transactions. Each time takes a second, which is how long
+/// The number of times that a statement is run which gives way to other transactions. Each takes a second, which is how long
 /// PostgreSQL waits before it looks for a deadlock.
 const MOST_ATTEMPTS: u32 = 4;
 

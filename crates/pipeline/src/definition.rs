@@ -398,7 +398,7 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// Who is asked: `agent`, `claw` or `circle`, with the id or the name. `None` unless it is exactly one.
+    /// The one who is asked: `agent`, `claw` or `circle`, with the id or the name. `None` unless it is exactly one.
     pub fn addressee(&self) -> Option<(&'static str, &String)> {
         let all = [
             ("agent", &self.agent),
