@@ -298,8 +298,13 @@ fn shown(run: &Value, steps: &Value) -> String {
     } else {
         format!("\nResult: {}", run["result"])
     };
+    let more = if steps["next"].is_null() {
+        ""
+    } else {
+        "\n  … and more: GET /api/runs/{run}/steps has them all"
+    };
     format!(
-        "Run {}: {}\n{}{result}",
+        "Run {}: {}\n{}{more}{result}",
         text(&run["id"]),
         text(&run["status"]),
         lines(&steps["items"], step)

@@ -101,7 +101,7 @@ pub fn run(command: &Command) -> Result<()> {
         Command::Add(options) => add(options),
         Command::List(options) => {
             let (client, token) = agent::signed_in(options, "gather schedule list")?;
-            let list = client.get("/api/schedules?limit=100", &token)?;
+            let list = client.list("/api/schedules", &token)?;
             print(options.json, &list, |list| lines(&list["items"], line));
             Ok(())
         }
