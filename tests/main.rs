@@ -38,6 +38,7 @@ mod functions {
         pub(crate) mod life;
         pub(crate) mod pages;
         pub(crate) mod program;
+        pub(crate) mod rights;
         pub(crate) mod waking;
     }
     pub(crate) mod edge {
