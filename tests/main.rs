@@ -216,6 +216,7 @@ mod jobs {
         pub(crate) mod faults;
         pub(crate) mod generations;
         pub(crate) mod leases;
+        pub(crate) mod losses;
     }
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;
