@@ -15,7 +15,7 @@ begin
     if not found then
         return;
     end if;
-    -- What is kept for it with a program of its own may do no more than it.
+    -- Agents that are kept for it with programs of their own may do no more than it.
     update identity.account a set generation = a.generation + 1, changed_at = clock_timestamp()
     from circles.seat s where s.owner_id = account and s.state = 'elsewhere' and a.id = s.account_id;
     delete from identity.account_role g where g.account_id = account and g.role <> all(set_roles.roles);
