@@ -38,6 +38,7 @@ mod functions {
         pub(crate) mod life;
         pub(crate) mod pages;
         pub(crate) mod program;
+        pub(crate) mod rights;
         pub(crate) mod waking;
     }
     pub(crate) mod edge {
@@ -215,6 +216,7 @@ mod jobs {
         pub(crate) mod faults;
         pub(crate) mod generations;
         pub(crate) mod leases;
+        pub(crate) mod losses;
     }
     pub(crate) mod faults;
     pub(crate) mod mail_delivery;

@@ -4,7 +4,8 @@
 --   new  {name, purpose, mode, rules, private, public, budget, members, seats}
 --     members  those that `circles.put_member` takes
 --     seats    agents with personas of their own: {name, role, definition}
-create or replace function circles.create_circle(account uuid, new jsonb) returns jsonb
+--   held  as `circles.put_member` takes it
+create or replace function circles.create_circle(account uuid, new jsonb, held text[]) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -24,12 +25,12 @@ begin
     for one in select value from jsonb_array_elements(coalesce(nullif(new -> 'seats', 'null'), '[]')) loop
         persona := circles.create_persona(account, one || '{"visibility": "private"}');
         if persona ? 'refused' or circles.put_member(account, made.id::text, jsonb_build_object(
-            'persona', persona #> '{ok,id}', 'role', one -> 'role')) ? 'refused' then
+            'persona', persona #> '{ok,id}', 'role', one -> 'role'), held) ? 'refused' then
             perform identity.refuse('circle_members');
         end if;
     end loop;
     for one in select value from jsonb_array_elements(coalesce(nullif(new -> 'members', 'null'), '[]')) loop
-        if circles.put_member(account, made.id::text, one) ? 'refused' then
+        if circles.put_member(account, made.id::text, one, held) ? 'refused' then
             perform identity.refuse('circle_members');
         end if;
     end loop;
@@ -39,4 +40,4 @@ begin
     return jsonb_build_object('ok', circles.circle_json(made, account));
 end
 $$;
-grant execute on function circles.create_circle(uuid, jsonb) to gather_circles;
+grant execute on function circles.create_circle(uuid, jsonb, text[]) to gather_circles;

@@ -1,7 +1,8 @@
 -- Adds a member to a circle. Its owners and moderators can do this, and only owners add owners and moderators. A `persona`
 -- makes a seat: an account that the platform thinks for, which its owner pays for.
---   new  {account} or {persona, name, budget}, and {role, order, public}
-create or replace function circles.put_member(by uuid, ref text, new jsonb) returns jsonb
+--   new   {account} or {persona, name, budget}, and {role, order, public}
+--   held  the scopes of the token by which that is asked: a seat gets no others
+create or replace function circles.put_member(by uuid, ref text, new jsonb, held text[]) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -34,6 +35,7 @@ begin
         if target is null then
             return circles.refused('persona-not-found');
         end if;
+        update circles.seat s set scopes = circles.scopes_lent(by, held) where s.account_id = target;
         perform circles.set_budget('account:' || target, new -> 'budget');
     end if;
     update circles.seat s set public = (new ->> 'public')::boolean
@@ -41,4 +43,4 @@ begin
     return jsonb_build_object('ok', circles.enter(c, target, new ->> 'role', (new ->> 'order')::integer, by));
 end
 $$;
-grant execute on function circles.put_member(uuid, text, jsonb) to gather_circles;
+grant execute on function circles.put_member(uuid, text, jsonb, text[]) to gather_circles;

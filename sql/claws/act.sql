@@ -32,19 +32,25 @@ begin
         on conflict on constraint enrolment_pkey do update
         set generation = excluded.generation, hash = excluded.hash, expires_at = excluded.expires_at, used_at = null, public_key = null
         where e.generation <> excluded.generation;
+        -- While the provisioner was away, nobody could use it.
+        update claws.enrolment e set expires_at = clock_timestamp() + interval '5 minutes'
+        where e.claw_id = claw and e.used_at is null;
         update claws.claw x set instance = c.generation, last_seen_at = null,
-            resumed = case when t.volume and x.instance is not null then 'disk' else 'fresh' end
+            resumed = case when t.volume and exists (
+                select from claws.change h where h.claw_id = claw and h.to_status = 'running') then 'disk' else 'fresh' end
         where x.id = claw;
         return jsonb_build_object('ask', 'provision', 'id', claw, 'generation', c.generation, 'specification',
             jsonb_build_object('id', claw, 'generation', c.generation, 'image', t.image, 'command', t.command,
                 'cpu_millis', t.cpu_millis, 'memory_bytes', t.memory_bytes, 'disk_bytes', t.disk_bytes,
                 'egress', t.egress, 'volume', t.volume, 'env', c.env || jsonb_build_object('GATHER_CLAW', claw)));
+    elsif c.instance is null and c.status = 'failed' then
+        return '{"status": "failed"}';
     elsif c.instance is null and c.desired <> 'running' then
         return jsonb_build_object('status', claws.settle(c, cause));
     end if;
     return jsonb_build_object('id', claw, 'generation', case c.desired when 'deleted' then c.generation else c.instance end,
-        'ask', case c.desired when 'deleted' then 'deprovision' when 'stopped' then 'stop' when 'paused' then 'pause'
-            else 'resume' end);
+        'ask', case when c.desired = 'deleted' then 'deprovision' when c.desired = 'stopped' or c.status = 'failed' then 'stop'
+            when c.desired = 'paused' then 'pause' else 'resume' end);
 end
 $$;
 grant execute on function claws.act(uuid, integer, text, bytea) to gather_claw_provision;

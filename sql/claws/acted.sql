@@ -15,6 +15,8 @@ begin
     select x.* into c from claws.claw x where x.id = claw and x.generation = acted.generation for update;
     if c.id is null then
         return null;
+    elsif c.status = 'failed' then
+        return c.status;
     elsif fault is not null and c.desired = 'running' then
         perform claws.give_up(claw, fault, null);
         return 'failed';

@@ -5,6 +5,8 @@ as $$
 declare
     c claws.claw;
 begin
+    -- A sign-in holds the account before the claw.
+    perform from identity.account a where a.id = (select f.id from claws.find(account, ref, manages) f) for no key update;
     select x.* into c from claws.claw x
     where x.id = (select f.id from claws.find(account, ref, manages) f) for update;
     if c.id is null then

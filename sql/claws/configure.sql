@@ -2,7 +2,8 @@
 -- claw_scopes, claw_approvers, claw_secrets, claw_channels, claw_topic and seat_persona.
 --   by      the account that asks for it
 --   change  any of {persona, channels, triggers, secrets, env, scopes, approvers, public, budget, expires_at, on_expiry,
---           idle_ms, on_busy}; `schedules` belongs to `triggers`: see `claws.set_triggers`
+--           idle_ms, on_busy}; `schedules` belongs to `triggers`: see `claws.set_triggers`; `held` are the scopes of the token
+--           by which that is asked, and it gives no others
 create or replace function claws.configure(claw uuid, by uuid, change jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -10,10 +11,12 @@ declare
     c claws.claw;
     approvers uuid[];
     seat jsonb;
+    held text[] := platform.texts_of(change -> 'held');
 begin
     select x.* into c from claws.claw x where x.id = claw;
     if exists (select from unnest(platform.texts_of(change -> 'scopes')) s
-        where s <> all (string_to_array(identity.scopes_of(c.owner_id), ' '))) then
+        where s <> all (string_to_array(identity.scopes_of(c.owner_id), ' '))
+        or s <> all (held) and 'admin:all' <> all (held)) then
         perform identity.refuse('claw_scopes');
     elsif exists (select from jsonb_each_text(coalesce(nullif(change -> 'secrets', 'null'), '{}')) s
         where vault.resolve_secret(s.value, c.owner_id) is null) then
@@ -25,6 +28,9 @@ begin
         perform identity.refuse('claw_approvers');
     end if;
     seat := change - array['approvers', 'triggers'];
+    if change -> 'scopes' = 'null' then
+        seat := seat || jsonb_build_object('scopes', to_jsonb(circles.scopes_lent(by, held)));
+    end if;
     if change ? 'approvers' then
         seat := seat || jsonb_build_object('approvers', to_jsonb(approvers));
     end if;
@@ -35,6 +41,10 @@ begin
             from jsonb_array_elements(change -> 'triggers') t where t ->> 'on' <> 'event'));
     end if;
     perform circles.set_seat(claw, seat);
+    if change ? 'scopes' and c.backend <> 'wasm' then
+        -- Its program has a token with the former ones.
+        update identity.account a set generation = a.generation + 1, changed_at = clock_timestamp() where a.id = claw;
+    end if;
     update claws.claw x
     set triggers = coalesce(change -> 'triggers', x.triggers), secrets = coalesce(change -> 'secrets', x.secrets),
         env = coalesce(change -> 'env', x.env), on_expiry = coalesce(change ->> 'on_expiry', x.on_expiry),

@@ -21,7 +21,7 @@ begin
         select g.public_key, g.account_id, g.key_since from identity.agent g where g.account_id = c.id;
     end if;
     update identity.agent g set public_key = enrol.key, key_since = now() where g.account_id = c.id;
-    perform identity.end_sessions(c.id);
+    perform claws.sign_out(c.id);
     perform audit.record(c.id, 'agent.enrolled', c.id::text, true, null, null,
         jsonb_build_object('key', encode(enrol.key, 'base64')));
     return claws.claw_json(c);

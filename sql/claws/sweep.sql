@@ -27,6 +27,9 @@ begin
         perform claws.want(c.id, 'paused', 'idle', reason => 'idle');
         count := count + 1;
     end loop;
+    -- The end of a job is not noted while its claw is held.
+    perform claws.job_ended(x.job_id) from claws.claw x join jobs.job j on j.id = x.job_id
+    where x.status not in ('failed', x.desired) and j.status in ('dead', 'cancelled');
     for c in
         select x.* from claws.claw x
         where x.job_id is null and x.status not in ('failed', x.desired) order by x.id limit 1000 for update skip locked
@@ -44,10 +47,12 @@ begin
         perform claws.want(c.id, 'running', 'woken');
         count := count + 1;
     end loop;
-    -- Looks at containers may be lost too.
+    -- Looks at containers may be lost too. What is still being made is not looked for.
     perform claws.look_again(x.id, interval '0') from claws.claw x
     where x.backend <> 'wasm' and x.desired = 'running' and x.status in ('provisioning', 'running', 'unhealthy')
-    and x.instance is not null and x.look_at < now() - interval '1 minute';
+    and x.instance is not null and x.look_at < now() - interval '1 minute'
+    and not (x.status = 'provisioning' and exists (
+        select from jobs.job j where j.id = x.job_id and j.finished_at is null));
     return count;
 end
 $$;

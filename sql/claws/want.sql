@@ -17,6 +17,9 @@ begin
         status = case wanted when 'deleted' then 'deleting' else x.status end
     where x.id = claw returning x.* into c;
     perform claws.tell(c, 'status') where wanted = 'deleted';
+    if wanted in ('stopped', 'deleted') then
+        perform claws.sign_out(claw);
+    end if;
     if anew then
         perform claws.move(claw, 'requested', cause);
     end if;

@@ -30,7 +30,7 @@ begin
             from identity.api_key k
             where k.hash = credential and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
         ) c
-        join identity.account a on a.id = c.account_id and a.status = 'active';
+        join identity.account a on a.id = c.account_id and a.status = 'active' and not claws.is_ended(a.id);
         if known ->> 'via' = 'key' and (known ->> 'used_at' is null
             or (known ->> 'used_at')::timestamptz < now() - interval '1 minute') then
             -- Its loss in a crash would be harmless, so the statement does not wait for the disk.

@@ -15,6 +15,9 @@ begin
     if not found then
         return;
     end if;
+    -- Agents that are kept for it with programs of their own may do no more than it.
+    update identity.account a set generation = a.generation + 1, changed_at = clock_timestamp()
+    from circles.seat s where s.owner_id = account and s.state = 'elsewhere' and a.id = s.account_id;
     delete from identity.account_role g where g.account_id = account and g.role <> all(set_roles.roles);
     insert into identity.account_role (account_id, role, granted_by)
     select account, role, actor from unnest(set_roles.roles) as role on conflict do nothing;

@@ -17,6 +17,11 @@ begin
         select from identity.agent g where g.account_id = account and g.public_key = key) then
         account := null;
     end if;
+    -- So does a stop of the claw that it may be, which ends its sessions.
+    perform from claws.claw c where c.id = account for share;
+    if claws.is_ended(account) then
+        account := null;
+    end if;
     if account is not null then
         insert into identity.used_challenge (nonce, expires_at) values (sign_in_agent.nonce, expires)
         on conflict do nothing;

@@ -11,7 +11,7 @@ begin
         'via', 'signature', 'expires', null, 'scope', identity.scopes_of(a.id))
     into known
     from identity.agent g join identity.account a on a.id = g.account_id
-    where g.public_key = key and a.status = 'active';
+    where g.public_key = key and a.status = 'active' and not claws.is_ended(a.id);
     if known is null then
         return null;
     end if;

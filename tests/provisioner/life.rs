@@ -110,6 +110,18 @@ async fn the_newest_generation_wins_and_has_the_same_disk() -> Result<()> {
     let (status, answer) = client.post("/provision", &wanted(3)).await?;
     ensure!(status == 200, "{answer:#}");
     client.lines_until(id, "empty").await?;
+    // Whoever wants a newer one not to run, which was never made, wants none to run.
+    for (change, state) in [
+        ("resume", "running"),
+        ("pause", "exited"),
+        ("stop", "exited"),
+    ] {
+        let path = format!("/instances/{id}/{change}");
+        let (status, answer) = client.post(&path, &json!({"generation": 4})).await?;
+        assert_eq!((status, &answer["code"]), (404, &json!("not-found")));
+        let (_, found) = client.get(&format!("/instances/{id}")).await?;
+        assert_eq!(found["state"], state, "{change}: {found:#}");
+    }
     Ok(())
 }
 

@@ -37,7 +37,8 @@ pub async fn ask(path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         .await
         .map_err(|error| away(format!("{error:?}")))?;
     let status = answer.status();
-    let said: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    let mut said: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    replace_zeros(&mut said);
     if status.is_success() {
         return Ok(Answer::Done(said));
     }
@@ -51,6 +52,16 @@ pub async fn ask(path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         )));
     }
     Ok(Answer::Refused(code, detail))
+}
+
+/// Replaces zero characters, which programs may write and PostgreSQL does not store.
+fn replace_zeros(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace('\0', "\u{fffd}"),
+        Value::Array(values) => values.iter_mut().for_each(replace_zeros),
+        Value::Object(fields) => fields.values_mut().for_each(replace_zeros),
+        _ => {}
+    }
 }
 
 async fn request(path: &str, body: Option<&Value>) -> Result<Request<Body>, Problem> {

@@ -105,6 +105,11 @@ impl Caller {
             .split(' ')
             .any(|granted| granted == scope || (granted == ALL && implied))
     }
+
+    /// The granted scopes by their names.
+    pub fn scopes(&self) -> Vec<String> {
+        self.scope.split(' ').map(str::to_owned).collect()
+    }
 }
 
 /// The result of checking a request's credentials, which [`crate::guard`] leaves for the extractors. It leaves nothing

@@ -136,7 +136,7 @@ impl Fleet {
         }
     }
 
-    /// Changes an instance. One that is as it is wanted is left so.
+    /// Changes an instance. One that is as it is wanted is left so. Where a generation shall not run, older ones end.
     ///
     /// # Errors
     /// 404 if there is none, 409 if a newer one is there, or it can't be changed as it is.
@@ -155,6 +155,10 @@ impl Fleet {
             return Err(stale(found.generation));
         }
         if found.generation < generation {
+            let is_over = matches!(change, Change::Stop | Change::Pause);
+            if is_over && matches!(found.state, State::Running | State::Paused) {
+                self.backend.stop(id).await?;
+            }
             return Err(Problem::not_found());
         }
         match (change, found.state) {

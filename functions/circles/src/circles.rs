@@ -277,14 +277,15 @@ pub async fn create(
     );
     let made: Outcome<Circle> = db
         .one(
-            "select create_circle($1, $2) as outcome",
+            "select create_circle($1, $2, $3) as outcome",
             args![
                 caller.id,
                 json!({
                     "name": new.name, "purpose": new.purpose.unwrap_or(purpose),
                     "mode": new.mode.unwrap_or(mode), "rules": new.rules.unwrap_or(rules),
                     "private": new.private, "public": new.public, "budget": new.budget, "members": new.members, "seats": seats,
-                })
+                }),
+                caller.scopes()
             ],
         )
         .await

@@ -277,8 +277,8 @@ pub async fn add(
     new.check()?;
     let put: Outcome<Put> = db
         .one(
-            "select put_member($1, $2, $3) as outcome",
-            args![caller.id, circle, json!(new)],
+            "select put_member($1, $2, $3, $4) as outcome",
+            args![caller.id, circle, json!(new), caller.scopes()],
         )
         .await
         .on_constraint("account_active", Problem::unauthenticated())

@@ -161,7 +161,7 @@ pub struct ClawChange {
     #[garde(inner(custom(check_env)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     env: Option<BTreeMap<String, String>>,
-    /// Of its owner's scopes, those that it shall have; null for all.
+    /// Of its owner's scopes, those that it shall have; null for all that the caller's token has.
     #[garde(inner(inner(length(max = 40), inner(custom(reference)))))]
     #[serde(
         default,
@@ -342,6 +342,7 @@ pub async fn change(
 ) -> Result<(StatusCode, Json<Accepted>)> {
     may_grant(&caller, change.secrets.iter().flatten())?;
     let mut said = json!(change);
+    said["held"] = json!(caller.scopes());
     if let Some(triggers) = &change.triggers {
         said["schedules"] = schedules(&caller, triggers)?;
     }

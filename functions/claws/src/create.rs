@@ -55,7 +55,7 @@ pub struct NewClaw {
     #[garde(custom(check_env))]
     #[serde(default)]
     env: BTreeMap<String, String>,
-    /// Of the caller's scopes, those that it shall have; all if absent.
+    /// Of the scopes that the caller's token has, those that it shall have; all of them if absent.
     #[garde(inner(length(max = 40), inner(custom(reference))))]
     #[schema(max_items = 40)]
     scopes: Option<Vec<String>>,
@@ -114,7 +114,7 @@ pub fn refusals<T>(result: std::result::Result<T, Error>) -> Result<T> {
             Problem::new(
                 StatusCode::FORBIDDEN,
                 "scopes-exceed-owner",
-                "A claw can have those scopes only that its owner has.",
+                "A claw can have those scopes only that its owner and the caller's token have.",
             ),
         )
         .on_constraint(
@@ -175,6 +175,7 @@ pub async fn create(
     may_grant(&caller, &new.secrets)?;
     let mut said = json!(new);
     said["schedules"] = schedules(&caller, &new.triggers)?;
+    said["held"] = json!(caller.scopes());
     let key_id = Uuid::now_v7();
     let key = key::public(key_id).await?;
     let made = db

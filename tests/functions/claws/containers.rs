@@ -79,7 +79,10 @@ impl Containers {
             .route("/instances/{id}", get(find))
             .route(
                 "/instances/{id}/logs",
-                get(|| async { Json(json!({"lines": []})) }),
+                // A program may write anything.
+                get(|| async {
+                    Json(json!({"lines": [{"at": "2026-01-01T00:00:00Z", "stream": "stdout", "text": "a\0b"}]}))
+                }),
             )
             .route("/instances/{id}/{change}", post(change))
             .with_state(self.clone());
@@ -254,8 +257,15 @@ async fn change(
     let Some(instance) = all.instances.get_mut(&id) else {
         return Err(gone());
     };
-    if which["generation"].as_i64() != Some(instance.generation) {
+    let wanted = which["generation"].as_i64().unwrap_or_default();
+    if wanted < instance.generation {
         return Err(stale());
+    }
+    if wanted > instance.generation {
+        if ["pause", "stop"].contains(&change.as_str()) {
+            instance.state = "exited";
+        }
+        return Err(gone());
     }
     instance.state = match change.as_str() {
         "pause" => "paused",
