@@ -245,5 +245,21 @@ async fn what_is_hidden_stands_nowhere_but_where_it_belongs() -> Result<()> {
         assert!(misplaced.is_empty(), "{canary} in {misplaced:?}");
         assert_eq!(tables.is_empty(), allowed.is_empty(), "{canary}");
     }
+    let mut connection = world.server.database.connect().await?;
+    // They have an audience, or are on the own topic of one of its readers.
+    let open: Vec<String> = sqlx::query_scalar(
+        "select format('%s on %s for %s', e.type, e.topic, e.audience) from events.event e
+         where e::text like '%canary-whisper%' and not exists (
+             select from identity.account a where a.name in ('ada', 'one') and e.topic = 'account:' || a.id)
+         and not exists (
+             select from identity.account a where a.id = any (e.audience)
+             having count(*) filter (where a.name in ('ada', 'one')) = count(*) and count(*) > 0)",
+    )
+    .fetch_all(&mut connection)
+    .await?;
+    assert_eq!(
+        open, [""; 0],
+        "a whisper's events are for its readers alone"
+    );
     Ok(())
 }
