@@ -4,6 +4,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object(
         'turn', t.id, 'holder', t.holder, 'channel', t.channel_id, 'circle', t.circle_id, 'cause', t.cause_id,
+        'company', circles.company_of(t.id),
         'is_whisper', t.visible_to is not null, 'tainted', t.tainted, 'recalled', t.recalled,
         'prompt', t.prompt, 'cause_seq', t.cause_seq,
         -- Agents that are asked by agents draw on what these may spend, too.

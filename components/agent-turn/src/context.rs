@@ -18,7 +18,10 @@ pub struct Context {
     pub turn: Uuid,
     /// The attempt whose writes count.
     pub holder: String,
+    /// The channel of the conversation.
+    pub channel: Uuid,
     pub circle: Option<Uuid>,
+    pub company: Company,
     pub is_whisper: bool,
     /// Whether the turn has read what strangers wrote.
     pub tainted: bool,
@@ -46,6 +49,15 @@ pub struct Context {
     pub purpose: Option<String>,
     pub members: Vec<Account>,
     pub steps: Vec<Step>,
+}
+
+/// Who hears what the agent says.
+#[derive(Debug, Default, Deserialize)]
+pub struct Company {
+    /// Whether only the owner hears it, and agents of the same owner.
+    pub is_own: bool,
+    /// Whether only members of the turn's circle hear it.
+    pub is_circle: bool,
 }
 
 /// What the agent is.
