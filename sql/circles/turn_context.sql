@@ -21,6 +21,7 @@ as $$
         'limits', circles.limits_of(t),
         'role', (select m.role from circles.member m where m.circle_id = t.circle_id and m.account_id = t.agent_id),
         'mode', c.mode, 'circle_name', c.name, 'purpose', c.purpose,
+        'is_own_purpose', coalesce(c.purpose_by = s.owner_id, false),
         'members', (select coalesce(jsonb_agg(circles.account_json(b.account_id) order by b.joined_at, b.account_id), '[]')
             from (select x.* from channels.member x where x.channel_id = t.channel_id
                 order by x.joined_at, x.account_id limit 50) b),

@@ -47,8 +47,18 @@ pub struct Context {
     pub mode: Option<String>,
     pub circle_name: Option<String>,
     pub purpose: Option<String>,
+    /// Whether the agent's owner wrote the purpose.
+    pub is_own_purpose: bool,
     pub members: Vec<Account>,
     pub steps: Vec<Step>,
+}
+
+impl Context {
+    /// The circle's purpose, if somebody else than the agent's owner wrote it.
+    pub fn strange_purpose(&self) -> Option<&str> {
+        let purpose = self.purpose.as_deref().filter(|text| !text.is_empty());
+        purpose.filter(|_| !self.is_own_purpose)
+    }
 }
 
 /// Who hears what the agent says.
