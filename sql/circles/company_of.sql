@@ -1,5 +1,6 @@
--- Who hears what a turn says, and so what its agent may draw on: `is_own`, only the agent's owner and the owner's agents;
--- `is_circle`, only members of the turn's circle. Whoever has asked for the turn hears it, too, and those who hear that.
+-- The company of a turn, which hears what its agent says, so that the agent draws on what all of them may know. `is_own`:
+-- it is only the agent's owner and the owner's agents. `is_circle`: it is only members of the turn's circle. A turn that
+-- has asked for this one passes the answer on, so its company counts, too.
 create or replace function circles.company_of(turn uuid) returns jsonb
 language sql stable
 as $$

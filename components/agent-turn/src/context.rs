@@ -61,7 +61,7 @@ impl Context {
     }
 }
 
-/// Who hears what the agent says.
+/// The company of a turn, which hears what the agent says.
 #[derive(Debug, Default, Deserialize)]
 pub struct Company {
     /// Whether only the owner hears it, and agents of the same owner.

@@ -165,6 +165,22 @@ async fn a_stream_asks_the_database_when_something_happens_and_hardly_otherwise(
         // The error has no result.
         assert_eq!(refused.next().await?, Some(Value::Null));
         assert!(refused.next().await?.is_none(), "the stream has ended");
+        // A key of the account's counts as the account.
+        let new = json!({"name": "key", "scopes": ["chat:create"]});
+        let key = ask(&world.server, &bob, "POST", "/api/keys", &new, 201).await?;
+        let again =
+            json!({"jsonrpc": "2.0", "id": 1, "method": "SubscribeToTask", "params": {"id": id}});
+        let url = format!("{}/a2a/agents/bot", world.server.url);
+        let request = world
+            .server
+            .http
+            .post(url)
+            .header("x-api-key", text(&key["key"])?);
+        let request = request.header("a2a-version", "1.0").json(&again).send();
+        let told = timeout(Duration::from_secs(30), async {
+            request.await?.text().await
+        });
+        assert!(told.await??.contains("-32000"), "the stream is refused");
     }
     let cancel = json!({"jsonrpc": "2.0", "id": 1, "method": "CancelTask", "params": {"id": id}});
     let url = format!("{}/a2a/agents/bot", world.server.url);
