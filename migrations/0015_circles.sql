@@ -66,6 +66,8 @@ create table circles.circle (
     id uuid primary key default platform.uuid_v7(),
     name text collate "C" not null,
     purpose text not null default '',
+    -- The author of the purpose, which agents of others take for a stranger's words.
+    purpose_by uuid references identity.account (id) on delete set null,
     mode text not null default 'mention',
     rules jsonb not null default '{}',
     private boolean not null default false,

@@ -1,4 +1,5 @@
--- A turn as A2A tells of it to the account that caused it; null if there is none or it is another's.
+-- A turn as A2A tells of it to the account that caused it; null if there is none, it is another's, or the account is not
+-- active.
 create or replace function circles.a2a_task(account uuid, kind text, door uuid, turn uuid) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -18,6 +19,7 @@ as $$
                     select min(n.seq) from channels.message n where n.channel_id = t.channel_id
                     and n.author_id = account and n.seq > t.cause_seq), 9223372036854775807))))
     from circles.find_turn(account, turn) t
+    join identity.account o on o.id = a2a_task.account and o.status = 'active'
     join circles.conversation v on v.channel_id = t.channel_id and v.created_by = account and v.door = a2a_task.door
 $$;
 grant execute on function circles.a2a_task(uuid, text, uuid, uuid) to gather_circles;

@@ -18,7 +18,9 @@ begin
         return circles.refused('mode-needs-moderator');
     end if;
     update circles.circle x set name = coalesce(change ->> 'name', x.name),
-        purpose = coalesce(change ->> 'purpose', x.purpose), mode = coalesce(change ->> 'mode', x.mode),
+        purpose = coalesce(change ->> 'purpose', x.purpose),
+        purpose_by = case when change ->> 'purpose' is null then x.purpose_by else account end,
+        mode = coalesce(change ->> 'mode', x.mode),
         rules = coalesce(change -> 'rules', x.rules), private = coalesce((change ->> 'private')::boolean, x.private),
         public = coalesce((change ->> 'public')::boolean, x.public),
         version = x.version + 1

@@ -14,8 +14,8 @@ declare
     persona jsonb;
 begin
     perform identity.require_active(account);
-    insert into circles.circle as c (name, purpose, mode, rules, private, public, created_by)
-    values (new ->> 'name', new ->> 'purpose', new ->> 'mode', new -> 'rules', (new ->> 'private')::boolean,
+    insert into circles.circle as c (name, purpose, purpose_by, mode, rules, private, public, created_by)
+    values (new ->> 'name', new ->> 'purpose', account, new ->> 'mode', new -> 'rules', (new ->> 'private')::boolean,
         (new ->> 'public')::boolean, account)
     returning c.* into made;
     insert into circles.member (circle_id, account_id, role) values (made.id, account, 'owner');

@@ -4,6 +4,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object(
         'turn', t.id, 'holder', t.holder, 'channel', t.channel_id, 'circle', t.circle_id, 'cause', t.cause_id,
+        'company', circles.company_of(t.id),
         'is_whisper', t.visible_to is not null, 'tainted', t.tainted, 'recalled', t.recalled,
         'prompt', t.prompt, 'cause_seq', t.cause_seq,
         -- Agents that are asked by agents draw on what these may spend, too.
@@ -20,6 +21,7 @@ as $$
         'limits', circles.limits_of(t),
         'role', (select m.role from circles.member m where m.circle_id = t.circle_id and m.account_id = t.agent_id),
         'mode', c.mode, 'circle_name', c.name, 'purpose', c.purpose,
+        'is_own_purpose', coalesce(c.purpose_by = s.owner_id, false),
         'members', (select coalesce(jsonb_agg(circles.account_json(b.account_id) order by b.joined_at, b.account_id), '[]')
             from (select x.* from channels.member x where x.channel_id = t.channel_id
                 order by x.joined_at, x.account_id limit 50) b),

@@ -18,7 +18,10 @@ pub struct Context {
     pub turn: Uuid,
     /// The attempt whose writes count.
     pub holder: String,
+    /// The channel of the conversation.
+    pub channel: Uuid,
     pub circle: Option<Uuid>,
+    pub company: Company,
     pub is_whisper: bool,
     /// Whether the turn has read what strangers wrote.
     pub tainted: bool,
@@ -44,8 +47,27 @@ pub struct Context {
     pub mode: Option<String>,
     pub circle_name: Option<String>,
     pub purpose: Option<String>,
+    /// Whether the agent's owner wrote the purpose.
+    pub is_own_purpose: bool,
     pub members: Vec<Account>,
     pub steps: Vec<Step>,
+}
+
+impl Context {
+    /// The circle's purpose, if somebody else than the agent's owner wrote it.
+    pub fn strange_purpose(&self) -> Option<&str> {
+        let purpose = self.purpose.as_deref().filter(|text| !text.is_empty());
+        purpose.filter(|_| !self.is_own_purpose)
+    }
+}
+
+/// The company of a turn, which hears what the agent says.
+#[derive(Debug, Default, Deserialize)]
+pub struct Company {
+    /// Whether only the owner hears it, and agents of the same owner.
+    pub is_own: bool,
+    /// Whether only members of the turn's circle hear it.
+    pub is_circle: bool,
 }
 
 /// What the agent is.

@@ -11,8 +11,31 @@ use crate::undertaking::{Asked, ask};
 const TALK: usize = 10;
 /// The longest part of a message that is recalled for, in characters.
 const MAX_CHARS: usize = 2_000;
-/// The number of memories that a search finds.
-const FOUND: u32 = 10;
+/// The most tokens of memories that are looked up.
+const FOUND_TOKENS: u32 = 2_000;
+
+/// The scope of the agent's own memory, where only its owner hears what it says: what it was told elsewhere is nobody else's.
+fn own(context: &Context) -> Option<Value> {
+    let scope = json!({"scope": "agent", "scope_id": context.agent.id});
+    context.company.is_own.then_some(scope)
+}
+
+/// The scope of the circle's memory, where only its members hear what the agent says.
+fn shared(context: &Context) -> Option<Value> {
+    let circle = context.circle.filter(|_| context.company.is_circle)?;
+    Some(json!({"scope": "circle", "scope_id": circle}))
+}
+
+/// The scope of what was noted in the conversation, which all who are in it can read.
+fn conversation(context: &Context) -> Value {
+    json!({"scope": "conversation", "scope_id": context.channel})
+}
+
+/// The scopes that the agent draws on: those that all who hear it may know.
+fn scopes(context: &Context) -> Vec<Value> {
+    let scopes = [own(context), shared(context), Some(conversation(context))];
+    scopes.into_iter().flatten().collect()
+}
 
 /// The memories that bear on a conversation.
 #[derive(Debug, Default, PartialEq)]
@@ -32,14 +55,10 @@ pub async fn recall(context: &Context, said: &[Message], tokens: u32) -> Recalle
             json!({"role": "user", "content": content})
         })
         .collect();
-    let mut scopes = vec![json!({"scope": "agent", "scope_id": context.agent.id})];
-    if let Some(circle) = context.circle {
-        scopes.push(json!({"scope": "circle", "scope_id": circle}));
-    }
     let asked = Asked {
         method: Method::POST,
         path: "/api/memory/recall".to_owned(),
-        body: Some(json!({"messages": talk, "scopes": scopes, "max_tokens": tokens})),
+        body: Some(json!({"messages": talk, "scopes": scopes(context), "max_tokens": tokens})),
         scopes: vec!["memory:read"],
     };
     match ask(context, &asked, None).await {
@@ -65,35 +84,42 @@ fn read(answer: &str) -> Recalled {
 }
 
 /// The request that notes something. What a turn notes that has read strangers' words is trusted like those.
-pub fn remember(context: &Context, arguments: &Map<String, Value>) -> Asked {
+///
+/// # Errors
+/// It would be noted where others read it than those whom a whisper is for.
+pub fn remember(context: &Context, arguments: &Map<String, Value>) -> Result<Asked, String> {
+    if context.is_whisper && !context.company.is_own {
+        return Err("What is whispered can't be noted: others would read it.".to_owned());
+    }
     let is_shared = arguments.get("shared").and_then(Value::as_bool) == Some(true);
-    let (scope, id) = match context.circle.filter(|_| is_shared) {
-        Some(circle) => ("circle", circle),
-        None => ("agent", context.agent.id),
-    };
-    let mut body = json!({"content": arguments.get("content"), "scope": scope, "scope_id": id});
+    let shared = shared(context).filter(|_| is_shared);
+    let mut body = shared
+        .or_else(|| own(context))
+        .unwrap_or_else(|| conversation(context));
+    body["content"] = json!(arguments.get("content"));
     if context.tainted {
         body["trust"] = json!("stranger");
     }
     if let Some(cause) = context.cause {
         body["sources"] = json!([{"type": "message", "id": cause}]);
     }
-    Asked {
+    Ok(Asked {
         method: Method::POST,
         path: "/api/memory".to_owned(),
         body: Some(body),
         scopes: vec!["memory:write"],
-    }
+    })
 }
 
 /// The request that looks something up.
-pub fn look_up(arguments: &Map<String, Value>) -> Asked {
-    let query = arguments.get("query").and_then(Value::as_str);
-    let query = operations::segment(query.unwrap_or_default());
+pub fn look_up(context: &Context, arguments: &Map<String, Value>) -> Asked {
     Asked {
-        method: Method::GET,
-        path: format!("/api/memory/search?query={query}&limit={FOUND}"),
-        body: None,
+        method: Method::POST,
+        path: "/api/memory/recall".to_owned(),
+        body: Some(
+            json!({"query": arguments.get("query"), "scopes": scopes(context),
+            "max_tokens": FOUND_TOKENS, "min_trust": "stranger"}),
+        ),
         scopes: vec!["memory:read"],
     }
 }

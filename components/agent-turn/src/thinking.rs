@@ -143,10 +143,11 @@ impl Thinking {
         }
         self.steps += 1;
         let number = begun.number.unwrap_or_default();
-        let is_tainted = begun
-            .summary
-            .as_ref()
-            .is_some_and(|summary| summary.tainted);
+        let is_tainted = self.context.strange_purpose().is_some()
+            || begun
+                .summary
+                .as_ref()
+                .is_some_and(|summary| summary.tainted);
         self.taint_by(&begun.messages, is_tainted).await?;
         if !self.recall(&begun.messages).await? {
             return Ok(Then::Stop);
@@ -180,7 +181,7 @@ impl Thinking {
         body
     }
 
-    /// Messages of others than the owner are what strangers wrote, as a summary of such is.
+    /// Messages of others than the owner are what strangers wrote, as a summary of such is, and a circle's purpose.
     async fn taint_by(&mut self, messages: &[Message], is_tainted: bool) -> Result<(), Failure> {
         let own = self.context.agent.id;
         let strange = |message: &Message| message.author != own && !message.is_owner;

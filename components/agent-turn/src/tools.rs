@@ -105,7 +105,7 @@ impl Tool {
             Approval::Always => Some("Each call of this tool has to be approved.".to_owned()),
             Approval::Untrusted if is_tainted => {
                 let source = tainted_by.map_or_else(
-                    || "in its conversation or its memory".to_owned(),
+                    || "in its conversation, its circle's purpose or its memory".to_owned(),
                     |name| format!("in a result of `{name}`"),
                 );
                 Some(format!(

@@ -106,8 +106,8 @@ pub async fn make(
             body: Some(json!({"tool": tool, "arguments": arguments, "version": version})),
             scopes: vec!["skills:call"],
         },
-        Target::Remember => memory::remember(context, arguments),
-        Target::LookUp => memory::look_up(arguments),
+        Target::Remember => memory::remember(context, arguments)?,
+        Target::LookUp => memory::look_up(context, arguments),
         Target::Rest => {
             let sizes = Sizes::of(context.limits.window_tokens);
             return Ok(Reply::from(rest(history, arguments, sizes.page)?));

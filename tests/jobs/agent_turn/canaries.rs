@@ -191,11 +191,14 @@ async fn what_is_hidden_stands_nowhere_but_where_it_belongs() -> Result<()> {
             "{told}"
         );
     }
-    let recalled = prompts.last().map(|prompt| body(prompt).to_string());
-    assert!(
-        recalled.context("a prompt")?.contains(NOTE),
-        "it is recalled"
-    );
+    // What it noted of the whisper is recalled where its owner alone hears it.
+    let last = || world.models.asked().last().map(body).unwrap_or_default();
+    assert!(!last().to_string().contains(NOTE), "bob hears it");
+    let again = json!({"body": "And what did you note?", "visible_to": ["one"]});
+    let posted = world.post(&talk, &again).await?;
+    let turn = text(&posted["turns"][0]["id"])?;
+    assert_eq!(world.ended(&turn).await?["status"], "completed");
+    assert!(last().to_string().contains(NOTE), "it is recalled");
 
     // What bob is told, by whatever way.
     let mut shown = seen_by_bob(&world, &bob, &talk, &hidden).await?;
@@ -245,5 +248,21 @@ async fn what_is_hidden_stands_nowhere_but_where_it_belongs() -> Result<()> {
         assert!(misplaced.is_empty(), "{canary} in {misplaced:?}");
         assert_eq!(tables.is_empty(), allowed.is_empty(), "{canary}");
     }
+    let mut connection = world.server.database.connect().await?;
+    // They have an audience, or are on the own topic of one of its readers.
+    let open: Vec<String> = sqlx::query_scalar(
+        "select format('%s on %s for %s', e.type, e.topic, e.audience) from events.event e
+         where e::text like '%canary-whisper%' and not exists (
+             select from identity.account a where a.name in ('ada', 'one') and e.topic = 'account:' || a.id)
+         and not exists (
+             select from identity.account a where a.id = any (e.audience)
+             having count(*) filter (where a.name in ('ada', 'one')) = count(*) and count(*) > 0)",
+    )
+    .fetch_all(&mut connection)
+    .await?;
+    assert_eq!(
+        open, [""; 0],
+        "a whisper's events are for its readers alone"
+    );
     Ok(())
 }

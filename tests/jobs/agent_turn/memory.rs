@@ -1,9 +1,11 @@
 //! What agents remember: by a tool, and when a turn begins.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use e2e::agents::Agent;
+use e2e::models::{Asked, Say};
 use serde_json::{Value, json};
 
-use super::world::{World, body, calls, results, says};
+use super::world::{World, ask, body, calls, results, says, speaker, text};
 
 /// A persona that notes what it is told to, and recalls it.
 fn mindful() -> Value {
@@ -60,5 +62,139 @@ async fn an_agent_looks_up_what_it_noted() -> Result<()> {
     let found = steps[3]["result"].as_str().unwrap_or_default();
     assert!(found.contains("on the fridge"), "{steps:#?}");
     assert_eq!(ended["tainted"], false, "it is the owner's own word");
+    Ok(())
+}
+
+/// Does what the last message wants: `note: …`, `share: …`, `pass: …` to the agent `clerk`, or `find: …`.
+fn obeys(asked: &Asked, _: usize) -> Say {
+    let body = body(asked);
+    let messages = body["messages"].as_array().into_iter().flatten();
+    let last = messages.filter(|message| message["role"] == "user").last();
+    let last = last.and_then(|message| message["content"].as_str());
+    let last = last.unwrap_or_default();
+    let wanted = ["note", "share", "pass", "find"]
+        .into_iter()
+        .find_map(|verb| {
+            let (_, rest) = last.split_once(&format!("{verb}: "))?;
+            Some((verb, rest))
+        });
+    let (tool, arguments) = match (results(asked), wanted) {
+        (0, Some(("note", what))) => ("remember", json!({"content": what})),
+        (0, Some(("share", what))) => ("remember", json!({"content": what, "shared": true})),
+        (0, Some(("pass", what))) => ("ask_clerk", json!({"message": what})),
+        (0, Some((_, what))) => ("look_up", json!({"query": what})),
+        _ => return says("It is done."),
+    };
+    calls(&[(tool, &arguments.to_string())])
+}
+
+/// Says something to `bot` over A2A, in a conversation or in a new one. Returns the conversation.
+async fn over_a2a(
+    world: &World,
+    who: &Agent,
+    conversation: Option<&Value>,
+    text: &str,
+) -> Result<Value> {
+    let number = world.models.asked().len();
+    let mut message =
+        json!({"messageId": format!("m{number}"), "role": "ROLE_USER", "parts": [{"text": text}]});
+    if let Some(conversation) = conversation {
+        message["contextId"] = conversation.clone();
+    }
+    let asked =
+        json!({"jsonrpc": "2.0", "id": 7, "method": "SendMessage", "params": {"message": message}});
+    let answer = who.request(&world.server, "POST", "/a2a/agents/bot");
+    let answer = answer
+        .header("a2a-version", "1.0")
+        .json(&asked)
+        .send()
+        .await?;
+    let answer: Value = answer.json().await?;
+    let task = &answer["result"]["task"];
+    assert_eq!(
+        task["status"]["state"], "TASK_STATE_COMPLETED",
+        "{answer:#}"
+    );
+    Ok(task["contextId"].clone())
+}
+
+/// Says something as ada, and returns the turn when it is complete.
+async fn said(world: &World, talk: &str, text: &str) -> Result<String> {
+    let turn = world.say(talk, text).await?;
+    let ended = world.ended(&turn).await?;
+    assert_eq!(ended["status"], "completed", "{ended:#}");
+    Ok(turn)
+}
+
+/// The codes that an agent was last told, of those that were noted.
+fn codes(world: &World, agent: &str) -> Result<Vec<&'static str>> {
+    let asked = world.models.asked();
+    let last = asked.iter().rev().find(|asked| speaker(asked) == agent);
+    let told = body(last.context("a prompt")?).to_string();
+    let codes = ["of-ada", "of-clerk", "of-circle", "of-talk", "of-eve"];
+    Ok(codes
+        .into_iter()
+        .filter(|code| told.contains(code))
+        .collect())
+}
+
+#[tokio::test]
+async fn what_one_tells_an_agent_no_other_is_told() -> Result<()> {
+    let world = World::new(obeys).await?;
+    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
+    let eve = Agent::sign_in(&world.server, "eve", 3).await?;
+    world
+        .circle(&json!({"name": "office"}), &mindful(), &["clerk"])
+        .await?;
+    let mut persona = mindful();
+    persona["name"] = json!("public");
+    persona["tools"] = json!([{"use": "memory"}, {"use": "agent:clerk"}]);
+    let persona = world.persona(&persona).await?;
+    let new = json!({"name": "home", "mode": "mention", "private": true, "members": [
+        {"persona": persona, "name": "bot", "public": true}, {"account": "bob"}]});
+    world.ask("POST", "/api/circles", &new, 201).await?;
+    let home = world.conversation(&json!({"circle": "home"})).await?;
+    let alone = world.conversation(&json!({"with": ["bot"]})).await?;
+    let clerk = world.conversation(&json!({"with": ["clerk"]})).await?;
+    let note = |whose: &str| format!("The door code is of-{whose}.");
+
+    said(&world, &alone, &format!("note: {}", note("ada"))).await?;
+    said(&world, &clerk, &format!("note: {}", note("clerk"))).await?;
+    said(&world, &home, &format!("@bot share: {}", note("circle"))).await?;
+    said(&world, &home, &format!("@bot note: {}", note("talk"))).await?;
+    let of_eve = over_a2a(&world, &eve, None, &format!("note: {}", note("eve"))).await?;
+    // Nothing that was whispered is noted where others would read it.
+    let path = format!("/api/conversations/{home}/messages");
+    let whisper = json!({"body": format!("note: {}", note("bob")), "visible_to": ["bot"]});
+    let posted = ask(&world.server, &bob, "POST", &path, &whisper, 201).await?;
+    let whispered = text(&posted["turns"][0]["id"])?;
+    let path = format!("/api/turns/{whispered}");
+    while bob.get(&world.server, &path).await?.1["finished_at"].is_null() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let noted = world
+        .get("/api/memory/search?query=door+code&limit=100")
+        .await?;
+    assert!(!noted.to_string().contains("of-bob"), "{noted:#}");
+
+    // Each is told what all who read the answer may know.
+    let find = "find: the door code";
+    said(&world, &alone, find).await?;
+    assert_eq!(codes(&world, "bot")?, ["of-ada"]);
+    let fresh = world.conversation(&json!({"circle": "home"})).await?;
+    said(&world, &fresh, &format!("@bot {find}")).await?;
+    assert_eq!(codes(&world, "bot")?, ["of-circle"]);
+    said(&world, &home, &format!("@bot {find}")).await?;
+    assert_eq!(codes(&world, "bot")?, ["of-circle", "of-talk"]);
+    over_a2a(&world, &eve, Some(&of_eve), find).await?;
+    assert_eq!(codes(&world, "bot")?, ["of-eve"]);
+    over_a2a(&world, &bob, None, find).await?;
+    assert_eq!(codes(&world, "bot")?, [""; 0]);
+    // Nor does another agent of the owner's tell it.
+    let pass = "pass: Which is the door code?";
+    over_a2a(&world, &bob, None, pass).await?;
+    assert_eq!(codes(&world, "clerk")?, [""; 0]);
+    said(&world, &alone, pass).await?;
+    assert_eq!(codes(&world, "clerk")?, ["of-clerk"]);
     Ok(())
 }

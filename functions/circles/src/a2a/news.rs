@@ -6,8 +6,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use guest::task::sleep;
 use guest::{fetch, limit_silence, required_variable};
 use http_body_util::BodyExt;
@@ -24,6 +24,12 @@ const TYPES: &str = "turn.queued,turn.started,turn.waiting,turn.completed,turn.f
 const SILENCE: Duration = Duration::from_secs(45);
 /// The time after which the gateway is asked again that could not be followed.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// The time after which a stream of the gateway's that has ended is opened again, if the credential still holds.
+const OPEN_AGAIN: Duration = Duration::from_millis(500);
+/// The longest time for which a task is looked at without a gateway, and the time between two questions whether the
+/// credential still holds.
+const LOOKED_AT: Duration = Duration::from_secs(60);
+const HOLDS: Duration = Duration::from_secs(10);
 /// The time after which the words said before the subscription are kept where they can be read.
 const WORDS_ARE_KEPT: Duration = Duration::from_secs(1);
 /// The least time between two looks at a task, and the longest one without a gateway.
@@ -39,8 +45,10 @@ pub enum Heard {
     Change,
     /// Its agent is saying something.
     Words(Words),
-    /// The credential of whoever listens has ended.
+    /// The credential of whoever listens has ended, or the time for which a task is looked at without a gateway.
     Over,
+    /// The account has as many streams as it may have.
+    Refused,
 }
 
 /// A piece of what an agent says.
@@ -62,13 +70,15 @@ struct Frame {
     data: Value,
 }
 
-/// The news of a task. Without a gateway, or where it refuses the account another stream, they are looks at the task that
-/// become rarer while nothing happens.
+/// The news of a task. Without a gateway they are looks at the task, which become rarer while nothing happens, for a minute.
 pub struct News {
     turn: Uuid,
     /// The path and the query of the gateway's stream.
     path: String,
-    authorization: Option<HeaderValue>,
+    credential: Option<(HeaderName, HeaderValue)>,
+    /// The time since which there is no gateway, and that of the last question whether the credential still holds.
+    alone_since: Instant,
+    held_at: Instant,
     body: Option<Body>,
     events: Events,
     was_open: bool,
@@ -90,7 +100,9 @@ impl News {
                 "/api/events/stream?topics=conversation:{}&types={TYPES}{words}",
                 task.conversation
             ),
-            authorization: headers.get(AUTHORIZATION).cloned(),
+            credential: credential(headers),
+            alone_since: Instant::now(),
+            held_at: Instant::now(),
             body: None,
             events: Events::default(),
             was_open: false,
@@ -122,10 +134,12 @@ impl News {
                 if self.read().await {
                     return self.change().await;
                 }
-            } else if self.authorization.is_some() && self.open_at <= Instant::now() {
-                if !self.open().await {
-                    return Heard::Over;
+            } else if self.credential.is_some() && self.open_at <= Instant::now() {
+                if let Some(end) = self.open().await {
+                    return end;
                 }
+            } else if self.alone_since.elapsed() > LOOKED_AT || !self.holds().await {
+                return Heard::Over;
             } else {
                 sleep(self.pause).await;
                 self.pause = (self.pause * 2).min(LONGEST);
@@ -192,16 +206,18 @@ impl News {
     fn close(&mut self) {
         (self.body, self.after) = (None, None);
         self.events = Events::default();
+        self.open_at = self.open_at.min(Instant::now() + OPEN_AGAIN);
+        self.alone_since = Instant::now();
     }
 
-    /// Opens the stream, or puts it off. Whether the credential may still hold.
-    async fn open(&mut self) -> bool {
+    /// Opens the stream, or puts it off. Returns the end of the news, if that is what the gateway's answer means.
+    async fn open(&mut self) -> Option<Heard> {
         self.open_at = Instant::now() + ASK_AGAIN;
-        let Some(answer) = ask(self.path.clone(), self.authorization.clone()).await else {
-            return true;
-        };
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            return !self.was_open;
+        let answer = ask(&self.path, self.credential.clone()).await?;
+        match answer.status() {
+            StatusCode::UNAUTHORIZED if self.was_open => return Some(Heard::Over),
+            StatusCode::TOO_MANY_REQUESTS => return Some(Heard::Refused),
+            _ => {}
         }
         let kind = answer.headers().get(CONTENT_TYPE);
         // Without a gateway, a function answers that there is no such path.
@@ -210,15 +226,41 @@ impl News {
             self.was_open = true;
             self.body = Some(answer.into_body());
         }
-        true
+        None
+    }
+
+    /// Whether the credential still holds, as far as that is known: the platform is asked now and then.
+    async fn holds(&mut self) -> bool {
+        if self.held_at.elapsed() < HOLDS {
+            return true;
+        }
+        self.held_at = Instant::now();
+        let answer = ask("/api/accounts/me", self.credential.clone()).await;
+        answer.is_none_or(|answer| {
+            let status = answer.status();
+            status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN
+        })
     }
 }
 
-/// The answer of the gateway; `None` if it can't be reached.
-async fn ask(path: String, authorization: Option<HeaderValue>) -> Option<Response<Body>> {
+/// The header that says who asks, as the gateway reads it.
+fn credential(headers: &HeaderMap) -> Option<(HeaderName, HeaderValue)> {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        return Some((AUTHORIZATION, value.clone()));
+    }
+    if let Some(key) = headers.get("x-api-key") {
+        let value = format!("Bearer {}", key.to_str().ok()?);
+        return Some((AUTHORIZATION, value.parse().ok()?));
+    }
+    Some((COOKIE, headers.get(COOKIE)?.clone()))
+}
+
+/// The answer of the platform to whoever has this credential; `None` if it can't be reached.
+async fn ask(path: &str, credential: Option<(HeaderName, HeaderValue)>) -> Option<Response<Body>> {
     let url = required_variable("internal_url").await.ok()?;
+    let (name, value) = credential?;
     let mut request = Request::get(format!("{url}{path}"))
-        .header(AUTHORIZATION, authorization?)
+        .header(name, value)
         .body(Body::empty())
         .ok()?;
     limit_silence(&mut request, SILENCE);

@@ -52,6 +52,13 @@ impl Error {
         Self::new(-32001, "There is no such task.")
     }
 
+    /// The account has as many streams as it may have.
+    pub fn too_many_streams() -> Self {
+        let message =
+            "This account has too many open streams. End one, or read the task with GetTask.";
+        Self::new(-32000, message)
+    }
+
     /// The database can't be reached; what happened is for the log alone.
     pub fn of_database(error: guest::db::Error) -> Self {
         guest::error!("a task can't be read", cause = format!("{error:?}"));
@@ -313,7 +320,7 @@ async fn rested(
     let mut patience: Timer = Box::pin(sleep(WAIT));
     while !task.rests() {
         match before(&mut patience, news.next()).await {
-            Some(Heard::Over) | None => break,
+            Some(Heard::Over | Heard::Refused) | None => break,
             Some(_) => task = Task::find(db, caller, door, task.id).await?,
         }
     }

@@ -58,6 +58,7 @@ async fn follow(
     while !task.has_ended() {
         let mut changes = match news.next().await {
             Heard::Over => return Ok(()),
+            Heard::Refused => return send(writer, id, Err(Error::too_many_streams())).await,
             Heard::Words(words) => told.words(&task, &words),
             Heard::Change => Vec::new(),
         };
