@@ -275,7 +275,9 @@ async fn a_cursor_belongs_to_its_filters() -> Result<()> {
         for filter in list.filters() {
             let value = match filter.as_str() {
                 "actor" => Uuid::nil().to_string(),
-                "owner" if path == "/api/pipelines" => Uuid::nil().to_string(),
+                "owner" if ["/api/pipelines", "/api/schedules"].contains(&path.as_str()) => {
+                    Uuid::nil().to_string()
+                }
                 "all" | "allowed" | "joined" | "archived" | "mine" | "paused" => "true".to_owned(),
                 "agent" => "me".to_owned(),
                 "circle" => "one-skill".to_owned(),

@@ -157,12 +157,12 @@ pub async fn run(db: Db, job: Job<Arguments>) -> Result<Summary, Failure> {
         return Ok(summary);
     }
     let engine = Engine::new(run, definition, beginning.state);
-    drive(&db, run, engine).await
+    drive(db, run, engine).await
 }
 
 /// Drives a run until it ends, waits, or has had its slice. A commit that fails is tried again with the answers that have
 /// come meanwhile, since whoever took the run over could not know whether its requests have arrived.
-async fn drive(db: &Db, run: Uuid, mut engine: Engine) -> Result<Summary, Failure> {
+async fn drive(mut db: Db, run: Uuid, mut engine: Engine) -> Result<Summary, Failure> {
     let mut summary = Summary { commits: 0 };
     let began = Instant::now();
     let mut ticker = Ticker::new(LOOK);
@@ -204,7 +204,7 @@ async fn drive(db: &Db, run: Uuid, mut engine: Engine) -> Result<Summary, Failur
             Ok(Committed { committed: reply }) => {
                 (summary.commits, failures) = (summary.commits + 1, 0);
                 if !(reply.held && reply.goes_on) {
-                    note_all_late(db, run, flying).await?;
+                    note_all_late(&db, run, flying).await?;
                     return Ok(summary);
                 }
                 engine.committed();
@@ -226,6 +226,8 @@ async fn drive(db: &Db, run: Uuid, mut engine: Engine) -> Result<Summary, Failur
             Err(error) if failures == MOST_FAILURES => return Err(error.into()),
             Err(_) => {
                 failures += 1;
+                // The connection may have broken.
+                db = db.apart();
                 if flying.is_empty() {
                     sleep(LOOK).await;
                 }

@@ -1,7 +1,7 @@
 //! When schedules fire, what is skipped or made up for, and who sees them.
 
 use super::world::{World, notice, with_status};
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use e2e::{agents::Agent, client::refusal};
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Schedules of the tests, and the worker that fires them.
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Server, agents::Agent, client::refusal, errands::quick};
+use e2e::{Server, agents::Agent, errands::quick};
 use host::jobs::{JobTimes, JobWorker};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
