@@ -106,7 +106,7 @@ mod tests {
         );
         assert_eq!(
             said(json!({"content": [text], "isError": true})),
-            Err("a".to_owned())
+            Err("a".to_owned().into())
         );
         assert!(said(json!({"resultType": "input_required", "content": [text]})).is_err());
         assert!(said(json!({"content": [{"type": "text", "text": "x".repeat(2 << 20)}]})).is_err());

@@ -149,7 +149,7 @@ impl Remembered {
     /// Whether a request is cut off before it is done, and whether after it: the first of each kind for a claw, in turns.
     fn is_cut(&mut self, id: &str, what: &str) -> (bool, bool) {
         let is_cut = self.cuts && self.cut.insert(format!("{what} {id}"));
-        let is_before = self.cut.len() % 2 == 0;
+        let is_before = self.cut.len().is_multiple_of(2);
         (is_cut && is_before, is_cut && !is_before)
     }
 }

@@ -69,7 +69,7 @@ async fn an_agent_looks_up_what_it_noted() -> Result<()> {
 fn obeys(asked: &Asked, _: usize) -> Say {
     let body = body(asked);
     let messages = body["messages"].as_array().into_iter().flatten();
-    let last = messages.filter(|message| message["role"] == "user").last();
+    let last = messages.rev().find(|message| message["role"] == "user");
     let last = last.and_then(|message| message["content"].as_str());
     let last = last.unwrap_or_default();
     let wanted = ["note", "share", "pass", "find"]
