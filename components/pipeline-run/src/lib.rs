@@ -224,7 +224,8 @@ async fn drive(mut db: Db, run: Uuid, mut engine: Engine) -> Result<Summary, Fai
                 has_news || goes_on
             }
             Err(error) if failures == MOST_FAILURES => return Err(error.into()),
-            Err(_) => {
+            Err(error) => {
+                guest::warn!("a commit is tried again", cause = format!("{error:?}"));
                 failures += 1;
                 // The connection may have broken.
                 db = db.apart();

@@ -9,9 +9,9 @@ use crate::engine::{Engine, Frame};
 
 /// What the expressions of a graph can read.
 pub struct View<'a> {
-    /// The run.
+    /// The run whose input and steps are read.
     pub engine: &'a Engine,
-    /// The graph.
+    /// The graph whose names are known, with those around it.
     pub frame: &'a Frame,
     /// An item of a filter, and its place.
     pub item: Option<(&'a Value, usize)>,

@@ -185,7 +185,7 @@ fn opened(key: &PrivateKey, sealed: Sealed) -> Option<Value> {
 
 /// A secret that a claw asked for: its value, or the code of the refusal.
 pub enum Opened {
-    /// The value.
+    /// The value that the claw's program is given.
     Value(Value),
     /// The code of the refusal.
     Refused(&'static str),

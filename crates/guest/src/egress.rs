@@ -124,7 +124,7 @@ impl Egress {
 /// The values of the secrets of a claw that are handed to its program, by the ids of the secrets.
 #[derive(Deserialize)]
 pub struct Handed {
-    /// The values.
+    /// The values that the program is given.
     pub values: BTreeMap<Uuid, String>,
     /// The problem codes of those that are refused.
     pub refused: BTreeMap<Uuid, String>,

@@ -71,7 +71,7 @@ pub struct FieldProblem {
 /// A skill that a definition calls by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SkillUse {
-    /// The skill's name.
+    /// The name of the skill that is called.
     pub name: String,
     /// The version; `None` if the definition does not name one.
     pub version: Option<String>,

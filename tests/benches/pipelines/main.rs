@@ -88,6 +88,12 @@ impl World {
         Ok(answer)
     }
 
+    async fn get(&self, path: &str) -> Result<Value> {
+        let (status, answer) = self.ada.get(&self.server, path).await?;
+        ensure!(status == 200, "{path}: {status} {answer}");
+        Ok(answer)
+    }
+
     async fn publish(&self, name: &str, definition: Value) -> Result<()> {
         let body = json!({"name": name, "definition": definition});
         self.ask("POST", "/api/pipelines", &body).await?;
@@ -167,7 +173,7 @@ async fn start(world: &World) -> Result<()> {
             sleep(Duration::from_micros(200)).await;
         };
         let path = format!("/api/runs/{}", run["id"].as_str().context("id")?);
-        while world.ask_get(&path).await?["finished_at"].is_null() {
+        while world.get(&path).await?["finished_at"].is_null() {
             sleep(Duration::from_millis(1)).await;
         }
         // The first ones plan and fill caches.
@@ -182,14 +188,6 @@ async fn start(world: &World) -> Result<()> {
         figures(over)
     );
     Ok(())
-}
-
-impl World {
-    async fn ask_get(&self, path: &str) -> Result<Value> {
-        let (status, answer) = self.ada.get(&self.server, path).await?;
-        ensure!(status == 200, "{path}: {status} {answer}");
-        Ok(answer)
-    }
 }
 
 /// Runs of five steps a second, with steps that call the stand-in and with steps that compute.
@@ -276,7 +274,7 @@ async fn map(world: &World) -> Result<()> {
     let run = world.ask("POST", "/api/pipelines/map/runs", &body).await?;
     let path = format!("/api/runs/{}", run["id"].as_str().context("id")?);
     let over = loop {
-        let run = world.ask_get(&path).await?;
+        let run = world.get(&path).await?;
         if !run["finished_at"].is_null() {
             break run;
         }
@@ -378,7 +376,7 @@ async fn rows(world: &World) -> Result<()> {
             let mut times = vec![];
             for _ in 0..SAMPLES {
                 let began = Instant::now();
-                world.ask_get(path).await?;
+                world.get(path).await?;
                 times.push(began.elapsed());
             }
             cells.push(median(&times));
