@@ -111,6 +111,7 @@ mod functions {
     pub(crate) mod pipelines {
         pub(crate) mod calendar;
         pub(crate) mod command;
+        pub(crate) mod contract;
         pub(crate) mod definitions;
         pub(crate) mod deliveries;
         pub(crate) mod triggers;

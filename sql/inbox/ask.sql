@@ -5,7 +5,7 @@
 --   digest      the digest of exactly what is approved
 --   who         the accounts and teams that are asked
 --   expires_at  the time after which it can't be decided
---   asked_by    the account that asks, which can't decide unless `self` is true
+--   asked_by    the account that asks; neither it nor its agents can decide, unless `self` is true
 --   need        the number of accounts that have to approve
 --   form        the form to fill in, as a JSON Schema
 -- Refuses by the constraints approval_who_known (one of `who` is neither an account nor a team), approval_need_met (so
@@ -42,7 +42,8 @@ begin
     if exists (select unnest(ask.who) except select k.who from inbox.asked k where k.approval_id = approval) then
         perform identity.refuse('approval_who_known');
     end if;
-    deciders := array(select d from inbox.deciders(approval) d where ask.self or d is distinct from ask.asked_by);
+    deciders := array(select d from inbox.deciders(approval) d
+        where ask.self or inbox.acts_for(d, ask.asked_by) is not true);
     if cardinality(deciders) < ask.need then
         perform identity.refuse('approval_need_met');
     end if;

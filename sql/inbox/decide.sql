@@ -2,7 +2,7 @@
 -- approval's row. Returns the result, {"outcome", "state"}, with the outcomes
 --   done       the decision counts
 --   missing    there is no such approval, or the account has no part in it
---   own        the account asked itself, and may not decide
+--   own        the account asked itself, or is an agent of the one that asked, and may not decide
 --   forbidden  the account sees the approval as an administrator, and is not asked
 --   decided    the approval has ended, or this account has decided already
 --   expired    it is too late
@@ -23,6 +23,7 @@ begin
         when target.asked_by = decide.account and not target.self then 'own'
         when decide.account not in (select inbox.deciders(target.id)) then
             case when target.asked_by = decide.account then 'own' when is_admin then 'forbidden' else 'missing' end
+        when not target.self and inbox.acts_for(decide.account, target.asked_by) then 'own'
         when target.state = 'expired' then 'expired'
         when target.state <> 'pending' then 'decided'
         when target.expires_at <= clock_timestamp() then 'late'

@@ -299,9 +299,12 @@ fn shown(run: &Value, steps: &Value) -> String {
         format!("\nResult: {}", run["result"])
     };
     let more = if steps["next"].is_null() {
-        ""
+        String::new()
     } else {
-        "\n  … and more: GET /api/runs/{run}/steps has them all"
+        format!(
+            "\n  … and more: GET /api/runs/{}/steps has them all",
+            text(&run["id"])
+        )
     };
     format!(
         "Run {}: {}\n{}{more}{result}",
@@ -331,11 +334,17 @@ mod tests {
     #[test]
     fn a_run_is_shown_with_its_steps() {
         let run = json!({"id": "r", "status": "failed", "result": null});
-        let steps = json!({"items": [{"path": "fetch", "type": "action", "status": "failed", "error": {"code": "timeout"}}]});
-        let shown = shown(&run, &steps);
+        let mut steps = json!({"items": [{"path": "fetch", "type": "action", "status": "failed", "error": {"code": "timeout"}}]});
+        let all = shown(&run, &steps);
         assert!(
-            shown.starts_with("Run r: failed") && shown.ends_with("failed  timeout"),
-            "{shown}"
+            all.starts_with("Run r: failed") && all.ends_with("failed  timeout"),
+            "{all}"
+        );
+        steps["next"] = json!("cursor");
+        let some = shown(&run, &steps);
+        assert!(
+            some.ends_with("GET /api/runs/r/steps has them all"),
+            "{some}"
         );
     }
 }

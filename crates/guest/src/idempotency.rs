@@ -2,11 +2,12 @@
 //!
 //! The key, the change and the stored answer are one transaction. So a failed request leaves nothing behind and may be
 //! sent again with its key; only successful answers (2xx) are kept, for 24 hours. A second request that arrives while
-//! the first is being processed waits for it in the database.
+//! the first is being processed waits for it in the database. Waiting for the work of others comes after the commit, and
+//! replaces the stored answer ([`crate::Later`]).
 //!
 //! Each schema with creating endpoints has a table `idempotency_key`, which the role's `search_path` finds. An
 //! operation is idempotent if its OpenAPI entry lists the header parameter `Idempotency-Key`. An operation whose
-//! answers carry secrets must not list it, since answers are stored.
+//! answers carry secrets must not list it, since answers are stored; one of which only some do marks these as [`Unkept`].
 
 use axum::RequestPartsExt;
 use axum::body::Body;
@@ -26,20 +27,27 @@ use serde::Deserialize;
 use sha2::Sha256;
 use tower_service::Service;
 
-use crate::{Caller, Db, Problem, Result, args, client, extract, variable};
+use crate::{Caller, Db, Later, Problem, Result, args, client, extract, variable};
 
 /// The header that carries the key.
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const MAX_KEY_BYTES: usize = 255;
 
+/// Marks an answer, among its extensions, that carries a secret and is not stored: a repeated request takes effect again.
+#[derive(Debug, Clone, Copy)]
+pub struct Unkept;
+
 /// Runs an operation that documents the header. [`crate::guard`] calls this. Without the header it adds nothing.
 ///
 /// With the header, the whole body of at most `max_bytes` is held in memory.
 pub(crate) async fn idempotent(max_bytes: usize, request: Request, mut next: Route) -> Response {
     if !request.headers().contains_key(&KEY) {
-        let Ok(response) = next.call(request).await;
-        return response;
+        let Ok(mut response) = next.call(request).await;
+        return match Later::take(&mut response) {
+            Some(answer) => answer.await,
+            None => response,
+        };
     }
     once(max_bytes, request, next)
         .await
@@ -77,14 +85,30 @@ async fn once(max_bytes: usize, request: Request, mut next: Route) -> Result<Res
         db.roll_back().await;
         return Ok(response);
     }
-    let kept = keep(&db, &owner, &key, response).await;
-    match kept {
-        Ok(response) => db.commit().await.map(|()| response).map_err(Problem::from),
+    let is_unkept = response.extensions().get::<Unkept>().is_some();
+    let kept = match is_unkept {
+        true => give_back(&db, &owner, &key).await.map(|()| response),
+        false => keep(&db, &owner, &key, response).await,
+    };
+    let mut response = match kept {
+        Ok(response) => response,
         Err(problem) => {
             db.roll_back().await;
-            Err(problem)
+            return Err(problem);
         }
+    };
+    db.commit().await?;
+    let Some(answer) = Later::take(&mut response) else {
+        return Ok(response);
+    };
+    // The connection goes back meanwhile.
+    let apart = db.apart();
+    drop(db);
+    let answer = answer.await;
+    if !answer.status().is_success() {
+        return Ok(answer);
     }
+    keep(&apart, &owner, &key, answer).await
 }
 
 /// Reads the key: 1 to 255 printable ASCII characters.
@@ -160,6 +184,13 @@ async fn claim(db: &Db, owner: &str, key: &str, fingerprint: &str) -> Result<boo
         )
         .await?;
     Ok(claimed == 1)
+}
+
+/// Gives a key back that was claimed, as if it had not been used.
+async fn give_back(db: &Db, owner: &str, key: &str) -> Result<()> {
+    let statement = "delete from idempotency_key where owner = $1 and key = $2";
+    db.execute(statement, args![owner, key]).await?;
+    Ok(())
 }
 
 #[derive(Deserialize)]

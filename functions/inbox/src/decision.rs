@@ -1,6 +1,7 @@
 //! Decisions about approvals.
 
 use axum::Json;
+use axum::http::StatusCode;
 use garde::Validate;
 use guest::{Caller, Db, Input, Path, Problem, Result, args};
 use serde::Deserialize;
@@ -51,15 +52,15 @@ struct Outcome {
 
 /// Approves or denies the question of an approval.
 ///
-/// Each account decides once. The account that asked can't decide, unless the approval has `self`. The approval ends
-/// with the number of approvals that it needs, or with one denial. The permission to decide and the time limit are
-/// checked at this moment.
+/// Each account decides once. Neither the account that asked nor an agent that it owns can decide, unless the approval has
+/// `self`. The approval ends with the number of approvals that it needs, or with one denial. The permission to decide and
+/// the time limit are checked at this moment.
 #[utoipa::path(
     post, path = "/api/approvals/{approval}/decision", tag = "approvals",
     params(("approval" = Uuid, Path, description = "The approval's id.")), request_body = NewDecision,
     responses(
         (status = 200, body = Approval),
-        (status = 403, description = "`forbidden`: the caller asked, or can only see the approval as an administrator"),
+        (status = 403, description = "`self-approval`: the caller asked, or is an agent of the account that did; `forbidden`: the caller can only see the approval as an administrator"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`approval-decided`, `approval-expired`, `approval-changed`; `state` has the present state"),
         (status = 422, description = "`invalid-input`"),
@@ -96,7 +97,11 @@ pub async fn decide(
     match outcome.as_str() {
         "done" => read(&db, &caller, approval).await.map(Json),
         "missing" => Err(Problem::not_found("approval")),
-        "own" => Err(Problem::forbidden("The account that asked can't decide.")),
+        "own" => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "self-approval",
+            "The account that asked can't decide, nor can its agents.",
+        )),
         "forbidden" => Err(Problem::forbidden(
             "You are not among the accounts that may decide.",
         )),

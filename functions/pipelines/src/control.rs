@@ -81,7 +81,7 @@ struct Told {
 }
 
 fn finished() -> Problem {
-    Problem::conflict("run-finished", "The run has ended.")
+    Problem::conflict("run-finished", "The run has ended, or is being cancelled.")
 }
 
 /// Cancels a run, those that its steps have started first. What is being sent may still be answered for five seconds; what

@@ -16,6 +16,7 @@ mod schedules;
 mod start;
 mod steps;
 mod triggers;
+mod values;
 mod versions;
 
 use utoipa_axum::router::OpenApiRouter;

@@ -9,6 +9,9 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::pipelines;
+use crate::values::kept;
+
 /// A run: the execution of one version of a pipeline.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Run {
@@ -22,13 +25,14 @@ pub struct Run {
     pub status: RunStatus,
     /// The key with which the run was started.
     pub key: Option<String>,
-    /// The input. Absent in lists.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, nullable = false)]
-    pub input: Option<Value>,
-    /// The result; null until the run has succeeded.
+    /// The input. Absent in lists if it has more than 16 KiB.
+    #[serde(deserialize_with = "kept", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object, nullable)]
-    pub result: Value,
+    pub input: Option<Value>,
+    /// The result; null until the run has succeeded. Absent in lists if it has more than 16 KiB.
+    #[serde(deserialize_with = "kept", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, nullable)]
+    pub result: Option<Value>,
     /// The reason why the run did not succeed: `{code, detail}`.
     #[schema(value_type = Object, nullable)]
     pub error: Value,
@@ -43,10 +47,8 @@ pub struct Run {
     /// What the run has used: `{steps, cost, tokens, fuel}`.
     #[schema(value_type = Object)]
     pub usage: Value,
-    /// What the run may use before it is paused. Absent in lists.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub budget: Option<RunBudget>,
+    /// What the run may use before it is paused.
+    pub budget: RunBudget,
     /// The steps that wait for a time, a signal or somebody.
     pub waiting_for: Vec<String>,
     /// The time at which the run was started.
@@ -126,9 +128,10 @@ impl RunStatus {
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Lists only runs of this pipeline.
-    #[garde(skip)]
-    pipeline: Option<Uuid>,
+    /// Lists only runs of this pipeline of the caller's: its id, or its name.
+    #[garde(inner(length(max = 100)))]
+    #[param(max_length = 100)]
+    pipeline: Option<String>,
     /// Lists only runs in this state.
     #[garde(skip)]
     #[param(inline)]
@@ -148,14 +151,16 @@ pub struct Filter {
 pub async fn one(db: &Db, caller: &Caller, run: Uuid) -> Result<Run> {
     let found = db
         .optional(
-            "select * from run_view where actor = $1 and id = $2",
+            "select id, pipeline, version, status, key, jsonb_build_array(input) as input, jsonb_build_array(result) as result,
+                 error, cause, actor, restarted_from, parent, usage, budget, waiting_for, created_at, started_at, finished_at
+             from run_view where actor = $1 and id = $2",
             args![caller.id, run],
         )
         .await?;
     found.ok_or_else(|| Problem::not_found("run"))
 }
 
-/// Lists the caller's runs, the newest first, without their inputs.
+/// Lists the caller's runs, the newest first.
 #[utoipa::path(
     get, path = "/api/runs", tag = "pipelines", operation_id = "list_runs", params(guest::PageParams, Filter),
     responses((status = 200, body = Items<Run>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
@@ -169,11 +174,12 @@ pub async fn list(
 ) -> Result<Json<Items<Run>>> {
     let status = filter.status.map(RunStatus::text);
     // Each of the two statements has an index of its own.
-    let runs: Vec<Run> = match filter.pipeline {
+    let runs: Vec<Run> = match &filter.pipeline {
         Some(pipeline) => {
+            let pipeline = pipelines::find(&db, &caller, pipeline).await.ok();
             db.many(
-                "select id, pipeline, version, status, key, result, error, cause, actor, restarted_from, parent, usage,
-                     waiting_for, created_at, started_at, finished_at
+                "select id, pipeline, version, status, key, shown(input) as input, shown(result) as result, error, cause,
+                     actor, restarted_from, parent, usage, budget, waiting_for, created_at, started_at, finished_at
                  from run_view
                  where actor = $1 and pipeline = $5 and ($2::text is null or status = $2)
                  and ($3::uuid is null or id < $3) and ($6::text is null or cause = $6)
@@ -192,8 +198,8 @@ pub async fn list(
         }
         None => {
             db.many(
-                "select id, pipeline, version, status, key, result, error, cause, actor, restarted_from, parent, usage,
-                     waiting_for, created_at, started_at, finished_at
+                "select id, pipeline, version, status, key, shown(input) as input, shown(result) as result, error, cause,
+                     actor, restarted_from, parent, usage, budget, waiting_for, created_at, started_at, finished_at
                  from run_view
                  where actor = $1 and ($2::text is null or status = $2)
                  and ($3::uuid is null or id < $3) and ($5::text is null or cause = $5)

@@ -250,7 +250,9 @@ impl NewSchedule {
                 if !["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"].contains(&method.as_str()) {
                     return refuse("method", "must be a method of HTTP in upper case");
                 }
-                let is_own = url.starts_with("/api/") && !url.contains("..") && !url.contains("//");
+                let path = url.split('?').next().unwrap_or_default();
+                let is_own =
+                    path.starts_with("/api/") && !path.contains("..") && !path.contains("//");
                 if url.len() > 2_000 || !(is_own || pipeline::origin(url).is_some()) {
                     return refuse(
                         "url",

@@ -12,8 +12,8 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::pipelines;
 use crate::schedule_input::{Action, NewSchedule, text_of};
+use crate::{pipelines, start};
 
 /// The number of skipped times that a resumed schedule shows.
 const MAX_SKIPPED: usize = 100;
@@ -37,8 +37,7 @@ pub struct Schedule {
     /// The time of the next firing; null if there is none.
     #[serde(with = "time::serde::rfc3339::option")]
     pub next_at: Option<OffsetDateTime>,
-    /// The next five times, before their delays. Absent in lists.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The next five times, before their delays.
     pub next: Vec<String>,
     /// The time at which the schedule was made.
     #[serde(with = "time::serde::rfc3339")]
@@ -208,11 +207,19 @@ async fn action(db: &Db, caller: &Caller, said: &NewSchedule) -> Result<Value> {
     said.check_action()?;
     let mut stored = json!({"action": said.action, "scopes": &*caller.scope});
     match &said.action {
-        Action::ExecutePipeline { pipeline, .. } => {
+        Action::ExecutePipeline {
+            pipeline, version, ..
+        } => {
             let found = pipelines::find(db, caller, pipeline).await;
             let found = found.map_err(|_| {
                 Problem::invalid("action.pipeline", "must be one of your pipelines")
             })?;
+            if version.is_some() {
+                let known = start::definition(db, found, *version).await;
+                known.map_err(|_| {
+                    Problem::invalid("action.version", "must be a version of the pipeline")
+                })?;
+            }
             stored["action"]["pipeline"] = json!(found);
             stored["pipeline_id"] = json!(found);
         }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::task::sleep;
-use guest::{Caller, Db, OptionalInput, Path, Problem, Result, args, db};
+use guest::{Caller, Db, Later, OptionalInput, Path, Problem, Result, args, db};
 use pipeline::{Definition, Schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -134,34 +134,51 @@ pub async fn start(
         )
         .await;
     let (run, is_new) = begun(&db, &caller, started).await?;
-    let run = wait(&db, &caller, run, patience(&headers)).await?;
-    if !is_new || run.finished_at.is_some() {
-        return Ok(Json(run).into_response());
+    let seconds = patience(&headers);
+    let waits = seconds > 0 && run.finished_at.is_none();
+    let id = run.id;
+    let mut first = answer(run, is_new);
+    if waits {
+        let ended = ended(db.apart(), caller, id, is_new, seconds);
+        first.extensions_mut().insert(Later::new(ended));
     }
-    Ok(accepted(run))
+    Ok(first)
 }
 
 /// The seconds that the client prefers to wait (RFC 7240).
 fn patience(headers: &HeaderMap) -> u64 {
     let values = headers.get_all("prefer").iter();
     let texts = values.filter_map(|value| value.to_str().ok());
-    let wishes = texts.flat_map(|text| text.split(',')).map(str::trim);
+    let wishes = texts.flat_map(|text| text.split(','));
     let wait = wishes
-        .filter_map(|wish| wish.strip_prefix("wait="))
-        .find_map(|seconds| seconds.parse::<u64>().ok());
+        .filter_map(|wish| wish.split(';').next()?.split_once('='))
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))
+        .find_map(|(_, seconds)| seconds.trim().trim_matches('"').parse::<u64>().ok());
     wait.unwrap_or_default().min(MAX_PATIENCE)
 }
 
-async fn wait(db: &Db, caller: &Caller, mut run: Run, seconds: u64) -> Result<Run> {
+/// The answer when a run has ended, or the client has waited long enough. It holds no connection while it pauses.
+async fn ended(db: Db, caller: Caller, run: Uuid, is_new: bool, seconds: u64) -> Response {
     let (mut left, mut pause) = (Duration::from_secs(seconds), FIRST_PAUSE);
-    while run.finished_at.is_none() && !left.is_zero() {
+    loop {
         pause = pause.min(left);
         sleep(pause).await;
         left -= pause;
         pause = (pause * 2).min(LONGEST_PAUSE);
-        run = runs::one(db, caller, run.id).await?;
+        match runs::one(&db.apart(), &caller, run).await {
+            Ok(run) if run.finished_at.is_some() || left.is_zero() => return answer(run, is_new),
+            Ok(_) => {}
+            Err(problem) => return problem.into_response(),
+        }
     }
-    Ok(run)
+}
+
+/// 200 with a run that has ended, or that was there already; else 202.
+fn answer(run: Run, is_new: bool) -> Response {
+    if is_new && run.finished_at.is_none() {
+        return accepted(run);
+    }
+    Json(run).into_response()
 }
 
 /// The answer to a request for a run that goes on.
@@ -221,7 +238,6 @@ pub fn too_many() -> Problem {
 }
 
 /// The run that was started, and whether it is new.
-/// The run that was started, and whether it is new.
 ///
 /// # Errors
 /// It was refused.
@@ -241,4 +257,27 @@ pub async fn begun(
         .ok_or_else(|| Problem::not_found("pipeline"))?;
     let run = runs::one(db, caller, outcome.run).await?;
     Ok((run, outcome.is_new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_to_wait_is_read_however_it_is_spelled() {
+        for (prefer, seconds) in [
+            ("wait=5", 5),
+            ("respond-async, wait=5", 5),
+            ("Wait = 5", 5),
+            ("wait=\"5\"; strict", 5),
+            ("wait=90", 25),
+            ("wait=-1", 0),
+            ("wait", 0),
+            ("handling=lenient", 0),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("prefer", prefer.parse().expect("a value"));
+            assert_eq!(patience(&headers), seconds, "{prefer}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::runs;
+use crate::values::kept;
 
 /// A step: the execution of a node in a run.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -26,13 +27,13 @@ pub struct Step {
     pub effect: String,
     /// The number of attempts so far.
     pub attempts: u32,
-    /// The input, after its expressions were evaluated. Absent in lists.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, nullable = false)]
+    /// The input, after its expressions were evaluated; null if it has none. Absent in lists if it has more than 16 KiB.
+    #[serde(deserialize_with = "kept", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, nullable)]
     pub input: Option<Value>,
-    /// The output. Absent in lists.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, nullable = false)]
+    /// The output; null until there is one. Absent in lists if it has more than 16 KiB.
+    #[serde(deserialize_with = "kept", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, nullable)]
     pub output: Option<Value>,
     /// The reason why the step failed: `{code, detail}`.
     #[schema(value_type = Object, nullable)]
@@ -110,12 +111,12 @@ pub struct Filter {
     #[garde(skip)]
     #[param(inline)]
     status: Option<StepStatus>,
-    /// Lists only steps whose paths begin so.
+    /// Lists only the step with this path, and those below it: `each[3]`, `finally`.
     #[garde(inner(length(max = 200)))]
     path: Option<String>,
 }
 
-/// Lists the steps of a run by their paths, without inputs and outputs.
+/// Lists the steps of a run by their paths.
 #[utoipa::path(
     get, path = "/api/runs/{run}/steps", tag = "pipelines", operation_id = "list_steps",
     params(("run" = Uuid, Path, description = "The run's id."), guest::PageParams, Filter),
@@ -136,10 +137,12 @@ pub async fn list(
     runs::one(&db, &caller, run).await?;
     let steps: Vec<Step> = db
         .many(
-            "select path, type, status, effect, attempts, error, approval, child, turn, job, late, wake_at, started_at, finished_at
+            "select path, type, status, effect, attempts, shown(input) as input, shown(output) as output, error, approval,
+                 child, turn, job, late, wake_at, started_at, finished_at
              from step_view
              where run_id = $1 and ($2::text is null or status = $2) and ($3::text is null or path > $3)
-             and ($5::text is null or starts_with(path, $5))
+             and ($5::text is null or path = $5 or starts_with(path, $5)
+                 and (right($5, 1) = '.' or substr(path, length($5) + 1, 1) in ('.', '[')))
              order by path limit $4",
             args![run, filter.status.map(StepStatus::text), &page.after, page.fetch(), filter.path],
         )
@@ -172,8 +175,8 @@ pub async fn get(
 pub async fn one(db: &Db, caller: &Caller, run: Uuid, path: &str) -> Result<Step> {
     let found = db
         .optional(
-            "select path, type, status, effect, attempts, input, output, error, approval, child, turn, job, late, wake_at, started_at,
-                 finished_at
+            "select path, type, status, effect, attempts, jsonb_build_array(input) as input,
+                 jsonb_build_array(output) as output, error, approval, child, turn, job, late, wake_at, started_at, finished_at
              from step_view where account_id = $1 and run_id = $2 and path = $3",
             args![caller.id, run, path],
         )

@@ -2,10 +2,11 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{
-    Caller, Created, Db, Input, Items, Page, Path, Problem, Result, args, required_variable,
+    Caller, Created, Db, Input, Items, Page, Path, Problem, Result, Unkept, args, required_variable,
 };
 use pipeline::{Expression, expressions};
 use serde::{Deserialize, Serialize};
@@ -146,11 +147,11 @@ pub struct TriggerChange {
     /// Whether events start runs.
     #[garde(skip)]
     enabled: Option<bool>,
-    /// The expression that decides.
-    #[garde(custom(check_expression))]
-    #[serde(rename = "where")]
-    #[schema(max_length = 4096)]
-    condition: Option<String>,
+    /// The expression that decides; null if every event counts.
+    #[garde(inner(custom(check_expression)))]
+    #[serde(default, rename = "where", deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 4096)]
+    condition: Option<Option<String>>,
     /// The template of the run's input.
     #[garde(inner(custom(check_template)))]
     #[schema(value_type = Object, nullable = false)]
@@ -173,6 +174,15 @@ pub struct TriggerFiring {
     /// The time of the decision.
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
+}
+
+/// Tells a null from what is absent.
+fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -287,10 +297,13 @@ async fn one(db: &Db, caller: &Caller, id: Uuid) -> Result<Trigger> {
 /// requests of other systems to an address of its own.
 ///
 /// Work that would set itself off again and again is suppressed: eight starts lead to no ninth. The address and the secret
-/// of a webhook are shown once, so `Idempotency-Key` is not honoured.
+/// of a webhook are shown once, so `Idempotency-Key` is only honoured for events.
 #[utoipa::path(
     post, path = "/api/pipelines/{pipeline}/triggers", tag = "pipelines", operation_id = "create_trigger",
-    params(("pipeline" = String, Path, description = "The pipeline's id, or its name.")),
+    params(
+        ("pipeline" = String, Path, description = "The pipeline's id, or its name."),
+        ("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless, if the trigger is of the kind `event`."),
+    ),
     request_body = NewTrigger,
     responses(
         (status = 201, body = CreatedTrigger, headers(("Location" = String))),
@@ -305,7 +318,7 @@ pub async fn create(
     caller: Caller,
     Path(pipeline): Path<String>,
     Input(new): Input<NewTrigger>,
-) -> Result<Created<CreatedTrigger>> {
+) -> Result<Response> {
     new.check()?;
     let id = pipelines::find(&db, &caller, &pipeline).await?;
     let many = Problem::conflict("too-many-triggers", "A pipeline can have 50 triggers.");
@@ -343,7 +356,11 @@ pub async fn create(
         created.url = Some(format!("{public_url}/api/hooks/pipeline/{token}"));
         created.secret = new.verify.map(|_| Secret::of_hook(&key, id).text());
     }
-    Ok(Created::at(format!("/api/triggers/{id}"), created))
+    let mut answer = Created::at(format!("/api/triggers/{id}"), created).into_response();
+    if new.kind == TriggerKind::Webhook {
+        answer.extensions_mut().insert(Unkept);
+    }
+    Ok(answer)
 }
 
 /// Lists the triggers of a pipeline, the newest first.
@@ -409,7 +426,7 @@ pub async fn change(
                 caller.id,
                 trigger,
                 change.enabled,
-                change.condition,
+                change.condition.map(Option::unwrap_or_default),
                 change.input
             ],
         )

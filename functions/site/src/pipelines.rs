@@ -80,6 +80,8 @@ struct Run {
     pipeline: String,
     version: u32,
     status: String,
+    // Lists leave out large ones.
+    #[serde(default)]
     result: Value,
     error: Value,
     cause: String,

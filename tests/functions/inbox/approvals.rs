@@ -113,6 +113,58 @@ async fn those_see_it_who_have_a_part_in_it() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_agent_does_not_decide_for_its_owner_who_asked() -> Result<()> {
+    let World {
+        server,
+        ada,
+        bob,
+        eve,
+    } = World::new().await?;
+    let database = &server.database;
+    let mut admin = database.connect().await?;
+    sqlx::query("update identity.agent set owner_id = $1 where account_id = $2")
+        .bind(ada.id)
+        .bind(bob.id)
+        .execute(&mut admin)
+        .await?;
+    let who = [bob.id, eve.id];
+    let question = Question {
+        by: Some(ada.id),
+        ..Question::of(&who)
+    };
+    let approval = question.ask(database).await?;
+    assert_eq!(
+        refused(&decide(&server, &bob, &approval, approve()).await?),
+        (403, "self-approval", "")
+    );
+    // Nobody is asked in vain.
+    let vain = Question {
+        need: 2,
+        by: Some(ada.id),
+        ..Question::of(&who)
+    };
+    let refusal = vain.ask(database).await.err().context("one is not two")?;
+    let refusal = refusal.as_database_error();
+    assert_eq!(
+        refusal.and_then(|error| error.constraint()),
+        Some("approval_need_met")
+    );
+    let (status, decided) = decide(&server, &eve, &approval, approve()).await?;
+    assert_eq!((status, &decided["state"]), (200, &json!("approved")));
+    let own = Question {
+        own: true,
+        ..question
+    };
+    let approval = own.ask(database).await?;
+    assert_eq!(
+        decide(&server, &bob, &approval, approve()).await?.0,
+        200,
+        "with `self` it can"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn each_decides_once_about_what_it_saw() -> Result<()> {
     let World {
         server,
@@ -131,7 +183,7 @@ async fn each_decides_once_about_what_it_saw() -> Result<()> {
     // Whoever asks can't decide, also when it is among those who are asked.
     assert_eq!(
         refused(&decide(&server, &ada, &approval, approve()).await?),
-        (403, "forbidden", "")
+        (403, "self-approval", "")
     );
     let other = json!({ "decision": "approve", "digest": "sha256:2" });
     let changed = decide(&server, &bob, &approval, other).await?;

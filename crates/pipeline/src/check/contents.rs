@@ -4,23 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::forms::{is_event_type, origin};
+use super::forms::is_event_type;
 use super::{Check, MAX_MS, SkillUse};
-use crate::definition::{
-    Asking, Definition, Do, FINALLY, Node, Permissions, Until, Verify, Work, ids,
-};
+use crate::definition::{Common, Definition, FINALLY, Node, Until, Work, ids};
 use crate::{Expression, Schema, expressions};
-
-/// The scopes that a definition may ask for.
-const SCOPES: [&str; 7] = [
-    "asset:generate",
-    "chat:create",
-    "kb:read",
-    "kb:write",
-    "llm:call",
-    "skills:call",
-    "social:write",
-];
 
 impl Check {
     /// Checks everything but the graph.
@@ -45,7 +32,9 @@ impl Check {
         self.graph_contents(definition, definition, "", &BTreeSet::new());
         if let Some(finally) = &definition.finally {
             // Whatever has not run by then has no output.
-            let outside = definition.nodes.keys().cloned().collect();
+            let unread = self.unread.get("").cloned().unwrap_or_default();
+            let outside = definition.nodes.keys().chain(unread.nodes.keys());
+            let outside = outside.cloned().collect();
             self.graph_contents(finally, definition, FINALLY, &outside);
             if definition.nodes.contains_key("finally") {
                 self.problem(
@@ -65,28 +54,30 @@ impl Check {
         at: &str,
         outside: &BTreeSet<String>,
     ) {
+        let unread = self.unread.get(at).cloned().unwrap_or_default();
+        if unread.any_node {
+            return;
+        }
         let before = ancestors(graph);
-        let all = graph.nodes.keys().chain(outside).cloned().collect();
+        let inside = graph.nodes.keys().chain(unread.nodes.keys());
+        let all: BTreeSet<String> = inside.chain(outside).cloned().collect();
         self.template(&graph.result, &format!("{at}result"), &all);
+        let known = |id: &String| match before.get(id) {
+            // An edge that can't be read may lead to the node.
+            _ if unread.has_edges() => all.clone(),
+            Some(before) => before.union(outside).cloned().collect(),
+            None => outside.clone(),
+        };
+        for (id, common) in &unread.nodes {
+            self.common(common, &format!("{at}nodes.{id}"), &known(id));
+        }
         for (id, node) in &graph.nodes {
             let path = format!("{at}nodes.{id}");
             if outside.contains(id) {
                 self.problem(&path, "shape", "has the name of a node outside");
             }
-            let mut known = before.get(id).cloned().unwrap_or_default();
-            known.extend(outside.iter().cloned());
-            self.schema(node.common.output.as_ref(), &format!("{path}.output"));
-            self.duration(node.common.timeout_ms, &format!("{path}.timeout_ms"));
-            if let Some(when) = &node.common.when {
-                self.expression(when, &format!("{path}.when"), &known);
-            }
-            let retry = &node.common.retry;
-            if !(1..=100).contains(&retry.attempts)
-                || !(1.0..=100.0).contains(&retry.factor)
-                || retry.max_ms > MAX_MS
-            {
-                self.problem(format!("{path}.retry"), "shape", "must have 1 to 100 attempts, a factor from 1 to 100, and pauses of 30 days at most");
-            }
+            let known = known(id);
+            self.common(&node.common, &path, &known);
             if let Some(breaker) = &node.common.breaker {
                 let path = format!("{path}.breaker");
                 if !matches!(&node.work, Work::Action(action) if action.what.is_outgoing()) {
@@ -105,20 +96,35 @@ impl Check {
         }
     }
 
+    /// Checks what every node may have, as far as its work does not matter.
+    fn common(&mut self, common: &Common, path: &str, known: &BTreeSet<String>) {
+        self.schema(common.output.as_ref(), &format!("{path}.output"));
+        self.duration(common.timeout_ms, &format!("{path}.timeout_ms"));
+        if let Some(when) = &common.when {
+            self.expression(when, &format!("{path}.when"), known);
+        }
+        let retry = &common.retry;
+        if !(1..=100).contains(&retry.attempts)
+            || !(1.0..=100.0).contains(&retry.factor)
+            || retry.max_ms > MAX_MS
+        {
+            let why = "must have 1 to 100 attempts, a factor from 1 to 100, and pauses of 30 days at most";
+            self.problem(format!("{path}.retry"), "shape", why);
+        }
+    }
+
     fn own(&mut self, node: &Node, path: &str, known: &BTreeSet<String>, definition: &Definition) {
         match &node.work {
             Work::Condition(condition) => {
-                let mut names = BTreeSet::from([condition.otherwise.as_str()]);
+                let mut names = BTreeSet::from(["success", "error", ""]);
+                let why = "must be a name of its own, and neither `success` nor `error`";
+                if !names.insert(&condition.otherwise) {
+                    self.problem(format!("{path}.else"), "shape", why);
+                }
                 for (at, case) in condition.cases.iter().enumerate() {
                     self.expression(&case.when, &format!("{path}.cases[{at}].when"), known);
-                    if !names.insert(&case.name)
-                        || ["success", "error", ""].contains(&case.name.as_str())
-                    {
-                        self.problem(
-                            format!("{path}.cases[{at}].name"),
-                            "shape",
-                            "must be a name of its own",
-                        );
+                    if !names.insert(&case.name) {
+                        self.problem(format!("{path}.cases[{at}].name"), "shape", why);
                     }
                 }
             }
@@ -195,7 +201,7 @@ impl Check {
                     self.problem(format!("{path}.need"), "shape", "must be 1 to 1,000");
                 }
             }
-            Work::Agent(asking) => self.asking_contents(asking, path, known),
+            Work::Agent(asking) => self.asking(asking, path, known),
             Work::Pipeline(child) => {
                 self.template(&child.input, &format!("{path}.input"), known);
                 let versions = 1..=i32::MAX.unsigned_abs();
@@ -253,131 +259,6 @@ impl Check {
         }
     }
 
-    fn verify(
-        &mut self,
-        verify: &Verify,
-        node: &Node,
-        path: &str,
-        known: &BTreeSet<String>,
-        definition: &Definition,
-    ) {
-        let at = format!("{path}.verify");
-        let is_outgoing = matches!(&node.work, Work::Action(action) if action.what.is_outgoing());
-        if !is_outgoing || !matches!(verify.what, Do::Http | Do::Api) {
-            let why = "must be a request by `http` or `api`, of an action that sends one";
-            self.problem(&at, "shape", why);
-        }
-        let method = verify
-            .input
-            .get("method")
-            .map_or(Some("GET"), Value::as_str);
-        if !method.is_some_and(|method| ["GET", "HEAD"].contains(&method)) {
-            self.problem(format!("{at}.input.method"), "shape", "must be GET or HEAD");
-        }
-        self.template(&verify.input, &format!("{at}.input"), known);
-        self.action(verify.what, &verify.input, &at, definition);
-        self.expression(&verify.arrived, &format!("{at}.arrived"), known);
-        if let Some(value) = &verify.value {
-            self.template(value, &format!("{at}.value"), known);
-        }
-    }
-
-    fn asking_contents(&mut self, asking: &Asking, path: &str, known: &BTreeSet<String>) {
-        self.template(&asking.prompt, &format!("{path}.prompt"), known);
-        match asking.addressee() {
-            Some((kind, name)) => {
-                let place = format!("{path}.{kind}");
-                self.asked.insert(place, (kind, name.clone()));
-            }
-            None => self.problem(
-                path,
-                "shape",
-                "must have either an `agent`, a `claw` or a `circle`",
-            ),
-        }
-        if asking
-            .max_turns
-            .is_some_and(|turns| !(1..=1000).contains(&turns))
-        {
-            self.problem(format!("{path}.max_turns"), "shape", "must be 1 to 1,000");
-        }
-        if asking.tools.as_ref().is_some_and(|tools| tools.len() > 64) {
-            self.problem(format!("{path}.tools"), "shape", "must be 64 at most");
-        }
-    }
-
-    fn action(&mut self, what: Do, input: &Value, path: &str, definition: &Definition) {
-        let needed: &[&str] = match what {
-            Do::Api => &["path"],
-            Do::Http => &["url"],
-            Do::Notify => &["to", "title"],
-            Do::Message => &["channel", "body"],
-            Do::Event => &["type", "topic"],
-            Do::Skill => &["skill", "tool"],
-        };
-        // An expression of the whole input has its fields when it runs.
-        let is_plain = input
-            .as_object()
-            .is_some_and(|fields| !(fields.len() == 1 && fields.contains_key("$")));
-        for name in needed
-            .iter()
-            .filter(|name| is_plain && input.get(**name).is_none())
-        {
-            self.problem(format!("{path}.input.{name}"), "shape", "is missing");
-        }
-        let permissions = &definition.permissions;
-        let refused = match what {
-            Do::Http if permissions.http.is_empty() => {
-                Some("needs an origin in `permissions.http`")
-            }
-            Do::Api if permissions.scopes.is_empty() => {
-                Some("needs a scope in `permissions.scopes`")
-            }
-            Do::Message
-                if !permissions
-                    .scopes
-                    .iter()
-                    .any(|scope| scope == "chat:create") =>
-            {
-                Some("needs `chat:create` in `permissions.scopes`")
-            }
-            Do::Skill
-                if !permissions
-                    .scopes
-                    .iter()
-                    .any(|scope| scope == "skills:call") =>
-            {
-                Some("needs `skills:call` in `permissions.scopes`")
-            }
-            _ => None,
-        };
-        if let Some(detail) = refused {
-            self.problem(format!("{path}.do"), "permission", detail);
-        }
-        if what == Do::Skill
-            && let Some(name) = input["skill"].as_str()
-        {
-            let text = |field: &str| input[field].as_str().map(str::to_owned);
-            let called = SkillUse {
-                name: name.to_owned(),
-                version: text("version"),
-                tool: text("tool").map(|tool| (format!("{path}.input.tool"), tool)),
-                is_pure: false,
-            };
-            self.skills.insert(format!("{path}.input.skill"), called);
-        }
-        if what == Do::Http
-            && let Some(url) = input["url"].as_str()
-            && !origin(url).is_some_and(|origin| permissions.http.contains(&origin))
-        {
-            self.problem(
-                format!("{path}.input.url"),
-                "permission",
-                "is not at an origin of `permissions.http`",
-            );
-        }
-    }
-
     /// Examples have inputs and results that runs can have.
     fn examples(&mut self, definition: &Definition) {
         let schema = |schema: &Option<Value>| Schema::new(schema.as_ref()?).ok();
@@ -399,34 +280,13 @@ impl Check {
         }
     }
 
-    fn permissions(&mut self, permissions: &Permissions) {
-        for (at, scope) in permissions.scopes.iter().enumerate() {
-            if !SCOPES.contains(&scope.as_str()) {
-                self.problem(
-                    format!("permissions.scopes[{at}]"),
-                    "permission",
-                    format!("`{scope}` is not a scope that runs can have"),
-                );
-            }
-        }
-        for (at, given) in permissions.http.iter().enumerate() {
-            if origin(given).as_ref() != Some(given) {
-                self.problem(
-                    format!("permissions.http[{at}]"),
-                    "shape",
-                    "must be an origin, such as https://example.org",
-                );
-            }
-        }
-    }
-
     fn schema(&mut self, schema: Option<&Value>, path: &str) {
         if let Some(Err(why)) = schema.map(Schema::new) {
             self.problem(path, "bad-schema", why);
         }
     }
 
-    fn template(&mut self, template: &Value, path: &str, known: &BTreeSet<String>) {
+    pub(super) fn template(&mut self, template: &Value, path: &str, known: &BTreeSet<String>) {
         expressions(template, path, &mut |path, text| match text.as_str() {
             Some(text) => self.expression(text, path, known),
             None => self.problem(path, "bad-expression", "must be a text"),
@@ -434,7 +294,7 @@ impl Check {
     }
 
     /// Checks an expression, which may read the nodes that have ended by then.
-    fn expression(&mut self, text: &str, path: &str, known: &BTreeSet<String>) {
+    pub(super) fn expression(&mut self, text: &str, path: &str, known: &BTreeSet<String>) {
         self.expression_of(text, path, known, false);
     }
 

@@ -42,6 +42,65 @@ fn all_problems_are_named_with_their_paths() {
 }
 
 #[test]
+fn what_can_not_be_read_hides_nothing() {
+    let definition = json!({
+        "timeout_ms": "x", "permissions": {"http": 1}, "unknown": 1,
+        "nodes": {
+            "a": {"type": "loop", "when": "1 +"},
+            "b": {"type": "transform", "value": {"$": "1 +"}, "typo": 1, "timeout_ms": "x"},
+            "c": {"type": "merge"}, "d": {"type": "merge", "need": 1},
+            "e": {"type": "action", "do": "http", "input": {"url": "https://example.org"}},
+            "f": {"type": "map", "items": "1 +", "parallel": "x", "body": {
+                "nodes": {"g": {"type": "transform", "value": {"$": "other"}}, "h": 1},
+            }},
+        },
+        "edges": [
+            {"from": "b", "to": "nowhere"}, {"from": "c", "to": "d"}, {"from": "d", "to": "c"},
+            {"from": "a", "to": "b", "on": "done"}, {"from": "a"},
+        ],
+        "result": {"$": "nodes.a.output"},
+        "finally": {"nodes": []},
+    });
+    let found: BTreeSet<_> = codes(&definition).into_iter().collect();
+    let expected = [
+        ("unknown", "shape"),
+        ("timeout_ms", "shape"),
+        ("permissions.http", "shape"),
+        ("nodes.a.type", "part-missing"),
+        ("nodes.a.when", "bad-expression"),
+        ("nodes.b.typo", "shape"),
+        ("nodes.b.timeout_ms", "shape"),
+        ("nodes.b.value", "bad-expression"),
+        ("nodes.c", "cycle"),
+        ("nodes.d", "cycle"),
+        ("nodes.f.parallel", "shape"),
+        ("nodes.f.items", "bad-expression"),
+        ("nodes.f.body.nodes.g.value", "bad-expression"),
+        ("nodes.f.body.nodes.h", "shape"),
+        ("edges[0].to", "unknown-node"),
+        ("edges[4]", "shape"),
+        ("finally.nodes", "shape"),
+    ];
+    let expected = expected.map(|(path, code)| (path.to_owned(), code));
+    assert_eq!(found, BTreeSet::from(expected));
+    assert!(check(&definition).definition.is_none());
+}
+
+#[test]
+fn no_case_is_named_as_an_outcome_that_every_node_has() {
+    let node = |name: &str, otherwise: &str| json!({"type": "condition", "cases": [{"name": name, "when": "true"}], "else": otherwise});
+    for (name, otherwise, path) in [
+        ("x", "error", "nodes.a.else"),
+        ("x", "", "nodes.a.else"),
+        ("success", "y", "nodes.a.cases[0].name"),
+        ("x", "x", "nodes.a.cases[0].name"),
+    ] {
+        let definition = json!({"nodes": {"a": node(name, otherwise)}});
+        assert_eq!(codes(&definition), [(path.to_owned(), "shape")]);
+    }
+}
+
+#[test]
 fn a_missing_part_is_refused_by_name() {
     let definition = json!({"nodes": {"a": {"type": "loop", "body": {}}, "b": {"type": "nonsense"}, "c": {"value": 1}}});
     assert_eq!(
