@@ -228,13 +228,16 @@ mod jobs {
     pub(crate) mod pipeline_run {
         pub(crate) mod after;
         pub(crate) mod agents;
+        pub(crate) mod answers;
         pub(crate) mod cancelling;
         pub(crate) mod commits;
         pub(crate) mod engine;
+        pub(crate) mod events;
         pub(crate) mod faults;
         pub(crate) mod flow;
         pub(crate) mod limits;
         pub(crate) mod nested;
+        pub(crate) mod outages;
         pub(crate) mod random;
         pub(crate) mod refused;
         pub(crate) mod requests;

@@ -8,7 +8,7 @@ declare
     told boolean;
     function text;
 begin
-    if e.depth > 8 then
+    if e.depth >= 8 then
         why := 'it was started by work that it had started itself';
     elsif not exists (select from events.uncounted u where u.kind = s.kind) then
         update events.subscription c

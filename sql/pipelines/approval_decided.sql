@@ -1,12 +1,12 @@
--- Tells a step how the approval that it waits for has ended. The inbox calls it in the transaction of the decision. Whoever
--- holds the run may wait for the approval, so that a job waits for the run instead, with `may_wait`.
+-- Tells a step how the approval that it waits for has ended; whoever drives its run ends it. The inbox calls it in the
+-- transaction of the decision. Whoever holds the run may wait for the approval, so that a job waits for the run instead,
+-- with `may_wait`.
 create or replace function pipelines.approval_decided(approval uuid, may_wait boolean default false) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     a inbox.approval;
     of_run uuid;
-    denies boolean;
 begin
     select i.* into a from inbox.approval i where i.id = approval_decided.approval;
     select s.run_id into of_run from pipelines.step s where s.approval_id = a.id;
@@ -20,20 +20,16 @@ begin
             return;
         end if;
     end if;
-    select coalesce(s.input ->> 'on_timeout' = 'deny', false) into denies
-    from pipelines.step s where s.approval_id = a.id;
     update pipelines.step s
-    set status = case when a.state in ('approved', 'denied') or denies then 'succeeded' else 'failed' end,
-        output = case when a.state in ('approved', 'denied') or denies then (
-            select jsonb_build_object('decision', case when a.state = 'approved' then 'approved' else 'denied' end,
-                'by', coalesce(jsonb_agg(d.account_id order by d.created_at), '[]'),
-                'form', (select f.form from inbox.decision f where f.approval_id = a.id
-                    order by f.created_at desc limit 1))
-            from inbox.decision d where d.approval_id = a.id) end,
-        error = case when a.state not in ('approved', 'denied') and not denies then
-            '{"code": "approval-expired", "detail": "Nobody decided in time."}'::jsonb end,
-        finished_at = clock_timestamp(), wake_at = null
-    where s.approval_id = a.id and s.status = 'waiting';
+    set answer = case
+            when a.state in ('approved', 'denied') or s.input ->> 'on_timeout' = 'deny' then (
+                select jsonb_build_object('decision', case when a.state = 'approved' then 'approved' else 'denied' end,
+                    'by', coalesce(jsonb_agg(d.account_id order by d.created_at), '[]'),
+                    'form', (select f.form from inbox.decision f where f.approval_id = a.id
+                        order by f.created_at desc limit 1))
+                from inbox.decision d where d.approval_id = a.id)
+            else '{"fault": {"code": "approval-expired", "detail": "Nobody decided in time."}}' end
+    where s.approval_id = a.id and s.status = 'waiting' and s.answer is null;
     if found then
         perform pipelines.wake(of_run);
     end if;

@@ -8,7 +8,6 @@ declare
     r pipelines.run;
     job uuid;
     stopped record;
-    step_ended text;
 begin
     perform pipelines.lock_run(end_run.run);
     select o.* into r from pipelines.run o where o.id = end_run.run and o.finished_at is null for update;
@@ -33,22 +32,14 @@ begin
             * interval '1 millisecond',
         epoch = o.epoch + 1, job_id = null, wake_at = null, is_paused = false
     where o.id = r.id;
-    -- A run that is being cancelled cancels those that it has started first.
+    -- What the step that waits for it makes of that is decided by whoever drives its run.
     update pipelines.step s
-    set status = e.status, output = case e.status when 'succeeded' then coalesce(end_run.result, 'null') end,
-        error = case e.status when 'failed' then jsonb_build_object('code', 'child-failed', 'detail',
-            format('The run %s is %s. %s', r.id, replace(end_run.status, '_', ' '),
-                coalesce(end_run.error ->> 'detail', ''))) end,
-        finished_at = clock_timestamp()
-    from pipelines.run p, lateral (select case when end_run.status = 'succeeded' then 'succeeded'
-        when end_run.status = 'cancelled' and p.cancels is not null then 'cancelled' else 'failed' end as status) e
-    where p.id = r.parent_id
-    and s.run_id = p.id and s.path = r.parent_path and s.child_id = r.id and s.status = 'waiting'
-    returning s.status into step_ended;
+    set answer = jsonb_build_object('status', end_run.status, 'result', end_run.result, 'detail',
+        format('The run %s is %s. %s', r.id, replace(end_run.status, '_', ' '),
+            coalesce(end_run.error ->> 'detail', '')))
+    where s.run_id = r.parent_id and s.path = r.parent_path and s.child_id = r.id and s.status = 'waiting'
+    and s.answer is null;
     if found then
-        perform pipelines.tell('step.' || step_ended, p.pipeline_id, p.id,
-            jsonb_build_object('run', p.id, 'path', r.parent_path, 'status', step_ended))
-        from pipelines.run p where p.id = r.parent_id;
         perform pipelines.wake(r.parent_id);
     end if;
     insert into pipelines.ended (what, status, count)

@@ -28,11 +28,20 @@ as $$
         count(*)::double precision
     from pipelines.run r where r.finished_at is null
     union all
+    -- Also those whose worker has been silent for half of its lease, and those whose job waits for a worker for a minute.
     select 'gather_pipeline_runs_stalled', 'Runs of pipelines that nobody drives although something is to be done.', false, null,
         null, count(*)::double precision
     from pipelines.run r left join jobs.job j on j.id = r.job_id
-    where r.finished_at is null and case when r.job_id is null then r.status not in ('waiting', 'paused', 'cancelling')
-        else j.id is null or j.finished_at is not null end
+    where r.finished_at is null and case
+        when r.job_id is null then r.status not in ('waiting', 'paused', 'cancelling')
+        when j.status = 'running' then not exists (
+            select from graphile_worker._private_workers w where w.id = j.worker and w.last_heartbeat_at
+                > clock_timestamp() - coalesce((w.metadata ->> 'lease_ms')::bigint, 15000) / 2 * interval '1 millisecond')
+        else j.id is null or j.finished_at is not null or j.run_at < clock_timestamp() - interval '1 minute' end
+    union all
+    select 'gather_pipeline_runs_swept_total', 'Runs of pipelines that the sweep has put back to work.', true, null, null,
+        coalesce(sum(c.count), 0)::double precision
+    from pipelines.ended c where c.what = 'swept'
     union all
     select 'gather_pipeline_steps_uncertain', 'Steps of which nobody knows whether their request arrived.', false, null,
         null, count(*)::double precision

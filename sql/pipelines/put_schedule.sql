@@ -1,7 +1,7 @@
 -- Makes a schedule of an account, or changes one of its own. Answers its id; null if the account has no such schedule.
 -- Refuses by the constraints account_active and schedule_count.
 --   id      null: a new one
---   said    {"name", "times", "action", "scopes", "message", "pipeline_id", "overlap", "catch_up_max",
+--   said    {"id": that of a new one, if it is known already, "name", "times", "action", "scopes", "message", "pipeline_id", "overlap", "catch_up_max",
 --           "catch_up_within_ms", "pause_after_failures"}; of a schedule that changes, `times` and `action` may be absent,
 --           and stay then with what belongs to them
 --   due_at, next_at   of new times the one that comes next, and when that fires, in milliseconds
@@ -18,9 +18,9 @@ begin
         if (select count(*) from pipelines.schedule s where s.owner_id = account) >= 1000 then
             perform identity.refuse('schedule_count');
         end if;
-        insert into pipelines.schedule as s (owner_id, name, times, action, scopes, message, pipeline_id, overlap, catch_up_max,
+        insert into pipelines.schedule as s (id, owner_id, name, times, action, scopes, message, pipeline_id, overlap, catch_up_max,
             catch_up_within_ms, pause_after_failures, due_at, next_at)
-        values (account, new.name, new.times, new.action, coalesce(new.scopes, ''), new.message, new.pipeline_id, new.overlap, new.catch_up_max,
+        values (coalesce(new.id, platform.uuid_v7()), account, new.name, new.times, new.action, coalesce(new.scopes, ''), new.message, new.pipeline_id, new.overlap, new.catch_up_max,
             new.catch_up_within_ms, new.pause_after_failures, pipelines.time_of(put_schedule.due_at),
             pipelines.time_of(put_schedule.next_at))
         returning s.id into made;

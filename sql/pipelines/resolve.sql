@@ -1,5 +1,6 @@
 -- Decides about a step of an account's run of which nobody knows whether its request arrived. Answers `resolved` or
--- `not-uncertain`; null if there is no such step.
+-- `not-uncertain`; null if there is no such step. Refuses an output that makes the run too large by the constraint
+-- run_size.
 create or replace function pipelines.resolve(account uuid, run uuid, path text, outcome text, output jsonb) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -13,6 +14,12 @@ begin
     select s.status into was from pipelines.step s where s.run_id = resolve.run and s.path = resolve.path;
     if was is distinct from 'uncertain' then
         return case when was is not null then 'not-uncertain' end;
+    end if;
+    if outcome = 'succeeded' and octet_length(resolve.output::text) + coalesce((
+        select sum(octet_length(coalesce(s.input::text, '')) + octet_length(coalesce(s.output::text, '')))
+        from pipelines.step s where s.run_id = resolve.run), 0) > 16777216
+    then
+        perform identity.refuse('run_size');
     end if;
     update pipelines.step s
     set status = case outcome when 'retry' then 'ready' else outcome end,

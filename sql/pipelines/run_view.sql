@@ -5,6 +5,6 @@ select r.id, r.pipeline_id as pipeline, r.version, r.status, r.key, r.input, r.r
     case when r.finished_at is null then array(
         select s.path from pipelines.step s where s.run_id = r.id and s.status in ('waiting', 'retrying', 'uncertain')
         order by s.path) else '{}' end as waiting_for,
-    (select '{"cost": 0, "tokens": 0, "fuel": 0}'::jsonb || r.used || jsonb_build_object('steps', count(*)) from pipelines.step s where s.run_id = r.id) as usage, r.budget
+    '{"cost": 0, "tokens": 0, "fuel": 0}' || r.used || jsonb_build_object('steps', r.step_count) as usage, r.budget
 from pipelines.run r;
 grant select on pipelines.run_view to gather_pipelines;

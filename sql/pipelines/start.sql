@@ -2,7 +2,8 @@
 --   version   null: the active version
 --   key       while a run with it is unfinished, starting again answers that run
 --   start_at  the time before which it does not begin
---   restart   null, or {"from", "steps"}: the run that is begun anew, and the ended steps that are taken over
+--   restart   null, or {"from", "steps"}: the run that is begun anew, and the ended steps that are taken over. Its priority,
+--             budget and stubs count as well, unless others are given
 --   cause     what starts it, as `run_cause_known` lists
 --   parent    the run that starts it, by its step `parent_path`
 --   budget    what it may use, instead of what its definition says
@@ -20,6 +21,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     p pipelines.pipeline;
+    former pipelines.run;
     made uuid;
 begin
     perform identity.require_active(account);
@@ -45,15 +47,18 @@ begin
         where v.pipeline_id = p.id and v.number = coalesce(start.version, p.active_version)) then
         perform identity.refuse('pipeline_version');
     end if;
-    insert into pipelines.run as r (pipeline_id, version, account_id, key, priority, input, cause, restarted_from,
-        parent_id, parent_path, level, event_id, depth, stubs, budget)
-    values (p.id, coalesce(start.version, p.active_version), account, start.key, coalesce(start.priority, 0),
-        start.input, case when restart is null then start.cause else 'restart' end, (restart ->> 'from')::uuid,
-        start.parent, start.parent_path,
+    select r.* into former from pipelines.run r where r.id = (restart ->> 'from')::uuid;
+    insert into pipelines.run as r (pipeline_id, version, account_id, key, priority, start_at, step_count, input, cause,
+        restarted_from, parent_id, parent_path, level, event_id, depth, stubs, budget)
+    values (p.id, coalesce(start.version, p.active_version), account, start.key,
+        coalesce(start.priority, former.priority, 0), start.start_at,
+        coalesce(jsonb_array_length(restart -> 'steps'), 0), start.input,
+        case when restart is null then start.cause else 'restart' end, (restart ->> 'from')::uuid, start.parent,
+        start.parent_path,
         coalesce((select o.level + 1 from pipelines.run o where o.id = start.parent), 0), start.event, start.depth,
-        coalesce(start.stubs, '{}'),
+        coalesce(start.stubs, former.stubs, '{}'),
         coalesce((select v.definition -> 'budget' from pipelines.version v where v.pipeline_id = p.id
-            and v.number = coalesce(start.version, p.active_version)), '{}') || coalesce(start.budget, '{}'))
+            and v.number = coalesce(start.version, p.active_version)), '{}') || coalesce(start.budget, former.budget, '{}'))
     returning r.id into made;
     insert into pipelines.step (run_id, path, type, status, effect, attempts, input, output, error, chosen, started_at,
         finished_at)
@@ -61,7 +66,7 @@ begin
         case when pipelines.is_end(s.status) then now() end
     from jsonb_to_recordset(restart -> 'steps') as s (path text, type text, status text, effect text, attempts integer,
         input jsonb, output jsonb, error jsonb, chosen text);
-    perform pipelines.drive(made, start.start_at);
+    perform pipelines.drive(made, null);
     perform pipelines.tell('run.queued', p.id, made, jsonb_build_object('run', made, 'status', 'queued'));
     return jsonb_build_object('run', made, 'is_new', true);
 end

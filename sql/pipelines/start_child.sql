@@ -1,5 +1,5 @@
--- Starts a run of another pipeline for a step. What can't be started fails the step.
---   child  {"pipeline", "version", "input", "waits"}: if it does not wait, the step ends at once, with the run's id
+-- Starts a run of another pipeline for a step. One that can't be started is an answer to the step, too.
+--   child  {"pipeline", "version", "input", "waits"}: if it does not wait, the answer is the run's id
 create or replace function pipelines.start_child(r pipelines.run, path text, child jsonb) returns void
 language plpgsql
 as $$
@@ -16,13 +16,10 @@ begin
     end;
     update pipelines.step s
     set child_id = made,
-        status = case when made is null then 'failed' when not (child ->> 'waits')::boolean then 'succeeded'
-            else s.status end,
-        output = case when made is not null and not (child ->> 'waits')::boolean
-            then jsonb_build_object('run', made) end,
-        error = case when made is null then jsonb_build_object('code', 'child-failed', 'detail',
-            format('The run can''t be started (%s).', replace(refused, '_', '-'))) end,
-        finished_at = case when made is null or not (child ->> 'waits')::boolean then clock_timestamp() end
+        answer = case when made is null then jsonb_build_object('status', 'failed', 'detail',
+                format('The run can''t be started (%s).', replace(refused, '_', '-')))
+            when not (child ->> 'waits')::boolean then jsonb_build_object('status', 'succeeded', 'result',
+                jsonb_build_object('run', made)) end
     where s.run_id = r.id and s.path = start_child.path;
     if made is null or not (child ->> 'waits')::boolean then
         update pipelines.run o set news = o.news + 1 where o.id = r.id;

@@ -8,6 +8,7 @@ declare
     given_up uuid;
     forgotten uuid;
     queue record;
+    swept integer := 0;
 begin
     for given_up in
         select r.id from pipelines.run r where r.is_lost and r.finished_at is null order by r.id limit most
@@ -27,7 +28,11 @@ begin
         else
             perform pipelines.drive(lost.id, null);
         end if;
+        swept := swept + 1;
     end loop;
+    if swept > 0 then
+        insert into pipelines.ended (what, status, count) values ('swept', 'swept', swept);
+    end if;
     for queue in
         select distinct r.pipeline_id, r.concurrency_key from pipelines.run r
         where r.concurrency_key is not null and r.finished_at is null and not r.is_admitted and r.status = 'waiting'

@@ -1,5 +1,6 @@
 -- Writes changes of steps, for a run whose row the caller has locked. A step that somebody else has changed meanwhile
--- stays as it is: `was` has to be its status, null that of a step that is new.
+-- stays as it is: `was` has to be its status, null that of a step that is new. Of new ones the events are emitted here, of
+-- others by `pipelines.tell_step`.
 create or replace function pipelines.write_steps(r pipelines.run, steps jsonb) returns void
 language plpgsql
 as $$
@@ -7,6 +8,7 @@ declare
     s record;
     written pipelines.step;
     in_map boolean;
+    added integer := 0;
     refused jsonb;
     passed jsonb;
 begin
@@ -14,7 +16,7 @@ begin
         select * from jsonb_to_recordset(steps) as c (path text, type text, was text, status text, effect text,
             attempts integer, input jsonb, output jsonb, error jsonb, chosen text, wake_in_ms double precision,
             give_up_in_ms double precision, signal text, notify jsonb, approval jsonb, child jsonb, event jsonb, ask jsonb,
-            answer jsonb, subscribe jsonb, asks boolean, breaker jsonb, fuel bigint)
+            answer jsonb, subscribe jsonb, asks boolean, breaker jsonb, fuel bigint, receipt jsonb)
         -- Runs of one pipeline share its breakers, and lock them in this order.
         order by pipelines.node_of(c.path), c.path
     loop
@@ -61,19 +63,27 @@ begin
         end if;
         if s.was is null then
             insert into pipelines.step (run_id, path, type, status, effect, attempts, input, output, error, chosen,
-                openings, wake_at, deadline_at, finished_at)
+                receipt, openings, wake_at, deadline_at, finished_at)
             values (r.id, s.path, s.type, s.status, s.effect, s.attempts, s.input, s.output, s.error, s.chosen,
-                (passed ->> 'openings')::integer, clock_timestamp() + s.wake_in_ms * interval '1 millisecond',
+                s.receipt, (passed ->> 'openings')::integer, clock_timestamp() + s.wake_in_ms * interval '1 millisecond',
                 clock_timestamp() + s.give_up_in_ms * interval '1 millisecond',
                 case when pipelines.is_end(s.status) then clock_timestamp() end)
             on conflict do nothing returning * into written;
+            if found then
+                added := added + 1;
+                if not in_map or s.status in ('waiting', 'uncertain') then
+                    perform pipelines.tell('step.' || s.status, r.pipeline_id, r.id,
+                        jsonb_build_object('run', r.id, 'path', s.path, 'status', s.status));
+                end if;
+            end if;
         else
             update pipelines.step o
             set status = s.status, attempts = s.attempts, input = s.input, output = s.output, error = s.error,
                 chosen = s.chosen, wake_at = clock_timestamp() + s.wake_in_ms * interval '1 millisecond',
                 deadline_at = coalesce(clock_timestamp() + s.give_up_in_ms * interval '1 millisecond', o.deadline_at),
                 openings = coalesce((passed ->> 'openings')::integer, o.openings),
-                answer = case when s.status in ('waiting', 'uncertain') and s.ask is null
+                receipt = coalesce(s.receipt, o.receipt),
+                answer = case when s.status in ('waiting', 'uncertain') and s.ask is null and s.child is null
                     then coalesce(nullif(s.answer, 'null'), o.answer) end,
                 finished_at = case when pipelines.is_end(s.status) then clock_timestamp() end
             where o.run_id = r.id and o.path = s.path and o.status = s.was returning o.* into written;
@@ -112,14 +122,14 @@ begin
                 'Nobody knows whether its request arrived. Decide whether it counts.', '/runs/' || r.id, null,
                 'run:' || r.id);
         end if;
-        if not in_map or s.status in ('waiting', 'uncertain') then
-            perform pipelines.tell('step.' || s.status, r.pipeline_id, r.id,
-                jsonb_build_object('run', r.id, 'path', s.path, 'status', s.status));
-        elsif r.progress_at is null or r.progress_at < clock_timestamp() - interval '250 ms' then
+        if in_map and (r.progress_at is null or r.progress_at < clock_timestamp() - interval '250 ms') then
             update pipelines.run o set progress_at = clock_timestamp() where o.id = r.id returning o.* into r;
             perform pipelines.tell('step.progress', r.pipeline_id, r.id,
                 jsonb_build_object('run', r.id, 'path', split_part(s.path, '[', 1)));
         end if;
     end loop;
+    if added > 0 then
+        update pipelines.run o set step_count = o.step_count + added where o.id = r.id;
+    end if;
 end
 $$;

@@ -17,6 +17,7 @@ pub mod people;
 pub mod process;
 pub mod publishing;
 pub mod receiver;
+pub mod sandboxes;
 mod server;
 mod services;
 pub mod sockets;

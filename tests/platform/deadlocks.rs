@@ -1,9 +1,13 @@
-//! Statements that PostgreSQL rolls back in favour of another transaction are run again.
+//! Statements that PostgreSQL does not end well: those that it rolls back in favour of another transaction are run again, and
+//! those whose connection is cut hold up nobody.
 
 use anyhow::{Context, Result, ensure};
 use e2e::{Server, agents::Agent, client::read};
+use futures::future::join_all;
 use serde_json::json;
 use sqlx::Connection;
+use std::time::Duration;
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn a_request_that_gives_way_to_another_transaction_is_done_all_the_same() -> Result<()> {
@@ -37,4 +41,52 @@ async fn a_request_that_gives_way_to_another_transaction_is_done_all_the_same() 
         }
     }
     anyhow::bail!("the request never gave way")
+}
+
+/// As many as the server has threads, each in the middle of a statement whose end it waits for.
+#[tokio::test]
+async fn connections_that_are_cut_in_a_statement_hold_up_nobody() -> Result<()> {
+    let server = Server::start().await?;
+    let ada = Agent::sign_in(&server, "ada", 1).await?;
+    let action = json!({"type": "send_notification", "to": [ada.id], "title": "Tick"});
+    let mut resumed = Vec::new();
+    for number in 0..4 {
+        let new = json!({"name": format!("s{number}"), "action": action, "every_ms": 3_600_000});
+        let (status, made) = ada.send(&server, "POST", "/api/schedules", &new).await?;
+        assert_eq!(status, 201, "{made}");
+        let path = format!("/api/schedules/{}", made["id"].as_str().context("id")?);
+        let pause = format!("{path}/pause");
+        let paused = ada.send(&server, "POST", &pause, &json!({})).await?;
+        assert_eq!(paused.0, 200, "{paused:?}");
+        resumed.push(format!("{path}/resume"));
+    }
+    let rows = "select from pipelines.schedule for update";
+    let held = server.database.hold(rows).await?;
+    let nothing = json!({});
+    let answers = join_all(
+        resumed
+            .iter()
+            .map(|path| ada.send(&server, "POST", path, &nothing)),
+    );
+    let cut = async {
+        server.database.until_waiting(4).await?;
+        let cut = "select pg_terminate_backend(pid) from pg_stat_activity
+                   where datname = current_database() and wait_event_type = 'Lock'";
+        server.database.execute(cut).await
+    };
+    let within = Duration::from_secs(30);
+    let (answers, cut) = timeout(within, async { tokio::join!(answers, cut) }).await?;
+    cut?;
+    for answer in answers {
+        let (status, answer) = answer?;
+        assert_eq!(
+            (status, &answer["code"]),
+            (503, &json!("database-unavailable"))
+        );
+    }
+    held.release().await?;
+    let path = resumed.first().context("a schedule")?;
+    let again = timeout(within, ada.send(&server, "POST", path, &nothing)).await??;
+    assert_eq!(again.0, 200, "{again:?}");
+    Ok(())
 }

@@ -40,11 +40,16 @@ impl Engine {
             }
             Answer::Unknown => self.lose(path),
             Answer::Output(output) => self.succeed(path, output, More::default()),
-            Answer::OfSkill { output, fuel } => {
+            Answer::OfSkill {
+                output,
+                fuel,
+                receipt,
+            } => {
                 let spent = self.used.fuel.unwrap_or_default();
                 self.used.fuel = Some(spent.saturating_add(fuel));
                 let more = More {
                     fuel: Some(fuel),
+                    receipt: Some(receipt).filter(|receipt| !receipt.is_null()),
                     ..More::default()
                 };
                 self.succeed(path, output, more);

@@ -61,7 +61,13 @@ impl Engine {
             let node = self.node(path);
             node.is_some_and(|node| matches!(node.work, Work::Pipeline(_)))
         };
-        let waits = self.with_status(Status::Waiting).iter().any(is_child);
+        let mut children = self.with_status(Status::Waiting);
+        children.retain(is_child);
+        for path in &children {
+            self.check_child(path);
+        }
+        let is_open = |path: &String| self.steps[path].status == Status::Waiting;
+        let waits = children.iter().any(is_open);
         self.is_ending = waits || !self.with_status(Status::Running).is_empty();
         if self.is_ending {
             return None;

@@ -358,8 +358,14 @@ impl Engine {
 
     /// Ends a step with an output, if that is one which may be kept.
     pub(crate) fn succeed(&mut self, path: &str, output: Value, more: More) {
+        // What the attempt has used counts, whatever becomes of the output.
+        let used = More {
+            fuel: more.fuel,
+            receipt: more.receipt.clone(),
+            ..More::default()
+        };
         if let Err(fault) = fit(&output) {
-            return self.fail(path, error(fault.code, fault.detail));
+            return self.refuse(path, error(fault.code, fault.detail), used);
         }
         // That of an agent is the schema of the data in its answer.
         let node = self
@@ -369,11 +375,11 @@ impl Engine {
         let refusal = schema.and_then(|schema| Schema::new(schema).ok()?.refusal(&output));
         if let Some((at, why)) = refusal {
             let why = format_args!("The output does not fit its schema at `{at}`: {why}");
-            return self.fail(path, error("output-invalid", why));
+            return self.refuse(path, error("output-invalid", why), used);
         }
         self.bytes += output.to_string().len();
         if self.bytes > MAX_RUN_BYTES {
-            return self.fail(path, error("output-too-large", TOO_LARGE));
+            return self.refuse(path, error("output-too-large", TOO_LARGE), used);
         }
         self.change(path, more, |step| {
             step.status = Status::Succeeded;
@@ -403,13 +409,17 @@ impl Engine {
 
     /// Ends a step with an error.
     pub(crate) fn fail(&mut self, path: &str, why: Value) {
+        self.refuse(path, why, More::default());
+    }
+
+    fn refuse(&mut self, path: &str, why: Value, more: More) {
         let why = self.told(path, why);
         let status = if why["code"] == "timeout" {
             Status::TimedOut
         } else {
             Status::Failed
         };
-        self.change(path, More::default(), |step| {
+        self.change(path, more, |step| {
             step.status = status;
             step.error = why;
         });
@@ -429,6 +439,11 @@ impl Engine {
         for path in open {
             self.change(&path, More::default(), |step| step.status = status);
         }
+    }
+
+    /// Whether the run is to be cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancels.is_some()
     }
 
     /// Whether something is being sent whose answer still counts.

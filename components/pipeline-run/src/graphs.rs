@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use pipeline::{Expression, Fault, Map, OnItemError, Outcome, Verdict, Work, evaluate, fit, next};
+use pipeline::{
+    Expression, Fault, Map, Node, OnItemError, Outcome, Verdict, Work, evaluate, fit, next,
+};
 use serde_json::{Map as Fields, Value, json};
 
 use crate::engine::{Engine, Frame};
@@ -48,17 +50,12 @@ impl Engine {
                     Work::Wait(wait) => self.check_wait(&path, wait),
                     Work::Map(map) => self.map(frame, &path, map),
                     Work::Agent(_) => self.check_answer(&path, node),
-                    Work::Pipeline(_) => drop(self.is_timed_out(&path)),
+                    Work::Pipeline(_) => self.check_child(&path),
+                    Work::Approval(_) => self.check_decision(&path),
                     _ => {}
                 }
             }
-            if let Work::Agent(asking) = &node.work
-                && self
-                    .steps
-                    .get(&path)
-                    .is_some_and(|step| step.status == Status::Retrying && step.is_due)
-                && let Err(fault) = self.ask_agent(frame, &path, asking, node)
-            {
+            if let Err(fault) = self.begin_again(frame, &path, node) {
                 self.fail(&path, error(fault.code, fault.detail));
             }
             match self.steps.get(&path).map(outcome) {
@@ -81,6 +78,19 @@ impl Engine {
             self.begin(frame, id);
         }
         after.verdict
+    }
+
+    /// Begins another attempt of a step whose pause is over and that sends no request: those are sent together.
+    fn begin_again(&mut self, frame: &Rc<Frame>, path: &str, node: &Node) -> Result<(), Fault> {
+        let step = self.steps.get(path);
+        if !step.is_some_and(|step| step.status == Status::Retrying && step.is_due) {
+            return Ok(());
+        }
+        match &node.work {
+            Work::Agent(asking) => self.ask_agent(frame, path, asking, node),
+            Work::Pipeline(child) => self.start(frame, path, child, node.common.timeout_ms),
+            _ => Ok(()),
+        }
     }
 
     /// Ends a step that has reached its time-out.
@@ -227,7 +237,7 @@ impl Engine {
 }
 
 /// The ending of a step; `None` if it has not ended.
-fn outcome(step: &Step) -> Option<Outcome> {
+pub(crate) fn outcome(step: &Step) -> Option<Outcome> {
     match step.status {
         Status::Succeeded => Some(Outcome::Succeeded(step.chosen.clone())),
         Status::Failed | Status::TimedOut | Status::Cancelled => Some(Outcome::Failed),

@@ -4,10 +4,12 @@
 mod answers;
 mod asking;
 mod awaited;
+mod children;
 mod ending;
 mod engine;
 mod graphs;
 mod outgoing;
+mod pauses;
 mod state;
 mod trigger;
 mod uncertain;

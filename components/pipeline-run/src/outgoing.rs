@@ -1,13 +1,13 @@
 //! Requests that leave the database. All attempts of a step share one `Idempotency-Key`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use guest::{
     Acting, Egress, FetchError, Forward, Problem, REFUSED, fetch_whole, limit_silence, read_body,
     required_variable,
 };
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use pipeline::{Do, MAX_VALUE_BYTES, Work, origin};
 use serde_json::{Map, Value, json};
@@ -15,16 +15,14 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::engine::Engine;
-use crate::error;
 use crate::work::method;
+use crate::{error, pauses};
 
 /// The exchange of tokens, and the way out, with the name by which they know this component.
 const ACTING: Acting = Acting("pipeline-run");
 const EGRESS: Egress = Egress("pipeline-run");
 /// The longest time until an answer, unless the definition says a shorter one.
 const WITHIN: Duration = Duration::from_secs(120);
-/// The longest pause that an answer may ask for.
-const MAX_AFTER_MS: u64 = 3_600_000;
 
 /// A request of a step.
 pub struct Call {
@@ -41,8 +39,12 @@ pub struct Call {
 pub enum Answer {
     /// The output of the step.
     Output(Value),
-    /// The output of the step, with the fuel that its skill has used.
-    OfSkill { output: Value, fuel: u64 },
+    /// The output of the step, with the fuel that its skill has used, and the signed statement about the call.
+    OfSkill {
+        output: Value,
+        fuel: u64,
+        receipt: Value,
+    },
     /// The step failed, or its attempt.
     Failure {
         error: Value,
@@ -174,6 +176,7 @@ async fn skill(call: &Call) -> Result<Answer, Answer> {
         Answer::Output(mut answer) => Answer::OfSkill {
             fuel: answer["body"]["usage"]["fuel"].as_u64().unwrap_or_default(),
             output: answer["body"]["result"].take(),
+            receipt: answer["body"]["receipt"].take(),
         },
         Answer::Failure {
             error, after_ms, ..
@@ -382,14 +385,11 @@ fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Answer {
                 error["problem"] = json!(problem);
             }
         }
-        let after = text(&RETRY_AFTER)
-            .and_then(|after| after.parse::<u64>().ok())
-            .unwrap_or_default();
         let retry = status.is_server_error() || [408, 425, 429].contains(&status.as_u16());
         return Answer::Failure {
             error,
             retry,
-            after_ms: after.saturating_mul(1_000).min(MAX_AFTER_MS),
+            after_ms: pauses::asked_ms(headers, SystemTime::now()),
         };
     }
     let mut shown = Map::new();

@@ -207,4 +207,6 @@ pub struct More {
     pub asks: Option<bool>,
     /// The fuel that the step's skill has used.
     pub fuel: Option<u64>,
+    /// The signed statement about the call of the step's skill.
+    pub receipt: Option<Value>,
 }

@@ -1,10 +1,11 @@
 //! The work of nodes that needs nobody else: conditions, values, merges, waits and questions.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use pipeline::{
-    Approval, Child, Do, Edge, Expression, Fault, Filter, Node, OnTimeout, Until, Wait, Work,
-    evaluate, ids,
+    Approval, Do, Expression, Fault, Filter, Node, OnTimeout, Until, Wait, Work, evaluate, ids,
+    taken,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -13,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::engine::{Engine, Frame};
 use crate::error;
+use crate::graphs::outcome;
 use crate::state::{Effect, More, Skill, Status};
 use crate::view::View;
 
@@ -137,30 +139,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Starts a run of another pipeline in the commit.
-    fn start(
-        &mut self,
-        frame: &Rc<Frame>,
-        path: &str,
-        child: &Child,
-        timeout_ms: Option<u64>,
-    ) -> Result<(), Fault> {
-        let input = evaluate(&child.input, &self.view(frame))?;
-        self.take_in(&input)?;
-        let started = json!({"pipeline": child.pipeline, "version": child.version, "input": input, "waits": child.wait});
-        let more = More {
-            child: Some(started),
-            give_up_in_ms: timeout_ms.map(|ms| ms as f64),
-            ..More::default()
-        };
-        self.change(path, more, |step| {
-            step.status = Status::Waiting;
-            step.effect = Effect::Inside;
-            step.input = input;
-        });
-        Ok(())
-    }
-
     fn emit(&mut self, path: &str, input: Value) -> Result<(), Fault> {
         let text = |name: &str| input[name].as_str().filter(|text| text.len() <= 200);
         let (Some(kind), Some(topic)) = (text("type"), text("topic")) else {
@@ -258,12 +236,8 @@ impl Engine {
         let Some(step) = self.steps.get(path).cloned() else {
             return;
         };
-        if let Some(answer) = step.answer.as_object() {
-            match answer.get("fault") {
-                Some(fault) => self.fail(path, fault.clone()),
-                None => self.succeed(path, json!(answer), More::default()),
-            }
-            return;
+        if step.answer.is_object() {
+            return self.answered(path, &step.answer);
         }
         let wanted = |name: &str| {
             wait.any
@@ -347,6 +321,22 @@ impl Engine {
         Ok(())
     }
 
+    /// Ends a step whose approval has been decided, or has expired.
+    pub(crate) fn check_decision(&mut self, path: &str) {
+        let answer = self.steps.get(path).map(|step| step.answer.clone());
+        if let Some(answer) = answer.filter(|answer| !answer.is_null()) {
+            self.answered(path, &answer);
+        }
+    }
+
+    /// Ends a step with an answer that was found elsewhere: its output, or a fault.
+    fn answered(&mut self, path: &str, answer: &Value) {
+        match answer.get("fault") {
+            Some(fault) => self.fail(path, fault.clone()),
+            None => self.succeed(path, answer.clone(), More::default()),
+        }
+    }
+
     /// The items of a list, by whether an expression is true for them.
     fn sorted_out(&self, frame: &Frame, filter: &Filter) -> Result<Value, Fault> {
         let items = Expression::parse(&filter.items)
@@ -380,13 +370,18 @@ impl Engine {
         Ok(json!({"kept": kept, "dropped": dropped}))
     }
 
-    /// The outputs of the branches that have succeeded, by their nodes.
+    /// The outputs of the branches that were taken, by their nodes.
     fn branches(&self, frame: &Frame, id: &str) -> Value {
+        let definition = &frame.definition;
+        let edges = definition.edges.iter().filter(|edge| edge.to == id);
         let mut out = Map::new();
-        let into = |edge: &&Edge| edge.to == id;
-        for edge in frame.definition.edges.iter().filter(into) {
+        for edge in edges {
             let step = self.steps.get(&frame.path(&edge.from));
-            if let Some(step) = step.filter(|step| step.status == Status::Succeeded) {
+            let ended = step.and_then(|step| Some((edge.from.clone(), outcome(step)?)));
+            let ended = BTreeMap::from_iter(ended);
+            if let Some(step) = step
+                && taken(definition, edge, &ended) == Some(true)
+            {
                 out.insert(edge.from.clone(), step.output.clone());
             }
         }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
+use guest::db::OnConstraint;
 use guest::{Caller, Db, Input, OptionalInput, Path, Problem, Result, args};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::runs::{self, Run, RunBudget};
+use crate::start::{accept_output, definition};
 use crate::steps::{self, Step};
 
 /// A cancellation of a run.
@@ -248,9 +250,14 @@ pub async fn resolve(
     Path((run, path)): Path<(Uuid, String)>,
     Input(resolution): Input<StepResolution>,
 ) -> Result<Json<Step>> {
-    pipeline::fit(&resolution.output).map_err(|fault| Problem::invalid("output", fault.detail))?;
     let outcome = match resolution.outcome {
-        StepOutcome::Succeeded => "succeeded",
+        StepOutcome::Succeeded => {
+            let known = runs::one(&db, &caller, run).await?;
+            let version = i32::try_from(known.version).ok();
+            let definition = definition(&db, known.pipeline, version).await?;
+            accept_output(&definition, &path, &resolution.output, "output")?;
+            "succeeded"
+        }
         StepOutcome::Retry => "retry",
         StepOutcome::Failed => "failed",
     };
@@ -259,7 +266,11 @@ pub async fn resolve(
             "select resolve($1, $2, $3, $4, $5) as told",
             args![caller.id, run, &path, outcome, resolution.output],
         )
-        .await?;
+        .await
+        .on_constraint(
+            "run_size",
+            Problem::invalid("output", "makes the run larger than 16 MiB"),
+        )?;
     match told.told.as_deref() {
         None => Err(Problem::not_found("step")),
         Some("not-uncertain") => Err(Problem::conflict(

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::runs::{self, Run};
-use crate::start::{accept, accepted, begun, definition};
+use crate::start::{accept, accept_output, accepted, begun, definition};
 
 /// A restart from a step.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -54,7 +54,8 @@ struct Ended {
 
 /// Restarts a run from one of its steps, as a new run.
 ///
-/// The outputs of all steps that do not follow from this one are taken over, or come from `outputs`.
+/// The outputs of all steps that do not follow from this one are taken over, or come from `outputs`. The former run's
+/// priority, budget and stubs count in the new one, too.
 #[utoipa::path(
     post, path = "/api/runs/{run}/restart", tag = "pipelines", operation_id = "restart_run",
     params(
@@ -91,14 +92,13 @@ pub async fn restart(
         .await?;
     let taken = taken_over(&definition, &restart, ended)?;
     for (step, output) in &restart.outputs {
-        pipeline::fit(output)
-            .map_err(|fault| Problem::invalid(format!("outputs.{step}"), fault.detail))?;
+        accept_output(&definition, step, output, &format!("outputs.{step}"))?;
     }
     let input = restart.input.or(former.input).unwrap_or_default();
     accept(&definition, &input)?;
     let started = db
         .one(
-            "select start($1, $2, $3, $4, null, 0, null, $5) as started",
+            "select start($1, $2, $3, $4, null, null, null, $5) as started",
             args![
                 former.pipeline,
                 caller.id,

@@ -172,50 +172,22 @@ pub async fn list(
     page: Page<Uuid>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Items<Run>>> {
-    let status = filter.status.map(RunStatus::text);
-    // Each of the two statements has an index of its own.
-    let runs: Vec<Run> = match &filter.pipeline {
-        Some(pipeline) => {
-            let pipeline = pipelines::find(&db, &caller, pipeline).await.ok();
-            db.many(
-                "select id, pipeline, version, status, key, shown(input) as input, shown(result) as result, error, cause,
-                     actor, restarted_from, parent, usage, budget, waiting_for, created_at, started_at, finished_at
-                 from run_view
-                 where actor = $1 and pipeline = $5 and ($2::text is null or status = $2)
-                 and ($3::uuid is null or id < $3) and ($6::text is null or cause = $6)
-                 and ($7::uuid is null or parent = $7) order by id desc limit $4",
-                args![
-                    caller.id,
-                    status,
-                    page.after,
-                    page.fetch(),
-                    pipeline,
-                    filter.cause,
-                    filter.parent
-                ],
-            )
-            .await?
-        }
-        None => {
-            db.many(
-                "select id, pipeline, version, status, key, shown(input) as input, shown(result) as result, error, cause,
-                     actor, restarted_from, parent, usage, budget, waiting_for, created_at, started_at, finished_at
-                 from run_view
-                 where actor = $1 and ($2::text is null or status = $2)
-                 and ($3::uuid is null or id < $3) and ($5::text is null or cause = $5)
-                 and ($6::uuid is null or parent = $6) order by id desc limit $4",
-                args![
-                    caller.id,
-                    status,
-                    page.after,
-                    page.fetch(),
-                    filter.cause,
-                    filter.parent
-                ],
-            )
-            .await?
-        }
-    };
+    let runs: Vec<Run> = db
+        .many(
+            "select id, pipeline, version, status, key, shown(input) as input, shown(result) as result, error, cause,
+                 actor, restarted_from, parent, usage, budget, waiting_for, created_at, started_at, finished_at
+             from list_runs($1, $2, $3, $4, $5, $6, $7)",
+            args![
+                caller.id,
+                page.after,
+                page.fetch(),
+                &filter.pipeline,
+                filter.status.map(RunStatus::text),
+                filter.cause,
+                filter.parent
+            ],
+        )
+        .await?;
     Ok(Json(page.answer(runs, |run| run.id)))
 }
 

@@ -253,8 +253,11 @@ async fn put(db: &Db, caller: &Caller, known: Option<&Known>, said: &NewSchedule
         ));
     }
     let id = known.map(|known| known.id);
-    let name = id.unwrap_or(caller.id).to_string();
+    // The delays of a schedule are those of its id.
+    let new = Uuid::now_v7();
+    let name = id.unwrap_or(new).to_string();
     let next = due.map(|due| due + plan.delay(&name, due));
+    stored["id"] = json!(new);
     stored["name"] = json!(said.name);
     if !same_times {
         stored["times"] = json!(times);

@@ -11,7 +11,7 @@ use garde::Validate;
 use guest::db::OnConstraint;
 use guest::task::sleep;
 use guest::{Caller, Db, Later, OptionalInput, Path, Problem, Result, args, db};
-use pipeline::{Definition, Schema};
+use pipeline::{Definition, Schema, Work};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -217,6 +217,37 @@ pub fn accept(definition: &Definition, input: &Value) -> Result<()> {
     match schema.and_then(|schema| schema.refusal(input)) {
         Some((path, why)) => Err(Problem::invalid(
             format!("input{}", path.replace('/', ".")),
+            why,
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Holds an output that somebody gives a step against its node's schema, and against what values may be. `field` is its
+/// place in the request.
+///
+/// # Errors
+/// 422 `invalid-input`.
+pub fn accept_output(
+    definition: &Definition,
+    step: &str,
+    output: &Value,
+    field: &str,
+) -> Result<()> {
+    pipeline::fit(output).map_err(|fault| Problem::invalid(field, fault.detail))?;
+    let Some(node) = definition.node(step) else {
+        return Ok(());
+    };
+    let schema = node.common.output.as_ref().map(Schema::new).transpose();
+    // That of an agent is the schema of the data in its answer.
+    let value = match &node.work {
+        Work::Agent(_) => &output["data"],
+        _ => output,
+    };
+    let schema = schema.map_err(Problem::internal)?;
+    match schema.and_then(|schema| schema.refusal(value)) {
+        Some((path, why)) => Err(Problem::invalid(
+            format!("{field}{}", path.replace('/', ".")),
             why,
         )),
         None => Ok(()),

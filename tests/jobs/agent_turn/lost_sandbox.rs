@@ -4,104 +4,14 @@ use anyhow::{Result, ensure};
 use e2e::{
     errands::quick,
     free_address,
-    process::Process,
     publishing::{approved, manifest},
-    root,
+    sandboxes::{Front, sandbox},
 };
 use serde_json::{Value, json};
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use super::world::{World, body, calls, results, says, with};
-
-/// The address by which the platform knows its sandbox, whichever process that is at the moment.
-struct Front {
-    url: String,
-    behind: Arc<Mutex<SocketAddr>>,
-    /// The number of bytes that were asked.
-    asked: Arc<AtomicU64>,
-}
-
-impl Front {
-    async fn open(behind: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let front = Self {
-            url: format!("http://{}", listener.local_addr()?),
-            behind: Arc::new(Mutex::new(behind)),
-            asked: Arc::default(),
-        };
-        let (behind, asked) = (front.behind.clone(), front.asked.clone());
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let address = *behind.lock().unwrap_or_else(PoisonError::into_inner);
-                tokio::spawn(pass_on(client, address, asked.clone()));
-            }
-        });
-        Ok(front)
-    }
-
-    fn lead_to(&self, behind: SocketAddr) {
-        *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = behind;
-    }
-
-    fn asked(&self) -> u64 {
-        self.asked.load(Ordering::SeqCst)
-    }
-}
-
-/// Passes bytes on until either end is gone.
-async fn pass_on(client: TcpStream, address: SocketAddr, asked: Arc<AtomicU64>) -> Result<()> {
-    let sandbox = TcpStream::connect(address).await?;
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_sandbox, mut to_sandbox) = sandbox.into_split();
-    let questions = async {
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            let read = from_client.read(&mut buffer).await?;
-            if read == 0 {
-                return anyhow::Ok(());
-            }
-            to_sandbox.write_all(&buffer[..read]).await?;
-            asked.fetch_add(u64::try_from(read)?, Ordering::SeqCst);
-        }
-    };
-    tokio::select! {
-        _ = copy(&mut from_sandbox, &mut to_client) => {}
-        _ = questions => {}
-    }
-    Ok(())
-}
-
-/// A sandbox as a process of its own, when it answers.
-async fn sandbox(world: &World, folder: &std::path::Path, at: SocketAddr) -> Result<Process> {
-    let process = Process::start(
-        "sandbox",
-        &world.server.database,
-        &root().join("spin.toml"),
-        folder,
-        &[
-            "--sandbox-listen",
-            &at.to_string(),
-            "--public-url",
-            &world.server.url,
-        ],
-    )?;
-    let begin = Instant::now();
-    while TcpStream::connect(at).await.is_err() {
-        ensure!(
-            begin.elapsed() < Duration::from_secs(60),
-            "no sandbox: {}",
-            process.log()?
-        );
-        sleep(Duration::from_millis(50)).await;
-    }
-    Ok(process)
-}
 
 /// Waits until the call of a skill that a turn has begun has arrived in the sandbox.
 async fn until_it_works(world: &World, front: &Front, turn: &str) -> Result<()> {
@@ -135,8 +45,8 @@ async fn a_call_that_loses_its_sandbox_is_made_again_only_if_that_is_harmless() 
     };
     let world = World::told(&[], &[("sandbox_url", &front.url)], script).await?;
     let folder = tempfile::tempdir()?;
-    let first = sandbox(&world, folder.path(), first_at).await?;
-    let second = sandbox(&world, folder.path(), second_at).await?;
+    let first = sandbox(&world.server, folder.path(), first_at).await?;
+    let second = sandbox(&world.server, folder.path(), second_at).await?;
     let deadline = json!({"clock": true, "deadline_ms": 20_000});
     let mut sleeper = manifest("sleeper", "1.0.0");
     sleeper["permissions"] = deadline.clone();

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::{
-    Server,
+    Database, Server,
     agents::Agent,
     component_file,
     process::Process,
@@ -72,6 +72,11 @@ impl World {
 
     /// A world in which runs may ask these receivers, too.
     pub async fn among(others: &[&Receiver]) -> Result<Self> {
+        Self::over(Database::create().await?, others).await
+    }
+
+    /// The same over a database that is migrated.
+    pub async fn over(database: Database, others: &[&Receiver]) -> Result<Self> {
         let target = Receiver::start(|_| Answer::status(200)).await?;
         let origin = format!("http://{}", target.address);
         let mut origins = vec![origin.clone()];
@@ -81,7 +86,7 @@ impl World {
                 .map(|other| format!("http://{}", other.address)),
         );
         let origins: Vec<&str> = origins.iter().map(String::as_str).collect();
-        let server = Server::letting_out(&origins).await?;
+        let server = Server::over_letting_out(database, &origins).await?;
         let ada = Agent::sign_in(&server, "ada", 1).await?;
         let folder = tempfile::tempdir()?;
         let port = server.database.admin.port().unwrap_or(5432);
@@ -158,7 +163,7 @@ impl World {
     }
 
     /// Decides about all steps in doubt as a person does who asks the stand-in.
-    async fn resolve(&self, database: &mut PgConnection) -> Result<()> {
+    pub async fn resolve(&self, database: &mut PgConnection) -> Result<()> {
         let runs: Vec<Uuid> =
             sqlx::query_scalar("select run_id from pipelines.step where status = 'uncertain'")
                 .fetch_all(database)

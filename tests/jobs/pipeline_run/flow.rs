@@ -4,6 +4,8 @@ use super::world::{World, transform};
 use anyhow::{Context, Result};
 use e2e::{agents::Agent, client::refusal};
 use serde_json::json;
+use std::time::Duration;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 #[tokio::test]
 async fn an_untaken_branch_is_skipped_and_data_is_never_an_expression() -> Result<()> {
@@ -274,5 +276,69 @@ async fn outputs_that_are_given_count_though_their_steps_have_never_been() -> Re
         "{ended}"
     );
     assert_eq!(ended["result"][0]["no"], "short", "{ended}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_does_not_begin_before_its_time_whatever_happens() -> Result<()> {
+    let world = World::new().await?;
+    let definition = json!({"nodes": {"hold": {"type": "wait", "any": [{"signal": "go"}]}}});
+    let new = json!({"name": "later", "definition": definition});
+    assert_eq!(world.call("POST", "/api/pipelines", new).await?.0, 201);
+    let at = OffsetDateTime::now_utc() + Duration::from_secs(6);
+    let begin = json!({"start_at": at.format(&Rfc3339)?});
+    let (status, run) = world
+        .call("POST", "/api/pipelines/later/runs", begin)
+        .await?;
+    assert_eq!((status, &run["status"]), (202, &json!("queued")), "{run}");
+    let run = format!("/api/runs/{}", run["id"].as_str().context("id")?);
+    for what in ["signals/go", "pause", "resume"] {
+        let told = world
+            .call("POST", &format!("{run}/{what}"), json!({}))
+            .await?;
+        assert_eq!(told.0, 202, "{told:?}");
+    }
+    let mut database = world.server.database.connect().await?;
+    sqlx::query("delete from jobs.job where kind = 'pipeline-run'")
+        .execute(&mut database)
+        .await?;
+    sqlx::query("select pipelines.sweep(10)")
+        .execute(&mut database)
+        .await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (_, still) = world.ada.get(&world.server, &run).await?;
+    assert_eq!(
+        (&still["status"], &still["started_at"]),
+        (&json!("queued"), &json!(null)),
+        "{still}"
+    );
+    // The signal is kept until then.
+    let ended = world.ended(&run).await?;
+    assert_eq!(ended["status"], "succeeded", "{ended}");
+    let started = ended["started_at"].as_str().context("started_at")?;
+    assert!(OffsetDateTime::parse(started, &Rfc3339)? >= at, "{ended}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_merge_has_the_outputs_of_the_branches_that_were_taken() -> Result<()> {
+    let world = World::new().await?;
+    let definition = json!({
+        "nodes": {
+            "check": {"type": "condition", "cases": [{"name": "long", "when": "true"}], "else": "short"},
+            "sum": transform("42"), "fails": {"type": "transform", "value": {"$": "1 / 0"}, "on_error": "continue"},
+            "out": {"type": "merge"},
+        },
+        "edges": [{"from": "check", "to": "sum", "on": "long"}, {"from": "check", "to": "out", "on": "short"},
+            {"from": "sum", "to": "out"}, {"from": "fails", "to": "out"}],
+        "result": {"$": "nodes.out.output"},
+    });
+    let run = world.start("merges", definition, json!(null)).await?;
+    let ended = world.ended(&run).await?;
+    assert_eq!(
+        ended["result"],
+        json!({"sum": 42, "fails": null}),
+        "{ended}"
+    );
     Ok(())
 }

@@ -144,7 +144,7 @@ async fn a_breaker_opens_lets_one_attempt_through_and_closes() -> Result<()> {
     let cool = "update pipelines.breaker set until = now() - interval '1 second'";
     sqlx::query(cool).execute(&mut database).await?;
     let mut runs = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..50 {
         runs.push(begin(&world, "breaks", json!({})).await?);
     }
     let mut failed = 0;
@@ -235,5 +235,55 @@ async fn stubs_stand_for_steps_and_a_run_is_kept_as_long_as_it_says() -> Result<
         .get(&world.server, &format!("{run}/steps/a"))
         .await?;
     assert_eq!(step["attempts"], 1, "{step}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_restart_takes_over_stubs_budget_and_priority() -> Result<()> {
+    let target = Receiver::start(|_| Answer::status(200)).await?;
+    let origin = format!("http://{}", target.address);
+    let world = World::over(Server::letting_out(&[&origin]).await?).await?;
+    let pay = json!({"type": "action", "do": "http", "input": {"method": "POST", "url": format!("{origin}/pay")}});
+    let definition = json!({
+        "nodes": {"begin": transform("1 / input"), "pay": pay},
+        "edges": [{"from": "begin", "to": "pay"}], "result": {"$": "nodes.pay.output.id"},
+        "permissions": {"http": [origin]},
+    });
+    let new = json!({"name": "dry", "definition": definition});
+    assert_eq!(world.call("POST", "/api/pipelines", new).await?.0, 201);
+    let dry =
+        json!({"input": 0, "stubs": {"pay": {"id": "x"}}, "budget": {"steps": 7}, "priority": 5});
+    let run = begin(&world, "dry", dry).await?;
+    assert_eq!(world.ended(&run).await?["status"], "failed");
+    let restart = json!({"from": "begin", "input": 1});
+    let (status, again) = world
+        .call("POST", &format!("{run}/restart"), restart)
+        .await?;
+    assert_eq!(
+        (status, &again["budget"]),
+        (202, &json!({"steps": 7})),
+        "{again}"
+    );
+    let again = format!("/api/runs/{}", again["id"].as_str().context("id")?);
+    let ended = world.ended(&again).await?;
+    assert_eq!(
+        (&ended["result"], target.count()),
+        (&json!("x"), 0),
+        "{ended}"
+    );
+    let usage = json!({"steps": 2, "cost": 0, "tokens": 0, "fuel": 0});
+    assert_eq!(ended["usage"], usage);
+    let urgent = "select count(*) from pipelines.run where priority = 5";
+    assert_eq!(world.number(urgent).await?, 2);
+    let (_, list) = world
+        .ada
+        .get(&world.server, "/api/runs?cause=restart")
+        .await?;
+    let listed = list["items"].as_array().context("items")?;
+    assert_eq!(
+        (listed.len(), &listed[0]["id"]),
+        (1, &ended["id"]),
+        "{list}"
+    );
     Ok(())
 }

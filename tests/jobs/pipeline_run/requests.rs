@@ -71,13 +71,24 @@ async fn a_request_that_may_have_arrived_is_decided_by_hand() -> Result<()> {
 }
 
 #[tokio::test]
-async fn failed_requests_are_repeated_with_growing_pauses() -> Result<()> {
-    let target = Receiver::start(|count| Answer::status(if count < 2 { 503 } else { 200 })).await?;
+async fn failed_requests_are_repeated_after_growing_pauses_or_those_that_are_asked_for()
+-> Result<()> {
+    let target = Receiver::start(|count| match count {
+        0 | 1 => Answer::status(503),
+        2 => Answer::Status(429, "retry-after: 2\r\n".to_owned()),
+        // By the clock of whoever answers.
+        3 => {
+            let times = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:49:40 GMT\r\n";
+            Answer::Status(503, times.to_owned())
+        }
+        _ => Answer::status(200),
+    })
+    .await?;
     let origin = format!("http://{}", target.address);
     let world = World::over(Server::letting_out(&[&origin]).await?).await?;
     let fetch = json!({"type": "action", "do": "http", "effect": "repeatable",
         "input": {"method": "POST", "url": format!("{origin}/a"), "body": {"sum": 1}},
-        "retry": {"attempts": 4, "first_ms": 20}});
+        "retry": {"attempts": 6, "first_ms": 300}});
     let definition = json!({"nodes": {"fetch": fetch}, "permissions": {"http": [origin]}});
     let run = world.start("retries", definition, json!(null)).await?;
     let ended = world.ended(&run).await?;
@@ -86,7 +97,13 @@ async fn failed_requests_are_repeated_with_growing_pauses() -> Result<()> {
         .ada
         .get(&world.server, &format!("{run}/steps/fetch"))
         .await?;
-    assert_eq!(step["attempts"], 3, "{step}");
+    assert_eq!(step["attempts"], 5, "{step}");
+    let taken = target.taken();
+    let pauses = taken.windows(2).map(|two| two[1].at - two[0].at);
+    // Of the pauses of its own, a fifth may be missing.
+    for (pause, least_ms) in pauses.zip([240, 480, 2_000, 3_000]) {
+        assert!(pause.as_millis() >= least_ms, "{pause:?} < {least_ms} ms");
+    }
     Ok(())
 }
 

@@ -1,9 +1,12 @@
 //! When schedules fire, what is skipped or made up for, and who sees them.
 
 use super::world::{World, notice, with_status};
-use anyhow::Result;
+use anyhow::{Context, Result};
+use calendar::Plan;
 use e2e::{agents::Agent, client::refusal};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use uuid::Uuid;
 
 #[tokio::test]
 async fn a_preview_points_out_changes_of_the_clock_and_what_is_no_plan_is_refused() -> Result<()> {
@@ -224,5 +227,33 @@ async fn missed_times_are_made_up_for_within_bounds() -> Result<()> {
         .iter()
         .position(|firing| firing["status"] == "missed");
     assert_eq!(fired, Some(2), "the latest fire: {firings:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_first_delays_are_those_of_all_others_and_differ_between_schedules() -> Result<()> {
+    let world = World::new().await?;
+    let hour = 3_600_000;
+    let mut delays = BTreeSet::new();
+    for number in 0..20 {
+        let said = json!({"name": format!("s{number}"), "action": notice(&json!(world.ada.id)), "every_ms": hour,
+            "jitter_ms": hour, "catch_up": {"max": 0}});
+        let path = world.make(said).await?;
+        let (_, made) = world.ada.get(&world.server, &path).await?;
+        delays.insert(made["next_at"].as_str().context("next_at")?.to_owned());
+    }
+    assert!(delays.len() > 15, "{delays:?}");
+    // Whoever dispatches counts the same delay, or a first time would be late that is not.
+    let mut database = world.server.database.connect().await?;
+    let rows: Vec<(Uuid, Value, i64, i64)> = sqlx::query_as(
+        "select id, times, pipelines.ms_of(due_at), pipelines.ms_of(next_at) from pipelines.schedule",
+    )
+    .fetch_all(&mut database)
+    .await?;
+    for (id, times, due, next) in rows {
+        let plan = Plan::new(serde_json::from_value(times)?);
+        let plan = plan.map_err(|refusal| anyhow::anyhow!("{}", refusal.detail))?;
+        assert_eq!(next - due, plan.delay(&id.to_string(), due), "{id}");
+    }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What schedules do: runs, calls, notices, and many of them at once.
 
-use super::world::{LIMIT, World, notice, times, with_status};
+use super::world::{LIMIT, World, dispatchers, notice, with_status};
 use anyhow::{Context, Result, ensure};
 use e2e::agents::Agent;
 use serde_json::{Value, json};
@@ -203,11 +203,10 @@ async fn many_schedules_of_one_second_fire_once_each_whoever_dispatches() -> Res
         let said = std::env::var(name).ok().and_then(|said| said.parse().ok());
         said.unwrap_or(usual)
     };
-    let count = asked("GATHER_TESTS_SCHEDULES", 400);
-    let mut workers = Vec::new();
-    for _ in 1..asked("GATHER_TESTS_WORKERS", 4) {
-        workers.push(world.server.worker(times()).await?);
-    }
+    let count = asked("GATHER_TESTS_SCHEDULES", 2_000);
+    let others = usize::try_from(asked("GATHER_TESTS_WORKERS", 10) - 1)?;
+    let folder = tempfile::tempdir()?;
+    let _workers = dispatchers(&world.server, folder.path(), others).await?;
     // Of two owners in turns, so that dispatchers meet others' schedules of the same owners.
     let bob = Agent::sign_in(&world.server, "bob", 2).await?;
     for who in [&world.ada, &bob] {
@@ -236,7 +235,12 @@ async fn many_schedules_of_one_second_fire_once_each_whoever_dispatches() -> Res
     let began = Instant::now();
     while number("select count(*) from pipelines.firing where status = 'succeeded'").await? < count
     {
-        ensure!(began.elapsed() < LIMIT, "not all have fired");
+        let fired = "select count(*) from pipelines.firing";
+        ensure!(
+            began.elapsed() < LIMIT,
+            "{} of {count} have fired",
+            number(fired).await?
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     println!("{count} schedules fired within {:?}", began.elapsed());

@@ -1,10 +1,13 @@
 //! Schedules of the tests, and the worker that fires them.
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Server, agents::Agent, errands::quick};
+use e2e::{Server, agents::Agent, component_file, errands::quick, process::Process};
 use host::jobs::{JobTimes, JobWorker};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 pub const LIMIT: Duration = Duration::from_secs(120);
 
@@ -15,7 +18,7 @@ pub struct World {
 }
 
 /// A machine with other work to do must not take the worker for lost.
-pub fn times() -> JobTimes {
+fn times() -> JobTimes {
     JobTimes {
         lease: Duration::from_secs(30),
         ..quick()
@@ -71,6 +74,50 @@ impl World {
         sqlx::query(sql).execute(&mut database).await?;
         Ok(())
     }
+}
+
+/// The manifest of a worker that dispatches schedules, and compiles nothing else.
+fn only_schedules(port: u16) -> String {
+    let source = component_file("schedule-dispatch");
+    format!(
+        r#"
+spin_manifest_version = 2
+[application]
+name = "schedules"
+[variables]
+schedule_dispatch_database_url = {{ required = true, secret = true }}
+[component.schedule-dispatch]
+source = {source:?}
+allowed_outbound_hosts = ["postgres://127.0.0.1:{port}"]
+[component.schedule-dispatch.variables]
+database_url = "{{{{ schedule_dispatch_database_url }}}}"
+[component.schedule-dispatch.tool.gather]
+role = "gather_schedule_dispatch"
+concurrency = 2
+job = {{ attempts = 10 }}
+"#
+    )
+}
+
+/// Workers as processes of their own, which all wait for work.
+pub async fn dispatchers(server: &Server, folder: &Path, count: usize) -> Result<Vec<Process>> {
+    let manifest = folder.join("spin.toml");
+    let port = server.database.admin.port().unwrap_or(5432);
+    std::fs::write(&manifest, only_schedules(port))?;
+    let mut workers = Vec::new();
+    while workers.len() < count {
+        let lease = ["--worker-lease", "30s"];
+        let worker = Process::start("worker", &server.database, &manifest, folder, &lease)?;
+        // The first one compiles the component for all.
+        if workers.is_empty() {
+            worker.says("waiting for jobs", LIMIT).await?;
+        }
+        workers.push(worker);
+    }
+    for worker in &workers {
+        worker.says("waiting for jobs", LIMIT).await?;
+    }
+    Ok(workers)
 }
 
 pub fn notice(to: &Value) -> Value {

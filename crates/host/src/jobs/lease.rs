@@ -29,7 +29,8 @@ impl Worker {
                 .collect();
             let ids: Vec<_> = passed.iter().map(|(_, queue_id, _)| *queue_id).collect();
             let sent = Instant::now();
-            match timeout(self.settings.lease / 2, self.queue.heartbeat(&ids)).await {
+            let lease = self.settings.lease;
+            match timeout(lease / 2, self.queue.heartbeat(&ids, lease)).await {
                 Ok(Ok(held)) => {
                     let was_away = self.renew(sent);
                     let held: HashMap<_, _> = held

@@ -231,8 +231,9 @@ impl Queue {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn heartbeat(&self, running: &[i64]) -> Result<Vec<Held>> {
-        let about = serde_json::json!({ "pid": std::process::id() });
+    pub async fn heartbeat(&self, running: &[i64], lease: Duration) -> Result<Vec<Held>> {
+        let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+        let about = serde_json::json!({ "pid": std::process::id(), "lease_ms": lease_ms });
         let beat = sqlx::query_scalar::<_, Json<Held>>("select jobs.heartbeat($1, $2, $3)")
             .bind(&self.worker)
             .bind(Json(about))

@@ -83,6 +83,8 @@ impl Connection {
         while let Some(row) = rows.next().await {
             if let Err(error) = row {
                 outcome = Err(query_failed(error));
+                // A connection that is broken says so for ever, without waiting for anything.
+                break;
             }
         }
         self.0.end();
