@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use garde::Validate;
 use guest::{Caller, Db, Input, Path, Problem, Result, args};
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::runs::{self, Run};
-use crate::start::{accept, accept_output, accepted, begun, definition};
+use crate::start::{accept, accept_output, answered, begun, definition};
 
 /// A restart from a step.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -61,9 +61,11 @@ struct Ended {
     params(
         ("run" = Uuid, Path, description = "The run's id."),
         ("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless."),
+        ("Prefer" = Option<String>, Header, description = "`wait=N` waits up to N seconds, 25 at most, for the end of the run."),
     ),
     request_body = Restart,
     responses(
+        (status = 200, body = Run, description = "The run that has ended in time"),
         (status = 202, body = Run, headers(("Location" = String))),
         (status = 404, description = "`not-found`, `unknown-version`, `unknown-step`"),
         (status = 409, description = "`pipeline-paused`, `pipeline-archived`"),
@@ -76,6 +78,7 @@ pub async fn restart(
     db: Db,
     caller: Caller,
     Path(run): Path<Uuid>,
+    headers: HeaderMap,
     Input(restart): Input<Restart>,
 ) -> Result<Response> {
     let former = runs::one(&db, &caller, run).await?;
@@ -108,9 +111,8 @@ pub async fn restart(
             ],
         )
         .await;
-    begun(&db, &caller, started)
-        .await
-        .map(|(run, _)| accepted(run))
+    let (run, is_new) = begun(&db, &caller, started).await?;
+    Ok(answered(&db, caller, &headers, run, is_new))
 }
 
 /// The steps that the new run begins with: of the former run's, those that are not downstream of where it begins, and those

@@ -134,7 +134,12 @@ pub async fn start(
         )
         .await;
     let (run, is_new) = begun(&db, &caller, started).await?;
-    let seconds = patience(&headers);
+    Ok(answered(&db, caller, &headers, run, is_new))
+}
+
+/// The answer with a run that was started, or what it is later if the client waits for its end.
+pub fn answered(db: &Db, caller: Caller, headers: &HeaderMap, run: Run, is_new: bool) -> Response {
+    let seconds = patience(headers);
     let waits = seconds > 0 && run.finished_at.is_none();
     let id = run.id;
     let mut first = answer(run, is_new);
@@ -142,7 +147,7 @@ pub async fn start(
         let ended = ended(db.apart(), caller, id, is_new, seconds);
         first.extensions_mut().insert(Later::new(ended));
     }
-    Ok(first)
+    first
 }
 
 /// The seconds that the client prefers to wait (RFC 7240).
@@ -182,7 +187,7 @@ fn answer(run: Run, is_new: bool) -> Response {
 }
 
 /// The answer to a request for a run that goes on.
-pub fn accepted(run: Run) -> Response {
+fn accepted(run: Run) -> Response {
     let location = format!("/api/runs/{}", run.id);
     (StatusCode::ACCEPTED, [(LOCATION, location)], Json(run)).into_response()
 }

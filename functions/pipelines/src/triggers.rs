@@ -113,7 +113,7 @@ pub struct NewTrigger {
     #[garde(skip)]
     kind: TriggerKind,
     /// The type of the events: `message.created`, or `message.*` for all that begin so. Events only, which need it.
-    #[garde(inner(custom(check_event_type)))]
+    #[garde(skip)]
     #[serde(rename = "type")]
     #[schema(max_length = 100)]
     event_type: Option<String>,
@@ -129,7 +129,7 @@ pub struct NewTrigger {
     topic: Option<String>,
     /// The expression that decides, which reads `event {id, type, topic, data, created_at}`, of a webhook
     /// `{data: {body, headers}}`.
-    #[garde(custom(check_expression))]
+    #[garde(skip)]
     #[serde(rename = "where")]
     #[schema(max_length = 4096, example = "event.data.body.contains('deploy')")]
     condition: Option<String>,
@@ -148,7 +148,7 @@ pub struct TriggerChange {
     #[garde(skip)]
     enabled: Option<bool>,
     /// The expression that decides; null if every event counts.
-    #[garde(inner(custom(check_expression)))]
+    #[garde(skip)]
     #[serde(default, rename = "where", deserialize_with = "given")]
     #[schema(value_type = Option<String>, max_length = 4096)]
     condition: Option<Option<String>>,
@@ -199,16 +199,6 @@ fn whole() -> Value {
     serde_json::json!({"$": "event"})
 }
 
-/// Types are lower-case words between points and hyphens; `.*` may end them.
-fn check_event_type(text: &str, (): &()) -> garde::Result {
-    if pipeline::is_event_type(text) {
-        return Ok(());
-    }
-    Err(garde::Error::new(
-        "must be a type such as `message.created`, or `message.*`",
-    ))
-}
-
 /// The database decides about topics; it refuses other forms by a constraint, and clients get an answer here.
 fn check_topic(text: &str, (): &()) -> garde::Result {
     let is_fit = match text.split_once(':') {
@@ -241,8 +231,10 @@ fn reads_events(text: &str) -> garde::Result {
     Err(garde::Error::new("may only read `event`"))
 }
 
-fn check_expression(text: &Option<String>, (): &()) -> garde::Result {
-    text.as_ref().map_or(Ok(()), |text| reads_events(text))
+/// Checks an expression under the name that its field has in requests.
+fn check_expression(text: Option<&String>) -> Result<()> {
+    let checked = text.map_or(Ok(()), |text| reads_events(text));
+    checked.map_err(|error| Problem::invalid("where", error.message().to_owned()))
 }
 
 fn check_template(template: &Value, (): &()) -> garde::Result {
@@ -268,7 +260,16 @@ impl NewTrigger {
             true => Ok(()),
             false => Err(Problem::invalid(field, "does not belong to this kind")),
         };
-        of(self.event_type.is_some(), is_event, "type")?;
+        // Types are lower-case words between points and hyphens; `.*` may end them.
+        match &self.event_type {
+            None if is_event => return Err(Problem::invalid("type", "is missing")),
+            Some(text) if is_event && !pipeline::is_event_type(text) => {
+                let why = "must be a type such as `message.created`, or `message.*`";
+                return Err(Problem::invalid("type", why));
+            }
+            given => of(given.is_some(), is_event, "type")?,
+        }
+        check_expression(self.condition.as_ref())?;
         of(
             self.topic.is_some(),
             is_event && self.topic.is_some(),
@@ -419,6 +420,7 @@ pub async fn change(
     Path(trigger): Path<Uuid>,
     Input(change): Input<TriggerChange>,
 ) -> Result<Json<Trigger>> {
+    check_expression(change.condition.as_ref().and_then(Option::as_ref))?;
     let done: Done = db
         .one(
             "select change_trigger($1, $2, $3, $4, $5) as done",

@@ -61,6 +61,14 @@ async fn who_waits_with_a_key_learns_of_the_end_and_so_does_a_repetition() -> Re
     }
     let (_, list) = world.ada.get(&world.server, "/api/runs").await?;
     assert_eq!(list["items"].as_array().map(Vec::len), Some(2), "{list}");
+    let again = format!(
+        "/api/runs/{}/restart",
+        answers[0]["id"].as_str().context("id")?
+    );
+    let headers = [("prefer", "wait=25"), ("idempotency-key", "m")];
+    let (status, run) = sent(&world, &again, &headers, &json!({"from": "a"})).await?;
+    assert_eq!((status, &run["result"]), (200, &json!(8)), "{run}");
+    let headers = [("idempotency-key", "l")];
     let other = sent(&world, path, &headers, &json!({"input": 5})).await?;
     assert_eq!(refusal(&other), (409, "idempotency-mismatch"));
     Ok(())
@@ -242,6 +250,19 @@ async fn a_trigger_of_events_is_made_once_for_a_key_and_loses_its_expression() -
     ] {
         let refused = world.call("PATCH", &trigger, change).await?;
         assert_eq!(refusal(&refused), (422, "invalid-input"));
+        assert_eq!(refused.1["errors"][0]["field"], "where", "{refused:?}");
+    }
+    for (new, field) in [
+        (json!({"kind": "event"}), "type"),
+        (json!({"kind": "event", "type": "A b"}), "type"),
+        (json!({"kind": "webhook", "type": "custom.a"}), "type"),
+        (
+            json!({"kind": "event", "type": "custom.a", "where": "1 +"}),
+            "where",
+        ),
+    ] {
+        let refused = world.call("POST", path, new).await?;
+        assert_eq!(refused.1["errors"][0]["field"], field, "{refused:?}");
     }
     Ok(())
 }

@@ -69,9 +69,7 @@ impl Check {
                 let text = error.inner().to_string();
                 self.problem(path, "shape", text.chars().take(300).collect::<String>());
             }
-            if field.is_none() {
-                return None;
-            }
+            field?;
             has_left_out = true;
         }
     }
