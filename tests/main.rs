@@ -200,10 +200,17 @@ mod jobs {
         pub(crate) mod approving;
         pub(crate) mod asking;
         pub(crate) mod canaries;
+        pub(crate) mod crashes;
+        pub(crate) mod ending;
         pub(crate) mod faults;
+        pub(crate) mod gamemaster;
+        pub(crate) mod long_results;
         pub(crate) mod lost_sandbox;
         pub(crate) mod memory;
         pub(crate) mod official;
+        pub(crate) mod patience;
+        pub(crate) mod protocols;
+        pub(crate) mod races;
         pub(crate) mod receipts;
         pub(crate) mod servers;
         pub(crate) mod summing;

@@ -1,7 +1,7 @@
 -- Writes that a call of a tool begins, or, with an `approval`, asks for that: the turn then waits, and its job ends.
 -- Returns the step's number, or `{stop}`. Null: the turn is another's or has ended. What was approved begins here too.
 --   asked  {of_step, call, name, arguments}
---   approval  {question, detail, digest}
+--   approval  {question, detail, facts, digest}
 create or replace function circles.begin_tool_step(turn uuid, holder text, asked jsonb, approval jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -9,6 +9,7 @@ declare
     t circles.turn := circles.held_turn(turn, holder);
     s circles.step;
     is_again boolean;
+    last integer;
     question uuid;
     until timestamptz;
 begin
@@ -20,8 +21,8 @@ begin
     where x.turn_id = t.id and x.of_step = (asked ->> 'of_step')::integer and x.call = (asked ->> 'call')::integer
     and x.status = 'started';
     is_again := s.begun_at is not null;
-    if s.turn_id is null
-        and (select count(*) from circles.step x where x.turn_id = t.id) >= (circles.limits_of(t) ->> 'steps')::integer then
+    select coalesce(max(x.number), 0) into last from circles.step x where x.turn_id = t.id;
+    if s.turn_id is null and last >= (circles.limits_of(t) ->> 'steps')::integer then
         return '{"stop": "steps"}';
     elsif t.deadline_at < clock_timestamp() then
         return '{"stop": "time"}';
@@ -32,15 +33,14 @@ begin
         if approval is not null then
             until := clock_timestamp() + (circles.limits_of(t) ->> 'approval_ms')::bigint * interval '1 millisecond';
             question := inbox.ask('turn:' || t.id, approval ->> 'question', approval ->> 'detail', approval ->> 'digest',
-                circles.approvers_of(t.agent_id), until, t.agent_id);
+                circles.approvers_of(t.agent_id), until, t.agent_id,
+                facts => approval -> 'facts' || jsonb_build_object('step', last + 1));
         end if;
         insert into circles.step as x (turn_id, number, kind, name, of_step, call, arguments, begun_at, approval_id,
             approval_digest)
-        select t.id, coalesce(max(n.number), 0) + 1, 'tool', asked ->> 'name',
-            (asked ->> 'of_step')::integer, (asked ->> 'call')::integer,
-            asked -> 'arguments', case when approval is null then clock_timestamp() end, question,
-            approval ->> 'digest'
-        from circles.step n where n.turn_id = t.id returning x.* into s;
+        values (t.id, last + 1, 'tool', asked ->> 'name', (asked ->> 'of_step')::integer, (asked ->> 'call')::integer,
+            asked -> 'arguments', case when approval is null then clock_timestamp() end, question, approval ->> 'digest')
+        returning x.* into s;
         if approval is not null then
             update circles.turn x set status = 'waiting', waiting_for = 'approval', job_id = null, idle_attempts = 0,
                 -- The time that people take is not the turn's.

@@ -1,7 +1,6 @@
--- Writes how a step ended. Returns the number of calls in this turn that are the same and had the same result; null: the
--- turn is another's or has ended.
+-- Writes how a step ended. Null: the turn is another's or has ended.
 --   ended  {status, text, calls, tainted, input_tokens, output_tokens, fingerprint, receipt}
-create or replace function circles.end_step(turn uuid, holder text, number integer, ended jsonb) returns integer
+create or replace function circles.end_step(turn uuid, holder text, number integer, ended jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -25,7 +24,7 @@ begin
     -- A call of a model that fails has told nobody anything.
     update circles.turn x set read_seq = s.read_seq where x.id = t.id and s.kind = 'model' and s.status = 'succeeded';
     perform circles.tell_step(s);
-    return (select count(*) from circles.step x where x.turn_id = t.id and x.fingerprint = s.fingerprint);
+    return true;
 end
 $$;
 grant execute on function circles.end_step(uuid, text, integer, jsonb) to gather_agent_turn;

@@ -26,6 +26,9 @@ begin
     end loop;
     delete from circles.tool_source x where x.owner_id = account;
     delete from circles.summary y where y.agent_id = account;
+    perform memory.end_space(p.id) from circles.notebook n
+    join memory.space p on p.scope = 'notes' and p.place = n.id where n.agent_id = account;
+    delete from circles.notebook n where n.agent_id = account;
     update circles.seat x set approvers = nullif(array_remove(x.approvers, account), '{}') where x.approvers @> array[account];
     delete from circles.vote v where v.account_id = account;
     delete from circles.seat x where x.account_id = account;

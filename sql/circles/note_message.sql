@@ -16,7 +16,7 @@ begin
     end if;
     by_program := hops is null and exists (
         select from identity.account a where a.id = new.author_id and a.kind = 'agent');
-    -- Agents are asked there by `circles.ask_agent`, and their answers ask nobody.
+    -- Agents are asked there by `circles.ask_agents`, and their answers ask nobody.
     if exists (select from circles.conversation v where v.channel_id = new.channel_id and v.asked_by is not null) then
         return null;
     end if;

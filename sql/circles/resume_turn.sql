@@ -62,6 +62,7 @@ begin
     where x.id = t.id;
     update circles.step x set status = 'failed', ended_at = clock_timestamp(), text = coalesce(t.partial, '')
     where x.turn_id = t.id and x.status = 'started' and x.kind <> 'tool';
+    perform circles.open_notebook(t);
     perform circles.tell_turn(t.id, 'started') where t.status = 'queued';
     return circles.turn_context(t.id);
 end

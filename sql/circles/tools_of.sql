@@ -13,5 +13,7 @@ as $$
         and case when tools_of.version is null then v.id = s.latest_id else v.version = tools_of.version end
     cross join lateral jsonb_array_elements(v.tools) t
     where s.name = tools_of.skill
+    -- A skill of the platform is taken from the platform alone.
+    and (s.name not like 'gather-%' or s.owner_id = identity.platform_account())
 $$;
 grant execute on function circles.tools_of(text, text) to gather_agent_turn, gather_circles;

@@ -5,6 +5,7 @@ as $$
     select jsonb_build_object(
         'turn', t.id, 'holder', t.holder, 'channel', t.channel_id, 'circle', t.circle_id, 'cause', t.cause_id,
         'company', circles.company_of(t.id),
+        'notebook', (select n.id from circles.notebook n where n.agent_id = t.agent_id and n.channel_id = t.channel_id),
         'is_whisper', t.visible_to is not null, 'tainted', t.tainted, 'recalled', t.recalled,
         'prompt', t.prompt, 'cause_seq', t.cause_seq,
         -- Agents that are asked by agents draw on what these may spend, too.

@@ -1,6 +1,6 @@
 -- The approvals as their participants see them. One whose time is over is expired, whether or not it was ended.
 create or replace view inbox.approval_view as
-select a.id, a.subject, a.question, a.detail, a.digest, a.need, a.form,
+select a.id, a.subject, a.question, coalesce(a.facts, to_jsonb(a.detail)) as detail, a.digest, a.need, a.form,
     case when a.state = 'pending' and a.expires_at <= now() then 'expired' else a.state end as state,
     a.asked_by, a.self, a.expires_at, a.created_at, a.ended_at,
     (select jsonb_build_object(

@@ -8,6 +8,7 @@
 --   asked_by    the account that asks; neither it nor its agents can decide, unless `self` is true
 --   need        the number of accounts that have to approve
 --   form        the form to fill in, as a JSON Schema
+--   facts       the same facts as an object, for programs; null: the text alone
 -- Refuses by the constraints approval_who_known (one of `who` is neither an account nor a team), approval_need_met (so
 -- many can't approve) and approval_not_late.
 create or replace function inbox.ask(
@@ -20,7 +21,8 @@ create or replace function inbox.ask(
     asked_by uuid default null,
     need integer default 1,
     form jsonb default null,
-    self boolean default false
+    self boolean default false,
+    facts jsonb default null
 ) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -31,9 +33,9 @@ begin
     if ask.expires_at <= clock_timestamp() then
         perform identity.refuse('approval_not_late');
     end if;
-    insert into inbox.approval as a (subject, question, detail, digest, need, form, expires_at, asked_by, self)
-    values (ask.subject, ask.question, coalesce(ask.detail, ''), ask.digest, ask.need, ask.form, ask.expires_at,
-        ask.asked_by, ask.self)
+    insert into inbox.approval as a (subject, question, detail, facts, digest, need, form, expires_at, asked_by, self)
+    values (ask.subject, ask.question, coalesce(ask.detail, ''), ask.facts, ask.digest, ask.need, ask.form,
+        ask.expires_at, ask.asked_by, ask.self)
     returning a.id into approval;
     insert into inbox.asked (approval_id, who, is_team)
     select approval, a.id, false from identity.account a where a.id = any (ask.who) and a.status = 'active'

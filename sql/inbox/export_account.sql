@@ -9,7 +9,7 @@ as $$
         'settings', (select coalesce(jsonb_object_agg(s.kind, jsonb_build_object('inbox', s.inbox)), '{}')
             from inbox.setting s where s.account_id = export_account.account),
         'asked', (select coalesce(jsonb_agg(to_jsonb(e) order by e.id desc), '[]') from (
-            select a.id, a.subject, a.question, a.detail, a.state, a.created_at
+            select a.id, a.subject, a.question, coalesce(a.facts, to_jsonb(a.detail)) as detail, a.state, a.created_at
             from inbox.approval a where a.asked_by = export_account.account order by a.id desc limit 10000) e),
         'decisions', (select coalesce(jsonb_agg(to_jsonb(e) order by e.approval_id desc), '[]') from (
             select d.approval_id, d.decision, d.reason, d.form, d.created_at

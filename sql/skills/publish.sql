@@ -1,5 +1,5 @@
 -- Publishes a version and asks for its review. Refuses by the constraints skill_owner (the name is
--- somebody else's) and version_key (that version exists). A skill of which every version was rejected is in nobody's
+-- somebody else's, or begins with `gather-`, as those of the platform do) and version_key (that version exists). A skill of which every version was rejected is in nobody's
 -- way: not in that of another publisher, nor of the same version again. A version that is still under review, though
 -- its job was cancelled or is dead, is reviewed again when the same is published again.
 --   published  the sandbox's description of the upload: manifest, precedence, digest, tools, facts
@@ -22,7 +22,7 @@ begin
                 where v.skill_id = skill.id and v.version = publish.published #>> '{manifest,version}' and v.status = 'rejected');
         exit when not skills.forget_rejected(skill.id);
     end loop;
-    if skill.owner_id <> account then
+    if skill.owner_id <> account or manifest ->> 'name' like 'gather-%' then
         raise exception 'the name is taken' using errcode = 'unique_violation', constraint = 'skill_owner';
     end if;
     insert into skills.version

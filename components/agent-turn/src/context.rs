@@ -22,6 +22,8 @@ pub struct Context {
     pub channel: Uuid,
     pub circle: Option<Uuid>,
     pub company: Company,
+    /// The place of what the agent notes for itself here; null: it has no memory.
+    pub notebook: Option<Uuid>,
     pub is_whisper: bool,
     /// Whether the turn has read what strangers wrote.
     pub tainted: bool,

@@ -1,5 +1,7 @@
 //! The steps of a turn so far, and what follows from them: the state of a turn is its steps.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -55,6 +57,22 @@ impl History {
         })
     }
 
+    /// The calls of the same answer after one of them, up to the first that has a step.
+    pub fn next_after(&self, pending: &Pending) -> impl Iterator<Item = Pending> {
+        let answer = self.last_answer();
+        let calls = answer.and_then(|answer| answer.calls.as_ref());
+        let calls = calls.into_iter().flatten().enumerate();
+        let (of_step, at) = (pending.of_step, pending.index);
+        calls
+            .skip(at + 1)
+            .take_while(move |(index, _)| self.of_call(of_step, *index).is_none())
+            .map(move |(index, call)| Pending {
+                of_step,
+                index,
+                call: call.clone(),
+            })
+    }
+
     /// The step of a call.
     pub fn of_call(&self, of_step: i32, index: usize) -> Option<&Step> {
         self.0.iter().find(|step| {
@@ -70,14 +88,31 @@ impl History {
         (!asks).then(|| answer.text.as_deref().unwrap_or_default())
     }
 
-    /// The number of the same calls with the same result, up to a step.
+    /// The number of answers, up to a step, that asked for the same call and got the same result. What one answer asks for
+    /// twice counts once: the model has not been told yet.
     pub fn repetitions(&self, step: &Step) -> usize {
         let same = self.0.iter().filter(|other| {
             other.number <= step.number
                 && other.fingerprint.is_some()
                 && other.fingerprint == step.fingerprint
         });
-        same.count()
+        same.map(|other| other.of_step)
+            .collect::<BTreeSet<_>>()
+            .len()
+    }
+
+    /// Whether the last answer asked for a call whose result has been the same too often. One that is refused does no harm
+    /// beside others that go on.
+    pub fn is_looping(&self) -> bool {
+        let last = self.last_answer().map(|answer| answer.number);
+        let results = self.0.iter().filter(|step| step.of_step == last);
+        let results: Vec<&Step> = results.filter(|step| step.is_tool()).collect();
+        let is_same = |step: &&Step| self.repetitions(step) >= LOOPING_AT;
+        let is_alone =
+            self.pending().is_none() && results.iter().all(|step| step.begun_at.is_none());
+        results
+            .iter()
+            .any(|step| is_same(step) && (is_alone || step.begun_at.is_some()))
     }
 
     /// The name of the first tool that told what strangers wrote.
@@ -103,14 +138,18 @@ impl History {
             .filter(|text| !text.is_empty())
             .map(str::to_owned)
             .collect();
-        let calls: Vec<&str> = self
-            .0
-            .iter()
-            .filter(|step| step.is_tool() && step.status == "succeeded")
-            .filter_map(|step| step.name.as_deref())
-            .collect();
-        if !calls.is_empty() {
-            parts.push(format!("(Done so far: {}.)", calls.join(", ")));
+        let calls = |is_done: bool| {
+            let tools = self.0.iter().filter(|step| step.is_tool());
+            let calls = tools.filter(|step| (step.status == "succeeded") == is_done);
+            let names: Vec<&str> = calls.filter_map(|step| step.name.as_deref()).collect();
+            names.join(", ")
+        };
+        match (calls(true), calls(false)) {
+            (done, _) if !done.is_empty() => parts.push(format!("(Done so far: {done}.)")),
+            (_, tried) if !tried.is_empty() => {
+                parts.push(format!("(Tried without success: {tried}.)"));
+            }
+            _ => {}
         }
         parts.join("\n\n")
     }
@@ -189,11 +228,30 @@ mod tests {
     fn the_same_call_with_the_same_result_is_counted() {
         let mut history = History::default();
         for number in 1..=4 {
-            let mut step = result(number, 1, number, "succeeded");
+            history.put(answer(2 * number - 1, &["search"]));
+            let mut step = result(2 * number, 2 * number - 1, 0, "succeeded");
             step.fingerprint = Some(if number == 2 { "other" } else { "same" }.to_owned());
             history.put(step);
         }
-        assert_eq!(history.repetitions(&history.0[3]), 3);
+        assert_eq!(history.repetitions(&history.0[7]), 3);
+        assert!(!history.is_looping());
+        for number in 9..=10 {
+            let mut step = result(number, 7, number, "failed");
+            step.fingerprint = Some("same".to_owned());
+            history.put(step);
+        }
+        assert_eq!(history.repetitions(&history.0[9]), 3, "of one answer");
+        for number in [11, 13] {
+            history.put(answer(number, &["search"]));
+            let mut step = result(number + 1, number, 0, "failed");
+            step.fingerprint = Some("same".to_owned());
+            history.put(step);
+        }
+        assert!(history.is_looping());
+        let mut other = result(15, 13, 1, "succeeded");
+        other.begun_at = Some(String::new());
+        history.put(other);
+        assert!(!history.is_looping(), "another call goes on");
         let call = |name: &str| Call {
             name: name.to_owned(),
             arguments: json!({"a": 1}),

@@ -6,6 +6,7 @@
 //! for dead counts for nothing.
 
 mod context;
+mod fault;
 mod history;
 mod log;
 mod memory;

@@ -25,8 +25,6 @@ pub struct Begun {
     pub number: Option<i32>,
     /// The reason why the turn ends instead.
     pub stop: Option<String>,
-    /// The reason why another agent is not asked, for the model.
-    pub refused: Option<String>,
     /// The number of the last message of the conversation.
     pub read_seq: Option<i64>,
     /// The summary that stands for what was before the messages.
@@ -35,6 +33,27 @@ pub struct Begun {
     pub messages: Vec<Message>,
     /// The tokens that the turn's models may still say.
     pub left_output: Option<i64>,
+}
+
+/// What became of questions to other agents.
+#[derive(Debug, Deserialize)]
+pub struct AskedAgents {
+    /// The number of those that were asked, the first ones.
+    #[serde(default)]
+    pub count: u32,
+    /// The reason why the turn ends instead.
+    pub stop: Option<String>,
+    /// The reason why the first one is not asked, for the model.
+    pub refused: Option<String>,
+}
+
+/// A call of a tool that never begins.
+#[derive(Debug, Deserialize)]
+pub struct Refused {
+    /// The number of its step.
+    pub number: Option<i32>,
+    /// The reason why the turn ends instead.
+    pub stop: Option<String>,
 }
 
 /// A summary of the beginning of the conversation, and of what the turn did.
@@ -156,27 +175,26 @@ impl Log {
         Ok(begun.answer)
     }
 
-    /// Writes a call of a tool that never begins.
+    /// Writes a call of a tool that never begins. `None`: the turn is not this attempt's any more.
     pub async fn refuse_tool(
         &self,
         call: &Value,
-        status: &str,
-        why: &str,
-    ) -> Result<bool, Failure> {
-        let written: Answer<bool> = self
+        refusal: Value,
+    ) -> Result<Option<Refused>, Failure> {
+        let written: Answer<Refused> = self
             .db
             .apart()
             .one(
-                "select refuse_tool_step($1, $2, $3, $4, $5) as answer",
-                args![self.turn, &self.holder, call.clone(), status, why],
+                "select refuse_tool_step($1, $2, $3, $4) as answer",
+                args![self.turn, &self.holder, call.clone(), refusal],
             )
             .await?;
-        Ok(written.answer.unwrap_or(false))
+        Ok(written.answer)
     }
 
-    /// Ends a step, and returns how often the same call had the same result. `None`: the turn is not this attempt's any more.
-    pub async fn end(&self, number: i32, ended: Value) -> Result<Option<i32>, Failure> {
-        let count: Answer<i32> = self
+    /// Ends a step. Whether the turn is still this attempt's.
+    pub async fn end(&self, number: i32, ended: Value) -> Result<bool, Failure> {
+        let is_ended: Answer<bool> = self
             .db
             .apart()
             .one(
@@ -184,7 +202,7 @@ impl Log {
                 args![self.turn, &self.holder, number, ended],
             )
             .await?;
-        Ok(count.answer)
+        Ok(is_ended.answer.unwrap_or(false))
     }
 
     /// Writes that the call of the model that has begun sums up instead. Whether the turn is still this attempt's.
@@ -311,22 +329,17 @@ impl Log {
         Ok(found.answer.unwrap_or_default())
     }
 
-    /// Asks another agent; the turn then waits for it.
-    pub async fn ask_agent(
-        &self,
-        call: &Value,
-        agent: Uuid,
-        message: Value,
-    ) -> Result<Option<Begun>, Failure> {
-        let begun: Answer<Begun> = self
+    /// Asks other agents; the turn then waits for all of them.
+    pub async fn ask_agents(&self, questions: Value) -> Result<Option<AskedAgents>, Failure> {
+        let asked: Answer<AskedAgents> = self
             .db
             .apart()
             .one(
-                "select ask_agent($1, $2, $3, $4, $5) as answer",
-                args![self.turn, &self.holder, call.clone(), agent, message],
+                "select ask_agents($1, $2, $3) as answer",
+                args![self.turn, &self.holder, questions],
             )
             .await?;
-        Ok(begun.answer)
+        Ok(asked.answer)
     }
 
     /// An agent that may be asked, by its id or name.

@@ -26,15 +26,22 @@ fn shared(context: &Context) -> Option<Value> {
     Some(json!({"scope": "circle", "scope_id": circle}))
 }
 
-/// The scope of what was noted in the conversation, which all who are in it can read.
+/// The scope of what people noted in the conversation, which all who are in it can read.
 fn conversation(context: &Context) -> Value {
     json!({"scope": "conversation", "scope_id": context.channel})
 }
 
-/// The scopes that the agent draws on: those that all who hear it may know.
+/// The scope of what the agent noted here for itself, while others heard it: it alone draws on that, and here alone.
+fn hidden(context: &Context) -> Option<Value> {
+    let notebook = context.notebook?;
+    Some(json!({"scope": "notes", "scope_id": notebook}))
+}
+
+/// The scopes that the agent draws on: those that all who hear it may know, and its own notes of this conversation.
 fn scopes(context: &Context) -> Vec<Value> {
-    let scopes = [own(context), shared(context), Some(conversation(context))];
-    scopes.into_iter().flatten().collect()
+    let others = [shared(context), Some(conversation(context))];
+    let scopes = [own(context), hidden(context)].into_iter().chain(others);
+    scopes.flatten().collect()
 }
 
 /// The memories that bear on a conversation.
@@ -86,16 +93,17 @@ fn read(answer: &str) -> Recalled {
 /// The request that notes something. What a turn notes that has read strangers' words is trusted like those.
 ///
 /// # Errors
-/// It would be noted where others read it than those whom a whisper is for.
+/// It would be recalled where others hear it than those whom a whisper is for.
 pub fn remember(context: &Context, arguments: &Map<String, Value>) -> Result<Asked, String> {
     if context.is_whisper && !context.company.is_own {
-        return Err("What is whispered can't be noted: others would read it.".to_owned());
+        return Err("What is whispered can't be noted: others would hear of it.".to_owned());
     }
     let is_shared = arguments.get("shared").and_then(Value::as_bool) == Some(true);
     let shared = shared(context).filter(|_| is_shared);
     let mut body = shared
         .or_else(|| own(context))
-        .unwrap_or_else(|| conversation(context));
+        .or_else(|| hidden(context))
+        .ok_or_else(|| "There is no memory here.".to_owned())?;
     body["content"] = json!(arguments.get("content"));
     if context.tainted {
         body["trust"] = json!("stranger");

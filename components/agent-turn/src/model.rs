@@ -9,7 +9,7 @@ use guest::task::{Ticker, Waited};
 use guest::{Failure, Job, fetch, limit_silence, required_variable};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Request, Response};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sse::Events;
@@ -17,6 +17,7 @@ use sse::Events;
 use crate::ACTING;
 use crate::Arguments;
 use crate::context::{Call, Context};
+use crate::fault::{Fault, error_of, refusal};
 use crate::history::MAX_CALLS;
 use crate::log::Log;
 
@@ -28,10 +29,12 @@ const KEEP_EVERY: u32 = 10;
 const LOOK_EVERY: u32 = 20;
 /// The longest time without a sign of life; the gateway sends pings.
 const SILENCE: Duration = Duration::from_secs(120);
-/// The largest error that is read.
-const MAX_ERROR_BYTES: usize = 64 << 10;
 /// The largest text of an answer, in bytes.
 const MAX_TEXT_BYTES: usize = 1 << 20;
+/// The interval at which a turn that waits before it asks again is looked after.
+const LOOK: Duration = Duration::from_secs(1);
+/// The time for which one step waits until those who pay may call models again.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest piece that is passed on at once, since notifications are short.
 const MAX_PIECE_CHARS: usize = 1_000;
 
@@ -54,42 +57,6 @@ pub struct Answer {
     pub output_tokens: u64,
 }
 
-/// The reason why there is no answer.
-#[derive(Debug, Default)]
-pub struct Fault {
-    /// The gateway's code.
-    pub code: String,
-    pub detail: String,
-    /// The words that were said until then.
-    pub partial: String,
-}
-
-impl Fault {
-    pub fn new(code: &str, detail: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            detail: detail.into(),
-            partial: String::new(),
-        }
-    }
-
-    /// The status and the reason of a turn that ends with it; `None` if the model may be asked again.
-    pub fn ends(&self) -> Option<(&'static str, &'static str)> {
-        match self.code.as_str() {
-            "no-provider-configured" => Some(("failed", "no-provider-configured")),
-            "budget-exhausted" => Some(("limited", "budget")),
-            "context-too-large" | "body-too-large" => Some(("failed", "context-too-large")),
-            "invalid-input"
-            | "model-unknown"
-            | "unsupported-parameter"
-            | "price-unknown"
-            | "insufficient-scope"
-            | "payer-refused" => Some(("failed", "provider-failed")),
-            _ => None,
-        }
-    }
-}
-
 /// The answer as far as it is known.
 #[derive(Default)]
 struct Reading {
@@ -105,8 +72,52 @@ struct Reading {
     fault: Option<Fault>,
 }
 
+/// Waits before a model is asked again. Whether the turn goes on.
+pub async fn wait(
+    log: &Log,
+    job: &Job<Arguments>,
+    number: i32,
+    pause: Duration,
+) -> Result<bool, Failure> {
+    let mut left = pause;
+    while !left.is_zero() {
+        let piece = left.min(LOOK);
+        guest::task::sleep(piece).await;
+        left -= piece;
+        if job.is_cancelled() || !log.tell(number, 0, "", None).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Asks the model for step `number`; `failures` is the number of tries before it. What it says is passed on if `is_told`.
+/// Until those who pay may call models again, it waits for a while.
 pub async fn ask(
+    log: &Log,
+    job: &Job<Arguments>,
+    context: &Context,
+    number: i32,
+    failures: u32,
+    body: &Value,
+    is_told: bool,
+) -> Result<Said, Failure> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match ask_once(log, job, context, number, failures, body, is_told).await? {
+            Said::Failed(fault) if fault.passes() && waited < PATIENCE => {
+                let pause = fault.pause(LOOK);
+                if !wait(log, job, number, pause).await? {
+                    return Ok(Said::Gone);
+                }
+                waited += pause;
+            }
+            said => return Ok(said),
+        }
+    }
+}
+
+async fn ask_once(
     log: &Log,
     job: &Job<Arguments>,
     context: &Context,
@@ -172,26 +183,6 @@ async fn request(context: &Context, failures: u32, body: &Value) -> Result<Reque
         .map_err(|error| error.to_string())?;
     limit_silence(&mut request, SILENCE);
     Ok(request)
-}
-
-async fn refusal(answer: Response<Body>) -> Fault {
-    let status = answer.status().as_u16();
-    let body = Limited::new(answer.into_body(), MAX_ERROR_BYTES);
-    let body = body.collect().await.map(|body| body.to_bytes());
-    let body: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
-    error_of(&body["error"], status)
-}
-
-fn error_of(error: &Value, status: u16) -> Fault {
-    let detail = error["message"]
-        .as_str()
-        .unwrap_or("The gateway gave no reason.");
-    let code = error["code"].as_str().unwrap_or(if status == 402 {
-        "budget-exhausted"
-    } else {
-        "provider-failed"
-    });
-    Fault::new(code, detail)
 }
 
 /// The watch over a call while it runs: what was said is passed on, and a turn that does not go on is noticed.

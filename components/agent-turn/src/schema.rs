@@ -7,15 +7,18 @@ const MAX_FAULTS: usize = 5;
 /// The longest text of a fault, since it may quote what was given.
 const MAX_FAULT_CHARS: usize = 200;
 
+/// Whether arguments can be checked against a schema: it does not refer to what is elsewhere, for example.
+pub fn is_usable(schema: &Value) -> bool {
+    jsonschema::validator_for(schema).is_ok()
+}
+
 /// Checks arguments.
 ///
 /// # Errors
 /// They do not fit: what is wrong, for the model.
 pub fn check(schema: &Value, arguments: &Value) -> Result<(), String> {
-    // A tool whose schema can't be read checks its arguments itself.
-    let Ok(validator) = jsonschema::validator_for(schema) else {
-        return Ok(());
-    };
+    let validator = jsonschema::validator_for(schema)
+        .map_err(|_| "The tool has no valid JSON Schema, so it can't be called.".to_owned())?;
     let faults: Vec<String> = validator
         .iter_errors(arguments)
         .take(MAX_FAULTS)
@@ -54,6 +57,8 @@ mod tests {
         ] {
             assert!(check(&schema, &bad).is_err(), "{bad}");
         }
+        let elsewhere = json!({"$ref": "https://example.org/schema.json"});
+        assert!(!is_usable(&elsewhere) && check(&elsewhere, &json!({})).is_err());
         let told = check(&schema, &json!({"a": "x".repeat(10_000)})).expect_err("refused");
         assert!(told.len() < 2_000, "{}", told.len());
     }

@@ -1,6 +1,7 @@
 //! The thinking of a turn: one step after another until it ends.
 
 mod approvals;
+mod asking;
 mod summing;
 
 use std::time::{Duration, Instant};
@@ -8,14 +9,14 @@ use std::time::{Duration, Instant};
 use guest::task::{Ticker, Waited};
 use guest::{Failure, Job};
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use crate::Arguments;
 use crate::context::{Context, Step};
-use crate::history::{History, LOOPING_AT, MAX_CALLS, Pending, fingerprint};
-use crate::log::{Begun, Log, Message};
+use crate::fault::Fault;
+use crate::history::{History, MAX_CALLS, Pending, fingerprint};
+use crate::log::{Log, Message, Refused};
 use crate::memory;
-use crate::model::{self, Answer, Fault, Said};
+use crate::model::{self, Answer, Said};
 use crate::prompt::Prompt;
 use crate::sources::{self, Called};
 use crate::summing::beginning;
@@ -23,7 +24,7 @@ use crate::tools::{self, Target, Tool};
 use crate::undertaking::{self, Done, Failed, Reply};
 use crate::{reply, schema};
 
-/// The time after which a job leaves its turn to another one.
+/// The time after which a job leaves its turn to another one, unless the variable `hand_on_ms` says another one.
 const LONG_ENOUGH: Duration = Duration::from_secs(300);
 /// The number of calls of the model that may fail one after another.
 const MAX_FAILURES: u32 = 3;
@@ -74,16 +75,20 @@ impl Thinking {
     /// Thinks until the turn ends. Returns the number of steps that were begun.
     pub async fn run(mut self, job: &Job<Arguments>) -> Result<u32, Failure> {
         let began = Instant::now();
+        let long_enough = guest::variable("hand_on_ms").await;
+        let long_enough = long_enough.and_then(|text| text.parse().ok());
+        let long_enough = long_enough.map_or(LONG_ENOUGH, Duration::from_millis);
         let tools = tools::of(&self.log, &self.context).await?;
         loop {
             if job.is_cancelled() {
                 return Ok(self.steps);
             }
-            if began.elapsed() > LONG_ENOUGH {
+            if began.elapsed() > long_enough {
                 self.log.hand_on().await?;
                 return Ok(self.steps);
             }
             let then = match (self.history.pending(), self.history.final_text()) {
+                _ if self.history.is_looping() => self.stop("looping").await?,
                 (Some(pending), _) => self.call(job, &tools, pending).await?,
                 (None, Some(text)) if !self.again => {
                     let message = reply::message(text);
@@ -125,11 +130,8 @@ impl Thinking {
             "budget" => "I stop here: nothing is left of what I may spend.",
             _ => "I stop here: I kept making the same call with the same result.",
         };
-        let account = self.history.account();
-        let message = match account.is_empty() {
-            true => None,
-            false => reply::message(&format!("{account}\n\n{why}")),
-        };
+        let account = format!("{}\n\n{why}", self.history.account());
+        let message = reply::message(account.trim_start());
         self.conclude("limited", Some(reason), message).await
     }
 
@@ -164,7 +166,7 @@ impl Thinking {
         let (log, context) = (&self.log, &self.context);
         match model::ask(log, job, context, number, self.failures, &body, true).await? {
             Said::Answer(answer) => self.keep(number, begun.read_seq, answer).await,
-            Said::Failed(fault) => self.failed(number, fault).await,
+            Said::Failed(fault) => self.failed(job, number, fault).await,
             Said::Gone => Ok(Then::Stop),
         }
     }
@@ -218,7 +220,7 @@ impl Thinking {
             "status": "succeeded", "text": answer.text, "calls": answer.calls,
             "input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens,
         });
-        if self.log.end(number, ended).await?.is_none() {
+        if !self.log.end(number, ended).await? {
             return Ok(Then::Stop);
         }
         self.history.put(Step {
@@ -233,11 +235,16 @@ impl Thinking {
         Ok(Then::GoOn)
     }
 
-    async fn failed(&mut self, number: i32, fault: Fault) -> Result<Then, Failure> {
-        self.failures += 1;
+    async fn failed(
+        &mut self,
+        job: &Job<Arguments>,
+        number: i32,
+        fault: Fault,
+    ) -> Result<Then, Failure> {
+        self.failures += u32::from(!fault.passes());
         let why = format!("{} ({}: {})", fault.partial, fault.code, fault.detail);
         let ended = json!({"status": "failed", "text": why.trim_start()});
-        if self.log.end(number, ended).await?.is_none() {
+        if !self.log.end(number, ended).await? {
             return Ok(Then::Stop);
         }
         match fault.ends() {
@@ -247,8 +254,11 @@ impl Thinking {
                 self.conclude("failed", Some("provider-failed"), None).await
             }
             None => {
-                guest::task::sleep(PAUSE * 2_u32.pow(self.failures)).await;
-                Ok(Then::GoOn)
+                let pause = fault.pause(PAUSE * 2_u32.pow(self.failures));
+                match model::wait(&self.log, job, number, pause).await? {
+                    true => Ok(Then::GoOn),
+                    false => Ok(Then::Stop),
+                }
             }
         }
     }
@@ -288,8 +298,8 @@ impl Thinking {
                 }
             }
         }
-        if let Target::Agent(agent) = tool.target {
-            return self.ask_agent(agent, &pending, arguments).await;
+        if let Target::Agent(_) = tool.target {
+            return self.ask_agents(tools, &pending).await;
         }
         let Some(begun) = self.log.begin_tool(&pending.logged(), None).await? else {
             return Ok(Then::Stop);
@@ -308,35 +318,6 @@ impl Thinking {
             Err(Failed::Lost) => ("unknown", Reply::from(UNKNOWN.to_owned())),
         };
         self.finish(tool, &pending, number, status, reply).await
-    }
-
-    /// Asks another agent. The turn then waits, and another job goes on with it.
-    async fn ask_agent(
-        &mut self,
-        agent: Uuid,
-        pending: &Pending,
-        arguments: &Map<String, Value>,
-    ) -> Result<Then, Failure> {
-        let text = arguments.get("message").and_then(Value::as_str);
-        let Some(message) = reply::message(text.unwrap_or_default()) else {
-            return self
-                .refuse(pending, "failed", "The message is empty.")
-                .await;
-        };
-        let begun = self
-            .log
-            .ask_agent(&pending.logged(), agent, message)
-            .await?;
-        self.steps += 1;
-        match begun {
-            Some(Begun {
-                stop: Some(reason), ..
-            }) => self.stop(&reason).await,
-            Some(Begun {
-                refused: Some(why), ..
-            }) => self.refuse(pending, "failed", &why).await,
-            _ => Ok(Then::Stop),
-        }
     }
 
     /// Makes a call. `None`: the turn was cancelled meanwhile.
@@ -397,19 +378,17 @@ impl Thinking {
         let ended = json!({
             "status": status, "text": text, "tainted": tainted, "fingerprint": fingerprint, "receipt": receipt,
         });
-        let Some(same) = self.log.end(number, ended).await? else {
+        if !self.log.end(number, ended).await? {
             return Ok(Then::Stop);
-        };
+        }
         self.context.tainted |= tainted;
         self.history.put(Step {
             fingerprint: Some(fingerprint),
             tainted,
+            // When, the database knows.
+            begun_at: Some(String::new()),
             ..tool_step(pending, number, status, text)
         });
-        // Reading on in a result is not the same call again.
-        if usize::try_from(same).unwrap_or_default() >= LOOPING_AT {
-            return self.stop("looping").await;
-        }
         Ok(Then::GoOn)
     }
 
@@ -420,21 +399,18 @@ impl Thinking {
         why: &str,
     ) -> Result<Then, Failure> {
         let fingerprint = fingerprint(&pending.call, why);
-        if !self.log.refuse_tool(&pending.logged(), status, why).await? {
-            return Ok(Then::Stop);
-        }
-        let known = self
-            .history
-            .of_call(pending.of_step, pending.index)
-            .map(|step| step.number);
-        let last = self
-            .history
-            .0
-            .iter()
-            .map(|step| step.number)
-            .max()
-            .unwrap_or_default();
-        let number = known.unwrap_or(last + 1);
+        let refusal = json!({"status": status, "why": why, "fingerprint": fingerprint});
+        let refused = self.log.refuse_tool(&pending.logged(), refusal).await?;
+        let number = match refused {
+            Some(Refused {
+                stop: Some(reason), ..
+            }) => return self.stop(&reason).await,
+            Some(Refused {
+                number: Some(number),
+                ..
+            }) => number,
+            _ => return Ok(Then::Stop),
+        };
         self.history.put(Step {
             fingerprint: Some(fingerprint),
             ..tool_step(pending, number, status, why.to_owned())

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::context::{Approval, Context};
 use crate::log::{Log, OtherAgent, SkillTool, Source};
-use crate::memory;
+use crate::{memory, schema};
 
 /// The length of the longest name that models accept.
 const MAX_NAME: usize = 64;
@@ -219,7 +219,10 @@ fn of_source(
 ) -> impl Iterator<Item = Tool> {
     let source = Rc::new(source);
     let wanted = source.tools.clone().into_iter();
-    let wanted = wanted.filter(move |one| only.is_none_or(|only| only == one.name));
+    // What can't be checked is not offered.
+    let wanted = wanted.filter(move |one| {
+        only.is_none_or(|only| only == one.name) && schema::is_usable(&one.input_schema)
+    });
     wanted
         .map(move |definition| Tool {
             name: name(&format!("mcp__{}__{}", source.name, definition.name)),
@@ -341,6 +344,14 @@ mod tests {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         );
+    }
+
+    #[test]
+    fn arguments_of_every_operation_can_be_checked() {
+        for endpoint in ENDPOINTS.iter() {
+            let tool = of_operation(endpoint, None);
+            assert!(schema::is_usable(&tool.schema), "{}", tool.name);
+        }
     }
 
     #[test]

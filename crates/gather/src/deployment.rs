@@ -28,7 +28,7 @@ use crate::{
     realtime::{self, Realtime},
     sandbox,
     secrets::{self, MasterKey, Platform},
-    serve,
+    serve, shipped,
 };
 
 /// The choice of the deployment.
@@ -124,9 +124,10 @@ impl Deployment {
         Ok(database)
     }
 
-    /// Brings the database to the newest schema.
+    /// Brings the database to the newest schema, with the skills that come along.
     pub async fn migrate(&self, database: &Url) -> Result<()> {
-        migrate::run(database, &self.manifest, &self.key).await
+        migrate::run(database, &self.manifest, &self.key).await?;
+        shipped::run(database).await
     }
 
     /// The application variables that the functions get.

@@ -47,6 +47,7 @@ pub mod schedule;
 pub mod secret;
 pub mod secrets;
 mod serve;
+pub mod shipped;
 pub mod skill;
 pub mod sql_files;
 pub mod toolchain;

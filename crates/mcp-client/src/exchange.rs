@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::definition::Definition;
-use crate::message;
+use crate::message::{self, Messages};
 
 /// The longest time until an answer begins, and of a pause in it.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -21,6 +21,8 @@ const WHOLE: Duration = Duration::from_secs(300);
 const MAX_PAGES: usize = 20;
 /// The largest number of tools of a server.
 const MAX_TOOLS: usize = 200;
+/// The largest number of requests of the server that are declined while it answers one.
+const MAX_REQUESTS: usize = 100;
 /// The largest explanation of the way out.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
 /// The name of the header with a legacy session.
@@ -162,7 +164,7 @@ impl<'a> Talk<'a> {
             });
             let answer = talk.send("initialize", object(params), None).await?;
             talk.session = answer.headers().get(SESSION).cloned();
-            understood(message::result(answer).await?)?;
+            talk.result(answer).await?;
             talk.note("notifications/initialized").await?;
         }
         Ok(talk)
@@ -174,7 +176,7 @@ impl<'a> Talk<'a> {
             let mut params = Map::new();
             params.extend(cursor.take().map(|cursor| ("cursor".to_owned(), cursor)));
             let answer = self.send("tools/list", params, None).await?;
-            let mut page = understood(message::result(answer).await?)?;
+            let mut page = self.result(answer).await?;
             let listed = page["tools"].as_array().into_iter().flatten();
             tools.extend(listed.filter_map(Definition::read));
             tools.truncate(MAX_TOOLS);
@@ -198,7 +200,28 @@ impl<'a> Talk<'a> {
         }
         let params = object(json!({"name": tool.name, "arguments": arguments}));
         let answer = self.send("tools/call", params, Some(&tool.name)).await?;
-        understood(message::result(answer).await?).map(Some)
+        self.result(answer).await.map(Some)
+    }
+
+    /// Reads the result of a request. What the server asks for meanwhile is declined at once, so that it does not wait.
+    async fn result(&self, answer: Response<Body>) -> Result<Value, Fault> {
+        let (mut messages, mut requests) = (Messages::of(answer), 0);
+        while let Some(message) = messages.next().await? {
+            if let Some(declined) = message::declined(&message) {
+                requests += 1;
+                if requests > MAX_REQUESTS {
+                    return Err(Fault::failed(
+                        "The server asks for more than arguments, too often.",
+                    ));
+                }
+                let body = Body::from(declined.to_string());
+                self.forward(Request::post("/"), body, None).await?;
+            } else if let Some(found) = message::own(message) {
+                return understood(found);
+            }
+        }
+        let what = "The server's answer is none of the Model Context Protocol.";
+        Err(Fault::failed(what))
     }
 
     /// Ends a session; a server that does not answer ends it by itself.

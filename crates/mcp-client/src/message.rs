@@ -32,55 +32,93 @@ pub fn client() -> Value {
     json!({"name": "gather", "version": env!("CARGO_PKG_VERSION")})
 }
 
-/// Reads the answer to the request: the result, or the error of the method.
-///
-/// # Errors
-/// There is no answer in what the server sent.
-pub async fn result(answer: Response<Body>) -> Result<Result<Value, Value>, Fault> {
-    let is_stream = answer
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("text/event-stream"));
-    let mut body = answer.into_body();
-    let (mut events, mut bytes, mut read) = (Events::default(), Vec::new(), 0);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Fault::failed("The answer broke off."))?;
-        let Ok(piece) = frame.into_data() else {
-            continue;
-        };
-        read += piece.len();
-        if read > MAX_BYTES {
-            return Err(Fault::failed("The answer is larger than 8 MiB."));
+/// The messages of what a server answers: one, or a stream of them.
+pub struct Messages {
+    body: Body,
+    is_stream: bool,
+    events: Events,
+    bytes: Vec<u8>,
+    read: usize,
+    is_over: bool,
+}
+
+impl Messages {
+    /// The messages of an answer.
+    pub fn of(answer: Response<Body>) -> Self {
+        let kind = answer.headers().get(CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok());
+        Self {
+            is_stream: kind.is_some_and(|kind| kind.starts_with("text/event-stream")),
+            body: answer.into_body(),
+            events: Events::default(),
+            bytes: Vec::new(),
+            read: 0,
+            is_over: false,
         }
-        if !is_stream {
-            bytes.extend_from_slice(&piece);
-            continue;
-        }
-        events.push(&piece);
+    }
+
+    /// Reads the next message, and passes over whatever else was sent. `None`: there are no more.
+    ///
+    /// # Errors
+    /// The answer broke off, or is too large.
+    pub async fn next(&mut self) -> Result<Option<Value>, Fault> {
         loop {
-            match events.next_event() {
+            match self.events.next_event() {
                 Ok(Some(event)) => {
-                    let message = event
-                        .data
-                        .and_then(|data| serde_json::from_slice(&data).ok());
-                    if let Some(found) = message.and_then(own) {
-                        return Ok(found);
+                    let data = event.data.unwrap_or_default();
+                    if let Ok(message) = serde_json::from_slice(&data) {
+                        return Ok(Some(message));
                     }
+                    continue;
                 }
-                Ok(None) => break,
+                Ok(None) => {}
                 Err(_) => return Err(Fault::failed("An event of the answer is too large.")),
+            }
+            if self.is_over {
+                return Ok(None);
+            }
+            let Some(frame) = self.body.frame().await else {
+                self.is_over = true;
+                return Ok(serde_json::from_slice(&self.bytes).ok());
+            };
+            let frame = frame.map_err(|_| Fault::failed("The answer broke off."))?;
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            self.read += piece.len();
+            if self.read > MAX_BYTES {
+                return Err(Fault::failed("The answer is larger than 8 MiB."));
+            }
+            if self.is_stream {
+                self.events.push(&piece);
+            } else {
+                self.bytes.extend_from_slice(&piece);
             }
         }
     }
-    serde_json::from_slice(&bytes)
-        .ok()
-        .and_then(own)
-        .ok_or_else(|| Fault::failed("The server's answer is none of the Model Context Protocol."))
 }
 
-/// The answer in a message, if it is one to the request.
-fn own(mut message: Value) -> Option<Result<Value, Value>> {
+/// What a request of the server is answered, if the message is one: it is told that it lives, and everything else is
+/// declined, since nobody is there who could give it.
+pub fn declined(message: &Value) -> Option<Value> {
+    let (method, id) = (message["method"].as_str()?, &message["id"]);
+    if id.is_null() {
+        return None;
+    }
+    Some(match method {
+        "ping" => json!({"jsonrpc": "2.0", "id": id, "result": {}}),
+        "elicitation/create" => {
+            json!({"jsonrpc": "2.0", "id": id, "result": {"action": "decline"}})
+        }
+        _ => {
+            let error = json!({"code": -32601, "message": "This client has nothing to offer."});
+            json!({"jsonrpc": "2.0", "id": id, "error": error})
+        }
+    })
+}
+
+/// The answer in a message, if it is one to the request: the result, or the error of the method.
+pub fn own(mut message: Value) -> Option<Result<Value, Value>> {
     if !message["error"].is_null() && (message["id"] == ID || message["id"].is_null()) {
         return Some(Err(message["error"].take()));
     }
@@ -108,6 +146,23 @@ mod tests {
             json!({"id": 2, "result": {}}),
         ] {
             assert_eq!(own(other.clone()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_asks_for_is_declined() {
+        let answer = |method: &str| declined(&json!({"id": "a", "method": method}));
+        let pong = json!({"jsonrpc": "2.0", "id": "a", "result": {}});
+        assert_eq!(answer("ping"), Some(pong));
+        let input = answer("elicitation/create").unwrap_or_default();
+        assert_eq!(input["result"]["action"], "decline");
+        let model = answer("sampling/createMessage").unwrap_or_default();
+        assert_eq!(model["error"]["code"], -32601);
+        for other in [
+            json!({"method": "notifications/message"}),
+            json!({"id": 1, "result": {}}),
+        ] {
+            assert_eq!(declined(&other), None, "{other}");
         }
     }
 }

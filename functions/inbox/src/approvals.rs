@@ -20,7 +20,7 @@ pub struct Approval {
     /// The question to decide.
     question: String,
     /// The information that is needed to decide.
-    detail: String,
+    detail: Detail,
     /// The digest of exactly what is approved. A decision must name it.
     digest: String,
     /// The accounts and teams that may decide.
@@ -50,6 +50,32 @@ pub struct Approval {
     /// The time at which the approval ended; null until then.
     #[serde(with = "time::serde::rfc3339::option")]
     ended_at: Option<OffsetDateTime>,
+}
+
+/// The information that is needed to decide: a text or, of a call that the turn of an agent wants to make, the call.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = ApprovalDetail)]
+pub enum Detail {
+    /// The information as a text.
+    Text(String),
+    /// A call of a tool.
+    Call(Call),
+}
+
+/// A call of a tool that an agent wants to make.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ApprovalCall)]
+pub struct Call {
+    /// The number of the step in its turn.
+    step: u32,
+    /// The name of the tool, as the agent's model knows it.
+    tool: String,
+    /// The arguments. Of more than 16,000 bytes, texts are cut.
+    #[schema(value_type = Object)]
+    arguments: Value,
+    /// The reason why the call has to be approved.
+    why: String,
 }
 
 /// The accounts and teams that may decide.

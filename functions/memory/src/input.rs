@@ -27,6 +27,8 @@ pub enum Scope {
     Agent,
     /// A channel's: whoever may read the channel reads it, and members write it.
     Conversation,
+    /// What an agent that the platform thinks for notes for itself in a conversation: it is also its owner's.
+    Notes,
 }
 
 /// The kind of memory.
@@ -163,10 +165,12 @@ pub fn check_scope(scope: Scope, id: Option<Uuid>) -> Result<()> {
         (Scope::Global, Some(_)) => {
             Err(Problem::invalid("scope_id", "must be absent for `global`"))
         }
-        (Scope::Circle | Scope::Agent | Scope::Conversation, None) => Err(Problem::invalid(
-            "scope_id",
-            "is missing: the id of the team, the account or the channel",
-        )),
+        (Scope::Circle | Scope::Agent | Scope::Conversation | Scope::Notes, None) => {
+            Err(Problem::invalid(
+                "scope_id",
+                "is missing: the id of the team, the account or the channel",
+            ))
+        }
         _ => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::world::{World, body, calls, results, says, text, with};
 
 /// A world whose agent makes one post, and asks before it.
-async fn asking() -> Result<(World, String)> {
+pub(super) async fn asking() -> Result<(World, String)> {
     let world = World::new(|asked, _| match results(asked) {
         0 => calls(&[(
             "create_post",
@@ -22,7 +22,7 @@ async fn asking() -> Result<(World, String)> {
 }
 
 /// The question of a new turn: the turn's id, the path of the decision, and what approves it.
-async fn question(world: &World, talk: &str) -> Result<(String, String, Value)> {
+pub(super) async fn question(world: &World, talk: &str) -> Result<(String, String, Value)> {
     let turn = world.say(talk, "Post it.").await?;
     world
         .until(&turn, |turn| turn["waiting_for"] == "approval")
@@ -33,7 +33,7 @@ async fn question(world: &World, talk: &str) -> Result<(String, String, Value)> 
     Ok((turn, format!("/api/approvals/{id}/decision"), yes))
 }
 
-async fn posts(world: &World) -> Result<usize> {
+pub(super) async fn posts(world: &World) -> Result<usize> {
     let page = world.get("/api/posts?limit=100").await?;
     Ok(page["items"].as_array().context("items")?.len())
 }
@@ -95,7 +95,7 @@ async fn asked_why(world: &World, turn: &str, step: usize) -> Result<String> {
         .await?;
     let id = text(&world.steps(turn).await?[step]["approval"])?;
     let asked = world.get(&format!("/api/approvals/{id}")).await?;
-    text(&asked["detail"])
+    text(&asked["detail"]["why"])
 }
 
 #[tokio::test]

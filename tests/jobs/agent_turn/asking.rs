@@ -1,7 +1,9 @@
 //! Agents that ask other agents of the same owner.
 
 use anyhow::Result;
+use e2e::models::{Piece, Say};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 use super::world::{World, begins, body, calls, plain, results, says, speaker, text};
 
@@ -143,5 +145,58 @@ async fn nobody_waits_for_an_agent_longer_than_its_turn_may_take() -> Result<()>
         "{ended:#}"
     );
     assert_eq!(of_helper(&world).await?[0]["status"], "cancelled");
+    Ok(())
+}
+
+#[tokio::test]
+async fn agents_that_one_answer_asks_think_side_by_side() -> Result<()> {
+    let world = World::new(|asked, _| match (speaker(asked).as_str(), results(asked)) {
+        ("bot", 0) => calls(&[
+            ("ask_helper", "{\"message\": \"Which bird is it?\"}"),
+            ("ask_helper", "{\"message\": \"Where does it live?\"}"),
+            ("ask_nobody", "{\"message\": \"Why?\"}"),
+            ("ask_helper", "{\"message\": \"What does it eat?\"}"),
+            ("ask_helper", "{\"message\": \"How does it sing?\"}"),
+        ]),
+        ("bot", _) => says("It is a wren."),
+        _ => {
+            let Say::Stream(said) = says("I think so.") else {
+                return Say::Silence;
+            };
+            let pause = Piece::Pause(Duration::from_secs(2));
+            Say::Stream([vec![pause], said].concat())
+        }
+    })
+    .await?;
+    let talk = pair(&world).await?;
+    let turn = world.say(&talk, "Which bird sings here?").await?;
+    let ended = world.ended(&turn).await?;
+    assert_eq!(ended["status"], "completed", "{ended:#}");
+    let steps = world.steps(&turn).await?;
+    let ends: Vec<_> = steps[1..6]
+        .iter()
+        .map(|step| step["status"].as_str().unwrap_or_default())
+        .collect();
+    assert_eq!(
+        ends,
+        ["succeeded", "succeeded", "failed", "succeeded", "succeeded"],
+        "{steps:#?}"
+    );
+    let asked = world.models.asked();
+    let helped: Vec<_> = asked
+        .iter()
+        .filter(|one| speaker(one) == "helper")
+        .collect();
+    assert_eq!((asked.len(), helped.len()), (6, 4));
+    let second = Duration::from_millis(1900);
+    assert!(
+        helped[1].at - helped[0].at < second,
+        "the first two at once"
+    );
+    assert!(
+        helped[2].at - helped[0].at > second,
+        "then what could not be asked"
+    );
+    assert!(helped[3].at - helped[2].at < second, "and the rest at once");
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! What is whispered, what an agent notes for itself and what the vault holds stand nowhere but where they belong.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use e2e::{agents::Agent, free_address, process::Process, root, sockets::Client};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Row};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tracing_subscriber::filter::LevelFilter;
 
 use super::faults::Workers;
 use super::servers;
@@ -23,6 +26,40 @@ const PLACES: [(&str, &[&str]); 3] = [
     (NOTE, &["circles", "memory", "llm"]),
     (servers::CANARY, &[]),
 ];
+
+/// What this process logs: the server, its functions and its sandbox.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn listen() -> Result<Self> {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(LevelFilter::INFO)
+            .with_writer(move || writer.clone());
+        subscriber.try_init().map_err(|error| anyhow!(error))?;
+        Ok(log)
+    }
+
+    fn text(&self) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// The tables in which the canaries stand.
 async fn places(world: &World) -> Result<BTreeMap<&'static str, BTreeSet<String>>> {
@@ -155,6 +192,7 @@ async fn seen_by_bob(world: &World, bob: &Agent, talk: &str, turn: &str) -> Resu
 
 #[tokio::test]
 async fn what_is_hidden_stands_nowhere_but_where_it_belongs() -> Result<()> {
+    let log = Log::listen()?;
     let world = World::without_worker(script).await?;
     let bob = Agent::sign_in(&world.server, "bob", 2).await?;
     let folder = tempfile::tempdir()?;
@@ -209,7 +247,9 @@ async fn what_is_hidden_stands_nowhere_but_where_it_belongs() -> Result<()> {
         shown.push(frame.to_string());
     }
     // Logs and metrics, of which the worker's and the gateway's are those of processes.
-    shown.extend([worker.log()?, gateway.log()?]);
+    let logged = log.text();
+    assert!(logged.contains("/api/conversations"), "it logs requests");
+    shown.extend([worker.log()?, gateway.log()?, logged]);
     for url in [
         &world.server.url,
         &world.server.variables["egress_url"],

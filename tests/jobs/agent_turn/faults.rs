@@ -20,6 +20,11 @@ pub(super) struct Workers<'a> {
 
 impl<'a> Workers<'a> {
     pub(super) fn new(world: &'a World) -> Result<Self> {
+        Self::told(world, "")
+    }
+
+    /// The same, with lines of the component's variables.
+    pub(super) fn told(world: &'a World, variables: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let source = component_file("agent-turn");
         let port = world.server.database.admin.port().unwrap_or(5432);
@@ -42,6 +47,7 @@ egress_key = "{{{{ agent_turn_egress_key }}}}"
 egress_url = "{egress}"
 exchange_key = "{{{{ agent_turn_exchange_key }}}}"
 internal_url = "{url}"
+{variables}
 [component.agent-turn.tool.gather]
 role = "gather_agent_turn"
 deadline_ms = 900000
@@ -80,7 +86,7 @@ async fn trace(world: &World, turn: &str) -> Result<Vec<(String, String, String)
 }
 
 /// Lets the writes of turns be counted, and one of them wait for a lock of the test's before it is committed.
-const FAILPOINTS: &str = "
+pub(super) const FAILPOINTS: &str = "
 create table public.failpoint (at bigint);
 insert into public.failpoint values (null);
 create sequence public.passed;
@@ -102,14 +108,14 @@ const WAITING: &str = "select pid from pg_locks where locktype = 'advisory' and 
     and database = (select oid from pg_database where datname = current_database())";
 
 /// A circle whose agent posts, searches and, in between, sums up.
-struct Circle<'a> {
+pub(super) struct Circle<'a> {
     world: &'a World,
     id: String,
     turns: usize,
 }
 
 /// What the model says, by what it is told.
-fn script(asked: &Asked) -> Say {
+pub(super) fn script(asked: &Asked) -> Say {
     let is_summed = asked
         .body
         .windows(SUMMARY.len())
@@ -137,7 +143,7 @@ const SUMMARY: &str = "Ada wants the news to be posted.";
 const STEPS: [&str; 7] = ["model", "tool", "tool", "summary", "model", "tool", "model"];
 
 impl<'a> Circle<'a> {
-    async fn new(world: &'a World) -> Result<Self> {
+    pub(super) async fn new(world: &'a World) -> Result<Self> {
         let tools = ["api:create_post", "api:who_am_i", "api:search"];
         let tools: Vec<Value> = tools
             .iter()
@@ -160,7 +166,7 @@ impl<'a> Circle<'a> {
     }
 
     /// Begins a turn in a conversation of its own. Returns the conversation and the turn.
-    async fn begin(&mut self) -> Result<(String, String)> {
+    pub(super) async fn begin(&mut self) -> Result<(String, String)> {
         self.turns += 1;
         let talk = json!({"circle": self.id});
         let talk = self.world.conversation(&talk).await?;
@@ -172,7 +178,7 @@ impl<'a> Circle<'a> {
     }
 
     /// Checks that a turn did what an undisturbed one does, and that nothing happened twice.
-    async fn check(&self, talk: &str, turn: &str, what: &str) -> Result<()> {
+    pub(super) async fn check(&self, talk: &str, turn: &str, what: &str) -> Result<()> {
         let world = self.world;
         let ended = world.ended(turn).await?;
         assert_eq!(ended["status"], "completed", "{what}: {ended:#}");
@@ -265,13 +271,13 @@ async fn a_turn_whose_worker_is_killed_goes_on_where_it_was() -> Result<()> {
 }
 
 /// A number of the environment.
-fn number(name: &str, default: u64) -> u64 {
+pub(super) fn number(name: &str, default: u64) -> u64 {
     let text = std::env::var(name).ok();
     text.and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// The server process in which a write waits, when one does.
-async fn waiting(connection: &mut PgConnection) -> Result<i32> {
+pub(super) async fn waiting(connection: &mut PgConnection) -> Result<i32> {
     let begin = Instant::now();
     loop {
         let found: Option<i32> = sqlx::query_scalar(WAITING)

@@ -65,14 +65,17 @@ async fn an_agent_looks_up_what_it_noted() -> Result<()> {
     Ok(())
 }
 
-/// Does what the last message wants: `note: …`, `share: …`, `pass: …` to the agent `clerk`, or `find: …`.
+/// What an agent notes that hides something.
+const HIDDEN: &str = "The door code is canary-9d1f.";
+
+/// Does what the last message wants: `note: …`, `hide: …`, `share: …`, `pass: …` to the agent `clerk`, or `find: …`.
 fn obeys(asked: &Asked, _: usize) -> Say {
     let body = body(asked);
     let messages = body["messages"].as_array().into_iter().flatten();
     let last = messages.rev().find(|message| message["role"] == "user");
     let last = last.and_then(|message| message["content"].as_str());
     let last = last.unwrap_or_default();
-    let wanted = ["note", "share", "pass", "find"]
+    let wanted = ["note", "hide", "share", "pass", "find"]
         .into_iter()
         .find_map(|verb| {
             let (_, rest) = last.split_once(&format!("{verb}: "))?;
@@ -80,6 +83,7 @@ fn obeys(asked: &Asked, _: usize) -> Say {
         });
     let (tool, arguments) = match (results(asked), wanted) {
         (0, Some(("note", what))) => ("remember", json!({"content": what})),
+        (0, Some(("hide", _))) => ("remember", json!({"content": HIDDEN})),
         (0, Some(("share", what))) => ("remember", json!({"content": what, "shared": true})),
         (0, Some(("pass", what))) => ("ask_clerk", json!({"message": what})),
         (0, Some((_, what))) => ("look_up", json!({"query": what})),
@@ -196,5 +200,71 @@ async fn what_one_tells_an_agent_no_other_is_told() -> Result<()> {
     assert_eq!(codes(&world, "clerk")?, [""; 0]);
     said(&world, &alone, pass).await?;
     assert_eq!(codes(&world, "clerk")?, ["of-clerk"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_an_agent_hides_from_those_who_hear_it_stays_hidden() -> Result<()> {
+    let world = World::new(obeys).await?;
+    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
+    let persona = world.persona(&mindful()).await?;
+    let members = json!([{"persona": persona, "name": "bot"}, {"persona": persona, "name": "clerk"}, {"account": "bob"}]);
+    let new = json!({"name": "game", "mode": "mention", "private": true, "members": members});
+    world.ask("POST", "/api/circles", &new, 201).await?;
+    let talk = world.conversation(&json!({"circle": "game"})).await?;
+    let turn = said(&world, &talk, "@bot hide: the door code").await?;
+    let noted = &world.steps(&turn).await?[1];
+    assert_eq!(noted["status"], "succeeded", "{noted:#}");
+
+    // Bob has heard nothing, whatever he asks.
+    let found = world.get("/api/memory/search?query=door+code").await?;
+    let note = &found["items"][0];
+    assert_eq!(note["scope"], "notes", "its owner reads it: {found:#}");
+    let (id, place) = (text(&note["id"])?, text(&note["scope_id"])?);
+    for path in [
+        "/api/memory/search?query=door+code".to_owned(),
+        "/api/memory".to_owned(),
+        format!("/api/memory?scope=notes&scope_id={place}"),
+        format!("/api/memory?scope=conversation&scope_id={talk}"),
+        "/api/search?query=canary".to_owned(),
+        "/api/events?topic=account:me".to_owned(),
+        format!("/api/events?topic=conversation:{talk}"),
+        "/api/accounts/me/export".to_owned(),
+    ] {
+        let answer = bob.request(&world.server, "GET", &path).send().await?;
+        assert_eq!(answer.status(), 200, "{path}");
+        let said = answer.text().await?;
+        assert!(!said.contains("canary-"), "{path}: {said}");
+    }
+    for path in [
+        format!("/api/memory/{id}"),
+        format!("/api/events?topic=notes:{place}"),
+    ] {
+        let (status, answer) = bob.get(&world.server, &path).await?;
+        assert_eq!(status, 404, "{path}: {answer:#}");
+    }
+    let events = world
+        .get(&format!("/api/events?topic=notes:{place}"))
+        .await?;
+    assert_eq!(events["items"][0]["type"], "memory.created", "{events:#}");
+
+    // The agent is told of it here, and neither another one nor itself elsewhere.
+    let known = |agent: &str| -> Result<bool> {
+        let asked = world.models.asked();
+        let last = asked.iter().rev().find(|asked| speaker(asked) == agent);
+        let told = body(last.context("a prompt")?).to_string();
+        Ok(told.contains(HIDDEN))
+    };
+    let find = "find: the door code";
+    said(&world, &talk, &format!("@bot {find}")).await?;
+    assert!(known("bot")?);
+    said(&world, &talk, &format!("@clerk {find}")).await?;
+    assert!(!known("clerk")?);
+    let other = world.conversation(&json!({"circle": "game"})).await?;
+    said(&world, &other, &format!("@bot {find}")).await?;
+    assert!(!known("bot")?);
+    let alone = world.conversation(&json!({"with": ["bot"]})).await?;
+    said(&world, &alone, find).await?;
+    assert!(!known("bot")?, "it is of that conversation");
     Ok(())
 }

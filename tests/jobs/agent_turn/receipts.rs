@@ -11,7 +11,7 @@ use tokio::process::Command;
 use super::world::{World, begins, calls, plain, results, says, with};
 
 /// The end of `gather turn verify`: whether the receipt holds, and what it prints.
-async fn verify(folder: &Path, receipt: &Value, keys: &Value) -> Result<(bool, String)> {
+pub(super) async fn verify(folder: &Path, receipt: &Value, keys: &Value) -> Result<(bool, String)> {
     std::fs::write(folder.join("receipt.json"), receipt.to_string())?;
     std::fs::write(folder.join("keys.json"), keys.to_string())?;
     let output = Command::new(command()?)

@@ -12,12 +12,14 @@ use super::world::{World, body, calls, results, says, with};
 /// A secret that must stand nowhere.
 pub(super) const CANARY: &str = "canary-5f0c1c5b9d";
 
-/// The definitions that the server has: `0` as they were accepted, `1` in another order, `2` with another description.
+/// The definitions that the server has: `0` as they were accepted, `1` in another order, `2` with another description, `4`
+/// with a schema that is elsewhere.
 fn definition(state: usize) -> Value {
     let schema: &str = match state {
         1 => {
             r#"{"required": ["city"], "properties": {"city": {"type": "string"}}, "type": "object"}"#
         }
+        4 => r#"{"$ref": "https://example.org/schema.json"}"#,
         _ => {
             r#"{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}"#
         }
@@ -242,6 +244,24 @@ async fn a_person_accepts_on_a_page_what_has_changed() -> Result<()> {
         .submit(&page, "form[action$='/remove']", &[])
         .await?;
     assert!(!page.html.contains(&url), "{}", page.html);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tool_whose_arguments_can_not_be_checked_is_not_called() -> Result<()> {
+    let world = weather(Arc::new(AtomicUsize::new(4))).await?;
+    let added = add(&world, "/mcp", &json!({})).await?;
+    assert_eq!(added["tools"][0]["name"], "weather", "{added:#}");
+    let talk = world.talk(&asking()).await?;
+    let turn = world.say(&talk, "How is the weather?").await?;
+    assert_eq!(world.ended(&turn).await?["status"], "completed");
+    let steps = world.steps(&turn).await?;
+    assert_eq!(steps[1]["status"], "failed", "{steps:#?}");
+    let asked = world.models.asked();
+    assert!(asked.iter().all(|one| body(one)["method"] != "tools/call"));
+    let prompt = asked.iter().find(|one| one.path != "/mcp").map(body);
+    let offered = prompt.unwrap_or_default()["tools"].to_string();
+    assert!(!offered.contains("mcp__sky__weather"), "{offered}");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 pub use e2e::models::{begins, calls, says, says_and_calls};
 use e2e::{
-    Server,
+    Database, Server,
     agents::Agent,
     errands::quick,
     models::{Asked, Models, Say},
@@ -80,6 +80,20 @@ impl World {
         let models = Models::start(script).await?;
         let origins = [&[models.origin()][..], origins].concat();
         let server = Server::letting_out_told(&origins, changes).await?;
+        Self::on(server, models).await
+    }
+
+    /// As [`World::without_worker`], over a database that exists and is migrated.
+    pub async fn over(
+        database: Database,
+        script: impl Fn(&Asked, usize) -> Say + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let models = Models::start(script).await?;
+        let server = Server::over_letting_out(database, &[models.origin()]).await?;
+        Self::on(server, models).await
+    }
+
+    async fn on(server: Server, models: Models) -> Result<Self> {
         let mut database = server.database.connect().await?;
         sqlx::query("select llm.put_platform_provider('llm', 'openai', $1, null)")
             .bind(&models.url)

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::{Then, Thinking};
 use crate::Arguments;
-use crate::model::{self, Answer, Fault, Said};
+use crate::fault::Fault;
+use crate::model::{self, Answer, Said};
 use crate::summing::{Beginning, bounded, most_tokens};
 
 impl Thinking {
@@ -33,10 +34,10 @@ impl Thinking {
         match model::ask(log, job, context, number, self.failures, &body, false).await? {
             Said::Answer(answer) if answer.text.trim().is_empty() => {
                 let fault = Fault::new("provider-failed", "The model summed up nothing.");
-                self.failed(number, fault).await
+                self.failed(job, number, fault).await
             }
             Said::Answer(answer) => self.keep_summary(number, answer).await,
-            Said::Failed(fault) => self.failed(number, fault).await,
+            Said::Failed(fault) => self.failed(job, number, fault).await,
             Said::Gone => Ok(Then::Stop),
         }
     }

@@ -114,7 +114,9 @@ fn remove(client: &Client) -> Result<()> {
 pub async fn is_first_start(database: &Url) -> Result<bool> {
     use sqlx::Connection;
     let mut connection = migrate::connect(database).await?;
-    let is_first = sqlx::query_scalar("select not exists (select from identity.account)")
+    let is_first = sqlx::query_scalar(
+        "select not exists (select from identity.account a where a.id <> identity.platform_account())",
+    )
         .fetch_one(&mut connection)
         .await?;
     connection.close().await?;

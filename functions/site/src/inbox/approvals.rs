@@ -29,7 +29,7 @@ struct Approval {
     id: String,
     subject: String,
     question: String,
-    detail: String,
+    detail: Detail,
     digest: String,
     need: u32,
     form: Option<Value>,
@@ -41,6 +41,19 @@ struct Approval {
     own: bool,
     expires_at: String,
     created_at: String,
+}
+
+/// What has to be known to decide: a text, or a call of a tool by an agent.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Detail {
+    Text(String),
+    Call {
+        tool: String,
+        arguments: Value,
+        why: String,
+    },
+    Other(Value),
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,13 +126,28 @@ fn card(approval: &Approval, visitor: &Visitor) -> Markup {
 
 fn facts(approval: &Approval) -> Markup {
     html! {
-        pre.detail tabindex="0" { code { (approval.detail) } }
+        @match &approval.detail {
+            Detail::Text(text) => pre.detail tabindex="0" { code { (text) } },
+            Detail::Call { tool, arguments, why } => {
+                p { (why) }
+                pre.detail tabindex="0" { code { (tool) " " (pretty(arguments)) } }
+            },
+            Detail::Other(other) => pre.detail tabindex="0" { code { (pretty(other)) } },
+        }
         dl.facts {
             dt { "About" } dd { code { (approval.subject) } }
             dt { "Asked" } dd { (ui::ago(&approval.created_at)) @if approval.asked_by.is_some() { " by " (account(approval.asked_by_name.as_deref())) } @else { " by the platform" } }
             dt { "Until" } dd { (ui::ago(&approval.expires_at)) }
             dt { "Needs" } dd { (ui::counted(i64::from(approval.need), "approval")) ", one denial ends it" }
         }
+    }
+}
+
+/// JSON as people read it; a text is what it says.
+fn pretty(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => format!("{value:#}"),
     }
 }
 
