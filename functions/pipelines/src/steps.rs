@@ -45,10 +45,9 @@ pub struct Step {
     pub turn: Option<Uuid>,
     /// The job that works on that turn.
     pub job: Option<Uuid>,
-    /// The signed statement about the call of the step's skill, as a DSSE envelope. Absent in lists.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, nullable = false)]
-    pub receipt: Option<Value>,
+    /// The signed statement about the call of the step's skill, as a DSSE envelope; null if there was none.
+    #[schema(value_type = Object, nullable)]
+    pub receipt: Value,
     /// What a request has told after the step had been ended: `{outcome, at}`.
     #[schema(value_type = Object, nullable)]
     pub late: Value,
@@ -140,7 +139,8 @@ pub async fn list(
     runs::one(&db, &caller, run).await?;
     let steps: Vec<Step> = db
         .many(
-            "select path, type, status, effect, attempts, error, approval, child, turn, job, late, wake_at, started_at, finished_at
+            "select path, type, status, effect, attempts, error, approval, child, turn, job, receipt, late, wake_at, started_at,
+                 finished_at
              from step_view
              where run_id = $1 and ($2::text is null or status = $2) and ($3::text is null or path > $3)
              and ($5::text is null or starts_with(path, $5))
