@@ -18,7 +18,7 @@ use super::faults::World;
 use super::scenarios::{Others, Scenario, scenarios};
 use super::world::transform;
 
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// Notes the changes that drivers make, and lets those that are armed wait for a lock of the test's before they are
 /// committed, for as long as it takes. A waiting session has the run as its name.
