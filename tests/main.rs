@@ -240,6 +240,7 @@ mod jobs {
         pub(crate) mod commits;
         pub(crate) mod engine;
         pub(crate) mod events;
+        pub(crate) mod failpoints;
         pub(crate) mod faults;
         pub(crate) mod flow;
         pub(crate) mod limits;
@@ -249,6 +250,7 @@ mod jobs {
         pub(crate) mod refused;
         pub(crate) mod requests;
         pub(crate) mod rights;
+        pub(crate) mod scenarios;
         pub(crate) mod skills;
         pub(crate) mod world;
     }

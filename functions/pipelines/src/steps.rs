@@ -46,10 +46,9 @@ pub struct Step {
     pub turn: Option<Uuid>,
     /// The job that works on that turn.
     pub job: Option<Uuid>,
-    /// The signed statement about the call of the step's skill, as a DSSE envelope; null if it called none. Absent in lists.
-    #[serde(default, deserialize_with = "kept", skip_serializing_if = "Option::is_none")]
+    /// The signed statement about the call of the step's skill, as a DSSE envelope; null if there was none.
     #[schema(value_type = Object, nullable)]
-    pub receipt: Option<Value>,
+    pub receipt: Value,
     /// What a request has told after the step had been ended: `{outcome, at}`.
     #[schema(value_type = Object, nullable)]
     pub late: Value,
@@ -142,7 +141,7 @@ pub async fn list(
     let steps: Vec<Step> = db
         .many(
             "select path, type, status, effect, attempts, shown(input) as input, shown(output) as output, error, approval,
-                 child, turn, job, late, wake_at, started_at, finished_at
+                 child, turn, job, receipt, late, wake_at, started_at, finished_at
              from step_view
              where run_id = $1 and ($2::text is null or status = $2) and ($3::text is null or path > $3)
              and ($5::text is null or path = $5 or starts_with(path, $5)
@@ -181,7 +180,7 @@ pub async fn one(db: &Db, caller: &Caller, run: Uuid, path: &str) -> Result<Step
         .optional(
             "select path, type, status, effect, attempts, jsonb_build_array(input) as input,
                  jsonb_build_array(output) as output, error, approval, child, turn, job,
-                 jsonb_build_array(receipt) as receipt, late, wake_at, started_at, finished_at
+                 receipt, late, wake_at, started_at, finished_at
              from step_view where account_id = $1 and run_id = $2 and path = $3",
             args![caller.id, run, path],
         )
