@@ -1,6 +1,7 @@
 //! Decisions about approvals.
 
 use axum::Json;
+use axum::http::StatusCode;
 use garde::Validate;
 use guest::{Caller, Db, Input, Path, Problem, Result, args};
 use serde::Deserialize;
@@ -42,6 +43,10 @@ fn is_small(form: &Option<Map<String, Value>>, _: &()) -> garde::Result {
     }
 }
 
+fn approver_required(detail: &'static str) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "approver-required", detail)
+}
+
 /// The outcome of a decision.
 #[derive(Debug, Deserialize)]
 struct Outcome {
@@ -59,7 +64,7 @@ struct Outcome {
     params(("approval" = Uuid, Path, description = "The approval's id.")), request_body = NewDecision,
     responses(
         (status = 200, body = Approval),
-        (status = 403, description = "`forbidden`: the caller asked, or can only see the approval as an administrator"),
+        (status = 403, description = "`approver-required`: the caller asked, owns the agent that asked, or can only see the approval as an administrator"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`approval-decided`, `approval-expired`, `approval-changed`; `state` has the present state"),
         (status = 422, description = "`invalid-input`"),
@@ -96,8 +101,8 @@ pub async fn decide(
     match outcome.as_str() {
         "done" => read(&db, &caller, approval).await.map(Json),
         "missing" => Err(Problem::not_found("approval")),
-        "own" => Err(Problem::forbidden("The account that asked can't decide.")),
-        "forbidden" => Err(Problem::forbidden(
+        "own" => Err(approver_required("The account that asked can't decide.")),
+        "forbidden" => Err(approver_required(
             "You are not among the accounts that may decide.",
         )),
         "decided" => Err(conflict(

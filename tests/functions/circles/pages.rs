@@ -118,6 +118,10 @@ async fn a_person_proposes_votes_and_opens_the_circle() -> Result<()> {
         page.html
     );
     assert!(page.attribute("form[action$='/vote']", "action").is_none());
+    let (_, listed) = grace
+        .get(&world.server, "/api/circles/friends/proposals")
+        .await?;
+    assert!(listed["items"][0]["memory"].is_string(), "{listed:#}");
     for (is_public, button) in [(true, "members alone talk"), (false, "Let everybody talk")] {
         let page = browser.get("/circles").await?;
         let link = page

@@ -82,7 +82,7 @@ async fn those_see_it_who_have_a_part_in_it() -> Result<()> {
     assert_eq!(listed(&server, &admin, "&mine=false").await?.len(), 0);
     assert_eq!(
         refused(&decide(&server, &admin, approval, approve()).await?),
-        (403, "forbidden", "")
+        (403, "approver-required", "")
     );
     // Deciding needs its scope.
     let weak = bob.with_scope(database, "chat:create").await?;
@@ -131,7 +131,7 @@ async fn each_decides_once_about_what_it_saw() -> Result<()> {
     // Whoever asks can't decide, also when it is among those who are asked.
     assert_eq!(
         refused(&decide(&server, &ada, &approval, approve()).await?),
-        (403, "forbidden", "")
+        (403, "approver-required", "")
     );
     let other = json!({ "decision": "approve", "digest": "sha256:2" });
     let changed = decide(&server, &bob, &approval, other).await?;
