@@ -39,7 +39,12 @@ async fn a_person_makes_a_circle_and_talks_in_it() -> Result<()> {
     let page = browser
         .submit(&page, "form[action$='/members']", &[("persona", "nobody")])
         .await?;
-    assert_eq!(page.status, StatusCode::NOT_FOUND, "{}", page.html);
+    assert_eq!(
+        page.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        page.html
+    );
     let page = browser
         .submit(
             &page,
