@@ -21,20 +21,25 @@ mod functions {
     }
     pub(crate) mod circles {
         pub(crate) mod a2a;
+        pub(crate) mod contract;
+        pub(crate) mod keys;
         pub(crate) mod live;
         pub(crate) mod pages;
         pub(crate) mod personas;
+        pub(crate) mod programs;
         pub(crate) mod proposals;
         pub(crate) mod rights;
         pub(crate) mod rounds;
         pub(crate) mod scenarios;
         pub(crate) mod streams;
         pub(crate) mod talking;
+        pub(crate) mod tasks;
     }
     pub(crate) mod claws {
         pub(crate) mod containers;
         pub(crate) mod ends;
         pub(crate) mod handed;
+        pub(crate) mod itself;
         pub(crate) mod life;
         pub(crate) mod pages;
         pub(crate) mod program;

@@ -16,16 +16,7 @@ begin
     if own_role is distinct from 'owner' and not is_moderator then
         return channels.refused(case when own_role is null then 'not-a-member' else 'forbidden' end);
     end if;
-    perform events.erase_topic('channel:' || c.id);
-    perform inbox.erase_topic('channel:' || c.id);
-    perform channels.retell('channel:' || c.id, null);
-    perform events.emit(array['channel:' || c.id] || array(
-            select 'account:' || b.account_id from channels.member b where b.channel_id = c.id limit 1000),
-        'channel.deleted', jsonb_build_object('id', c.id, 'deleted', true), null, account);
-    perform events.emit(array['channel:' || c.id], 'access.changed', '{"account": null}', null, account);
-    delete from channels.channel x where x.id = c.id;
-    perform audit.record(account, 'channel.deleted', c.id::text, true, client ->> 'address', client ->> 'request_id',
-        jsonb_build_object('name', c.name));
+    perform channels.end_channel(c, array['channel:' || c.id], account, 'channel.deleted', client);
     return '{"ok": null}';
 end
 $$;

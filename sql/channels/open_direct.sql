@@ -31,6 +31,7 @@ begin
             select target.id, m, m <> account, 'all' from unnest(members) m;
             perform events.emit(array['channel:' || target.id, 'account:' || account], 'channel.created',
                 channels.channel_json(target, null), null, account);
+            perform circles.greet(target.id, account);
             return jsonb_build_object('ok',
                 jsonb_build_object('is_new', true, 'channel', channels.channel_json(target, account)));
         end if;

@@ -33,6 +33,10 @@ begin
     refused := channels.wait_ms(c, own);
     if refused is not null then
         return refused;
+    -- What agents say that the platform thinks for is bounded by `hops`, and must not be lost.
+    elsif c.kind <> 'channel' and not exists (select from circles.seat s where s.account_id = account)
+        and circles.is_crowded(c.id) then
+        return channels.refused('too-many-turns', 10000);
     elsif new ->> 'reply_to' is not null and not exists (
             select from channels.readable_message(account) r
             where r.id = (new ->> 'reply_to')::uuid and r.channel_id = c.id and r.state = 'shown') then
@@ -54,7 +58,7 @@ begin
         update channels.member b set hidden = false where b.channel_id = c.id and b.hidden;
     end if;
     perform events.emit(array['channel:' || c.id]
-            || case c.kind when 'conversation' then array['conversation:' || c.id] else '{}' end,
+            || case when circles.is_conversation(c) then array['conversation:' || c.id] else '{}' end,
         'message.created', channels.published(posted.id),
         'message:' || posted.id, account, case when posted.visible_to is not null then posted.visible_to || account end);
     perform channels.tell_of_message(posted, c, '{}');

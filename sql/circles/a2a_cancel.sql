@@ -9,8 +9,7 @@ declare
 begin
     select x.* into t from circles.find_turn(account, turn) x;
     for one in
-        select x.id from circles.turn x where x.finished_at is null
-        and (x.id = t.id or kind = 'circles' and x.channel_id = t.channel_id and x.id > t.id) order by x.id
+        select r.id from circles.a2a_run(kind, t) r where r.finished_at is null order by r.id
     loop
         stopped := circles.stop_turn(one) or stopped;
     end loop;

@@ -12,9 +12,9 @@ as $$
         join channels.message m on m.id = t.cause_id and m.author_id = account
         where v.created_by = account and v.door = a2a_tasks.door and (context is null or v.channel_id = context)
         and (a2a_tasks.state is null or circles.a2a_state(a2a_tasks.kind, t) = a2a_tasks.state)
-        and (since is null or coalesce(t.finished_at, t.started_at, t.created_at) >= since)
+        and (since is null or circles.a2a_changed_at(a2a_tasks.kind, t) >= since)
         -- The turn that a message has made, and not those that followed from it.
-        and t.hops = 0 and not exists (select from circles.turn o where o.cause_id = t.cause_id and o.id < t.id)),
+        and t.hops = 0 and t.task_id is null and not exists (select from circles.turn o where o.cause_id = t.cause_id and o.id < t.id)),
     page as (select o.id from own o where after is null or o.id < after order by o.id desc limit size)
     select circles.a2a_task(account, kind, door, p.id), n.total
     from (select count(*) as total from own) n left join page p on true

@@ -24,7 +24,7 @@ begin
         -- A speaker who says nothing leaves it to the moderator, as one who says something does.
         perform circles.start_turn(t.channel_id, moderator, t.cause_id, latest, t.hops + 1, null);
     elsif t.reply_id is null and t.status <> 'cancelled' and c.mode = 'round_robin' then
-        next_one := circles.next_in_round(c, t.agent_id, t.hops + 1);
+        next_one := circles.next_in_round(c, t.agent_id, t.hops + 1, circles.beginner_of(t.cause_id));
         perform circles.start_turn(t.channel_id, next_one, t.cause_id, latest, t.hops + 1, null) where next_one is not null;
     elsif c.mode = 'parallel' and t.agent_id <> moderator and t.hops = 0 and not exists (
         select from circles.turn o

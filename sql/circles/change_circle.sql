@@ -1,6 +1,6 @@
 -- Changes a circle. Moderators may change its purpose and rules, and owners everything. Refuses by the constraints
 -- circle_name_key and circle_name_form.
---   change  any of {name, purpose, mode, rules, private, public, budget}
+--   change  any of {name, purpose, mode, rules, private, public, budget}; a `budget` of null takes it away
 create or replace function circles.change_circle(account uuid, ref text, change jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -14,7 +14,7 @@ begin
         return circles.refused('not-a-member');
     elsif own_role not in ('owner', 'moderator') or own_role = 'moderator' and change ?| '{name,mode,private,public,budget}' then
         return circles.refused('forbidden');
-    elsif change ->> 'mode' in ('moderated') and circles.moderator_of(c.id) is null then
+    elsif change ->> 'mode' = 'moderated' and not circles.has_moderator(c.id) then
         return circles.refused('mode-needs-moderator');
     end if;
     update circles.circle x set name = coalesce(change ->> 'name', x.name),
@@ -25,7 +25,9 @@ begin
         public = coalesce((change ->> 'public')::boolean, x.public),
         version = x.version + 1
     where x.id = c.id returning x.* into c;
-    perform circles.set_budget('circle:' || c.id, change -> 'budget');
+    perform llm.put_limits('circle:' || c.id, jsonb_build_object('limits',
+        case when change -> 'budget' = 'null' then '[]' else jsonb_build_array(change -> 'budget') end))
+    where change ? 'budget';
     perform events.emit(array['circle:' || c.id], 'circle.changed', circles.circle_json(c, null), null, account);
     perform events.emit(array['circle:' || c.id], 'access.changed', '{"account": null}', null, account)
     where change ? 'private';

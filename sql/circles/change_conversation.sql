@@ -1,7 +1,7 @@
 -- Changes a conversation: its title, the limits of turns there, and whether it is open, paused (messages are taken, and
 -- agents answer when it is open again; what has begun is finished) or closed (nothing more is written). Its maker and owners
 -- or moderators of its circle can.
---   change  any of {title, limits, status}
+--   change  any of {title, limits, status}; `limits` of null take them away
 create or replace function circles.change_conversation(account uuid, conversation uuid, change jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -22,7 +22,7 @@ begin
         return circles.refused('circle-deleted');
     end if;
     update circles.conversation x set title = coalesce(change ->> 'title', x.title),
-        limits = coalesce(nullif(change -> 'limits', 'null'), x.limits), status = coalesce(change ->> 'status', x.status)
+        limits = case when change ? 'limits' then nullif(change -> 'limits', 'null') else x.limits end, status = coalesce(change ->> 'status', x.status)
     where x.channel_id = conversation returning x.* into v;
     if change ->> 'status' = 'closed' then
         perform circles.stop_turn(t.id) from circles.turn t where t.channel_id = conversation and t.finished_at is null;

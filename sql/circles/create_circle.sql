@@ -34,7 +34,7 @@ begin
             perform identity.refuse('circle_members');
         end if;
     end loop;
-    if made.mode = 'moderated' and circles.moderator_of(made.id) is null then
+    if made.mode = 'moderated' and not circles.has_moderator(made.id) then
         perform identity.refuse('circle_moderator');
     end if;
     return jsonb_build_object('ok', circles.circle_json(made, account));

@@ -16,7 +16,7 @@ begin
             return circles.refused('circle-not-found');
         elsif coalesce(circles.role_of(account, c.id), 'observer') = 'observer' then
             return circles.refused('not-a-member');
-        elsif c.mode = 'moderated' and circles.moderator_of(c.id) is null then
+        elsif c.mode = 'moderated' and not circles.has_moderator(c.id) then
             return circles.refused('mode-needs-moderator');
         end if;
         members := array(select m.account_id from circles.member m where m.circle_id = c.id);
@@ -27,7 +27,7 @@ begin
         if array_position(members, null) is not null
             or exists (select from unnest(members) m where social.blocks(m, account))
             or exists (select from circles.seat s where s.account_id = any (members) and s.owner_id <> account) then
-            return circles.refused('account-not-found');
+            return circles.refused('partner-not-found');
         end if;
         members := array(select distinct m from unnest(members || account) m);
     end if;
@@ -39,6 +39,7 @@ begin
     values (made.id, c.id, coalesce(new ->> 'title', ''), account, nullif(new -> 'limits', 'null')) returning x.* into v;
     perform events.emit(array['channel:' || made.id] || array(select 'account:' || m from unnest(members) m),
         'channel.created', channels.channel_json(made, null), null, account);
+    perform circles.greet(made.id, account) where c.id is null;
     return jsonb_build_object('ok', circles.conversation_json(v));
 end
 $$;

@@ -6,8 +6,7 @@ as $$
     select v.* from circles.conversation v
     where v.channel_id = channel and channels.may_read(viewer, channel)
     union all
-    select c.id, null::uuid, '', 'open', null::uuid, null::jsonb, null::uuid, null::uuid, null::jsonb, false from channels.channel c
-    where c.id = channel and c.kind = 'direct' and channels.may_read(viewer, channel)
-    and exists (select from circles.seat s where s.account_id = any (c.member_set))
+    select (circles.as_conversation(c)).* from channels.channel c
+    where c.id = channel and c.kind = 'direct' and circles.is_conversation(c) and channels.may_read(viewer, channel)
 $$;
 grant execute on function circles.find_conversation(uuid, uuid) to gather_circles;

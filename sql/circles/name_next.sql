@@ -9,20 +9,9 @@ declare
     c circles.circle;
     chosen uuid;
     able uuid[];
-    last_one uuid;
 begin
     select x.* into c from circles.circle x where x.id = t.circle_id;
-    able := array(
-        select m.account_id from circles.member m join identity.account a on a.id = m.account_id
-        where m.circle_id = c.id and m.role <> 'observer' and a.kind = 'agent' and a.status = 'active'
-        and m.account_id <> t.agent_id
-        order by (select max(o.created_at) from circles.turn o
-            where o.channel_id = t.channel_id and o.agent_id = m.account_id) nulls first, m.place, m.account_id);
-    if c.mode = 'moderated' and not coalesce((c.rules ->> 'allow_repeat')::boolean, false) and cardinality(able) > 1 then
-        select o.agent_id into last_one from circles.turn o
-        where o.channel_id = t.channel_id and o.agent_id <> t.agent_id order by o.id desc limit 1;
-        able := array_remove(able, last_one);
-    end if;
+    able := circles.able_next(t, c);
     select a.id into chosen from identity.account a where a.id = any (able) and named in (a.name, a.id::text, '@' || a.name);
     if chosen is null and c.mode = 'moderated' then
         chosen := coalesce((select u.a from unnest(able) with ordinality u (a, n)

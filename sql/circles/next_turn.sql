@@ -33,7 +33,9 @@ begin
         where t.channel_id = conversation and t.agent_id = b.account_id) nulls first, m.place, b.account_id
     limit 1;
     if chosen is null then
-        return circles.refused('account-not-found');
+        return circles.refused('speaker-not-found');
+    elsif circles.is_crowded(conversation) then
+        return circles.refused('too-many-turns', 10000);
     end if;
     select m.id, m.seq into latest from channels.readable_message(account) m
     where m.channel_id = conversation order by m.seq desc limit 1;

@@ -20,8 +20,10 @@ begin
     addressed := array(select circles.account_of(a) from jsonb_array_elements_text(coalesce(nullif(new -> 'to', 'null'), '[]')) a);
     audience := case when jsonb_typeof(new -> 'visible_to') = 'array' then
         array(select distinct circles.account_of(a) from jsonb_array_elements_text(new -> 'visible_to') a) end;
-    if exists (select from unnest(addressed || audience) a where a is null or not channels.may_read(a, conversation)) then
-        return circles.refused('account-not-found');
+    if exists (select from unnest(addressed) a where a is null or not channels.may_read(a, conversation)) then
+        return circles.refused('addressee-not-found');
+    elsif exists (select from unnest(audience) a where a is null or not channels.may_read(a, conversation)) then
+        return circles.refused('reader-not-found');
     end if;
     -- A whisper is for those whom it is told, so it addresses them.
     posted := channels.post_message(account, conversation::text, new || jsonb_build_object(

@@ -33,7 +33,7 @@ begin
     else
         target := circles.create_seat(by, new ->> 'persona', new ->> 'name');
         if target is null then
-            return circles.refused('persona-not-found');
+            return circles.refused('persona-unknown');
         end if;
         update circles.seat s set scopes = circles.scopes_lent(by, held) where s.account_id = target;
         perform circles.set_budget('account:' || target, new -> 'budget');

@@ -17,7 +17,7 @@ begin
         or own_role = 'moderator' and its_role in ('owner', 'moderator')) then
         return circles.refused('forbidden');
     elsif its_role is null then
-        return circles.refused('account-not-found');
+        return circles.refused('member-not-found');
     elsif its_role = 'owner' and not exists (
         select from circles.member m where m.circle_id = c.id and m.role = 'owner' and m.account_id <> target) then
         return circles.refused('last-owner');

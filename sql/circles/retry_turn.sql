@@ -18,6 +18,8 @@ begin
     perform from channels.channel c where c.id = t.channel_id for no key update;
     if exists (select from circles.conversation v where v.channel_id = t.channel_id and v.status = 'closed') then
         return circles.refused('conversation-closed');
+    elsif circles.is_crowded(t.channel_id) then
+        return circles.refused('too-many-turns', 10000);
     end if;
     made := circles.start_turn(t.channel_id, t.agent_id, t.cause_id, t.cause_seq, t.hops, t.visible_to, t.prompt);
     return jsonb_build_object('ok', (select circles.turn_json(x) from circles.turn x where x.id = made));

@@ -11,6 +11,7 @@ declare
     named uuid[];
     moderator uuid;
     next_one uuid := m.author_id;
+    asked uuid[];
 begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = m.channel_id;
@@ -45,23 +46,28 @@ begin
         and exists (select from circles.seat s where s.account_id = a));
     moderator := circles.moderator_of(c.id);
     -- Without a moderator, as when that one has left the platform, whoever is addressed answers.
-    if m.visible_to is not null or c.mode = 'mention' or c.mode = 'moderated' and moderator is null then
+    if m.visible_to is not null or c.mode = 'mention' or c.mode = 'moderated' and not circles.has_moderator(c.id) then
         -- An agent with a program of its own that writes without a turn wakes whom it addresses, like a person.
         return named;
     elsif c.mode = 'handoff' then
         -- The one that answers names the next: see `circles.after_turn`.
         return case when is_reply then '{}' when cardinality(named) > 0 then named[1:1] else able[1:1] end;
+    elsif c.mode = 'moderated' and moderator is null then
+        -- A person picks: whom it addresses, or by `circles.next_turn`.
+        return case when circles.role_of(m.author_id, c.id) = 'moderator' then named else '{}' end;
     elsif c.mode = 'moderated' then
-        return case when m.author_id = moderator or social.blocks(moderator, m.author_id) then '{}' else array[moderator] end;
+        -- One with a program of its own picks like a person, where it does not answer in a turn.
+        return case when social.blocks(moderator, m.author_id) or m.author_id = moderator and is_reply then '{}'
+            when m.author_id = moderator then named else array[moderator] end;
     end if;
-    able := array(select a from unnest(able) with ordinality u (a, n)
-        where exists (select from circles.seat s where s.account_id = a) or a = any (addressed) order by n);
+    asked := circles.in_round(c, circles.beginner_of(m.id));
+    able := array(select a from unnest(able) with ordinality u (a, n) where a = any (asked || addressed) order by n);
     if c.mode = 'parallel' then
         -- The moderator sums up when all have spoken.
         return case when is_reply then '{}' else array_remove(able, moderator) end;
     end if;
     for tries in 1..200 loop
-        next_one := circles.next_in_round(c, next_one, hops);
+        next_one := circles.next_in_round(c, next_one, hops, circles.beginner_of(m.id));
         exit when next_one is null or next_one = any (able);
     end loop;
     return case when next_one = any (able) then array[next_one] else '{}' end;

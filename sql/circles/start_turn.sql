@@ -1,6 +1,7 @@
 -- Begins a turn of an agent, and returns its id. The caller holds the channel. What the agent has not begun yet, it begins
 -- with everything that was written until then; what it does while more is written, `on_busy` of the circle's rules says:
--- it goes on and speaks again (`queue`), is told before its next step (`steer`), or is cancelled (`interrupt`). A turn of an
+-- it goes on and speaks again (`queue`), is told before its next step (`steer`), or is cancelled (`interrupt`). What is sent to a
+-- task, see `circles.a2a_send`, is told to the turn that works on it. A turn of an
 -- agent that is stopped is over as it begins. A `prompt` stands for what no message says: nobody vouches for it. One that is
 -- `is_endless` meets its limit as it begins: see `circles.is_endless`.
 create or replace function circles.start_turn(channel uuid, agent uuid, cause uuid, cause_seq bigint, hops integer,
@@ -14,13 +15,14 @@ declare
     number_of_version integer;
     on_busy text;
     over text;
+    task uuid := nullif(current_setting('circles.task', true), '')::uuid;
     -- The prompts that wait together have a size, and what is left out is said.
     too_much text := 'More has happened since, which is not told here: look for yourself.';
 begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = channel;
     select x.* into s from circles.seat x where x.account_id = agent and x.state <> 'elsewhere';
-    on_busy := coalesce(c.rules ->> 'on_busy', s.on_busy, 'queue');
+    on_busy := case when task is null then coalesce(c.rules ->> 'on_busy', s.on_busy, 'queue') else 'steer' end;
     -- As whoever decides about them locks them: before their turns.
     perform from inbox.approval a join circles.step p on p.approval_id = a.id and p.status = 'started'
     join circles.turn x on x.id = p.turn_id
@@ -28,7 +30,8 @@ begin
     for t in
         select x.* from circles.turn x
         where x.channel_id = channel and x.agent_id = agent and x.finished_at is null
-        and x.visible_to is not distinct from start_turn.visible_to for update
+        and x.visible_to is not distinct from start_turn.visible_to
+        order by task in (x.id, x.task_id) desc nulls last, x.id for update
     loop
         if t.status = 'queued' or t.waiting_for = 'speaker' or on_busy = 'steer' and start_turn.prompt is null then
             update circles.turn x set wanted_seq = greatest(x.wanted_seq, start_turn.cause_seq),
@@ -48,10 +51,10 @@ begin
         number_of_version := coalesce(s.persona_version, (select p.version from circles.persona p where p.id = s.persona_id));
     end if;
     insert into circles.turn as x (channel_id, circle_id, agent_id, persona_id, persona_version, persona_digest, cause_id,
-        cause_seq, wanted_seq, hops, visible_to, prompt, tainted, status, waiting_for, reason, finished_at, deadline_at)
+        cause_seq, task_id, wanted_seq, hops, visible_to, prompt, tainted, status, waiting_for, reason, finished_at, deadline_at)
     values (channel, c.id, agent, s.persona_id, number_of_version, (
             select v.digest from circles.persona_version v where v.persona_id = s.persona_id and v.number = number_of_version),
-        cause, start_turn.cause_seq, start_turn.cause_seq, start_turn.hops, start_turn.visible_to,
+        cause, start_turn.cause_seq, task, start_turn.cause_seq, start_turn.hops, start_turn.visible_to,
         start_turn.prompt, start_turn.prompt is not null,
         case over when 'stopped' then 'cancelled' when 'hops' then 'limited' else
             case when s.account_id is null then 'waiting' else 'queued' end end,

@@ -1,6 +1,9 @@
--- Votes about a proposal, and decides it with the vote that reaches the quorum. A vote that was given can be changed until
--- then. Whoever repeats the vote that decided gets the decision.
-create or replace function circles.vote(account uuid, ref text, proposal uuid, value integer, reason text) returns jsonb
+-- Votes about a proposal, and decides it with the vote that reaches the quorum: what is accepted becomes the circle's memory
+-- in the same transaction. A vote that was given can be changed until then. Whoever repeats the vote that decided gets the
+-- decision.
+--   found_by  of the proposal's text, as `circles.note_proposal` takes it
+create or replace function circles.vote(account uuid, ref text, proposal uuid, value integer, reason text,
+    found_by jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -27,9 +30,13 @@ begin
         update circles.proposal x set status = case when balance > 0 then 'accepted' else 'rejected' end,
             decided_at = clock_timestamp()
         where x.id = p.id returning x.* into p;
+        if p.status = 'accepted' then
+            update circles.proposal x set memory_id = circles.note_proposal(account, p, found_by)
+            where x.id = p.id returning x.* into p;
+        end if;
         perform events.emit(array['circle:' || c.id], 'proposal.decided', circles.proposal_json(p), null, account);
     end if;
     return jsonb_build_object('ok', circles.proposal_json(p));
 end
 $$;
-grant execute on function circles.vote(uuid, text, uuid, integer, text) to gather_circles;
+grant execute on function circles.vote(uuid, text, uuid, integer, text, jsonb) to gather_circles;

@@ -17,7 +17,7 @@ begin
     perform claws.configure(c.id, account, change);
     select x.* into c from claws.claw x where x.id = c.id;
     perform claws.tell(c, 'status');
-    return jsonb_build_object('ok', jsonb_build_object('claw', claws.claw_json(c), 'job', c.job_id));
+    return jsonb_build_object('ok', claws.accepted(c));
 end
 $$;
 grant execute on function claws.change_claw(uuid, text, jsonb, boolean) to gather_claws;

@@ -1,5 +1,5 @@
 -- Sets what a claw may do, where it is, and what wakes and ends it. What is absent stays. Refuses by the constraints
--- claw_scopes, claw_approvers, claw_secrets, claw_channels, claw_topic and seat_persona.
+-- claw_scopes, claw_steering, claw_approvers, claw_secrets, claw_channels, claw_topic and seat_persona.
 --   by      the account that asks for it
 --   change  any of {persona, channels, triggers, secrets, env, scopes, approvers, public, budget, expires_at, on_expiry,
 --           idle_ms, on_busy}; `schedules` belongs to `triggers`: see `claws.set_triggers`; `held` are the scopes of the token
@@ -18,6 +18,9 @@ begin
         where s <> all (string_to_array(identity.scopes_of(c.owner_id), ' '))
         or s <> all (held) and 'admin:all' <> all (held)) then
         perform identity.refuse('claw_scopes');
+    elsif change ? 'persona' and not exists (select from circles.seat s
+        where s.account_id = claw and circles.may_steer(s, held)) then
+        perform identity.refuse('claw_steering');
     elsif exists (select from jsonb_each_text(coalesce(nullif(change -> 'secrets', 'null'), '{}')) s
         where vault.resolve_secret(s.value, c.owner_id) is null) then
         perform identity.refuse('claw_secrets');

@@ -39,7 +39,7 @@ begin
         notify => 'claws.job_ended')
     where x.id = made returning x.* into c;
     perform claws.tell(c, 'created');
-    return jsonb_build_object('claw', claws.claw_json(c), 'job', c.job_id);
+    return claws.accepted(c);
 end
 $$;
 grant execute on function claws.create_claw(uuid, jsonb, bytea, uuid) to gather_claws;

@@ -27,7 +27,8 @@ begin
         return posted;
     end if;
     return jsonb_build_object('ok', jsonb_build_object(
-        'message', posted #> '{ok,message}',
+        'message', (posted #> '{ok,message}')
+            || circles.message_json(account, (posted #>> '{ok,message,id}')::uuid),
         'turns', (select coalesce(jsonb_agg(jsonb_build_object('id', t.id, 'agent', circles.account_json(t.agent_id),
                 'status', t.status) order by t.id), '[]')
             from circles.turn t

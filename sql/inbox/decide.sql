@@ -3,7 +3,7 @@
 --   done       the decision counts
 --   missing    there is no such approval, or the account has no part in it
 --   own        the account asked itself, or is an agent of the one that asked, and may not decide
---   forbidden  the account sees the approval as an administrator, and is not asked
+--   forbidden  the account is not asked: it sees the approval as an administrator, or owns the agent that asked
 --   decided    the approval has ended, or this account has decided already
 --   expired    it is too late
 --   changed    the subject of the approval has another digest
@@ -22,7 +22,8 @@ begin
         when target.id is null then 'missing'
         when target.asked_by = decide.account and not target.self then 'own'
         when decide.account not in (select inbox.deciders(target.id)) then
-            case when target.asked_by = decide.account then 'own' when is_admin then 'forbidden' else 'missing' end
+            case when target.asked_by = decide.account then 'own' when is_admin or exists (select from identity.agent g
+                where g.account_id = target.asked_by and g.owner_id = decide.account) then 'forbidden' else 'missing' end
         when not target.self and inbox.acts_for(decide.account, target.asked_by) then 'own'
         when target.state = 'expired' then 'expired'
         when target.state <> 'pending' then 'decided'

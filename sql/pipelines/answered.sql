@@ -10,7 +10,11 @@ begin
     -- The run first, as everybody does.
     perform from pipelines.run r where r.id = of_run for update;
     said := circles.answer_of(answered.conversation);
-    if said is null then
+    if said is null and not exists (select from circles.conversation v where v.channel_id = answered.conversation) then
+        -- Somebody has deleted it.
+        said := jsonb_build_object('status', 'cancelled', 'reason', null, 'text', '',
+            'usage', circles.usage_of(answered.conversation));
+    elsif said is null then
         return;
     end if;
     update circles.conversation v set task = null where v.channel_id = answered.conversation;

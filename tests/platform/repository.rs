@@ -92,6 +92,7 @@ fn arrows_point_one_way() -> Result<()> {
             "claw-provision" => &["guest", "principal", "service-token"],
             "edge" => &["guest", "position", "public-address", "service-token"],
             "vault" => &["guest", "vault-seal"],
+            "memory-text" => &["guest", "markdown"],
             "mcp-client" => &["guest", "sse"],
             "sandbox" => &[
                 "native-service",
@@ -125,6 +126,7 @@ fn arrows_point_one_way() -> Result<()> {
                     "markdown",
                     "mcp-client",
                     "meaning",
+                    "memory-text",
                     "operations",
                     "pipeline",
                     "position",

@@ -21,7 +21,7 @@ const fn endpoint(
 }
 
 /// All endpoints that are tools.
-pub static ENDPOINTS: [Endpoint; 39] = [
+pub static ENDPOINTS: [Endpoint; 48] = [
     endpoint(
         "search_skills",
         Method::GET,
@@ -171,11 +171,74 @@ pub static ENDPOINTS: [Endpoint; 39] = [
         Effect::Adds,
     ),
     endpoint(
+        "create_conversation",
+        Method::POST,
+        "/api/conversations",
+        "circles",
+        Effect::Adds,
+    ),
+    endpoint(
+        "list_turns",
+        Method::GET,
+        "/api/turns",
+        "circles",
+        Effect::Reads,
+    ),
+    endpoint(
         "read_turn",
         Method::GET,
         "/api/turns/{turn}",
         "circles",
         Effect::Reads,
+    ),
+    endpoint(
+        "cancel_turn",
+        Method::POST,
+        "/api/turns/{turn}/cancel",
+        "circles",
+        Effect::Replaces,
+    ),
+    endpoint(
+        "complete_turn",
+        Method::POST,
+        "/api/turns/{turn}/complete",
+        "circles",
+        Effect::Replaces,
+    ),
+    endpoint(
+        "propose",
+        Method::POST,
+        "/api/circles/{circle}/proposals",
+        "circles",
+        Effect::Adds,
+    ),
+    endpoint(
+        "vote_proposal",
+        Method::PUT,
+        "/api/circles/{circle}/proposals/{proposal}/vote",
+        "circles",
+        Effect::Replaces,
+    ),
+    endpoint(
+        "list_claws",
+        Method::GET,
+        "/api/claws",
+        "claws",
+        Effect::Reads,
+    ),
+    endpoint(
+        "restart_claw",
+        Method::POST,
+        "/api/claws/{claw}/restart",
+        "claws",
+        Effect::Replaces,
+    ),
+    endpoint(
+        "stop_claw",
+        Method::POST,
+        "/api/claws/{claw}/stop",
+        "claws",
+        Effect::Replaces,
     ),
     endpoint(
         "list_pipelines",

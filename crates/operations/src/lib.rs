@@ -53,15 +53,17 @@ pub enum Words {
 }
 
 /// The endpoints whose answers repeat what the caller itself gave.
-const OWN_WORDS: [&str; 14] = [
+const OWN_WORDS: [&str; 16] = [
     "add_memory",
     "create_comment",
+    "create_conversation",
     "create_pipeline",
     "create_post",
     "create_schedule",
     "forget_memory",
     "pause_schedule",
     "post_message",
+    "propose",
     "publish_pipeline_version",
     "rate_skill",
     "resume_schedule",

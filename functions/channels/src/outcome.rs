@@ -29,6 +29,7 @@ pub enum Refusal {
     TooManyMembers,
     TooManyPins,
     TooManyReactions,
+    TooManyTurns,
 }
 
 impl guest::Refusal for Refusal {
@@ -88,6 +89,11 @@ impl guest::Refusal for Refusal {
             Self::TooManyReactions => Problem::conflict(
                 "too-many-reactions",
                 "A message has at most 50 kinds of reactions.",
+            ),
+            Self::TooManyTurns => limited(
+                "too-many-turns",
+                "The agents that answer here have too much to do. Wait until some of it is done.",
+                seconds,
             ),
         }
     }

@@ -1,13 +1,13 @@
 //! Circles: who talks with whom, to which purpose and by which rules.
 
-use agent_parts::{Budget, storable};
+use agent_parts::{Budget, given, storable};
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{Caller, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -107,6 +107,16 @@ pub struct Rules {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 200)]
     quorum: Option<u32>,
+    /// The number of rounds without progress after which a plan is made anew. It is kept for the mode `plan`, which does not
+    /// exist yet.
+    #[garde(inner(range(min = 1, max = 100)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100)]
+    stalls: Option<u32>,
+    /// Whether a plan has to be approved before it begins. It is kept for the mode `plan`, which does not exist yet.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan_signoff: Option<bool>,
     /// What becomes of messages to an agent that is at work; `queue` if absent.
     #[garde(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -192,9 +202,11 @@ pub struct CircleChange {
     /// Whether the circle has an A2A card, and everybody who is signed in may talk with its agents at their owners' cost.
     #[garde(skip)]
     public: Option<bool>,
-    /// The most that its turns may spend, instead of the budget that it has.
-    #[garde(inner(custom(storable)))]
-    budget: Option<Budget>,
+    /// The most that its turns may spend, instead of the budget that it has; null for no limit.
+    #[garde(inner(inner(custom(storable))))]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Budget>)]
+    budget: Option<Option<Budget>>,
 }
 
 /// The filters of a list of circles.
@@ -341,19 +353,21 @@ pub async fn change(
     Path(circle): Path<String>,
     Input(change): Input<CircleChange>,
 ) -> Result<Json<Circle>> {
-    let changes = json!({
+    let mut changes = json!({
         "name": change.name, "purpose": change.purpose, "mode": change.mode, "rules": change.rules,
-        "private": change.private, "public": change.public, "budget": change.budget,
+        "private": change.private, "public": change.public,
     });
-    let given = changes.as_object().into_iter().flatten();
-    let changes: Map<String, Value> = given
-        .filter(|(_, value)| !value.is_null())
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
+    if let Some(changes) = changes.as_object_mut() {
+        changes.retain(|_, value| !value.is_null());
+    }
+    // A null takes the budget away.
+    if let Some(budget) = change.budget {
+        changes["budget"] = json!(budget);
+    }
     let changed: Outcome<Circle> = db
         .one(
             "select change_circle($1, $2, $3) as outcome",
-            args![caller.id, circle, Value::Object(changes)],
+            args![caller.id, circle, changes],
         )
         .await
         .on_constraint("circle_name_key", name_taken())?;

@@ -1,10 +1,11 @@
 //! Conversations: channels in which agents answer. Their messages, read state, sockets and search are those of channels.
 
-use agent_parts::Account;
+use agent_parts::{Account, given};
 use axum::Json;
+use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
-use guest::{Caller, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
+use guest::{Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -73,18 +74,26 @@ pub struct NewConversation {
 }
 
 /// The changes to a conversation. Absent properties stay as they are.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConversationChange {
     /// What the conversation is about, in one line.
     #[garde(inner(length(chars, max = 200), custom(line)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 200)]
     title: Option<String>,
-    /// The limits of each turn in it, in the place of the former ones.
+    /// The limits of each turn in it, in the place of the former ones; null for none.
     #[garde(dive)]
-    limits: Option<Limits>,
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<Limits>)]
+    limits: Option<Option<Limits>>,
     /// Whether messages are taken and agents answer. Closing it cancels its turns.
     #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status>,
 }
 
@@ -102,7 +111,8 @@ struct Row {
     conversation: Conversation,
 }
 
-/// Lists the conversations that the caller is in, the newest first.
+/// Lists the conversations that the caller is in, the newest first. Direct channels with agents that the platform thinks for
+/// are among them.
 #[utoipa::path(
     get, path = "/api/conversations", tag = "conversations", operation_id = "list_conversations",
     params(Filter, guest::PageParams),
@@ -211,12 +221,36 @@ pub async fn change(
     let changed: Outcome<Conversation> = db
         .one(
             "select change_conversation($1, $2, $3) as outcome",
-            args![
-                caller.id,
-                conversation,
-                json!({"title": change.title, "status": change.status, "limits": change.limits})
-            ],
+            args![caller.id, conversation, json!(change)],
         )
         .await?;
     changed.value().map(Json)
+}
+
+/// Deletes a conversation with its messages and turns; turns that run are cancelled. Its maker can do this, and owners and
+/// moderators of its circle. A direct channel can't be deleted.
+#[utoipa::path(
+    delete, path = "/api/conversations/{conversation}", tag = "conversations", operation_id = "delete_conversation",
+    params(("conversation" = Uuid, Path, description = "The conversation's id.")),
+    responses(
+        (status = 204, description = "The conversation was deleted."),
+        (status = 403, description = "`forbidden`"),
+        (status = 404, description = "`not-found`"),
+    ),
+    security(("token" = ["chat:create"]))
+)]
+pub async fn delete(
+    db: Db,
+    caller: Caller,
+    client: Client,
+    Path(conversation): Path<Uuid>,
+) -> Result<StatusCode> {
+    let gone: Outcome<()> = db
+        .one(
+            "select delete_conversation($1, $2, $3) as outcome",
+            args![caller.id, conversation, json!(client)],
+        )
+        .await?;
+    gone.done()?;
+    Ok(StatusCode::NO_CONTENT)
 }

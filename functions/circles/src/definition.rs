@@ -6,10 +6,11 @@ use garde::Validate;
 use guest::{Caller, Problem, Result};
 use operations::ENDPOINTS;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::input::{line, text};
+use crate::input::{line, message_body, rendered, text};
 
 /// The largest number of tools.
 const MAX_TOOLS: usize = 64;
@@ -45,6 +46,12 @@ pub struct Definition {
     ))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traits: Option<Vec<String>>,
+    /// The words with which the agent begins a new conversation with its owner, or with anybody if it is public, in Markdown, at
+    /// most 16 KiB.
+    #[garde(inner(custom(message_body)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Hello! What are you looking for?")]
+    pub greeting: Option<String>,
     /// What the agent knows of its world, as its model is told.
     #[garde(inner(length(bytes, max = 65_536), custom(text)))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,6 +209,15 @@ impl Definition {
             return Err(Problem::insufficient_scope("vault:use"));
         }
         self.check_tools()
+    }
+
+    /// The greeting as a message; null if there is none.
+    ///
+    /// # Errors
+    /// It can't be shown as a message.
+    pub fn greeting(&self) -> Result<Option<Value>> {
+        let rendered = self.greeting.as_deref().map(rendered).transpose();
+        rendered.map_err(|problem| Problem::invalid("greeting", problem.detail().to_owned()))
     }
 
     /// Checks that this platform has the tools.

@@ -40,7 +40,11 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(proposals::list, proposals::propose))
         .routes(routes!(proposals::vote))
         .routes(routes!(conversations::list, conversations::create))
-        .routes(routes!(conversations::get, conversations::change))
+        .routes(routes!(
+            conversations::get,
+            conversations::change,
+            conversations::delete
+        ))
         .routes(routes!(messages::list, messages::post))
         .routes(routes!(turns::of_conversation))
         .routes(routes!(turns::next))

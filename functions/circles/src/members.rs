@@ -124,6 +124,9 @@ impl NewMember {
 #[schema(as = CircleMemberChange)]
 #[serde(deny_unknown_fields)]
 pub struct MemberChange {
+    /// The id or name of the member, which must be the one in the path.
+    #[garde(inner(length(min = 1, max = 60)))]
+    account: Option<String>,
     /// Whether the seat has an A2A card, and everybody who is signed in may talk with it; for the seat's owner to say.
     #[garde(skip)]
     public: Option<bool>,
@@ -262,7 +265,7 @@ pub async fn list(
         (status = 200, body = Member, description = "The account was a member before."),
         (status = 201, body = Member, headers(("Location" = String))),
         (status = 403, description = "`forbidden`, `not-a-member`"),
-        (status = 404, description = "`not-found`"),
+        (status = 404, description = "`not-found`: the circle"),
         (status = 409, description = "`name-taken`, `idempotency-mismatch`"),
         (status = 422, description = "`invalid-input`"),
     ),
@@ -287,20 +290,11 @@ pub async fn add(
             Problem::conflict("name-taken", "Another account has this name."),
         )
         .on_constraint("account_name_free", Problem::invalid("name", "is reserved"))?;
-    let Put {
-        is_new,
-        circle,
-        member,
-    } = put.value()?;
-    if !is_new {
-        return Ok(Json(member).into_response());
-    }
-    let location = format!("/api/circles/{circle}/members/{}", member.account.id);
-    Ok(Created::at(location, member).into_response())
+    answer(put.value()?)
 }
 
-/// Changes a member. Owners set its role, they and moderators its place, and the owner of a seat its persona and whether it
-/// is public.
+/// Changes a member, or adds an account that is not a member yet. Owners set its role, they and moderators its place, and the owner of
+/// a seat its persona and whether it is public.
 #[utoipa::path(
     put, path = "/api/circles/{circle}/members/{account}", tag = "circles", operation_id = "change_circle_member",
     params(
@@ -310,7 +304,8 @@ pub async fn add(
     request_body = MemberChange,
     responses(
         (status = 200, body = Member),
-        (status = 403, description = "`forbidden`, `not-a-member`"),
+        (status = 201, body = Member, description = "The account was not a member before."),
+        (status = 403, description = "`forbidden`, `not-a-member`; `scopes-exceed-owner`: the seat may do more than the token"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`last-owner`"),
         (status = 422, description = "`invalid-input`, `mode-needs-moderator`"),
@@ -322,14 +317,30 @@ pub async fn put(
     caller: Caller,
     Path((circle, account)): Path<(String, String)>,
     Input(change): Input<MemberChange>,
-) -> Result<Json<Member>> {
+) -> Result<Response> {
+    let mut change = json!(change);
+    change["held"] = json!(caller.scopes());
     let put: Outcome<Put> = db
         .one(
             "select change_member($1, $2, $3, $4) as outcome",
-            args![caller.id, circle, account, json!(change)],
+            args![caller.id, circle, account, change],
         )
         .await?;
-    Ok(Json(put.value().map_err(of_path)?.member))
+    answer(put.value()?)
+}
+
+/// The answer to a request that may have added the member.
+fn answer(put: Put) -> Result<Response> {
+    let Put {
+        is_new,
+        circle,
+        member,
+    } = put;
+    if !is_new {
+        return Ok(Json(member).into_response());
+    }
+    let location = format!("/api/circles/{circle}/members/{}", member.account.id);
+    Ok(Created::at(location, member).into_response())
 }
 
 /// Takes a member out of a circle and its conversations. Owners can do this; moderators take out members.
@@ -363,14 +374,6 @@ async fn take_out(db: &Db, caller: &Caller, circle: String, account: String) -> 
             args![caller.id, circle, account],
         )
         .await?;
-    gone.done().map_err(of_path)?;
+    gone.done()?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// An unknown account in a path is not found.
-fn of_path(problem: Problem) -> Problem {
-    if problem.code() == "invalid-input" {
-        return Problem::not_found("member");
-    }
-    problem
 }

@@ -73,7 +73,7 @@ pub struct NewMessage {
     /// The id of the message in this conversation that this one answers.
     #[garde(skip)]
     reply_to: Option<Uuid>,
-    /// The author's own name for the message, not in the form of an id. Posting it again returns the message that exists.
+    /// The author's own name for the message. Posting it again returns the message that exists.
     #[garde(inner(length(chars, min = 1, max = 100), custom(line)))]
     #[schema(min_length = 1, max_length = 100)]
     client_id: Option<String>,
@@ -141,7 +141,7 @@ struct Row {
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`conversation-closed`, `idempotency-mismatch`"),
         (status = 422, description = "`invalid-input`"),
-        (status = 429, description = "`new-account`, `slow-mode`, `rate-limited`"),
+        (status = 429, description = "`new-account`, `slow-mode`, `too-many-turns`, `rate-limited`"),
     ),
     security(("token" = ["chat:create"]))
 )]
@@ -151,17 +151,6 @@ pub async fn post(
     Path(conversation): Path<Uuid>,
     Input(new): Input<NewMessage>,
 ) -> Result<Response> {
-    if new
-        .client_id
-        .as_ref()
-        .is_some_and(|id| id.parse::<Uuid>().is_ok())
-    {
-        // Replies of turns have their turns' ids.
-        return Err(Problem::invalid(
-            "client_id",
-            "must not have the form of an id",
-        ));
-    }
     let mut message = rendered(&new.body)?;
     message["to"] = json!(new.to);
     message["visible_to"] = json!(new.visible_to);

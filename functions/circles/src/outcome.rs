@@ -12,6 +12,7 @@ pub type Outcome<T> = guest::Outcome<T, Refusal>;
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
     AccountNotFound,
+    AddresseeNotFound,
     Blocked,
     CircleDeleted,
     CircleNotFound,
@@ -19,19 +20,27 @@ pub enum Refusal {
     ConversationNotFound,
     Forbidden,
     LastOwner,
+    MemberNotFound,
     ModeNeedsModerator,
     NewAccount,
+    NextNotFound,
     NotAMember,
     NotFound,
+    PartnerNotFound,
     PersonaNotFound,
+    PersonaUnknown,
     ProposalDecided,
     ProposalNotFound,
+    ReaderNotFound,
     ReplyNotFound,
+    ScopesExceedOwner,
     SlowMode,
     SourceNotFound,
+    SpeakerNotFound,
     TooManyMembers,
     TooManyPersonas,
     TooManySources,
+    TooManyTurns,
     TurnFinished,
     TurnNotFound,
     TurnNotWaiting,
@@ -42,10 +51,12 @@ impl guest::Refusal for Refusal {
     fn problem(self, wait_ms: Option<u64>) -> Problem {
         let seconds = u32::try_from(wait_ms.unwrap_or(1000).div_ceil(1000).max(1)).unwrap_or(3600);
         match self {
-            Self::AccountNotFound => Problem::invalid(
-                "account",
-                "must name accounts that exist here and that you can speak to",
-            ),
+            Self::AccountNotFound => {
+                Problem::invalid("account", "must be an account that you can add")
+            }
+            Self::AddresseeNotFound => {
+                Problem::invalid("to", "must name accounts that are in the conversation")
+            }
             Self::Blocked => Problem::forbidden("You can't write here."),
             Self::CircleDeleted => Problem::conflict(
                 "conversation-closed",
@@ -62,35 +73,60 @@ impl guest::Refusal for Refusal {
                 "last-owner",
                 "A circle needs an owner. Make another member an owner first, or delete the circle.",
             ),
+            Self::MemberNotFound => Problem::not_found("member"),
             Self::ModeNeedsModerator => Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "mode-needs-moderator",
-                "Give an agent of the circle the role `moderator` first.",
+                "Give a member of the circle the role `moderator` first.",
             ),
             Self::NewAccount => limited(
                 "new-account",
                 "An account younger than a day may post 60 messages an hour.",
                 seconds,
             ),
+            Self::NextNotFound => Problem::invalid(
+                "next",
+                "must be an agent of the circle that may speak next, where this speaker names it",
+            ),
             Self::NotAMember => Problem::new(
                 StatusCode::FORBIDDEN,
                 "not-a-member",
                 "Only members may do this who do not merely observe. Join first.",
             ),
+            Self::PartnerNotFound => Problem::invalid(
+                "with",
+                "must name accounts that exist here and that you can speak to",
+            ),
             Self::PersonaNotFound => Problem::not_found("persona"),
+            Self::PersonaUnknown => {
+                Problem::invalid("persona", "must be a persona that you may use")
+            }
             Self::ProposalDecided => {
                 Problem::conflict("proposal-decided", "The proposal is decided.")
             }
             Self::ProposalNotFound => Problem::not_found("proposal"),
+            Self::ReaderNotFound => Problem::invalid(
+                "visible_to",
+                "must name accounts that are in the conversation",
+            ),
             Self::ReplyNotFound => {
                 Problem::invalid("reply_to", "must be a message of this conversation")
             }
+            Self::ScopesExceedOwner => Problem::new(
+                StatusCode::FORBIDDEN,
+                "scopes-exceed-owner",
+                "Agents that think with it have scopes that your token has not. Use a token that has them all.",
+            ),
             Self::SlowMode => limited(
                 "slow-mode",
                 "The conversation is in slow mode. Wait before you post again.",
                 seconds,
             ),
             Self::SourceNotFound => Problem::not_found("source"),
+            Self::SpeakerNotFound => Problem::invalid(
+                "speaker",
+                "must be an agent in the conversation that you can speak to",
+            ),
             Self::TooManyMembers => Problem::invalid(
                 "account",
                 "can't be added: a circle has at most 200 members",
@@ -102,6 +138,11 @@ impl guest::Refusal for Refusal {
             Self::TooManySources => Problem::conflict(
                 "too-many-sources",
                 "An account has at most 100 sources of tools.",
+            ),
+            Self::TooManyTurns => limited(
+                "too-many-turns",
+                "The agents that answer here have too much to do. Wait until some of it is done.",
+                seconds,
             ),
             Self::TurnFinished => Problem::conflict("turn-finished", "The turn has ended."),
             Self::TurnNotFound => Problem::not_found("turn"),

@@ -44,8 +44,9 @@ pub struct Persona {
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// Lists only personas whose name begins with this text.
-    #[garde(inner(length(max = 40)))]
+    /// Lists only personas with this text in their name or in their description.
+    #[garde(inner(length(chars, max = 200)))]
+    #[param(max_length = 200)]
     query: Option<String>,
 }
 
@@ -70,15 +71,18 @@ pub async fn list(
     page: Page<(String, Uuid)>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Items<Persona>>> {
-    let prefix = filter.query.unwrap_or_default().to_ascii_lowercase();
+    let wanted = filter.query.unwrap_or_default().to_lowercase();
     let (name, id) = page.after.clone().unzip();
     let rows: Vec<Row> = db
         .many(
             "select persona_json(p.id) as persona from persona p
-             where p.deleted_at is null and p.name >= $1 and p.name <= $1 || '~' and may_use_persona($2, p)
+             where p.deleted_at is null and may_use_persona($2, p)
+             and ($1 = '' or strpos(p.name, $1) > 0 or exists (
+                 select from persona_version v where v.persona_id = p.id and v.number = p.version
+                 and strpos(lower(v.definition ->> 'description'), $1) > 0))
              and ($3::text is null or (p.name, p.id) > ($3, $4::uuid))
              order by p.name, p.id limit $5",
-            args![prefix, caller.id, name, id, page.fetch()],
+            args![wanted, caller.id, name, id, page.fetch()],
         )
         .await?;
     let personas = rows.into_iter().filter_map(|row| row.persona).collect();
@@ -117,7 +121,7 @@ pub async fn create(
                 caller.id,
                 json!({
                     "name": name, "visibility": new.visibility.unwrap_or(Visibility::Private),
-                    "definition": new,
+                    "definition": new, "greeting": new.greeting()?,
                 })
             ],
         )
@@ -182,7 +186,7 @@ async fn read(
     params(("persona" = Uuid, Path, description = "The persona's id.")), request_body = Definition,
     responses(
         (status = 200, body = Persona),
-        (status = 403, description = "`forbidden`: the persona is somebody else's"),
+        (status = 403, description = "`forbidden`: the persona is somebody else's; `scopes-exceed-owner`: agents that have it may do more than the token"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`name-taken`"),
         (status = 422, description = "`invalid-input`, `persona-invalid`"),
@@ -204,6 +208,7 @@ pub async fn change(
                 persona,
                 json!({
                     "name": change.name, "visibility": change.visibility, "definition": change,
+                    "greeting": change.greeting()?, "held": caller.scopes(),
                 })
             ],
         )

@@ -2,13 +2,10 @@
 
 use agent_parts::Account;
 use axum::Json;
-use axum::body::Body;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{HeaderMap, Request};
 use garde::Validate;
-use guest::{
-    Caller, Created, Db, Input, Items, Page, Path, Problem, Result, args, fetch_whole, vouch,
-};
+use guest::{Caller, Created, Db, Input, Items, Page, Path, Problem, Result, args};
+use markdown::folded;
+use memory_text::{credential, terms};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -17,9 +14,6 @@ use uuid::Uuid;
 
 use crate::input::text as plain;
 use crate::outcome::Outcome;
-
-/// The largest answer of the memory that is read.
-const MAX_ANSWER_BYTES: usize = 1 << 20;
 
 /// A proposal in a circle.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -171,7 +165,7 @@ pub async fn propose(
 }
 
 /// Votes about a proposal. The vote that reaches the quorum decides it: it is accepted if more are for it than against it.
-/// What is accepted is noted in the circle's memory, with the rights of whoever votes last.
+/// What is accepted is the circle's memory from then on, unless it holds something of the form of a credential.
 #[utoipa::path(
     put, path = "/api/circles/{circle}/proposals/{proposal}/vote", tag = "circles", operation_id = "vote_proposal",
     params(
@@ -191,47 +185,44 @@ pub async fn propose(
 pub async fn vote(
     db: Db,
     caller: Caller,
-    headers: HeaderMap,
     Path((circle, proposal)): Path<(String, Uuid)>,
     Input(vote): Input<NewVote>,
 ) -> Result<Json<Proposal>> {
+    #[derive(Deserialize)]
+    struct Found {
+        text: String,
+        kind: String,
+    }
+    let found: Option<Found> = db
+        .optional(
+            "select p.text, p.kind from proposal p where p.id = $1 and p.circle_id = find_circle($2, $3)",
+            args![proposal, caller.id, &circle],
+        )
+        .await?;
+    // A text never changes, so what it is found by still holds when the vote decides.
+    let found = found.ok_or_else(|| Problem::not_found("proposal"))?;
+    let key = format!("proposal:{proposal}");
+    let found_by = found_by(&[&found.text, &found.kind, &key]);
     let voted: Outcome<Proposal> = db
         .one(
-            "select vote($1, $2, $3, $4, $5) as outcome",
-            args![caller.id, circle, proposal, vote.value, vote.reason],
+            "select vote($1, $2, $3, $4, $5, $6) as outcome",
+            args![
+                caller.id,
+                circle,
+                proposal,
+                vote.value,
+                vote.reason,
+                found_by
+            ],
         )
         .await?;
-    let mut voted = voted.value()?;
-    if voted.status == "accepted" && voted.memory.is_none() {
-        voted.memory = remember(&voted, &headers).await;
-        db.execute(
-            "select keep_proposal($1, $2)",
-            args![voted.id, voted.memory],
-        )
-        .await?;
-    }
-    Ok(Json(voted))
+    voted.value().map(Json)
 }
 
-/// Notes what was accepted, as the caller. `None`: it can't be noted, which changes nothing about the decision.
-async fn remember(proposal: &Proposal, headers: &HeaderMap) -> Option<Uuid> {
-    let noted = json!({"content": proposal.text, "scope": "circle", "scope_id": proposal.circle,
-        "key": format!("proposal:{}", proposal.id), "tags": [proposal.kind]});
-    let mut request = Request::post("http://memory.spin.internal/api/memory")
-        .header(CONTENT_TYPE, "application/json")
-        .body(Body::from(noted.to_string()))
-        .ok()?;
-    for name in [AUTHORIZATION.as_str(), "x-request-id", "traceparent"] {
-        if let Some(value) = headers.get(name) {
-            let name = axum::http::HeaderName::try_from(name).ok()?;
-            request.headers_mut().insert(name, value.clone());
-        }
+/// What a memory of these texts is found by; null if it must not be noted, since memories are shown to any model.
+fn found_by(texts: &[&str; 3]) -> Value {
+    if texts.iter().any(|text| credential::is_in(text)) {
+        return Value::Null;
     }
-    vouch(&mut request, headers).await.ok()?;
-    let answer = fetch_whole(request, MAX_ANSWER_BYTES).await;
-    let answer = answer
-        .inspect_err(|error| guest::warn!("a proposal can't be noted", cause = error.to_string()))
-        .ok()?;
-    let memory: Value = serde_json::from_slice(answer.body()).ok()?;
-    memory["id"].as_str()?.parse().ok()
+    json!({"words": folded(texts[0]), "terms": terms::of(texts.iter().copied())})
 }

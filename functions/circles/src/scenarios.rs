@@ -1,7 +1,7 @@
 //! Scenarios: circles that come along as files, with the personas of their seats.
 
 use axum::Json;
-use guest::{Caller, Problem, Result};
+use guest::{Caller, Items, Page, Path, Problem, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -58,11 +58,29 @@ impl ScenarioSeat {
     }
 }
 
-/// A list of scenarios.
+/// A scenario, as it is shown.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Scenarios {
-    /// The scenarios that circles can begin with.
-    items: Vec<Scenario>,
+#[schema(as = CircleScenario)]
+pub struct Shown {
+    #[serde(flatten)]
+    scenario: Scenario,
+    /// The personas of its agents, each with its name.
+    #[schema(value_type = Vec<Object>)]
+    personas: Vec<Value>,
+}
+
+impl From<Scenario> for Shown {
+    fn from(scenario: Scenario) -> Self {
+        let named = |seat: &ScenarioSeat| {
+            let mut persona = json!(seat.persona);
+            persona["name"] = json!(seat.name);
+            persona
+        };
+        Self {
+            personas: scenario.seats.iter().map(named).collect(),
+            scenario,
+        }
+    }
 }
 
 /// All scenarios.
@@ -85,12 +103,24 @@ pub fn named(name: &str) -> Result<Scenario> {
 
 /// Lists the scenarios that come along.
 #[utoipa::path(
-    get, path = "/api/scenarios", tag = "circles", operation_id = "list_scenarios",
-    responses((status = 200, body = Scenarios)), security(("token" = []))
+    get, path = "/api/scenarios", tag = "circles", operation_id = "list_scenarios", params(guest::PageParams),
+    responses((status = 200, body = Items<Shown>), (status = 422, description = "`invalid-input`, `invalid-cursor`")),
+    security(("token" = []))
 )]
-pub async fn list(_: Caller) -> Json<Scenarios> {
-    Json(Scenarios {
-        items: all().collect(),
+pub async fn list(_: Caller, page: Page<usize>) -> Json<Items<Shown>> {
+    let rest = all()
+        .enumerate()
+        .skip(page.after.map_or(0, |at| at.saturating_add(1)));
+    let most = usize::try_from(page.fetch()).unwrap_or(usize::MAX);
+    let found = page.answer(rest.take(most).collect(), |(at, _)| *at);
+    let items = found
+        .items
+        .into_iter()
+        .map(|(_, one)| Shown::from(one))
+        .collect();
+    Json(Items {
+        items,
+        next: found.next,
     })
 }
 
@@ -98,13 +128,13 @@ pub async fn list(_: Caller) -> Json<Scenarios> {
 #[utoipa::path(
     get, path = "/api/scenarios/{scenario}", tag = "circles", operation_id = "read_scenario",
     params(("scenario" = String, Path, description = "The scenario's name.")),
-    responses((status = 200, body = Scenario), (status = 404, description = "`not-found`")),
+    responses((status = 200, body = Shown), (status = 404, description = "`not-found`")),
     security(("token" = []))
 )]
-pub async fn get(_: Caller, guest::Path(name): guest::Path<String>) -> Result<Json<Scenario>> {
+pub async fn get(_: Caller, Path(name): Path<String>) -> Result<Json<Shown>> {
     let found = all().find(|one| one.name == name);
     found
-        .map(Json)
+        .map(|one| Json(Shown::from(one)))
         .ok_or_else(|| Problem::not_found("scenario"))
 }
 

@@ -207,10 +207,11 @@ pub async fn list(db: Db, caller: Caller, page: Page<String>) -> Result<Json<Ite
 #[utoipa::path(
     post, path = "/api/tool-sources", tag = "tool-sources", operation_id = "add_tool_source",
     request_body = NewToolSource,
+    params(("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless.")),
     responses(
         (status = 201, body = ToolSource, headers(("Location" = String))),
-        (status = 403, description = "`forbidden`: a header that names a secret needs `vault:use`; `secret-not-granted`"),
-        (status = 409, description = "`name-taken`, `too-many-sources`"),
+        (status = 403, description = "`forbidden`: a header that names a secret needs `vault:use`; `secret-not-granted`; `scopes-exceed-owner`: agents that have its tools may do more than the token"),
+        (status = 409, description = "`name-taken`, `too-many-sources`, `idempotency-mismatch`"),
         (status = 422, description = "`invalid-input`, `origin-refused`"),
         (status = 502, description = "`fetch-failed`: the server can't be reached or does not speak the protocol"),
         (status = 503, description = "`egress-unavailable`"),
@@ -247,9 +248,9 @@ pub async fn add(
         names_secret: named.is_some(),
         secret: row.secret,
     };
-    let found = discover(&caller, access).await?;
-    let mut source =
-        json!({"name": new.name, "kind": new.kind, "url": new.url, "headers": new.headers});
+    let found = discover(&caller, access, StatusCode::UNPROCESSABLE_ENTITY).await?;
+    let mut source = json!({"name": new.name, "kind": new.kind, "url": new.url, "headers": new.headers,
+        "held": caller.scopes()});
     merge(&mut source, found);
     let made: Outcome<ToolSource> = db
         .one(
@@ -315,7 +316,7 @@ pub async fn remove(db: Db, caller: Caller, Path(source): Path<String>) -> Resul
     params(("source" = String, Path, description = "The source's name.")),
     responses(
         (status = 200, body = ToolSource),
-        (status = 403, description = "`secret-not-granted`, `origin-refused`"),
+        (status = 403, description = "`secret-not-granted`, `origin-refused`; `scopes-exceed-owner`: agents that have its tools may do more than the token"),
         (status = 404, description = "`not-found`"),
         (status = 502, description = "`fetch-failed`"),
         (status = 503, description = "`egress-unavailable`"),
@@ -334,7 +335,8 @@ pub async fn accept(
         )
         .await?;
     let access = row.ok_or_else(|| Problem::not_found("source"))?.access;
-    let found = discover(&caller, access).await?;
+    let mut found = discover(&caller, access, StatusCode::FORBIDDEN).await?;
+    found["held"] = json!(caller.scopes());
     let accepted: Outcome<ToolSource> = db
         .one(
             "select accept_source($1, $2, $3) as outcome",
@@ -344,8 +346,8 @@ pub async fn accept(
     accepted.value().map(Json)
 }
 
-/// Asks a server for its tools: `{revision, tools, digest}`.
-async fn discover(caller: &Caller, access: Access) -> Result<Value> {
+/// Asks a server for its tools: `{revision, tools, digest}`. An origin that is refused is told with `refused`.
+async fn discover(caller: &Caller, access: Access, refused: StatusCode) -> Result<Value> {
     if access.names_secret && access.secret.is_none() {
         return Err(Problem::invalid("headers", "must name a secret of yours"));
     }
@@ -356,7 +358,10 @@ async fn discover(caller: &Caller, access: Access) -> Result<Value> {
         headers: access.headers.into_iter().collect(),
         secret: access.secret,
     };
-    let (revision, tools): (_, Vec<Definition>) = server.discover().await.map_err(refusal)?;
+    let (revision, tools): (_, Vec<Definition>) = server
+        .discover()
+        .await
+        .map_err(|fault| refusal(fault, refused))?;
     Ok(json!({"revision": revision.name(), "digest": digest_of_all(&tools), "tools": tools}))
 }
 
@@ -366,13 +371,9 @@ fn merge(source: &mut Value, found: Value) {
     }
 }
 
-fn refusal(fault: Fault) -> Problem {
+fn refusal(fault: Fault, refused: StatusCode) -> Problem {
     match fault.refused.as_deref() {
-        Some("origin-refused") => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "origin-refused",
-            fault.detail,
-        ),
+        Some("origin-refused") => Problem::new(refused, "origin-refused", fault.detail),
         Some("secret-not-granted") => {
             Problem::new(StatusCode::FORBIDDEN, "secret-not-granted", fault.detail)
         }

@@ -2,11 +2,12 @@
 
 use agent_parts::Account;
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderName, StatusCode};
 use garde::Validate;
 use guest::{Caller, Db, Input, Items, OptionalInput, Page, Path, Problem, Query, Result, args};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -138,14 +139,36 @@ struct StepUsage {
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
-    /// The agent whose turns are listed: `me`, or the id of one that the caller owns.
+    /// The agent whose turns are listed: `me`, or the id or name of one that the caller owns.
     #[garde(length(min = 1, max = 60))]
     #[serde(default = "me")]
     #[param(default = "me")]
     agent: String,
     /// Lists only turns with this status.
-    #[garde(inner(length(min = 1, max = 20)))]
-    status: Option<String>,
+    #[garde(skip)]
+    #[param(inline)]
+    status: Option<Status>,
+}
+
+/// The status of a turn.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[schema(as = TurnStatus)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    /// It waits for a worker.
+    Queued,
+    /// It is thought.
+    Running,
+    /// It waits for an approval, or for its speaker.
+    Waiting,
+    /// It has ended with a message, or in silence.
+    Completed,
+    /// It could not be thought.
+    Failed,
+    /// Somebody has ended it.
+    Cancelled,
+    /// It has met a limit.
+    Limited,
 }
 
 /// The speaker whose turn it shall be.
@@ -155,6 +178,14 @@ pub struct NextTurn {
     /// The id or name of the agent; by default the one that has been silent longest.
     #[garde(inner(length(min = 1, max = 60)))]
     speaker: Option<String>,
+}
+
+/// The turn that was begun.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BegunTurn)]
+pub struct Begun {
+    /// The turn, whose speaker speaks now.
+    turn: Turn,
 }
 
 /// What the speaker of a waiting turn says.
@@ -168,6 +199,9 @@ pub struct Completion {
     #[garde(skip)]
     #[serde(default)]
     pass: bool,
+    /// The id or name of the agent that speaks next, where speakers hand over, and for the moderator of a moderated circle.
+    #[garde(inner(length(min = 1, max = 60)))]
+    next: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -223,16 +257,21 @@ fn answer(page: &Page<Uuid>, rows: Vec<Row>) -> Json<Items<Turn>> {
     Json(page.answer(turns, |turn: &Turn| turn.id))
 }
 
-/// Says whose turn it is now.
+/// Says whose turn it is now. The answer has that turn, whose job is in `job`.
 #[utoipa::path(
     post, path = "/api/conversations/{conversation}/next", tag = "turns", operation_id = "next_turn",
-    params(("conversation" = Uuid, Path, description = "The conversation's id.")), request_body = Option<NextTurn>,
+    params(
+        ("conversation" = Uuid, Path, description = "The conversation's id."),
+        ("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless."),
+    ),
+    request_body = Option<NextTurn>,
     responses(
-        (status = 202, body = Turn),
+        (status = 202, body = Begun, headers(("Location" = String))),
         (status = 403, description = "`not-a-member`"),
         (status = 404, description = "`not-found`"),
-        (status = 409, description = "`turn-running`, `conversation-closed`"),
+        (status = 409, description = "`turn-running`, `conversation-closed`, `idempotency-mismatch`"),
         (status = 422, description = "`invalid-input`"),
+        (status = 429, description = "`too-many-turns`, `rate-limited`"),
     ),
     security(("token" = ["chat:create"]))
 )]
@@ -241,14 +280,20 @@ pub async fn next(
     caller: Caller,
     Path(conversation): Path<Uuid>,
     OptionalInput(next): OptionalInput<NextTurn>,
-) -> Result<(StatusCode, Json<Turn>)> {
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Begun>)> {
     let begun: Outcome<Turn> = db
         .one(
             "select next_turn($1, $2, $3) as outcome",
             args![caller.id, conversation, next.and_then(|next| next.speaker)],
         )
         .await?;
-    Ok((StatusCode::ACCEPTED, Json(begun.value()?)))
+    let turn = begun.value()?;
+    Ok((StatusCode::ACCEPTED, [at(&turn)], Json(Begun { turn })))
+}
+
+/// Where a turn is read.
+fn at(turn: &Turn) -> (HeaderName, String) {
+    (LOCATION, format!("/api/turns/{}", turn.id))
 }
 
 /// Lists the turns of the caller, or of an agent that it owns, the newest first. Of a turn in a conversation that the caller
@@ -265,18 +310,18 @@ pub async fn list(
     Query(filter): Query<Filter>,
 ) -> Result<Json<Items<Turn>>> {
     let agent = match filter.agent.as_str() {
-        "me" => caller.id,
-        id => id
-            .parse()
-            .map_err(|_| Problem::invalid("agent", "must be `me` or an id"))?,
+        "me" => caller.id.to_string(),
+        other => other.to_owned(),
     };
+    let status = filter.status.map(|status| json!(status));
+    let status = status.as_ref().and_then(Value::as_str);
     let rows: Vec<Row> = db
         .many(
             "select turn_told($4, t) as turn from turn t
-             where t.agent_id = $1 and ($2::uuid is null or t.id < $2) and ($3::text is null or t.status = $3)
+             where t.agent_id = named($1) and ($2::uuid is null or t.id < $2) and ($3::text is null or t.status = $3)
              and may_read_steps($4, t)
              order by t.id desc limit $5",
-            args![agent, page.after, filter.status, caller.id, page.fetch()],
+            args![agent, page.after, status, caller.id, page.fetch()],
         )
         .await?;
     Ok(answer(&page, rows))
@@ -366,12 +411,16 @@ pub async fn cancel(db: Db, caller: Caller, Path(turn): Path<Uuid>) -> Result<Js
 /// Thinks a thought again that failed, was cancelled or met a limit: in another turn with the same cause.
 #[utoipa::path(
     post, path = "/api/turns/{turn}/retry", tag = "turns", operation_id = "retry_turn",
-    params(("turn" = Uuid, Path, description = "The turn's id.")),
+    params(
+        ("turn" = Uuid, Path, description = "The turn's id."),
+        ("Idempotency-Key" = Option<String>, Header, description = "A key that makes a repeated request harmless."),
+    ),
     responses(
-        (status = 202, body = Turn),
+        (status = 202, body = Turn, headers(("Location" = String))),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`not-found`"),
-        (status = 409, description = "`turn-finished`, `turn-running`, `conversation-closed`"),
+        (status = 409, description = "`turn-finished`, `turn-running`, `conversation-closed`, `idempotency-mismatch`"),
+        (status = 429, description = "`too-many-turns`, `rate-limited`"),
     ),
     security(("token" = ["chat:create"]))
 )]
@@ -379,14 +428,15 @@ pub async fn retry(
     db: Db,
     caller: Caller,
     Path(turn): Path<Uuid>,
-) -> Result<(StatusCode, Json<Turn>)> {
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Turn>)> {
     let begun: Outcome<Turn> = db
         .one(
             "select retry_turn($1, $2) as outcome",
             args![caller.id, turn],
         )
         .await?;
-    Ok((StatusCode::ACCEPTED, Json(begun.value()?)))
+    let turn = begun.value()?;
+    Ok((StatusCode::ACCEPTED, [at(&turn)], Json(turn)))
 }
 
 /// Ends a turn that waits for the caller to speak: with a message, or by passing.
@@ -417,8 +467,8 @@ pub async fn complete(
     let message = said.body.as_deref().map(rendered).transpose()?;
     let ended: Outcome<Turn> = db
         .one(
-            "select complete_turn($1, $2, $3) as outcome",
-            args![caller.id, turn, message],
+            "select complete_turn($1, $2, $3, $4) as outcome",
+            args![caller.id, turn, message, said.next],
         )
         .await?;
     ended.value().map(Json)

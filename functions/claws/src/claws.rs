@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use agent_parts::{Account, Budget, storable};
+use agent_parts::{Account, Budget, given, storable};
 use axum::Json;
-use axum::http::StatusCode;
 use garde::Validate;
 use guest::{Caller, Db, Input, Items, Moment, Page, Path, Problem, Query, Result, args};
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::create::{Accepted, refusals};
+use crate::create::{Accepted, Answer, refusals};
 use crate::input::{
     Expiry, OnBusy, Trigger, check_env, check_secrets, check_triggers, persona_ref, reference,
 };
@@ -238,15 +237,6 @@ struct Row {
     claw: Claw,
 }
 
-/// Tells a null from what is absent.
-fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
-}
-
 /// The id of a claw of the caller's, or of anybody's if the caller manages others'.
 pub async fn found(db: &Db, caller: &Caller, claw: &str) -> Result<Uuid> {
     #[derive(Deserialize)]
@@ -326,7 +316,7 @@ pub async fn get(db: Db, caller: Caller, Path(claw): Path<String>) -> Result<Jso
     patch, path = "/api/claws/{claw}", tag = "claws", operation_id = "change_claw",
     params(("claw" = String, Path, description = "The claw's id or name.")), request_body = ClawChange,
     responses(
-        (status = 202, body = Accepted),
+        (status = 202, body = Accepted, headers(("Location" = String))),
         (status = 403, description = "`scopes-exceed-owner`; `forbidden`: times need `schedules:write` and `chat:create`, and secrets `vault:write`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`claw-state`"),
@@ -339,7 +329,7 @@ pub async fn change(
     caller: Caller,
     Path(claw): Path<String>,
     Input(change): Input<ClawChange>,
-) -> Result<(StatusCode, Json<Accepted>)> {
+) -> Result<Answer> {
     may_grant(&caller, change.secrets.iter().flatten())?;
     let mut said = json!(change);
     said["held"] = json!(caller.scopes());
@@ -353,5 +343,5 @@ pub async fn change(
         )
         .await;
     let changed: Outcome<Accepted> = refusals(changed)?;
-    Ok((StatusCode::ACCEPTED, Json(changed.value()?)))
+    Ok(changed.value()?.answer())
 }

@@ -1,14 +1,12 @@
 //! What owners want of their claws.
 
-use axum::Json;
-use axum::http::StatusCode;
 use guest::{Caller, Db, Path, Result, args};
 
 use crate::claws::MANAGE;
-use crate::create::Accepted;
+use crate::create::{self, Accepted};
 use crate::outcome::Outcome;
 
-type Answer = Result<(StatusCode, Json<Accepted>)>;
+type Answer = Result<create::Answer>;
 
 async fn want(db: &Db, caller: &Caller, claw: String, what: &'static str) -> Answer {
     let wanted: Outcome<Accepted> = db
@@ -17,7 +15,7 @@ async fn want(db: &Db, caller: &Caller, claw: String, what: &'static str) -> Ans
             args![caller.id, claw, what, caller.allows(MANAGE)],
         )
         .await?;
-    Ok((StatusCode::ACCEPTED, Json(wanted.value()?)))
+    Ok(wanted.value()?.answer())
 }
 
 /// Starts a claw that is stopped or has failed.
@@ -25,7 +23,7 @@ async fn want(db: &Db, caller: &Caller, claw: String, what: &'static str) -> Ans
     post, path = "/api/claws/{claw}/start", tag = "claws", operation_id = "start_claw",
     params(("claw" = String, Path, description = "The claw's id or name.")),
     responses(
-        (status = 202, body = Accepted, description = "It starts, or runs already."),
+        (status = 202, body = Accepted, headers(("Location" = String)), description = "It starts, or runs already."),
         (status = 403, description = "`forbidden`: its account, or its owner's, is suspended"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`claw-state`"),
@@ -41,7 +39,7 @@ pub async fn start(db: Db, caller: Caller, Path(claw): Path<String>) -> Answer {
     post, path = "/api/claws/{claw}/stop", tag = "claws", operation_id = "stop_claw",
     params(("claw" = String, Path, description = "The claw's id or name.")),
     responses(
-        (status = 202, body = Accepted, description = "It stops, or is stopped already."),
+        (status = 202, body = Accepted, headers(("Location" = String)), description = "It stops, or is stopped already."),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`claw-state`"),
     ),
@@ -56,7 +54,7 @@ pub async fn stop(db: Db, caller: Caller, Path(claw): Path<String>) -> Answer {
     post, path = "/api/claws/{claw}/pause", tag = "claws", operation_id = "pause_claw",
     params(("claw" = String, Path, description = "The claw's id or name.")),
     responses(
-        (status = 202, body = Accepted, description = "It is paused, or was already."),
+        (status = 202, body = Accepted, headers(("Location" = String)), description = "It is paused, or was already."),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`claw-state`"),
     ),
@@ -71,7 +69,7 @@ pub async fn pause(db: Db, caller: Caller, Path(claw): Path<String>) -> Answer {
     post, path = "/api/claws/{claw}/resume", tag = "claws", operation_id = "resume_claw",
     params(("claw" = String, Path, description = "The claw's id or name.")),
     responses(
-        (status = 202, body = Accepted, description = "It goes on, or runs already."),
+        (status = 202, body = Accepted, headers(("Location" = String)), description = "It goes on, or runs already."),
         (status = 403, description = "`forbidden`: its account, or its owner's, is suspended"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`claw-state`"),
@@ -87,7 +85,7 @@ pub async fn resume(db: Db, caller: Caller, Path(claw): Path<String>) -> Answer 
     post, path = "/api/claws/{claw}/restart", tag = "claws", operation_id = "restart_claw",
     params(("claw" = String, Path, description = "The claw's id or name.")),
     responses(
-        (status = 202, body = Accepted, description = "It begins anew, or is about to."),
+        (status = 202, body = Accepted, headers(("Location" = String)), description = "It begins anew, or is about to."),
         (status = 403, description = "`forbidden`: its account, or its owner's, is suspended"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`claw-state`"),
@@ -103,7 +101,7 @@ pub async fn restart(db: Db, caller: Caller, Path(claw): Path<String>) -> Answer
     delete, path = "/api/claws/{claw}", tag = "claws", operation_id = "delete_claw",
     params(("claw" = String, Path, description = "The claw's id or name.")),
     responses(
-        (status = 202, body = Accepted, description = "It will be gone in a moment."),
+        (status = 202, body = Accepted, headers(("Location" = String)), description = "It will be gone in a moment."),
         (status = 404, description = "`not-found`"),
     ),
     security(("token" = ["claws:create"]))

@@ -93,8 +93,27 @@ pub struct NewClaw {
 pub struct Accepted {
     /// The claw as it is now.
     claw: Claw,
-    /// The id of the job; null if nothing was left to do.
-    job: Option<Uuid>,
+    /// The job; null if nothing was left to do.
+    job: Option<Work>,
+}
+
+/// The job that makes of a claw what is wanted.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ClawJob)]
+struct Work {
+    /// The job's id.
+    id: Uuid,
+}
+
+/// An answer to a request that takes longer, with the place where the claw is read.
+pub type Answer = (StatusCode, [(HeaderName, String); 1], Json<Accepted>);
+
+impl Accepted {
+    /// The answer that has it.
+    pub fn answer(self) -> Answer {
+        let location = format!("/api/claws/{}", self.claw.id);
+        (StatusCode::ACCEPTED, [(LOCATION, location)], Json(self))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -115,6 +134,14 @@ pub fn refusals<T>(result: std::result::Result<T, Error>) -> Result<T> {
                 StatusCode::FORBIDDEN,
                 "scopes-exceed-owner",
                 "A claw can have those scopes only that its owner and the caller's token have.",
+            ),
+        )
+        .on_constraint(
+            "claw_steering",
+            Problem::new(
+                StatusCode::FORBIDDEN,
+                "scopes-exceed-owner",
+                "The claw has scopes that your token has not. What it thinks with is for a token that has them all.",
             ),
         )
         .on_constraint(
@@ -167,11 +194,7 @@ pub fn refusals<T>(result: std::result::Result<T, Error>) -> Result<T> {
     ),
     security(("token" = ["claws:create"]))
 )]
-pub async fn create(
-    db: Db,
-    caller: Caller,
-    Input(new): Input<NewClaw>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Accepted>)> {
+pub async fn create(db: Db, caller: Caller, Input(new): Input<NewClaw>) -> Result<Answer> {
     may_grant(&caller, &new.secrets)?;
     let mut said = json!(new);
     said["schedules"] = schedules(&caller, &new.triggers)?;
@@ -211,6 +234,5 @@ pub async fn create(
             ),
         );
     let Made { made } = refusals(made)?;
-    let location = format!("/api/claws/{}", made.claw.id);
-    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(made)))
+    Ok(made.answer())
 }

@@ -1,10 +1,8 @@
 //! Messages to claws.
 
 use agent_parts::Account;
-use axum::Json;
-use axum::http::StatusCode;
 use garde::Validate;
-use guest::{Caller, Db, Input, Path, Problem, Result, args};
+use guest::{Caller, Created, Db, Input, Path, Problem, Result, args};
 use markdown::folded;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -32,7 +30,7 @@ pub struct NewClawMessage {
 /// A message that was posted to a claw, with the turns that it made.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct PostedClawMessage {
-    /// The message as the channel has it, whose id is in its `channel`.
+    /// The message as the channel and as the conversation have it, whose id is in its `channel` and its `conversation`.
     #[schema(value_type = Object)]
     message: Value,
     /// The turns that answer it; those of a claw that is paused wait.
@@ -71,12 +69,12 @@ fn check_body(text: &str, _: &()) -> garde::Result {
     ),
     request_body = NewClawMessage,
     responses(
-        (status = 201, body = PostedClawMessage),
+        (status = 201, body = PostedClawMessage, headers(("Location" = String))),
         (status = 403, description = "`forbidden`"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`claw-state`: it takes no turns; `idempotency-mismatch`"),
         (status = 422, description = "`invalid-input`"),
-        (status = 429, description = "`new-account`, `rate-limited`"),
+        (status = 429, description = "`new-account`, `too-many-turns`, `rate-limited`"),
     ),
     security(("token" = ["chat:create"]))
 )]
@@ -85,7 +83,7 @@ pub async fn post(
     caller: Caller,
     Path(claw): Path<String>,
     Input(new): Input<NewClawMessage>,
-) -> Result<(StatusCode, Json<PostedClawMessage>)> {
+) -> Result<Created<PostedClawMessage>> {
     let rendered = markdown::render(&new.body)
         .map_err(|refused| Problem::invalid("body", refused.to_string()))?;
     if rendered.html.len() > MAX_HTML {
@@ -105,5 +103,8 @@ pub async fn post(
             args![caller.id, claw, message, caller.allows(MANAGE)],
         )
         .await?;
-    Ok((StatusCode::CREATED, Json(posted.value()?)))
+    let posted = posted.value()?;
+    let part = |name: &str| posted.message[name].as_str().unwrap_or_default().to_owned();
+    let location = format!("/api/channels/{}/messages/{}", part("channel"), part("id"));
+    Ok(Created::at(location, posted))
 }

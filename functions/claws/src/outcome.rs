@@ -32,6 +32,7 @@ enum Refusal {
     ClawSuspended,
     NewAccount,
     SlowMode,
+    TooManyTurns,
 }
 
 impl<T> Outcome<T> {
@@ -71,6 +72,11 @@ impl<T> Outcome<T> {
                 seconds,
             ),
             Refusal::SlowMode => limited("slow-mode", "Wait before you post again.", seconds),
+            Refusal::TooManyTurns => limited(
+                "too-many-turns",
+                "The owner's agents have too much to do. Wait until some of it is done.",
+                seconds,
+            ),
         })
     }
 }

@@ -43,6 +43,10 @@ fn is_small(form: &Option<Map<String, Value>>, _: &()) -> garde::Result {
     }
 }
 
+fn approver_required(detail: &'static str) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "approver-required", detail)
+}
+
 /// The outcome of a decision.
 #[derive(Debug, Deserialize)]
 struct Outcome {
@@ -60,7 +64,7 @@ struct Outcome {
     params(("approval" = Uuid, Path, description = "The approval's id.")), request_body = NewDecision,
     responses(
         (status = 200, body = Approval),
-        (status = 403, description = "`self-approval`: the caller asked, or is an agent of the account that did; `forbidden`: the caller can only see the approval as an administrator"),
+        (status = 403, description = "`self-approval`: the caller asked, or is an agent of the account that did; `approver-required`: the caller owns the agent that asked, or can only see the approval as an administrator"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`approval-decided`, `approval-expired`, `approval-changed`; `state` has the present state"),
         (status = 422, description = "`invalid-input`"),
@@ -102,7 +106,7 @@ pub async fn decide(
             "self-approval",
             "The account that asked can't decide, nor can its agents.",
         )),
-        "forbidden" => Err(Problem::forbidden(
+        "forbidden" => Err(approver_required(
             "You are not among the accounts that may decide.",
         )),
         "decided" => Err(conflict(

@@ -2,12 +2,11 @@
 
 use axum::http::StatusCode;
 use guest::{Caller, Problem, Result};
+use memory_text::credential;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
-
-use crate::credential;
 
 /// The scope for writing what everybody reads.
 pub const GLOBAL: &str = "memory:global";

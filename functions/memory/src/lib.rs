@@ -3,7 +3,6 @@
 
 mod blocks;
 mod consolidation;
-mod credential;
 mod forgetting;
 mod history;
 mod input;
@@ -12,7 +11,6 @@ mod packing;
 mod problems;
 mod recall;
 mod search;
-mod terms;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -9,6 +9,7 @@ use guest::{
     Caller, Client, Db, IfMatch, Input, Items, Moment, Page, Path, Problem, Query, Result, args,
 };
 use markdown::folded;
+use memory_text::terms;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
@@ -20,7 +21,6 @@ use crate::input::{
     refuse_secrets, require_write, scopes, word,
 };
 use crate::problems::Refused;
-use crate::terms;
 
 /// Something that was noted.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -4,6 +4,7 @@ use axum::Json;
 use garde::Validate;
 use guest::{Acting, Caller, Db, Moment, Query, Result, args};
 use meaning::{MODEL, of_query};
+use memory_text::terms;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -11,7 +12,6 @@ use uuid::Uuid;
 
 use crate::input::{Kind, Scope, Trust, check_text, scopes, word};
 use crate::memories::Memory;
-use crate::terms;
 
 /// The exchange of tokens, with the name by which it knows this component.
 const ACTING: Acting = Acting("memory");

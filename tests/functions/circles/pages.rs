@@ -39,7 +39,12 @@ async fn a_person_makes_a_circle_and_talks_in_it() -> Result<()> {
     let page = browser
         .submit(&page, "form[action$='/members']", &[("persona", "nobody")])
         .await?;
-    assert_eq!(page.status, StatusCode::NOT_FOUND, "{}", page.html);
+    assert_eq!(
+        page.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        page.html
+    );
     let page = browser
         .submit(
             &page,
@@ -118,6 +123,10 @@ async fn a_person_proposes_votes_and_opens_the_circle() -> Result<()> {
         page.html
     );
     assert!(page.attribute("form[action$='/vote']", "action").is_none());
+    let (_, listed) = grace
+        .get(&world.server, "/api/circles/friends/proposals")
+        .await?;
+    assert!(listed["items"][0]["memory"].is_string(), "{listed:#}");
     for (is_public, button) in [(true, "members alone talk"), (false, "Let everybody talk")] {
         let page = browser.get("/circles").await?;
         let link = page

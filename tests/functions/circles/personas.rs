@@ -49,6 +49,36 @@ async fn a_change_makes_a_version_and_old_ones_stay() -> Result<()> {
 }
 
 #[tokio::test]
+async fn personas_are_found_by_their_names_and_descriptions() -> Result<()> {
+    let (server, ada, bob) = signed_in().await?;
+    let new = json!({"name": "weatherman", "description": "Tells how the Sky is."});
+    ada.send(&server, "POST", "/api/personas", &new).await?;
+    let found = async |who: &Agent, query: &str| -> Result<Vec<String>> {
+        let path = format!("/api/personas?query={query}");
+        let (status, page) = who.get(&server, &path).await?;
+        assert_eq!(status, 200, "{page:#}");
+        let items = page["items"].as_array().context("items")?.iter();
+        Ok(items
+            .filter_map(|one| one["name"].as_str().map(str::to_owned))
+            .collect())
+    };
+    for (query, expected) in [
+        ("search", vec!["researcher"]),
+        ("RESEARCH", vec!["researcher"]),
+        ("the%20sky", vec!["weatherman"]),
+        ("therm", vec!["weatherman"]),
+        ("%25", vec![]),
+    ] {
+        assert_eq!(found(&ada, query).await?, expected, "{query}");
+    }
+    assert_eq!(found(&bob, "weather").await?, Vec::<String>::new());
+    assert_eq!(found(&ada, &"x".repeat(200)).await?, Vec::<String>::new());
+    let long = format!("/api/personas?query={}", "x".repeat(201));
+    assert_eq!(ada.get(&server, &long).await?.0, 422);
+    Ok(())
+}
+
+#[tokio::test]
 async fn private_personas_are_nobody_elses() -> Result<()> {
     let (server, ada, bob) = signed_in().await?;
     let new = json!({"name": "secret", "instructions": "Keep secrets."});

@@ -36,7 +36,11 @@ async fn what_enough_members_are_for_becomes_memory() -> Result<()> {
         ask(&world.server, &carol, "PUT", &vote, &yes, 403).await?["code"],
         "not-a-member"
     );
-    let decided = ask(&world.server, &bob, "PUT", &vote, &yes, 200).await?;
+    // Whoever decides needs no right to note things elsewhere.
+    let narrow = bob
+        .with_scope(&world.server.database, "chat:create")
+        .await?;
+    let decided = ask(&world.server, &narrow, "PUT", &vote, &yes, 200).await?;
     assert_eq!(decided["status"], "accepted", "{decided:#}");
     let memory = world
         .get(&format!("/api/memory/{}", text(&decided["memory"])?))
@@ -48,6 +52,10 @@ async fn what_enough_members_are_for_becomes_memory() -> Result<()> {
     );
     let late = world.ask("PUT", &vote, &json!({"value": -1}), 409).await?;
     assert_eq!(late["code"], "proposal-decided");
+    let found = world
+        .get("/api/memory/search?query=glass&mode=text")
+        .await?;
+    assert_eq!(found["items"][0]["id"], decided["memory"], "{found:#}");
     // As many for it as against it: rejected.
     let plan = world
         .ask(
@@ -75,7 +83,23 @@ async fn what_enough_members_are_for_becomes_memory() -> Result<()> {
     let listed = world.get(path).await?;
     assert_eq!(listed["items"].as_array().map(Vec::len), Some(2));
     who_left_does_not_vote(&world, &bob).await?;
+    what_holds_a_key_is_not_noted(&world).await?;
     world.ask("PUT", &vote, &json!({"value": 2}), 422).await?;
+    Ok(())
+}
+
+/// A memory is shown to models, so what looks like a credential is decided and not noted.
+async fn what_holds_a_key_is_not_noted(world: &World) -> Result<()> {
+    let path = "/api/circles/council/proposals";
+    let text_of = format!("The key is sk-{}.", "a1".repeat(20));
+    let leak = json!({"kind": "answer", "text": text_of});
+    let made = world.ask("POST", path, &leak, 201).await?;
+    let vote = format!("{path}/{}/vote", text(&made["id"])?);
+    let decided = world.ask("PUT", &vote, &json!({"value": 1}), 200).await?;
+    assert_eq!(
+        (&decided["status"], decided["memory"].is_null()),
+        (&json!("accepted"), true)
+    );
     Ok(())
 }
 

@@ -32,7 +32,27 @@ async fn a_scenario_makes_a_circle_that_can_talk() -> Result<()> {
             "storytelling"
         ]
     );
+    assert_eq!(scenarios["next"], Value::Null);
+    let first = world.get("/api/scenarios?limit=3").await?;
+    let next = text(&first["next"])?;
+    let rest = world
+        .get(&format!("/api/scenarios?limit=3&after={next}"))
+        .await?;
+    assert_eq!(rest["items"][0]["name"], "storytelling");
+    assert_eq!(rest["items"].as_array().map(Vec::len), Some(1));
     let scenario = world.get("/api/scenarios/problem-solving").await?;
+    assert_eq!(scenario, scenarios["items"][2]);
+    for (seat, persona) in scenario["seats"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .zip(scenario["personas"].as_array().context("personas")?)
+    {
+        assert_eq!(
+            (&seat["name"], &seat["persona"]["instructions"]),
+            (&persona["name"], &persona["instructions"])
+        );
+    }
     let new = json!({"name": "riddle", "scenario": "problem-solving"});
     let circle = world.ask("POST", "/api/circles", &new, 201).await?;
     assert_eq!(

@@ -21,7 +21,7 @@ pub async fn world() -> Result<World> {
 pub async fn running(world: &World, new: &Value) -> Result<Value> {
     let made = world.ask("POST", "/api/claws", new, 202).await?;
     ensure!(made["claw"]["status"] == "requested", "{made:#}");
-    ensure!(made["job"].is_string(), "{made:#}");
+    ensure!(made["job"]["id"].is_string(), "{made:#}");
     until(world, &text(&made["claw"]["id"])?, "running").await
 }
 

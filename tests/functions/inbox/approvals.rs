@@ -82,7 +82,7 @@ async fn those_see_it_who_have_a_part_in_it() -> Result<()> {
     assert_eq!(listed(&server, &admin, "&mine=false").await?.len(), 0);
     assert_eq!(
         refused(&decide(&server, &admin, approval, approve()).await?),
-        (403, "forbidden", "")
+        (403, "approver-required", "")
     );
     // Deciding needs its scope.
     let weak = bob.with_scope(database, "chat:create").await?;

@@ -33,7 +33,7 @@ fn definition(state: usize) -> Value {
 }
 
 /// A server of 2026-07-28, which repeats the headers that it is sent.
-pub(super) fn server(asked: &Asked, state: usize) -> Say {
+pub(crate) fn server(asked: &Asked, state: usize) -> Say {
     let request = body(asked);
     let meta = &request["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"];
     let header = |name: &str| {

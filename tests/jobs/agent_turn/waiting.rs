@@ -157,7 +157,7 @@ async fn a_round_goes_on(world: &World) -> Result<()> {
     let turn = world
         .ask("POST", &path, &json!({"speaker": "one"}), 202)
         .await?;
-    lose(world, &text(&turn["id"])?).await?;
+    lose(world, &text(&turn["turn"]["id"])?).await?;
     assert_eq!(unfinished(world, &talk).await?[0].0, "boss");
     Ok(())
 }
