@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use cel::objects::{Key, Map as CelMap};
-use cel::{Context, Env, Program, Value as Cel};
+use cel::{Context, Env, ExecutionError, Program, Value as Cel};
 use serde_json::{Map, Number, Value};
 
 use crate::cost::{Meter, bytes, charged};
@@ -98,6 +98,7 @@ pub struct Expression {
 struct Read {
     names: BTreeSet<&'static str>,
     nodes: BTreeSet<String>,
+    functions: BTreeSet<String>,
 }
 
 impl Expression {
@@ -129,6 +130,28 @@ impl Expression {
     /// The nodes that it reads.
     pub fn nodes(&self) -> &BTreeSet<String> {
         &self.read.nodes
+    }
+
+    /// A function that it calls and that there is not, such as one that tells the time.
+    pub fn unknown_function(&self) -> Option<&String> {
+        let context = Context::with_env(Arc::new(Env::stdlib()));
+        let is_unknown = |name: &&String| {
+            // Called without arguments, which only tells whether there is such a function, or such a method.
+            let undeclared = |target: Option<Box<IdedExpr>>| {
+                let (func_name, args) = ((*name).clone(), Vec::new());
+                let call = CallExpr {
+                    func_name,
+                    target,
+                    args,
+                };
+                let expr = Expr::Call(call);
+                let result = context.resolve(&IdedExpr { id: 0, expr });
+                matches!(result, Err(ExecutionError::UndeclaredReference(_)))
+            };
+            let null = Expr::Literal(LiteralValue::Null);
+            undeclared(None) && undeclared(Some(Box::new(IdedExpr { id: 0, expr: null })))
+        };
+        self.read.functions.iter().find(is_unknown)
     }
 
     /// The value of the expression.
@@ -276,6 +299,13 @@ fn names(expression: &IdedExpr, own: &mut Vec<String>, read: &mut Read) -> Resul
                 read.names.insert("nodes");
                 read.nodes.insert(id.inner().to_owned());
                 return Ok(());
+            }
+            // Operators have names that begin with a sign.
+            if call
+                .func_name
+                .starts_with(|first: char| first.is_ascii_alphabetic())
+            {
+                read.functions.insert(call.func_name.clone());
             }
             for part in call.target.iter().map(AsRef::as_ref).chain(&call.args) {
                 names(part, own, read)?;

@@ -29,18 +29,18 @@ pub struct Approval {
     need: u32,
     /// The JSON Schema of the form that a decision fills in; null if there is none.
     #[schema(value_type = Option<Object>)]
-    form: Option<Value>,
+    pub form: Option<Value>,
     /// The state of the approval.
-    state: ApprovalState,
+    pub state: ApprovalState,
     /// The decisions so far, the oldest first.
     decisions: Vec<Decision>,
     /// The account that asked; null if the platform did.
-    asked_by: Option<Uuid>,
+    pub asked_by: Option<Uuid>,
     /// The name of the account that asked; null if the platform did, or if the account has left.
     asked_by_name: Option<String>,
     /// Whether the account that asked may decide too.
     #[serde(rename = "self")]
-    own: bool,
+    pub own: bool,
     /// The time from which on the approval can't be decided any more.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,

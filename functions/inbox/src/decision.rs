@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
-use guest::{Caller, Db, Input, Path, Problem, Result, args};
+use guest::{Caller, Db, FieldError, Input, Path, Problem, Result, args};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -47,6 +47,27 @@ fn approver_required(detail: &'static str) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "approver-required", detail)
 }
 
+/// Holds a form against its schema.
+fn fits(schema: Option<&Value>, filled: &Value) -> Result<()> {
+    let Some(schema) = schema else {
+        return Ok(());
+    };
+    let options = jsonschema::draft202012::options().offline();
+    let form = options.build(schema).map_err(Problem::internal)?;
+    let errors = form.iter_errors(filled).map(|error| {
+        let path = error.instance_path().to_string().replace('/', ".");
+        FieldError {
+            field: format!("form{path}"),
+            detail: error.to_string().chars().take(300).collect(),
+        }
+    });
+    let errors: Vec<FieldError> = errors.take(20).collect();
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::invalid_fields(errors)),
+    }
+}
+
 /// The outcome of a decision.
 #[derive(Debug, Deserialize)]
 struct Outcome {
@@ -67,7 +88,7 @@ struct Outcome {
         (status = 403, description = "`self-approval`: the caller asked, or is an agent of the account that did; `approver-required`: the caller owns the agent that asked, or can only see the approval as an administrator"),
         (status = 404, description = "`not-found`"),
         (status = 409, description = "`approval-decided`, `approval-expired`, `approval-changed`; `state` has the present state"),
-        (status = 422, description = "`invalid-input`"),
+        (status = 422, description = "`invalid-input`: also if the form does not fit its schema"),
     ),
     security(("token" = ["approvals:decide"]))
 )]
@@ -77,6 +98,14 @@ pub async fn decide(
     Path(approval): Path<Uuid>,
     Input(new): Input<NewDecision>,
 ) -> Result<Json<Approval>> {
+    let asked = read(&db, &caller, approval).await?;
+    // Whoever asked, or comes too late, learns of that first.
+    let is_other = asked.own || asked.asked_by != Some(caller.id);
+    let is_open = asked.state == ApprovalState::Pending;
+    if is_open && is_other && new.decision == Verdict::Approve {
+        let filled = new.form.clone().unwrap_or_default();
+        fits(asked.form.as_ref(), &Value::Object(filled))?;
+    }
     let decision = match new.decision {
         Verdict::Approve => "approve",
         Verdict::Deny => "deny",

@@ -225,6 +225,10 @@ fn check_topic(text: &str, (): &()) -> garde::Result {
 
 fn reads_events(text: &str) -> garde::Result {
     let expression = Expression::parse(text).map_err(garde::Error::new)?;
+    if let Some(name) = expression.unknown_function() {
+        let why = format!("uses the unknown function `{name}`");
+        return Err(garde::Error::new(why));
+    }
     if expression.names().iter().all(|name| *name == "event") {
         return Ok(());
     }

@@ -310,7 +310,8 @@ async fn nobody_approves_what_it_has_started_nor_does_its_agent() -> Result<()> 
         .bind(bob.id)
         .execute(&mut database)
         .await?;
-    let ask = json!({"type": "approval", "who": [bob.id, eve.id]});
+    let form = json!({"type": "object", "required": ["why"]});
+    let ask = json!({"type": "approval", "who": [bob.id, eve.id], "form": form});
     made(&world, "asks", json!({"ask": ask}), json!({})).await?;
     let run = sent(&world, "/api/pipelines/asks/runs", &[], &json!({}))
         .await?
@@ -326,8 +327,12 @@ async fn nobody_approves_what_it_has_started_nor_does_its_agent() -> Result<()> 
         step["approval"].as_str().context("approval")?
     );
     let (_, open) = world.ada.get(&world.server, &approval).await?;
-    let decision = json!({"decision": "approve", "digest": open["digest"]});
+    let mut decision = json!({"decision": "approve", "digest": open["digest"]});
     let path = format!("{approval}/decision");
+    let refused = eve.send(&world.server, "POST", &path, &decision).await?;
+    assert_eq!(refusal(&refused), (422, "invalid-input"));
+    assert_eq!(refused.1["errors"][0]["field"], "form", "{refused:?}");
+    decision["form"] = json!({"why": "it is fine"});
     for who in [&world.ada, &bob] {
         let refused = who.send(&world.server, "POST", &path, &decision).await?;
         assert_eq!(refusal(&refused), (403, "self-approval"));

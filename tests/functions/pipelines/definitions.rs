@@ -72,7 +72,7 @@ async fn all_problems_of_a_definition_are_named() -> Result<()> {
             "a": {"type": "loop", "body": {}},
             "b": {"type": "condition", "cases": [{"name": "x", "when": format!("{}1{}", "(".repeat(5_000), ")".repeat(5_000))}], "else": "y"},
             "c": {"type": "action", "do": "skill", "input": {"skill": "missing", "tool": "t"}},
-            "d": {"type": "transform", "value": {"$": "nodes.e.output"}},
+            "d": {"type": "transform", "value": {"$": "nodes.e.output"}, "when": "now() > 1"},
             "e": {"type": "merge"},
         },
         "edges": [{"from": "b", "to": "f", "on": "z"}, {"from": "d", "to": "e"}, {"from": "e", "to": "d"}],
@@ -106,6 +106,7 @@ async fn all_problems_of_a_definition_are_named() -> Result<()> {
         "nodes.c.do permission",
         "nodes.c.input.skill unknown-skill",
         "nodes.d cycle",
+        "nodes.d.when bad-expression",
         "nodes.e cycle",
     ];
     assert_eq!(found(&seen), expected.map(str::to_owned).into(), "{seen}");

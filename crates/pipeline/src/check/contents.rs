@@ -310,6 +310,10 @@ impl Check {
                 );
             }
             Ok(expression) => {
+                if let Some(name) = expression.unknown_function() {
+                    let why = format!("uses the unknown function `{name}`");
+                    self.problem(path, "bad-expression", why);
+                }
                 for id in expression.nodes().difference(known) {
                     self.problem(
                         path,

@@ -80,6 +80,33 @@ fn unknown_names_and_unbounded_nesting_are_refused() {
 }
 
 #[test]
+fn functions_that_are_not_there_are_known() {
+    for (text, unknown) in [
+        ("now()", Some("now")),
+        ("'a'.matches('a')", Some("matches")),
+        ("timestamp('2026-01-01T00:00:00Z')", Some("timestamp")),
+        ("[1].map(x, x.nonsense())", Some("nonsense")),
+        ("size(input) + 1", None),
+        (
+            "'a'.startsWith('a') && 'a'.contains('a') && 'a'.endsWith('a') && 'ab'.size() == 2",
+            None,
+        ),
+        (
+            "[int('1'), uint(1), double(1), string(1), type(1)].exists(x, has(x.y))",
+            None,
+        ),
+        (
+            "bytes('a') == b'a' && !(1 in [2]) && dyn(1) == 1 && bool('true')",
+            None,
+        ),
+    ] {
+        let expression = Expression::parse(text).expect("CEL");
+        let found = expression.unknown_function().map(String::as_str);
+        assert_eq!(found, unknown, "{text}");
+    }
+}
+
+#[test]
 fn what_is_accepted_does_not_overflow_the_stack() {
     let nested = format!("{}1{}", "[".repeat(32), "]".repeat(32));
     let chain = vec!["1"; 100].join("*");
