@@ -36,10 +36,10 @@ mod functions {
         pub(crate) mod tasks;
     }
     pub(crate) mod claws {
+        pub(crate) mod approvers;
         pub(crate) mod containers;
         pub(crate) mod ends;
         pub(crate) mod handed;
-        pub(crate) mod itself;
         pub(crate) mod life;
         pub(crate) mod pages;
         pub(crate) mod program;

@@ -1,5 +1,4 @@
--- Does what an owner, or who manages others' claws, wants of a claw: start, stop, pause, resume, restart or delete; and what a
--- claw wants of itself: a restart, a pause or a stop. What is
+-- Does what an owner, or who manages others' claws, wants of a claw: start, stop, pause, resume, restart or delete. What is
 -- so already stays so. Returns {ok: {claw, job}}, or {refused} with `claw_status` and `allowed`.
 create or replace function claws.command(account uuid, ref text, what text, manages boolean) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
@@ -11,10 +10,7 @@ declare
     wanted text;
 begin
     select x.* into c from claws.claw x
-    where x.id = (select f.id from claws.find(account, ref, manages) f)
-    or x.id = account and what in ('restart', 'pause', 'stop') and (x.id = platform.uuid_of(ref) or exists (
-        select from identity.account a where a.id = account and a.name = ref))
-    for update;
+    where x.id = (select f.id from claws.find(account, ref, manages) f) for update;
     if c.id is null then
         return '{"refused": "claw-not-found"}';
     end if;
@@ -40,7 +36,7 @@ begin
         return jsonb_build_object('refused', 'claw-suspended');
     elsif not (c.desired = wanted and c.status <> 'failed' and (what <> 'restart' or c.status in ('requested', 'provisioning'))) then
         update claws.claw x set restarts = 0, unwell_since = null where x.id = c.id;
-        c := claws.want(c.id, wanted, what || case account when c.owner_id then '' when c.id then ' by itself' else ' by an administrator' end,
+        c := claws.want(c.id, wanted, what || case when c.owner_id <> account then ' by an administrator' else '' end,
             wanted = 'running' and not (c.desired = 'paused' and what = 'resume'));
     end if;
     return jsonb_build_object('ok', claws.accepted(c));

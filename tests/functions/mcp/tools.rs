@@ -112,6 +112,36 @@ async fn of_pipelines(server: &Server, tool: &str, account: Uuid) -> Result<Valu
     })
 }
 
+/// Arguments for a tool of circles or claws; what they name is the account's own.
+async fn of_circles(server: &Server, tool: &str, account: Uuid) -> Result<Value> {
+    let name = format!("c{}", Uuid::now_v7().simple());
+    let talk = conversation(server, account).await?;
+    let mut connection = server.database.connect().await?;
+    let turn = "insert into circles.turn (channel_id, agent_id, cause_seq, status, waiting_for)
+        values ($1, $2, 1, 'waiting', 'speaker') returning id";
+    let turn = sqlx::query_scalar(turn).bind(talk).bind(account);
+    let turn: Uuid = turn.fetch_one(&mut connection).await?;
+    let made = "with c as (insert into circles.circle (name) values ($1) returning id),
+        m as (insert into circles.member (circle_id, account_id, role) select id, $2, 'owner' from c)
+        insert into circles.proposal (circle_id, kind, text) select id, 'plan', 'Rest.' from c returning id";
+    let made = sqlx::query_scalar(made).bind(&name).bind(account);
+    let proposal: Uuid = made.fetch_one(&mut connection).await?;
+    let new =
+        json!({"name": &name[..30], "persona": "critic", "triggers": [], "held": ["admin:all"]});
+    let made = "select claws.create_claw($1, $2, null, $3) #>> '{claw,id}'";
+    let made = sqlx::query_scalar(made).bind(account).bind(new).bind(turn);
+    let claw: String = made.fetch_one(&mut connection).await?;
+    Ok(match tool {
+        "create_conversation" => json!({"with": [account]}),
+        "list_turns" | "list_claws" => json!({"limit": 2.0}),
+        "cancel_turn" => json!({"turn": turn}),
+        "complete_turn" => json!({"turn": turn, "pass": true}),
+        "propose" => json!({"circle": name, "kind": "plan", "text": "Rest."}),
+        "vote_proposal" => json!({"circle": name, "proposal": proposal, "value": 1}),
+        _ => json!({"claw": claw}),
+    })
+}
+
 /// Arguments with which a tool does something; a job is the caller's, and waits.
 async fn arguments(server: &Server, tool: &str, account: Uuid) -> Result<Value> {
     Ok(match tool {
@@ -176,6 +206,15 @@ async fn arguments(server: &Server, tool: &str, account: Uuid) -> Result<Value> 
             .await?;
             json!({"turn": turn})
         }
+        "create_conversation"
+        | "list_turns"
+        | "cancel_turn"
+        | "complete_turn"
+        | "propose"
+        | "vote_proposal"
+        | "list_claws"
+        | "restart_claw"
+        | "stop_claw" => of_circles(server, tool, account).await?,
         "search" => json!({"query": "adder", "type": "skill", "limit": 5.0}),
         "read_skill" => json!({"name": "adder"}),
         "rate_skill" => json!({"name": "adder", "rating": 5.0, "text": "It adds."}),
@@ -243,7 +282,7 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
         let (_, admin, _) = callers.last().context("an admin")?;
         names(&list(&server, admin).await?)
     };
-    assert_eq!(all.len(), 41, "an admin may use all: {all:?}");
+    assert_eq!(all.len(), 50, "an admin may use all: {all:?}");
     for (who, token, account) in &callers {
         let listed = names(&list(&server, token).await?);
         for tool in &all {
@@ -264,8 +303,8 @@ async fn each_listed_tool_can_be_used_and_no_other() -> Result<()> {
             .context("somebody")?;
         Ok(list(&server, token).await?.len())
     };
-    assert_eq!(count("a person").await?, 40);
-    assert_eq!(count("a person's key without scopes").await?, 20);
+    assert_eq!(count("a person").await?, 49);
+    assert_eq!(count("a person's key without scopes").await?, 22);
     Ok(())
 }
 
