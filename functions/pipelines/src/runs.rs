@@ -9,7 +9,6 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::pipelines;
 use crate::values::kept;
 
 /// A run: the execution of one version of a pipeline.
