@@ -47,24 +47,31 @@ fn approver_required(detail: &'static str) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "approver-required", detail)
 }
 
-/// Holds a form against its schema.
-fn fits(schema: Option<&Value>, filled: &Value) -> Result<()> {
-    let Some(schema) = schema else {
-        return Ok(());
-    };
-    let options = jsonschema::draft202012::options().offline();
-    let form = options.build(schema).map_err(Problem::internal)?;
-    let errors = form.iter_errors(filled).map(|error| {
-        let path = error.instance_path().to_string().replace('/', ".");
-        FieldError {
-            field: format!("form{path}"),
-            detail: error.to_string().chars().take(300).collect(),
+impl Approval {
+    /// Holds a form against the schema of an approval that is open. Who asked, or comes too late, learns of that instead.
+    fn fits(&self, caller: &Caller, form: Option<&Map<String, Value>>) -> Result<()> {
+        let is_other = self.own || self.asked_by != Some(caller.id);
+        let Some(schema) = &self.form else {
+            return Ok(());
+        };
+        if self.state != ApprovalState::Pending || !is_other {
+            return Ok(());
         }
-    });
-    let errors: Vec<FieldError> = errors.take(20).collect();
-    match errors.is_empty() {
-        true => Ok(()),
-        false => Err(Problem::invalid_fields(errors)),
+        let options = jsonschema::draft202012::options().offline();
+        let schema = options.build(schema).map_err(Problem::internal)?;
+        let filled = Value::Object(form.cloned().unwrap_or_default());
+        let errors = schema.iter_errors(&filled).map(|error| {
+            let path = error.instance_path().to_string().replace('/', ".");
+            FieldError {
+                field: format!("form{path}"),
+                detail: error.to_string().chars().take(300).collect(),
+            }
+        });
+        let errors: Vec<FieldError> = errors.take(20).collect();
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(Problem::invalid_fields(errors)),
+        }
     }
 }
 
@@ -98,13 +105,15 @@ pub async fn decide(
     Path(approval): Path<Uuid>,
     Input(new): Input<NewDecision>,
 ) -> Result<Json<Approval>> {
-    let asked = read(&db, &caller, approval).await?;
-    // Whoever asked, or comes too late, learns of that first.
-    let is_other = asked.own || asked.asked_by != Some(caller.id);
-    let is_open = asked.state == ApprovalState::Pending;
-    if is_open && is_other && new.decision == Verdict::Approve {
-        let filled = new.form.clone().unwrap_or_default();
-        fits(asked.form.as_ref(), &Value::Object(filled))?;
+    // Who may not read it learns from the decision why.
+    let asked = match read(&db, &caller, approval).await {
+        Err(problem) if problem.status() == StatusCode::NOT_FOUND => None,
+        asked => Some(asked?),
+    };
+    if let Some(asked) = asked
+        && new.decision == Verdict::Approve
+    {
+        asked.fits(&caller, new.form.as_ref())?;
     }
     let decision = match new.decision {
         Verdict::Approve => "approve",

@@ -34,8 +34,8 @@ fn server(asked: &Asked) -> Say {
 fn further(asked: &Asked) -> Option<String> {
     let body = body(asked);
     let messages = body["messages"].as_array().into_iter().flatten();
-    let results = messages.filter(|message| message["role"] == "tool");
-    let last = results.last()?["content"].as_str()?.to_owned();
+    let mut results = messages.filter(|message| message["role"] == "tool");
+    let last = results.next_back()?["content"].as_str()?.to_owned();
     let number = |after: &str| -> Option<u64> {
         let rest = last.rsplit_once(after)?.1;
         let end = rest
