@@ -44,13 +44,14 @@ const COMMON: [&str; 10] = [
 const MISSING: [&str; 1] = ["loop"];
 /// The deepest nesting of maps.
 const MAX_DEPTH: usize = 4;
+/// The number of fields of a value that are named as unreadable one by one: the value is read again without each of them.
+const MAX_LEFT_OUT: usize = 20;
 
 impl Check {
     /// Reads a value. A field that can't be read is named and left out, so that others are read, too; `None` if it is
     /// needed.
     fn field<T: DeserializeOwned>(&mut self, mut value: Value, path: &str) -> Option<T> {
-        let mut has_left_out = false;
-        loop {
+        for left_out in 0..=MAX_LEFT_OUT {
             let error = match serde_path_to_error::deserialize(value.clone()) {
                 Ok(value) => return Some(value),
                 Err(error) => error,
@@ -60,7 +61,7 @@ impl Check {
                 _ => None,
             };
             // What is missing may be what was left out.
-            if field.is_some() || !has_left_out {
+            if field.is_some() || left_out == 0 {
                 let inner = error.path().to_string();
                 let path = match inner.as_str() {
                     "." => path.to_owned(),
@@ -70,8 +71,8 @@ impl Check {
                 self.problem(path, "shape", text.chars().take(300).collect::<String>());
             }
             field?;
-            has_left_out = true;
         }
+        None
     }
 
     /// Reads a field of the definition, if it is there.

@@ -132,3 +132,21 @@ fn the_digest_does_not_depend_on_order_or_form() {
     let read = |text: &str| digest(&serde_json::from_str(text).expect("JSON"));
     assert_eq!(read(r#"{"a": 1.0, "b": [2]}"#), read(r#"{"b":[2],"a":1}"#));
 }
+
+#[test]
+fn a_value_is_not_read_again_for_each_of_countless_fields() {
+    let mut node = json!({"type": "transform", "value": 1});
+    for at in 0..10_000 {
+        node[format!("f{at}")] = json!(1);
+    }
+    let other = json!({"type": "transform", "value": {"$": "1 +"}});
+    let found = check(&json!({"nodes": {"a": node, "b": other}})).problems;
+    let of_a = found
+        .iter()
+        .filter(|problem| problem.path.starts_with("nodes.a"));
+    assert_eq!(of_a.count(), 21);
+    assert!(
+        found.iter().any(|problem| problem.path == "nodes.b.value"),
+        "the rest is checked"
+    );
+}
