@@ -101,6 +101,11 @@ struct Read {
     functions: BTreeSet<String>,
 }
 
+thread_local! {
+    /// The standard functions and types, which take longer to set up than most expressions to compute.
+    static STANDARD: Arc<Env> = Arc::new(Env::stdlib());
+}
+
 impl Expression {
     /// Parses an expression.
     ///
@@ -134,7 +139,7 @@ impl Expression {
 
     /// A function that it calls and that there is not, such as one that tells the time.
     pub fn unknown_function(&self) -> Option<&String> {
-        let context = Context::with_env(Arc::new(Env::stdlib()));
+        let context = Context::with_env(STANDARD.with(Arc::clone));
         let is_unknown = |name: &&String| {
             // Called without arguments, which only tells whether there is such a function, or such a method.
             let undeclared = |target: Option<Box<IdedExpr>>| {
@@ -160,7 +165,7 @@ impl Expression {
     /// It fails, costs too much, or has a value that JSON can't hold.
     pub fn evaluate(&self, values: &dyn Values) -> Result<Value, Fault> {
         let meter = Meter::default();
-        let mut context = Context::with_env(Arc::new(Env::stdlib()));
+        let mut context = Context::with_env(STANDARD.with(Arc::clone));
         meter.install(&mut context);
         let mut sizes = HashMap::new();
         for name in &self.read.names {
