@@ -1,10 +1,9 @@
 //! The reason why a model has not answered, and what follows from it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use http::Response;
-use http::header::RETRY_AFTER;
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
@@ -16,7 +15,7 @@ const MAX_ERROR_BYTES: usize = 64 << 10;
 /// The reason why there is no answer.
 #[derive(Debug, Default)]
 pub struct Fault {
-    /// The gateway's code.
+    /// The code of the error, as the gateway says it.
     pub code: String,
     pub detail: String,
     /// The words that were said until then.
@@ -65,13 +64,12 @@ impl Fault {
 /// The fault that an answer tells of.
 pub async fn refusal(answer: Response<Body>) -> Fault {
     let status = answer.status().as_u16();
-    let after = answer.headers().get(RETRY_AFTER);
-    let after = after.and_then(|after| after.to_str().ok()?.parse().ok());
+    let retry_after = guest::retry_after(answer.headers(), SystemTime::now());
     let body = Limited::new(answer.into_body(), MAX_ERROR_BYTES);
     let body = body.collect().await.map(|body| body.to_bytes());
     let body: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
     Fault {
-        retry_after: after.map(Duration::from_secs),
+        retry_after,
         ..error_of(&body["error"], status)
     }
 }

@@ -9,7 +9,6 @@ mod ending;
 mod engine;
 mod graphs;
 mod outgoing;
-mod pauses;
 mod state;
 mod trigger;
 mod uncertain;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use axum::body::Body;
 use guest::{
     Acting, Egress, FetchError, Forward, Problem, REFUSED, fetch_whole, limit_silence, read_body,
-    required_variable,
+    required_variable, retry_after,
 };
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
@@ -15,14 +15,16 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::engine::Engine;
+use crate::error;
 use crate::work::method;
-use crate::{error, pauses};
 
 /// The exchange of tokens, and the way out, with the name by which they know this component.
 const ACTING: Acting = Acting("pipeline-run");
 const EGRESS: Egress = Egress("pipeline-run");
 /// The longest time until an answer, unless the definition says a shorter one.
 const WITHIN: Duration = Duration::from_secs(120);
+/// The longest pause that an answer may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// A request of a step.
 pub struct Call {
@@ -358,6 +360,12 @@ fn headers(input: &Value) -> Result<Vec<(HeaderName, HeaderValue)>, Answer> {
     headers.collect()
 }
 
+/// The milliseconds until another attempt that an answer asks for; 0 if it asks for none.
+fn pause_ms(headers: &HeaderMap, now: SystemTime) -> u64 {
+    let pause = retry_after(headers, now).unwrap_or_default();
+    pause.min(LONGEST_PAUSE).as_millis() as u64
+}
+
 /// The answer of a server: its output, or the failure that its status means.
 fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Answer {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
@@ -389,7 +397,7 @@ fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Answer {
         return Answer::Failure {
             error,
             retry,
-            after_ms: pauses::asked_ms(headers, SystemTime::now()),
+            after_ms: pause_ms(headers, SystemTime::now()),
         };
     }
     let mut shown = Map::new();
@@ -399,4 +407,23 @@ fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Answer {
         }
     }
     Answer::Output(json!({"status": status.as_u16(), "headers": shown, "body": body}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::RETRY_AFTER;
+
+    #[test]
+    fn a_pause_is_an_hour_at_most() {
+        for (after, pause) in [
+            ("3", 3_000),
+            ("soon", 0),
+            ("18446744073709551615", 3_600_000),
+            ("Mon, 07 Nov 2094 08:49:37 GMT", 3_600_000),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(after))]);
+            assert_eq!(pause_ms(&headers, SystemTime::now()), pause, "{after}");
+        }
+    }
 }

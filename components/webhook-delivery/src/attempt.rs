@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use futures::future::{Either, select};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 use webhook::Secret;
 
 /// The time that a receiver has, from the connection to the beginning of its answer's body.
@@ -119,18 +118,10 @@ async fn head(response: Response<Body>) -> String {
         .collect()
 }
 
-/// `Retry-After`, in seconds or as a date.
+/// The milliseconds until another attempt that an answer asks for.
 fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<i64> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let seconds = match text.parse::<u32>() {
-        Ok(seconds) => i64::from(seconds),
-        Err(_) => {
-            // The form of the web's dates differs from that of mails in the zone's name.
-            let date = OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok()?;
-            (date - now).whole_seconds().max(0)
-        }
-    };
-    seconds.checked_mul(1000)
+    let seconds = guest::retry_after(headers, now.into())?.as_secs();
+    Some(i64::from(u32::try_from(seconds).unwrap_or(u32::MAX)) * 1000)
 }
 
 #[cfg(target_family = "wasm")]
@@ -149,6 +140,7 @@ async fn pause(_: Duration) {
 mod tests {
     use super::*;
     use http::HeaderValue;
+    use http::header::RETRY_AFTER;
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {

@@ -52,15 +52,3 @@ pub fn storable(budget: &Budget, _: &()) -> garde::Result {
     }
     Ok(())
 }
-
-/// Tells a null from what is absent, in a property `Option<Option<T>>` that is absent by default.
-///
-/// # Errors
-/// The value is of another type.
-pub fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
-}

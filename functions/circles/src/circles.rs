@@ -1,11 +1,11 @@
 //! Circles: who talks with whom, to which purpose and by which rules.
 
-use agent_parts::{Budget, given, storable};
+use agent_parts::{Budget, storable};
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
-use guest::{Caller, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
+use guest::{Caller, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args, given};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;

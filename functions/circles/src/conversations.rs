@@ -1,11 +1,13 @@
 //! Conversations: channels in which agents answer. Their messages, read state, sockets and search are those of channels.
 
-use agent_parts::{Account, given};
+use agent_parts::Account;
 use axum::Json;
 use axum::http::StatusCode;
 use garde::Validate;
 use guest::db::OnConstraint;
-use guest::{Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args};
+use guest::{
+    Caller, Client, Created, Db, Input, Items, Page, Path, Problem, Query, Result, args, given,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use agent_parts::{Account, Budget, given, storable};
+use agent_parts::{Account, Budget, storable};
 use axum::Json;
 use garde::Validate;
-use guest::{Caller, Db, Input, Items, Moment, Page, Path, Problem, Query, Result, args};
+use guest::{Caller, Db, Input, Items, Moment, Page, Path, Problem, Query, Result, args, given};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;

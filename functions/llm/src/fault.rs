@@ -3,7 +3,6 @@
 use guest::Problem;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
-use time::format_description::well_known::Rfc2822;
 
 /// Whether the request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,9 +202,8 @@ fn retry_after(headers: &http::HeaderMap) -> Option<u64> {
     if let Ok(seconds) = after.parse::<f64>() {
         return milliseconds(seconds * 1000.0);
     }
-    let date = time::OffsetDateTime::parse(after, &Rfc2822).ok()?;
-    let wait = date - time::OffsetDateTime::now_utc();
-    Some(u64::try_from(wait.whole_milliseconds()).unwrap_or_default())
+    let wait = guest::retry_after(headers, time::OffsetDateTime::now_utc().into())?;
+    Some(u64::try_from(wait.as_millis()).unwrap_or_default())
 }
 
 fn milliseconds(wait: f64) -> Option<u64> {

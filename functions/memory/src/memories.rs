@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use guest::{
     Caller, Client, Db, IfMatch, Input, Items, Moment, Page, Path, Problem, Query, Result, args,
+    given,
 };
 use markdown::folded;
 use memory_text::terms;
@@ -158,15 +159,6 @@ pub struct MemoryChange {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Option<Moment>>,
-}
-
-/// Tells a null from what is absent.
-fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
 }
 
 /// A row with one memory.

@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{
-    Caller, Created, Db, Input, Items, Page, Path, Problem, Result, Unkept, args, required_variable,
+    Caller, Created, Db, Input, Items, Page, Path, Problem, Result, Unkept, args, given,
+    required_variable,
 };
 use pipeline::{Expression, expressions};
 use serde::{Deserialize, Serialize};
@@ -174,15 +175,6 @@ pub struct TriggerFiring {
     /// The time of the decision.
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
-}
-
-/// Tells a null from what is absent.
-fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use garde::Validate;
 use guest::db::OnConstraint;
 use guest::{
     Caller, Client, Created, Db, IfMatch, Input, Items, Moment, Page, Path, Problem, Result, args,
+    given,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -178,15 +179,6 @@ pub struct SecretChange {
     #[garde(inner(length(chars, max = 1000), custom(printable)))]
     #[schema(max_length = 1000)]
     note: Option<String>,
-}
-
-/// Tells a null from what is absent.
-fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
 }
 
 /// A row with one secret.
