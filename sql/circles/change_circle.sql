@@ -25,9 +25,7 @@ begin
         public = coalesce((change ->> 'public')::boolean, x.public),
         version = x.version + 1
     where x.id = c.id returning x.* into c;
-    perform llm.put_limits('circle:' || c.id, jsonb_build_object('limits',
-        case when change -> 'budget' = 'null' then '[]' else jsonb_build_array(change -> 'budget') end))
-    where change ? 'budget';
+    perform circles.set_budget('circle:' || c.id, change -> 'budget');
     perform events.emit(array['circle:' || c.id], 'circle.changed', circles.circle_json(c, null), null, account);
     perform events.emit(array['circle:' || c.id], 'access.changed', '{"account": null}', null, account)
     where change ? 'private';

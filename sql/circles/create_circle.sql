@@ -19,7 +19,7 @@ begin
         (new ->> 'public')::boolean, account)
     returning c.* into made;
     insert into circles.member (circle_id, account_id, role) values (made.id, account, 'owner');
-    perform circles.set_budget('circle:' || made.id, new -> 'budget');
+    perform circles.set_budget('circle:' || made.id, nullif(new -> 'budget', 'null'));
     perform events.emit(array['circle:' || made.id, 'account:' || account], 'circle.created',
         circles.circle_json(made, null), null, account);
     for one in select value from jsonb_array_elements(coalesce(nullif(new -> 'seats', 'null'), '[]')) loop

@@ -36,7 +36,7 @@ begin
             return circles.refused('persona-unknown');
         end if;
         update circles.seat s set scopes = circles.scopes_lent(by, held) where s.account_id = target;
-        perform circles.set_budget('account:' || target, new -> 'budget');
+        perform circles.set_budget('account:' || target, nullif(new -> 'budget', 'null'));
     end if;
     update circles.seat s set public = (new ->> 'public')::boolean
     where s.account_id = target and s.owner_id = by and new ->> 'public' is not null;

@@ -59,10 +59,7 @@ begin
             select vault.resolve_secret(s.value, c.owner_id)
             from jsonb_each_text(coalesce(nullif(change -> 'secrets', 'null'), '{}')) s));
     end if;
-    if change ? 'budget' then
-        perform llm.put_limits('account:' || claw, jsonb_build_object('limits',
-            case when change -> 'budget' = 'null' then '[]' else jsonb_build_array(change -> 'budget') end));
-    end if;
+    perform circles.set_budget('account:' || claw, change -> 'budget');
     if change ? 'channels' then
         perform claws.set_channels(claw, by, platform.texts_of(change -> 'channels'));
     end if;
