@@ -12,6 +12,7 @@ declare
     moderator uuid;
     next_one uuid := m.author_id;
     asked uuid[];
+    beginner uuid;
 begin
     select x.* into c from circles.conversation v join circles.circle x on x.id = v.circle_id
     where v.channel_id = m.channel_id;
@@ -60,14 +61,15 @@ begin
         return case when social.blocks(moderator, m.author_id) or m.author_id = moderator and is_reply then '{}'
             when m.author_id = moderator then named else array[moderator] end;
     end if;
-    asked := circles.in_round(c, circles.beginner_of(m.id));
+    beginner := circles.beginner_of(m.id);
+    asked := circles.in_round(c, beginner);
     able := array(select a from unnest(able) with ordinality u (a, n) where a = any (asked || addressed) order by n);
     if c.mode = 'parallel' then
         -- The moderator sums up when all have spoken.
         return case when is_reply then '{}' else array_remove(able, moderator) end;
     end if;
     for tries in 1..200 loop
-        next_one := circles.next_in_round(c, next_one, hops, circles.beginner_of(m.id));
+        next_one := circles.next_in_round(c, next_one, hops, beginner);
         exit when next_one is null or next_one = any (able);
     end loop;
     return case when next_one = any (able) then array[next_one] else '{}' end;
