@@ -217,15 +217,7 @@ pub async fn definition(db: &Db, pipeline: Uuid, version: Option<i32>) -> Result
 /// 422 `invalid-input`.
 pub fn accept(definition: &Definition, input: &Value) -> Result<()> {
     pipeline::fit(input).map_err(|fault| Problem::invalid("input", fault.detail))?;
-    let schema = definition.input.as_ref().map(Schema::new).transpose();
-    let schema = schema.map_err(Problem::internal)?;
-    match schema.and_then(|schema| schema.refusal(input)) {
-        Some((path, why)) => Err(Problem::invalid(
-            format!("input{}", path.replace('/', ".")),
-            why,
-        )),
-        None => Ok(()),
-    }
+    hold(definition.input.as_ref(), input, "input")
 }
 
 /// Holds an output that somebody gives a step against its node's schema, and against what values may be. `field` is its
@@ -243,12 +235,16 @@ pub fn accept_output(
     let Some(node) = definition.node(step) else {
         return Ok(());
     };
-    let schema = node.common.output.as_ref().map(Schema::new).transpose();
     // That of an agent is the schema of the data in its answer.
     let value = match &node.work {
         Work::Agent(_) => &output["data"],
         _ => output,
     };
+    hold(node.common.output.as_ref(), value, field)
+}
+
+fn hold(schema: Option<&Value>, value: &Value, field: &str) -> Result<()> {
+    let schema = schema.map(Schema::new).transpose();
     let schema = schema.map_err(Problem::internal)?;
     match schema.and_then(|schema| schema.refusal(value)) {
         Some((path, why)) => Err(Problem::invalid(
