@@ -157,7 +157,7 @@ pub struct Filter {
 enum Status {
     /// It waits for a worker.
     Queued,
-    /// It is thought.
+    /// A worker thinks it.
     Running,
     /// It waits for an approval, or for its speaker.
     Waiting,

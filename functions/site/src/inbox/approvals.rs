@@ -53,7 +53,6 @@ enum Detail {
         arguments: Value,
         why: String,
     },
-    Other(Value),
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,9 +129,8 @@ fn facts(approval: &Approval) -> Markup {
             Detail::Text(text) => pre.detail tabindex="0" { code { (text) } },
             Detail::Call { tool, arguments, why } => {
                 p { (why) }
-                pre.detail tabindex="0" { code { (tool) " " (pretty(arguments)) } }
+                pre.detail tabindex="0" { code { (tool) " " (format!("{arguments:#}")) } }
             },
-            Detail::Other(other) => pre.detail tabindex="0" { code { (pretty(other)) } },
         }
         dl.facts {
             dt { "About" } dd { code { (approval.subject) } }
@@ -140,14 +138,6 @@ fn facts(approval: &Approval) -> Markup {
             dt { "Until" } dd { (ui::ago(&approval.expires_at)) }
             dt { "Needs" } dd { (ui::counted(i64::from(approval.need), "approval")) ", one denial ends it" }
         }
-    }
-}
-
-/// JSON as people read it; a text is what it says.
-fn pretty(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        value => format!("{value:#}"),
     }
 }
 
