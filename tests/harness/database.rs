@@ -104,6 +104,21 @@ impl Database {
         self.hold(&row).await
     }
 
+    /// A number of the measures that operators read, of those of this value; `None` if there is none.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub async fn measure(&self, name: &str, value: Option<&str>) -> Result<Option<f64>> {
+        let number = sqlx::query_scalar(
+            "select number from jobs.measures() where name = $1 and value is not distinct from $2",
+        )
+        .bind(name)
+        .bind(value)
+        .fetch_optional(&mut self.connect().await?)
+        .await?;
+        Ok(number)
+    }
+
     /// Returns once this many statements wait for locks.
     ///
     /// # Errors

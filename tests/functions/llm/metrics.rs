@@ -8,18 +8,6 @@ use std::time::{Duration, Instant};
 
 use super::world::{World, well};
 
-/// A number of the measures; `None` if there is none.
-async fn measure(world: &World, name: &str, value: Option<&str>) -> Result<Option<f64>> {
-    let number = sqlx::query_scalar(
-        "select number from jobs.measures() where name = $1 and value is not distinct from $2",
-    )
-    .bind(name)
-    .bind(value)
-    .fetch_optional(&mut world.server.database.connect().await?)
-    .await?;
-    Ok(number)
-}
-
 #[tokio::test]
 async fn calls_are_measured_before_and_after_they_are_added_up() -> Result<()> {
     let world = World::new(|asked, _| {
@@ -79,7 +67,7 @@ async fn calls_are_measured_before_and_after_they_are_added_up() -> Result<()> {
             ("gather_llm_calls_running", None, 0.0),
             ("gather_llm_providers_down", None, 1.0),
         ] {
-            let number = measure(&world, name, label).await?;
+            let number = world.server.database.measure(name, label).await?;
             assert_eq!(number, Some(expected), "{name} {label:?} {is_added_up}");
         }
         let names =
@@ -92,9 +80,16 @@ async fn calls_are_measured_before_and_after_they_are_added_up() -> Result<()> {
             "only models of the platform that answer are named"
         );
         // The busy one for sure; the other one for a few seconds.
-        let cooling = measure(&world, "gather_llm_targets_cooling", None).await?;
+        let cooling = world
+            .server
+            .database
+            .measure("gather_llm_targets_cooling", None)
+            .await?;
         assert!(cooling >= Some(1.0), "{cooling:?}");
-        let inside: f64 = measure(&world, "gather_llm_overhead_seconds_sum", None)
+        let inside: f64 = world
+            .server
+            .database
+            .measure("gather_llm_overhead_seconds_sum", None)
             .await?
             .context("a sum")?;
         assert!((0.0..60.0).contains(&inside), "{inside}");

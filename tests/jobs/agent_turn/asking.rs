@@ -5,7 +5,7 @@ use e2e::models::{Piece, Say};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use super::world::{World, begins, body, calls, plain, results, says, speaker, text};
+use super::world::{World, assert_ended, begins, body, calls, plain, results, says, speaker, text};
 
 /// A circle of ada's with `helper`, and a conversation with `bot`, which may ask it.
 async fn pair(world: &World) -> Result<String> {
@@ -139,11 +139,7 @@ async fn nobody_waits_for_an_agent_longer_than_its_turn_may_take() -> Result<()>
         .await?;
     let turn = world.say(&talk, "Who knows?").await?;
     let ended = world.ended(&turn).await?;
-    assert_eq!(
-        (&ended["status"], &ended["reason"]),
-        (&json!("limited"), &json!("time")),
-        "{ended:#}"
-    );
+    assert_ended(&ended, "limited", "time");
     assert_eq!(of_helper(&world).await?[0]["status"], "cancelled");
     Ok(())
 }

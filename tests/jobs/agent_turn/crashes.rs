@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
 
-use super::faults::{Circle, FAILPOINTS, Workers, number, script, waiting};
+use super::faults::{Circle, FAILPOINTS, Workers, arm, number, script, waiting};
 use super::world::World;
 
 /// Of the writes of a turn, each so manieth is cut off, unless `GATHER_TURN_KILLS` asks for all.
@@ -62,16 +62,7 @@ async fn a_turn_goes_on_when_the_database_server_is_killed() -> Result<()> {
     };
     for at in (1..=writes).step_by(each) {
         let what = format!("write {at} of {writes}");
-        sqlx::raw_sql("alter sequence public.passed restart")
-            .execute(&mut connection)
-            .await?;
-        sqlx::query("update public.failpoint set at = $1")
-            .bind(at)
-            .execute(&mut connection)
-            .await?;
-        sqlx::query("select pg_advisory_lock(7)")
-            .execute(&mut connection)
-            .await?;
+        arm(&mut connection, at).await?;
         let (talk, turn) = circle.begin().await?;
         waiting(&mut connection).await?;
         let server = clusters.last().context("a cluster")?.pid().to_string();

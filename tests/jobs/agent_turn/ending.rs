@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::tools::told;
-use super::world::{World, calls, plain, results, says, speaker, text, with};
+use super::world::{World, assert_ended, calls, plain, results, says, speaker, text, with};
 
 #[tokio::test]
 async fn a_thousand_calls_in_one_answer_are_bounded() -> Result<()> {
@@ -48,23 +48,23 @@ async fn a_thousand_calls_in_one_answer_are_bounded() -> Result<()> {
     Ok(())
 }
 
+fn assert_told_at_three_and_stopped_at_five(world: &World) {
+    assert_eq!(world.models.asked().len(), 5);
+    let told = told(world);
+    assert!(
+        !told[1].contains("with the same result") && told[2].contains("3 times"),
+        "{told:?}"
+    );
+}
+
 #[tokio::test]
 async fn who_repeats_a_call_is_told_and_then_stopped() -> Result<()> {
     let world = World::new(|_, _| calls(&[("search", "{\"query\": \"same\"}")])).await?;
     let talk = world.talk(&with(&["api:search"], &json!({}))).await?;
     let turn = world.say(&talk, "Search.").await?;
     let ended = world.ended(&turn).await?;
-    assert_eq!(
-        (&ended["status"], &ended["reason"]),
-        (&json!("limited"), &json!("looping")),
-        "{ended:#}"
-    );
-    assert_eq!(world.models.asked().len(), 5);
-    let told = told(&world);
-    assert!(
-        !told[1].contains("with the same result") && told[2].contains("3 times"),
-        "{told:?}"
-    );
+    assert_ended(&ended, "limited", "looping");
+    assert_told_at_three_and_stopped_at_five(&world);
     Ok(())
 }
 
@@ -74,17 +74,8 @@ async fn who_repeats_a_call_that_is_refused_is_stopped_too() -> Result<()> {
     let talk = world.talk(&with(&["api:search"], &json!({}))).await?;
     let turn = world.say(&talk, "Search.").await?;
     let ended = world.ended(&turn).await?;
-    assert_eq!(
-        (&ended["status"], &ended["reason"]),
-        (&json!("limited"), &json!("looping")),
-        "{ended:#}"
-    );
-    assert_eq!(world.models.asked().len(), 5);
-    let told = told(&world);
-    assert!(
-        !told[1].contains("with the same result") && told[2].contains("3 times"),
-        "{told:?}"
-    );
+    assert_ended(&ended, "limited", "looping");
+    assert_told_at_three_and_stopped_at_five(&world);
     Ok(())
 }
 
@@ -103,11 +94,7 @@ async fn who_asks_the_same_of_another_agent_is_stopped_too() -> Result<()> {
         .await?;
     let turn = world.say(&talk, "Which bird sings here?").await?;
     let ended = world.ended(&turn).await?;
-    assert_eq!(
-        (&ended["status"], &ended["reason"]),
-        (&json!("limited"), &json!("looping")),
-        "{ended:#}"
-    );
+    assert_ended(&ended, "limited", "looping");
     let asked = world.models.asked();
     let of_bot: Vec<_> = asked.iter().filter(|one| speaker(one) == "bot").collect();
     assert_eq!(of_bot.len(), 5);
@@ -128,11 +115,7 @@ async fn limits_of_steps_end_a_turn_with_what_was_done() -> Result<()> {
         .await?;
     let turn = world.say(&talk, "Search ten times.").await?;
     let ended = world.ended(&turn).await?;
-    assert_eq!(
-        (&ended["status"], &ended["reason"]),
-        (&json!("limited"), &json!("steps")),
-        "{ended:#}"
-    );
+    assert_ended(&ended, "limited", "steps");
     let messages = world.messages(&talk).await?;
     assert!(
         messages[1].1.contains("Done so far: search"),
@@ -173,11 +156,7 @@ async fn calls_that_are_refused_count_as_steps_and_are_told_of() -> Result<()> {
         .await?;
     let turn = world.say(&talk, "Search.").await?;
     let ended = world.ended(&turn).await?;
-    assert_eq!(
-        (&ended["status"], &ended["reason"]),
-        (&json!("limited"), &json!("steps")),
-        "{ended:#}"
-    );
+    assert_ended(&ended, "limited", "steps");
     assert_eq!(world.steps(&turn).await?.len(), 3);
     // Nothing came of it, and the model has said nothing: who asked is told nonetheless.
     let messages = world.messages(&talk).await?;
@@ -197,16 +176,7 @@ async fn calls_that_are_refused_count_as_steps_and_are_told_of() -> Result<()> {
 #[tokio::test]
 async fn what_is_left_to_spend_bounds_all_turns_together() -> Result<()> {
     let world = World::new(|_, _| says("Five words are said here.")).await?;
-    let price =
-        json!({"provider": "llm", "model": "*", "input_microusd": 0, "output_microusd": 1_000_000});
-    let admin = world
-        .ada
-        .with_scope(&world.server.database, "admin:all")
-        .await?;
-    let (status, put) = admin
-        .send(&world.server, "PUT", "/api/llm/prices", &price)
-        .await?;
-    assert_eq!(status, 200, "{put:#}");
+    world.price().await?;
     // A call says 15 tokens, which cost a microdollar each. With a rest the gateway would let a model say less, which this
     // one does not heed.
     let circle = world
@@ -230,11 +200,7 @@ async fn what_is_left_to_spend_bounds_all_turns_together() -> Result<()> {
         let ended = world.ended(turn).await?;
         match ended["status"].as_str() {
             Some("completed") => completed += 1,
-            _ => assert_eq!(
-                (&ended["status"], &ended["reason"]),
-                (&json!("limited"), &json!("budget")),
-                "{ended:#}"
-            ),
+            _ => assert_ended(&ended, "limited", "budget"),
         }
     }
     assert!((1..=2).contains(&completed), "{completed}");

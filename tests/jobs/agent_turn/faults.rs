@@ -239,16 +239,7 @@ async fn a_turn_whose_worker_is_killed_goes_on_where_it_was() -> Result<()> {
                 continue;
             }
             let what = format!("write {at} of {writes}, lost: {is_lost}");
-            sqlx::raw_sql("alter sequence public.passed restart")
-                .execute(&mut connection)
-                .await?;
-            sqlx::query("update public.failpoint set at = $1")
-                .bind(at)
-                .execute(&mut connection)
-                .await?;
-            sqlx::query("select pg_advisory_lock(7)")
-                .execute(&mut connection)
-                .await?;
+            arm(&mut connection, at).await?;
             let asked = world.models.asked().len();
             let (talk, turn) = circle.begin().await?;
             let process = waiting(&mut connection).await?;
@@ -274,6 +265,21 @@ async fn a_turn_whose_worker_is_killed_goes_on_where_it_was() -> Result<()> {
 pub(super) fn number(name: &str, default: u64) -> u64 {
     let text = std::env::var(name).ok();
     text.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Lets the write of this number, counted from now on, wait for a lock of the connection's.
+pub async fn arm(connection: &mut PgConnection, at: i64) -> Result<()> {
+    sqlx::raw_sql("alter sequence public.passed restart")
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("update public.failpoint set at = $1")
+        .bind(at)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("select pg_advisory_lock(7)")
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// The server process in which a write waits, when one does.

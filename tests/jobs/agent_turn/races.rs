@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 use serde_json::json;
 
 use super::approving::{asking, posts, question};
-use super::world::{World, says};
+use super::world::{World, assert_ended, says};
 
 #[tokio::test]
 async fn of_two_who_approve_at_once_one_lets_the_call_happen() -> Result<()> {
@@ -50,16 +50,7 @@ const PAID: usize = 5;
 #[tokio::test]
 async fn of_twenty_turns_at_once_five_are_paid_for() -> Result<()> {
     let world = World::new(|_, _| says("Five words are said here.")).await?;
-    let price =
-        json!({"provider": "llm", "model": "*", "input_microusd": 0, "output_microusd": 1_000_000});
-    let admin = world
-        .ada
-        .with_scope(&world.server.database, "admin:all")
-        .await?;
-    let (status, put) = admin
-        .send(&world.server, "PUT", "/api/llm/prices", &price)
-        .await?;
-    assert_eq!(status, 200, "{put:#}");
+    world.price().await?;
     // A call says 15 tokens, which cost a microdollar each.
     let budget = json!({"limit_microusd": 15 * PAID, "period": "total"});
     let circle = json!({"name": "poor", "mode": "round_robin", "budget": budget});
@@ -74,11 +65,7 @@ async fn of_twenty_turns_at_once_five_are_paid_for() -> Result<()> {
         if ended["status"] == "completed" {
             completed += 1;
         } else {
-            assert_eq!(
-                (&ended["status"], &ended["reason"]),
-                (&json!("limited"), &json!("budget")),
-                "{ended:#}"
-            );
+            assert_ended(&ended, "limited", "budget");
         }
     }
     assert_eq!(completed, PAID);

@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-use super::world::{World, begins, body, plain, says};
+use super::world::{World, assert_ended, begins, body, plain, says};
 
 #[tokio::test]
 async fn a_message_is_answered_once_and_the_log_says_how() -> Result<()> {
@@ -100,11 +100,7 @@ async fn a_model_that_fails_is_asked_again_and_then_given_up() -> Result<()> {
     let talk = world.talk(&plain()).await?;
     let turn = world.say(&talk, "Hello?").await?;
     let ended = world.ended(&turn).await?;
-    assert_eq!(
-        (&ended["status"], &ended["reason"]),
-        (&json!("failed"), &json!("provider-failed")),
-        "{ended:#}"
-    );
+    assert_ended(&ended, "failed", "provider-failed");
     assert_eq!(world.messages(&talk).await?.len(), 1, "nothing is invented");
     Ok(())
 }
@@ -118,11 +114,7 @@ async fn without_a_provider_the_turn_says_so() -> Result<()> {
     let talk = world.talk(&plain()).await?;
     let turn = world.say(&talk, "Hello?").await?;
     let ended = world.ended(&turn).await?;
-    assert_eq!(
-        (&ended["status"], &ended["reason"]),
-        (&json!("failed"), &json!("no-provider-configured")),
-        "{ended:#}"
-    );
+    assert_ended(&ended, "failed", "no-provider-configured");
     assert_eq!(world.messages(&talk).await?.len(), 1, "nothing is invented");
     assert_eq!(world.models.asked().len(), 0);
     Ok(())

@@ -130,6 +130,17 @@ impl World {
         Ok(found)
     }
 
+    /// Lets each token that a model says cost a microdollar.
+    pub async fn price(&self) -> Result<()> {
+        let price = json!({"provider": "llm", "model": "*", "input_microusd": 0, "output_microusd": 1_000_000});
+        let admin = self
+            .ada
+            .with_scope(&self.server.database, "admin:all")
+            .await?;
+        ask(&self.server, &admin, "PUT", "/api/llm/prices", &price, 200).await?;
+        Ok(())
+    }
+
     /// Makes a persona of ada's, and returns its id.
     pub async fn persona(&self, definition: &Value) -> Result<String> {
         let made = self.ask("POST", "/api/personas", definition, 201).await?;
@@ -275,4 +286,13 @@ pub fn plain() -> Value {
 pub fn with(tools: &[&str], limits: &Value) -> Value {
     let tools: Vec<Value> = tools.iter().map(|tool| json!({"use": tool})).collect();
     json!({"name": "handy", "instructions": "Use your tools.", "tools": tools, "limits": limits})
+}
+
+/// Whether a turn has ended so, and for this reason.
+pub fn assert_ended(turn: &Value, status: &str, reason: &str) {
+    assert_eq!(
+        (&turn["status"], &turn["reason"]),
+        (&json!(status), &json!(reason)),
+        "{turn:#}"
+    );
 }
