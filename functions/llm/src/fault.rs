@@ -253,7 +253,7 @@ mod tests {
             Some(0)
         );
         assert!(
-            wait("retry-after", "Sun, 06 Nov 2094 08:49:37 GMT")
+            wait("retry-after", "Sat, 06 Nov 2094 08:49:37 GMT")
                 .is_some_and(|wait| wait > 1_000_000)
         );
     }
