@@ -3,6 +3,6 @@
 create or replace function inbox.event_subject(i inbox.item) returns text
 language sql immutable
 as $$
-    select 'item:' || case when i.subject is null then i.id
-        else md5(concat_ws('/', i.account_id, i.kind, i.subject))::uuid end
+    select 'item:' || (case when i.subject is null then i.id
+        else md5(i.account_id::text || '/' || i.kind || '/' || i.subject)::uuid end)::text
 $$;

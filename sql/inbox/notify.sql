@@ -16,8 +16,10 @@ create or replace function inbox.notify(
     by uuid default null,
     subject text default null
 ) returns void
-language sql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
-    select inbox.notify_readers(null, notify.accounts, notify.kind, notify.title, notify.text, notify.link, notify.by,
-        notify.subject)
+begin
+    perform inbox.notify_readers(null, notify.accounts, notify.kind, notify.title, notify.text, notify.link, notify.by,
+        notify.subject);
+end
 $$;

@@ -10,8 +10,10 @@ create or replace function inbox.notify_readers(
     by uuid default null,
     subject text default null
 ) returns void
-language sql security definer set search_path = pg_catalog, pg_temp
+language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
+#variable_conflict use_column
+begin
     with told as (
         insert into inbox.item as i (account_id, kind, title, text, link, by, subject, topic)
         select a.id, notify_readers.kind, left(notify_readers.title, 200), left(coalesce(notify_readers.text, ''), 500), notify_readers.link,
@@ -33,5 +35,6 @@ as $$
         jsonb_build_object('id', t.id, 'kind', t.kind, 'title', t.title, 'text', t.text, 'link', t.link,
             'by', t.by, 'created_at', t.created_at),
         inbox.event_subject(t), t.by
-    from told t
+    from told t;
+end
 $$;

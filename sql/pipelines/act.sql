@@ -6,6 +6,7 @@ declare
     refused text;
     started uuid;
     begun jsonb;
+    fired pipelines.firing;
 begin
     begin
         perform identity.require_active(s.owner_id);
@@ -17,12 +18,12 @@ begin
                     perform identity.refuse('pipeline_gone');
                 end if;
                 update pipelines.firing f set status = 'running', run_id = started, fired_at = clock_timestamp()
-                where f.id = act.firing;
+                where f.id = act.firing returning f.* into fired;
             when 'send_notification' then
                 perform pipelines.note(s.owner_id, s.action -> 'to', 'schedule', s.action ->> 'title',
                     coalesce(s.action ->> 'body', ''), '/schedules');
                 update pipelines.firing f set status = 'succeeded', fired_at = clock_timestamp(),
-                    finished_at = clock_timestamp() where f.id = act.firing;
+                    finished_at = clock_timestamp() where f.id = act.firing returning f.* into fired;
             when 'run_task' then
                 begun := circles.ask(s.owner_id, 'agent', s.action ->> 'agent', s.name, s.message,
                     jsonb_build_object('prompt', s.action ->> 'prompt'));
@@ -32,22 +33,22 @@ begin
                 update pipelines.firing f set status = 'running', fired_at = clock_timestamp(),
                     conversation_id = (begun ->> 'conversation')::uuid,
                     job_id = (select t.job_id from circles.turn t where t.id = (begun ->> 'turn')::uuid)
-                where f.id = act.firing;
+                where f.id = act.firing returning f.* into fired;
             when 'call_api' then
                 started := jobs.enqueue('schedule-dispatch', jsonb_build_object('firing', act.firing),
                     notify => 'pipelines.call_ended');
                 update pipelines.firing f set status = 'running', job_id = started, fired_at = clock_timestamp()
-                where f.id = act.firing;
+                where f.id = act.firing returning f.* into fired;
         end case;
     exception when check_violation or foreign_key_violation then
         get stacked diagnostics refused = constraint_name;
         update pipelines.firing f set status = 'failed', reason = replace(refused, '_', '-'),
-            fired_at = clock_timestamp(), finished_at = clock_timestamp() where f.id = act.firing;
+            fired_at = clock_timestamp(), finished_at = clock_timestamp() where f.id = act.firing returning f.* into fired;
     end;
-    insert into pipelines.ended (what, status) select 'firing', f.status from pipelines.firing f
-    where f.id = act.firing and f.finished_at is not null;
-    perform pipelines.tell_schedule('schedule.fired', s.id, (
-        select jsonb_build_object('firing', f.id, 'due_at', f.due_at, 'status', f.status, 'run', f.run_id)
-        from pipelines.firing f where f.id = act.firing));
+    if fired.finished_at is not null then
+        insert into pipelines.ended (what, status) values ('firing', fired.status);
+    end if;
+    perform pipelines.tell_schedule('schedule.fired', s.id, jsonb_build_object('firing', fired.id, 'due_at', fired.due_at,
+        'status', fired.status, 'run', fired.run_id));
 end
 $$;

@@ -4,7 +4,9 @@
 --         was found due. The last of `fire` is on time unless `is_late`; earlier ones make up for missed times.
 --         {"id", "due_at", "unreadable": true}: its times can't be read
 create or replace function pipelines.fire_schedules(due jsonb) returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp
+-- A plan that was made while a table was small is kept while it grows: without this, thousands of firings would each read
+-- all those before them.
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare
     d record;
@@ -18,7 +20,7 @@ begin
             next_due_at bigint, next_at bigint, unreadable boolean) order by id
     loop
         select o.* into s from pipelines.schedule o
-        where o.id = d.id and o.id = any (held) and o.due_at = pipelines.time_of(d.due_at) and o.paused is null;
+        where o.id = d.id and d.id = any (held) and o.due_at = pipelines.time_of(d.due_at) and o.paused is null;
         continue when not found;
         fired := fired + 1;
         if d.unreadable then

@@ -2,11 +2,13 @@
 -- are not told if they have blocked it.
 create or replace function pipelines.note(account uuid, recipients jsonb, kind text, title text, text text, link text)
 returns void
-language sql
+language plpgsql
 as $$
-    select inbox.notify(array_agg(t.id), note.kind, note.title, note.text, note.link,
+begin
+    perform inbox.notify(array_agg(t.id), note.kind, note.title, note.text, note.link,
         case when t.id <> note.account then note.account end)
     from (select value::uuid as id from jsonb_array_elements_text(note.recipients)) t
     where pipelines.may_notify(note.account, t.id)
-    group by case when t.id <> note.account then note.account end
+    group by case when t.id <> note.account then note.account end;
+end
 $$;

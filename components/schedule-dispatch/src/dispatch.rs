@@ -16,6 +16,8 @@ const BATCH: i32 = 500;
 const MAX_MISSED: usize = 1_000;
 /// A time that is late by less than this counts as on time.
 const ON_TIME_MS: i64 = 60_000;
+/// The number of looks, one after another, of which others had fired all that was found before us.
+const MAX_BEATEN: u32 = 10;
 /// The time after which another job goes on.
 const SLICE: Duration = Duration::from_secs(60);
 
@@ -64,6 +66,7 @@ struct Fired {
 pub async fn run(db: &Db) -> Result<Summary, Failure> {
     let began = Instant::now();
     let mut schedules = 0;
+    let mut beaten = 0;
     loop {
         db.execute("select settle($1)", args![BATCH]).await?;
         let found: Found = db
@@ -84,8 +87,9 @@ pub async fn run(db: &Db) -> Result<Summary, Failure> {
             )
             .await?;
         schedules += u64::try_from(fired.fired).unwrap_or_default();
-        // What is left is at another worker, or comes again with the sweep.
-        if fired.fired == 0 || began.elapsed() > SLICE {
+        beaten = if fired.fired == 0 { beaten + 1 } else { 0 };
+        // What is left comes again with the sweep.
+        if beaten > MAX_BEATEN || began.elapsed() > SLICE {
             break;
         }
     }
