@@ -1,8 +1,9 @@
 -- A run as its driver sees it: its steps, the signals that nobody has taken, and what has become due by now.
 create or replace function pipelines.state(r pipelines.run) returns jsonb
-language sql stable
+language plpgsql stable
 as $$
-    select jsonb_build_object(
+begin
+    return jsonb_build_object(
         'epoch', r.epoch, 'news', r.news, 'input', r.input, 'account', r.account_id, 'pipeline', r.pipeline_id,
         'version', r.version, 'is_paused', r.is_paused, 'cancels', r.cancels, 'is_forced', r.is_forced, 'is_admitted', r.is_admitted, 'budget', r.budget,
         'used', r.used, 'stubs', r.stubs, 'is_late', coalesce(r.deadline_at <= clock_timestamp(), false),
@@ -13,5 +14,6 @@ as $$
             from pipelines.step s where s.run_id = r.id), '[]'),
         'signals', coalesce((select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name, 'data', g.data)
             order by g.created_at, g.id)
-            from pipelines.signal g where g.run_id = r.id and g.taken_by is null), '[]'))
+            from pipelines.signal g where g.run_id = r.id and g.taken_by is null), '[]'));
+end
 $$;

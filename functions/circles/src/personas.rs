@@ -75,14 +75,8 @@ pub async fn list(
     let (name, id) = page.after.clone().unzip();
     let rows: Vec<Row> = db
         .many(
-            "select persona_json(p.id) as persona from persona p
-             where p.deleted_at is null and may_use_persona($2, p)
-             and ($1 = '' or strpos(p.name, $1) > 0 or exists (
-                 select from persona_version v where v.persona_id = p.id and v.number = p.version
-                 and strpos(lower(v.definition ->> 'description'), $1) > 0))
-             and ($3::text is null or (p.name, p.id) > ($3, $4::uuid))
-             order by p.name, p.id limit $5",
-            args![wanted, caller.id, name, id, page.fetch()],
+            "select persona from list_personas($1, $2, $3, $4, $5) as persona",
+            args![caller.id, wanted, name, id, page.fetch()],
         )
         .await?;
     let personas = rows.into_iter().filter_map(|row| row.persona).collect();
