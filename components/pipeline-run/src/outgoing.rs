@@ -420,7 +420,7 @@ mod tests {
             ("3", 3_000),
             ("soon", 0),
             ("18446744073709551615", 3_600_000),
-            ("Mon, 07 Nov 2094 08:49:37 GMT", 3_600_000),
+            ("Sun, 07 Nov 2094 08:49:37 GMT", 3_600_000),
         ] {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(after))]);
             assert_eq!(pause_ms(&headers, SystemTime::now()), pause, "{after}");
