@@ -41,7 +41,7 @@ begin
     perform circles.tell_step(s);
     return jsonb_build_object('number', s.number, 'read_seq', latest, 'summary', summed,
         'messages', circles.turn_messages(t.id, coalesce((summed ->> 'seq')::bigint, 0)),
-        'left_output', (limits ->> 'output_tokens')::bigint - used.output);
+        'left_output', (limits ->> 'output_tokens')::bigint - used.output, 'left_ms', circles.left_ms(t));
 end
 $$;
 grant execute on function circles.begin_model_step(uuid, text) to gather_agent_turn;

@@ -52,7 +52,8 @@ begin
     -- A call that is cut off each time it begins makes no progress.
     update circles.turn x set idle_attempts = 0 where x.id = t.id and not is_again;
     perform circles.tell_step(s);
-    return jsonb_build_object('number', s.number, 'waits', approval is not null and s.begun_at is null);
+    return jsonb_build_object('number', s.number, 'waits', approval is not null and s.begun_at is null,
+        'left_ms', circles.left_ms(t));
 end
 $$;
 grant execute on function circles.begin_tool_step(uuid, text, jsonb, jsonb) to gather_agent_turn;

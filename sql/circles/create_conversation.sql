@@ -22,11 +22,11 @@ begin
         members := array(select m.account_id from circles.member m where m.circle_id = c.id);
     else
         members := array(select distinct circles.account_of(a) from jsonb_array_elements_text(new -> 'with') a);
-        -- An account that has blocked the caller looks like one that does not exist, and a seat is spoken to by its owner
-        -- or where its owner has put it.
+        -- An account that has blocked the caller looks like one that does not exist, and a seat is spoken to by its owner,
+        -- where its owner has put it, or by everybody if it is public.
         if array_position(members, null) is not null
             or exists (select from unnest(members) m where social.blocks(m, account))
-            or exists (select from circles.seat s where s.account_id = any (members) and s.owner_id <> account) then
+            or exists (select from circles.seat s where s.account_id = any (members) and s.owner_id <> account and not s.public) then
             return circles.refused('partner-not-found');
         end if;
         members := array(select distinct m from unnest(members || account) m);

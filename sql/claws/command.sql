@@ -5,8 +5,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
     c claws.claw;
-    state text;
-    allowed text[];
+    standing jsonb;
     wanted text;
 begin
     select x.* into c from claws.claw x
@@ -14,21 +13,9 @@ begin
     if c.id is null then
         return '{"refused": "claw-not-found"}';
     end if;
-    -- A wish counts already, whether or not it is done.
-    state := case when c.desired = 'deleted' then 'deleting' when c.status = 'failed' then 'failed'
-        when c.desired in ('stopped', 'paused') then c.desired
-        when c.status in ('paused', 'stopped') then 'running' else c.status end;
-    allowed := case state
-        when 'requested' then '{start,stop,restart,delete}'::text[]
-        when 'provisioning' then '{start,stop,restart,delete}'
-        when 'running' then '{start,stop,pause,resume,restart,delete}'
-        when 'unhealthy' then '{start,stop,restart,delete}'
-        when 'paused' then '{stop,pause,resume,restart,delete}'
-        when 'stopped' then '{start,stop,delete}'
-        when 'failed' then '{start,restart,delete}'
-        else '{delete}' end;
-    if what <> all (allowed) then
-        return jsonb_build_object('refused', 'claw-state', 'claw_status', state, 'allowed', to_jsonb(allowed));
+    standing := claws.standing(c);
+    if not standing -> 'allowed' ? what then
+        return standing || '{"refused": "claw-state"}';
     end if;
     wanted := case what when 'stop' then 'stopped' when 'pause' then 'paused' when 'delete' then 'deleted' else 'running' end;
     if wanted = 'running' and exists (select from identity.account a

@@ -14,9 +14,7 @@ begin
         return '{"refused": "claw-not-found"}';
     end if;
     if c.desired in ('stopped', 'deleted') or c.status = 'failed' then
-        return jsonb_build_object('refused', 'claw-state', 'claw_status', case when c.status = 'failed' then 'failed'
-            when c.desired = 'deleted' then 'deleting' else 'stopped' end,
-            'allowed', case c.desired when 'deleted' then '["delete"]' else '["start", "delete"]' end::jsonb);
+        return claws.standing(c) || '{"refused": "claw-state"}';
     end if;
     opened := channels.open_direct(account, array[c.id::text]);
     if opened ? 'refused' then

@@ -17,6 +17,7 @@ begin
         status = case wanted when 'deleted' then 'deleting' else x.status end
     where x.id = claw returning x.* into c;
     perform claws.tell(c, 'status') where wanted = 'deleted';
+    perform identity.hold_name(claw) where wanted = 'deleted';
     if wanted in ('stopped', 'deleted') then
         perform claws.sign_out(claw);
     end if;

@@ -111,6 +111,20 @@ pub fn limits() -> Limits {
     }
 }
 
+/// Lets a state folder have what other tests have compiled, and makes it if it is not there.
+///
+/// # Errors
+/// It can't be made.
+pub fn share_compiled(state: &Path) -> Result<()> {
+    let compiled = root().join("target/compiled");
+    std::fs::create_dir_all(&compiled)?;
+    std::fs::create_dir_all(state)?;
+    match std::os::unix::fs::symlink(compiled, state.join("compiled")) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// What an application of a manifest's file is made of, with the usual limits.
 ///
 /// # Errors

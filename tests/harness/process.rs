@@ -28,13 +28,15 @@ impl Process {
         arguments: &[&str],
     ) -> Result<Self> {
         let log = folder.join(format!("{}.log", Uuid::now_v7()));
+        let state = folder.join("state");
+        crate::share_compiled(&state)?;
         let child = Command::new(crate::command()?)
             .arg(command)
             .args(arguments)
             .env("DATABASE_URL", database.admin.as_str())
             .env("GATHER_MASTER_KEY", crate::MASTER_KEY)
             .env("GATHER_MANIFEST", manifest)
-            .env("GATHER_STATE_DIR", folder.join("state"))
+            .env("GATHER_STATE_DIR", &state)
             .env("RUST_LOG", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-fn document() -> Result<Value> {
+pub fn document() -> Result<Value> {
     let file = std::fs::read_to_string(root().join("static/openapi.json"))?;
     Ok(serde_json::from_str(&file)?)
 }

@@ -86,10 +86,7 @@ impl Platform {
     async fn start(collector: SocketAddr) -> Result<Self> {
         let database = Database::create().await?;
         let state = tempfile::tempdir()?;
-        // What other tests have compiled is not compiled again.
-        let compiled = root().join("target/compiled");
-        std::fs::create_dir_all(&compiled)?;
-        std::os::unix::fs::symlink(compiled, state.path().join("compiled"))?;
+        e2e::share_compiled(state.path())?;
         let port = gather::port::free(gather::port::TESTS)?;
         let listen = format!("127.0.0.1:{port}");
         let mut up = Command::new(command()?);

@@ -2,6 +2,7 @@
 //! and tools take their time between two of them.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use guest::{Db, Failure, Job, args};
 use mcp_client::Definition;
@@ -19,6 +20,9 @@ pub struct Log {
     holder: String,
 }
 
+/// Longer than any job.
+const NO_END: Duration = Duration::from_secs(86_400);
+
 /// The beginning of a step.
 #[derive(Debug, Deserialize)]
 pub struct Begun {
@@ -33,6 +37,15 @@ pub struct Begun {
     pub messages: Vec<Message>,
     /// The tokens that the turn's models may still say.
     pub left_output: Option<i64>,
+    /// The time that is left of the turn's; absent if that has no end.
+    pub left_ms: Option<u64>,
+}
+
+impl Begun {
+    /// The end of the turn's time.
+    pub fn until(&self) -> Instant {
+        Instant::now() + self.left_ms.map_or(NO_END, Duration::from_millis)
+    }
 }
 
 /// What became of questions to other agents.

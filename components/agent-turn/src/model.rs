@@ -2,7 +2,7 @@
 //! own limits. What the model says is passed on while it says it.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use guest::task::{Ticker, Waited};
@@ -44,8 +44,23 @@ pub enum Said {
     Answer(Answer),
     /// It failed.
     Failed(Fault),
+    /// The turn's time was over, after this had been said.
+    Late(String),
     /// The turn does not go on.
     Gone,
+}
+
+/// What a model is asked.
+pub struct Question<'a> {
+    /// The number of the step.
+    pub number: i32,
+    /// The number of tries before.
+    pub failures: u32,
+    pub body: &'a Value,
+    /// Whether what it says is passed on.
+    pub is_told: bool,
+    /// The end of the turn's time.
+    pub until: Instant,
 }
 
 /// An answer of the model.
@@ -91,23 +106,22 @@ pub async fn wait(
     Ok(true)
 }
 
-/// Asks the model for step `number`; `failures` is the number of tries before it. What it says is passed on if `is_told`.
-/// Until those who pay may call models again, it waits for a while.
+/// Asks the model. Until those who pay may call models again, it waits for a while.
 pub async fn ask(
     log: &Log,
     job: &Job<Arguments>,
     context: &Context,
-    number: i32,
-    failures: u32,
-    body: &Value,
-    is_told: bool,
+    question: &Question<'_>,
 ) -> Result<Said, Failure> {
     let mut waited = Duration::ZERO;
     loop {
-        match ask_once(log, job, context, number, failures, body, is_told).await? {
+        match ask_once(log, job, context, question).await? {
             Said::Failed(fault) if fault.passes() && waited < PATIENCE => {
                 let pause = fault.pause(LOOK);
-                if !wait(log, job, number, pause).await? {
+                if question.is_late_in(pause) {
+                    return Ok(Said::Late(String::new()));
+                }
+                if !wait(log, job, question.number, pause).await? {
                     return Ok(Said::Gone);
                 }
                 waited += pause;
@@ -121,20 +135,16 @@ async fn ask_once(
     log: &Log,
     job: &Job<Arguments>,
     context: &Context,
-    number: i32,
-    failures: u32,
-    body: &Value,
-    is_told: bool,
+    question: &Question<'_>,
 ) -> Result<Said, Failure> {
-    let request = match request(context, failures, body).await {
+    let request = match request(context, question).await {
         Ok(request) => request,
         Err(why) => return Ok(Said::Failed(Fault::new("unavailable", why))),
     };
     let mut watch = Watch {
         log,
         job,
-        number,
-        is_told,
+        question,
         ticks: 0,
         ticker: Ticker::new(PASS_ON),
     };
@@ -142,6 +152,9 @@ async fn ask_once(
     let answer = loop {
         match watch.ticker.beside(sending.as_mut()).await {
             Waited::Ready(answer) => break answer,
+            Waited::Tick if question.is_late_in(Duration::ZERO) => {
+                return Ok(Said::Late(String::new()));
+            }
             Waited::Tick if !watch.goes_on(&mut Reading::default()).await? => {
                 return Ok(Said::Gone);
             }
@@ -155,7 +168,14 @@ async fn ask_once(
     }
 }
 
-async fn request(context: &Context, failures: u32, body: &Value) -> Result<Request<Body>, String> {
+impl Question<'_> {
+    /// Whether the turn's time is over after a pause.
+    fn is_late_in(&self, pause: Duration) -> bool {
+        Instant::now() + pause >= self.until
+    }
+}
+
+async fn request(context: &Context, question: &Question<'_>) -> Result<Request<Body>, String> {
     let failed =
         |problem: guest::Problem| format!("The gateway can't be asked ({}).", problem.code());
     let url = required_variable("internal_url").await.map_err(failed)?;
@@ -163,7 +183,8 @@ async fn request(context: &Context, failures: u32, body: &Value) -> Result<Reque
         .authorization(&url, context.owner.id, &["llm:call"])
         .await
         .map_err(failed)?;
-    let body = body.to_string();
+    let body = question.body.to_string();
+    let failures = question.failures;
     let mut request = Request::post(format!("{url}/v1/chat/completions"))
         .header(CONTENT_TYPE, "application/json")
         .header(AUTHORIZATION, token)
@@ -189,8 +210,7 @@ async fn request(context: &Context, failures: u32, body: &Value) -> Result<Reque
 struct Watch<'a> {
     log: &'a Log,
     job: &'a Job<Arguments>,
-    number: i32,
-    is_told: bool,
+    question: &'a Question<'a>,
     ticks: u32,
     ticker: Ticker,
 }
@@ -201,6 +221,10 @@ impl Watch<'_> {
         let (mut events, mut reading) = (Events::default(), Reading::default());
         while !reading.is_complete && reading.fault.is_none() {
             let frame = match self.ticker.beside(body.frame()).await {
+                Waited::Tick if self.question.is_late_in(Duration::ZERO) => {
+                    self.pass_on(&mut reading, true).await?;
+                    return Ok(Said::Late(reading.answer.text));
+                }
                 Waited::Tick => {
                     if self.goes_on(&mut reading).await? {
                         continue;
@@ -239,7 +263,7 @@ impl Watch<'_> {
             return Ok(false);
         }
         self.ticks += 1;
-        let length = if self.is_told {
+        let length = if self.question.is_told {
             reading.answer.text.len()
         } else {
             0
@@ -249,14 +273,14 @@ impl Watch<'_> {
             return self.pass_on(reading, keep).await;
         }
         if self.ticks.is_multiple_of(LOOK_EVERY) {
-            return self.log.tell(self.number, 0, "", None).await;
+            return self.log.tell(self.question.number, 0, "", None).await;
         }
         Ok(true)
     }
 
     async fn pass_on(&self, reading: &mut Reading, keep: bool) -> Result<bool, Failure> {
         let mut goes_on = true;
-        if !self.is_told {
+        if !self.question.is_told {
             return Ok(goes_on);
         }
         loop {
@@ -270,7 +294,7 @@ impl Watch<'_> {
             }
             goes_on = self
                 .log
-                .tell(self.number, reading.told, &piece, partial)
+                .tell(self.question.number, reading.told, &piece, partial)
                 .await?;
             reading.told += piece.chars().count();
             reading.told_bytes += piece.len();
@@ -286,9 +310,9 @@ impl Watch<'_> {
     /// Keeps what was said until the turn was cancelled.
     async fn keep(&self, reading: &Reading) -> Result<(), Failure> {
         let text = reading.answer.text.as_str();
-        if self.is_told && !text.is_empty() {
+        if self.question.is_told && !text.is_empty() {
             self.log
-                .tell(self.number, reading.told, "", Some(text))
+                .tell(self.question.number, reading.told, "", Some(text))
                 .await?;
         }
         Ok(())

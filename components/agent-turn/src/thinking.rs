@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::history::{History, MAX_CALLS, Pending, fingerprint};
 use crate::log::{Log, Message, Refused};
 use crate::memory;
-use crate::model::{self, Answer, Said};
+use crate::model::{self, Answer, Question, Said};
 use crate::prompt::Prompt;
 use crate::sources::{self, Called};
 use crate::summing::beginning;
@@ -55,6 +55,8 @@ pub struct Thinking {
     history: History,
     steps: u32,
     failures: u32,
+    /// The end of the turn's time, as the newest step was told it.
+    until: Instant,
     /// Whether more was written, so that the last answer does not end the turn.
     again: bool,
 }
@@ -68,6 +70,7 @@ impl Thinking {
             history,
             steps: 0,
             failures: 0,
+            until: Instant::now(),
             again: false,
         }
     }
@@ -116,8 +119,13 @@ impl Thinking {
         Ok(Then::GoOn)
     }
 
-    /// Ends the turn before its time, with what was done.
+    /// Ends the turn before it is done, with what was done.
     async fn stop(&mut self, reason: &str) -> Result<Then, Failure> {
+        self.stop_amid("", reason).await
+    }
+
+    /// The same, while the model was saying something.
+    async fn stop_amid(&mut self, said: &str, reason: &str) -> Result<Then, Failure> {
         match reason {
             "suspended" => return self.conclude("cancelled", Some(reason), None).await,
             // Nobody waits for it any more.
@@ -130,8 +138,10 @@ impl Thinking {
             "budget" => "I stop here: nothing is left of what I may spend.",
             _ => "I stop here: I kept making the same call with the same result.",
         };
-        let account = format!("{}\n\n{why}", self.history.account());
-        let message = reply::message(account.trim_start());
+        let account = self.history.account();
+        let parts = [account.as_str(), said.trim(), why];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let message = reply::message(&parts.join("\n\n"));
         self.conclude("limited", Some(reason), message).await
     }
 
@@ -144,6 +154,7 @@ impl Thinking {
             return self.stop(&reason).await;
         }
         self.steps += 1;
+        self.until = begun.until();
         let number = begun.number.unwrap_or_default();
         let is_tainted = self.context.strange_purpose().is_some()
             || begun
@@ -163,11 +174,22 @@ impl Thinking {
         if let Some(beginning) = beginning(&prompt, &body, window) {
             return self.sum_up(job, number, beginning, begun.left_output).await;
         }
-        let (log, context) = (&self.log, &self.context);
-        match model::ask(log, job, context, number, self.failures, &body, true).await? {
+        let question = self.question(number, &body, true);
+        match model::ask(&self.log, job, &self.context, &question).await? {
             Said::Answer(answer) => self.keep(number, begun.read_seq, answer).await,
             Said::Failed(fault) => self.failed(job, number, fault).await,
+            Said::Late(text) => self.late(number, text).await,
             Said::Gone => Ok(Then::Stop),
+        }
+    }
+
+    fn question<'a>(&self, number: i32, body: &'a Value, is_told: bool) -> Question<'a> {
+        Question {
+            number,
+            failures: self.failures,
+            body,
+            is_told,
+            until: self.until,
         }
     }
 
@@ -233,6 +255,16 @@ impl Thinking {
             ..Step::default()
         });
         Ok(Then::GoOn)
+    }
+
+    /// Ends the turn in the middle of a model's answer, since its time is over.
+    async fn late(&mut self, number: i32, said: String) -> Result<Then, Failure> {
+        let why = format!("{said} (time: The turn may take no more time.)");
+        let ended = json!({"status": "failed", "text": why.trim_start()});
+        if !self.log.end(number, ended).await? {
+            return Ok(Then::Stop);
+        }
+        self.stop_amid(&said, "time").await
     }
 
     async fn failed(
@@ -308,6 +340,7 @@ impl Thinking {
             return self.stop(&reason).await;
         }
         self.steps += 1;
+        self.until = begun.until();
         let number = begun.number.unwrap_or_default();
         let Some(done) = self.make(job, tool, &pending, arguments).await? else {
             return Ok(Then::Stop);
@@ -356,6 +389,9 @@ impl Thinking {
             match ticker.beside(making.as_mut()).await {
                 Waited::Ready(done) => return done.map(Some),
                 Waited::Tick if job.is_cancelled() => return Ok(None),
+                Waited::Tick if Instant::now() >= self.until => {
+                    return Ok(Some(Err(Failed::Lost)));
+                }
                 Waited::Tick => {}
             }
         }

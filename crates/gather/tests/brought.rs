@@ -1,6 +1,8 @@
 //! A machine without PostgreSQL, as this one is when `bwrap` hides it: one is brought along, from where npm's packages
 //! come from.
 
+mod compiled;
+
 use std::{
     env, fs,
     io::{Read, Write},
@@ -142,6 +144,7 @@ struct Up {
 
 impl Up {
     fn start(machine: &Machine) -> Self {
+        compiled::share(&machine.state());
         let address = SocketAddr::from(([127, 0, 0, 1], port::free(port::TESTS).unwrap()));
         let listen = address.to_string();
         let log = fs::File::create(machine.home.path().join("log")).unwrap();

@@ -1,10 +1,12 @@
 //! The first minutes with `gather up`: the question about the demo world, and the browser.
 
+mod compiled;
+
 use std::{
     fs::{self, File, Permissions},
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -168,10 +170,7 @@ fn the_first_start_on_a_terminal_offers_a_world_and_others_do_not() {
         state: state.path(),
         database: &database,
     };
-    // What other tests have compiled is not compiled again.
-    let compiled = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/compiled");
-    fs::create_dir_all(&compiled).unwrap();
-    symlink(compiled, state.path().join("compiled")).unwrap();
+    compiled::share(state.path());
     let opened = state.path().join("opened");
     fs::create_dir(state.path().join("bin")).unwrap();
     let browser = state.path().join("bin/xdg-open");

@@ -1,5 +1,7 @@
 //! The command as production runs it: migrate, serve, drain, over a real PostgreSQL and the real functions.
 
+mod compiled;
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -65,6 +67,7 @@ impl Server {
     }
 
     fn start_by(command: &str, state: &Path, database: &str, address: SocketAddr) -> Self {
+        compiled::share(state);
         let listen = address.to_string();
         let mut command = gather(state, database, &[command, "--listen", &listen]);
         // Nobody reads it, and what is full would be waited for.

@@ -140,6 +140,10 @@ impl Feed {
             return refuse(out, "too-many-topics").await;
         }
         let mut topics: Vec<_> = topics.iter().map(|topic| self.named(topic)).collect();
+        // PostgreSQL can't be asked for what has a zero character.
+        for topic in topics.extract_if(.., |topic| topic.contains('\0')) {
+            self.deny(&topic, out).await?;
+        }
         if self.shunned.is_none() {
             self.read_blocks().await?;
         }

@@ -181,7 +181,7 @@ pub struct Limits {
     /// The sum in millionths of a dollar after which no further step begins.
     #[garde(inner(range(min = 1, max = 1_000_000_000_000)))]
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 1, maximum = 1_000_000_000_000_f64)]
     cost_microusd: Option<u64>,
     /// The number of tokens that the model takes at once; 128,000 if absent. Above 70 % of it, the oldest part of what the
     /// model would be told is summed up.

@@ -216,7 +216,7 @@ pub struct ClawChange {
         deserialize_with = "given",
         skip_serializing_if = "Option::is_none"
     )]
-    #[schema(value_type = Option<i64>, minimum = 1_000, maximum = 31_536_000_000_i64)]
+    #[schema(value_type = Option<i64>, minimum = 1_000, maximum = 31_536_000_000_f64)]
     idle_ms: Option<Option<i64>>,
 }
 

@@ -96,7 +96,7 @@ pub async fn restart(db: Db, caller: Caller, Path(claw): Path<String>) -> Answer
     want(&db, &caller, claw, "restart").await
 }
 
-/// Deletes a claw, whatever it is doing. What it wrote stays, and its name is held until it is gone.
+/// Deletes a claw, whatever it is doing. What it wrote stays, and nobody may take its name for 30 days.
 #[utoipa::path(
     delete, path = "/api/claws/{claw}", tag = "claws", operation_id = "delete_claw",
     params(("claw" = String, Path, description = "The claw's id or name.")),

@@ -80,7 +80,7 @@ pub struct NewClaw {
     on_expiry: Option<Expiry>,
     /// After how many milliseconds with nothing to do it is paused, until it is spoken to; it is not if absent.
     #[garde(inner(range(min = 1_000, max = 31_536_000_000)))]
-    #[schema(minimum = 1_000, maximum = 31_536_000_000_i64)]
+    #[schema(minimum = 1_000, maximum = 31_536_000_000_f64)]
     idle_ms: Option<i64>,
     /// The way in which it takes what is written while it thinks; `queue` if absent.
     #[garde(skip)]

@@ -63,11 +63,11 @@ pub struct NewClawTemplate {
     cpu_millis: i32,
     /// The memory, in bytes.
     #[garde(range(min = 16_777_216, max = 1_099_511_627_776))]
-    #[schema(minimum = 16_777_216, maximum = 1_099_511_627_776_i64)]
+    #[schema(minimum = 16_777_216, maximum = 1_099_511_627_776_f64)]
     memory_bytes: i64,
     /// The scratch space, in bytes, which counts as memory.
     #[garde(range(min = 1_048_576, max = 1_099_511_627_776))]
-    #[schema(minimum = 1_048_576, maximum = 1_099_511_627_776_i64)]
+    #[schema(minimum = 1_048_576, maximum = 1_099_511_627_776_f64)]
     disk_bytes: i64,
     /// The origins that a claw may reach, besides the platform.
     #[garde(length(max = 64), inner(length(max = 300)))]
@@ -98,11 +98,11 @@ pub struct ClawTemplateChange {
     cpu_millis: Option<i32>,
     /// The memory, in bytes.
     #[garde(inner(range(min = 16_777_216, max = 1_099_511_627_776)))]
-    #[schema(minimum = 16_777_216, maximum = 1_099_511_627_776_i64)]
+    #[schema(minimum = 16_777_216, maximum = 1_099_511_627_776_f64)]
     memory_bytes: Option<i64>,
     /// The scratch space, in bytes.
     #[garde(inner(range(min = 1_048_576, max = 1_099_511_627_776)))]
-    #[schema(minimum = 1_048_576, maximum = 1_099_511_627_776_i64)]
+    #[schema(minimum = 1_048_576, maximum = 1_099_511_627_776_f64)]
     disk_bytes: Option<i64>,
     /// All origins that a claw may reach, besides the platform.
     #[garde(inner(length(max = 64), inner(length(max = 300))))]

@@ -29,19 +29,19 @@ pub struct Price {
     model: String,
     /// The price of input.
     #[garde(range(min = 0, max = MAX_PRICE))]
-    #[schema(example = 3_000_000, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(example = 3_000_000, minimum = 0, maximum = 1_000_000_000_000_f64)]
     input_microusd: i64,
     /// The price of input that the provider had cached; the price of input if it is absent.
     #[garde(inner(range(min = 0, max = MAX_PRICE)))]
-    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_f64)]
     cached_input_microusd: Option<i64>,
     /// The price of input that the provider caches; the price of input if it is absent.
     #[garde(inner(range(min = 0, max = MAX_PRICE)))]
-    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_f64)]
     cache_write_microusd: Option<i64>,
     /// The price of output.
     #[garde(range(min = 0, max = MAX_PRICE))]
-    #[schema(example = 15_000_000, minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(example = 15_000_000, minimum = 0, maximum = 1_000_000_000_000_f64)]
     output_microusd: i64,
     /// The prices of calls with a long input.
     #[garde(dive)]
@@ -62,21 +62,21 @@ pub struct Tier {
     tokens: i64,
     /// The price of input.
     #[garde(range(min = 0, max = MAX_PRICE))]
-    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_f64)]
     input_microusd: i64,
     /// The price of input that the provider had cached.
     #[garde(inner(range(min = 0, max = MAX_PRICE)))]
-    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_f64)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cached_input_microusd: Option<i64>,
     /// The price of input that the provider caches.
     #[garde(inner(range(min = 0, max = MAX_PRICE)))]
-    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_f64)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_write_microusd: Option<i64>,
     /// The price of output.
     #[garde(range(min = 0, max = MAX_PRICE))]
-    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64)]
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_f64)]
     output_microusd: i64,
 }
 

@@ -29,7 +29,7 @@ pub struct NewVersion {
     value: Value,
     /// The time for which the former value may be used still, in milliseconds, at most 30 days; 0 if absent.
     #[garde(inner(range(min = 0, max = 2_592_000_000_i64)))]
-    #[schema(minimum = 0, maximum = 2_592_000_000_i64)]
+    #[schema(minimum = 0, maximum = 2_592_000_000_f64)]
     overlap_ms: Option<i64>,
 }
 

@@ -251,6 +251,7 @@ async fn what_makes_no_sense_is_an_error_of_the_protocol() -> Result<()> {
         ("Nonsense", json!({}), -32601),
         ("SendMessage", json!({}), -32602),
         ("SendMessage", message("m1", " "), -32602),
+        ("SendMessage", message("m\0", "a"), -32602),
         (
             "SendMessage",
             json!({"message": {"messageId": "m", "parts": [{"url": "http://a"}]}}),

@@ -211,6 +211,12 @@ async fn refusals_name_the_field_that_was_given() -> Result<()> {
             json!({"account": "two"}),
             "account",
         ),
+        (
+            "POST",
+            &messages,
+            json!({"body": "Hi", "to": ["one", "\0"]}),
+            "to[1]",
+        ),
     ] {
         assert_eq!(
             field(&world, method, path, body).await?,
@@ -218,6 +224,9 @@ async fn refusals_name_the_field_that_was_given() -> Result<()> {
             "{method} {path}"
         );
     }
+    world
+        .ask("GET", "/api/circles/pa%00ir", &json!({}), 404)
+        .await?;
     let put = json!({"account": "one", "role": "observer", "order": 7});
     let changed = world
         .ask("PUT", &format!("{members}/one"), &put, 200)

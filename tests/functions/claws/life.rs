@@ -208,6 +208,7 @@ async fn what_a_claw_is_made_of_is_refused_by_name_and_leaves_nothing() -> Resul
         ("approvers", json!(["nobody-knows"])),
         ("env", json!({"GATHER_URL": "x"})),
         ("idle_ms", json!(5)),
+        ("name", json!("enrol")),
     ] {
         let refused = world
             .ask("POST", "/api/claws", &other(field, value), 422)
@@ -280,7 +281,10 @@ async fn a_claw_is_what_its_owner_wants() -> Result<()> {
     let path = "/api/claws/helper/messages";
     let hello = json!({"body": "Are you there?"});
     let refused = world.ask("POST", path, &hello, 409).await?;
-    assert_eq!(refused["claw_status"], "stopped");
+    assert_eq!(
+        (&refused["claw_status"], &refused["allowed"]),
+        (&json!("stopped"), &json!(["start", "stop", "delete"]))
+    );
     // Others write to it as to everybody, and its turn says why there is no answer.
     let dm = world
         .ask("POST", "/api/dms", &json!({"to": ["helper"]}), 200)
@@ -321,7 +325,19 @@ async fn a_claw_is_what_its_owner_wants() -> Result<()> {
         .await?;
     assert_eq!(first["claw"]["status"], "deleting");
     gone(&world, &id).await?;
-    // Its name is free again.
-    running(&world, &json!({"name": "helper", "persona": "plain"})).await?;
+    // What it wrote stays, and its name is held.
+    let talk = format!("/api/conversations/{}", text(&dm["id"])?);
+    world.get(&talk).await?;
+    let turns = world.get(&format!("{talk}/turns")).await?;
+    assert_eq!(turns["items"][0]["agent"]["id"], json!(id), "{turns:#}");
+    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
+    let same = json!({"name": "helper", "persona": "critic"});
+    for who in [&world.ada, &bob] {
+        let taken = who.send(&world.server, "POST", "/api/claws", &same).await?;
+        assert_eq!((taken.0, &taken.1["code"]), (409, &json!("name-taken")));
+    }
+    let month = "update identity.held_name set until = now() where name = 'helper'";
+    world.server.database.execute(month).await?;
+    world.ask("POST", "/api/claws", &same, 202).await?;
     Ok(())
 }

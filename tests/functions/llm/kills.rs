@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use std::{
     fs::Permissions,
     net::SocketAddr,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::PermissionsExt,
     path::Path,
     time::{Duration, Instant},
 };
@@ -66,9 +66,7 @@ impl Platform {
         // PostgreSQL runs as another user where this is root.
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
         let state = folder.path().join("state");
-        std::fs::create_dir(&state)?;
-        // Nothing is compiled again that the other tests have compiled.
-        symlink(root().join("target/compiled"), state.join("compiled"))?;
+        e2e::share_compiled(&state)?;
         let cluster = cluster(folder.path()).await?;
         let database = Database {
             admin: cluster.url("gather"),

@@ -69,6 +69,7 @@ async fn who_may_not_read_is_denied_and_rights_that_end_end_the_subscription() -
         "channel:x".into(),
         "all:all".into(),
         "x".into(),
+        "channel:\0".into(),
     ] {
         client
             .send(&json!({ "type": "subscribe", "topics": [topic] }))

@@ -1,6 +1,7 @@
 //! Turns that end before their time: by their steps, by what they may spend, and since they go round in circles.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use e2e::models::{Piece, Say};
 use serde_json::json;
 
 use super::tools::told;
@@ -214,5 +215,20 @@ async fn what_is_left_to_spend_bounds_all_turns_together() -> Result<()> {
         completed,
         "nobody was asked who could not be paid"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_model_that_talks_on_is_cut_off_when_the_time_is_over() -> Result<()> {
+    let half = json!({"choices": [{"delta": {"content": "Half of it"}}]});
+    let half = format!("data: {half}\n\n");
+    let world = World::new(move |_, _| Say::Stream(vec![Piece::text(&half), Piece::Hold])).await?;
+    let talk = world.talk(&with(&[], &json!({"turn_ms": 1_500}))).await?;
+    let turn = world.say(&talk, "Go.").await?;
+    assert_ended(&world.ended(&turn).await?, "limited", "time");
+    let steps = world.steps(&turn).await?;
+    assert_eq!((steps.len(), &steps[0]["status"]), (1, &json!("failed")));
+    let (_, said) = world.messages(&talk).await?.pop().context("a message")?;
+    assert!(said.starts_with("Half of it\n\nI stop here"), "{said}");
     Ok(())
 }

@@ -30,14 +30,15 @@ impl Thinking {
         let most = most.unwrap_or(i64::MAX);
         let left = left_output.map_or(most, |left| left.min(most));
         let body = self.request(messages, Some(left));
-        let (log, context) = (&self.log, &self.context);
-        match model::ask(log, job, context, number, self.failures, &body, false).await? {
+        let question = self.question(number, &body, false);
+        match model::ask(&self.log, job, &self.context, &question).await? {
             Said::Answer(answer) if answer.text.trim().is_empty() => {
                 let fault = Fault::new("provider-failed", "The model summed up nothing.");
                 self.failed(job, number, fault).await
             }
             Said::Answer(answer) => self.keep_summary(number, answer).await,
             Said::Failed(fault) => self.failed(job, number, fault).await,
+            Said::Late(_) => self.late(number, String::new()).await,
             Said::Gone => Ok(Then::Stop),
         }
     }

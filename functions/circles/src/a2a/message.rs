@@ -53,8 +53,12 @@ impl Sending {
             return Err(Error::new(-32003, "Push notifications are not supported."));
         }
         let message = &self.message;
-        if message.message_id.is_empty() || message.message_id.len() > MAX_ID {
-            return Err(Error::invalid("`messageId` must have 1 to 90 bytes."));
+        let id_of_message = &message.message_id;
+        if id_of_message.is_empty() || id_of_message.len() > MAX_ID || id_of_message.contains('\0')
+        {
+            return Err(Error::invalid(
+                "`messageId` must have 1 to 90 bytes, and no zero character.",
+            ));
         }
         let mut texts = Vec::new();
         for part in &message.parts {
