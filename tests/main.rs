@@ -287,6 +287,7 @@ mod jobs {
 mod platform {
     pub(crate) mod access;
     pub(crate) mod backup;
+    pub(crate) mod bounds;
     pub(crate) mod chat {
         pub(crate) mod commands;
         pub(crate) mod way;
