@@ -14,9 +14,16 @@ fn bounds_are_those_of_the_code() -> Result<()> {
             *count += 1;
             assert!(least <= most, "{at}: {value}");
         }
-        let items = value.as_array().into_iter().flatten().map(|item| ("", item));
+        let items = value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|item| ("", item));
         let members = value.as_object().into_iter().flatten();
-        for (name, value) in members.map(|(name, value)| (name.as_str(), value)).chain(items) {
+        for (name, value) in members
+            .map(|(name, value)| (name.as_str(), value))
+            .chain(items)
+        {
             check(&format!("{at}/{name}"), value, count);
         }
     }
@@ -31,7 +38,11 @@ fn bounds_are_those_of_the_code() -> Result<()> {
                 let number = number.split([',', ')', ']']).next().unwrap_or_default();
                 let digits = number.trim_end_matches("_f64").replace('_', "");
                 let fits = digits.parse::<i32>().is_ok() || number.ends_with("_f64");
-                assert!(fits, "{}: maximum = {number}: end it with _f64", file.display());
+                assert!(
+                    fits,
+                    "{}: maximum = {number}: end it with _f64",
+                    file.display()
+                );
             }
         }
     }

@@ -71,9 +71,9 @@ pub async fn run(command: Command) -> Result<()> {
             );
         };
         if options.json {
-            println!("{}", json!({"account": name}));
+            say!("{}", json!({"account": name}));
         } else {
-            println!(
+            say!(
                 "{name} is an admin now. Tokens that it had before are refused; it gets new ones by itself."
             );
         }
@@ -86,14 +86,15 @@ pub async fn run(command: Command) -> Result<()> {
     });
     let link = link.await?;
     if options.json {
-        println!(
+        say!(
             "{}",
             json!({"link": link.url, "expires_at": link.expires_at})
         );
     } else {
-        println!(
+        say!(
             "Open this link in a browser to become an admin. It works once, until {}; whoever has it can use it.\n\n  {}\n",
-            link.expires_at, link.url
+            link.expires_at,
+            link.url
         );
     }
     Ok(())

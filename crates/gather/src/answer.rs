@@ -8,9 +8,9 @@ use crate::plain;
 /// Prints an answer: as JSON in one line, or as the text that `show` makes of it.
 pub fn print(json: bool, answer: &Value, show: impl FnOnce(&Value) -> String) {
     if json {
-        println!("{}", plain::json(answer));
+        say!("{}", plain::json(answer));
     } else {
-        println!("{}", plain::text(&show(answer)));
+        say!("{}", plain::text(&show(answer)));
     }
 }
 

@@ -114,9 +114,9 @@ pub async fn run(command: Command) -> Result<bool> {
             });
             let report = report.await?;
             if options.json {
-                println!("{}", serde_json::to_string(&report)?);
+                say!("{}", serde_json::to_string(&report)?);
             } else {
-                print!("{}", describe(&report));
+                say!("{}", describe(&report).trim_end());
             }
             Ok(report.problems.is_empty())
         }

@@ -104,7 +104,7 @@ pub fn run(command: Command) -> Result<()> {
         json: options.common.json,
     };
     if !options.common.json {
-        println!("Conversation {id}");
+        say!("Conversation {id}");
     }
     let mut seen = talk.newest()?;
     for line in std::io::stdin().lock().lines() {
@@ -185,10 +185,10 @@ impl Conversation {
 
     fn say(&self, message: &Value) {
         if self.json {
-            println!("{}", plain::json(message));
+            say!("{}", plain::json(message));
         } else {
             let author = plain::line(text(&message["author"]["name"]));
-            println!("{author}: {}", plain::text(text(&message["body"])));
+            say!("{author}: {}", plain::text(text(&message["body"])));
         }
     }
 }

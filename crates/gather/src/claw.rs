@@ -208,9 +208,9 @@ fn history(options: &AsAgent<History>) -> Result<()> {
             .filter(|item| text(&item["id"]) > seen.as_str())
         {
             if options.common.json {
-                println!("{}", plain::json(item));
+                say!("{}", plain::json(item));
             } else {
-                println!("{}", plain::line(&changed(item)));
+                say!("{}", plain::line(&changed(item)));
             }
         }
         if let Some(last) = items.last() {
@@ -238,9 +238,9 @@ fn logs(options: &AsAgent<Logs>) -> Result<()> {
         for line in &written {
             text(&line["at"]).clone_into(&mut since);
             if options.common.json {
-                println!("{}", plain::json(line));
+                say!("{}", plain::json(line));
             } else {
-                println!("{}", plain::line(&said(line)));
+                say!("{}", plain::line(&said(line)));
             }
         }
         if !options.follow {

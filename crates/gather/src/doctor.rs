@@ -75,12 +75,12 @@ pub async fn run(settings: &Doctor) -> Result<bool> {
                 ("✗", text)
             }
         };
-        println!(
+        say!(
             "{mark} {name:<10} {}",
             text.replace('\n', "\n             ")
         );
     }
-    println!(
+    say!(
         "{}",
         if good {
             "\nReady: `gather up`."

@@ -2,6 +2,9 @@
 //!
 //! [`commands`] has one module for each command, which puts the parts in the other modules together.
 
+#[macro_use]
+mod say;
+
 pub mod admin;
 pub mod agent;
 pub mod announcement;

@@ -183,9 +183,9 @@ async fn audit(options: &Audit) -> Result<bool> {
     .await?;
     let differences = audit["differences"].as_array().map_or(0, Vec::len);
     if options.json {
-        println!("{}", plain::json(&audit));
+        say!("{}", plain::json(&audit));
     } else {
-        println!("{}", plain::text(&described(&audit)));
+        say!("{}", plain::text(&described(&audit)));
     }
     Ok(differences == 0)
 }

@@ -77,14 +77,14 @@ pub fn run(command: &Command) -> Result<()> {
     }
     let paths = write(root, &new.name, template)?;
     for path in &paths {
-        println!("{}", path.display());
+        say!("{}", path.display());
     }
     format(root, &paths)?;
     if new.only_own {
-        println!("\nNext: UPDATE=1 cargo test -p e2e generated");
+        say!("\nNext: UPDATE=1 cargo test -p e2e generated");
         return Ok(());
     }
-    println!("\nUPDATE=1 cargo test -p e2e generated");
+    say!("\nUPDATE=1 cargo test -p e2e generated");
     let mut generate = Toolchain::find()?.cargo();
     generate
         .args(["test", "--package", "e2e", "--test", "e2e", "generated"])
@@ -93,7 +93,7 @@ pub fn run(command: &Command) -> Result<()> {
     if !generate.status().context("can't run cargo")?.success() {
         bail!("what is generated could not be written; the messages above say why");
     }
-    println!("\nNext: cargo test -p e2e {}", new.name.replace('-', "_"));
+    say!("\nNext: cargo test -p e2e {}", new.name.replace('-', "_"));
     Ok(())
 }
 

@@ -18,7 +18,7 @@ pub fn verify(options: &VerifyTurn) -> Result<()> {
         .with_context(|| format!("{} is not a DSSE envelope", options.file.display()))?;
     let keys = keys(options.keys.as_deref(), options.server.as_deref())?;
     for line in checked(&envelope, &keys)? {
-        println!("{}", plain::line(&line));
+        say!("{}", plain::line(&line));
     }
     Ok(())
 }

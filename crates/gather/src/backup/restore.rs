@@ -66,7 +66,7 @@ pub(super) async fn run(settings: &Restore) -> Result<()> {
         work.run().await
     });
     restored.await?;
-    println!(
+    say!(
         "The database has what it had at {}: {} rows of {} tables, all of them counted.",
         description.created_at,
         description.rows.values().sum::<i64>(),

@@ -55,7 +55,7 @@ pub(super) async fn run(settings: &Backup) -> Result<()> {
         into_folder(database, &key, folder).await
     });
     let description = description.await?;
-    println!(
+    say!(
         "{} has {} rows of {} tables, as they were at {}. The master key is not in it: keep that elsewhere.",
         folder.display(),
         description.rows.values().sum::<i64>(),

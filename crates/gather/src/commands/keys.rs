@@ -44,7 +44,7 @@ pub fn run(command: Keys) -> Result<()> {
             connection.close().await.context("the connection broke")
         });
         rotated.await?;
-        println!("New tokens are signed with a new key. The old one verifies until the last token that it signed has expired.");
+        say!("New tokens are signed with a new key. The old one verifies until the last token that it signed has expired.");
         Ok(())
     })
 }

@@ -32,7 +32,7 @@ pub fn run(settings: &Migrate) -> Result<()> {
         let outcome = outcome.await;
         database.close()?;
         outcome?;
-        println!("The database has the newest schema.");
+        say!("The database has the newest schema.");
         Ok(())
     })
 }

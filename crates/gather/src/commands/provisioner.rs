@@ -42,7 +42,7 @@ pub fn run(settings: &Provisioner) -> Result<()> {
         .await?;
         tracing::info!(address = %service.address(), "making containers");
         if process.child {
-            println!("{}", service.address());
+            say!("{}", service.address());
             std::io::stdout().flush()?;
         }
         tokio::select! {

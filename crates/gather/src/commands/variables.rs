@@ -34,7 +34,7 @@ pub fn run(settings: &Variables) -> Result<()> {
     for (name, value) in
         deployment.variables(functions, &database, &public_url, &sandbox_url, &egress_url)?
     {
-        println!(
+        say!(
             "export SPIN_VARIABLE_{}='{}'",
             name.to_uppercase(),
             value.replace('\'', r"'\''")

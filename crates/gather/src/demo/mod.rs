@@ -81,14 +81,14 @@ fn remove(client: &Client) -> Result<()> {
     let _lock = store.lock(LOCK)?;
     let (actors, refused) = Actor::known(client, own, &store)?;
     if !refused.is_empty() {
-        println!(
+        say!(
             "{own} does not let these agents of the demo world in: {}. If they are suspended, remove the world again once an \
              admin has reactivated them; their keys are kept.",
             refused.join(", ")
         );
     }
     if actors.is_empty() && refused.is_empty() {
-        println!("No demo world was made at {own} from here.");
+        say!("No demo world was made at {own} from here.");
     }
     if actors.is_empty() {
         return Ok(());

@@ -30,7 +30,7 @@ pub fn build(folder: &Path) -> Result<()> {
         fs::remove_file(&built)?;
     }
     let inspection = skill::inspect(&component)?;
-    println!(
+    say!(
         "Built {} ({} kB).\n",
         project.component().display(),
         component.len() / 1000
@@ -150,7 +150,7 @@ fn installed(
     if fs::read_to_string(&done).is_ok_and(|digest| digest == asked()) {
         return Ok(());
     }
-    println!("Installing what {} asks for into {into} …", lists[0]);
+    say!("Installing what {} asks for into {into} …", lists[0]);
     install()?;
     // Again, since an installation may write its own list of what it chose.
     fs::write(&done, asked()).with_context(|| format!("can't write {}", done.display()))

@@ -160,7 +160,7 @@ fn show(outcome: &Outcome) -> bool {
     let usage = outcome.usage;
     let good = match &outcome.end {
         End::Answered(value) => {
-            println!(
+            say!(
                 "{}",
                 serde_json::to_string_pretty(value).unwrap_or_default()
             );
@@ -230,16 +230,16 @@ pub fn test(options: &Test) -> Result<bool> {
             };
             // The same value has the same canonical JSON, whatever the form of its numbers.
             if digest::of_json(&expected)? == digest::of_json(&actual)? {
-                println!("✓ {call}");
+                say!("✓ {call}");
             } else {
                 failures += 1;
-                println!("✗ {call}\n    expected {expected}\n    got      {actual}");
+                say!("✗ {call}\n    expected {expected}\n    got      {actual}");
                 for refused in refusals(&outcome) {
-                    println!("    {refused}");
+                    say!("    {refused}");
                 }
             }
         }
-        println!(
+        say!(
             "{} of {} examples are true.",
             local.manifest.examples.len() - failures,
             local.manifest.examples.len()

@@ -51,7 +51,7 @@ pub fn create(options: &New) -> Result<()> {
     for (path, text) in files(options.lang) {
         write(&folder.join(path), &text.replace(NAME, &name))?;
     }
-    println!(
+    say!(
         "Made the skill {name} in {folder}. Next:\n\n  cd {folder}\n  gather skill build\n  gather skill test\n\n\
          Its functions are in wit/skill.wit, what agents are told and what they may be granted in skill.json.",
         folder = folder.display()

@@ -33,7 +33,7 @@ pub fn publish(options: &Publish) -> Result<bool> {
         .as_str()
         .context("the server's answer names no job")?
         .to_owned();
-    println!(
+    say!(
         "Published {} {} to {}; it is being reviewed (job {job}).",
         manifest.name,
         manifest.version,
@@ -49,7 +49,7 @@ pub fn publish(options: &Publish) -> Result<bool> {
     );
     let version = client.get(&path, &token)?;
     if options.common.json {
-        println!("{}", plain::json(&version));
+        say!("{}", plain::json(&version));
     }
     Ok(conclude(&version))
 }
@@ -120,18 +120,18 @@ fn conclude(version: &Value) -> bool {
         .collect();
     match (version["status"].as_str(), version["held"].as_bool()) {
         (Some("approved"), _) => {
-            println!(
+            say!(
                 "Approved, quality {}. Agents can call it now.",
                 version["quality"]
             );
             true
         }
         (_, Some(true)) => {
-            println!("A person will look at it:{reasons}");
+            say!("A person will look at it:{reasons}");
             false
         }
         _ => {
-            println!("Rejected:{reasons}\nCorrect it, and publish the next version.");
+            say!("Rejected:{reasons}\nCorrect it, and publish the next version.");
             false
         }
     }

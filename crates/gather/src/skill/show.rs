@@ -24,7 +24,7 @@ pub fn inspect(options: &Inspect) -> Result<()> {
     })?;
     let inspection = skill::inspect(&bytes)?;
     if options.json {
-        println!(
+        say!(
             "{}",
             plain::pretty_json(&serde_json::to_value(&inspection)?)
         );
@@ -65,17 +65,17 @@ pub fn print(inspection: &Inspection) {
             parameters.join(", "),
             kind(&tool.output_schema)
         );
-        println!("{}", plain::line(&signature));
+        say!("{}", plain::line(&signature));
         for line in tool.description.lines() {
-            println!("    {}", plain::line(line));
+            say!("    {}", plain::line(line));
         }
     }
     for refused in &inspection.facts.refused {
         let refused = format!("not a tool: {}: {}", refused.export, refused.reason);
-        println!("{}", plain::line(&refused));
+        say!("{}", plain::line(&refused));
     }
     let facts = &inspection.facts;
-    println!(
+    say!(
         "\n{}\n{} bytes, WASI {}, {} imports",
         inspection.digest,
         facts.size_bytes,

@@ -106,9 +106,9 @@ fn describe(statement: &Statement) {
         .unwrap_or_default();
     for subject in &statement.subject {
         let subject = format!("{} (sha256:{})", subject.name, subject.digest.sha256);
-        println!("✓ {} of {}", plain::line(kind), plain::line(&subject));
+        say!("✓ {} of {}", plain::line(kind), plain::line(&subject));
     }
     for line in plain::pretty_json(&statement.predicate).lines() {
-        println!("    {line}");
+        say!("    {line}");
     }
 }

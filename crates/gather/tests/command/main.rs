@@ -186,6 +186,18 @@ fn flags_go_before_the_environment_and_that_before_defaults() {
 }
 
 #[test]
+fn who_reads_may_stop_reading() {
+    let folder = project();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = gather(folder.path(), &["variables"]);
+    let command = command.env("DATABASE_URL", "postgres://u:p@h/d");
+    let output = command.stdout(writer).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
 fn mistakes_are_answered_with_what_to_do() {
     let folder = project();
     let empty = tempfile::tempdir().unwrap();
