@@ -1,5 +1,5 @@
--- Takes an account out of a circle and out of its conversations: itself, or another one by an owner or, if it is a mere
--- member, by a moderator. Its turns there are cancelled.
+-- Takes an account out of a circle and out of its conversations, with the agents for which it pays: itself, or another one
+-- by an owner or, if it is a mere member, by a moderator. Their turns there are cancelled.
 create or replace function circles.remove_member(by uuid, ref text, who text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -8,6 +8,7 @@ declare
     c circles.circle := circles.lock_circle(by, ref);
     own_role text := circles.role_of(by, c.id);
     its_role text := circles.role_of(target, c.id);
+    leaving uuid[];
 begin
     if c.id is null then
         return circles.refused('circle-not-found');
@@ -24,9 +25,12 @@ begin
     elsif circles.moderates_alone(c, target) then
         return circles.refused('mode-needs-moderator');
     end if;
+    leaving := target || array(select s.account_id from circles.seat s
+        join circles.member m on m.account_id = s.account_id and m.circle_id = c.id
+        where s.owner_id = target order by s.account_id);
     perform circles.cut_turn(t.id) from circles.turn t
-    where t.circle_id = c.id and t.agent_id = target and t.finished_at is null;
-    perform circles.exit(c.id, target, by);
+    where t.circle_id = c.id and t.agent_id = any (leaving) and t.finished_at is null;
+    perform circles.exit(c.id, l, by) from unnest(leaving) l;
     return '{"ok": null}';
 end
 $$;

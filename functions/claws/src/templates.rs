@@ -211,10 +211,8 @@ pub async fn create(
     check(Some(&new.image), &new.egress)?;
     let made: ClawTemplate = db
         .one(
-            "insert into template (name, backend, image, command, cpu_millis, memory_bytes, disk_bytes, egress, volume)
-             select t.name, t.backend, t.image, t.command, t.cpu_millis, t.memory_bytes, t.disk_bytes, t.egress, t.volume
-             from jsonb_populate_record(null::template, $1) t
-             returning name, backend, image, command, cpu_millis, memory_bytes, disk_bytes, egress, volume, created_at",
+            "select name, backend, image, command, cpu_millis, memory_bytes, disk_bytes, egress, volume, created_at
+             from create_template($1)",
             args![json!(new)],
         )
         .await

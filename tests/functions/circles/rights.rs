@@ -400,3 +400,42 @@ impl Door<'_> {
         Ok(answer.json().await?)
     }
 }
+
+#[tokio::test]
+async fn who_leaves_a_circle_takes_along_the_agents_that_it_pays_for() -> Result<()> {
+    let world = World::without_worker(|_, _| says("Never asked.")).await?;
+    let bob = Agent::sign_in(&world.server, "bob", 2).await?;
+    for (name, left_by) in [("first", &bob), ("second", &world.ada)] {
+        let members = json!([{"account": "bob", "role": "moderator"}, {"persona": "critic", "name": format!("{name}-own")}]);
+        let new = json!({"name": name, "mode": "mention", "members": members});
+        world.ask("POST", "/api/circles", &new, 201).await?;
+        let path = format!("/api/circles/{name}/members");
+        let seat = format!("{name}-seat");
+        let new = json!({"persona": "critic", "name": seat});
+        ask(&world.server, &bob, "POST", &path, &new, 201).await?;
+        let talk = world.conversation(&json!({"circle": name})).await?;
+        let turn = world
+            .say(&talk, &format!("@{seat}, are you there?"))
+            .await?;
+        ask(
+            &world.server,
+            left_by,
+            "DELETE",
+            &format!("{path}/bob"),
+            &json!({}),
+            204,
+        )
+        .await?;
+        let left = world.get(&path).await?;
+        let left: Vec<_> = left["items"]
+            .as_array()
+            .context("members")?
+            .iter()
+            .collect();
+        let names: Vec<_> = left.iter().map(|one| &one["account"]["name"]).collect();
+        assert_eq!(names, [&json!("ada"), &json!(format!("{name}-own"))]);
+        let ended = world.get(&format!("/api/turns/{turn}")).await?;
+        assert_eq!(ended["status"], "cancelled", "{ended:#}");
+    }
+    Ok(())
+}

@@ -73,10 +73,14 @@ async fn a_lost_claw_is_noticed_when_its_lease_ends_and_begun_anew() -> Result<(
 
 /// Lets the platform look after its containers, as it does once a minute, and waits until that is done.
 async fn swept(world: &World) -> Result<()> {
+    looked_by(world, "select jobs.enqueue('claw-provision', '{}')").await
+}
+
+/// Waits until a statement has had the provisioner asked.
+async fn looked_by(world: &World, asked: &'static str) -> Result<()> {
     let mut database = world.server.database.connect().await?;
     let before = "select coalesce(max(asked_at), '-infinity')::text from claws.backend";
     let before: String = sqlx::query_scalar(before).fetch_one(&mut database).await?;
-    let asked = "select jobs.enqueue('claw-provision', '{}')";
     world.server.database.execute(asked).await?;
     let begin = Instant::now();
     loop {
@@ -103,7 +107,8 @@ async fn without_a_runtime_a_claw_in_a_container_is_refused_and_afterwards_waits
     // As where there never was one.
     let forget = "delete from claws.backend";
     world.server.database.execute(forget).await?;
-    swept(world).await?;
+    let another = "select claws.create_template(to_jsonb(t) || '{\"name\": \"another\"}') from claws.template t";
+    looked_by(world, another).await?;
     let new = json!({"name": "helper", "persona": "plain", "template": "shell"});
     let refused = world.ask("POST", "/api/claws", &new, 503).await?;
     assert_eq!(refused["code"], "backend-unavailable", "{refused:#}");
