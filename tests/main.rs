@@ -208,6 +208,7 @@ mod jobs {
         pub(crate) mod crashes;
         pub(crate) mod ending;
         pub(crate) mod faults;
+        pub(crate) mod forks;
         pub(crate) mod gamemaster;
         pub(crate) mod long_results;
         pub(crate) mod lost_sandbox;

@@ -1,4 +1,4 @@
--- Has the meaning of a message follow its text: see `search.follow`.
+-- Has the meaning of a message follow its text: see `search.follow`. Who finds a copy has found what it is one of.
 create or replace function channels.follow_meaning() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -13,4 +13,4 @@ end
 $$;
 create or replace trigger message_meaning
 after insert or update of plain, deleted_at, hidden_at on channels.message
-for each row execute function channels.follow_meaning();
+for each row when (new.copied_from is null) execute function channels.follow_meaning();

@@ -18,7 +18,7 @@ begin
         -- Not the account's row, which whoever leaves locks before its channels.
         perform pg_advisory_xact_lock(hashtextextended('channels.wait_ms ' || own.account_id, 0));
         select m.created_at + interval '1 hour' into free_at from channels.message m
-        where m.author_id = own.account_id and m.created_at > now() - interval '1 hour'
+        where m.author_id = own.account_id and m.created_at > now() - interval '1 hour' and m.copied_from is null
         and not circles.is_among_own(m.channel_id, own.account_id)
         order by m.created_at desc offset 59 limit 1;
         if found then

@@ -1,5 +1,5 @@
 -- Makes a conversation, which is a channel of that kind: of a circle's members, or of the account and others.
---   new  {circle} or {with: [account…]}, and {title, limits}
+--   new  {circle} or {with: [account…]}, and {title, limits}; `is_fork`: it goes on from another one, so nobody is greeted
 create or replace function circles.create_conversation(account uuid, new jsonb) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -39,7 +39,7 @@ begin
     values (made.id, c.id, coalesce(new ->> 'title', ''), account, nullif(new -> 'limits', 'null')) returning x.* into v;
     perform events.emit(array['channel:' || made.id] || array(select 'account:' || m from unnest(members) m),
         'channel.created', channels.channel_json(made, null), null, account);
-    perform circles.greet(made.id, account) where c.id is null;
+    perform circles.greet(made.id, account) where c.id is null and not new ? 'is_fork';
     return jsonb_build_object('ok', circles.conversation_json(v));
 end
 $$;

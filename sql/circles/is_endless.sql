@@ -12,7 +12,7 @@ as $$
                 where t.id = platform.uuid_of(x.client_id) and t.agent_id = x.author_id) as by_turn
         from (select y.* from channels.message y where y.channel_id = m.channel_id order by y.seq desc limit 500) x
         join identity.account a on a.id = x.author_id
-        where x.created_at > m.created_at - interval '1 hour'
+        where x.created_at > m.created_at - interval '1 hour' and x.copied_from is null
     )
     select not exists (select from circles.conversation v
             where v.channel_id = m.channel_id and v.door is not null and v.created_by = m.author_id)

@@ -20,6 +20,7 @@ as $$
     select 'gather_turn_step_seconds_lately', 'Mean duration of the steps of turns that ended within the last five minutes, by kind.',
         false, 'kind', s.kind, avg(extract(epoch from s.ended_at - s.begun_at))::double precision
     from circles.turn t join circles.step s on s.turn_id = t.id and s.begun_at is not null
+        and s.number > coalesce(t.forked_after, 0)
     where t.finished_at > now() - interval '5 minutes' group by s.kind
     union all
     select 'gather_turn_first_words_seconds_lately',

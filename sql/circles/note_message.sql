@@ -1,4 +1,5 @@
 -- A message in a conversation makes agents speak, in the transaction that posts it: none is stored without its turns.
+-- A copy asks nobody.
 create or replace function circles.note_message() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -30,4 +31,4 @@ begin
 end
 $$;
 create or replace trigger message_noted after insert on channels.message
-for each row execute function circles.note_message();
+for each row when (new.copied_from is null) execute function circles.note_message();

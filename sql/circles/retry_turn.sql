@@ -1,4 +1,4 @@
--- Thinks a thought again that did not end well: as another turn with the same cause.
+-- Thinks a thought again that did not end well: as another turn with the same cause. What was done before a fork stays done.
 create or replace function circles.retry_turn(account uuid, turn uuid) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -21,7 +21,8 @@ begin
     elsif circles.is_crowded(t.channel_id) then
         return circles.refused('too-many-turns', 10000);
     end if;
-    made := circles.start_turn(t.channel_id, t.agent_id, t.cause_id, t.cause_seq, t.hops, t.visible_to, t.prompt);
+    made := circles.start_turn(t.channel_id, t.agent_id, t.cause_id, t.cause_seq, t.hops, t.visible_to, t.prompt,
+        fork => case when t.forked_from is not null then jsonb_build_object('turn', t.id, 'after_step', t.forked_after) end);
     return jsonb_build_object('ok', (select circles.turn_json(x) from circles.turn x where x.id = made));
 end
 $$;

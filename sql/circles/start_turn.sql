@@ -3,9 +3,10 @@
 -- it goes on and speaks again (`queue`), is told before its next step (`steer`), or is cancelled (`interrupt`). What is sent to a
 -- task, see `circles.a2a_send`, is told to the turn that works on it. A turn of an
 -- agent that is stopped is over as it begins. A `prompt` stands for what no message says: nobody vouches for it. One that is
--- `is_endless` meets its limit as it begins: see `circles.is_endless`.
+-- `is_endless` meets its limit as it begins: see `circles.is_endless`. A `fork` begins with steps of another turn: {turn,
+-- after_step, seqs}, see `circles.copy_steps`.
 create or replace function circles.start_turn(channel uuid, agent uuid, cause uuid, cause_seq bigint, hops integer,
-    visible_to uuid[], prompt text default null, is_endless boolean default false) returns uuid
+    visible_to uuid[], prompt text default null, is_endless boolean default false, fork jsonb default null) returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -51,7 +52,8 @@ begin
         number_of_version := coalesce(s.persona_version, (select p.version from circles.persona p where p.id = s.persona_id));
     end if;
     insert into circles.turn as x (channel_id, circle_id, agent_id, persona_id, persona_version, persona_digest, cause_id,
-        cause_seq, task_id, wanted_seq, hops, visible_to, prompt, tainted, status, waiting_for, reason, finished_at, deadline_at)
+        cause_seq, task_id, wanted_seq, hops, visible_to, prompt, tainted, status, waiting_for, reason, finished_at, deadline_at,
+        forked_from, forked_after)
     values (channel, c.id, agent, s.persona_id, number_of_version, (
             select v.digest from circles.persona_version v where v.persona_id = s.persona_id and v.number = number_of_version),
         cause, start_turn.cause_seq, task, start_turn.cause_seq, start_turn.hops, start_turn.visible_to,
@@ -60,8 +62,13 @@ begin
             case when s.account_id is null then 'waiting' else 'queued' end end,
         case when over is null and s.account_id is null then 'speaker' end,
         over, case when over is not null then clock_timestamp() end,
-        case when s.account_id is null then now() + coalesce((c.rules ->> 'turn_ms')::integer, 60000) * interval '1 millisecond' end)
+        case when s.account_id is null then now() + coalesce((c.rules ->> 'turn_ms')::integer, 60000) * interval '1 millisecond' end,
+        (fork ->> 'turn')::uuid, (fork ->> 'after_step')::integer)
     returning x.* into t;
+    if fork is not null then
+        perform circles.copy_steps(t.id, case when jsonb_typeof(fork -> 'seqs') = 'array' then
+            array(select jsonb_array_elements_text(fork -> 'seqs')::bigint) end);
+    end if;
     if t.status = 'queued' then
         perform circles.enqueue_turn(t.id);
     elsif t.status = 'waiting' then

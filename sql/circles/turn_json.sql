@@ -10,7 +10,8 @@ as $$
         'usage', (select jsonb_build_object('input_tokens', coalesce(sum(c.input_tokens), 0),
                 'output_tokens', coalesce(sum(c.output_tokens), 0), 'cost_microusd', coalesce(sum(c.cost_microusd), 0))
             from llm.call c where c.parent = 'turn:' || t.id),
-        'tainted', t.tainted, 'partial', t.partial, 'reply', t.reply_id, 'job', t.job_id, 'created_at', t.created_at,
+        'tainted', t.tainted, 'partial', t.partial, 'reply', t.reply_id, 'forked_from', case when t.forked_from is not null then
+            jsonb_build_object('turn', t.forked_from, 'after_step', t.forked_after) end, 'job', t.job_id, 'created_at', t.created_at,
         'started_at', t.started_at, 'finished_at', t.finished_at)
 $$;
 grant execute on function circles.turn_json(circles.turn) to gather_circles;

@@ -311,6 +311,7 @@ fn integers_in_bodies_are_those_that_take_a_fraction_of_zero() -> Result<()> {
             "post /api/schedules/preview.jitter_ms",
             "post /api/schedules/preview.pause_after_failures",
             "put /api/skills/{name}/reviews.rating",
+            "post /api/turns/{turn}/fork.after_step",
             "put /api/vault/secrets/{secret}/grants/{subject}.calls",
             "post /api/vault/secrets/{secret}/versions.overlap_ms",
             "post /v1/embeddings.dimensions",

@@ -49,8 +49,23 @@ fn checked(envelope: &Envelope, keys: &Jwks) -> Result<Vec<String>> {
         text(&receipt["status"]),
         text(&receipt["reason"])
     )];
+    let from = receipt.get("forked_from").unwrap_or(&Value::Null);
+    let copied = from["after_step"].as_i64().unwrap_or_default();
+    if !from.is_null() {
+        lines.push(format!(
+            "  forked from turn:{} after step {copied}",
+            text(&from["turn"])
+        ));
+    }
     for step in receipt["steps"].as_array().into_iter().flatten() {
-        lines.push(described(step, keys)?);
+        let mut line = described(step, keys)?;
+        if step["number"]
+            .as_i64()
+            .is_some_and(|number| number <= copied)
+        {
+            line.push_str("  copied");
+        }
+        lines.push(line);
     }
     Ok(lines)
 }

@@ -5,6 +5,7 @@ mod a2a;
 mod circles;
 mod conversations;
 mod definition;
+mod forks;
 mod input;
 mod members;
 mod messages;
@@ -56,6 +57,7 @@ pub fn router() -> OpenApiRouter {
         .routes(routes!(a2a::rpc::call))
         .routes(routes!(turns::cancel))
         .routes(routes!(turns::retry))
+        .routes(routes!(forks::fork))
         .routes(routes!(turns::complete))
 }
 

@@ -37,11 +37,13 @@ pub enum Refusal {
     SlowMode,
     SourceNotFound,
     SpeakerNotFound,
+    StepNotEnded,
     TooManyMembers,
     TooManyPersonas,
     TooManySources,
     TooManyTurns,
     TurnFinished,
+    TurnNotForkable,
     TurnNotFound,
     TurnNotWaiting,
     TurnRunning,
@@ -127,6 +129,10 @@ impl guest::Refusal for Refusal {
                 "speaker",
                 "must be an agent in the conversation that you can speak to",
             ),
+            Self::StepNotEnded => Problem::invalid(
+                "after_step",
+                "must be 0, or the number of a step of the turn that has ended, after others that have",
+            ),
             Self::TooManyMembers => Problem::invalid(
                 "account",
                 "can't be added: a circle has at most 200 members",
@@ -145,6 +151,10 @@ impl guest::Refusal for Refusal {
                 seconds,
             ),
             Self::TurnFinished => Problem::conflict("turn-finished", "The turn has ended."),
+            Self::TurnNotForkable => Problem::conflict(
+                "turn-not-forkable",
+                "The agent has a program of its own, or can't speak there any more.",
+            ),
             Self::TurnNotFound => Problem::not_found("turn"),
             Self::TurnNotWaiting => Problem::conflict(
                 "turn-not-waiting",

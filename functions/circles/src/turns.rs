@@ -49,6 +49,8 @@ pub struct Turn {
     partial: Option<String>,
     /// The id of the message that it ended with; null if there is none.
     reply: Option<Uuid>,
+    /// The turn whose first steps it begins with; null if it has only its own.
+    forked_from: Option<ForkedFrom>,
     /// The id of the job that works on it; null if there is none.
     job: Option<Uuid>,
     /// The time at which the turn was made.
@@ -60,6 +62,15 @@ pub struct Turn {
     /// The time at which it ended; null if it has not.
     #[serde(with = "time::serde::rfc3339::option")]
     finished_at: Option<OffsetDateTime>,
+}
+
+/// The turn that another one was forked from.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+struct ForkedFrom {
+    /// The id of that turn, which may be gone.
+    turn: Uuid,
+    /// The number of the steps that were copied.
+    after_step: i32,
 }
 
 /// A version of a persona.

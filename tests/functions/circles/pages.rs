@@ -93,6 +93,8 @@ async fn a_person_makes_a_circle_and_talks_in_it() -> Result<()> {
         "{}",
         page.html
     );
+    let page = browser.submit(&page, "form[action$='/fork']", &[]).await?;
+    assert_eq!(page.text("h1"), "Hello (fork)", "{}", page.html);
     Ok(())
 }
 

@@ -378,6 +378,7 @@ async fn what_belongs_to_others_is_not_there() -> Result<()> {
         ("GET", format!("/api/turns/{turn}/steps"), json!({})),
         ("POST", format!("/api/turns/{turn}/cancel"), json!({})),
         ("POST", format!("/api/turns/{turn}/retry"), json!({})),
+        ("POST", format!("/api/turns/{turn}/fork"), json!({})),
         (
             "POST",
             format!("/api/turns/{turn}/complete"),

@@ -23,6 +23,7 @@ pub fn routes() -> Router {
         .route("/parts/conversations/{conversation}", get(log_part))
         .route("/turns/{turn}", get(turn))
         .route("/turns/{turn}/cancel", post(cancel))
+        .route("/turns/{turn}/fork", post(fork))
         .route("/parts/turns/{turn}", get(turn_part))
 }
 
@@ -81,6 +82,13 @@ struct Step {
 #[serde(default)]
 struct NewMessage {
     body: String,
+}
+
+/// The step after which a turn is forked, as the form sends it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ForkPoint {
+    after_step: i32,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -262,13 +270,13 @@ fn live(visitor: &Visitor, turn: &Turn, steps: &[Step]) -> Markup {
             p { (turn.state()) }
             (turn.stop(visitor))
             @if let Some(partial) = &turn.partial { p { bdi { (partial) } } }
-            ol.rows { @for step in steps { (shown(step)) } }
+            ol.rows { @for step in steps { (shown(visitor, turn, step)) } }
             p.meta { (ui::number(turn.usage.input_tokens)) " tokens in, " (ui::number(turn.usage.output_tokens)) " out" }
         }
     }
 }
 
-fn shown(step: &Step) -> Markup {
+fn shown(visitor: &Visitor, turn: &Turn, step: &Step) -> Markup {
     let tone = match step.status.as_str() {
         "succeeded" => "good",
         "started" => "busy",
@@ -286,6 +294,14 @@ fn shown(step: &Step) -> Markup {
                 @if let Some(approval) = &step.approval { " " a href=(format!("/approvals/{approval}")) { "approval" } } }
             @if !step.arguments.is_null() { details id=(format!("given-{}", step.number)) { summary { "What it was given" } pre tabindex="0" { code { (pretty(&step.arguments)) } } } }
             @if !step.result.is_null() { details id=(format!("answered-{}", step.number)) { summary { "What it answered" } pre tabindex="0" { code { (pretty(&step.result)) } } } }
+            // Who sees what was answered may fork.
+            @if !step.result.is_null() && !matches!(step.status.as_str(), "started" | "unknown") {
+                form method="post" action=(format!("/turns/{}/fork", turn.id)) {
+                    (forms::hidden(visitor))
+                    input type="hidden" name="after_step" value=(step.number);
+                    button.quiet { "Fork from here" }
+                }
+            }
         }
     }
 }
@@ -300,4 +316,15 @@ async fn cancel(
         .exchange(Method::POST, "circles", &path, &json!({}), &form.proof)
         .await?;
     Ok(see(&format!("/conversations/{}", stopped.conversation)))
+}
+
+async fn fork(
+    visitor: Visitor,
+    Path(id): Path<String>,
+    Form { fields, proof }: Form<ForkPoint>,
+) -> Result<Response, Failure> {
+    let path = format!("/api/turns/{}/fork", ui::encode(&id));
+    let body = json!({"after_step": fields.after_step});
+    let made: Conversation = visitor.create("circles", &path, &body, &proof).await?;
+    Ok(see(&format!("/conversations/{}", made.id)))
 }
