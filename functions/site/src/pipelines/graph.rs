@@ -41,11 +41,22 @@ impl Node {
     fn corner(&self) -> (usize, usize) {
         (self.column * CELL.0 + MARGIN, self.row * CELL.1 + MARGIN)
     }
+
+    fn show(&self) -> Markup {
+        let (x, y) = self.corner();
+        html! {
+            g class=(format!("node {}", self.status.as_deref().unwrap_or("none"))) {
+                rect x=(x) y=(y) width=(NODE.0) height=(NODE.1) rx="6" {}
+                text x=(x + NODE.0 / 2) y=(y + 25) text-anchor="middle" { (short(&self.id)) }
+            }
+        }
+    }
 }
 
 impl Graph {
-    /// Draws the graph. What it says stands in the table or the definition beside it, too.
-    pub fn show(&self) -> Markup {
+    /// Draws the graph. What it says stands in the table or the definition beside it, too. `steps` are the address of each
+    /// step that has begun, and the path of the one that is open.
+    pub fn show(&self, steps: Option<(&dyn Fn(&str) -> String, &str)>) -> Markup {
         let corners: BTreeMap<&str, (usize, usize)> = self
             .nodes
             .iter()
@@ -57,7 +68,7 @@ impl Graph {
         let (width, height) = (size(|at| at.0, NODE.0), size(|at| at.1, NODE.1));
         html! {
             div.graph #graph tabindex="0" {
-                svg viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) role="img"
+                svg viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) role=(if steps.is_some() { "group" } else { "img" })
                     aria-label="The steps and what leads from one to another; the table or the definition has the same" {
                     @for edge in &self.edges {
                         @if let (Some(from), Some(to)) = (corners.get(edge.from.as_str()), corners.get(edge.to.as_str())) {
@@ -65,10 +76,9 @@ impl Graph {
                         }
                     }
                     @for node in &self.nodes {
-                        @let (x, y) = node.corner();
-                        g class=(format!("node {}", node.status.as_deref().unwrap_or("none"))) {
-                            rect x=(x) y=(y) width=(NODE.0) height=(NODE.1) rx="6" {}
-                            text x=(x + NODE.0 / 2) y=(y + 25) text-anchor="middle" { (short(&node.id)) }
+                        @match steps.filter(|_| node.status.is_some()) {
+                            Some((address, open)) => a href=(address(&node.id)) aria-current=[(open == node.id).then_some("step")] { (node.show()) },
+                            None => (node.show()),
                         }
                     }
                 }
