@@ -116,7 +116,9 @@ async fn a_failed_run_shows_what_it_did_and_begins_anew_from_a_step() -> Result<
     // What has failed the run is open.
     text(&page, "tr.opened #step-title", &["half", "failed"]);
     text(&page, "#step-error", &["expression-failed"]);
-    text(&page, "#node", &["12 / input.n"]);
+    text(&page, "#node[open]", &["12 / input.n"]);
+    let before = page.texts("#step dl.facts a");
+    assert_eq!(before, ["big", "hush", "each"]);
     let opened = grace.follow(&page, "#error a").await?;
     text(&opened, "#step-title", &["half"]);
     let closed = grace.follow(&page, "tr[id='at-half'] a").await?;
@@ -154,6 +156,7 @@ async fn a_failed_run_shows_what_it_did_and_begins_anew_from_a_step() -> Result<
         3
     );
     let item = grace.follow(&items, "tr[id='at-each[1].double'] a").await?;
+    text(&item, "tr.opened #step-item", &["2"]);
     text(&item, "tr.opened #step-output", &["4"]);
 
     // A restart that is refused says so where it was asked for, and keeps what was typed.

@@ -17,6 +17,7 @@ use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::graph::Graph;
 use super::{List, Pipeline, Run, Version, state, with};
@@ -122,6 +123,8 @@ struct Shown<'a> {
     steps: List<Step>,
     waits: Waits,
     opened: Option<Step>,
+    /// The item of a map for which the step that is open is done.
+    item: Option<Box<RawValue>>,
     view: View,
     refusal: Option<Refusal<'a>>,
 }
@@ -196,6 +199,10 @@ async fn read<'a>(visitor: &'a Visitor, id: &str, mut view: View) -> Result<Show
         "" | CLOSED => None,
         step => Step::read(visitor, &run.id, step).await?,
     };
+    let item = match &opened {
+        Some(step) => step.item(visitor, &run.id).await?,
+        None => None,
+    };
     Ok(Shown {
         visitor,
         run,
@@ -205,6 +212,7 @@ async fn read<'a>(visitor: &'a Visitor, id: &str, mut view: View) -> Result<Show
         steps,
         waits,
         opened,
+        item,
         view,
         refusal: None,
     })
@@ -259,7 +267,6 @@ impl Shown<'_> {
         let main = html! {
             p { a href=(super::address(&self.run.pipeline)) { "The pipeline" } }
             h1 { "Run of " bdi { (name) } }
-            (facts::origin(&self.run))
             (self.live())
         };
         Page::new(format!("Run of {name}"), main).scripts(&["js/follow.js", "js/receipt.js"])
@@ -294,7 +301,7 @@ impl Shown<'_> {
                 p { (state(&run.status)) }
                 (facts::failure(self))
                 (facts::waits(self))
-                (facts::times(run))
+                (facts::show(run))
                 @if run.finished_at.is_none() && self.visitor.may("pipelines:run") { (acts::controls(self)) }
                 (facts::values(run))
                 (graph.show(Some((&link, &view.open))))

@@ -12,7 +12,7 @@ use crate::models::dollars;
 use crate::ui;
 
 /// What has started the run, and by which of its pipeline's versions it goes.
-pub fn origin(run: &Run) -> Markup {
+fn origin(run: &Run) -> Markup {
     html! {
         dl.facts {
             dt { "Started by" } dd { (cause(run)) }
@@ -72,8 +72,17 @@ fn duration(ms: i128) -> String {
     }
 }
 
-/// When the run went on, and what it has used of its budget.
-pub fn times(run: &Run) -> Markup {
+/// The origin of the run, its times, and what it has used of its budget.
+pub fn show(run: &Run) -> Markup {
+    html! {
+        div.columns { (origin(run)) (times(run)) }
+        dl.usage { @for (name, label) in [("steps", "Steps"), ("cost", "Cost"), ("tokens", "Tokens"), ("fuel", "Fuel")] {
+            (used(label, name, &run.usage[name], &run.budget[name]))
+        } }
+    }
+}
+
+fn times(run: &Run) -> Markup {
     let (ended, began) = (run.finished_at.as_deref(), run.started_at.as_deref());
     html! {
         dl.facts {
@@ -82,9 +91,6 @@ pub fn times(run: &Run) -> Markup {
             @if let Some(ended) = ended { dt { "Ended" } dd { (ui::ago(ended)) } }
             @if let Some(began) = began { dt { "Took" } dd { (took(began, ended)) @if ended.is_none() { " so far" } } }
         }
-        dl.usage { @for (name, label) in [("steps", "Steps"), ("cost", "Cost"), ("tokens", "Tokens"), ("fuel", "Fuel")] {
-            (used(label, name, &run.usage[name], &run.budget[name]))
-        } }
     }
 }
 
@@ -112,10 +118,10 @@ pub fn failure(shown: &Shown<'_>) -> Markup {
     let error = &shown.run.error;
     html! {
         @if let Some(detail) = error["detail"].as_str() {
-            div.alert #error {
+            div.alert.bad #error {
                 (ui::icon("bad"))
                 div {
-                    p { strong { code { (error["code"].as_str().unwrap_or_default()) } } " " bdi { (values::cut(detail, 4096)) } }
+                    p { strong { code { (error["code"].as_str().unwrap_or_default()) } } " " bdi { (ui::marked(&values::cut(detail, 4096))) } }
                     @if let Some(step) = error["step"].as_str() {
                         p { a href=(shown.view.opening(&shown.run.id, step)) { "The step " code { (step) } } }
                     }
@@ -129,12 +135,12 @@ pub fn failure(shown: &Shown<'_>) -> Markup {
 pub fn values(run: &Run) -> Markup {
     let whole = api(&run.id);
     let show = |id: &str, label: &str, value: &Option<Box<RawValue>>| match value {
-        Some(value) => values::show(id, label, value, &whole),
+        Some(value) => values::show(id, &html! { h2 { (label) } }, value, &whole),
         None => html! {},
     };
     html! {
         div.columns {
-            @if run.input.is_none() { div { h3 { "Input" } p.meta { "None." } } }
+            @if run.input.is_none() { div.value { h2 { "Input" } p.meta { "None." } } }
             (show("input", "Input", &run.input))
             (show("result", "Result", &run.result))
         }

@@ -41,20 +41,55 @@ pub struct Step {
     pub finished_at: Option<String>,
 }
 
-/// The node of a step, and whether it is private, or in one that is.
-fn node<'a>(definition: &'a Value, path: &str) -> (&'a Value, bool) {
-    let (mut graph, path) = match path.strip_prefix("finally.") {
-        Some(inner) => (&definition["finally"], inner),
-        None => (definition, path),
-    };
-    let (mut node, mut is_private) = (&Value::Null, false);
-    for part in path.split('.') {
-        let id = part.split('[').next().unwrap_or(part);
-        node = &graph["nodes"][id];
-        is_private |= node["private"] == true;
-        graph = &node["body"];
+/// The node of a step.
+#[derive(Debug)]
+struct Node<'a> {
+    /// The node in the definition; null if the step stands for none.
+    said: &'a Value,
+    /// Whether it is private, or in a map that is.
+    is_private: bool,
+    /// The paths of the steps that lead to it.
+    before: Vec<String>,
+}
+
+impl<'a> Node<'a> {
+    fn of(definition: &'a Value, path: &str) -> Self {
+        let (mut graph, mut prefix, path) = match path.strip_prefix("finally.") {
+            Some(inner) => (&definition["finally"], "finally.".to_owned(), inner),
+            None => (definition, String::new(), path),
+        };
+        let mut node = Self {
+            said: &Value::Null,
+            is_private: false,
+            before: Vec::new(),
+        };
+        for part in path.split('.') {
+            let id = part.split('[').next().unwrap_or(part);
+            let edges = graph["edges"].as_array().into_iter().flatten();
+            let leading = edges.filter(|edge| edge["to"] == id);
+            let leading = leading.filter_map(|edge| edge["from"].as_str());
+            node.before = leading.map(|from| format!("{prefix}{from}")).collect();
+            node.said = &graph["nodes"][id];
+            node.is_private |= node.said["private"] == true;
+            graph = &node.said["body"];
+            prefix = format!("{prefix}{part}.");
+        }
+        node.before.dedup();
+        node
     }
-    (node, is_private)
+}
+
+/// The path of the map that a step is in, and the place of its item there.
+fn place(path: &str) -> Option<(&str, usize)> {
+    let (map, rest) = path.rsplit_once('[')?;
+    let (place, _) = rest.split_once(']')?;
+    Some((map, place.parse().ok()?))
+}
+
+/// The input of a map, as its step keeps it.
+#[derive(Deserialize)]
+struct Items {
+    items: Vec<Box<RawValue>>,
 }
 
 impl Step {
@@ -67,9 +102,24 @@ impl Step {
         }
     }
 
+    /// The item that the step is done for, if it is in a map.
+    pub async fn item(
+        &self,
+        visitor: &Visitor,
+        run: &str,
+    ) -> Result<Option<Box<RawValue>>, Failure> {
+        let Some((map, place)) = place(&self.path) else {
+            return Ok(None);
+        };
+        let map = Self::read(visitor, run, map).await?;
+        let input = map.and_then(|map| map.input);
+        let items = input.and_then(|input| serde_json::from_str::<Items>(input.get()).ok());
+        Ok(items.and_then(|input| input.items.into_iter().nth(place)))
+    }
+
     /// Whether the definition says that nothing but the codes of its errors is to be shown.
     pub fn is_private(&self, definition: &Value) -> bool {
-        node(definition, &self.path).1
+        Node::of(definition, &self.path).is_private
     }
 
     /// The names of the signals that the step waits for.
@@ -77,7 +127,7 @@ impl Step {
         if self.status != "waiting" || self.kind != "wait" {
             return Vec::new();
         }
-        let any = node(definition, &self.path).0["any"].as_array();
+        let any = Node::of(definition, &self.path).said["any"].as_array();
         let all = any.into_iter().flatten();
         let mut names: Vec<_> = all.filter_map(|one| one["signal"].as_str()).collect();
         names.sort_unstable();
@@ -99,7 +149,7 @@ impl Step {
     pub fn show(&self, shown: &Shown<'_>) -> Markup {
         let run = &shown.run;
         let whole = step_api(&run.id, &self.path);
-        let (node, is_private) = node(&shown.definition, &self.path);
+        let node = Node::of(&shown.definition, &self.path);
         let refusal = shown.refusal.as_ref();
         let refusal = refusal.filter(|refusal| refusal.fields.path == self.path);
         html! {
@@ -109,12 +159,14 @@ impl Step {
                     a href=(shown.view.closing(&run.id, &self.path)) { "Close" span.hidden { " the step" } }
                 }
                 @if let Some(refusal) = refusal { (refusal.alert()) }
-                (self.failure(is_private))
-                (self.facts(&run.id))
-                @if is_private {
+                (self.failure(node.is_private))
+                (self.facts(shown, &node.before))
+                @if node.is_private {
                     p { "The node is private, so its values are not shown. " a href=(whole) { "The step, as JSON, has them" } "." }
-                } @else { (self.values(&whole)) }
-                @if !node.is_null() { details #node { summary { "Its node in the definition" } (values::small("node-json", node)) } }
+                } @else { (self.values(shown, &whole)) }
+                // What failed without an input of its own has failed by what the definition says.
+                @let explains = self.input.is_none() && self.error.is_object();
+                @if !node.said.is_null() { details #node open[explains] { summary { "Its node in the definition" } (values::small("node-json", node.said)) } }
                 @if self.receipt.is_object() { (envelope("Receipt", &self.receipt)) }
                 @if shown.visitor.may("pipelines:run") { (acts::of_step(shown, self)) }
             }
@@ -134,7 +186,8 @@ impl Step {
         }
     }
 
-    fn facts(&self, run: &str) -> Markup {
+    fn facts(&self, shown: &Shown<'_>, before: &[String]) -> Markup {
+        let run = &shown.run.id;
         let effect = match self.effect.as_str() {
             "pure" => "none: it only computes",
             "inside" => "part of the commit that records it",
@@ -148,12 +201,18 @@ impl Step {
             dl.facts {
                 dt { "Type" } dd { (self.kind) }
                 dt { "Effect" } dd { (effect) }
-                dt { "Attempts" } dd { (self.attempts) }
+                @if self.attempts > 0 { dt { "Attempts" } dd { (self.attempts) } }
                 dt { "Began" } dd { (ui::ago(&self.started_at)) }
                 @if let Some(ended) = &self.finished_at { dt { "Ended" } dd { (ui::ago(ended)) } }
                 dt { "Took" } dd { (took(&self.started_at, self.finished_at.as_deref())) @if self.finished_at.is_none() { " so far" } }
                 @if let Some(at) = self.wakes_at() { dt { "Looked at again" } dd { (ui::ago(at)) } }
                 @if let Some(outcome) = late { dt { "Told too late" } dd { (outcome) @if let Some(at) = self.late["at"].as_str() { ", " (ui::ago(at)) } } }
+                @if let Some((map, place)) = place(&self.path) {
+                    dt { "Item" } dd { (place) " of " a href=(shown.view.opening(run, map)) { code { (map) } } }
+                }
+                @if !before.is_empty() {
+                    dt { "Comes after" } dd { @for path in before { a href=(shown.view.opening(run, path)) { code { (path) } } " " } }
+                }
                 @if has_links || self.kind == "map" { dt { "Leads to" } dd { (self.links(run)) } }
                 @if let Some(job) = &self.job { dt { "Job" } dd { code { (job) } } }
             }
@@ -167,14 +226,23 @@ impl Step {
             .filter(|_| self.finished_at.is_none())
     }
 
-    fn values(&self, whole: &str) -> Markup {
+    fn values(&self, shown: &Shown<'_>, whole: &str) -> Markup {
         let is_null = self.output.is_none() && self.status == "succeeded";
+        let output = self.output.as_deref();
+        let output = output.or_else(|| is_null.then_some(RawValue::NULL));
+        let show = |id: &str, label: &str, value: Option<&RawValue>, whole: &str| {
+            let heading = html! { h4 { (label) } };
+            value.map(|value| values::show(id, &heading, value, whole))
+        };
+        let map = place(&self.path).map_or("", |(map, _)| map);
+        let of_map = step_api(&shown.run.id, map);
+        let all = [
+            show("step-item", "Item", shown.item.as_deref(), &of_map),
+            show("step-input", "Input", self.input.as_deref(), whole),
+            show("step-output", "Output", output, whole),
+        ];
         html! {
-            div.columns {
-                @if let Some(input) = &self.input { (values::show("step-input", "Input", input, whole)) }
-                @if let Some(output) = &self.output { (values::show("step-output", "Output", output, whole)) }
-                @else if is_null { (values::show("step-output", "Output", RawValue::NULL, whole)) }
-            }
+            @if all.iter().any(Option::is_some) { div.columns { @for value in all.iter().flatten() { (value) } } }
         }
     }
 }
@@ -186,23 +254,35 @@ mod tests {
 
     #[test]
     fn a_node_is_found_by_the_path_of_its_step() {
-        let inner =
-            json!({"nodes": {"a": {"type": "merge"}, "b": {"type": "wait", "private": true}}});
+        let inner = json!({"nodes": {"a": {"type": "merge"}, "b": {"type": "wait", "private": true}},
+            "edges": [{"from": "a", "to": "b"}]});
         let definition = json!({
             "nodes": {"each": {"type": "map", "body": inner}, "all": {"type": "map", "private": true, "body": inner}},
-            "finally": {"nodes": {"a": {"type": "transform"}}},
+            "edges": [{"from": "each", "to": "all"}, {"from": "each", "to": "all", "on": "error"}],
+            "finally": {"nodes": {"a": {"type": "transform"}, "c": {"type": "merge"}}, "edges": [{"from": "a", "to": "c"}]},
         });
-        for (path, kind, is_private) in [
-            ("each", json!("map"), false),
-            ("each[3].a", json!("merge"), false),
-            ("each[3].b", json!("wait"), true),
-            ("all[0].a", json!("merge"), true),
-            ("finally.a", json!("transform"), false),
-            ("finally", json!(null), false),
-            ("a", json!(null), false),
+        for (path, kind, is_private, before) in [
+            ("each", json!("map"), false, None),
+            ("all", json!("map"), true, Some("each")),
+            ("each[3].a", json!("merge"), false, None),
+            ("each[3].b", json!("wait"), true, Some("each[3].a")),
+            ("all[0].a", json!("merge"), true, None),
+            ("finally.c", json!("merge"), false, Some("finally.a")),
+            ("finally", json!(null), false, None),
         ] {
-            let (found, private) = node(&definition, path);
-            assert_eq!((&found["type"], private), (&kind, is_private), "{path}");
+            let node = Node::of(&definition, path);
+            assert_eq!(
+                (&node.said["type"], node.is_private),
+                (&kind, is_private),
+                "{path}"
+            );
+            assert_eq!(
+                node.before,
+                before.map(str::to_owned).into_iter().collect::<Vec<_>>(),
+                "{path}"
+            );
         }
+        assert_eq!(place("each[3].in[12].a"), Some(("each[3].in", 12)));
+        assert_eq!(place("finally.a"), None);
     }
 }

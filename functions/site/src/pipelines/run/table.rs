@@ -89,7 +89,7 @@ fn row(shown: &Shown<'_>, step: &Step, is_open: bool) -> Markup {
             td { (step.kind) }
             td { (state(&step.status)) (step.links(run))
                 @if let Some(at) = step.wakes_at() { " until " (ui::ago(at)) } }
-            td { (step.attempts) span.narrow { (attempts) } }
+            td { @if step.attempts > 0 { (step.attempts) span.narrow { (attempts) } } }
             td { (took(&step.started_at, step.finished_at.as_deref())) }
             td { (error(shown, step)) }
         }

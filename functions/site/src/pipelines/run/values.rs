@@ -54,13 +54,13 @@ fn size(bytes: usize) -> String {
     }
 }
 
-/// Shows a value under its label. `whole` is the address of what has all of it.
-pub fn show(id: &str, label: &str, value: &RawValue, whole: &str) -> Markup {
+/// Shows a value below its heading. `whole` is the address of what has all of it.
+pub fn show(id: &str, heading: &Markup, value: &RawValue, whole: &str) -> Markup {
     let read: Value = serde_json::from_str(value.get()).unwrap_or_default();
     let (text, is_whole) = beginning(&read);
     html! {
-        div {
-            h3 { (label) }
+        div.value {
+            (heading)
             pre.long id=(id) tabindex="0" { code { (text) } }
             @if !is_whole {
                 p.meta { "The first 4 KiB of " (size(value.get().len())) ". " a href=(whole) { "All of it, as JSON" } }
@@ -69,7 +69,7 @@ pub fn show(id: &str, label: &str, value: &RawValue, whole: &str) -> Markup {
     }
 }
 
-/// Shows a part of a definition or an error, which is small.
+/// Shows the beginning of a part of a definition or an error.
 pub fn small(id: &str, value: &Value) -> Markup {
     html! { pre.long id=(id) tabindex="0" { code { (beginning(value).0) } } }
 }
