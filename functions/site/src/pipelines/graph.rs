@@ -21,6 +21,14 @@ pub struct Graph {
     edges: Vec<Edge>,
 }
 
+/// Where the nodes of a run's graph lead to.
+pub struct Links<'a> {
+    /// The address of a step.
+    pub address: &'a dyn Fn(&str) -> String,
+    /// The path of the step that is open.
+    pub open: &'a str,
+}
+
 #[derive(Debug, Deserialize)]
 struct Node {
     id: String,
@@ -54,9 +62,9 @@ impl Node {
 }
 
 impl Graph {
-    /// Draws the graph. What it says stands in the table or the definition beside it, too. `steps` are the address of each
-    /// step that has begun, and the path of the one that is open.
-    pub fn show(&self, steps: Option<(&dyn Fn(&str) -> String, &str)>) -> Markup {
+    /// Draws the graph. What it says stands in the table or the definition beside it, too. With links, the nodes
+    /// whose steps have begun lead to them.
+    pub fn show(&self, links: Option<&Links<'_>>) -> Markup {
         let corners: BTreeMap<&str, (usize, usize)> = self
             .nodes
             .iter()
@@ -68,7 +76,7 @@ impl Graph {
         let (width, height) = (size(|at| at.0, NODE.0), size(|at| at.1, NODE.1));
         html! {
             div.graph #graph tabindex="0" {
-                svg viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) role=(if steps.is_some() { "group" } else { "img" })
+                svg viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) role=(if links.is_some() { "group" } else { "img" })
                     aria-label="The steps and what leads from one to another; the table or the definition has the same" {
                     @for edge in &self.edges {
                         @if let (Some(from), Some(to)) = (corners.get(edge.from.as_str()), corners.get(edge.to.as_str())) {
@@ -76,8 +84,8 @@ impl Graph {
                         }
                     }
                     @for node in &self.nodes {
-                        @match steps.filter(|_| node.status.is_some()) {
-                            Some((address, open)) => a href=(address(&node.id)) aria-current=[(open == node.id).then_some("step")] { (node.show()) },
+                        @match links.filter(|_| node.status.is_some()) {
+                            Some(links) => a href=((links.address)(&node.id)) aria-current=[(links.open == node.id).then_some("step")] { (node.show()) },
                             None => (node.show()),
                         }
                     }

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::graph::Graph;
+use super::graph::{Graph, Links};
 use super::{List, Pipeline, Run, Version, state, with};
 use crate::failure::{self, Failure};
 use crate::forms::{Form, Proof};
@@ -293,7 +293,10 @@ impl Shown<'_> {
         } = self;
         let follows = run.finished_at.is_none() && self.refusal.is_none();
         let topic = follows.then(|| format!("run:{}", run.id));
-        let link = |step: &str| view.opening(&run.id, step);
+        let links = Links {
+            address: &|step| view.opening(&run.id, step),
+            open: &view.open,
+        };
         let is_on_page = |step: &Step| self.steps.items.iter().any(|one| one.path == step.path);
         html! {
             div.live-run data-follows=[topic] data-part=(view.address(format!("/parts{}", page(&run.id)))) {
@@ -304,7 +307,7 @@ impl Shown<'_> {
                 (facts::show(run))
                 @if run.finished_at.is_none() && self.visitor.may("pipelines:run") { (acts::controls(self)) }
                 (facts::values(run))
-                (graph.show(Some((&link, &view.open))))
+                (graph.show(Some(&links)))
                 h2 #steps { "Steps" }
                 @if let Some(step) = self.opened.as_ref().filter(|step| !is_on_page(step)) { (step.show(self)) }
                 (table::show(self))
