@@ -24,3 +24,6 @@ alter table identity.account add constraint account_name_free check ((name not i
     'admin', 'administrator', 'root', 'system', 'gather', 'support', 'security', 'moderator',
     'anonymous', 'everyone', 'here', 'all', 'null', 'undefined') or id = '00000000-0000-7000-8000-000000000000')
     and (status = 'deleted' or name not like 'deleted-%'));
+
+-- It has other arguments and answers from here on.
+drop function if exists circles.a2a_tasks;

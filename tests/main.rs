@@ -159,6 +159,7 @@ mod functions {
         pub(crate) mod personal;
         pub(crate) mod pipelines;
         pub(crate) mod posts;
+        pub(crate) mod runs;
         pub(crate) mod secrets;
         pub(crate) mod skills;
     }

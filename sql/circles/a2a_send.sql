@@ -26,6 +26,8 @@ begin
             return '{"refused": "no-task"}';
         elsif circles.a2a_state(kind, t) in ('TASK_STATE_COMPLETED', 'TASK_STATE_CANCELED', 'TASK_STATE_FAILED') then
             return '{"refused": "task-ended"}';
+        elsif context <> t.channel_id then
+            return '{"refused": "other-context"}';
         end if;
         context := t.channel_id;
     end if;

@@ -28,10 +28,10 @@ pub fn component_file(id: &str) -> PathBuf {
     root().join(format!("target/wasm32-wasip2/function/{name}.wasm"))
 }
 
-/// The platform's manifest with the fixtures.
-fn all_components() -> Result<Manifest> {
+/// A manifest of the fixtures alone.
+fn fixtures() -> Result<Manifest> {
     let mut manifest = manifest()?;
-    manifest.components.extend(FIXTURES.map(|id| Component {
+    manifest.components = Vec::from(FIXTURES.map(|id| Component {
         id: id.into(),
         source: Some(component_file(id)),
         built_by_cargo: true,
@@ -52,7 +52,11 @@ fn all_components() -> Result<Manifest> {
 pub fn build_components() -> Result<()> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
-        let build = || build::ensure_fresh(&all_components()?);
+        // Apart: with the fixtures, libraries get other features, by which cargo takes each function for changed.
+        let build = || {
+            build::ensure_fresh(&manifest()?)?;
+            build::ensure_fresh(&fixtures()?)
+        };
         build().map_err(|error| format!("{error:#}"))
     });
     built.clone().map_err(anyhow::Error::msg)
@@ -63,8 +67,9 @@ pub fn build_components() -> Result<()> {
 /// # Errors
 /// Cargo fails.
 pub fn build_for_release(ids: &[&str]) -> Result<()> {
-    let mut manifest = all_components()?;
+    let mut manifest = manifest()?;
     let components = &mut manifest.components;
+    components.extend(fixtures()?.components);
     components.retain(|component| ids.contains(&component.id.as_str()));
     build::run(&manifest, true)
 }

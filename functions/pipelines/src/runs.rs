@@ -43,6 +43,12 @@ pub struct Run {
     pub restarted_from: Option<Uuid>,
     /// The run that started this one by one of its steps.
     pub parent: Option<Uuid>,
+    /// The path of that step in the run that started this one.
+    pub parent_step: Option<String>,
+    /// The schedule that started the run.
+    pub schedule: Option<Uuid>,
+    /// The trigger that started the run.
+    pub trigger: Option<Uuid>,
     /// What the run has used: `{steps, cost, tokens, fuel}`.
     #[schema(value_type = Object)]
     pub usage: Value,
@@ -151,7 +157,8 @@ pub async fn one(db: &Db, caller: &Caller, run: Uuid) -> Result<Run> {
     let found = db
         .optional(
             "select id, pipeline, version, status, key, jsonb_build_array(input) as input, jsonb_build_array(result) as result,
-                 error, cause, actor, restarted_from, parent, usage, budget, waiting_for, created_at, started_at, finished_at
+                 error, cause, actor, restarted_from, parent, parent_step, schedule, trigger, usage, budget, waiting_for,
+                 created_at, started_at, finished_at
              from run_view where actor = $1 and id = $2",
             args![caller.id, run],
         )
@@ -174,7 +181,8 @@ pub async fn list(
     let runs: Vec<Run> = db
         .many(
             "select id, pipeline, version, status, key, shown(input) as input, shown(result) as result, error, cause,
-                 actor, restarted_from, parent, usage, budget, waiting_for, created_at, started_at, finished_at
+                 actor, restarted_from, parent, parent_step, schedule, trigger, usage, budget, waiting_for, created_at,
+                 started_at, finished_at
              from list_runs($1, $2, $3, $4, $5, $6, $7)",
             args![
                 caller.id,

@@ -3,16 +3,18 @@
 mod editor;
 mod graph;
 mod run;
+mod triggers;
 
 use axum::Router;
 use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::{get, post};
-use futures::future::try_join;
+use futures::future::{try_join, try_join3};
 use guest::Path;
 use http::Method;
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -80,14 +82,23 @@ struct Run {
     pipeline: String,
     version: u32,
     status: String,
+    key: Option<String>,
     // Lists leave out large ones.
     #[serde(default)]
-    result: Value,
+    input: Option<Box<RawValue>>,
+    #[serde(default)]
+    result: Option<Box<RawValue>>,
     error: Value,
     cause: String,
     parent: Option<String>,
+    parent_step: Option<String>,
     restarted_from: Option<String>,
+    schedule: Option<String>,
+    trigger: Option<String>,
+    usage: Value,
+    budget: Value,
     created_at: String,
+    started_at: Option<String>,
     finished_at: Option<String>,
     waiting_for: Vec<String>,
 }
@@ -187,9 +198,19 @@ fn rows(runs: &[Run]) -> Markup {
         li {
             p { a href=(format!("/runs/{}", ui::encode(&run.id))) { code { (run.id) } } " " (state(&run.status)) }
             p.meta { "version " (run.version) " · " (run.cause) " · " (ui::ago(&run.created_at))
-                @if !run.waiting_for.is_empty() { " · waits for " bdi { (run.waiting_for.join(", ")) } } }
+                @if !run.waiting_for.is_empty() { " · waits for " bdi { (names(&run.waiting_for)) } } }
         }
     } } }
+}
+
+/// The first of the steps that a run waits for, which may be thousands.
+fn names(steps: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let first = steps[..steps.len().min(SHOWN)].join(", ");
+    match steps.len().saturating_sub(SHOWN) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 async fn runs(visitor: Visitor, Query(wish): Query<Wish>) -> Result<Page, Failure> {
@@ -249,9 +270,10 @@ async fn show(
         visitor.get::<List<Version>>("pipelines", &versions),
     )
     .await?;
-    let (checked, runs) = try_join(
+    let (checked, runs, triggers) = try_join3(
         editor::checked(&visitor, &version.definition),
         of_pipeline(&visitor, &pipeline.id),
+        triggers::of_pipeline(&visitor, &pipeline.id),
     )
     .await?;
     let can_write = visitor.may("pipelines:write") && !pipeline.archived;
@@ -261,7 +283,7 @@ async fn show(
         p.meta { "version " (version.number)
             @if version.number != pipeline.active_version { ", while " (pipeline.active_version) " is active" }
             @if pipeline.paused { " · paused" } @if pipeline.archived { " · archived" } }
-        @if let Some(graph) = &checked.graph { (graph.show()) }
+        @if let Some(graph) = &checked.graph { (graph.show(None)) }
         @if can_write { (controls(&pipeline, &version, &visitor)) }
         @if visitor.may("pipelines:run") && !pipeline.paused && !pipeline.archived {
             form method="post" action=(format!("{}/run", address(&pipeline.id))) {
@@ -272,6 +294,7 @@ async fn show(
         }
         h2 { "Runs" }
         (runs)
+        (triggers)
         h2 { "Versions" }
         ul.rows { @for one in &versions.items {
             li {

@@ -19,6 +19,8 @@ mod evidence;
 mod ratings;
 mod run;
 
+pub use run::envelope;
+
 /// The group of these pages.
 pub static GROUP: Group = Group {
     places: &[Place {

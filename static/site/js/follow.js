@@ -9,15 +9,16 @@ let timer, isBusy = false;
 
 const parts = () => [...document.querySelectorAll("[data-follows]")];
 
-// Puts the new part in the place of the old one. What has the focus keeps it, and what was scrolled or opened stays so.
+// Puts the new part in the place of the old one. What has the focus keeps it, and what was scrolled, opened or typed stays so.
 function replace(old, fresh) {
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
-  const states = [...old.querySelectorAll("[id]")].map((one) => [one.id, one.scrollLeft, one.scrollTop, one.open]);
+  const states = [...old.querySelectorAll("[id]")].map((one) => [one.id, one.scrollLeft, one.scrollTop, one.open, one.value]);
   old.replaceWith(document.adoptNode(fresh));
-  for (const [id, left, top, open] of states) {
+  for (const [id, left, top, open, value] of states) {
     const one = document.getElementById(id);
     if (!one) continue;
     if (open !== undefined) one.open = open;
+    if (one.matches("input, textarea, select")) one.value = value;
     one.scrollLeft = left;
     one.scrollTop = top;
   }

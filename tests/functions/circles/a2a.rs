@@ -73,12 +73,25 @@ async fn lists_hold_what_is_asked_for(world: &World, who: &Agent) -> Result<()> 
             "{state}"
         );
         for task in &some {
-            assert_eq!(
-                (&task["artifacts"], &task["history"]),
-                (&json!([]), &json!([]))
-            );
+            let members = task.as_object().context("a task")?;
+            assert!(!members.contains_key("artifacts") && !members.contains_key("history"));
         }
     }
+    // Those that changed last come first, page by page.
+    let mut paged = vec![];
+    let mut token = json!("");
+    loop {
+        let params = json!({"pageSize": 1, "pageToken": token, "includeArtifacts": true});
+        let page = call(world, who, "agents/bot", "ListTasks", params).await?;
+        paged.extend(page["result"]["tasks"].as_array().context("tasks")?.clone());
+        token = page["result"]["nextPageToken"].clone();
+        if token == "" {
+            break;
+        }
+    }
+    assert_eq!(paged, all);
+    let times = all.iter().map(|task| task["status"]["timestamp"].as_str());
+    assert!(times.is_sorted_by(|before, after| before >= after));
     let (later, total) = tasks(
         world,
         who,
@@ -217,7 +230,20 @@ async fn a_task_is_cancelled_and_a_circle_answers_until_it_rests() -> Result<()>
     let twice = call(&world, &bob, "agents/bot", "CancelTask", id.clone()).await?;
     assert_eq!(twice["error"]["code"], -32002, "{twice:#}");
     let late = call(&world, &bob, "agents/bot", "SubscribeToTask", id).await?;
-    assert_eq!(late["error"]["code"], -32004, "{late:#}");
+    assert_eq!(
+        (&late["error"]["code"], &late["error"]["data"][0]["reason"]),
+        (&json!(-32004), &json!("UNSUPPORTED_OPERATION")),
+        "{late:#}"
+    );
+    // A task stays in its conversation.
+    let mut story = message("m3", "Tell another long story.");
+    story["configuration"] = json!({"returnImmediately": true});
+    let other = call(&world, &bob, "agents/bot", "SendMessage", story).await?;
+    let mut more = message("m4", "Longer, please.");
+    more["message"]["taskId"] = other["result"]["task"]["id"].clone();
+    more["message"]["contextId"] = task["contextId"].clone();
+    let refused = call(&world, &bob, "agents/bot", "SendMessage", more).await?;
+    assert_eq!(refused["error"]["code"], -32602, "{refused:#}");
 
     let answered = call(
         &world,
@@ -268,6 +294,8 @@ async fn what_makes_no_sense_is_an_error_of_the_protocol() -> Result<()> {
             -32001,
         ),
         ("GetTask", json!({"id": "x"}), -32001),
+        ("GetExtendedAgentCard", json!({}), -32004),
+        ("ListTasks", json!({"pageToken": "x"}), -32602),
         ("CreateTaskPushNotificationConfig", json!({}), -32003),
         ("ListTasks", json!({"pageSize": 0}), -32602),
         ("ListTasks", json!({"status": "NONSENSE"}), -32602),

@@ -167,14 +167,21 @@ async fn limits_refuse_with_their_own_codes() -> Result<()> {
     world.limits(&json!({"concurrency": 0})).await?;
     assert_eq!(code("open/m").await?, (429, "rate-limited".to_owned()));
     let bob = Agent::sign_in(&world.server, "bob", 2).await?;
-    let response = bob
-        .request(&world.server, "POST", "/v1/chat/completions")
-        .json(&small("open/m"))
-        .send()
-        .await?;
-    assert_eq!(response.status(), 503);
-    let body: Value = response.json().await?;
-    assert_eq!(body["error"]["code"], "no-provider-configured");
+    // The platform's own model, which makes vectors alone, is none.
+    let vectors = "select llm.put_platform_provider('local', 'openai', 'http://127.0.0.1:9', null)";
+    for own in [None, Some(vectors)] {
+        if let Some(own) = own {
+            world.server.database.execute(own).await?;
+        }
+        let response = bob
+            .request(&world.server, "POST", "/v1/chat/completions")
+            .json(&small("open/m"))
+            .send()
+            .await?;
+        assert_eq!(response.status(), 503);
+        let body: Value = response.json().await?;
+        assert_eq!(body["error"]["code"], "no-provider-configured");
+    }
     let none = bob
         .get(
             &world.server,

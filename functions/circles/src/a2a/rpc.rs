@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response};
 use axum::response::IntoResponse;
 use guest::task::sleep;
@@ -21,7 +22,7 @@ use super::{Door, card, door, stream};
 use crate::input::{message_body, rendered};
 use crate::outcome::Refusal;
 
-/// The header with the version of the protocol.
+/// The header, or the parameter of the address, with the version of the protocol.
 const VERSION: &str = "a2a-version";
 /// The longest time that an answer waits for the end of a task.
 const WAIT: Duration = Duration::from_secs(90);
@@ -66,7 +67,23 @@ impl Error {
     }
 
     pub fn render(&self, id: &Value) -> Value {
-        json!({"jsonrpc": "2.0", "id": id, "error": {"code": self.code, "message": self.message}})
+        let mut error = json!({"code": self.code, "message": self.message});
+        // The errors of A2A itself say their reason (A2A 1.0, 9.5).
+        let reason = match self.code {
+            -32001 => Some("TASK_NOT_FOUND"),
+            -32002 => Some("TASK_NOT_CANCELABLE"),
+            -32003 => Some("PUSH_NOTIFICATION_NOT_SUPPORTED"),
+            -32004 => Some("UNSUPPORTED_OPERATION"),
+            -32005 => Some("CONTENT_TYPE_NOT_SUPPORTED"),
+            -32009 => Some("VERSION_NOT_SUPPORTED"),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            let info = "type.googleapis.com/google.rpc.ErrorInfo";
+            error["data"] =
+                json!([{"@type": info, "reason": reason, "domain": "a2a-protocol.org"}]);
+        }
+        json!({"jsonrpc": "2.0", "id": id, "error": error})
     }
 }
 
@@ -116,13 +133,15 @@ struct SentRow {
 struct ListRow {
     /// `None`: the page is empty.
     task: Option<Task>,
+    /// When it last changed, in microseconds since 1970.
+    changed: Option<i64>,
     total: i64,
 }
 
 /// Speaks A2A 1.0 by JSON-RPC, with the methods SendMessage, SendStreamingMessage, GetTask, ListTasks, CancelTask and
 /// SubscribeToTask.
 ///
-/// Errors are those of JSON-RPC and of A2A, with the status 200. Requests need the header `A2A-Version: 1.0`.
+/// Errors are those of JSON-RPC and of A2A, with the status 200. Requests need the header `A2A-Version: 1.0`, or the parameter.
 #[utoipa::path(
     post, path = "/a2a/{kind}/{id}", tag = "a2a", operation_id = "a2a",
     params(
@@ -159,25 +178,30 @@ pub async fn call(
         }
     };
     let id = call.id.clone();
-    let answered = match checked(&parts.headers, &call) {
+    let answered = match checked(&parts, &call) {
         Ok(()) => answer(db, caller, found, &parts.headers, call).await,
         Err(error) => Err(error),
     };
     Ok(answered.unwrap_or_else(|error| Json(error.render(&id)).into_response()))
 }
 
-fn checked(headers: &HeaderMap, call: &Call) -> Result<(), Error> {
+fn checked(parts: &Parts, call: &Call) -> Result<(), Error> {
     if call.jsonrpc != "2.0" || !(call.id.is_string() || call.id.is_number()) {
         return Err(Error::new(
             -32600,
             "The body must be one JSON-RPC 2.0 request with an id.",
         ));
     }
-    let version = headers
-        .get(VERSION)
-        .and_then(|version| version.to_str().ok());
-    // Without the header it is 0.3.
-    let version = version
+    let header = parts.headers.get(VERSION);
+    let header = header.and_then(|version| version.to_str().ok());
+    let query = parts.uri.query().unwrap_or_default().split('&');
+    let parameter = query
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(name, _)| name.eq_ignore_ascii_case(VERSION))
+        .map(|(_, version)| version);
+    // Where neither says so, it is 0.3.
+    let version = header
+        .or(parameter)
         .filter(|version| !version.is_empty())
         .unwrap_or("0.3");
     if version != card::VERSION {
@@ -244,7 +268,10 @@ async fn answer(
             return Err(Error::new(-32003, "Push notifications are not supported."));
         }
         "GetExtendedAgentCard" => {
-            return Err(Error::new(-32007, "There is no extended card."));
+            return Err(Error::new(
+                -32004,
+                "There is no extended card, as the card says.",
+            ));
         }
         _ => return Err(Error::new(-32601, "There is no such method.")),
     };
@@ -290,6 +317,7 @@ async fn send(db: &Db, caller: &Caller, door: &Door, sending: &Sending) -> Resul
 fn refusal(why: &str) -> Error {
     match why {
         "no-context" => Error::invalid("`contextId` is none of yours here."),
+        "other-context" => Error::invalid("`contextId` is not that of the task."),
         "no-task" => Error::no_task(),
         "task-ended" => Error::new(
             -32004,
@@ -348,19 +376,27 @@ async fn cancel(db: &Db, caller: &Caller, door: &Door, given: &TaskParams) -> Re
 }
 
 async fn list(db: &Db, caller: &Caller, door: &Door, given: ListParams) -> Result<Value, Error> {
-    let id = |text: &str, name: &str| match text {
-        "" => Ok(None),
-        text => text
-            .parse::<Uuid>()
-            .map(Some)
-            .map_err(|_| Error::invalid(format!("`{name}` is none of yours."))),
-    };
     let size = given.page_size.unwrap_or(50);
     if !(1..=MAX_PAGE).contains(&size) {
         return Err(Error::invalid("`pageSize` must be 1 to 100."));
     }
-    let context = id(&given.context_id, "contextId")?;
-    let after = id(&given.page_token, "pageToken")?;
+    let context = match given.context_id.as_str() {
+        "" => None,
+        text => Some(
+            text.parse::<Uuid>()
+                .map_err(|_| Error::invalid("`contextId` is none of yours."))?,
+        ),
+    };
+    let after = given.page_token.split_once('.').map(|(at, task)| {
+        let at = at.parse::<i64>().ok();
+        at.zip(task.parse::<Uuid>().ok())
+            .ok_or_else(|| Error::invalid("`pageToken` is none of yours."))
+    });
+    let after = after.transpose()?;
+    if after.is_none() && !given.page_token.is_empty() {
+        return Err(Error::invalid("`pageToken` is none of yours."));
+    }
+    let (after_at, after) = after.unzip();
     let wanted = Shown {
         artifacts: given.include_artifacts,
         history: most(given.history_length)?,
@@ -371,7 +407,8 @@ async fn list(db: &Db, caller: &Caller, door: &Door, given: ListParams) -> Resul
     let rows: Vec<ListRow> = db
         .apart()
         .many(
-            "select l.task, l.total from a2a_tasks($1, $2, $3, $4, $5, $6::text::timestamptz, $7, $8) l",
+            "select l.task, l.changed, l.total
+             from a2a_tasks($1, $2, $3, $4, $5, $6::text::timestamptz, $7, $8, $9) l",
             args![
                 caller.id,
                 &door.kind,
@@ -379,6 +416,7 @@ async fn list(db: &Db, caller: &Caller, door: &Door, given: ListParams) -> Resul
                 context,
                 state,
                 given.status_timestamp_after,
+                after_at,
                 after,
                 size
             ],
@@ -386,10 +424,13 @@ async fn list(db: &Db, caller: &Caller, door: &Door, given: ListParams) -> Resul
         .await
         .map_err(Error::of_database)?;
     let total = rows.first().map_or(0, |row| row.total);
-    let tasks: Vec<&Task> = rows.iter().filter_map(|row| row.task.as_ref()).collect();
-    let is_full = i32::try_from(tasks.len()) == Ok(size);
-    let last = tasks.last().filter(|_| is_full);
-    let next = last.map_or_else(String::new, |task| task.id.to_string());
-    let shown: Vec<Value> = tasks.iter().map(|task| task.shown(wanted)).collect();
+    let is_full = i32::try_from(rows.len()) == Ok(size);
+    let last = rows.last().filter(|_| is_full);
+    let next = last.and_then(|row| Some(format!("{}.{}", row.changed?, row.task.as_ref()?.id)));
+    let shown = rows
+        .iter()
+        .filter_map(|row| Some(row.task.as_ref()?.shown(wanted)));
+    let shown: Vec<Value> = shown.collect();
+    let next = next.unwrap_or_default();
     Ok(json!({"tasks": shown, "nextPageToken": next, "pageSize": size, "totalSize": total}))
 }

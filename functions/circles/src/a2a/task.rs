@@ -31,6 +31,10 @@ pub enum State {
     AuthRequired,
 }
 
+/// What a client is told while a call is not approved yet.
+const WAITS: &str =
+    "waiting: A call of a tool has to be approved by whoever answers for the agent.";
+
 /// What a client wants to be shown of a task.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown {
@@ -111,13 +115,20 @@ impl Task {
         self.has_ended() || self.state == State::AuthRequired
     }
 
-    /// The status, with the reason of an end that is not good.
+    /// The status, with the reason of an end that is not good, or what is waited for.
     pub fn status(&self) -> Value {
         let mut status = json!({"state": self.state, "timestamp": self.changed_at});
-        if let Some(reason) = self.reason.as_ref().filter(|_| self.has_ended()) {
+        let said = match &self.reason {
+            Some(reason) if self.has_ended() => {
+                Some((reason.as_str(), format!("{}: {reason}", self.status)))
+            }
+            _ if self.state == State::AuthRequired => Some(("approval", WAITS.to_owned())),
+            _ => None,
+        };
+        if let Some((id, text)) = said {
             status["message"] = json!({
-                "messageId": format!("{}-{reason}", self.id), "contextId": self.conversation, "taskId": self.id,
-                "role": "ROLE_AGENT", "parts": [{"text": format!("{}: {reason}", self.status)}],
+                "messageId": format!("{}-{id}", self.id), "contextId": self.conversation, "taskId": self.id,
+                "role": "ROLE_AGENT", "parts": [{"text": text}],
             });
         }
         status
@@ -147,15 +158,16 @@ impl Task {
                     "parts": [{"text": said.body}]})
             })
             .collect();
-        let artifacts = if wanted.artifacts {
-            self.artifacts()
-        } else {
-            Vec::new()
-        };
-        json!({
-            "id": self.id, "contextId": self.conversation, "status": self.status(), "artifacts": artifacts,
-            "history": history,
-        })
+        let mut shown =
+            json!({"id": self.id, "contextId": self.conversation, "status": self.status()});
+        // What is not wanted is left out, and not empty (A2A 1.0, 3.1.4).
+        if wanted.artifacts {
+            shown["artifacts"] = json!(self.artifacts());
+        }
+        if wanted.history > 0 {
+            shown["history"] = json!(history);
+        }
+        shown
     }
 
     /// A change of the status, for a stream.

@@ -119,7 +119,7 @@ impl Draft {
         Ok(html! {
             @if checked.valid { p { (ui::status("good", "The definition can be published")) } }
             @else { (problems(&checked.problems)) }
-            @if let Some(graph) = &checked.graph { (graph.show()) }
+            @if let Some(graph) = &checked.graph { (graph.show(None)) }
         })
     }
 }

@@ -21,6 +21,14 @@ pub struct Graph {
     edges: Vec<Edge>,
 }
 
+/// Where the nodes of a run's graph lead to.
+pub struct Links<'a> {
+    /// The address of a step.
+    pub address: &'a dyn Fn(&str) -> String,
+    /// The path of the step that is open.
+    pub open: &'a str,
+}
+
 #[derive(Debug, Deserialize)]
 struct Node {
     id: String,
@@ -41,11 +49,22 @@ impl Node {
     fn corner(&self) -> (usize, usize) {
         (self.column * CELL.0 + MARGIN, self.row * CELL.1 + MARGIN)
     }
+
+    fn show(&self) -> Markup {
+        let (x, y) = self.corner();
+        html! {
+            g class=(format!("node {}", self.status.as_deref().unwrap_or("none"))) {
+                rect x=(x) y=(y) width=(NODE.0) height=(NODE.1) rx="6" {}
+                text x=(x + NODE.0 / 2) y=(y + 25) text-anchor="middle" { (short(&self.id)) }
+            }
+        }
+    }
 }
 
 impl Graph {
-    /// Draws the graph. What it says stands in the table or the definition beside it, too.
-    pub fn show(&self) -> Markup {
+    /// Draws the graph. What it says stands in the table or the definition beside it, too. With links, the nodes
+    /// whose steps have begun lead to them.
+    pub fn show(&self, links: Option<&Links<'_>>) -> Markup {
         let corners: BTreeMap<&str, (usize, usize)> = self
             .nodes
             .iter()
@@ -57,7 +76,7 @@ impl Graph {
         let (width, height) = (size(|at| at.0, NODE.0), size(|at| at.1, NODE.1));
         html! {
             div.graph #graph tabindex="0" {
-                svg viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) role="img"
+                svg viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) role=(if links.is_some() { "group" } else { "img" })
                     aria-label="The steps and what leads from one to another; the table or the definition has the same" {
                     @for edge in &self.edges {
                         @if let (Some(from), Some(to)) = (corners.get(edge.from.as_str()), corners.get(edge.to.as_str())) {
@@ -65,10 +84,9 @@ impl Graph {
                         }
                     }
                     @for node in &self.nodes {
-                        @let (x, y) = node.corner();
-                        g class=(format!("node {}", node.status.as_deref().unwrap_or("none"))) {
-                            rect x=(x) y=(y) width=(NODE.0) height=(NODE.1) rx="6" {}
-                            text x=(x + NODE.0 / 2) y=(y + 25) text-anchor="middle" { (short(&node.id)) }
+                        @match links.filter(|_| node.status.is_some()) {
+                            Some(links) => a href=((links.address)(&node.id)) aria-current=[(links.open == node.id).then_some("step")] { (node.show()) },
+                            None => (node.show()),
                         }
                     }
                 }

@@ -1,250 +1,322 @@
-//! The page of a run: its graph and its steps as they go on, and what a person can do about them.
+//! The page of a run: what it was given and what came of it, its graph and its steps as they go on, and what a person can
+//! do about them.
+
+mod acts;
+mod facts;
+mod step;
+mod table;
+mod values;
 
 use axum::Router;
 use axum::extract::Query;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures::future::try_join3;
+use futures::future::{try_join, try_join3};
 use guest::Path;
-use http::Method;
+use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::graph::Graph;
-use super::{List, Run, pretty, state};
-use crate::failure::Failure;
-use crate::forms::{self, Form, Nothing};
+use super::graph::{Graph, Links};
+use super::{List, Pipeline, Run, Version, state, with};
+use crate::failure::{self, Failure};
+use crate::forms::{Form, Proof};
 use crate::frame::{Page, part, see};
 use crate::ui;
 use crate::visitor::Visitor;
+use acts::Fields;
+use step::Step;
 
 pub fn routes() -> Router {
     Router::new()
         .route("/runs/{run}", get(show))
-        .route("/runs/{run}/cancel", post(cancel))
-        .route("/runs/{run}/pause", post(pause))
-        .route("/runs/{run}/resume", post(resume))
-        .route("/runs/{run}/resolve", post(resolve))
+        .route("/runs/{run}/{what}", post(act))
         .route("/parts/runs/{run}", get(live_part))
 }
 
-#[derive(Debug, Deserialize)]
-struct Step {
-    path: String,
-    #[serde(rename = "type")]
-    kind: String,
-    status: String,
-    attempts: u32,
-    error: Value,
-    approval: Option<String>,
-    child: Option<String>,
-}
+/// The number of steps on a page. Their list has values of up to 16 KiB.
+const PAGE: usize = 50;
+/// The number of steps that the page names of those that wait.
+const WAITING: usize = 10;
+/// The value of `open` with which no step is open.
+const CLOSED: &str = "-";
 
-/// Where the page of steps begins.
-#[derive(Debug, Default, Deserialize)]
+/// The part of a run that is looked at: the page of its steps, their filters, and the step that is open.
+#[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
-struct Place {
+struct View {
+    path: String,
+    status: String,
     after: String,
+    open: String,
 }
 
-impl Place {
-    fn query(&self) -> String {
-        match self.after.as_str() {
-            "" => String::new(),
-            after => format!("&after={}", ui::encode(after)),
-        }
+impl View {
+    fn filters(&self) -> [(&str, &str); 3] {
+        [
+            ("path", &self.path),
+            ("status", &self.status),
+            ("after", &self.after),
+        ]
+    }
+
+    /// The address of something below a run, with the same part of the run.
+    fn address(&self, base: String) -> String {
+        with(with(base, &self.filters()), &[("open", &self.open)])
+    }
+
+    /// The address of the page on which a step is open, at its details.
+    fn opening(&self, run: &str, step: &str) -> String {
+        let view = Self {
+            open: step.to_owned(),
+            ..self.clone()
+        };
+        view.address(page(run)) + "#step"
+    }
+
+    /// The address of the page on which no step is open, at the row of this one.
+    fn closing(&self, run: &str, step: &str) -> String {
+        let view = Self {
+            open: CLOSED.to_owned(),
+            ..self.clone()
+        };
+        view.address(page(run)) + "#at-" + &ui::encode(step)
+    }
+
+    /// The address of the steps below a path, or in a state.
+    fn narrowed(run: &str, path: &str, status: &str) -> String {
+        with(page(run), &[("path", path), ("status", status)]) + "#steps"
     }
 }
 
-/// A run with its steps and its graph.
-struct Shown {
-    run: Run,
-    steps: List<Step>,
-    graph: Graph,
-    place: Place,
+/// The steps that wait, a few of each kind.
+#[derive(Debug, Default)]
+struct Waits {
+    /// Those about which a person has to decide.
+    uncertain: Vec<Step>,
+    waiting: Vec<Step>,
 }
 
-async fn read(visitor: &Visitor, id: &str, place: Place) -> Result<Shown, Failure> {
+/// A form of the page that was refused.
+struct Refusal<'a> {
+    what: &'a str,
+    fields: &'a Fields,
+    failure: &'a Failure,
+    proof: &'a Proof,
+}
+
+impl Refusal<'_> {
+    fn alert(&self) -> Markup {
+        ui::alert(&failure::message(self.failure))
+    }
+}
+
+/// A run with all that its page shows of it.
+struct Shown<'a> {
+    visitor: &'a Visitor,
+    run: Run,
+    pipeline: Pipeline,
+    definition: Value,
+    graph: Graph,
+    steps: List<Step>,
+    waits: Waits,
+    opened: Option<Step>,
+    /// The item of a map for which the step that is open is done.
+    item: Option<Box<RawValue>>,
+    view: View,
+    refusal: Option<Refusal<'a>>,
+}
+
+fn page(run: &str) -> String {
+    format!("/runs/{}", ui::encode(run))
+}
+
+fn api(run: &str) -> String {
+    format!("/api/runs/{}", ui::encode(run))
+}
+
+fn step_api(run: &str, path: &str) -> String {
+    format!("{}/steps/{}", api(run), ui::encode(path))
+}
+
+impl Waits {
+    async fn read(visitor: &Visitor, run: &Run) -> Result<Self, Failure> {
+        if run.waiting_for.is_empty() {
+            return Ok(Self::default());
+        }
+        let of = |status: &str| format!("{}/steps?limit={WAITING}&status={status}", api(&run.id));
+        let (uncertain, waiting) = (of("uncertain"), of("waiting"));
+        let (uncertain, waiting) = try_join(
+            visitor.get::<List<Step>>("pipelines", &uncertain),
+            visitor.get::<List<Step>>("pipelines", &waiting),
+        )
+        .await?;
+        Ok(Self {
+            uncertain: uncertain.items,
+            waiting: waiting.items,
+        })
+    }
+
+    /// The step that a person is most likely to have come for.
+    fn first(&self, definition: &Value) -> Option<&str> {
+        let acts = |step: &&Step| !step.signals(definition).is_empty();
+        let first = self.uncertain.first();
+        let first = first.or_else(|| self.waiting.iter().find(acts));
+        first.map(|step| step.path.as_str())
+    }
+}
+
+async fn read<'a>(visitor: &'a Visitor, id: &str, mut view: View) -> Result<Shown<'a>, Failure> {
     visitor.required()?;
-    let path = format!("/api/runs/{}", ui::encode(id));
+    let path = api(id);
     let (steps, graph) = (
-        format!("{path}/steps?limit=100{}", place.query()),
+        with(format!("{path}/steps?limit={PAGE}"), &view.filters()),
         format!("{path}/graph"),
     );
     let (run, steps, graph) = try_join3(
-        visitor.get("pipelines", &path),
+        visitor.get::<Run>("pipelines", &path),
         visitor.get("pipelines", &steps),
         visitor.get("pipelines", &graph),
     )
     .await?;
+    let pipeline = super::api(&run.pipeline);
+    let version = format!("{pipeline}/versions/{}", run.version);
+    let (pipeline, version, waits) = try_join3(
+        visitor.get("pipelines", &pipeline),
+        visitor.get::<Version>("pipelines", &version),
+        Waits::read(visitor, &run),
+    )
+    .await?;
+    let definition = version.definition;
+    if view.open.is_empty() {
+        let failed = run.error["step"].as_str();
+        let first = failed.or_else(|| waits.first(&definition));
+        view.open = first.unwrap_or_default().to_owned();
+    }
+    let opened = match view.open.as_str() {
+        "" | CLOSED => None,
+        step => Step::read(visitor, &run.id, step).await?,
+    };
+    let item = match &opened {
+        Some(step) => step.item(visitor, &run.id).await?,
+        None => None,
+    };
     Ok(Shown {
+        visitor,
         run,
-        steps,
+        pipeline,
+        definition,
         graph,
-        place,
+        steps,
+        waits,
+        opened,
+        item,
+        view,
+        refusal: None,
     })
 }
 
 async fn show(
     visitor: Visitor,
     Path(id): Path<String>,
-    Query(place): Query<Place>,
+    Query(view): Query<View>,
 ) -> Result<Page, Failure> {
-    let shown = read(&visitor, &id, place).await?;
-    let main = html! {
-        p { a href=(format!("/pipelines/{}", ui::encode(&shown.run.pipeline))) { "The pipeline" }
-            @if let Some(parent) = &shown.run.parent { " · " a href=(format!("/runs/{}", ui::encode(parent))) { "the run that started this one" } }
-            @if let Some(first) = &shown.run.restarted_from { " · " a href=(format!("/runs/{}", ui::encode(first))) { "the run that this one began anew" } }
-        }
-        h1 { "Run" }
-        (live(&shown, &visitor))
-    };
-    Ok(Page::new("Run", main).scripts(&["js/follow.js"]))
+    let shown = read(&visitor, &id, view).await?;
+    Ok(shown.page())
 }
 
 async fn live_part(
     visitor: Visitor,
     Path(id): Path<String>,
-    Query(place): Query<Place>,
+    Query(view): Query<View>,
 ) -> Result<Response, Failure> {
-    let shown = read(&visitor, &id, place).await?;
-    Ok(part(live(&shown, &visitor)))
-}
-
-/// The part of the page that changes while the run goes on.
-fn live(shown: &Shown, visitor: &Visitor) -> Markup {
-    let Shown {
-        run,
-        steps,
-        graph,
-        place,
-    } = shown;
-    let topic = run.finished_at.is_none().then(|| format!("run:{}", run.id));
-    let query = place.query().replacen('&', "?", 1);
-    html! {
-        div.live-run data-follows=[topic] data-part=(format!("/parts/runs/{}{query}", run.id)) {
-            p { (state(&run.status)) " " code { (run.id) } }
-            p.meta { "version " (run.version) " · " (run.cause) " · started " (ui::ago(&run.created_at))
-                @if let Some(at) = &run.finished_at { " · ended " (ui::ago(at)) } }
-            (graph.show())
-            @if steps.items.is_empty() { p { "No step has begun yet." } }
-            @else { (table(&run.id, &steps.items, visitor)) }
-            (ui::more(&format!("/runs/{}", run.id), steps.next.as_deref()))
-            @if run.finished_at.is_none() && visitor.may("pipelines:run") { (controls(run, visitor)) }
-            @if let Some(detail) = run.error["detail"].as_str() { h2 { "Error" } pre #error tabindex="0" { code { (detail) } } }
-            @if !run.result.is_null() { h2 { "Result" } pre #result tabindex="0" { code { (pretty(&run.result)) } } }
-        }
-    }
-}
-
-fn table(run: &str, steps: &[Step], visitor: &Visitor) -> Markup {
-    html! {
-        table.list {
-            thead { tr { th scope="col" { "Step" } th scope="col" { "Type" } th scope="col" { "State" } th scope="col" { "Attempts" } th scope="col" { "Error" } } }
-            tbody { @for step in steps { tr {
-                td { code { (step.path) } }
-                td { (step.kind) }
-                td { (state(&step.status))
-                    @if let Some(approval) = step.approval.as_deref().filter(|_| step.status == "waiting") {
-                        " " a href=(format!("/approvals/{}", ui::encode(approval))) { "Approval" } }
-                    @if let Some(child) = &step.child { " " a href=(format!("/runs/{}", ui::encode(child))) { "Its run" } }
-                }
-                td { (step.attempts) span.narrow { (if step.attempts == 1 { " attempt" } else { " attempts" }) } }
-                td { bdi { (step.error["detail"].as_str().unwrap_or_default()) }
-                    @if step.status == "uncertain" && visitor.may("pipelines:run") { (question(run, step, visitor)) }
-                }
-            } } }
-        }
-    }
-}
-
-/// Asks a person whether the request of a step has arrived.
-fn question(run: &str, step: &Step, visitor: &Visitor) -> Markup {
-    html! {
-        form.actions method="post" action=(format!("/runs/{run}/resolve")) aria-label=(format!("Has the request of {} arrived?", step.path)) {
-            (forms::hidden(visitor))
-            input type="hidden" name="path" value=(step.path);
-            button.quiet id=(format!("arrived-{}", step.path)) name="outcome" value="succeeded" { "It has arrived" }
-            button.quiet id=(format!("again-{}", step.path)) name="outcome" value="retry" { "Send it again" }
-            button.quiet id=(format!("failed-{}", step.path)) name="outcome" value="failed" { "It has failed" }
-        }
-    }
-}
-
-fn controls(run: &Run, visitor: &Visitor) -> Markup {
-    let button = |what: &str, label: &str, is_dangerous: bool| {
-        html! {
-            form method="post" action=(format!("/runs/{}/{what}", ui::encode(&run.id))) {
-                (forms::hidden(visitor))
-                button id=(what) .danger[is_dangerous] .quiet[!is_dangerous] { (label) }
-            }
-        }
-    };
-    ui::actions(&html! {
-        @if run.status == "paused" { (button("resume", "Resume run", false)) } @else { (button("pause", "Pause run", false)) }
-        (button("cancel", "Cancel run", true))
-    })
+    let shown = read(&visitor, &id, view).await?;
+    Ok(part(shown.live()))
 }
 
 async fn act(
-    visitor: &Visitor,
-    id: &str,
-    what: &str,
-    body: &Value,
-    proof: &forms::Proof,
-) -> Result<Response, Failure> {
-    let path = format!("/api/runs/{}/{what}", ui::encode(id));
-    visitor
-        .change(Method::POST, "pipelines", &path, body, proof)
-        .await?;
-    Ok(see(&format!("/runs/{}", ui::encode(id))))
-}
-
-async fn cancel(
     visitor: Visitor,
-    Path(id): Path<String>,
-    form: Form<Nothing>,
-) -> Result<Response, Failure> {
-    act(&visitor, &id, "cancel", &json!({}), &form.proof).await
+    Path((id, what)): Path<(String, String)>,
+    Query(view): Query<View>,
+    Form { fields, proof }: Form<Fields>,
+) -> Response {
+    let failure = match acts::send(&visitor, &id, &what, &fields, &proof).await {
+        Ok(Some(begun)) => return see(&page(&begun)),
+        Ok(None) => return see(&view.address(page(&id))),
+        Err(failure) => failure,
+    };
+    match read(&visitor, &id, view).await {
+        Ok(mut shown) => {
+            shown.refusal = Some(Refusal {
+                what: &what,
+                fields: &fields,
+                failure: &failure,
+                proof: &proof,
+            });
+            shown.page().status(failure.status).into_response()
+        }
+        Err(_) => failure.into_response(),
+    }
 }
 
-async fn pause(
-    visitor: Visitor,
-    Path(id): Path<String>,
-    form: Form<Nothing>,
-) -> Result<Response, Failure> {
-    act(&visitor, &id, "pause", &json!({}), &form.proof).await
+impl Shown<'_> {
+    fn page(&self) -> Page {
+        let name = &self.pipeline.name;
+        let main = html! {
+            p { a href=(super::address(&self.run.pipeline)) { "The pipeline" } }
+            h1 { "Run of " bdi { (name) } }
+            (self.live())
+        };
+        Page::new(format!("Run of {name}"), main).scripts(&["js/follow.js", "js/receipt.js"])
+    }
+
+    /// The refusal of a form that is about a step.
+    fn refused(&self, what: &str, step: &Step) -> Option<&Refusal<'_>> {
+        let refusal = self.refusal.as_ref();
+        refusal.filter(|refusal| refusal.what == what && refusal.fields.path == step.path)
+    }
+
+    /// The refusal that the details of a step don't show.
+    fn alert(&self) -> Option<Markup> {
+        let refusal = self.refusal.as_ref()?;
+        let is_below = |step: &Step| step.path == refusal.fields.path;
+        (!self.opened.as_ref().is_some_and(is_below)).then(|| refusal.alert())
+    }
+
+    /// The part of the page that changes while the run goes on. It asks for the same part again, so that what is open stays
+    /// so. A page with a refused form stands still.
+    fn live(&self) -> Markup {
+        let Self {
+            run, view, graph, ..
+        } = self;
+        let follows = run.finished_at.is_none() && self.refusal.is_none();
+        let topic = follows.then(|| format!("run:{}", run.id));
+        let links = Links {
+            address: &|step| view.opening(&run.id, step),
+            open: &view.open,
+        };
+        let is_on_page = |step: &Step| self.steps.items.iter().any(|one| one.path == step.path);
+        html! {
+            div.live-run data-follows=[topic] data-part=(view.address(format!("/parts{}", page(&run.id)))) {
+                @if let Some(alert) = self.alert() { (alert) }
+                p { (state(&run.status)) }
+                (facts::failure(self))
+                (facts::waits(self))
+                (facts::show(run))
+                @if run.finished_at.is_none() && self.visitor.may("pipelines:run") { (acts::controls(self)) }
+                (facts::values(run))
+                (graph.show(Some(&links)))
+                h2 #steps { "Steps" }
+                @if let Some(step) = self.opened.as_ref().filter(|step| !is_on_page(step)) { (step.show(self)) }
+                (table::show(self))
+            }
+        }
+    }
 }
 
-async fn resume(
-    visitor: Visitor,
-    Path(id): Path<String>,
-    form: Form<Nothing>,
-) -> Result<Response, Failure> {
-    act(&visitor, &id, "resume", &json!({}), &form.proof).await
-}
-
-/// A decision about a step, as the form sends it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Decision {
-    path: String,
-    outcome: String,
-}
-
-async fn resolve(
-    visitor: Visitor,
-    Path(id): Path<String>,
-    Form { fields, proof }: Form<Decision>,
-) -> Result<Response, Failure> {
-    let what = format!("steps/{}/resolve", ui::encode(&fields.path));
-    act(
-        &visitor,
-        &id,
-        &what,
-        &json!({"outcome": fields.outcome}),
-        &proof,
-    )
-    .await
+/// Whether a failure says that something is not there.
+fn is_missing(failure: &Failure) -> bool {
+    failure.status == StatusCode::NOT_FOUND
 }

@@ -36,6 +36,19 @@ async fn a_run_is_watched_as_it_goes_on() -> Result<()> {
             &[],
         )
         .await?;
+    // What is typed stays when the page shows what has changed.
+    let typed = "document.querySelector('#step textarea[name=data]').value = '[42]'";
+    browser.run(typed, &[]).await?;
+    for (what, status) in [("pause", "paused"), ("resume", "waiting")] {
+        let path = format!("/api/runs/{id}/{what}");
+        let told = grace.send(server, "POST", &path, &json!({})).await?;
+        ensure!(told.0 == 202, "{told:?}");
+        let shown =
+            format!("document.querySelector('.live-run .status').textContent === '{status}'");
+        browser.until(&shown).await?;
+        let kept = "return document.querySelector('#step textarea[name=data]').value";
+        assert_eq!(browser.run(kept, &[]).await?, json!("[42]"), "{status}");
+    }
     let go = format!("/api/runs/{id}/signals/go");
     let sent = grace.send(server, "POST", &go, &json!({})).await?;
     ensure!(sent.0 == 202, "{sent:?}");

@@ -148,8 +148,21 @@ impl World {
             json!({ "nodes": { "pause": { "type": "wait", "any": [{ "signal": "go" }] } } });
         let pipeline = json!({ "name": LONG, "definition": definition });
         self.make(grace, "/api/pipelines", pipeline).await?;
-        self.make(grace, &format!("/api/pipelines/{LONG}/runs"), json!({}))
+        let input = json!({ "input": { "text": format!("{ARABIC} {LONG}{LONG}") } });
+        let run = self
+            .make(grace, &format!("/api/pipelines/{LONG}/runs"), input)
             .await?;
+        // Nobody drives it here, so its steps are put where its page shows them: one that waits, and one that is in doubt.
+        sqlx::query(
+            "insert into pipelines.step (run_id, path, type, status, effect, input, error)
+             select $1, o.path, o.type, o.status, 'once', $2, case o.status when 'uncertain' then '{\"code\": \"engine-lost\"}'::jsonb end
+             from (values ('pause', 'wait', 'waiting'), ('each[0].' || $3, 'action', 'uncertain')) o (path, type, status)",
+        )
+        .bind(run.parse::<uuid::Uuid>()?)
+        .bind(json!([LONG.repeat(200), ARABIC]))
+        .bind(LONG)
+        .execute(&mut self.server.database.connect().await?)
+        .await?;
         let action =
             json!({ "type": "send_notification", "to": [grace.id], "title": ARABIC, "body": LONG });
         let schedule = json!({ "name": LONG, "cron": ["0 9 * * 1-5"], "timezone": "Europe/Berlin", "action": action });
