@@ -14,7 +14,6 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use strict_json::Refusal;
 
 use crate::{Problem, Result, body};
@@ -131,10 +130,7 @@ impl<T: DeserializeOwned + Validate<Context = ()>, S: Sync> FromRequest<S> for I
         let body = read(&parts.headers, body, MAX_BODY_BYTES).await?;
         let value: T = json(&body)?;
         value.validate()?;
-        match zero_in(&body) {
-            Some(path) => Err(Problem::invalid(path, "must not contain a zero character")),
-            None => Ok(Self(value)),
-        }
+        Ok(Self(value))
     }
 }
 
@@ -156,41 +152,6 @@ impl<T: DeserializeOwned + Validate<Context = ()>, S: Sync> FromRequest<S> for O
         }
         Err(not_json())
     }
-}
-
-/// The path of a text with a zero character, which PostgreSQL does not store.
-fn zero_in(body: &[u8]) -> Option<String> {
-    fn path_in(value: &Value) -> Option<String> {
-        let below = |key: &str, value: &Value| {
-            let rest = path_in(value)?;
-            let dot = if rest.is_empty() || rest.starts_with('[') {
-                ""
-            } else {
-                "."
-            };
-            Some(format!("{key}{dot}{rest}"))
-        };
-        match value {
-            Value::String(text) => text.contains('\0').then(String::new),
-            Value::Array(items) => items
-                .iter()
-                .enumerate()
-                .find_map(|(at, item)| below(&format!("[{at}]"), item)),
-            Value::Object(members) => {
-                members
-                    .iter()
-                    .find_map(|(name, value)| match name.contains('\0') {
-                        true => Some(name.replace('\0', "\u{fffd}")),
-                        false => below(name, value),
-                    })
-            }
-            _ => None,
-        }
-    }
-    // Most bodies have none, and are not read twice.
-    let is_likely = body.windows(6).any(|bytes| bytes == br"\u0000");
-    let value = is_likely.then(|| serde_json::from_slice(body).ok())??;
-    path_in(&value)
 }
 
 fn not_json() -> Problem {
@@ -272,21 +233,6 @@ mod tests {
     use crate::FieldError;
     use proptest::prelude::*;
     use serde::Deserialize;
-
-    #[test]
-    fn zero_characters_are_found_by_their_paths() {
-        for (body, path) in [
-            (r#"{"a": "\\u0000"}"#, None),
-            (r#"{"a": "\u0001"}"#, None),
-            (r#"{"a": "x\u0000"}"#, Some("a")),
-            (r#"{"a": [{}, {"b": ["", "\u0000"]}]}"#, Some("a[1].b[1]")),
-            (r#"{"a": {"b": "\u0000"}}"#, Some("a.b")),
-            (r#"{"a": {"b\u0000": 1}}"#, Some("a.b\u{fffd}")),
-            (r#"["\u0000"]"#, Some("[0]")),
-        ] {
-            assert_eq!(zero_in(body.as_bytes()).as_deref(), path, "{body}");
-        }
-    }
 
     #[derive(Debug, Deserialize)]
     #[allow(dead_code, reason = "only decoding is tested")]
