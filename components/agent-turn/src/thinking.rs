@@ -286,7 +286,8 @@ impl Thinking {
                 self.conclude("failed", Some("provider-failed"), None).await
             }
             None => {
-                let pause = fault.pause(PAUSE * 2_u32.pow(self.failures));
+                let left = self.until.saturating_duration_since(Instant::now());
+                let pause = fault.pause(PAUSE * 2_u32.pow(self.failures)).min(left);
                 match model::wait(&self.log, job, number, pause).await? {
                     true => Ok(Then::GoOn),
                     false => Ok(Then::Stop),

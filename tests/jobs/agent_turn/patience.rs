@@ -11,18 +11,18 @@ use std::time::Duration;
 use super::faults::Workers;
 use super::world::{World, assert_ended, calls, plain, results, says, text, with};
 
+/// The provider wants to be asked again after so many seconds.
+fn slow_down(seconds: u32) -> Say {
+    let wait = ("retry-after", seconds.to_string());
+    let error = "{\"error\": {\"message\": \"Slow down.\"}}";
+    Say::Whole(429, vec![wait], error.to_owned())
+}
+
 #[tokio::test]
 async fn a_provider_is_asked_again_when_it_wants_to_be() -> Result<()> {
     // The gateway itself waits for eight seconds at most.
     let world = World::new(|_, number| match number {
-        0 => {
-            let wait = ("retry-after", "9".to_owned());
-            Say::Whole(
-                429,
-                vec![wait],
-                "{\"error\": {\"message\": \"Slow down.\"}}".to_owned(),
-            )
-        }
+        0 => slow_down(9),
         _ => says("Here I am."),
     })
     .await?;
@@ -34,6 +34,22 @@ async fn a_provider_is_asked_again_when_it_wants_to_be() -> Result<()> {
     assert_eq!(asked.len(), 2);
     let pause = asked[1].at - asked[0].at;
     assert!(pause >= Duration::from_millis(8900), "{pause:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_provider_longer_than_the_turn_may_take() -> Result<()> {
+    let world = World::new(|_, _| slow_down(50)).await?;
+    let talk = world.talk(&with(&[], &json!({"turn_ms": 2_000}))).await?;
+    let turn = world.say(&talk, "Hello?").await?;
+    assert_ended(&world.ended(&turn).await?, "limited", "time");
+    let took = "select extract(epoch from t.finished_at - t.created_at)::float8 from circles.turn t where t.id = $1::uuid";
+    let mut database = world.server.database.connect().await?;
+    let took: f64 = sqlx::query_scalar(took)
+        .bind(&turn)
+        .fetch_one(&mut database)
+        .await?;
+    assert!(took < 45.0, "{took}");
     Ok(())
 }
 
