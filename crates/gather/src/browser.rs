@@ -15,7 +15,7 @@ pub fn open(url: &str) {
     std::thread::spawn(move || {
         let opened = has_screen && OPENERS.iter().any(|opener| opens(opener, &url));
         if !opened {
-            say!("No browser could be opened from here. The site is at {url}");
+            println!("No browser could be opened from here. The site is at {url}");
         }
     });
 }

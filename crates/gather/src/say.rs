@@ -6,7 +6,8 @@ use std::{
     process::exit,
 };
 
-/// Prints a line. Where nobody reads any more, as after `gather … | head`, the command has done its work and ends.
+/// Prints a line. Where nobody reads any more, as after `gather … | head`, the command has done its work and ends. Not for
+/// what serves, which has more to do then, and something to put in order before it ends.
 macro_rules! say {
     ($($part:tt)*) => {
         $crate::say::line(format_args!($($part)*))

@@ -42,7 +42,7 @@ pub fn run(settings: &Provisioner) -> Result<()> {
         .await?;
         tracing::info!(address = %service.address(), "making containers");
         if process.child {
-            say!("{}", service.address());
+            println!("{}", service.address());
             std::io::stdout().flush()?;
         }
         tokio::select! {

@@ -347,14 +347,14 @@ async fn migrate(deployment: &Deployment, database: &Database) -> Result<()> {
 }
 
 fn greet(url: &str, admin: Option<&admin::Link>) {
-    say!(
+    println!(
         "\nGather serves {url} (Ctrl-C stops it). Try next:\n\n  \
          curl {url}/api/health/status\n  \
          gather agent register --name ada --server {url}   (cargo run -- agent register …)\n  \
          {url}/docs   the API\n"
     );
     if let Some(link) = admin {
-        say!(
+        println!(
             "No admin yet. Make one at {} (works once, for an hour)\n",
             link.url
         );
