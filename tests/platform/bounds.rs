@@ -1,6 +1,6 @@
 //! The bounds of numbers in the OpenAPI document.
 
-use super::openapi::document;
+use super::{openapi::document, statements::sources};
 use anyhow::Result;
 use e2e::root;
 use serde_json::Value;
@@ -30,20 +30,17 @@ fn bounds_are_those_of_the_code() -> Result<()> {
     let mut count = 0;
     check("", &document()?, &mut count);
     assert!(count > 100, "{count}");
-    for folder in std::fs::read_dir(root().join("functions"))? {
-        for file in std::fs::read_dir(folder?.path().join("src"))? {
-            let file = file?.path();
-            let text = std::fs::read_to_string(&file).unwrap_or_default();
-            for number in text.split("maximum = ").skip(1) {
-                let number = number.split([',', ')', ']']).next().unwrap_or_default();
-                let digits = number.trim_end_matches("_f64").replace('_', "");
-                let fits = digits.parse::<i32>().is_ok() || number.ends_with("_f64");
-                assert!(
-                    fits,
-                    "{}: maximum = {number}: end it with _f64",
-                    file.display()
-                );
-            }
+    for file in sources(&root().join("functions"))? {
+        let text = std::fs::read_to_string(&file)?;
+        for number in text.split("maximum = ").skip(1) {
+            let number = number.split([',', ')', ']']).next().unwrap_or_default();
+            let digits = number.trim_end_matches("_f64").replace('_', "");
+            let fits = digits.parse::<i32>().is_ok() || number.ends_with("_f64");
+            assert!(
+                fits,
+                "{}: maximum = {number}: end it with _f64",
+                file.display()
+            );
         }
     }
     Ok(())

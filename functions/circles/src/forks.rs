@@ -32,7 +32,7 @@ pub struct Fork {
 /// The turn of a fork.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 struct ForkTurn {
-    /// The turn's id.
+    /// The id of the turn, by which `/api/turns/{turn}` tells of it.
     id: Uuid,
 }
 

@@ -76,7 +76,10 @@ impl Sending {
 }
 
 /// An id that may be absent.
-fn id(text: &str, otherwise: impl Fn() -> Error) -> Result<Option<Uuid>, Error> {
+///
+/// # Errors
+/// It is malformed.
+pub fn id(text: &str, otherwise: impl Fn() -> Error) -> Result<Option<Uuid>, Error> {
     if text.is_empty() {
         return Ok(None);
     }

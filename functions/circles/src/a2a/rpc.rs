@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::message::Sending;
+use super::message::{self, Sending};
 use super::news::{Heard, News, Timer, before};
 use super::task::{Shown, State, Task};
 use super::{Door, card, door, stream};
@@ -380,22 +380,15 @@ async fn list(db: &Db, caller: &Caller, door: &Door, given: ListParams) -> Resul
     if !(1..=MAX_PAGE).contains(&size) {
         return Err(Error::invalid("`pageSize` must be 1 to 100."));
     }
-    let context = match given.context_id.as_str() {
+    let context = message::id(&given.context_id, || {
+        Error::invalid("`contextId` is none of yours.")
+    })?;
+    let after = match given.page_token.as_str() {
         "" => None,
-        text => Some(
-            text.parse::<Uuid>()
-                .map_err(|_| Error::invalid("`contextId` is none of yours."))?,
-        ),
+        token => {
+            Some(place_of(token).ok_or_else(|| Error::invalid("`pageToken` is none of yours."))?)
+        }
     };
-    let after = given.page_token.split_once('.').map(|(at, task)| {
-        let at = at.parse::<i64>().ok();
-        at.zip(task.parse::<Uuid>().ok())
-            .ok_or_else(|| Error::invalid("`pageToken` is none of yours."))
-    });
-    let after = after.transpose()?;
-    if after.is_none() && !given.page_token.is_empty() {
-        return Err(Error::invalid("`pageToken` is none of yours."));
-    }
     let (after_at, after) = after.unzip();
     let wanted = Shown {
         artifacts: given.include_artifacts,
@@ -427,10 +420,14 @@ async fn list(db: &Db, caller: &Caller, door: &Door, given: ListParams) -> Resul
     let is_full = i32::try_from(rows.len()) == Ok(size);
     let last = rows.last().filter(|_| is_full);
     let next = last.and_then(|row| Some(format!("{}.{}", row.changed?, row.task.as_ref()?.id)));
-    let shown = rows
-        .iter()
-        .filter_map(|row| Some(row.task.as_ref()?.shown(wanted)));
-    let shown: Vec<Value> = shown.collect();
+    let tasks = rows.iter().filter_map(|row| row.task.as_ref());
+    let shown: Vec<Value> = tasks.map(|task| task.shown(wanted)).collect();
     let next = next.unwrap_or_default();
     Ok(json!({"tasks": shown, "nextPageToken": next, "pageSize": size, "totalSize": total}))
+}
+
+/// The time of the change and the id of a page's last task, of which its token is made.
+fn place_of(token: &str) -> Option<(i64, Uuid)> {
+    let (at, task) = token.split_once('.')?;
+    Some((at.parse().ok()?, task.parse().ok()?))
 }

@@ -145,7 +145,7 @@ impl Step {
         }
     }
 
-    /// Shows the details.
+    /// Shows what is known of the step, and what a person can do about it.
     pub fn show(&self, shown: &Shown<'_>) -> Markup {
         let run = &shown.run;
         let whole = step_api(&run.id, &self.path);
