@@ -79,6 +79,11 @@ pub fn number(number: i64) -> String {
     text
 }
 
+/// A bar that shows a part of a whole, with its text for those who don't see it.
+pub fn meter(part: f64, text: &str) -> Markup {
+    html! { meter min="0" max="1" value=(format!("{:.4}", part.min(1.0))) { (text) } }
+}
+
 /// A number with its noun: `1 comment`, `2 comments`.
 pub fn counted(count: i64, noun: &str) -> String {
     let s = if count == 1 { "" } else { "s" };

@@ -112,7 +112,7 @@ fn outcome(outcome: Result<&Answer, &Failure>) -> Markup {
 
 fn bar(label: &str, value: f64, of: f64, text: &str) -> Markup {
     html! {
-        div { dt { (label) } dd { meter min="0" max="1" value=(format!("{:.4}", (value / of).min(1.0))) { (text) } " " (text) } }
+        div { dt { (label) } dd { (ui::meter(value / of, text)) " " (text) } }
     }
 }
 

@@ -105,7 +105,7 @@ fn used(label: &str, name: &str, used: &Value, budget: &Value) -> Markup {
         @match budget.as_i64() {
             Some(most) => {
                 @let part = used as f64 / (most.max(1)) as f64;
-                div { dt { (label) } dd { meter min="0" max="1" value=(format!("{:.4}", part.min(1.0))) { (text(used)) } " " (text(used)) " of " (text(most)) } }
+                div { dt { (label) } dd { (ui::meter(part, &text(used))) " " (text(used)) " of " (text(most)) } }
             },
             None if used > 0 || name == "steps" => div { dt { (label) } dd { (text(used)) } },
             None => {},
